@@ -1,0 +1,10 @@
+"""Probabilistic models for contaminated data, on Pyro and PyTorch.
+
+Names load when they are first used, so that importing the package stays light.
+"""
+
+import lazy_loader
+
+__version__ = "0.1.0"
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

@@ -1,0 +1,37 @@
+"""The errors and warnings of the library, one small tree."""
+
+
+class NBAMError(Exception):
+    """Base of every error raised on purpose; its message names the cause and the mend."""
+
+
+class DataError(NBAMError, ValueError):
+    """The data do not fit the call: a shape, a type, a label out of range, a missing value."""
+
+
+class SupportError(DataError):
+    """A target lies where neither likelihood has any mass, so no fit can explain it."""
+
+
+class StoryError(NBAMError, TypeError):
+    """The story lacks what the call needs, for instance a closed form or a transition matrix."""
+
+
+class FolderError(NBAMError, OSError):
+    """A run folder exists already or cannot be written."""
+
+
+class NBAMWarning(UserWarning):
+    """Base of every warning given on purpose."""
+
+
+class CollapseWarning(NBAMWarning):
+    """The fit explains every disagreement as clean: its flags mean nothing."""
+
+
+class OptimiserWarning(NBAMWarning):
+    """Parameters of a loss do not move: they were probably never given to the optimiser."""
+
+
+class SupportWarning(NBAMWarning):
+    """Scored targets lie outside the stated range; they count as contaminated."""

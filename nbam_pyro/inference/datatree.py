@@ -1,0 +1,67 @@
+"""A fit as an ArviZ DataTree."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import arviz_base
+import numpy as np
+import torch
+import xarray as xr
+
+from nbam_pyro import functional as nf
+from nbam_pyro.inference.guides import guide_draws
+from nbam_pyro.inference.posterior import log_marginals
+from nbam_pyro.inference.result import Fit
+from nbam_pyro.inference.scoring import scored_rows
+from nbam_pyro.models import LabelFlip
+
+__all__ = ["to_datatree"]
+
+
+def to_datatree(
+    fit: Fit,
+    x: Any,
+    y: Any,
+    *,
+    num_draws: int = 500,
+    class_names: Sequence[str] | None = None,
+    row_ids: Sequence[Any] | None = None,
+) -> xr.DataTree:
+    """Convert a fit and the rows to look at into ArviZ's format.
+
+    Groups: `posterior` (draws of the global latents from the guide; for `LabelFlip` also
+    "transition_matrix" and "flip_matrix"), `log_likelihood` (marginal over the switch),
+    `observed_data` and `constant_data`. Draws of a guide form one chain: use
+    `arviz_stats.summary(tree, kind="stats")`.
+
+    Args:
+        fit: a fit.
+        x: rows, (N, ...).
+        y: observed targets, (N,).
+        num_draws: of the global latents.
+        class_names: coordinates of the classes; 0, ..., K-1 by default.
+        row_ids: coordinates of the rows; 0, ..., N-1 by default.
+    """
+    rows, targets = scored_rows(x, y)
+    draws = guide_draws(fit.guide, num_draws)
+    posterior = {name: value.numpy()[None] for name, value in draws.items()}
+    coords: dict[str, Any] = {"row": np.arange(len(targets)) if row_ids is None else list(row_ids)}
+    dims = {"y": ["row"]}
+    if isinstance(fit.story, LabelFlip):
+        names = class_names or [str(c) for c in range(fit.story.num_classes)]
+        coords |= {"true_label": list(names), "observed_label": list(names)}
+        dims |= {"rate": ["true_label"], "transition_matrix": ["true_label", "observed_label"]}
+        dims["flip_matrix"] = dims["transition_matrix"]
+        flips = torch.vmap(nf.zero_diagonal)(draws["flip"])
+        matrices = torch.vmap(nf.transition_matrix)(draws["rate"], flips)
+        del posterior["flip"]  # its columns mean another class in every row
+        posterior |= {"flip_matrix": flips.numpy()[None], "transition_matrix": matrices.numpy()[None]}
+    groups = {
+        "posterior": posterior,
+        "log_likelihood": {"y": log_marginals(fit, rows, targets, num_draws=num_draws)[None]},
+        "observed_data": {"y": targets.numpy()},
+    }
+    if len(fit.held_out) == len(targets):
+        groups["constant_data"] = {"held_out": fit.held_out}
+        dims["held_out"] = ["row"]
+    return arviz_base.from_dict(groups, coords=coords, dims=dims)

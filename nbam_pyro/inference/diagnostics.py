@@ -1,0 +1,60 @@
+"""Does the fit mean anything? Signs that it does not."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+__all__ = ["CollapseReport", "collapse_report"]
+
+
+@dataclass(frozen=True)
+class CollapseReport:
+    """Whether a fit explains its disagreements as clean.
+
+    Attributes:
+        contamination: mean responsibility of the rows looked at.
+        disagreement: share of them whose target the clean predictor does not expect: another class
+            is more probable, or the residual exceeds three robust standard deviations.
+        collapsed: disagreement is above 5 % and contamination explains less than a quarter of it.
+    """
+
+    contamination: float
+    disagreement: float
+    collapsed: bool
+
+    def __str__(self) -> str:
+        state = "collapsed" if self.collapsed else "no sign of collapse"
+        return (
+            f"{state}: mean responsibility {self.contamination:.3f}, "
+            f"held-out disagreement {self.disagreement:.3f}"
+        )
+
+
+def collapse_report(
+    responsibilities: np.ndarray, predicted: np.ndarray, y: np.ndarray
+) -> CollapseReport:
+    """Compare what a fit flags with what it fails to predict, best on held-out rows.
+
+    In a collapsed fit the prior of the switch has run to 0: nothing is flagged although many
+    targets contradict the predictor. Contamination near 0 with little disagreement is simply clean
+    data; strongly overlapping classes without contamination look like a collapse, and then, too,
+    the flags mean nothing.
+
+    Args:
+        responsibilities: P(z=1 | x, y), (N,).
+        predicted: class probabilities (N, K), or predicted means (N,).
+        y: observed targets, (N,).
+
+    Example:
+        >>> predicted = np.eye(2)[[0, 0, 0, 1]]
+        >>> collapse_report(np.zeros(4), predicted, np.array([0, 1, 0, 1])).collapsed
+        True
+    """
+    if predicted.ndim == 2:
+        surprises = predicted.argmax(1) != y
+    else:
+        residual = np.abs(y - predicted)
+        surprises = residual > 3 * 1.4826 * np.median(residual)
+    contamination, disagreement = float(responsibilities.mean()), float(surprises.mean())
+    collapsed = disagreement > 0.05 and contamination < 0.25 * disagreement
+    return CollapseReport(contamination, disagreement, collapsed)

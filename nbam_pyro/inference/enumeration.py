@@ -1,0 +1,101 @@
+"""The pair (a, b) of any story, by Pyro's enumeration of its discrete sites.
+
+Closed forms are tested against this route, and stories without one are fitted through it.
+"""
+
+from typing import NamedTuple
+
+import torch
+from pyro import poutine
+from torch import Tensor
+
+from nbam_pyro.errors import StoryError
+from nbam_pyro.models import ClosedStory, Latents, Story
+from nbam_pyro.models.story import local_parameters
+
+
+class Enumerated(NamedTuple):
+    """Log weights of contaminated and clean states, each (N,)."""
+
+    clean: Tensor
+    contaminated: Tensor
+    prior_clean: Tensor
+    prior_contaminated: Tensor
+
+
+def enumerate_states(story: Story, x: Tensor, y: Tensor, latents: Latents) -> Enumerated:
+    """Sum a story's states of every row into clean and contaminated, before and after seeing y.
+
+    The log joint of all states is built explicitly, so that a batch of one is nothing special.
+
+    Args:
+        story: any story.
+        x: rows, (N, ...).
+        y: targets, (N,).
+        latents: one draw of its global latents by site name.
+
+    Raises:
+        StoryError: a site of a datum is neither observed nor enumerated, or none is enumerated.
+    """
+    n = len(x)
+    with local_parameters(), poutine.enum(first_available_dim=-2):
+        conditioned = poutine.condition(story, data=dict(latents))
+        trace = poutine.trace(conditioned).get_trace(x, y, num_data=n)
+    trace.compute_log_prob()
+    joint = prior = torch.zeros(n, device=x.device)
+    states = {}
+    for name, site in trace.nodes.items():
+        if site["type"] != "sample" or not site["cond_indep_stack"]:
+            continue
+        joint = joint + site["log_prob"]
+        if site["infer"].get("_enumerate_dim") is not None:
+            states[name] = site["value"]
+            prior = prior + site["log_prob"]
+        elif not site["is_observed"]:
+            raise StoryError(
+                f"Site {name!r} of a datum is neither observed nor enumerated: write "
+                'infer={"enumerate": "parallel"} on every discrete site inside the plate.'
+            )
+    if not states:
+        raise StoryError("The story has no enumerated site, hence no switch to infer.")
+    flags = story.contaminated(states).expand(joint.shape)
+    return Enumerated(
+        *_split(joint, flags),
+        *_split(prior.expand(joint.shape), flags),
+    )
+
+
+def _split(log_weights: Tensor, flags: Tensor) -> tuple[Tensor, Tensor]:
+    states = log_weights.flatten(end_dim=-2)
+    flagged = flags.flatten(end_dim=-2)
+    clean = states.masked_fill(flagged, -torch.inf).logsumexp(0)
+    return clean, states.masked_fill(~flagged, -torch.inf).logsumexp(0)
+
+
+def log_joint(story: Story, x: Tensor, y: Tensor, latents: Latents) -> tuple[Tensor, Tensor]:
+    """The pair (a, b) of any story: its closed form where it has one, else by enumeration."""
+    if isinstance(story, ClosedStory):
+        return story.log_joint(x, y, latents)
+    states = enumerate_states(story, x, y, latents)
+    return states.clean, states.contaminated
+
+
+def switch_logits(story: Story, x: Tensor, y: Tensor, latents: Latents) -> Tensor:
+    """Logit of the prior P(z=1 | x), (N,); y only fills the observed site and does not matter."""
+    if isinstance(story, ClosedStory):
+        return story.switch_logits(x, latents)
+    states = enumerate_states(story, x, y, latents)
+    return states.prior_contaminated - states.prior_clean
+
+
+def check_closed_form(story: Story, x: Tensor, y: Tensor, latents: Latents) -> None:
+    """Raise a `StoryError` where a closed form and the story's own `forward` disagree on rows."""
+    exact = enumerate_states(story, x, y, latents)
+    pair = torch.stack(log_joint(story, x, y, latents))
+    if not torch.allclose(pair, torch.stack(exact[:2]), rtol=1e-3, atol=1e-3, equal_nan=True):
+        worst = (pair - torch.stack(exact[:2])).abs().nan_to_num(0.0).max()
+        raise StoryError(
+            f"The closed form of {type(story).__name__} is not what its forward says (they differ "
+            f"by up to {float(worst):.3g} nats): override log_joint beside forward, or derive the "
+            "story from Story and fit it with objective='elbo'."
+        )

@@ -1,0 +1,170 @@
+"""`fit`: a story and data in, a `Fit` out."""
+
+import warnings
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import pandas as pd
+import torch
+from sklearn.model_selection import train_test_split
+from torch import nn
+
+from nbam_pyro.errors import CollapseWarning, DataError
+from nbam_pyro.inference.diagnostics import CollapseReport, collapse_report
+from nbam_pyro.inference.posterior import predict, responsibilities
+from nbam_pyro.inference.result import Fit
+from nbam_pyro.inference.rows import Data, Rows, as_rows
+from nbam_pyro.inference.steps import Run, default_steps
+from nbam_pyro.inference.training import Options
+from nbam_pyro.models import ClosedStory, LatentSwitch, Story
+
+__all__ = ["fit"]
+
+
+def fit(
+    story: Story,
+    data: Data,
+    *,
+    steps: Sequence[Callable[[Run], None]] | None = None,
+    objective: Literal["closed", "elbo"] | None = None,
+    guide: nn.Module | None = None,
+    held_out: float | np.ndarray = 1 / 6,
+    batch_size: int = 64,
+    seed: int = 0,
+    progress: bool = False,
+    folder: str | Path | None = None,
+    trainer: Mapping[str, Any] | None = None,
+) -> Fit:
+    r"""Fit a story by stochastic variational inference, the switch summed out exactly.
+
+    Maximises the evidence lower bound of the global latents together with the networks, which are
+    point estimates. No clean label is used anywhere: epochs and restarts are selected by the log
+    marginal of *noisy* rows that are held out.
+
+    Args:
+        story: fitted in place.
+        data: (x, y) as arrays or tensors, or a torch data set of such pairs.
+        steps: what to do in which order; None for the recipe of the story (`default_steps`).
+        objective: "closed" for the closed form, "elbo" for Pyro's enumerated objective, which any
+            story allows; both have the same value. None for "closed" where the story has one.
+        guide: posterior family of the global latents; None for a mean-field Normal.
+        held_out: share of rows to hold out, or a boolean array that says which; 0 for none, and
+            then the last epoch is kept.
+        batch_size: rows of a training step.
+        seed: of everything random; torch's global random state is left as it was.
+        progress: show progress bars.
+        folder: where temporary checkpoints may lie during the fit; None for the system's
+            temporary folder.
+        trainer: further arguments of `lightning.pytorch.Trainer` (accelerator, devices,
+            precision, callbacks, ...); by default a GPU is used where there is one.
+
+    Returns:
+        The fit. A `CollapseWarning` is given where its flags mean nothing.
+
+    Raises:
+        DataError: the data have missing values, too few rows, or targets the story cannot produce.
+        StoryError: story, steps and objective do not go together.
+
+    Example:
+        >>> from nbam_pyro.models import BetaSwitch, BroadNormal, LatentSwitch, NormalLikelihood
+        >>> from nbam_pyro.inference import Joint
+        >>> x = torch.linspace(-1, 1, 40)[:, None]
+        >>> y = 2 * x[:, 0]
+        >>> y[7] = 9.0
+        >>> story = LatentSwitch(
+        ...     switch=BetaSwitch(),
+        ...     clean=NormalLikelihood(nn.Linear(1, 1)),
+        ...     anomaly=BroadNormal.of(y),
+        ... )
+        >>> line = fit(story, (x, y), steps=[Joint(epochs=60, lr=0.05)], held_out=0)
+        >>> responsibilities(line, x, y).argmax()
+        np.int64(7)
+    """
+    rows = as_rows(data)
+    _check_targets(story, rows)
+    is_held_out = _split(rows, held_out, seed)
+    closed = isinstance(story, ClosedStory) if objective is None else objective == "closed"
+    run = Run(
+        story=story,
+        rows=rows,
+        training=np.flatnonzero(~is_held_out),
+        held_out=np.flatnonzero(is_held_out),
+        closed=closed,
+        options=Options(
+            batch_size=batch_size,
+            progress=progress,
+            folder=None if folder is None else Path(folder),
+            trainer=trainer or {},
+        ),
+        seed=seed,
+        guide=guide,
+    )
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        for step in default_steps(story) if steps is None else steps:
+            step(run)
+    result = Fit(
+        story=story,
+        guide=run.guide_or_new(),
+        history=pd.DataFrame(run.history),
+        held_out=is_held_out,
+        collapse=None,
+    )
+    return _with_collapse_report(result, run)
+
+
+def _check_targets(story: Story, rows: Rows) -> None:
+    if isinstance(story, ClosedStory):
+        with torch.no_grad():
+            for x, y in rows.loader(np.arange(len(rows)), 1024):
+                story.check_targets(x, y)
+
+
+def _split(rows: Rows, held_out: float | np.ndarray, seed: int) -> np.ndarray:
+    n = len(rows)
+    if isinstance(held_out, np.ndarray):
+        if held_out.shape != (n,) or held_out.dtype != bool or held_out.all():
+            raise DataError(f"held_out must be a boolean array of {n} rows that leaves some.")
+        return held_out
+    if not 0 <= held_out < 1:
+        raise DataError(f"held_out is {held_out}; give a share in [0, 1) or a boolean array.")
+    flags = np.zeros(n, dtype=bool)
+    count = round(held_out * n)
+    if count:
+        labels = rows.y.numpy()
+        classes, sizes = np.unique(labels, return_counts=True)
+        enough = sizes.min() >= 2 and len(classes) <= min(count, n - count)
+        stratify = labels if enough and not rows.y.is_floating_point() else None
+        chosen = train_test_split(
+            np.arange(n), test_size=count, random_state=seed, stratify=stratify
+        )[1]
+        flags[chosen] = True
+    return flags
+
+
+def _with_collapse_report(result: Fit, run: Run) -> Fit:
+    if not isinstance(run.story, ClosedStory):
+        return result
+    index = run.held_out if len(run.held_out) else run.training
+    r, predicted, y = [], [], []
+    for x_batch, y_batch in run.rows.loader(index, 1024):
+        r.append(responsibilities(result, x_batch, y_batch))
+        predicted.append(predict(result, x_batch))
+        y.append(y_batch.numpy())
+    report = collapse_report(np.concatenate(r), np.concatenate(predicted), np.concatenate(y))
+    if report.collapsed:
+        warnings.warn(_advice(run.story, report), CollapseWarning, stacklevel=3)
+    return Fit(**{**vars(result), "collapse": report})
+
+
+def _advice(story: Story, report: CollapseReport) -> str:
+    message = (
+        f"The fit has {report}. It explains its disagreements as clean, so its flags mean "
+        "nothing; either the labels are right and the classes overlap, or the story is not "
+        "identifiable."
+    )
+    if isinstance(story, LatentSwitch):
+        return message + " For labels use LabelFlip, whose default steps start from anchors."
+    return message + " Use the default steps, a smaller network or fewer epochs."

@@ -1,0 +1,121 @@
+"""Guides: the variational posterior of a story's global latents."""
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from operator import attrgetter
+from typing import Any
+
+import torch
+from pyro import poutine
+from pyro.infer.autoguide import AutoNormal, init_to_median, init_to_value
+from torch import Tensor, nn
+from torch.distributions import biject_to
+
+from nbam_pyro.models import Story
+from nbam_pyro.models.story import local_parameters
+
+Draw = dict[str, Tensor]
+
+
+def mean_field(
+    story: Story,
+    x: Tensor,
+    y: Tensor,
+    *,
+    start: Mapping[str, Tensor] | None = None,
+    init_scale: float = 0.1,
+) -> AutoNormal:
+    """An `AutoNormal` guide over the global latents of a story, ready to be optimised.
+
+    Args:
+        story: any story; every site inside a plate is left to enumeration and observation.
+        x: a few rows, enough to run the story once.
+        y: their targets.
+        start: where locations start, by site name, in the site's own space; else prior medians.
+        init_scale: where standard deviations start, in the unconstrained space.
+
+    Returns:
+        The guide, with its parameters made.
+    """
+    init = init_to_value(values=dict(start or {}), fallback=init_to_median)
+    globals_only = poutine.block(story, hide_fn=_is_local)
+    with torch.no_grad(), evaluating(story), local_parameters():
+        guide = AutoNormal(globals_only, init_loc_fn=init, init_scale=init_scale)
+        guide(x, y)  # lazy: its parameters do not exist before the first call
+    return guide
+
+
+def _is_local(site: Mapping[str, Any]) -> bool:
+    return site["type"] == "sample" and (
+        bool(site["cond_indep_stack"]) or site["infer"].get("enumerate") is not None
+    )
+
+
+@contextmanager
+def evaluating(module: nn.Module) -> Iterator[None]:
+    """Evaluation mode inside, the former mode of every submodule after."""
+    training = [part for part in module.modules() if part.training]
+    module.eval()
+    try:
+        yield
+    finally:
+        for part in training:
+            part.training = True
+
+
+def sample_guide(guide: nn.Module, *args: Any, **kwargs: Any) -> tuple[Draw, Tensor]:
+    """One reparametrised draw of the global latents and its log density under the guide.
+
+    An `AutoNormal` is read directly, which saves Pyro's handlers a few hundred microseconds a
+    step; any other guide is traced with the arguments given.
+
+    Returns:
+        values by site name, in the sites' own space, and the log density summed over sites.
+    """
+    if type(guide) is AutoNormal:
+        return _sample_normal(guide)
+    with local_parameters():
+        trace = poutine.trace(guide).get_trace(*args, **kwargs)
+    nodes = [
+        (name, node)
+        for name, node in trace.iter_stochastic_nodes()
+        if not node["infer"].get("is_auxiliary")
+    ]
+    return {name: node["value"] for name, node in nodes}, trace.log_prob_sum()
+
+
+def _sample_normal(guide: AutoNormal) -> tuple[Draw, Tensor]:
+    draw: Draw = {}
+    log_q = torch.zeros(())
+    for name, site in guide.prototype_trace.iter_stochastic_nodes():
+        loc, scale = (attrgetter(name)(part) for part in (guide.locs, guide.scales))
+        transform = biject_to(site["fn"].support)
+        noise = torch.randn_like(loc)
+        unconstrained = loc + scale * noise
+        value = transform(unconstrained)
+        log_det = transform.log_abs_det_jacobian(unconstrained, value)
+        # log N(u; loc, scale) with u = loc + scale * noise
+        log_normal = -scale.log().sum() - 0.5 * noise.square().sum()
+        log_q = log_q + log_normal - log_det.sum() - 0.5 * _LOG_2PI * loc.numel()
+        draw[name] = value
+    return draw, log_q
+
+
+_LOG_2PI = 1.8378770664093453
+
+
+def guide_draws(guide: nn.Module, num_draws: int, *, seed: int = 0) -> Draw:
+    """Independent draws of the global latents from the guide, stacked along a first dimension.
+
+    Torch's global random state is left as it was.
+    """
+    with torch.no_grad(), torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        draws = [sample_guide(guide)[0] for _ in range(num_draws)]
+    return {name: torch.stack([draw[name] for draw in draws]) for name in draws[0]}
+
+
+def guide_median(guide: nn.Module) -> Draw:
+    """The guide's median of every global latent, by site name."""
+    with torch.no_grad(), local_parameters():
+        return {name: value.detach() for name, value in guide.median().items()}  # type: ignore[operator]

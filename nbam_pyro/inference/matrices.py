@@ -1,0 +1,97 @@
+"""The matrices of a `LabelFlip` fit with intervals: M = p(observed | true) and T."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+from torch import Tensor
+
+from nbam_pyro import functional as nf
+from nbam_pyro.errors import StoryError
+from nbam_pyro.inference.guides import Draw, evaluating, guide_draws
+from nbam_pyro.inference.posterior import label_flip_of
+from nbam_pyro.inference.result import Fit
+from nbam_pyro.inference.rows import as_tensor
+
+__all__ = ["MatrixEstimate", "flip_matrix", "transition_matrix"]
+
+
+@dataclass(frozen=True)
+class MatrixEstimate:
+    """A matrix with intervals over draws of the global latents, conditional on the networks.
+
+    Attributes:
+        mean: posterior mean, (K, K).
+        low: lower end of the central interval, (K, K).
+        high: upper end, (K, K).
+        probability: of the interval.
+    """
+
+    mean: np.ndarray
+    low: np.ndarray
+    high: np.ndarray
+    probability: float
+
+    def frame(self) -> pd.DataFrame:
+        """One row per entry: true, observed, mean, low, high."""
+        k = len(self.mean)
+        true, observed = np.divmod(np.arange(k * k), k)
+        columns = {"mean": self.mean, "low": self.low, "high": self.high}
+        flat = {name: matrix.ravel() for name, matrix in columns.items()}
+        return pd.DataFrame({"true": true, "observed": observed, **flat})
+
+    def directions(self, *, above: float = 0.01) -> list[tuple[int, int]]:
+        """Flips (true, observed) that are the largest of their row and whose interval, too, is
+        above a threshold."""
+        off = np.where(np.eye(len(self.mean), dtype=bool), -1.0, self.mean)
+        pairs = [(c, int(target)) for c, target in enumerate(off.argmax(1))]
+        return [pair for pair in pairs if self.low[pair] > above]
+
+
+def transition_matrix(
+    fit: Fit, x: Any = None, *, probability: float = 0.9, num_draws: int = 1000
+) -> MatrixEstimate:
+    """M = p(observed | true) with central intervals.
+
+    Args:
+        fit: a fit of a `LabelFlip`.
+        x: rows to average the rates over, needed where the story has a deviation g(x).
+        probability: of the intervals.
+        num_draws: draws of the global latents.
+
+    Raises:
+        StoryError: the story is no `LabelFlip`, or it has locality and x is missing.
+    """
+    story = label_flip_of(fit)
+    if story.locality and x is None:
+        raise StoryError("With locality, rates depend on x: pass the rows to average over.")
+
+    def of(latents: Draw) -> Tensor:
+        rate = latents["rate"] if x is None else story.rate_given(as_tensor(x), latents)
+        return nf.transition_matrix(rate, nf.zero_diagonal(latents["flip"]))
+
+    return _matrix(fit, of, probability, num_draws)
+
+
+def flip_matrix(fit: Fit, *, probability: float = 0.9, num_draws: int = 1000) -> MatrixEstimate:
+    """T = p(observed | true, z=1) with central intervals; zero on the diagonal.
+
+    Raises:
+        StoryError: the story is no `LabelFlip`.
+    """
+    label_flip_of(fit)
+    return _matrix(fit, lambda one: nf.zero_diagonal(one["flip"]), probability, num_draws)
+
+
+def _matrix(
+    fit: Fit, of: Callable[[Draw], Tensor], probability: float, num_draws: int
+) -> MatrixEstimate:
+    draws = guide_draws(fit.guide, num_draws)
+    with torch.no_grad(), evaluating(fit.story):
+        values = torch.vmap(of)(draws).cpu().numpy()
+    tail = (1 - probability) / 2
+    low, high = np.quantile(values, [tail, 1 - tail], axis=0)
+    return MatrixEstimate(values.mean(0), low, high, probability)

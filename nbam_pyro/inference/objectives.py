@@ -1,0 +1,68 @@
+"""Two objectives of one posterior: the same guide, the same global sites, the same expectation.
+
+Both are -ELBO / num_data of a mini-batch at one draw of the global latents:
+
+    mean over the batch of -log p(y | x, latents)  +  (log q(latents) - log p(latents)) / num_data
+"""
+
+from typing import Protocol
+
+from pyro.distributions import TorchDistribution
+from pyro.infer import TraceEnum_ELBO
+from torch import Tensor, nn
+
+from nbam_pyro import functional as nf
+from nbam_pyro.errors import StoryError
+from nbam_pyro.inference.guides import Draw, sample_guide
+from nbam_pyro.models import ClosedStory, Story
+from nbam_pyro.models.story import local_parameters
+
+
+class Objective(Protocol):
+    """A loss of mini-batches out of num_data rows."""
+
+    def __call__(self, x: Tensor, y: Tensor, num_data: int) -> Tensor:
+        """The value for rows x with targets y."""
+
+
+class ClosedObjective:
+    """The closed form: the switch summed out by the story's `log_joint`.
+
+    Raises:
+        StoryError: the story has no closed form.
+    """
+
+    def __init__(self, story: Story, guide: nn.Module) -> None:
+        if not isinstance(story, ClosedStory):
+            raise StoryError(
+                f"{type(story).__name__} has no closed form; fit it with objective='elbo'."
+            )
+        self.story = story
+        self.guide = guide
+
+    def __call__(self, x: Tensor, y: Tensor, num_data: int) -> Tensor:
+        latents, log_q = sample_guide(self.guide, x, y, num_data=num_data)
+        log_p = _log_prior(self.story.priors(), latents)
+        fit = nf.log_marginal(*self.story.log_joint(x, y, latents)).mean()
+        return (log_q - log_p) / num_data - fit
+
+
+class EnumeratedObjective:
+    """Pyro's `TraceEnum_ELBO` of the story as it is written."""
+
+    def __init__(self, story: Story, guide: nn.Module) -> None:
+        with local_parameters():
+            self.elbo = TraceEnum_ELBO(max_plate_nesting=1)(story, guide)
+
+    def __call__(self, x: Tensor, y: Tensor, num_data: int) -> Tensor:
+        with local_parameters():
+            return self.elbo(x, y, num_data=num_data) / num_data
+
+
+def _log_prior(priors: dict[str, TorchDistribution], latents: Draw) -> Tensor | float:
+    if priors.keys() != latents.keys():
+        raise StoryError(
+            f"The guide samples {sorted(latents)} and priors() lists {sorted(priors)}: the closed "
+            "form needs every global latent in priors(); or fit with objective='elbo'."
+        )
+    return sum(prior.log_prob(latents[name]).sum() for name, prior in priors.items())

@@ -1,0 +1,185 @@
+"""What a fit says about rows: every posterior is a function of a `Fit`.
+
+Probabilities average over draws of the global latents; networks are point estimates, so all of
+this is conditional on them.
+"""
+
+import warnings
+from typing import Any
+
+import numpy as np
+import torch
+from pyro import poutine
+from pyro.infer import infer_discrete
+from torch import Tensor
+
+from nbam_pyro import functional as nf
+from nbam_pyro.errors import StoryError, SupportWarning
+from nbam_pyro.inference.enumeration import log_joint, switch_logits
+from nbam_pyro.inference.guides import Draw, evaluating, guide_draws, guide_median
+from nbam_pyro.inference.result import Fit
+from nbam_pyro.inference.scoring import at_median, per_draw, scored_rows
+from nbam_pyro.models import ClosedStory, LabelFlip, LatentSwitch
+from nbam_pyro.models.story import local_parameters
+
+__all__ = [
+    "label_flip_of",
+    "log_marginals",
+    "occam_penalties",
+    "predict",
+    "responsibilities",
+    "switch_draws",
+    "switch_map",
+    "true_label_posterior",
+]
+
+
+def responsibilities(fit: Fit, x: Any, y: Any, *, num_draws: int = 100) -> np.ndarray:
+    """P(z=1 | x, y) of every row, averaged over the posterior of the global latents.
+
+    Args:
+        fit: a fit.
+        x: rows, (N, ...); one row will do.
+        y: observed targets, (N,).
+        num_draws: draws of the global latents.
+
+    Returns:
+        Probabilities, (N,). A target outside a stated range has responsibility 1.
+    """
+
+    def of(rows: Tensor, targets: Tensor, latents: Draw) -> Tensor:
+        return nf.responsibility(*log_joint(fit.story, rows, targets, latents))
+
+    values = per_draw(fit, of, x, y, num_draws=num_draws).mean(0)
+    outside = _outside(fit, x, y)
+    if outside.any():
+        warnings.warn(
+            f"{int(outside.sum())} targets lie outside the range of the anomaly likelihood; "
+            "they count as contaminated (responsibility 1).",
+            SupportWarning,
+            stacklevel=2,
+        )
+    return np.where(outside, 1.0, values)
+
+
+def log_marginals(fit: Fit, x: Any, y: Any, *, num_draws: int = 100) -> np.ndarray:
+    """log p(y | x, latents) with the switch summed out, one row per draw, (S, N), in nats."""
+
+    def of(rows: Tensor, targets: Tensor, latents: Draw) -> Tensor:
+        return nf.log_marginal(*log_joint(fit.story, rows, targets, latents))
+
+    return per_draw(fit, of, x, y, num_draws=num_draws)
+
+
+def occam_penalties(fit: Fit, x: Any, y: Any) -> np.ndarray:
+    """What flagging costs each row, KL(Bernoulli(r) || Bernoulli(pi)), (N,), in nats.
+
+    Taken at the guide's median, where log p(y | x) = (1-r) log p_clean + r log q_anomaly - occam
+    holds exactly.
+    """
+
+    def of(rows: Tensor, targets: Tensor, latents: Draw) -> Tensor:
+        prior = switch_logits(fit.story, rows, targets, latents)
+        return nf.occam_penalty(prior, *log_joint(fit.story, rows, targets, latents))
+
+    return at_median(fit, of, x, y)
+
+
+def true_label_posterior(fit: Fit, x: Any, y: Any, *, num_draws: int = 100) -> np.ndarray:
+    """The corrected label p(c | x, y), (N, K).
+
+    Raises:
+        StoryError: the story has no latent true label.
+    """
+    story = label_flip_of(fit)
+
+    def of(rows: Tensor, targets: Tensor, latents: Draw) -> Tensor:
+        return story.true_label_log_posterior(rows, targets, latents).exp()
+
+    return per_draw(fit, of, x, y, num_draws=num_draws).mean(0)
+
+
+def predict(fit: Fit, x: Any) -> np.ndarray:
+    """The clean predictor: class probabilities f (N, K), or means (N,).
+
+    For `LabelFlip` that is f = p(c | x), not the clean likelihood p(y | z=0, x).
+
+    Raises:
+        StoryError: the story has no closed form and so no declared predictor.
+    """
+    story = fit.story
+    if not isinstance(story, ClosedStory):
+        raise StoryError(f"{type(story).__name__} declares no clean predictor.")
+
+    def of(rows: Tensor, targets: Tensor, latents: Draw) -> Tensor:
+        predictor = story.clean_predictor(rows, latents)
+        return predictor.probs if hasattr(predictor, "logits") else predictor.mean
+
+    return at_median(fit, of, x, torch.zeros(len(x), dtype=torch.long))
+
+
+def switch_draws(
+    fit: Fit, x: Any, y: Any, *, num_draws: int = 100, seed: int = 0, most_probable: bool = False
+) -> np.ndarray:
+    """Switches drawn from their joint posterior by Pyro's `infer_discrete`, (S, N) booleans.
+
+    Each draw of the global latents comes from the guide and is replayed under `infer_discrete`, so
+    that switches are conditioned on it. (`Predictive` around `infer_discrete` draws the latents
+    from the prior instead.)
+
+    Args:
+        fit: a fit.
+        x: rows, (N, ...).
+        y: observed targets, (N,).
+        num_draws: how many draws.
+        seed: of the draws; torch's global random state is left as it was.
+        most_probable: take the most probable switches given each draw instead of sampling them.
+    """
+    draws = guide_draws(fit.guide, num_draws, seed=seed)
+    with torch.no_grad(), torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        singles = [{name: value[i] for name, value in draws.items()} for i in range(num_draws)]
+        return np.stack([_discrete(fit, x, y, one, most_probable) for one in singles])
+
+
+def switch_map(fit: Fit, x: Any, y: Any) -> np.ndarray:
+    """The most probable switches at the guide's median, by `infer_discrete`, (N,) booleans."""
+    with torch.no_grad():
+        return _discrete(fit, x, y, guide_median(fit.guide), True)
+
+
+def _discrete(fit: Fit, x: Any, y: Any, latents: Draw, most_probable: bool) -> np.ndarray:
+    rows, targets = scored_rows(x, y)
+    conditioned = poutine.condition(fit.story, data=latents)
+    sampler = infer_discrete(
+        conditioned, first_available_dim=-2, temperature=0 if most_probable else 1
+    )
+    with evaluating(fit.story), local_parameters():
+        trace = poutine.trace(sampler).get_trace(rows, targets, num_data=len(rows))
+    states = {
+        name: site["value"]
+        for name, site in trace.iter_stochastic_nodes()
+        if site["infer"].get("enumerate")
+    }
+    # infer_discrete squeezes a batch of one to shape ().
+    return fit.story.contaminated(states).expand(len(rows)).cpu().numpy()
+
+
+def label_flip_of(fit: Fit) -> LabelFlip:
+    """The fit's story, if it has a latent true label.
+
+    Raises:
+        StoryError: it has none.
+    """
+    if not isinstance(fit.story, LabelFlip):
+        raise StoryError(
+            f"{type(fit.story).__name__} has no latent true label; fit a LabelFlip for that."
+        )
+    return fit.story
+
+
+def _outside(fit: Fit, x: Any, y: Any) -> np.ndarray:
+    if not isinstance(fit.story, LatentSwitch):
+        return np.zeros(len(y), dtype=bool)
+    story = fit.story
+    return at_median(fit, story.outside, x, y)

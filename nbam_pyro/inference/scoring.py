@@ -1,0 +1,69 @@
+"""Evaluate a function of rows and global latents over the posterior of a fit."""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pyro
+import torch
+from torch import Tensor
+
+from nbam_pyro.errors import DataError
+from nbam_pyro.inference.guides import Draw, evaluating, guide_draws, guide_median
+from nbam_pyro.inference.result import Fit
+from nbam_pyro.inference.rows import as_tensor, check_finite
+from nbam_pyro.models import ClosedStory
+
+RowFunction = Callable[[Tensor, Tensor, Draw], Tensor]
+
+# Rows at a time: bounds the memory of draws x rows x classes.
+_CHUNK = 2048
+
+
+def scored_rows(x: Any, y: Any) -> tuple[Tensor, Tensor]:
+    """x and y as tensors, checked; a single row is fine.
+
+    Raises:
+        DataError: lengths differ, there is no row, or a value is missing or infinite.
+    """
+    rows, targets = as_tensor(x), as_tensor(y)
+    if len(rows) != len(targets) or not len(rows):
+        raise DataError(f"x has {len(rows)} rows and y has {len(targets)}; they must agree.")
+    check_finite("x", rows)
+    check_finite("y", targets)
+    return rows, targets
+
+
+def per_draw(fit: Fit, of: RowFunction, x: Any, y: Any, *, num_draws: int) -> np.ndarray:
+    """A function of every row at every draw of the global latents, (S, N, ...)."""
+    rows, targets = scored_rows(x, y)
+    draws = guide_draws(fit.guide, num_draws)
+    # Data-dependent argument checks of distributions do not pass through vmap.
+    with torch.no_grad(), evaluating(fit.story), pyro.validation_enabled(False):
+        parts = [
+            _batched(fit, of, rows[i : i + _CHUNK], targets[i : i + _CHUNK], draws)
+            for i in range(0, len(rows), _CHUNK)
+        ]
+    return torch.cat(parts, 1).cpu().numpy()
+
+
+def at_median(fit: Fit, of: RowFunction, x: Any, y: Any) -> np.ndarray:
+    """A function of every row at the guide's median, (N, ...)."""
+    rows, targets = scored_rows(x, y)
+    latents = guide_median(fit.guide)
+    with torch.no_grad(), evaluating(fit.story):
+        parts = [
+            of(rows[i : i + _CHUNK], targets[i : i + _CHUNK], latents)
+            for i in range(0, len(rows), _CHUNK)
+        ]
+    return torch.cat(parts).cpu().numpy()
+
+
+def _batched(fit: Fit, of: RowFunction, x: Tensor, y: Tensor, draws: Draw) -> Tensor:
+    if not draws:  # no global latents: every draw is the same
+        return of(x, y, {})[None]
+    if isinstance(fit.story, ClosedStory):  # networks do not depend on draws and run once
+        return torch.vmap(lambda one: of(x, y, one))(draws)
+    count = len(next(iter(draws.values())))
+    singles = [{name: value[i] for name, value in draws.items()} for i in range(count)]
+    return torch.stack([of(x, y, one) for one in singles])

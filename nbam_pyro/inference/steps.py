@@ -1,0 +1,311 @@
+"""The steps a fit is composed of: warm-up, anchors, re-initialisation, restarts, joint fit.
+
+Each step is a small value that acts on a `Run`; `fit(..., steps=[...])` takes any sequence of
+them, and a callable of your own that takes a `Run` is a step too.
+"""
+
+import copy
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import torch
+from sklearn.model_selection import KFold, StratifiedKFold
+from torch import Tensor, nn
+
+from nbam_pyro import functional as nf
+from nbam_pyro.errors import StoryError
+from nbam_pyro.inference.enumeration import check_closed_form, log_joint
+from nbam_pyro.inference.guides import Draw, evaluating, guide_median, mean_field
+from nbam_pyro.inference.objectives import ClosedObjective, EnumeratedObjective, Objective
+from nbam_pyro.inference.rows import Rows
+from nbam_pyro.inference.training import Options, Training, train
+from nbam_pyro.models import ClosedStory, LabelFlip, Story
+
+
+@dataclass
+class Run:
+    """The state that steps pass on.
+
+    Attributes:
+        story: what is fitted, in place.
+        rows: all rows.
+        training: indices of the rows trained on.
+        held_out: indices of the noisy rows that only select.
+        closed: whether the objective is the closed form.
+        options: of every Lightning run.
+        seed: of the folds.
+        guide: posterior of the global latents; made by the first `Joint` where it is None.
+        evidence: log predicted probabilities of the training rows, (N, K), from `WarmUp`.
+        start: where the guide's locations start, from `Anchors`.
+        history: one record per epoch of every Lightning run.
+    """
+
+    story: Story
+    rows: Rows
+    training: np.ndarray
+    held_out: np.ndarray
+    closed: bool
+    options: Options
+    seed: int
+    guide: nn.Module | None = None
+    evidence: Tensor | None = None
+    start: Draw = field(default_factory=dict)
+    history: list[dict[str, Any]] = field(default_factory=list)
+
+    def held_out_loss(self) -> float:
+        """Mean negative log marginal of the noisy held-out rows (of the training rows if none)."""
+        index = self.held_out if len(self.held_out) else self.training
+        total = 0.0
+        with torch.no_grad(), evaluating(self.story):
+            for x, y in self.rows.loader(index, 1024):
+                total += float(self.negative_log_marginal(x, y)) * len(y)
+        return total / len(index)
+
+    def negative_log_marginal(self, x: Tensor, y: Tensor) -> Tensor:
+        """Mean negative log marginal of a batch at the guide's median."""
+        pair = log_joint(self.story, x, y, guide_median(self.guide_or_new()))
+        return -nf.log_marginal(*pair).mean()
+
+    def guide_or_new(self) -> nn.Module:
+        """The guide, made from the starting values where there is none yet."""
+        if self.guide is None:
+            x, y = self.rows.first(8)
+            self.guide = mean_field(self.story, x, y, start=self.start)
+        return self.guide
+
+    def record(self, step: str, epochs: list[dict[str, float]]) -> None:
+        """Append a Lightning run to the history."""
+        self.history += [{"step": step, **epoch} for epoch in epochs]
+
+
+class Step(ABC):
+    """Something a fit does to its `Run`."""
+
+    @abstractmethod
+    def __call__(self, run: Run) -> None:
+        """Do it."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class WarmUp(Step):
+    """Train the clean predictor as if no row were contaminated, and predict the training rows.
+
+    With two or more folds, copies of the story are trained on the other folds, so that each row
+    is predicted by a network that has not seen it: evidence that memorising cannot spoil. With
+    one fold the story's own network is trained and predicts its own training rows. The epoch best
+    on the noisy held-out rows is kept.
+
+    Args:
+        epochs: of each fold.
+        folds: 1 for in-sample evidence.
+        lr: step size of AdamW.
+        weight_decay: of AdamW.
+
+    Raises:
+        StoryError: the story has no classifier (a clean predictor with logits).
+    """
+
+    epochs: int = 20
+    folds: int = 2
+    lr: float = 2e-3
+    weight_decay: float = 1e-2
+
+    def __call__(self, run: Run) -> None:
+        if self.folds == 1:
+            self._train(run, run.story, run.training)
+            run.evidence = _predict(run, run.story, run.training)
+            return
+        evidence: dict[int, Tensor] = {}
+        for fit_on, predict in self._split(run):
+            story = copy.deepcopy(run.story)
+            reinitialise(story)
+            self._train(run, story, run.training[fit_on])
+            predicted = _predict(run, story, run.training[predict])
+            evidence.update(zip(predict.tolist(), predicted, strict=True))
+        run.evidence = torch.stack([evidence[i] for i in range(len(run.training))])
+
+    def _split(self, run: Run) -> list[tuple[np.ndarray, np.ndarray]]:
+        labels = run.rows.y[torch.as_tensor(run.training)].numpy()
+        enough = np.unique(labels, return_counts=True)[1].min() >= self.folds
+        kind = StratifiedKFold if enough else KFold
+        folds = kind(self.folds, shuffle=True, random_state=run.seed)
+        return list(folds.split(labels, labels))
+
+    def _train(self, run: Run, story: Story, index: np.ndarray) -> None:
+        def loss(x: Tensor, y: Tensor) -> Tensor:
+            return -_classifier(story, x).log_prob(y).mean()
+
+        groups = [
+            {"params": list(story.parameters()), "lr": self.lr, "weight_decay": self.weight_decay}
+        ]
+        module = Training([story], loss=loss, groups=groups)
+        epochs = train(
+            module, run.rows, index, run.held_out, epochs=self.epochs, options=run.options
+        )
+        run.record("warm-up", epochs)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Anchors(Step):
+    """Start rates and T of a `LabelFlip` from the labels counted on its most certain rows.
+
+    Args:
+        confident: share of the rows predicted to be of a class that serve as its anchors.
+
+    Raises:
+        StoryError: the story is no `LabelFlip`, or no `WarmUp` came before.
+    """
+
+    confident: float = 0.5
+
+    def __call__(self, run: Run) -> None:
+        if not isinstance(run.story, LabelFlip) or run.evidence is None:
+            raise StoryError("Anchors need a LabelFlip story and a WarmUp step before them.")
+        labels = run.rows.y[torch.as_tensor(run.training)]
+        transition = nf.anchor_matrix(run.evidence, labels, confident=self.confident)
+        rate, flip = nf.anchor_rates_and_flips(transition)
+        run.start = {"rate": rate, "flip": flip}
+        run.guide = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Reinitialise(Step):
+    """Give every layer of the story fresh random weights; rates and T keep their start."""
+
+    def __call__(self, run: Run) -> None:
+        reinitialise(run.story)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Joint(Step):
+    """Fit networks and guide together on the objective.
+
+    The epoch with the best log marginal of the noisy held-out rows is kept.
+
+    Args:
+        epochs: at most so many.
+        lr: step size of AdamW for the networks.
+        weight_decay: of the networks; the guide has none.
+        guide_lr: step size for the guide's locations.
+        spread_lr: step size for the guide's standard deviations.
+        patience: stop after so many epochs without improvement.
+    """
+
+    epochs: int = 80
+    lr: float = 2e-3
+    weight_decay: float = 1e-2
+    guide_lr: float = 2e-2
+    spread_lr: float = 2e-2
+    patience: int = 40
+
+    def __call__(self, run: Run) -> None:
+        guide = run.guide_or_new()
+        objective = self._objective(run, guide)
+        num_data = len(run.training)
+        module = Training(
+            [run.story, guide],
+            loss=lambda x, y: objective(x, y, num_data),
+            held_out_loss=run.negative_log_marginal,
+            groups=self._groups(run.story, guide),
+        )
+        epochs = train(
+            module,
+            run.rows,
+            run.training,
+            run.held_out,
+            epochs=self.epochs,
+            options=run.options,
+            patience=self.patience,
+        )
+        run.record("joint", epochs)
+
+    def _objective(self, run: Run, guide: nn.Module) -> Objective:
+        if not run.closed:
+            return EnumeratedObjective(run.story, guide)
+        objective = ClosedObjective(run.story, guide)
+        with torch.no_grad(), evaluating(run.story):
+            check_closed_form(run.story, *run.rows.first(8), guide_median(guide))
+        return objective
+
+    def _groups(self, story: Story, guide: nn.Module) -> list[dict[str, Any]]:
+        spread = [p for name, p in guide.named_parameters() if name.startswith("scales.")]
+        others = {id(p) for p in spread}
+        location = [p for p in guide.parameters() if id(p) not in others]
+        groups = [
+            {"params": list(story.parameters()), "lr": self.lr, "weight_decay": self.weight_decay},
+            {"params": location, "lr": self.guide_lr, "weight_decay": 0.0},
+            {"params": spread, "lr": self.spread_lr, "weight_decay": 0.0},
+        ]
+        return [group for group in groups if group["params"]]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Restarts(Step):
+    """Run short steps several times from the same start and continue from the best.
+
+    Best is by the log marginal of the noisy held-out rows. That can tell a good local optimum of
+    the network from a bad one; it cannot tell a mutual pair of classes from the same pair with
+    exchanged names, which have the same likelihood.
+
+    Args:
+        steps: what each attempt does.
+        times: how many attempts.
+    """
+
+    steps: Sequence[Step]
+    times: int = 3
+
+    def __call__(self, run: Run) -> None:
+        guide = run.guide_or_new()
+        before = copy.deepcopy((run.story.state_dict(), guide.state_dict()))
+        attempts = []
+        for _ in range(self.times):
+            run.story.load_state_dict(before[0])
+            guide.load_state_dict(before[1])
+            for step in self.steps:
+                step(run)
+            after = copy.deepcopy((run.story.state_dict(), guide.state_dict()))
+            attempts.append((run.held_out_loss(), after))
+        _, best = min(attempts, key=lambda attempt: attempt[0])
+        run.story.load_state_dict(best[0])
+        guide.load_state_dict(best[1])
+
+
+def default_steps(story: Story) -> list[Step]:
+    """The recipe of `fit` for a story.
+
+    For `LabelFlip`: out-of-fold warm-up, anchors, three short restarts, a joint fit in which rates
+    and T move slowly, because the evidence of rows that are trained on is biased towards no
+    contamination. For any other story: a joint fit.
+    """
+    if not isinstance(story, LabelFlip):
+        return [Joint()]
+    slow = 6e-4
+    short = Restarts(steps=[Reinitialise(), Joint(epochs=10, guide_lr=slow)], times=3)
+    return [WarmUp(), Anchors(), short, Joint(epochs=70, guide_lr=slow)]
+
+
+def reinitialise(module: nn.Module) -> None:
+    """Call `reset_parameters` of every submodule that has one; other parameters stay."""
+    for part in module.modules():
+        reset = getattr(part, "reset_parameters", None)
+        if callable(reset):
+            reset()
+
+
+def _classifier(story: Story, x: Tensor) -> Any:
+    if isinstance(story, ClosedStory):
+        latents = {name: prior.mean for name, prior in story.priors().items()}
+        predictor = story.clean_predictor(x, latents)
+        if hasattr(predictor, "logits"):
+            return predictor
+    raise StoryError(f"WarmUp needs a story that classifies; {type(story).__name__} does not.")
+
+
+def _predict(run: Run, story: Story, index: np.ndarray) -> Tensor:
+    with torch.no_grad(), evaluating(story):
+        batches = run.rows.loader(index, 1024)
+        return torch.cat([_classifier(story, x).logits for x, _ in batches])

@@ -1,0 +1,156 @@
+"""One Lightning run: any loss over rows, keeping the epoch that is best on held-out rows."""
+
+import logging
+import tempfile
+import warnings
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import lightning.pytorch as pl
+import numpy as np
+import torch
+from lightning.pytorch.callbacks import Callback, EarlyStopping, ModelCheckpoint, RichProgressBar
+from torch import Tensor, nn
+
+from nbam_pyro.inference.rows import Rows
+
+BatchLoss = Callable[[Tensor, Tensor], Tensor]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Options:
+    """What is the same for every Lightning run of a fit.
+
+    Args:
+        batch_size: rows of a training step.
+        progress: show a progress bar.
+        folder: where Lightning may keep its temporary checkpoints; None for the system's own
+            temporary folder. They are removed after each run.
+        trainer: further arguments of `lightning.pytorch.Trainer`: accelerator, devices, precision.
+    """
+
+    batch_size: int = 64
+    progress: bool = False
+    folder: Path | None = None
+    trainer: Mapping[str, Any] = field(default_factory=dict)
+
+
+class Training(pl.LightningModule):
+    """Modules, a loss of a training batch and one of a held-out batch, and an optimiser."""
+
+    def __init__(
+        self,
+        modules: Sequence[nn.Module],
+        *,
+        loss: BatchLoss,
+        groups: Sequence[dict[str, Any]],
+        held_out_loss: BatchLoss | None = None,
+    ) -> None:
+        super().__init__()
+        self.parts = nn.ModuleList(modules)
+        self.loss = loss
+        self.held_out_loss = held_out_loss or loss
+        self.groups = groups
+
+    def training_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> Tensor:
+        x, y = batch
+        value = self.loss(x, y)
+        self.log("loss", value, on_step=False, on_epoch=True, batch_size=len(y))
+        return value
+
+    def validation_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> None:
+        x, y = batch
+        value = self.held_out_loss(x, y)
+        self.log("held_out_loss", value, batch_size=len(y), prog_bar=True)
+
+    def configure_optimizers(self) -> torch.optim.Optimizer:
+        return torch.optim.AdamW([dict(group) for group in self.groups])
+
+
+def train(
+    module: Training,
+    rows: Rows,
+    index: np.ndarray,
+    held_out: np.ndarray,
+    *,
+    epochs: int,
+    options: Options,
+    patience: int | None = None,
+) -> list[dict[str, float]]:
+    """Train for some epochs and load the one with the lowest held-out loss, if rows are held out.
+
+    Args:
+        module: what to train.
+        rows: all rows.
+        index: rows to train on.
+        held_out: rows to select the epoch on; none means that the last epoch stays.
+        epochs: at most so many.
+        options: batch size, progress and Lightning's own.
+        patience: stop after so many epochs without improvement; None never stops early.
+
+    Returns:
+        one record per epoch: epoch, loss and, with held-out rows, held_out_loss.
+    """
+    history = _History()
+    callbacks: list[Callback] = [history]
+    if options.progress:
+        callbacks.append(RichProgressBar(leave=False))
+    selecting = len(held_out) > 0
+    with _quiet(), tempfile.TemporaryDirectory(dir=options.folder) as folder:
+        best = ModelCheckpoint(folder, monitor="held_out_loss", save_weights_only=True)
+        if selecting:
+            callbacks.append(best)
+        if selecting and patience is not None:
+            callbacks.append(EarlyStopping("held_out_loss", patience=patience))
+        trainer = pl.Trainer(
+            max_epochs=epochs,
+            callbacks=callbacks,
+            default_root_dir=folder,
+            enable_checkpointing=selecting,
+            enable_progress_bar=options.progress,
+            **{**_DEFAULTS, **options.trainer},
+        )
+        batches = rows.loader(index, options.batch_size, shuffle=True)
+        held_out_batches = rows.loader(held_out, 1024) if selecting else None
+        trainer.fit(module, batches, held_out_batches)
+        if selecting:
+            state = torch.load(best.best_model_path, weights_only=True)
+            module.load_state_dict(state["state_dict"])
+    return history.records
+
+
+_DEFAULTS: dict[str, Any] = {
+    "devices": 1,
+    "logger": False,
+    "enable_model_summary": False,
+    "num_sanity_val_steps": 0,
+}
+
+
+class _History(Callback):
+    def __init__(self) -> None:
+        self.records: list[dict[str, float]] = []
+
+    def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        losses = {name: float(value) for name, value in trainer.callback_metrics.items()}
+        self.records.append({"epoch": trainer.current_epoch, **losses})
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Silence Lightning's notes on hardware and loaders; its warnings on training stay."""
+    logger = logging.getLogger("lightning.pytorch")
+    level = logger.level
+    logger.setLevel(logging.WARNING)
+    try:
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", message=".*does not have many workers")
+            warnings.filterwarnings("ignore", message=".*smaller than the logging interval")
+            warnings.filterwarnings("ignore", message=".*LeafSpec")  # Lightning 2.6 on torch 2.14
+            warnings.filterwarnings("ignore", message=".*Checkpoint directory .* exists")
+            yield
+    finally:
+        logger.setLevel(level)

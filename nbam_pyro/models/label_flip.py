@@ -1,0 +1,166 @@
+"""The latent true label: the default story for classification."""
+
+import math
+
+import pyro
+import pyro.distributions as dist
+import torch
+from pyro.distributions import TorchDistribution
+from pyro.ops.indexing import Vindex
+from torch import Tensor, nn
+
+from nbam_pyro import functional as nf
+from nbam_pyro.errors import DataError, StoryError
+from nbam_pyro.models.story import ClosedStory, Latents
+from nbam_pyro.priors import FlipPrior
+
+
+class LabelFlip(ClosedStory):
+    r"""A true label that is observed as it is, or flipped to another class.
+
+    .. math::
+        \mathrm{rate}_c \sim \mathrm{Beta}, \qquad
+        T_c \sim \mathrm{Dirichlet} \text{ over the other classes} \\
+        c_i \sim \mathrm{Categorical}(f_\theta(x_i)), \qquad
+        z_i \sim \mathrm{Bernoulli}\big(\sigma(\mathrm{logit}\,\mathrm{rate}_{c_i} + g(x_i))\big) \\
+        y_i = c_i \text{ if } z_i = 0, \qquad y_i \sim T_{c_i} \text{ if } z_i = 1
+
+    The network is a point estimate; rates and rows of T are global latents, the sites "rate"
+    (K,) and "flip" (K, K-1). Sites of a datum: "true_label", "switch", "y".
+
+    The zero diagonal of T makes z = 1 mean c != y and no more: f and M = p(observed | true) are
+    identified by rows whose true label is nearly certain and by the start that anchors give (the
+    default steps of `fit`), not by the likelihood alone.
+
+    Args:
+        network: x -> logits of the true label, (N, K).
+        num_classes: K, at least 2.
+        prior: pseudo-counts of rates and flips.
+        locality: standard deviation of the prior on the weights of the input-dependent deviation
+            g(x) = w . h(x), through which rows near known corruptions become more suspect; h are
+            the standardised features before the network's last layer, which get no gradient from
+            g. 0 means no deviation. Site "deviation".
+
+    Raises:
+        DataError: fewer than two classes or a negative locality.
+        StoryError: locality needs a network that is an `nn.Sequential` ending in `nn.Linear`.
+
+    Source: the latent switch is NBAM's (arXiv 2606.16524); without g and without anchors this is
+    the noise-transition layer (Goldberger & Ben-Reuven 2017; Patrini et al. 2017).
+
+    Example:
+        >>> story = LabelFlip(nn.Linear(4, 3), 3)
+        >>> {name: tuple(prior.mean.shape) for name, prior in story.priors().items()}
+        {'rate': (3,), 'flip': (3, 2)}
+    """
+
+    rate_counts: Tensor
+    flip_counts: Tensor
+
+    def __init__(
+        self,
+        network: nn.Module,
+        num_classes: int,
+        *,
+        prior: FlipPrior | None = None,
+        locality: float = 0.0,
+    ) -> None:
+        super().__init__()
+        if num_classes < 2:
+            raise DataError(f"num_classes is {num_classes}; a label needs at least two classes.")
+        if locality < 0:
+            raise DataError(f"locality is {locality}; it is a standard deviation, 0 for none.")
+        self.network = network
+        self.num_classes = num_classes
+        self.locality = locality
+        self.features = _last_width(network) if locality else 0
+        prior = prior or FlipPrior()
+        self.register_buffer("rate_counts", torch.tensor(prior.rate).expand(num_classes, 2).clone())
+        self.register_buffer("flip_counts", torch.full((num_classes, num_classes - 1), prior.flip))
+
+    def forward(self, x: Tensor, y: Tensor | None = None, *, num_data: int | None = None) -> Tensor:
+        latents = self.sample_latents()
+        alpha, log_flip = self.rates_and_flips(latents)
+        log_f, g = self.log_predictor(x, latents)
+        log_keep = torch.eye(self.num_classes).to(log_flip).log()
+        observed = torch.stack([log_keep, log_flip])  # by switch, true label, observed label
+        with pyro.plate("data", num_data or len(x), subsample=x):
+            c = pyro.sample(
+                "true_label", dist.Categorical(logits=log_f), infer={"enumerate": "parallel"}
+            )
+            logits = alpha[c] if g is None else alpha[c] + g
+            z = pyro.sample(
+                "switch", dist.Bernoulli(logits=logits), infer={"enumerate": "parallel"}
+            )
+            emission = Vindex(observed)[z.long(), c]
+            return pyro.sample("y", dist.Categorical(logits=emission), obs=y)
+
+    def priors(self) -> dict[str, TorchDistribution]:
+        a, b = self.rate_counts.unbind(-1)
+        sites: dict[str, TorchDistribution] = {
+            "rate": dist.Beta(a, b, validate_args=False).to_event(1),
+            "flip": dist.Dirichlet(self.flip_counts, validate_args=False).to_event(1),
+        }
+        if self.locality:
+            scale = self.rate_counts.new_full((self.features,), self.locality)
+            normal = dist.Normal(torch.zeros_like(scale), scale, validate_args=False)
+            sites["deviation"] = normal.to_event(1)
+        return sites
+
+    def rates_and_flips(self, latents: Latents) -> tuple[Tensor, Tensor]:
+        """alpha_c = logit rate_c, (K,), and log T with -inf on its diagonal, (K, K)."""
+        # A sparse row may underflow to an exact 0, whose logarithm has no gradient.
+        flip = latents["flip"].clamp_min(torch.finfo(latents["flip"].dtype).tiny)
+        return latents["rate"].logit(), nf.zero_diagonal(flip.log(), fill=-math.inf)
+
+    def log_predictor(self, x: Tensor, latents: Latents) -> tuple[Tensor, Tensor | None]:
+        """log f = log p(c | x), (N, K), and the deviation g(x), (N,) or None."""
+        if not self.locality:
+            return self.network(x).log_softmax(-1), None
+        h = self.network[:-1](x)  # type: ignore[index]
+        standard = nn.functional.layer_norm(h.detach(), h.shape[1:]) / math.sqrt(self.features)
+        return self.network[-1](h).log_softmax(-1), standard @ latents["deviation"]  # type: ignore[index]
+
+    def log_joint(self, x: Tensor, y: Tensor, latents: Latents) -> tuple[Tensor, Tensor]:
+        log_f, g = self.log_predictor(x, latents)
+        return nf.label_flip_log_joint(log_f, y, *self.rates_and_flips(latents), g)
+
+    def switch_logits(self, x: Tensor, latents: Latents) -> Tensor:
+        log_f, g = self.log_predictor(x, latents)
+        return nf.label_flip_switch_logits(log_f, latents["rate"].logit(), g)
+
+    def true_label_log_posterior(self, x: Tensor, y: Tensor, latents: Latents) -> Tensor:
+        """log p(c | x, y), (N, K)."""
+        log_f, g = self.log_predictor(x, latents)
+        return nf.label_flip_log_posterior(log_f, y, *self.rates_and_flips(latents), g)
+
+    def clean_predictor(self, x: Tensor, latents: Latents) -> TorchDistribution:
+        return dist.Categorical(logits=self.log_predictor(x, latents)[0], validate_args=False)
+
+    def rate_given(self, x: Tensor, latents: Latents) -> Tensor:
+        """The rate of each true class averaged over the rows x that are likely of it, (K,)."""
+        log_f, g = self.log_predictor(x, latents)
+        if g is None:
+            return latents["rate"]
+        f = log_f.exp()
+        return (f * (latents["rate"].logit() + g[:, None]).sigmoid()).sum(0) / f.sum(0)
+
+    def check_targets(self, x: Tensor, y: Tensor) -> None:
+        if y.is_floating_point() or y.ndim != 1:
+            raise DataError(
+                f"Labels have shape {tuple(y.shape)} and type {y.dtype}; expected (N,) integers."
+            )
+        if y.min() < 0 or y.max() >= self.num_classes:
+            raise DataError(
+                f"Labels run from {int(y.min())} to {int(y.max())}; expected 0 to "
+                f"{self.num_classes - 1} for {self.num_classes} classes."
+            )
+
+
+def _last_width(network: nn.Module) -> int:
+    if isinstance(network, nn.Sequential) and isinstance(network[-1], nn.Linear):
+        return network[-1].in_features
+    raise StoryError(
+        "locality needs the features before the last layer: give the network as "
+        "nn.Sequential(trunk, nn.Linear(width, num_classes))."
+    )

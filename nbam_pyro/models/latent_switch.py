@@ -1,0 +1,148 @@
+"""The latent switch (NBAM), by composition."""
+
+from typing import NamedTuple
+
+import pyro
+import pyro.distributions as dist
+from pyro.distributions import TorchDistribution
+from torch import Tensor, nn
+
+from nbam_pyro import functional as nf
+from nbam_pyro.errors import SupportError
+from nbam_pyro.models.component import Component
+from nbam_pyro.models.likelihoods import CategoricalLikelihood
+from nbam_pyro.models.story import ClosedStory, Latents
+from nbam_pyro.models.switch_priors import HeadSwitch
+
+
+class Conditionals(NamedTuple):
+    """The three conditionals of a latent switch, each of batch shape (N,)."""
+
+    switch: TorchDistribution
+    clean: TorchDistribution
+    anomaly: TorchDistribution
+
+
+class LatentSwitch(ClosedStory):
+    r"""A switch per datum chooses between a clean and an anomaly likelihood.
+
+    .. math::
+        z_i \sim \mathrm{Bernoulli}(\pi_\phi(x_i)), \qquad
+        y_i \mid z_i = 0 \sim p_\theta(y \mid x_i), \qquad
+        y_i \mid z_i = 1 \sim q_\psi(y \mid x_i)
+
+    To change the story, give other components, or override `conditionals` (and `priors` for
+    global latents of your own). Sites: the components' global latents, "switch", "y".
+
+    The switch means contamination only as far as the components differ by construction, as a
+    narrow and a broad Normal do. Two free heads over classes do not (see `three_heads`).
+
+    Args:
+        switch: prior of the switch.
+        clean: clean likelihood.
+        anomaly: anomaly likelihood.
+        trunk: a network shared by the three, x -> h; by default they see x itself.
+
+    Source: NBAM, arXiv 2606.16524.
+
+    Example:
+        >>> import torch
+        >>> from nbam_pyro.models import BetaSwitch, BroadNormal, NormalLikelihood
+        >>> story = LatentSwitch(
+        ...     switch=BetaSwitch(1.0, 9.0),
+        ...     clean=NormalLikelihood(nn.Linear(1, 1), scale=1.0),
+        ...     anomaly=BroadNormal(0.0, 20.0),
+        ... )
+        >>> x, y = torch.zeros(2, 1), torch.tensor([0.0, 30.0])
+        >>> a, b = story.log_joint(x, y, {"contamination": torch.tensor(0.1)})
+        >>> nf.responsibility(a, b) > 0.5
+        tensor([False,  True])
+    """
+
+    def __init__(
+        self,
+        *,
+        switch: Component,
+        clean: Component,
+        anomaly: Component,
+        trunk: nn.Module | None = None,
+    ) -> None:
+        super().__init__()
+        self.switch = switch
+        self.clean = clean
+        self.anomaly = anomaly
+        self.trunk = trunk or nn.Identity()
+
+    def conditionals(self, x: Tensor, latents: Latents) -> Conditionals:
+        """The three conditionals given rows x (N, ...) and the global latents."""
+        h = self.trunk(x)
+        return Conditionals(
+            switch=self.switch(h, latents),
+            clean=self.clean(h, latents),
+            anomaly=self.anomaly(h, latents),
+        )
+
+    def forward(self, x: Tensor, y: Tensor | None = None, *, num_data: int | None = None) -> Tensor:
+        latents = self.sample_latents()
+        switch, clean, anomaly = self.conditionals(x, latents)
+        with pyro.plate("data", num_data or len(x), subsample=x):
+            z = pyro.sample("switch", switch, infer={"enumerate": "parallel"})
+            mixture = dist.MaskedMixture(z.bool(), clean, anomaly, validate_args=False)
+            return pyro.sample("y", mixture, obs=y)
+
+    def priors(self) -> dict[str, TorchDistribution]:
+        return {**self.switch.priors(), **self.clean.priors(), **self.anomaly.priors()}
+
+    def log_joint(self, x: Tensor, y: Tensor, latents: Latents) -> tuple[Tensor, Tensor]:
+        switch, clean, anomaly = self.conditionals(x, latents)
+        return nf.switch_log_joint(switch.logits, clean.log_prob(y), anomaly.log_prob(y))
+
+    def switch_logits(self, x: Tensor, latents: Latents) -> Tensor:
+        return self.conditionals(x, latents).switch.logits
+
+    def clean_predictor(self, x: Tensor, latents: Latents) -> TorchDistribution:
+        return self.conditionals(x, latents).clean
+
+    def outside(self, x: Tensor, y: Tensor, latents: Latents) -> Tensor:
+        """Which targets the anomaly likelihood gives no mass, a boolean (N,)."""
+        return ~self.conditionals(x, latents).anomaly.support.check(y)
+
+    def check_targets(self, x: Tensor, y: Tensor) -> None:
+        latents = {name: prior.mean for name, prior in self.priors().items()}
+        outside = self.outside(x, y, latents)
+        if outside.any():
+            raise SupportError(
+                f"{int(outside.sum())} of {len(y)} targets lie outside the support of the anomaly "
+                f"likelihood (the first in row {int(outside.nonzero()[0])}): widen its range or "
+                "its classes so that it covers every target."
+            )
+
+
+def three_heads(trunk: nn.Module, features: int, num_classes: int) -> LatentSwitch:
+    r"""The paper's literal story: clean head, contamination head and free anomaly head.
+
+    It is *not identifiable*: nothing in the likelihood says which softmax is the clean one, and
+    the gradient of the prior logit is r - pi, so that a clean head which learns first drives pi to
+    0. Expect a `CollapseWarning` and useless flags; it is here because the paper has it and for
+    comparison. `LabelFlip` is the story to use for classification.
+
+    Args:
+        trunk: shared network, x -> h of shape (N, features).
+        features: width of h.
+        num_classes: K.
+
+    Source: NBAM, arXiv 2606.16524.
+
+    Example:
+        >>> import torch
+        >>> story = three_heads(nn.Identity(), 4, 3)
+        >>> a, b = story.log_joint(torch.zeros(2, 4), torch.tensor([0, 2]), {})
+        >>> a.shape
+        torch.Size([2])
+    """
+    return LatentSwitch(
+        trunk=trunk,
+        switch=HeadSwitch(nn.Linear(features, 1)),
+        clean=CategoricalLikelihood(nn.Linear(features, num_classes)),
+        anomaly=CategoricalLikelihood(nn.Linear(features, num_classes)),
+    )

@@ -1,0 +1,86 @@
+"""What a story is: a Pyro program with a discrete switch per datum."""
+
+from abc import ABCMeta, abstractmethod
+from collections.abc import Mapping
+from contextlib import AbstractContextManager
+
+import pyro
+from pyro.distributions import TorchDistribution
+from pyro.nn import PyroModule
+from torch import Tensor
+
+Latents = Mapping[str, Tensor]
+
+
+def local_parameters() -> AbstractContextManager[None]:
+    """Parameters stay in their modules inside, out of Pyro's global store.
+
+    Only inside: as a global setting it would break a user's own `SVI`. A `PyroModule` called
+    inside must have been constructed inside, which `Story` sees to.
+    """
+    return pyro.settings.context(module_local_params=True)
+
+
+class StoryMeta(ABCMeta, type(PyroModule)):  # type: ignore[misc]
+    """Lets a PyroModule have abstract methods."""
+
+
+class Story(PyroModule, metaclass=StoryMeta):
+    """A generative story that may contaminate each datum; the base of stories of your own.
+
+    Write `forward` with Pyro's sample statements: global latents outside one
+    `pyro.plate("data", num_data or len(x), subsample=x)`, everything about a datum inside it, and
+    `infer={"enumerate": "parallel"}` on every discrete site. Any number of discrete sites and
+    states and any names will do: `contaminated` says which states count as contamination.
+    """
+
+    def __init__(self) -> None:
+        with local_parameters():
+            super().__init__()
+
+    @abstractmethod
+    def forward(self, x: Tensor, y: Tensor | None = None, *, num_data: int | None = None) -> Tensor:
+        """Tell the story of rows x, observed as y; draw y where it is None."""
+
+    def contaminated(self, states: Mapping[str, Tensor]) -> Tensor:
+        """Which enumerated states count as contaminated; override it for switches of your own.
+
+        Args:
+            states: the values of every discrete site by name, broadcastable with one another.
+
+        Returns:
+            A boolean tensor, broadcastable with the values; by default `states["switch"] == 1`.
+        """
+        return states["switch"] == 1
+
+
+class ClosedStory(Story):
+    r"""A story whose switch is summed out in closed form, given its global latents.
+
+    `log_joint` returns the pair a = log p(z=0, y | x) and b = log p(z=1, y | x), the one seam
+    between a story and everything fast. It must agree with `forward`; fitting checks that once.
+    """
+
+    @abstractmethod
+    def priors(self) -> dict[str, TorchDistribution]:
+        """The priors of the global latents by site name; all of them, and only them."""
+
+    @abstractmethod
+    def log_joint(self, x: Tensor, y: Tensor, latents: Latents) -> tuple[Tensor, Tensor]:
+        """The pair (a, b) of every row, each (N,), given one draw of the global latents."""
+
+    @abstractmethod
+    def switch_logits(self, x: Tensor, latents: Latents) -> Tensor:
+        """Logit of the prior P(z=1 | x) of every row, (N,)."""
+
+    @abstractmethod
+    def clean_predictor(self, x: Tensor, latents: Latents) -> TorchDistribution:
+        """The distribution of what would be observed without contamination, batch shape (N,)."""
+
+    @abstractmethod
+    def check_targets(self, x: Tensor, y: Tensor) -> None:
+        """Raise a `DataError` that says why where y cannot be fitted."""
+
+    def sample_latents(self) -> dict[str, Tensor]:
+        """Draw the global latents from `priors`, one Pyro sample site each."""
+        return {name: pyro.sample(name, prior) for name, prior in self.priors().items()}

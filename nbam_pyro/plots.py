@@ -1,0 +1,98 @@
+"""Pictures of a fit; each function draws into an `Axes` and returns it."""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+
+if TYPE_CHECKING:
+    from nbam_pyro.inference import MatrixEstimate
+
+__all__ = ["responsibilities", "training_curve", "transition_matrix"]
+
+
+def transition_matrix(
+    estimate: "MatrixEstimate", *, names: Sequence[str] | None = None, ax: Axes | None = None
+) -> Axes:
+    """M = p(observed | true) as a heat map; entries above 1 % off the diagonal with intervals.
+
+    Args:
+        estimate: from `nbam_pyro.transition_matrix`.
+        names: of the classes.
+        ax: where to draw; the current axes if None.
+    """
+    ax = ax or plt.gca()
+    k = len(estimate.mean)
+    image = ax.imshow(estimate.mean, vmin=0, vmax=1, cmap="Blues")
+    ax.figure.colorbar(image, ax=ax, shrink=0.8, label="p(observed | true)")
+    ticks = [str(c) for c in range(k)] if names is None else list(names)
+    ax.set_xticks(range(k), ticks)
+    ax.set_yticks(range(k), ticks)
+    ax.set_xlabel("observed label")
+    ax.set_ylabel("true label")
+    for c in range(k):
+        for y in range(k):
+            if c != y and estimate.low[c, y] > 0.01:
+                ax.text(
+                    y,
+                    c,
+                    f"{estimate.mean[c, y]:.2f}\n{estimate.low[c, y]:.2f}-{estimate.high[c, y]:.2f}",
+                    ha="center",
+                    va="center",
+                    fontsize=6,
+                    color="white" if estimate.mean[c, y] > 0.5 else "black",
+                )
+    ax.set_title(f"How labels flip, with {estimate.probability:.0%} intervals")
+    return ax
+
+
+def responsibilities(
+    values: np.ndarray, *, contaminated: np.ndarray | None = None, ax: Axes | None = None
+) -> Axes:
+    """Histogram of responsibilities, split by the truth where it is known.
+
+    Args:
+        values: P(z=1 | x, y), (N,).
+        contaminated: the truth, (N,) booleans, or None.
+        ax: where to draw; the current axes if None.
+    """
+    ax = ax or plt.gca()
+    bins = np.linspace(0, 1, 21).tolist()
+    if contaminated is None:
+        ax.hist(values, bins=bins, color="tab:blue")
+    else:
+        parts = [values[~contaminated], values[contaminated]]
+        colours = ["tab:blue", "tab:orange"]
+        ax.hist(parts, bins=bins, stacked=True, color=colours, label=["clean", "contaminated"])
+        ax.legend(title="truth")
+    ax.set_yscale("log")
+    ax.set_xlabel("responsibility P(contaminated | x, y)")
+    ax.set_ylabel("rows")
+    ax.set_title("How sure the flags are")
+    return ax
+
+
+def training_curve(history: pd.DataFrame, *, ax: Axes | None = None) -> Axes:
+    """Training and noisy held-out loss of the last joint fit by epoch.
+
+    Args:
+        history: of a `Fit`.
+        ax: where to draw; the current axes if None.
+    """
+    ax = ax or plt.gca()
+    joint = history[history["step"] == "joint"]
+    starts = np.flatnonzero(joint["epoch"].to_numpy() == 0)
+    last = joint.iloc[starts[-1] :]
+    ax.plot(last["epoch"], last["loss"], label="training (with the prior's share)")
+    if "held_out_loss" in last:
+        ax.plot(last["epoch"], last["held_out_loss"], label="noisy held-out")
+        best = last["held_out_loss"].idxmin()
+        ax.axvline(last["epoch"][best], color="grey", linestyle=":", label="epoch kept")
+    ax.set_xlabel("epoch of the joint fit")
+    ax.set_ylabel("negative log marginal per row (nats)")
+    ax.set_title("Training")
+    ax.legend()
+    return ax
