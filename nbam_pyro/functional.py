@@ -294,7 +294,7 @@ def observed_log_probs(
 
 
 def anchor_matrix(
-    log_probs: Float[Tensor, "n k"], labels: Int[Tensor, " n"], *, confident: float = 0.5
+    log_probs: Float[Tensor, "n k"], labels: Int[Tensor, " n"], *, confident: float = 0.7
 ) -> Float[Tensor, "k k"]:
     r"""Estimate M = p(observed | true) by counting labels on anchors.
 

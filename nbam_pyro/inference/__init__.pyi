@@ -25,6 +25,7 @@ from .steps import Joint as Joint
 from .steps import Reinitialise as Reinitialise
 from .steps import Restarts as Restarts
 from .steps import Run as Run
+from .steps import Spread as Spread
 from .steps import Step as Step
 from .steps import WarmUp as WarmUp
 from .steps import default_steps as default_steps

@@ -101,6 +101,7 @@ class WarmUp(Step):
     Args:
         epochs: of each fold.
         folds: 1 for in-sample evidence.
+        repeats: how often to fold anew; the evidence of a row is averaged over them.
         lr: step size of AdamW.
         weight_decay: of AdamW.
 
@@ -110,6 +111,7 @@ class WarmUp(Step):
 
     epochs: int = 20
     folds: int = 2
+    repeats: int = 2
     lr: float = 2e-3
     weight_decay: float = 1e-2
 
@@ -118,20 +120,23 @@ class WarmUp(Step):
             self._train(run, run.story, run.training)
             run.evidence = _predict(run, run.story, run.training)
             return
-        evidence: dict[int, Tensor] = {}
-        for fit_on, predict in self._split(run):
-            story = copy.deepcopy(run.story)
-            reinitialise(story)
-            self._train(run, story, run.training[fit_on])
-            predicted = _predict(run, story, run.training[predict])
-            evidence.update(zip(predict.tolist(), predicted, strict=True))
-        run.evidence = torch.stack([evidence[i] for i in range(len(run.training))])
+        total: Tensor | float = 0.0
+        for repeat in range(self.repeats):
+            evidence: dict[int, Tensor] = {}
+            for fit_on, predict in self._split(run, run.seed + repeat):
+                story = copy.deepcopy(run.story)
+                reinitialise(story)
+                self._train(run, story, run.training[fit_on])
+                predicted = _predict(run, story, run.training[predict])
+                evidence.update(zip(predict.tolist(), predicted.exp(), strict=True))
+            total = total + torch.stack([evidence[i] for i in range(len(run.training))])
+        run.evidence = torch.log(total / self.repeats)
 
-    def _split(self, run: Run) -> list[tuple[np.ndarray, np.ndarray]]:
+    def _split(self, run: Run, seed: int) -> list[tuple[np.ndarray, np.ndarray]]:
         labels = run.rows.y[torch.as_tensor(run.training)].numpy()
         enough = np.unique(labels, return_counts=True)[1].min() >= self.folds
         kind = StratifiedKFold if enough else KFold
-        folds = kind(self.folds, shuffle=True, random_state=run.seed)
+        folds = kind(self.folds, shuffle=True, random_state=seed)
         return list(folds.split(labels, labels))
 
     def _train(self, run: Run, story: Story, index: np.ndarray) -> None:
@@ -159,7 +164,7 @@ class Anchors(Step):
         StoryError: the story is no `LabelFlip`, or no `WarmUp` came before.
     """
 
-    confident: float = 0.5
+    confident: float = 0.7
 
     def __call__(self, run: Run) -> None:
         if not isinstance(run.story, LabelFlip) or run.evidence is None:
@@ -203,7 +208,7 @@ class Joint(Step):
 
     def __call__(self, run: Run) -> None:
         guide = run.guide_or_new()
-        objective = self._objective(run, guide)
+        objective = _objective(run, guide)
         num_data = len(run.training)
         module = Training(
             [run.story, guide],
@@ -222,24 +227,51 @@ class Joint(Step):
         )
         run.record("joint", epochs)
 
-    def _objective(self, run: Run, guide: nn.Module) -> Objective:
-        if not run.closed:
-            return EnumeratedObjective(run.story, guide)
-        objective = ClosedObjective(run.story, guide)
-        with torch.no_grad(), evaluating(run.story):
-            check_closed_form(run.story, *run.rows.first(8), guide_median(guide))
-        return objective
-
     def _groups(self, story: Story, guide: nn.Module) -> list[dict[str, Any]]:
-        spread = [p for name, p in guide.named_parameters() if name.startswith("scales.")]
-        others = {id(p) for p in spread}
-        location = [p for p in guide.parameters() if id(p) not in others]
+        spreads, locations = _spreads_and_locations(guide)
         groups = [
             {"params": list(story.parameters()), "lr": self.lr, "weight_decay": self.weight_decay},
-            {"params": location, "lr": self.guide_lr, "weight_decay": 0.0},
-            {"params": spread, "lr": self.spread_lr, "weight_decay": 0.0},
+            {"params": locations, "lr": self.guide_lr, "weight_decay": 0.0},
+            {"params": spreads, "lr": self.spread_lr, "weight_decay": 0.0},
         ]
         return [group for group in groups if group["params"]]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Spread(Step):
+    """Fit the guide's standard deviations alone, around fixed networks and locations.
+
+    For stories whose joint fit keeps them narrow (`Joint(spread_lr=0)`): wide draws of a sparse
+    flip matrix would blur what the network learns from.
+
+    Args:
+        epochs: how many.
+        lr: step size.
+    """
+
+    epochs: int = 25
+    lr: float = 5e-2
+
+    def __call__(self, run: Run) -> None:
+        guide = run.guide_or_new()
+        objective = _objective(run, guide)
+        num_data = len(run.training)
+        spreads, _ = _spreads_and_locations(guide)
+        module = Training(
+            [run.story, guide],
+            loss=lambda x, y: objective(x, y, num_data),
+            groups=[{"params": spreads, "lr": self.lr, "weight_decay": 0.0}],
+        )
+        with evaluating(run.story):  # neither dropout nor batch statistics move
+            epochs = train(
+                module,
+                run.rows,
+                run.training,
+                np.array([], dtype=int),
+                epochs=self.epochs,
+                options=run.options,
+            )
+        run.record("spread", epochs)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -274,18 +306,33 @@ class Restarts(Step):
         guide.load_state_dict(best[1])
 
 
+def _objective(run: Run, guide: nn.Module) -> Objective:
+    if not run.closed:
+        return EnumeratedObjective(run.story, guide)
+    objective = ClosedObjective(run.story, guide)
+    with torch.no_grad(), evaluating(run.story):
+        check_closed_form(run.story, *run.rows.first(8), guide_median(guide))
+    return objective
+
+
+def _spreads_and_locations(guide: nn.Module) -> tuple[list[nn.Parameter], list[nn.Parameter]]:
+    spreads = {n: p for n, p in guide.named_parameters() if n.startswith("scales.")}
+    locations = [p for n, p in guide.named_parameters() if n not in spreads]
+    return list(spreads.values()), locations
+
+
 def default_steps(story: Story) -> list[Step]:
     """The recipe of `fit` for a story.
 
-    For `LabelFlip`: out-of-fold warm-up, anchors, three short restarts, a joint fit in which rates
-    and T move slowly, because the evidence of rows that are trained on is biased towards no
-    contamination. For any other story: a joint fit.
+    For `LabelFlip`: out-of-fold warm-up, anchors, three short restarts, a joint fit, and the
+    spread of the posterior. In the joint fit rates and T move slowly, because the evidence of rows
+    that are trained on is biased towards no contamination. For any other story: a joint fit.
     """
     if not isinstance(story, LabelFlip):
         return [Joint()]
-    slow = 6e-4
-    short = Restarts(steps=[Reinitialise(), Joint(epochs=10, guide_lr=slow)], times=3)
-    return [WarmUp(), Anchors(), short, Joint(epochs=70, guide_lr=slow)]
+    short, long = (Joint(epochs=n, guide_lr=6e-4, spread_lr=0.0) for n in (10, 70))
+    restarts = Restarts(steps=[Reinitialise(), short], times=3)
+    return [WarmUp(), Anchors(), restarts, long, Spread()]
 
 
 def reinitialise(module: nn.Module) -> None:

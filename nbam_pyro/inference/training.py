@@ -150,6 +150,8 @@ def _quiet() -> Iterator[None]:
             warnings.filterwarnings("ignore", message=".*does not have many workers")
             warnings.filterwarnings("ignore", message=".*smaller than the logging interval")
             warnings.filterwarnings("ignore", message=".*LeafSpec")  # Lightning 2.6 on torch 2.14
+            warnings.filterwarnings("ignore", message=".*no `val_dataloader`")
+            warnings.filterwarnings("ignore", message=".*in eval mode at the start of training")
             warnings.filterwarnings("ignore", message=".*Checkpoint directory .* exists")
             yield
     finally:

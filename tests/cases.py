@@ -1,0 +1,158 @@
+"""One small instance of every story and component, for the contract suites."""
+
+import pyro
+import pyro.distributions as dist
+import torch
+from torch import nn
+
+from nbam_pyro.models import (
+    BetaSwitch,
+    BroadNormal,
+    CategoricalLikelihood,
+    Component,
+    Conditionals,
+    FixedSwitch,
+    HeadSwitch,
+    LabelFlip,
+    LatentSwitch,
+    NormalLikelihood,
+    Story,
+    UniformLabels,
+    UniformRange,
+    three_heads,
+)
+
+FEATURES = 4
+
+
+class BayesianLine(Component):
+    """A clean likelihood of a user's own: a line whose coefficients have a posterior."""
+
+    def priors(self):
+        return {
+            "slope": dist.Normal(0.0, 10.0),
+            "intercept": dist.Normal(0.0, 50.0),
+            "sigma": dist.LogNormal(1.0, 1.0),
+        }
+
+    def forward(self, h, latents):
+        return dist.Normal(latents["intercept"] + latents["slope"] * h[:, 0], latents["sigma"])
+
+
+def robust_line(low=-60.0, high=60.0):
+    return LatentSwitch(
+        switch=BetaSwitch(1.0, 9.0), clean=BayesianLine(), anomaly=UniformRange(low, high)
+    )
+
+
+class Tempered(LatentSwitch):
+    """The story changed by overriding its one method: rows far from the origin are suspect."""
+
+    def conditionals(self, x, latents):
+        switch, clean, anomaly = super().conditionals(x, latents)
+        suspect = dist.Bernoulli(logits=switch.logits + x.square().sum(-1))
+        return Conditionals(suspect, clean, anomaly)
+
+
+class ThreeStates(Story):
+    """A story of a user's own: no closed form, three states, other names."""
+
+    def __init__(self, num_classes=3):
+        super().__init__()
+        self.network = nn.Linear(FEATURES, num_classes)
+        self.num_classes = num_classes
+
+    def forward(self, x, y=None, *, num_data=None):
+        shares = pyro.sample("shares", dist.Dirichlet(torch.tensor([8.0, 1.0, 1.0])))
+        logits = self.network(x)
+        with pyro.plate("rows", num_data or len(x), subsample=x):
+            kind = pyro.sample("kind", dist.Categorical(shares), infer={"enumerate": "parallel"})
+            uniform, inverted = torch.zeros_like(logits), -logits
+            index = kind.unsqueeze(-1)
+            chosen = torch.where(
+                index == 0, logits, torch.where(index == 1, uniform, inverted)
+            )
+            return pyro.sample("label", dist.Categorical(logits=chosen), obs=y)
+
+    def contaminated(self, states):
+        return states["kind"] > 0
+
+
+def labels(num_classes, n=6):
+    return torch.randn(n, FEATURES), torch.randint(num_classes, (n,))
+
+
+def values(n=6):
+    return torch.randn(n, FEATURES), 5 * torch.randn(n)
+
+
+def line(n=6):
+    x = torch.linspace(0, 5, n)[:, None]
+    return x, x[:, 0] + torch.randn(n)
+
+
+def _switch(switch, clean, anomaly):
+    return lambda: LatentSwitch(switch=switch(), clean=clean(), anomaly=anomaly())
+
+
+def _head(width):
+    return nn.Linear(FEATURES, width)
+
+
+def _deep(num_classes):
+    return nn.Sequential(nn.Linear(FEATURES, 5), nn.Linear(5, num_classes))
+
+
+# name -> (story, data); those with global latents and those without
+CLOSED_STORIES = {
+    "three_heads": (lambda: three_heads(_head(7), 7, 3), lambda n=6: labels(3, n)),
+    "uniform_labels": (
+        _switch(
+            lambda: FixedSwitch(0.2),
+            lambda: CategoricalLikelihood(_head(2)),
+            lambda: UniformLabels(2),
+        ),
+        lambda n=6: labels(2, n),
+    ),
+    "robust_regression": (
+        _switch(
+            BetaSwitch, lambda: NormalLikelihood(_head(1), scale=2.0), lambda: BroadNormal(0.0, 20.0)
+        ),
+        values,
+    ),
+    "regression_in_a_range": (
+        _switch(
+            lambda: HeadSwitch(_head(1)),
+            lambda: NormalLikelihood(_head(1)),
+            lambda: UniformRange(-50.0, 50.0),
+        ),
+        values,
+    ),
+    "line": (robust_line, line),
+    "overridden": (
+        lambda: Tempered(
+            switch=BetaSwitch(), clean=CategoricalLikelihood(_head(3)), anomaly=UniformLabels(3)
+        ),
+        lambda n=6: labels(3, n),
+    ),
+    "label_flip": (lambda: LabelFlip(_head(3), 3), lambda n=6: labels(3, n)),
+    "label_flip_two_classes": (lambda: LabelFlip(_head(2), 2), lambda n=6: labels(2, n)),
+    "label_flip_local": (lambda: LabelFlip(_deep(3), 3, locality=1.0), lambda n=6: labels(3, n)),
+}
+ALL_STORIES = CLOSED_STORIES | {"three_states": (ThreeStates, lambda n=6: labels(3, n))}
+
+SWITCH_PRIORS = {
+    "fixed": lambda: FixedSwitch(0.2),
+    "beta": BetaSwitch,
+    "head": lambda: HeadSwitch(_head(1)),
+}
+# name -> (component, a target in its support)
+LIKELIHOODS = {
+    "categorical": (lambda: CategoricalLikelihood(_head(3)), torch.tensor(2)),
+    "categorical_two": (lambda: CategoricalLikelihood(_head(2)), torch.tensor(1)),
+    "normal": (lambda: NormalLikelihood(_head(1)), torch.tensor(0.5)),
+    "uniform_labels": (lambda: UniformLabels(3), torch.tensor(2)),
+    "uniform_labels_two": (lambda: UniformLabels(2), torch.tensor(0)),
+    "broad_normal": (lambda: BroadNormal(0.0, 9.0), torch.tensor(30.0)),
+    "uniform_range": (lambda: UniformRange(-1.0, 1.0), torch.tensor(1.0)),
+}

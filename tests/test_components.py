@@ -1,0 +1,77 @@
+"""The contract of every switch prior and likelihood."""
+
+import pytest
+import torch
+
+from nbam_pyro.errors import DataError
+from nbam_pyro.models import BetaSwitch, BroadNormal, FixedSwitch, NormalLikelihood
+from nbam_pyro.models import UniformLabels, UniformRange
+from tests.cases import FEATURES, LIKELIHOODS, SWITCH_PRIORS
+
+
+def latents_of(component, dtype=torch.float32):
+    return {name: prior.sample().to(dtype) for name, prior in component.priors().items()}
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+@pytest.mark.parametrize("n", [1, 5])
+@pytest.mark.parametrize("name", SWITCH_PRIORS)
+def test_switch_prior_gives_one_finite_logit_per_row(name, n, dtype):
+    component = SWITCH_PRIORS[name]().to(dtype)
+    switch = component(torch.randn(n, FEATURES, dtype=dtype), latents_of(component, dtype))
+    assert switch.batch_shape == (n,)
+    assert switch.event_shape == ()
+    assert switch.logits.dtype == dtype
+    assert switch.logits.isfinite().all()
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+@pytest.mark.parametrize("n", [1, 5])
+@pytest.mark.parametrize("name", LIKELIHOODS)
+def test_likelihood_has_finite_log_prob_and_samples(name, n, dtype):
+    make, target = LIKELIHOODS[name]
+    component = make().to(dtype)
+    likelihood = component(torch.randn(n, FEATURES, dtype=dtype), latents_of(component, dtype))
+    assert likelihood.batch_shape == (n,)
+    assert likelihood.event_shape == ()
+    log_prob = likelihood.log_prob(target.expand(n))
+    assert log_prob.shape == (n,)
+    assert log_prob.isfinite().all()
+    assert likelihood.sample().shape == (n,)
+    assert likelihood.support.check(target.expand(n)).all()
+
+
+@pytest.mark.parametrize("name", LIKELIHOODS)
+def test_every_parameter_of_a_likelihood_learns(name):
+    make, target = LIKELIHOODS[name]
+    component = make()
+    h = torch.randn(5, FEATURES)
+    log_prob = component(h, latents_of(component)).log_prob(target.expand(5)).sum()
+    for parameter in component.parameters():
+        (gradient,) = torch.autograd.grad(log_prob, parameter, retain_graph=True)
+        assert gradient.isfinite().all()
+        assert gradient.any()
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        lambda: FixedSwitch(0.0),
+        lambda: FixedSwitch(1.0),
+        lambda: BetaSwitch(0.0, 1.0),
+        lambda: NormalLikelihood(torch.nn.Linear(1, 1), scale=0.0),
+        lambda: UniformLabels(1),
+        lambda: BroadNormal(0.0, -1.0),
+        lambda: UniformRange(1.0, 1.0),
+    ],
+)
+def test_impossible_settings_are_refused(wrong):
+    with pytest.raises(DataError):
+        wrong()
+
+
+def test_uniform_range_includes_both_ends_and_nothing_beyond():
+    likelihood = UniformRange(0.0, 1.0)(torch.zeros(1, 1), {})
+    inside = likelihood.log_prob(torch.tensor([0.0, 1.0]))
+    assert inside.isfinite().all()
+    assert likelihood.log_prob(torch.tensor([1.1])) == -torch.inf

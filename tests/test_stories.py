@@ -1,0 +1,227 @@
+"""The contract of every story: the closed form and Pyro's own account of it are one number."""
+
+import pyro
+import pytest
+import torch
+from pyro import poutine
+from pyro.infer import Trace_ELBO, TraceEnum_ELBO, infer_discrete
+from torch import nn
+
+from nbam_pyro import functional as nf
+from nbam_pyro.errors import DataError, StoryError
+from nbam_pyro.inference import (
+    ClosedObjective,
+    EnumeratedObjective,
+    enumerate_states,
+    guide_draws,
+    mean_field,
+    sample_guide,
+)
+from nbam_pyro.inference.enumeration import check_closed_form, log_joint, switch_logits
+from nbam_pyro.models import LabelFlip, LatentSwitch
+from nbam_pyro.models.story import local_parameters
+from tests.cases import ALL_STORIES, CLOSED_STORIES, ThreeStates
+
+
+def draw(story, x, y):
+    return {name: value[0] for name, value in guide_draws(mean_field(story, x, y), 1).items()}
+
+
+def prepare(name, n=6, dtype=torch.float32):
+    make, data = ALL_STORIES[name]
+    x, y = data(n)
+    story = make().to(dtype).eval()
+    return story, x.to(dtype), y.to(dtype) if y.is_floating_point() else y
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+@pytest.mark.parametrize("n", [1, 2, 64])
+@pytest.mark.parametrize("name", CLOSED_STORIES)
+def test_closed_form_equals_enumeration(name, n, dtype):
+    if name == "line" and dtype == torch.float64:
+        pytest.skip("its priors are written in single precision, as a user would")
+    story, x, y = prepare(name, n, dtype)
+    latents = {k: v.to(dtype) for k, v in draw(story, x, y).items()}
+    exact = enumerate_states(story, x, y, latents)
+    a, b = story.log_joint(x, y, latents)
+    assert a.shape == b.shape == (n,)
+    assert torch.allclose(a, exact.clean, rtol=1e-4, atol=1e-5)
+    assert torch.allclose(b, exact.contaminated, rtol=1e-4, atol=1e-5)
+    prior = exact.prior_contaminated - exact.prior_clean
+    assert torch.allclose(story.switch_logits(x, latents), prior, rtol=1e-4, atol=1e-5)
+
+
+def gradients(objective, story, guide, x, y, num_data, seed=1):
+    parameters = [*story.parameters(), *guide.parameters()]
+    torch.manual_seed(seed)  # the same draw of the global latents for both
+    value = objective(x, y, num_data)
+    return value, torch.autograd.grad(value, parameters, allow_unused=True)
+
+
+@pytest.mark.parametrize("n", [1, 2, 64])
+@pytest.mark.parametrize("times", [1, 10])
+@pytest.mark.parametrize("name", CLOSED_STORIES)
+def test_objectives_agree_in_value_and_gradients(name, n, times):
+    """With and without global latents, whole data and a subsample, a batch of one included."""
+    story, x, y = prepare(name, n)
+    guide = mean_field(story, x, y)
+    closed = gradients(ClosedObjective(story, guide), story, guide, x, y, n * times)
+    exact = gradients(EnumeratedObjective(story, guide), story, guide, x, y, n * times)
+    assert torch.allclose(closed[0], exact[0], rtol=1e-4, atol=1e-5)
+    for ours, pyros in zip(closed[1], exact[1], strict=True):
+        if ours is None or pyros is None:  # a parameter that the story does not use
+            assert ours is None or not ours.any()
+            assert pyros is None or not pyros.any()
+        else:
+            assert torch.allclose(ours, pyros, rtol=1e-3, atol=1e-4)
+
+
+@pytest.mark.parametrize("name", CLOSED_STORIES)
+def test_the_closed_objective_is_an_elbo_with_one_factor(name):
+    """The same guide and sites, with a factor in the data plate, through Pyro's Trace_ELBO."""
+    story, x, y = prepare(name)
+    guide = mean_field(story, x, y)
+
+    def model(x, y, num_data):
+        latents = story.sample_latents()
+        with pyro.plate("data", num_data, subsample=x):
+            pyro.factor("log_marginal", nf.log_marginal(*story.log_joint(x, y, latents)))
+
+    torch.manual_seed(3)
+    with local_parameters():
+        expected = Trace_ELBO().differentiable_loss(model, guide, x, y, 30) / 30
+    torch.manual_seed(3)
+    assert torch.allclose(ClosedObjective(story, guide)(x, y, 30), expected, rtol=1e-4)
+
+
+@pytest.mark.parametrize("name", CLOSED_STORIES)
+def test_a_guide_read_directly_is_the_guide_traced(name):
+    story, x, y = prepare(name)
+    guide = mean_field(story, x, y)
+    torch.manual_seed(5)
+    values, log_q = sample_guide(guide)
+    torch.manual_seed(5)
+    with local_parameters():
+        trace = poutine.trace(guide).get_trace(x, y)
+    for site, value in values.items():
+        assert torch.allclose(value, trace.nodes[site]["value"])
+    assert torch.allclose(log_q, torch.as_tensor(trace.log_prob_sum()), atol=1e-4)
+
+
+@pytest.mark.parametrize("name", CLOSED_STORIES)
+def test_occam_identity(name):
+    story, x, y = prepare(name)
+    latents = draw(story, x, y)
+    a, b = story.log_joint(x, y, latents)
+    l = story.switch_logits(x, latents)
+    r = nf.responsibility(a, b)
+    clean, anomaly = a - nn.functional.logsigmoid(-l), b - nn.functional.logsigmoid(l)
+    expected = (1 - r) * clean + r * anomaly - nf.occam_penalty(l, a, b)
+    assert torch.allclose(nf.log_marginal(a, b), expected, rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize("name", ALL_STORIES)
+def test_responsibilities_equal_compute_marginals(name):
+    story, x, y = prepare(name)
+    latents = draw(story, x, y)
+    with torch.no_grad(), local_parameters():
+        conditioned = poutine.condition(story, data=latents)
+        elbo = TraceEnum_ELBO(max_plate_nesting=1)
+        marginals = elbo.compute_marginals(conditioned, lambda x, y: None, x, y)
+        r = nf.responsibility(*log_joint(story, x, y, latents))
+    if isinstance(story, LabelFlip | LatentSwitch):
+        expected = marginals["switch"].probs
+    else:
+        expected = marginals["kind"].probs[:, 1:].sum(-1)
+    assert torch.allclose(r, expected, atol=1e-4)
+
+
+def switch_frequencies(model, x, y, contaminated, draws):
+    with torch.no_grad(), local_parameters():
+        switches = []
+        for _ in range(draws):
+            trace = poutine.trace(model).get_trace(x, y)
+            states = {name: site["value"] for name, site in trace.iter_stochastic_nodes()}
+            switches.append(contaminated(states))
+    return torch.stack(switches).float().mean(0)
+
+
+def test_infer_discrete_agrees_and_prior_latents_do_not():
+    """The trap: `infer_discrete` inside `replay` draws the global latents from their prior."""
+    story, x, y = prepare("label_flip")
+    rare = {"rate": torch.full((3,), 0.02), "flip": torch.full((3, 2), 0.5)}
+    guide = mean_field(story, x, y, start=rare, init_scale=0.01)
+    with local_parameters():
+        trace = poutine.trace(guide).get_trace(x, y)
+    latents = {name: trace.nodes[name]["value"].detach() for name in rare}
+    r = nf.responsibility(*story.log_joint(x, y, latents))
+    right = infer_discrete(poutine.replay(story, trace), first_available_dim=-2)
+    wrong = poutine.replay(infer_discrete(story, first_available_dim=-2), trace)
+    draws = 400
+    error = 4 * (r * (1 - r) / draws).sqrt() + 1e-2
+    assert ((switch_frequencies(right, x, y, story.contaminated, draws) - r).abs() < error).all()
+    difference = switch_frequencies(wrong, x, y, story.contaminated, draws) - r
+    assert (difference.abs() > error).any()
+
+
+def test_a_story_draws_targets():
+    story, x, _ = prepare("label_flip")
+    with local_parameters():
+        y = story(x)
+    assert y.shape == (6,)
+    assert ((y >= 0) & (y < 3)).all()
+
+
+def test_a_closed_form_that_contradicts_forward_is_refused():
+    class Wrong(LabelFlip):
+        def log_joint(self, x, y, latents):
+            a, b = super().log_joint(x, y, latents)
+            return a, b + 1.0
+
+    x, y = torch.randn(4, 4), torch.tensor([0, 1, 2, 0])
+    story = Wrong(nn.Linear(4, 3), 3)
+    with torch.no_grad(), pytest.raises(StoryError, match="not what its forward says"):
+        check_closed_form(story, x, y, draw(story, x, y))
+
+
+def test_a_site_left_out_of_enumeration_is_named():
+    class Forgetful(ThreeStates):
+        def forward(self, x, y=None, *, num_data=None):
+            with pyro.plate("rows", num_data or len(x), subsample=x):
+                kind = pyro.sample("kind", pyro.distributions.Bernoulli(0.5))
+                return pyro.sample("label", pyro.distributions.Normal(kind, 1.0), obs=y)
+
+    with pytest.raises(StoryError, match="'kind'"):
+        enumerate_states(Forgetful(), torch.zeros(2, 4), torch.zeros(2), {})
+
+
+def test_three_states_have_a_prior_too():
+    story, x, y = prepare("three_states")
+    latents = {"shares": torch.tensor([0.7, 0.2, 0.1])}
+    assert torch.allclose(switch_logits(story, x, y, latents).sigmoid(), torch.tensor(0.3))
+
+
+def test_g_pulls_neighbours_and_gives_features_no_gradient():
+    story, x, y = prepare("label_flip_local")
+    latents = draw(story, x, y)
+    _, g = story.log_predictor(x, latents)
+    assert g.shape == (6,)
+    assert not g.requires_grad  # the latents here carry no gradient, nor do the features
+    plain = latents | {"deviation": torch.zeros(5)}
+    more = nf.responsibility(*story.log_joint(x, y, latents))
+    none = nf.responsibility(*story.log_joint(x, y, plain))
+    assert (torch.sign(more - none) == torch.sign(g)).all()
+
+
+@pytest.mark.parametrize(
+    ("mistake", "error", "says"),
+    [
+        (lambda: LabelFlip(nn.Linear(2, 1), 1), DataError, "two classes"),
+        (lambda: LabelFlip(nn.Linear(2, 3), 3, locality=-1.0), DataError, "locality"),
+        (lambda: LabelFlip(nn.Linear(2, 3), 3, locality=1.0), StoryError, "Sequential"),
+        (lambda: ClosedObjective(ThreeStates(), nn.Identity()), StoryError, "elbo"),
+    ],
+)
+def test_mistakes_are_named(mistake, error, says):
+    with pytest.raises(error, match=says):
+        mistake()
