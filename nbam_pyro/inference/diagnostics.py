@@ -9,24 +9,42 @@ __all__ = ["CollapseReport", "collapse_report"]
 
 @dataclass(frozen=True)
 class CollapseReport:
-    """Whether a fit explains its disagreements as clean.
+    """Whether the switch of a fit still tells clean from contaminated.
 
     Attributes:
         contamination: mean responsibility of the rows looked at.
         disagreement: share of them whose target the clean predictor does not expect: another class
             is more probable, or the residual exceeds three robust standard deviations.
-        collapsed: disagreement is above 5 % and contamination explains less than a quarter of it.
     """
 
     contamination: float
     disagreement: float
-    collapsed: bool
+
+    @property
+    def vanished(self) -> bool:
+        """Disagreement is above 5 % and contamination explains less than a quarter of it."""
+        return self.disagreement > 0.05 and self.contamination < 0.25 * self.disagreement
+
+    @property
+    def exchanged(self) -> bool:
+        """Most rows count as contaminated: the anomaly likelihood does the clean one's work."""
+        return self.contamination > 0.5
+
+    @property
+    def collapsed(self) -> bool:
+        """Either way, the flags mean nothing."""
+        return self.vanished or self.exchanged
 
     def __str__(self) -> str:
-        state = "collapsed" if self.collapsed else "no sign of collapse"
+        if self.vanished:
+            state = "collapsed to no contamination"
+        elif self.exchanged:
+            state = "exchanged its clean and anomaly likelihoods"
+        else:
+            state = "shown no sign of collapse"
         return (
-            f"{state}: mean responsibility {self.contamination:.3f}, "
-            f"held-out disagreement {self.disagreement:.3f}"
+            f"{state} (mean responsibility {self.contamination:.3f}, "
+            f"disagreement {self.disagreement:.3f})"
         )
 
 
@@ -35,10 +53,10 @@ def collapse_report(
 ) -> CollapseReport:
     """Compare what a fit flags with what it fails to predict, best on held-out rows.
 
-    In a collapsed fit the prior of the switch has run to 0: nothing is flagged although many
-    targets contradict the predictor. Contamination near 0 with little disagreement is simply clean
-    data; strongly overlapping classes without contamination look like a collapse, and then, too,
-    the flags mean nothing.
+    Where the prior of the switch has run to 0, nothing is flagged although many targets contradict
+    the predictor. Contamination near 0 with little disagreement is simply clean data; strongly
+    overlapping classes without contamination look like a collapse, and then, too, the flags mean
+    nothing.
 
     Args:
         responsibilities: P(z=1 | x, y), (N,).
@@ -55,6 +73,4 @@ def collapse_report(
     else:
         residual = np.abs(y - predicted)
         surprises = residual > 3 * 1.4826 * np.median(residual)
-    contamination, disagreement = float(responsibilities.mean()), float(surprises.mean())
-    collapsed = disagreement > 0.05 and contamination < 0.25 * disagreement
-    return CollapseReport(contamination, disagreement, collapsed)
+    return CollapseReport(float(responsibilities.mean()), float(surprises.mean()))

@@ -83,36 +83,35 @@ def fit(
         np.int64(7)
     """
     rows = as_rows(data)
-    _check_targets(story, rows)
-    is_held_out = _split(rows, held_out, seed)
-    closed = isinstance(story, ClosedStory) if objective is None else objective == "closed"
-    run = Run(
-        story=story,
-        rows=rows,
-        training=np.flatnonzero(~is_held_out),
-        held_out=np.flatnonzero(is_held_out),
-        closed=closed,
-        options=Options(
-            batch_size=batch_size,
-            progress=progress,
-            folder=None if folder is None else Path(folder),
-            trainer=trainer or {},
-        ),
-        seed=seed,
-        guide=guide,
-    )
     with torch.random.fork_rng():
         torch.manual_seed(seed)
+        _check_targets(story, rows)
+        is_held_out = _split(rows, held_out, seed)
+        run = Run(
+            story=story,
+            rows=rows,
+            training=np.flatnonzero(~is_held_out),
+            held_out=np.flatnonzero(is_held_out),
+            closed=isinstance(story, ClosedStory) if objective is None else objective == "closed",
+            options=Options(
+                batch_size=batch_size,
+                progress=progress,
+                folder=None if folder is None else Path(folder),
+                trainer=trainer or {},
+            ),
+            seed=seed,
+            guide=guide,
+        )
         for step in default_steps(story) if steps is None else steps:
             step(run)
-    result = Fit(
-        story=story,
-        guide=run.guide_or_new(),
-        history=pd.DataFrame(run.history),
-        held_out=is_held_out,
-        collapse=None,
-    )
-    return _with_collapse_report(result, run)
+        result = Fit(
+            story=story,
+            guide=run.guide_or_new(),
+            history=pd.DataFrame(run.history),
+            held_out=is_held_out,
+            collapse=None,
+        )
+        return _with_collapse_report(result, run)
 
 
 def _check_targets(story: Story, rows: Rows) -> None:
@@ -161,9 +160,8 @@ def _with_collapse_report(result: Fit, run: Run) -> Fit:
 
 def _advice(story: Story, report: CollapseReport) -> str:
     message = (
-        f"The fit has {report}. It explains its disagreements as clean, so its flags mean "
-        "nothing; either the labels are right and the classes overlap, or the story is not "
-        "identifiable."
+        f"The fit has {report}: its flags mean nothing. Either the targets are right and merely "
+        "hard to predict, or the story does not identify its switch."
     )
     if isinstance(story, LatentSwitch):
         return message + " For labels use LabelFlip, whose default steps start from anchors."

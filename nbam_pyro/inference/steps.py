@@ -325,13 +325,16 @@ def default_steps(story: Story) -> list[Step]:
     """The recipe of `fit` for a story.
 
     For `LabelFlip`: out-of-fold warm-up, anchors, three short restarts, a joint fit, and the
-    spread of the posterior. In the joint fit rates and T move slowly, because the evidence of rows
-    that are trained on is biased towards no contamination. For any other story: a joint fit.
+    spread of the posterior. Each restart begins with a few epochs of its own warm-up: from fresh
+    weights a mutual pair at a high rate may be merged into one class. In the joint fit rates and T
+    move slowly, because the evidence of rows that are trained on is biased towards no
+    contamination. For any other story: a joint fit.
     """
     if not isinstance(story, LabelFlip):
         return [Joint()]
     short, long = (Joint(epochs=n, guide_lr=6e-4, spread_lr=0.0) for n in (10, 70))
-    restarts = Restarts(steps=[Reinitialise(), short], times=3)
+    attempt = [Reinitialise(), WarmUp(epochs=5, folds=1), short]
+    restarts = Restarts(steps=attempt, times=3)
     return [WarmUp(), Anchors(), restarts, long, Spread()]
 
 

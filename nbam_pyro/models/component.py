@@ -1,15 +1,14 @@
 """What the conditionals of a latent switch have in common."""
 
-from abc import abstractmethod
+from abc import ABC, abstractmethod
 
 from pyro.distributions import TorchDistribution
-from pyro.nn import PyroModule
-from torch import Tensor
+from torch import Tensor, nn
 
-from nbam_pyro.models.story import Latents, StoryMeta
+from nbam_pyro.models.story import Latents
 
 
-class Component(PyroModule, metaclass=StoryMeta):
+class Component(nn.Module, ABC):
     """One conditional of a `LatentSwitch`: a class with one method to write."""
 
     @abstractmethod

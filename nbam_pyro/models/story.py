@@ -21,11 +21,11 @@ def local_parameters() -> AbstractContextManager[None]:
     return pyro.settings.context(module_local_params=True)
 
 
-class StoryMeta(ABCMeta, type(PyroModule)):  # type: ignore[misc]
+class _StoryMeta(ABCMeta, type(PyroModule)):  # type: ignore[misc]
     """Lets a PyroModule have abstract methods."""
 
 
-class Story(PyroModule, metaclass=StoryMeta):
+class Story(PyroModule, metaclass=_StoryMeta):
     """A generative story that may contaminate each datum; the base of stories of your own.
 
     Write `forward` with Pyro's sample statements: global latents outside one

@@ -1,0 +1,167 @@
+"""What the story costs: time per training step against plain cross-entropy.
+
+    python -m benchmarks.overhead --json benchmarks/results/overhead.json
+
+Steps are interleaved in one process and compared round by round; a ratio is the median over
+rounds. Step time includes forward, backward and AdamW.
+"""
+
+import argparse
+import statistics
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import cross_entropy
+
+from benchmarks.common import environment, write_json
+from nbam_pyro import LabelFlip, NBAMLoss
+from nbam_pyro.inference import ClosedObjective, EnumeratedObjective, mean_field
+from nbam_pyro.models import mlp, resnet18
+
+Action = Callable[[], Any]
+BATCH = 128
+NUM_DATA = 50_000
+
+
+def main() -> None:
+    """Measure everything and write the JSON file."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--json", type=Path, required=True)
+    parser.add_argument("--mlp-rounds", type=int, default=60)
+    parser.add_argument("--resnet-rounds", type=int, default=25)
+    arguments = parser.parse_args()
+    torch.manual_seed(0)
+    rows, images = torch.randn(BATCH, 64), torch.randn(BATCH, 3, 32, 32)
+    results = {
+        "mlp": overhead(lambda: mlp(64, 10), rows, rounds=arguments.mlp_rounds, inner=10),
+        "resnet18": overhead(
+            lambda: resnet18(3, 10), images, rounds=arguments.resnet_rounds, inner=1
+        ),
+        "criterion": criterion(),
+        **environment(),
+    }
+    write_json(arguments.json, results)
+    print(arguments.json.read_text())
+
+
+def overhead(
+    make: Callable[[], nn.Module], x: Tensor, *, rounds: int, inner: int
+) -> dict[str, float]:
+    """Milliseconds of a cross-entropy step, and the ratios of both objectives to it."""
+    y = torch.randint(10, (len(x),))
+    times = interleave(
+        {
+            "cross_entropy": _cross_entropy_step(make(), x, y),
+            "closed_form": _story_step(ClosedObjective, make(), x, y),
+            "enumerated": _story_step(EnumeratedObjective, make(), x, y),
+        },
+        rounds=rounds,
+        inner=inner,
+    )
+    return {
+        "cross_entropy_ms": 1e3 * statistics.median(times["cross_entropy"]),
+        "closed_form_ratio": _ratio(times, "closed_form", "cross_entropy"),
+        "enumerated_ratio": _ratio(times, "enumerated", "cross_entropy"),
+    }
+
+
+def criterion(batch: int = 1024, k: int = 1000) -> dict[str, float]:
+    """The loss alone, forward and backward, against cross-entropy plus a (B,K)x(K,K) product."""
+    logits = torch.randn(batch, k, requires_grad=True)
+    target = torch.randint(k, (batch,))
+    matrix = torch.rand(k, k)
+    loss = NBAMLoss(k)
+    loss.start_from(logits.detach(), target)
+    loss.eval()  # the same value; nothing is said about the optimiser that is not there
+
+    def plain() -> None:
+        logits.grad = None
+        cross_entropy(logits, target).backward()
+
+    def with_product() -> None:
+        plain()
+        torch.mm(logits.detach(), matrix)
+
+    def ours() -> None:
+        logits.grad = None
+        loss.zero_grad()
+        loss(logits, target).backward()
+
+    times = interleave({"ours": ours, "reference": with_product}, rounds=60, inner=2)
+    return {
+        "ratio": _ratio(times, "ours", "reference"),
+        "peak_mb": peak_mb(ours),
+        "peak_mb_cross_entropy": peak_mb(plain),
+    }
+
+
+def interleave(actions: Mapping[str, Action], *, rounds: int, inner: int) -> dict[str, list[float]]:
+    """Seconds per call of each action, measured in turn, round after round."""
+    times: dict[str, list[float]] = {name: [] for name in actions}
+    for action in actions.values():
+        for _ in range(2):
+            action()
+    for _ in range(rounds):
+        for name, action in actions.items():
+            started = time.perf_counter()
+            for _ in range(inner):
+                action()
+            times[name].append((time.perf_counter() - started) / inner)
+    return times
+
+
+def peak_mb(action: Action) -> float:
+    """Highest memory that torch holds on the CPU beyond its start, in MB, during one call."""
+    action()
+    with torch.profiler.profile(
+        activities=[torch.profiler.ProfilerActivity.CPU], profile_memory=True
+    ) as profile:
+        action()
+    held = peak = 0
+    for event in profile.profiler.kineto_results.events():  # type: ignore[union-attr]
+        if event.name() == "[memory]":
+            held += event.nbytes()
+            peak = max(peak, held)
+    return peak / 1e6
+
+
+def _cross_entropy_step(network: nn.Module, x: Tensor, y: Tensor) -> Action:
+    optimiser = torch.optim.AdamW(network.parameters(), lr=1e-3)
+
+    def step() -> None:
+        optimiser.zero_grad()
+        cross_entropy(network(x), y).backward()
+        optimiser.step()
+
+    return step
+
+
+def _story_step(
+    objective: type[ClosedObjective] | type[EnumeratedObjective],
+    network: nn.Module,
+    x: Tensor,
+    y: Tensor,
+) -> Action:
+    story = LabelFlip(network, 10)
+    guide = mean_field(story, x[:2], y[:2])
+    value = objective(story, guide)
+    optimiser = torch.optim.AdamW([*story.parameters(), *guide.parameters()], lr=1e-3)
+
+    def step() -> None:
+        optimiser.zero_grad()
+        value(x, y, NUM_DATA).backward()
+        optimiser.step()
+
+    return step
+
+
+def _ratio(times: Mapping[str, list[float]], one: str, other: str) -> float:
+    return statistics.median(a / b for a, b in zip(times[one], times[other], strict=True))
+
+
+if __name__ == "__main__":
+    main()
