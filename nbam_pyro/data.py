@@ -104,9 +104,7 @@ def flipped_digits(*, seed: int, rate: float = 0.4) -> Digits:
 
     x, y = load_digits(return_X_y=True)
     x = (x / 16).astype(np.float32)
-    train, test = train_test_split(
-        np.arange(len(y)), test_size=0.3, stratify=y, random_state=seed
-    )
+    train, test = train_test_split(np.arange(len(y)), test_size=0.3, stratify=y, random_state=seed)
     return Digits(
         x=x[train],
         flipped=flip_labels(y[train], DIGITS_FLIPS, rate=rate, seed=seed),

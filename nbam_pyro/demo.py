@@ -117,7 +117,13 @@ def _cross_entropy_accuracy(digits: Digits, seed: int, options: Options) -> floa
             groups=[{"params": list(network.parameters()), "lr": 2e-3, "weight_decay": 1e-2}],
         )
         train(
-            module, rows, np.arange(len(rows)), np.array([], int), epochs=EPOCHS, options=options
+            module,
+            rows,
+            np.arange(len(rows)),
+            np.array([], dtype=int),
+            epochs=EPOCHS,
+            options=options,
+            label="cross-entropy",
         )
     with torch.no_grad(), evaluating(network):
         predicted = network(torch.as_tensor(digits.x_test)).argmax(-1).numpy()

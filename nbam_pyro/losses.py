@@ -10,21 +10,19 @@ thin `torch.nn.Module` that owns the story's global parameters:
 """
 
 import math
-import warnings
-from collections.abc import Iterable
-from typing import Literal
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from nbam_pyro import functional as nf
-from nbam_pyro.errors import DataError, OptimiserWarning
+from nbam_pyro.anchors import anchor_matrix, anchor_rates_and_flips
+from nbam_pyro.criterion import Movement, Reduction, known_reduction
+from nbam_pyro.errors import DataError
 from nbam_pyro.priors import FlipPrior
+from nbam_pyro.regression_loss import NBAMRegressionLoss, nbam_regression_loss
 
 __all__ = ["NBAMLoss", "NBAMRegressionLoss", "nbam_loss", "nbam_regression_loss"]
-
-Reduction = Literal["mean", "sum", "none"]
 
 
 def nbam_loss(
@@ -76,39 +74,6 @@ def nbam_loss(
     return values.sum() / labelled.sum() if reduction == "mean" else values.sum()
 
 
-def nbam_regression_loss(
-    prediction: Tensor,
-    target: Tensor,
-    *,
-    switch_logit: Tensor,
-    log_scale: Tensor,
-    anomaly_loc: Tensor,
-    anomaly_scale: Tensor,
-    reduction: Reduction = "mean",
-) -> Tensor:
-    r"""Negative log marginal of Normal measurements of which some are anomalies.
-
-    .. math:: -\log\big( (1-\pi)\, N(y; f(x), \sigma) + \pi\, N(y; m, S) \big)
-
-    Shape:
-        - prediction, target: any common shape, in the units of the measurement
-        - switch_logit, log_scale, anomaly_loc, anomaly_scale: broadcastable to it; logit of pi,
-          log of sigma, m and S
-        - output: a scalar, or the shape of target for reduction "none"
-
-    Example:
-        >>> y = torch.tensor([0.1, 50.0])
-        >>> settings = dict(switch_logit=torch.tensor(-2.0), log_scale=torch.tensor(0.0))
-        >>> broad = dict(anomaly_loc=torch.tensor(0.0), anomaly_scale=torch.tensor(30.0))
-        >>> nbam_regression_loss(torch.zeros(2), y, **settings, **broad) < 10.0
-        tensor(True)
-    """
-    pair = _regression_pair(
-        prediction, target, switch_logit, log_scale, anomaly_loc, anomaly_scale
-    )
-    return _reduce(-nf.log_marginal(*pair), reduction)
-
-
 class NBAMLoss(nn.Module):
     r"""Cross-entropy that knows labels can be wrong; a drop-in for `torch.nn.CrossEntropyLoss`.
 
@@ -151,13 +116,13 @@ class NBAMLoss(nn.Module):
             raise DataError(f"num_classes is {num_classes}; a label needs at least two classes.")
         self.num_classes = num_classes
         self.prior = prior or FlipPrior()
-        self.reduction = _known(reduction)
+        self.reduction = known_reduction(reduction)
         self.ignore_index = ignore_index
         self.rate_logits = nn.Parameter(torch.zeros(num_classes))
         self.flip_logits = nn.Parameter(torch.zeros(num_classes, num_classes - 1))
         # The number of labelled elements seen by start_from; 0 means not started.
         self.register_buffer("num_data", torch.tensor(0))
-        self._movement = _Movement()
+        self._movement = Movement()
 
     def forward(
         self, logits: Tensor, target: Tensor, *, switch_logits: Tensor | None = None
@@ -205,12 +170,12 @@ class NBAMLoss(nn.Module):
         labelled = labels != self.ignore_index
         if not labelled.any():
             raise DataError("start_from got no labelled element; pass the training rows.")
-        transition = nf.anchor_matrix(log_f[labelled], labels[labelled])
-        rate, rows = nf.anchor_rates_and_flips(transition)
+        transition = anchor_matrix(log_f[labelled], labels[labelled])
+        rate, rows = anchor_rates_and_flips(transition)
         self.rate_logits.copy_(rate.logit())
         self.flip_logits.copy_(rows.log())
         self.num_data.fill_(int(labelled.sum()))
-        self._movement = _Movement()
+        self._movement = Movement()
 
     @torch.no_grad()
     def responsibility(
@@ -248,157 +213,6 @@ class NBAMLoss(nn.Module):
         return rate.sum() + self.prior.flip * self.flip_logits.log_softmax(-1).sum()
 
 
-class NBAMRegressionLoss(nn.Module):
-    r"""Normal log-likelihood that knows measurements can be wrong; where `nn.HuberLoss` was.
-
-    The rate pi and the noise scale sigma are parameters of the loss: give them to the optimiser.
-    Until `start_from` has set them from residuals the value is the absolute error, which has no
-    units to choose and resists outliers.
-
-    Shape: prediction and target of any common shape; output a scalar, or that shape for "none".
-
-    Args:
-        prior: (a, b), the Beta pseudo-counts of the contamination rate.
-        breadth: the anomaly's scale S in standard deviations of the targets, at least 1.
-        reduction: "mean", "sum" or "none", as in torch.
-
-    Example:
-        >>> loss = NBAMRegressionLoss()
-        >>> prediction = torch.linspace(-1, 1, 50)
-        >>> target = prediction + 0.1 * torch.sin(37 * prediction)
-        >>> target[7] = 9.0
-        >>> loss.start_from(prediction, target)
-        >>> loss.responsibility(prediction, target).argmax()
-        tensor(7)
-    """
-
-    num_data: Tensor
-    anomaly_loc: Tensor
-    anomaly_scale: Tensor
-
-    def __init__(
-        self,
-        *,
-        prior: tuple[float, float] = (1.0, 9.0),
-        breadth: float = 3.0,
-        reduction: Reduction = "mean",
-    ) -> None:
-        super().__init__()
-        if min(prior) <= 0 or breadth < 1:
-            raise DataError("prior needs positive pseudo-counts and breadth must be at least 1.")
-        self.prior = prior
-        self.breadth = breadth
-        self.reduction = _known(reduction)
-        self.switch_logit = nn.Parameter(torch.tensor(0.0))
-        self.log_scale = nn.Parameter(torch.tensor(0.0))
-        self.register_buffer("anomaly_loc", torch.tensor(0.0))
-        self.register_buffer("anomaly_scale", torch.tensor(1.0))
-        self.register_buffer("num_data", torch.tensor(0))
-        self._movement = _Movement()
-
-    def forward(self, prediction: Tensor, target: Tensor) -> Tensor:
-        """The loss of a batch."""
-        _same_shape(prediction, target)
-        if not self.num_data:
-            return F.l1_loss(prediction, target, reduction=self.reduction)
-        if self.training and torch.is_grad_enabled():
-            self._movement.check(self.parameters())
-        a, b = self.prior
-        log_prior = a * F.logsigmoid(self.switch_logit) + b * F.logsigmoid(-self.switch_logit)
-        values = -nf.log_marginal(*self._pair(prediction, target)) - log_prior / self.num_data
-        return _reduce(values, self.reduction)
-
-    @torch.no_grad()
-    def start_from(self, prediction: Tensor, target: Tensor) -> None:
-        """Set scale, rate and the broad anomaly from the residuals of your own warm-up epochs.
-
-        Args:
-            prediction: predictions for the training rows in evaluation mode.
-            target: measurements, the same shape.
-
-        Raises:
-            DataError: fewer than two rows, all targets equal, or the shapes do not fit.
-        """
-        _same_shape(prediction, target)
-        if target.numel() < 2 or not target.std() > 0:
-            raise DataError("start_from needs at least two rows with different targets.")
-        residual = (target - prediction).abs().flatten()
-        # 1.4826 MAD is the standard deviation of a Normal and ignores a minority of outliers.
-        scale = (1.4826 * residual.median()).clamp_min(1e-3 * target.std())
-        share = (residual > 3 * scale).float().mean().clamp(0.01, 0.5)
-        self.log_scale.copy_(scale.log())
-        self.switch_logit.copy_(share.logit())
-        self.anomaly_loc.copy_(target.mean())
-        self.anomaly_scale.copy_(self.breadth * target.std())
-        self.num_data.fill_(target.numel())
-        self._movement = _Movement()
-
-    @torch.no_grad()
-    def responsibility(self, prediction: Tensor, target: Tensor) -> Tensor:
-        """P(z=1 | x, y) of every element, the shape of target.
-
-        Raises:
-            DataError: `start_from` has not been called, or the shapes do not fit.
-        """
-        _same_shape(prediction, target)
-        if not self.num_data:
-            raise DataError("The loss is still the absolute error: call start_from first.")
-        return nf.responsibility(*self._pair(prediction, target))
-
-    def _pair(self, prediction: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
-        return _regression_pair(
-            prediction,
-            target,
-            self.switch_logit,
-            self.log_scale,
-            self.anomaly_loc,
-            self.anomaly_scale,
-        )
-
-
-class _Movement:
-    """Says once when a loss is trained for ten steps and its parameters have not moved."""
-
-    patience = 10
-
-    def __init__(self) -> None:
-        self.steps = 0
-        self.versions: list[int] | None = None
-
-    def check(self, parameters: Iterable[nn.Parameter]) -> None:
-        parameters = list(parameters)
-        if self.steps > self.patience:
-            return
-        versions = [p._version for p in parameters]
-        if self.versions is None:
-            self.versions = versions
-        if versions != self.versions:
-            self.steps = self.patience + 1  # they move: nothing to say, now or later
-            return
-        self.steps += all(p.grad is not None for p in parameters)
-        if self.steps == self.patience:
-            self.steps += 1
-            warnings.warn(
-                f"The parameters of this loss have not moved in {self.patience} training steps: "
-                "give them to the optimiser, for instance "
-                "AdamW([*network.parameters(), *loss.parameters()]).",
-                OptimiserWarning,
-                stacklevel=4,
-            )
-
-
-def _regression_pair(
-    prediction: Tensor, target: Tensor, logit: Tensor, log_scale: Tensor, loc: Tensor, scale: Tensor
-) -> tuple[Tensor, Tensor]:
-    clean = _normal_log_prob((target - prediction) / log_scale.exp(), log_scale)
-    anomaly = _normal_log_prob((target - loc) / scale, scale.log())
-    return nf.switch_log_joint(logit, clean, anomaly)
-
-
-def _normal_log_prob(standardised: Tensor, log_scale: Tensor) -> Tensor:
-    return -0.5 * standardised.square() - log_scale - 0.5 * math.log(2 * math.pi)
-
-
 def _log_flip(flip_logits: Tensor) -> Tensor:
     return nf.zero_diagonal(flip_logits.log_softmax(-1), fill=-math.inf)
 
@@ -411,16 +225,6 @@ def _flatten(
     return rows.log_softmax(-1), target.reshape(-1), deviation
 
 
-def _reduce(values: Tensor, reduction: Reduction) -> Tensor:
-    return {"mean": torch.mean, "sum": torch.sum, "none": torch.Tensor.clone}[reduction](values)
-
-
-def _known(reduction: Reduction) -> Reduction:
-    if reduction not in ("mean", "sum", "none"):
-        raise DataError(f"reduction is {reduction!r}; choose 'mean', 'sum' or 'none'.")
-    return reduction
-
-
 def _check_shapes(logits: Tensor, target: Tensor, k: int, switch: Tensor | None) -> None:
     if logits.ndim < 2 or logits.shape[1] != k:
         raise DataError(f"logits have shape {tuple(logits.shape)}; expected (N, {k}, ...).")
@@ -429,11 +233,3 @@ def _check_shapes(logits: Tensor, target: Tensor, k: int, switch: Tensor | None)
         raise DataError(f"target has shape {tuple(target.shape)}; expected {expected}.")
     if switch is not None and switch.shape != expected:
         raise DataError(f"switch_logits have shape {tuple(switch.shape)}; expected {expected}.")
-
-
-def _same_shape(prediction: Tensor, target: Tensor) -> None:
-    if prediction.shape != target.shape:
-        raise DataError(
-            f"prediction has shape {tuple(prediction.shape)}, target {tuple(target.shape)}; "
-            "they must agree (broadcasting hides mistakes here)."
-        )

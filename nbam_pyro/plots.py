@@ -25,8 +25,9 @@ def transition_matrix(
         ax: where to draw; the current axes if None.
     """
     ax = ax or plt.gca()
-    k = len(estimate.mean)
-    image = ax.imshow(estimate.mean, vmin=0, vmax=1, cmap="Blues")
+    mean, low, high = estimate.mean, estimate.low, estimate.high
+    k = len(mean)
+    image = ax.imshow(mean, vmin=0, vmax=1, cmap="Blues")
     ax.figure.colorbar(image, ax=ax, shrink=0.8, label="p(observed | true)")
     ticks = [str(c) for c in range(k)] if names is None else list(names)
     ax.set_xticks(range(k), ticks)
@@ -35,15 +36,15 @@ def transition_matrix(
     ax.set_ylabel("true label")
     for c in range(k):
         for y in range(k):
-            if c != y and estimate.low[c, y] > 0.01:
+            if c != y and low[c, y] > 0.01:
                 ax.text(
                     y,
                     c,
-                    f"{estimate.mean[c, y]:.2f}\n{estimate.low[c, y]:.2f}-{estimate.high[c, y]:.2f}",
+                    f"{mean[c, y]:.2f}\n{low[c, y]:.2f}-{high[c, y]:.2f}",
                     ha="center",
                     va="center",
                     fontsize=6,
-                    color="white" if estimate.mean[c, y] > 0.5 else "black",
+                    color="white" if mean[c, y] > 0.5 else "black",
                 )
     ax.set_title(f"How labels flip, with {estimate.probability:.0%} intervals")
     return ax
@@ -66,7 +67,7 @@ def responsibilities(
     else:
         parts = [values[~contaminated], values[contaminated]]
         colours = ["tab:blue", "tab:orange"]
-        ax.hist(parts, bins=bins, stacked=True, color=colours, label=["clean", "contaminated"])
+        ax.hist(parts, bins=bins, color=colours, label=["clean", "contaminated"])
         ax.legend(title="truth")
     ax.set_yscale("log")
     ax.set_xlabel("responsibility P(contaminated | x, y)")
@@ -89,8 +90,8 @@ def training_curve(history: pd.DataFrame, *, ax: Axes | None = None) -> Axes:
     ax.plot(last["epoch"], last["loss"], label="training (with the prior's share)")
     if "held_out_loss" in last:
         ax.plot(last["epoch"], last["held_out_loss"], label="noisy held-out")
-        best = last["held_out_loss"].idxmin()
-        ax.axvline(last["epoch"][best], color="grey", linestyle=":", label="epoch kept")
+        best = int(last["held_out_loss"].argmin())
+        ax.axvline(last["epoch"].iloc[best], color="grey", linestyle=":", label="epoch kept")
     ax.set_xlabel("epoch of the joint fit")
     ax.set_ylabel("negative log marginal per row (nats)")
     ax.set_title("Training")

@@ -62,7 +62,7 @@ def write_run(
         for part, module in (("story", fit.story), ("guide", fit.guide))
         for name, value in module.state_dict().items()
     }
-    safetensors.torch.save_file(tensors, folder / "model.safetensors")
+    (folder / "model.safetensors").write_bytes(safetensors.torch.save(tensors))
     shapes = {name: list(value.shape) for name, value in tensors.items()}
     _write_json(
         folder / "model.json", {"schema_version": SCHEMA_VERSION, **model, "tensors": shapes}
@@ -72,9 +72,7 @@ def write_run(
     _plots(folder / "plots", fit, r, contaminated)
 
 
-def _flags(
-    fit: Fit, x: np.ndarray, y: np.ndarray, r: np.ndarray, rows: np.ndarray
-) -> pd.DataFrame:
+def _flags(fit: Fit, x: np.ndarray, y: np.ndarray, r: np.ndarray, rows: np.ndarray) -> pd.DataFrame:
     corrected = true_label_posterior(fit, x, y)
     columns = {
         "row": rows,

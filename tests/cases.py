@@ -69,9 +69,7 @@ class ThreeStates(Story):
             kind = pyro.sample("kind", dist.Categorical(shares), infer={"enumerate": "parallel"})
             uniform, inverted = torch.zeros_like(logits), -logits
             index = kind.unsqueeze(-1)
-            chosen = torch.where(
-                index == 0, logits, torch.where(index == 1, uniform, inverted)
-            )
+            chosen = torch.where(index == 0, logits, torch.where(index == 1, uniform, inverted))
             return pyro.sample("label", dist.Categorical(logits=chosen), obs=y)
 
     def contaminated(self, states):
@@ -116,7 +114,9 @@ CLOSED_STORIES = {
     ),
     "robust_regression": (
         _switch(
-            BetaSwitch, lambda: NormalLikelihood(_head(1), scale=2.0), lambda: BroadNormal(0.0, 20.0)
+            BetaSwitch,
+            lambda: NormalLikelihood(_head(1), scale=2.0),
+            lambda: BroadNormal(0.0, 20.0),
         ),
         values,
     ),

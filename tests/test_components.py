@@ -4,8 +4,14 @@ import pytest
 import torch
 
 from nbam_pyro.errors import DataError
-from nbam_pyro.models import BetaSwitch, BroadNormal, FixedSwitch, NormalLikelihood
-from nbam_pyro.models import UniformLabels, UniformRange
+from nbam_pyro.models import (
+    BetaSwitch,
+    BroadNormal,
+    FixedSwitch,
+    NormalLikelihood,
+    UniformLabels,
+    UniformRange,
+)
 from tests.cases import FEATURES, LIKELIHOODS, SWITCH_PRIORS
 
 

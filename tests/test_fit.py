@@ -1,3 +1,4 @@
+import os
 import subprocess
 import sys
 
@@ -90,7 +91,9 @@ def test_one_row_is_scored_as_it_is_among_many(blob_fit):
     fitted, x, y, _ = blob_fit
     many = responsibilities(fitted, x[:5], y[:5])
     for i in range(5):
-        assert responsibilities(fitted, x[i : i + 1], y[i : i + 1]) == pytest.approx(many[i], rel=1e-3, abs=1e-6)
+        assert responsibilities(fitted, x[i : i + 1], y[i : i + 1]) == pytest.approx(
+            many[i], rel=1e-3, abs=1e-6
+        )
         assert predict(fitted, x[i : i + 1]).shape == (1, 3)
         assert switch_map(fitted, x[i : i + 1], y[i : i + 1]).shape == (1,)
         assert switch_draws(fitted, x[i : i + 1], y[i : i + 1], num_draws=2).shape == (2, 1)
@@ -146,28 +149,26 @@ def test_the_same_seed_gives_the_same_fit_and_leaves_random_state_alone():
     assert np.array_equal(*rs)
 
 
-def test_a_fit_writes_only_into_the_folder_it_is_given(tmp_path):
-    code = f"""
-import os, tempfile, torch
+WRITE = """
+import os, sys, torch
 from nbam_pyro import LabelFlip, fit
 from nbam_pyro.inference import Joint
 x, y = torch.randn(30, 4), torch.arange(30) % 3
-fit(LabelFlip(torch.nn.Linear(4, 3), 3), (x, y), steps=[Joint(epochs=2)], folder={str(tmp_path / "given")!r})
-print(os.listdir({str(tmp_path / "given")!r}), os.listdir({str(tmp_path / "here")!r}), os.listdir({str(tmp_path / "temp")!r}))
+fit(LabelFlip(torch.nn.Linear(4, 3), 3), (x, y), steps=[Joint(epochs=2)], folder=sys.argv[1])
 """
-    for name in ("given", "here", "temp"):
-        (tmp_path / name).mkdir()
-    import os
 
-    environment = os.environ | {"TMPDIR": str(tmp_path / "temp"), "NUMBA_CACHE_DIR": "/dev/null"}
-    done = subprocess.run(
-        [sys.executable, "-W", "ignore", "-c", code],
-        cwd=tmp_path / "here",
-        env=environment,
-        capture_output=True,
-        text=True,
+
+def test_a_fit_writes_only_into_the_folder_it_is_given_and_tidies_up(tmp_path):
+    given, here, temporary = (tmp_path / name for name in ("given", "here", "temporary"))
+    for folder in (given, here, temporary):
+        folder.mkdir()
+    subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", WRITE, str(given)],
+        cwd=here,
+        env=os.environ | {"TMPDIR": str(temporary)},
+        check=True,
     )
-    assert done.stdout.strip() == "[] [] []", done.stderr
+    assert [*given.iterdir(), *here.iterdir(), *temporary.iterdir()] == []
 
 
 def test_objectives_reach_the_same_fit():
@@ -270,7 +271,11 @@ GOOD = torch.randn(12, 4), torch.arange(12) % 3
         (lambda s: fit(s, GOOD, held_out=1.0), DataError, "share"),
         (lambda s: fit(s, GOOD, held_out=np.ones(12, bool)), DataError, "leaves some"),
         (lambda s: fit(s, GOOD, steps=[Anchors()]), StoryError, "WarmUp"),
-        (lambda s: fit(robust_line(), (GOOD[0], GOOD[0][:, 0]), steps=[WarmUp()]), StoryError, "classif"),
+        (
+            lambda s: fit(robust_line(), (GOOD[0], GOOD[0][:, 0]), steps=[WarmUp()]),
+            StoryError,
+            "classif",
+        ),
     ],
 )
 def test_mistakes_are_named(call, error, says):
@@ -323,6 +328,8 @@ def test_the_literal_story_collapses_and_says_so():
     torch.manual_seed(0)
     trunk = nn.Sequential(nn.Linear(64, 64), nn.ReLU())
     with pytest.warns(CollapseWarning, match="LabelFlip"):
-        fitted = fit(three_heads(trunk, 64, 10), (digits.x, digits.flipped.labels), steps=[Joint(epochs=30)])
+        fitted = fit(
+            three_heads(trunk, 64, 10), (digits.x, digits.flipped.labels), steps=[Joint(epochs=30)]
+        )
     assert fitted.collapse.collapsed
     assert fitted.collapse.contamination < 0.02

@@ -20,11 +20,11 @@ from .posterior import switch_draws as switch_draws
 from .posterior import switch_map as switch_map
 from .posterior import true_label_posterior as true_label_posterior
 from .result import Fit as Fit
+from .run import Run as Run
 from .steps import Anchors as Anchors
 from .steps import Joint as Joint
 from .steps import Reinitialise as Reinitialise
 from .steps import Restarts as Restarts
-from .steps import Run as Run
 from .steps import Spread as Spread
 from .steps import Step as Step
 from .steps import WarmUp as WarmUp

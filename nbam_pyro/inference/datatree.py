@@ -55,7 +55,10 @@ def to_datatree(
         flips = torch.vmap(nf.zero_diagonal)(draws["flip"])
         matrices = torch.vmap(nf.transition_matrix)(draws["rate"], flips)
         del posterior["flip"]  # its columns mean another class in every row
-        posterior |= {"flip_matrix": flips.numpy()[None], "transition_matrix": matrices.numpy()[None]}
+        posterior |= {
+            "flip_matrix": flips.numpy()[None],
+            "transition_matrix": matrices.numpy()[None],
+        }
     groups = {
         "posterior": posterior,
         "log_likelihood": {"y": log_marginals(fit, rows, targets, num_draws=num_draws)[None]},

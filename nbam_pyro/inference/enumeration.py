@@ -3,7 +3,7 @@
 Closed forms are tested against this route, and stories without one are fitted through it.
 """
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from pyro import poutine
@@ -43,8 +43,9 @@ def enumerate_states(story: Story, x: Tensor, y: Tensor, latents: Latents) -> En
         trace = poutine.trace(conditioned).get_trace(x, y, num_data=n)
     trace.compute_log_prob()
     joint = prior = torch.zeros(n, device=x.device)
-    states = {}
-    for name, site in trace.nodes.items():
+    states: dict[str, Tensor] = {}
+    sites: dict[str, Any] = trace.nodes
+    for name, site in sites.items():
         if site["type"] != "sample" or not site["cond_indep_stack"]:
             continue
         joint = joint + site["log_prob"]

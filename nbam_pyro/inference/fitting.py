@@ -16,7 +16,8 @@ from nbam_pyro.inference.diagnostics import CollapseReport, collapse_report
 from nbam_pyro.inference.posterior import predict, responsibilities
 from nbam_pyro.inference.result import Fit
 from nbam_pyro.inference.rows import Data, Rows, as_rows
-from nbam_pyro.inference.steps import Run, default_steps
+from nbam_pyro.inference.run import Run
+from nbam_pyro.inference.steps import default_steps
 from nbam_pyro.inference.training import Options
 from nbam_pyro.models import ClosedStory, LatentSwitch, Story
 

@@ -76,18 +76,18 @@ def sample_guide(guide: nn.Module, *args: Any, **kwargs: Any) -> tuple[Draw, Ten
         return _sample_normal(guide)
     with local_parameters():
         trace = poutine.trace(guide).get_trace(*args, **kwargs)
-    nodes = [
-        (name, node)
-        for name, node in trace.iter_stochastic_nodes()
-        if not node["infer"].get("is_auxiliary")
-    ]
-    return {name: node["value"] for name, node in nodes}, trace.log_prob_sum()
+    nodes: dict[str, Any] = dict(trace.iter_stochastic_nodes())
+    draw = {
+        name: node["value"] for name, node in nodes.items() if not node["infer"].get("is_auxiliary")
+    }
+    return draw, torch.as_tensor(trace.log_prob_sum())
 
 
 def _sample_normal(guide: AutoNormal) -> tuple[Draw, Tensor]:
     draw: Draw = {}
     log_q = torch.zeros(())
-    for name, site in guide.prototype_trace.iter_stochastic_nodes():
+    prototype: Any = guide.prototype_trace
+    for name, site in prototype.iter_stochastic_nodes():
         loc, scale = (attrgetter(name)(part) for part in (guide.locs, guide.scales))
         transform = biject_to(site["fn"].support)
         noise = torch.randn_like(loc)

@@ -45,7 +45,8 @@ class MatrixEstimate:
 
     def directions(self, *, above: float = 0.01) -> list[tuple[int, int]]:
         """Flips (true, observed) that are the largest of their row and whose interval, too, is
-        above a threshold."""
+        above a threshold.
+        """
         off = np.where(np.eye(len(self.mean), dtype=bool), -1.0, self.mean)
         pairs = [(c, int(target)) for c, target in enumerate(off.argmax(1))]
         return [pair for pair in pairs if self.low[pair] > above]

@@ -12,7 +12,7 @@ from nbam_pyro.models import Story
 
 @dataclass(frozen=True, kw_only=True)
 class Fit:
-    """A fitted story; posteriors are functions of it (`responsibilities`, `transition_matrix`, ...).
+    """A fitted story; posteriors are functions of it, such as `responsibilities`.
 
     Attributes:
         story: the story with its fitted networks.

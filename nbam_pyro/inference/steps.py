@@ -7,7 +7,7 @@ them, and a callable of your own that takes a `Run` is a step too.
 import copy
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -15,70 +15,14 @@ import torch
 from sklearn.model_selection import KFold, StratifiedKFold
 from torch import Tensor, nn
 
-from nbam_pyro import functional as nf
+from nbam_pyro.anchors import anchor_matrix, anchor_rates_and_flips
 from nbam_pyro.errors import StoryError
-from nbam_pyro.inference.enumeration import check_closed_form, log_joint
-from nbam_pyro.inference.guides import Draw, evaluating, guide_median, mean_field
+from nbam_pyro.inference.enumeration import check_closed_form
+from nbam_pyro.inference.guides import evaluating, guide_median
 from nbam_pyro.inference.objectives import ClosedObjective, EnumeratedObjective, Objective
-from nbam_pyro.inference.rows import Rows
-from nbam_pyro.inference.training import Options, Training, train
+from nbam_pyro.inference.run import Run
+from nbam_pyro.inference.training import Training
 from nbam_pyro.models import ClosedStory, LabelFlip, Story
-
-
-@dataclass
-class Run:
-    """The state that steps pass on.
-
-    Attributes:
-        story: what is fitted, in place.
-        rows: all rows.
-        training: indices of the rows trained on.
-        held_out: indices of the noisy rows that only select.
-        closed: whether the objective is the closed form.
-        options: of every Lightning run.
-        seed: of the folds.
-        guide: posterior of the global latents; made by the first `Joint` where it is None.
-        evidence: log predicted probabilities of the training rows, (N, K), from `WarmUp`.
-        start: where the guide's locations start, from `Anchors`.
-        history: one record per epoch of every Lightning run.
-    """
-
-    story: Story
-    rows: Rows
-    training: np.ndarray
-    held_out: np.ndarray
-    closed: bool
-    options: Options
-    seed: int
-    guide: nn.Module | None = None
-    evidence: Tensor | None = None
-    start: Draw = field(default_factory=dict)
-    history: list[dict[str, Any]] = field(default_factory=list)
-
-    def held_out_loss(self) -> float:
-        """Mean negative log marginal of the noisy held-out rows (of the training rows if none)."""
-        index = self.held_out if len(self.held_out) else self.training
-        total = 0.0
-        with torch.no_grad(), evaluating(self.story):
-            for x, y in self.rows.loader(index, 1024):
-                total += float(self.negative_log_marginal(x, y)) * len(y)
-        return total / len(index)
-
-    def negative_log_marginal(self, x: Tensor, y: Tensor) -> Tensor:
-        """Mean negative log marginal of a batch at the guide's median."""
-        pair = log_joint(self.story, x, y, guide_median(self.guide_or_new()))
-        return -nf.log_marginal(*pair).mean()
-
-    def guide_or_new(self) -> nn.Module:
-        """The guide, made from the starting values where there is none yet."""
-        if self.guide is None:
-            x, y = self.rows.first(8)
-            self.guide = mean_field(self.story, x, y, start=self.start)
-        return self.guide
-
-    def record(self, step: str, epochs: list[dict[str, float]]) -> None:
-        """Append a Lightning run to the history."""
-        self.history += [{"step": step, **epoch} for epoch in epochs]
 
 
 class Step(ABC):
@@ -120,7 +64,7 @@ class WarmUp(Step):
             self._train(run, run.story, run.training)
             run.evidence = _predict(run, run.story, run.training)
             return
-        total: Tensor | float = 0.0
+        total = torch.zeros(())
         for repeat in range(self.repeats):
             evidence: dict[int, Tensor] = {}
             for fit_on, predict in self._split(run, run.seed + repeat):
@@ -147,10 +91,7 @@ class WarmUp(Step):
             {"params": list(story.parameters()), "lr": self.lr, "weight_decay": self.weight_decay}
         ]
         module = Training([story], loss=loss, groups=groups)
-        epochs = train(
-            module, run.rows, index, run.held_out, epochs=self.epochs, options=run.options
-        )
-        run.record("warm-up", epochs)
+        run.train("warm-up", module, epochs=self.epochs, index=index)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -170,8 +111,8 @@ class Anchors(Step):
         if not isinstance(run.story, LabelFlip) or run.evidence is None:
             raise StoryError("Anchors need a LabelFlip story and a WarmUp step before them.")
         labels = run.rows.y[torch.as_tensor(run.training)]
-        transition = nf.anchor_matrix(run.evidence, labels, confident=self.confident)
-        rate, flip = nf.anchor_rates_and_flips(transition)
+        transition = anchor_matrix(run.evidence, labels, confident=self.confident)
+        rate, flip = anchor_rates_and_flips(transition)
         run.start = {"rate": rate, "flip": flip}
         run.guide = None
 
@@ -216,16 +157,7 @@ class Joint(Step):
             held_out_loss=run.negative_log_marginal,
             groups=self._groups(run.story, guide),
         )
-        epochs = train(
-            module,
-            run.rows,
-            run.training,
-            run.held_out,
-            epochs=self.epochs,
-            options=run.options,
-            patience=self.patience,
-        )
-        run.record("joint", epochs)
+        run.train("joint", module, epochs=self.epochs, patience=self.patience)
 
     def _groups(self, story: Story, guide: nn.Module) -> list[dict[str, Any]]:
         spreads, locations = _spreads_and_locations(guide)
@@ -263,15 +195,7 @@ class Spread(Step):
             groups=[{"params": spreads, "lr": self.lr, "weight_decay": 0.0}],
         )
         with evaluating(run.story):  # neither dropout nor batch statistics move
-            epochs = train(
-                module,
-                run.rows,
-                run.training,
-                np.array([], dtype=int),
-                epochs=self.epochs,
-                options=run.options,
-            )
-        run.record("spread", epochs)
+            run.train("spread", module, epochs=self.epochs, select=False)
 
 
 @dataclass(frozen=True, kw_only=True)

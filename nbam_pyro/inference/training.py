@@ -78,6 +78,7 @@ def train(
     *,
     epochs: int,
     options: Options,
+    label: str,
     patience: int | None = None,
 ) -> list[dict[str, float]]:
     """Train for some epochs and load the one with the lowest held-out loss, if rows are held out.
@@ -89,6 +90,7 @@ def train(
         held_out: rows to select the epoch on; none means that the last epoch stays.
         epochs: at most so many.
         options: batch size, progress and Lightning's own.
+        label: what the progress bar calls this run.
         patience: stop after so many epochs without improvement; None never stops early.
 
     Returns:
@@ -97,7 +99,7 @@ def train(
     history = _History()
     callbacks: list[Callback] = [history]
     if options.progress:
-        callbacks.append(RichProgressBar(leave=False))
+        callbacks.append(_Bar(label))
     selecting = len(held_out) > 0
     with _quiet(), tempfile.TemporaryDirectory(dir=options.folder) as folder:
         best = ModelCheckpoint(folder, monitor="held_out_loss", save_weights_only=True)
@@ -128,6 +130,19 @@ _DEFAULTS: dict[str, Any] = {
     "enable_model_summary": False,
     "num_sanity_val_steps": 0,
 }
+
+
+class _Bar(RichProgressBar):
+    """Lightning's bar, with the step of the fit among its figures."""
+
+    def __init__(self, label: str) -> None:
+        super().__init__(leave=False)
+        self.label = label
+
+    def get_metrics(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule
+    ) -> dict[str, int | str | float | dict[str, float]]:
+        return {"step": self.label, **super().get_metrics(trainer, pl_module)}
 
 
 class _History(Callback):

@@ -5,6 +5,7 @@ from typing import NamedTuple
 
 import pyro
 import pyro.distributions as dist
+import torch
 from pyro.distributions import TorchDistribution
 from torch import Tensor, nn
 
@@ -106,7 +107,8 @@ class LatentSwitch(ClosedStory):
 
     def outside(self, x: Tensor, y: Tensor, latents: Latents) -> Tensor:
         """Which targets the anomaly likelihood gives no mass, a boolean (N,)."""
-        return ~self.conditionals(x, latents).anomaly.support.check(y)
+        support = self.conditionals(x, latents).anomaly.support
+        return torch.zeros_like(y, dtype=torch.bool) if support is None else ~support.check(y)
 
     def check_targets(self, x: Tensor, y: Tensor) -> None:
         latents = {name: prior.mean for name, prior in self.priors().items()}

@@ -25,7 +25,7 @@ class _StoryMeta(ABCMeta, type(PyroModule)):  # type: ignore[misc]
     """Lets a PyroModule have abstract methods."""
 
 
-class Story(PyroModule, metaclass=_StoryMeta):
+class Story(PyroModule, metaclass=_StoryMeta):  # type: ignore[metaclass]
     """A generative story that may contaminate each datum; the base of stories of your own.
 
     Write `forward` with Pyro's sample statements: global latents outside one

@@ -60,7 +60,8 @@ class BetaSwitch(Component):
         self.register_buffer("counts", torch.tensor([a, b]))
 
     def priors(self) -> dict[str, TorchDistribution]:
-        return {"contamination": dist.Beta(*self.counts, validate_args=False)}
+        a, b = self.counts
+        return {"contamination": dist.Beta(a, b, validate_args=False)}
 
     def forward(self, h: Tensor, latents: Latents) -> TorchDistribution:
         logit = latents["contamination"].logit()

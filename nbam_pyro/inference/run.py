@@ -1,0 +1,90 @@
+"""The state that the steps of a fit pass on."""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from nbam_pyro import functional as nf
+from nbam_pyro.inference.enumeration import log_joint
+from nbam_pyro.inference.guides import Draw, evaluating, guide_median, mean_field
+from nbam_pyro.inference.rows import Rows
+from nbam_pyro.inference.training import Options, Training, train
+from nbam_pyro.models import Story
+
+
+@dataclass
+class Run:
+    """The state that steps pass on.
+
+    Attributes:
+        story: what is fitted, in place.
+        rows: all rows.
+        training: indices of the rows trained on.
+        held_out: indices of the noisy rows that only select.
+        closed: whether the objective is the closed form.
+        options: of every Lightning run.
+        seed: of the folds.
+        guide: posterior of the global latents; made by the first `Joint` where it is None.
+        evidence: log predicted probabilities of the training rows, (N, K), from `WarmUp`.
+        start: where the guide's locations start, from `Anchors`.
+        history: one record per epoch of every Lightning run.
+    """
+
+    story: Story
+    rows: Rows
+    training: np.ndarray
+    held_out: np.ndarray
+    closed: bool
+    options: Options
+    seed: int
+    guide: nn.Module | None = None
+    evidence: Tensor | None = None
+    start: Draw = field(default_factory=dict)
+    history: list[dict[str, Any]] = field(default_factory=list)
+
+    def held_out_loss(self) -> float:
+        """Mean negative log marginal of the noisy held-out rows (of the training rows if none)."""
+        index = self.held_out if len(self.held_out) else self.training
+        total = 0.0
+        with torch.no_grad(), evaluating(self.story):
+            for x, y in self.rows.loader(index, 1024):
+                total += float(self.negative_log_marginal(x, y)) * len(y)
+        return total / len(index)
+
+    def negative_log_marginal(self, x: Tensor, y: Tensor) -> Tensor:
+        """Mean negative log marginal of a batch at the guide's median."""
+        pair = log_joint(self.story, x, y, guide_median(self.guide_or_new()))
+        return -nf.log_marginal(*pair).mean()
+
+    def guide_or_new(self) -> nn.Module:
+        """The guide, made from the starting values where there is none yet."""
+        if self.guide is None:
+            x, y = self.rows.first(8)
+            self.guide = mean_field(self.story, x, y, start=self.start)
+        return self.guide
+
+    def train(
+        self,
+        step: str,
+        module: Training,
+        *,
+        epochs: int,
+        index: np.ndarray | None = None,
+        select: bool = True,
+        patience: int | None = None,
+    ) -> None:
+        """One Lightning run on the training rows, or some of them, and its share of history."""
+        records = train(
+            module,
+            self.rows,
+            self.training if index is None else index,
+            self.held_out if select else self.held_out[:0],
+            epochs=epochs,
+            options=self.options,
+            label=step,
+            patience=patience,
+        )
+        self.history += [{"step": step, **record} for record in records]
