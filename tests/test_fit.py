@@ -26,12 +26,18 @@ from nbam_pyro.inference import (
     switch_map,
     true_label_posterior,
 )
-from nbam_pyro.models import BetaSwitch, LatentSwitch, NormalLikelihood, UniformRange, small_cnn
+from nbam_pyro.models import (
+    BetaSwitch,
+    LatentSwitch,
+    NormalLikelihood,
+    UniformRange,
+    small_cnn,
+    three_heads,
+)
 from tests.cases import FEATURES, ThreeStates, robust_line
 
 SHORT = [
-    WarmUp(epochs=15, repeats=1, lr=1e-2),
-    Anchors(),
+    Anchors(folds=2, warm_up=WarmUp(epochs=15, lr=1e-2)),
     Restarts(steps=[Reinitialise(), Joint(epochs=5, lr=1e-2, guide_lr=1e-3)], times=2),
     Joint(epochs=10, guide_lr=1e-3, spread_lr=0.0),
     Spread(epochs=2),
@@ -176,7 +182,7 @@ def test_objectives_reach_the_same_fit():
     rs = []
     for objective in ("closed", "elbo"):
         torch.manual_seed(2)
-        steps = [WarmUp(epochs=3, folds=1), Anchors(), Joint(epochs=3, guide_lr=1e-3)]
+        steps = [Anchors(folds=2), WarmUp(), Joint(epochs=3, guide_lr=1e-3)]
         fitted = fit(LabelFlip(network(), 3), (x, y), steps=steps, objective=objective)
         rs.append(responsibilities(fitted, x, y))
     assert rs[0] == pytest.approx(rs[1], abs=0.03)  # the draws differ
@@ -270,7 +276,11 @@ GOOD = torch.randn(12, 4), torch.arange(12) % 3
         (lambda s: fit(s, (GOOD[0][:1], GOOD[1][:1])), DataError, "at least two"),
         (lambda s: fit(s, GOOD, held_out=1.0), DataError, "share"),
         (lambda s: fit(s, GOOD, held_out=np.ones(12, bool)), DataError, "leaves some"),
-        (lambda s: fit(s, GOOD, steps=[Anchors()]), StoryError, "WarmUp"),
+        (
+            lambda s: fit(three_heads(nn.Identity(), 4, 3), GOOD, steps=[Anchors()]),
+            StoryError,
+            "LabelFlip",
+        ),
         (
             lambda s: fit(robust_line(), (GOOD[0], GOOD[0][:, 0]), steps=[WarmUp()]),
             StoryError,
@@ -322,7 +332,6 @@ def test_importing_stays_light():
 
 def test_the_literal_story_collapses_and_says_so():
     from nbam_pyro.data import flipped_digits
-    from nbam_pyro.models import three_heads
 
     digits = flipped_digits(seed=50)
     torch.manual_seed(0)

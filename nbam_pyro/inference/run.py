@@ -1,10 +1,12 @@
 """The state that the steps of a fit pass on."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 import torch
+from lightning.pytorch import Callback
 from torch import Tensor, nn
 
 from nbam_pyro import functional as nf
@@ -28,7 +30,6 @@ class Run:
         options: of every Lightning run.
         seed: of the folds.
         guide: posterior of the global latents; made by the first `Joint` where it is None.
-        evidence: log predicted probabilities of the training rows, (N, K), from `WarmUp`.
         start: where the guide's locations start, from `Anchors`.
         history: one record per epoch of every Lightning run.
     """
@@ -41,7 +42,6 @@ class Run:
     options: Options
     seed: int
     guide: nn.Module | None = None
-    evidence: Tensor | None = None
     start: Draw = field(default_factory=dict)
     history: list[dict[str, Any]] = field(default_factory=list)
 
@@ -75,6 +75,7 @@ class Run:
         index: np.ndarray | None = None,
         select: bool = True,
         patience: int | None = None,
+        callbacks: Sequence[Callback] = (),
     ) -> None:
         """One Lightning run on the training rows, or some of them, and its share of history."""
         records = train(
@@ -86,5 +87,6 @@ class Run:
             options=self.options,
             label=step,
             patience=patience,
+            callbacks=callbacks,
         )
         self.history += [{"step": step, **record} for record in records]

@@ -6,12 +6,13 @@ them, and a callable of your own that takes a `Run` is a step too.
 
 import copy
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 import torch
+from lightning.pytorch import Callback, LightningModule, Trainer
 from sklearn.model_selection import KFold, StratifiedKFold
 from torch import Tensor, nn
 
@@ -35,17 +36,12 @@ class Step(ABC):
 
 @dataclass(frozen=True, kw_only=True)
 class WarmUp(Step):
-    """Train the clean predictor as if no row were contaminated, and predict the training rows.
+    """Train the clean predictor as if no row were contaminated.
 
-    With two or more folds, copies of the story are trained on the other folds, so that each row
-    is predicted by a network that has not seen it: evidence that memorising cannot spoil. With
-    one fold the story's own network is trained and predicts its own training rows. The epoch best
-    on the noisy held-out rows is kept.
+    The epoch that is best on the noisy held-out rows is kept.
 
     Args:
-        epochs: of each fold.
-        folds: 1 for in-sample evidence.
-        repeats: how often to fold anew; the evidence of a row is averaged over them.
+        epochs: how many.
         lr: step size of AdamW.
         weight_decay: of AdamW.
 
@@ -53,68 +49,95 @@ class WarmUp(Step):
         StoryError: the story has no classifier (a clean predictor with logits).
     """
 
-    epochs: int = 20
-    folds: int = 2
-    repeats: int = 2
+    epochs: int = 5
     lr: float = 2e-3
     weight_decay: float = 1e-2
 
     def __call__(self, run: Run) -> None:
-        if self.folds == 1:
-            self._train(run, run.story, run.training)
-            run.evidence = _predict(run, run.story, run.training)
-            return
-        total = torch.zeros(())
-        for repeat in range(self.repeats):
-            evidence: dict[int, Tensor] = {}
-            for fit_on, predict in self._split(run, run.seed + repeat):
-                story = copy.deepcopy(run.story)
-                reinitialise(story)
-                self._train(run, story, run.training[fit_on])
-                predicted = _predict(run, story, run.training[predict])
-                evidence.update(zip(predict.tolist(), predicted.exp(), strict=True))
-            total = total + torch.stack([evidence[i] for i in range(len(run.training))])
-        run.evidence = torch.log(total / self.repeats)
+        run.train("warm-up", self.training(run.story), epochs=self.epochs)
 
-    def _split(self, run: Run, seed: int) -> list[tuple[np.ndarray, np.ndarray]]:
-        labels = run.rows.y[torch.as_tensor(run.training)].numpy()
-        enough = np.unique(labels, return_counts=True)[1].min() >= self.folds
-        kind = StratifiedKFold if enough else KFold
-        folds = kind(self.folds, shuffle=True, random_state=seed)
-        return list(folds.split(labels, labels))
+    def training(self, story: Story) -> Training:
+        """What to train: the story's classifier by cross-entropy."""
 
-    def _train(self, run: Run, story: Story, index: np.ndarray) -> None:
         def loss(x: Tensor, y: Tensor) -> Tensor:
             return -_classifier(story, x).log_prob(y).mean()
 
-        groups = [
-            {"params": list(story.parameters()), "lr": self.lr, "weight_decay": self.weight_decay}
-        ]
-        module = Training([story], loss=loss, groups=groups)
-        run.train("warm-up", module, epochs=self.epochs, index=index)
+        parameters = list(story.parameters())
+        groups = [{"params": parameters, "lr": self.lr, "weight_decay": self.weight_decay}]
+        return Training([story], loss=loss, groups=groups)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Anchors(Step):
     """Start rates and T of a `LabelFlip` from the labels counted on its most certain rows.
 
+    Which rows are certain is judged out of fold: copies of the story are warmed up on the other
+    folds, and their predictions are averaged over epochs. Memorised labels cannot enter.
+
     Args:
+        folds: at least 2.
+        warm_up: how each copy is trained.
+        skip: epochs of the warm-up that are left out of the average.
         confident: share of the rows predicted to be of a class that serve as its anchors.
 
     Raises:
-        StoryError: the story is no `LabelFlip`, or no `WarmUp` came before.
+        StoryError: the story is no `LabelFlip`.
     """
 
+    folds: int = 5
+    warm_up: WarmUp = field(default_factory=lambda: WarmUp(epochs=20))
+    skip: int = 5
     confident: float = 0.7
 
     def __call__(self, run: Run) -> None:
-        if not isinstance(run.story, LabelFlip) or run.evidence is None:
-            raise StoryError("Anchors need a LabelFlip story and a WarmUp step before them.")
+        if not isinstance(run.story, LabelFlip):
+            raise StoryError("Anchors need a LabelFlip story: others have no flip matrix.")
         labels = run.rows.y[torch.as_tensor(run.training)]
-        transition = anchor_matrix(run.evidence, labels, confident=self.confident)
+        evidence = torch.zeros(len(labels), run.story.num_classes)
+        for fit_on, predict in self._split(labels.numpy(), run.seed):
+            story = copy.deepcopy(run.story)
+            reinitialise(story)
+            average = _EpochAverage(run, story, run.training[predict], self.skip)
+            run.train(
+                "anchors",
+                self.warm_up.training(story),
+                epochs=self.warm_up.epochs,
+                index=run.training[fit_on],
+                select=False,
+                callbacks=[average],
+            )
+            evidence[torch.as_tensor(predict)] = average.value
+        transition = anchor_matrix(evidence.log(), labels, confident=self.confident)
         rate, flip = anchor_rates_and_flips(transition)
         run.start = {"rate": rate, "flip": flip}
         run.guide = None
+
+    def _split(self, labels: np.ndarray, seed: int) -> Iterable[tuple[np.ndarray, np.ndarray]]:
+        enough = np.unique(labels, return_counts=True)[1].min() >= self.folds
+        kind = StratifiedKFold if enough else KFold
+        return kind(self.folds, shuffle=True, random_state=seed).split(labels, labels)
+
+
+class _EpochAverage(Callback):
+    """Predicted probabilities of some rows, averaged over the epochs after the first few."""
+
+    def __init__(self, run: Run, story: Story, index: np.ndarray, skip: int) -> None:
+        self.run, self.story, self.index, self.skip = run, story, index, skip
+        self.total = torch.zeros(())
+        self.count = 0
+
+    @property
+    def value(self) -> Tensor:
+        return self.total / self.count
+
+    def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        if trainer.current_epoch < min(self.skip, (trainer.max_epochs or 1) - 1):
+            return
+        with torch.no_grad(), evaluating(self.story):
+            batches = self.run.rows.loader(self.index, 1024)
+            parts = [_classifier(self.story, x.to(pl_module.device)).probs for x, _ in batches]
+        self.total = self.total + torch.cat(parts).cpu()
+        self.count += 1
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -248,7 +271,7 @@ def _spreads_and_locations(guide: nn.Module) -> tuple[list[nn.Parameter], list[n
 def default_steps(story: Story) -> list[Step]:
     """The recipe of `fit` for a story.
 
-    For `LabelFlip`: out-of-fold warm-up, anchors, three short restarts, a joint fit, and the
+    For `LabelFlip`: anchors out of fold, three short restarts, a joint fit, and the
     spread of the posterior. Each restart begins with a few epochs of its own warm-up: from fresh
     weights a mutual pair at a high rate may be merged into one class. In the joint fit rates and T
     move slowly, because the evidence of rows that are trained on is biased towards no
@@ -257,9 +280,9 @@ def default_steps(story: Story) -> list[Step]:
     if not isinstance(story, LabelFlip):
         return [Joint()]
     short, long = (Joint(epochs=n, guide_lr=6e-4, spread_lr=0.0) for n in (10, 70))
-    attempt = [Reinitialise(), WarmUp(epochs=5, folds=1), short]
+    attempt = [Reinitialise(), WarmUp(), short]
     restarts = Restarts(steps=attempt, times=3)
-    return [WarmUp(), Anchors(), restarts, long, Spread()]
+    return [Anchors(), restarts, long, Spread()]
 
 
 def reinitialise(module: nn.Module) -> None:
@@ -277,9 +300,3 @@ def _classifier(story: Story, x: Tensor) -> Any:
         if hasattr(predictor, "logits"):
             return predictor
     raise StoryError(f"WarmUp needs a story that classifies; {type(story).__name__} does not.")
-
-
-def _predict(run: Run, story: Story, index: np.ndarray) -> Tensor:
-    with torch.no_grad(), evaluating(story):
-        batches = run.rows.loader(index, 1024)
-        return torch.cat([_classifier(story, x).logits for x, _ in batches])

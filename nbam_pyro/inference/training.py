@@ -80,6 +80,7 @@ def train(
     options: Options,
     label: str,
     patience: int | None = None,
+    callbacks: Sequence[Callback] = (),
 ) -> list[dict[str, float]]:
     """Train for some epochs and load the one with the lowest held-out loss, if rows are held out.
 
@@ -92,12 +93,13 @@ def train(
         options: batch size, progress and Lightning's own.
         label: what the progress bar calls this run.
         patience: stop after so many epochs without improvement; None never stops early.
+        callbacks: of Lightning's, beside those that select, stop and record.
 
     Returns:
         one record per epoch: epoch, loss and, with held-out rows, held_out_loss.
     """
     history = _History()
-    callbacks: list[Callback] = [history]
+    callbacks = [history, *callbacks]
     if options.progress:
         callbacks.append(_Bar(label))
     selecting = len(held_out) > 0
