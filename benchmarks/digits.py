@@ -4,7 +4,8 @@
     python -m benchmarks.digits --loop --seeds 6 --json benchmarks/results/loop.json
 
 Without `--loop`: `nbam demo` with seeds 0, 1, ...; with it: for each seed the story fitted by
-`fit`, the plain torch loop of docs/loss.md with `NBAMLoss`, and the same loop with cross-entropy. Rows of
+`fit`, the plain torch loop of docs/loss.md with `NBAMLoss`, and the same loop with cross-entropy.
+Rows of
 figures by seed and their means are written.
 """
 
@@ -69,7 +70,7 @@ def loop(digits: Digits, seed: int, *, epochs: int = 40, warm_up: int = 5) -> di
     torch.manual_seed(seed)
     x, y = torch.as_tensor(digits.x), torch.as_tensor(digits.flipped.labels)
     network, loss = mlp(64, 10), NBAMLoss(num_classes=10)
-    parameters = [
+    parameters: list[dict[str, Any]] = [
         {"params": network.parameters()},
         {"params": loss.parameters(), "lr": 6e-4, "weight_decay": 0.0},
     ]
