@@ -5,14 +5,15 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from nbam_pyro.functional import off_diagonal
+from nbam_pyro.priors import FlipPrior
 
-__all__ = ["anchor_matrix", "anchor_rates_and_flips"]
+__all__ = ["anchor_counts", "anchor_start"]
 
 
-def anchor_matrix(
+def anchor_counts(
     log_probs: Float[Tensor, "n k"], labels: Int[Tensor, " n"], *, confident: float = 0.7
 ) -> Float[Tensor, "k k"]:
-    r"""Estimate M = p(observed | true) by counting labels on anchors.
+    r"""Count the observed labels of each class's anchors.
 
     The anchors of class c are the rows whose true label is nearly certain: the most confident
     `confident` share of the rows that are predicted to be c (at least 1 % of all rows and at
@@ -26,44 +27,45 @@ def anchor_matrix(
         confident: share in (0, 1].
 
     Returns:
-        M, (K, K), rows sum to one.
+        counts by true (predicted) and observed label, (K, K).
 
     Example:
         >>> p = torch.tensor([[0.9, 0.1]] * 10 + [[0.2, 0.8]] * 10)
         >>> y = torch.tensor([0] * 8 + [1] * 2 + [1] * 10)
-        >>> anchor_matrix(p.log(), y, confident=1.0)
-        tensor([[0.8000, 0.2000],
-                [0.0000, 1.0000]])
+        >>> anchor_counts(p.log(), y, confident=1.0)
+        tensor([[ 8.,  2.],
+                [ 0., 10.]])
     """
     n, k = log_probs.shape
-    predicted = torch.bincount(log_probs.argmax(-1), minlength=k)
+    predicted = torch.bincount(log_probs.argmax(-1), minlength=k).tolist()
     least = min(n, max(5, round(0.01 * n)))
     rows = []
     for c in range(k):
-        count = max(least, -int(-confident * int(predicted[c]) // 1))
-        anchors = log_probs[:, c].topk(count).indices
-        rows.append(torch.bincount(labels[anchors], minlength=k) / count)
+        anchors = log_probs[:, c].topk(max(least, round(confident * predicted[c]))).indices
+        rows.append(torch.bincount(labels[anchors], minlength=k))
     return torch.stack(rows).to(log_probs.dtype)
 
 
-def anchor_rates_and_flips(
-    transition: Float[Tensor, "k k"], *, least: float = 0.01
+def anchor_start(
+    counts: Float[Tensor, "k k"], prior: FlipPrior
 ) -> tuple[Float[Tensor, " k"], Float[Tensor, "k k_minus_1"]]:
-    """Split M into rates and the rows of T, kept off the borders so that both can still move.
+    """Posterior means of rates and rows of T, given the anchors' labels.
 
     Args:
-        transition: M, (K, K), rows sum to one.
-        least: rates stay in [least, 1 - least], flip probabilities above least / 10.
+        counts: from `anchor_counts`, (K, K).
+        prior: of rates and flips.
 
     Returns:
-        rates (K,) and the rows of T over the other classes (K, K-1).
+        rates (K,) and the rows of T over the other classes (K, K-1), all strictly inside (0, 1).
 
     Example:
-        >>> rate, rows = anchor_rates_and_flips(torch.tensor([[0.8, 0.2], [0.0, 1.0]]))
-        >>> rate, rows
-        (tensor([0.2000, 0.0100]), tensor([[1.],
+        >>> counts = torch.tensor([[8.0, 2.0], [0.0, 10.0]])
+        >>> anchor_start(counts, FlipPrior(rate=(1.0, 9.0)))
+        (tensor([0.1500, 0.0500]), tensor([[1.],
                 [1.]]))
     """
-    rate = (1 - transition.diagonal()).clamp(least, 1 - least)
-    rows = off_diagonal(transition) + least / 10
+    a, b = prior.rate
+    flips = off_diagonal(counts)
+    rate = (flips.sum(-1) + a) / (counts.sum(-1) + a + b)
+    rows = flips + prior.flip
     return rate, rows / rows.sum(-1, keepdim=True)

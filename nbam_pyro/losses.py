@@ -16,7 +16,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from nbam_pyro import functional as nf
-from nbam_pyro.anchors import anchor_matrix, anchor_rates_and_flips
+from nbam_pyro.anchors import anchor_counts, anchor_start
 from nbam_pyro.criterion import Movement, Reduction, known_reduction
 from nbam_pyro.errors import DataError
 from nbam_pyro.priors import FlipPrior
@@ -170,8 +170,7 @@ class NBAMLoss(nn.Module):
         labelled = labels != self.ignore_index
         if not labelled.any():
             raise DataError("start_from got no labelled element; pass the training rows.")
-        transition = anchor_matrix(log_f[labelled], labels[labelled])
-        rate, rows = anchor_rates_and_flips(transition)
+        rate, rows = anchor_start(anchor_counts(log_f[labelled], labels[labelled]), self.prior)
         self.rate_logits.copy_(rate.logit())
         self.flip_logits.copy_(rows.log())
         self.num_data.fill_(int(labelled.sum()))

@@ -16,7 +16,7 @@ from lightning.pytorch import Callback, LightningModule, Trainer
 from sklearn.model_selection import KFold, StratifiedKFold
 from torch import Tensor, nn
 
-from nbam_pyro.anchors import anchor_matrix, anchor_rates_and_flips
+from nbam_pyro.anchors import anchor_counts, anchor_start
 from nbam_pyro.errors import StoryError
 from nbam_pyro.inference.enumeration import check_closed_form
 from nbam_pyro.inference.guides import evaluating, guide_median
@@ -24,6 +24,7 @@ from nbam_pyro.inference.objectives import ClosedObjective, EnumeratedObjective,
 from nbam_pyro.inference.run import Run
 from nbam_pyro.inference.training import Training
 from nbam_pyro.models import ClosedStory, LabelFlip, Story
+from nbam_pyro.priors import FlipPrior
 
 
 class Step(ABC):
@@ -74,11 +75,16 @@ class Anchors(Step):
     Which rows are certain is judged out of fold: copies of the story are warmed up on the other
     folds, and their predictions are averaged over epochs. Memorised labels cannot enter.
 
+    Rates start at their posterior mean under a sceptical prior of this step's own: the joint fit
+    mends a start that is too low, but a mutual pair that starts near one half carries no
+    information, and the network may merge the two classes.
+
     Args:
         folds: at least 2.
         warm_up: how each copy is trained.
         skip: epochs of the warm-up that are left out of the average.
         confident: share of the rows predicted to be of a class that serve as its anchors.
+        prior: of the start, not of the story.
 
     Raises:
         StoryError: the story is no `LabelFlip`.
@@ -88,6 +94,7 @@ class Anchors(Step):
     warm_up: WarmUp = field(default_factory=lambda: WarmUp(epochs=20))
     skip: int = 5
     confident: float = 0.7
+    prior: FlipPrior = field(default_factory=lambda: FlipPrior(rate=(1.0, 9.0)))
 
     def __call__(self, run: Run) -> None:
         if not isinstance(run.story, LabelFlip):
@@ -107,8 +114,8 @@ class Anchors(Step):
                 callbacks=[average],
             )
             evidence[torch.as_tensor(predict)] = average.value
-        transition = anchor_matrix(evidence.log(), labels, confident=self.confident)
-        rate, flip = anchor_rates_and_flips(transition)
+        counts = anchor_counts(evidence.log(), labels, confident=self.confident)
+        rate, flip = anchor_start(counts, self.prior)
         run.start = {"rate": rate, "flip": flip}
         run.guide = None
 
