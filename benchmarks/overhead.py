@@ -32,7 +32,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--json", type=Path, required=True)
     parser.add_argument("--mlp-rounds", type=int, default=60)
-    parser.add_argument("--resnet-rounds", type=int, default=25)
+    parser.add_argument("--resnet-rounds", type=int, default=15)
     arguments = parser.parse_args()
     torch.manual_seed(0)
     rows, images = torch.randn(BATCH, 64), torch.randn(BATCH, 3, 32, 32)
