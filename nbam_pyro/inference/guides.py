@@ -104,6 +104,13 @@ def _sample_normal(guide: AutoNormal) -> tuple[Draw, Tensor]:
 _LOG_2PI = 1.8378770664093453
 
 
+def spreads_and_locations(guide: nn.Module) -> tuple[list[nn.Parameter], list[nn.Parameter]]:
+    """Parameters of a guide's standard deviations, where it keeps them apart, and all others."""
+    spreads = {n: p for n, p in guide.named_parameters() if n.startswith("scales.")}
+    locations = [p for n, p in guide.named_parameters() if n not in spreads]
+    return list(spreads.values()), locations
+
+
 def guide_draws(guide: nn.Module, num_draws: int, *, seed: int = 0) -> Draw:
     """Independent draws of the global latents from the guide, stacked along a first dimension.
 

@@ -6,7 +6,8 @@ them, and a callable of your own that takes a `Run` is a step too.
 
 import copy
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -19,7 +20,7 @@ from torch import Tensor, nn
 from nbam_pyro.anchors import anchor_counts, anchor_start
 from nbam_pyro.errors import StoryError
 from nbam_pyro.inference.enumeration import check_closed_form
-from nbam_pyro.inference.guides import evaluating, guide_median
+from nbam_pyro.inference.guides import evaluating, guide_median, spreads_and_locations
 from nbam_pyro.inference.objectives import ClosedObjective, EnumeratedObjective, Objective
 from nbam_pyro.inference.run import Run
 from nbam_pyro.inference.training import Training
@@ -166,7 +167,7 @@ class Joint(Step):
         lr: step size of AdamW for the networks.
         weight_decay: of the networks; the guide has none.
         guide_lr: step size for the guide's locations.
-        spread_lr: step size for the guide's standard deviations.
+        spread_lr: step size for the guide's standard deviations; 0 leaves them as they are.
         patience: stop after so many epochs without improvement.
     """
 
@@ -187,16 +188,18 @@ class Joint(Step):
             held_out_loss=run.negative_log_marginal,
             groups=self._groups(run.story, guide),
         )
-        run.train("joint", module, epochs=self.epochs, patience=self.patience)
+        spreads, _ = spreads_and_locations(guide)
+        with _frozen([] if self.spread_lr else spreads):
+            run.train("joint", module, epochs=self.epochs, patience=self.patience)
 
     def _groups(self, story: Story, guide: nn.Module) -> list[dict[str, Any]]:
-        spreads, locations = _spreads_and_locations(guide)
+        spreads, locations = spreads_and_locations(guide)
         groups = [
             {"params": list(story.parameters()), "lr": self.lr, "weight_decay": self.weight_decay},
             {"params": locations, "lr": self.guide_lr, "weight_decay": 0.0},
             {"params": spreads, "lr": self.spread_lr, "weight_decay": 0.0},
         ]
-        return [group for group in groups if group["params"]]
+        return [group for group in groups if group["params"] and group["lr"]]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -218,7 +221,7 @@ class Spread(Step):
         guide = run.guide_or_new()
         objective = _objective(run, guide)
         num_data = len(run.training)
-        spreads, _ = _spreads_and_locations(guide)
+        spreads, _ = spreads_and_locations(guide)
         module = Training(
             [run.story, guide],
             loss=lambda x, y: objective(x, y, num_data),
@@ -269,10 +272,16 @@ def _objective(run: Run, guide: nn.Module) -> Objective:
     return objective
 
 
-def _spreads_and_locations(guide: nn.Module) -> tuple[list[nn.Parameter], list[nn.Parameter]]:
-    spreads = {n: p for n, p in guide.named_parameters() if n.startswith("scales.")}
-    locations = [p for n, p in guide.named_parameters() if n not in spreads]
-    return list(spreads.values()), locations
+@contextmanager
+def _frozen(parameters: Iterable[nn.Parameter]) -> Iterator[None]:
+    parameters = list(parameters)
+    for parameter in parameters:
+        parameter.requires_grad_(False)
+    try:
+        yield
+    finally:
+        for parameter in parameters:
+            parameter.requires_grad_(True)
 
 
 def default_steps(story: Story) -> list[Step]:
