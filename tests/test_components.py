@@ -3,11 +3,13 @@
 import pytest
 import torch
 
+from nbam_pyro import FlipPrior
 from nbam_pyro.errors import DataError
 from nbam_pyro.models import (
     BetaSwitch,
     BroadNormal,
     FixedSwitch,
+    LabelFlip,
     NormalLikelihood,
     UniformLabels,
     UniformRange,
@@ -81,3 +83,9 @@ def test_uniform_range_includes_both_ends_and_nothing_beyond():
     inside = likelihood.log_prob(torch.tensor([0.0, 1.0]))
     assert inside.isfinite().all()
     assert likelihood.log_prob(torch.tensor([1.1])) == -torch.inf
+
+
+def test_whole_numbers_serve_as_settings():
+    assert BetaSwitch(1, 9).priors()["contamination"].mean.item() == pytest.approx(0.1)
+    story = LabelFlip(torch.nn.Linear(2, 3), 3, prior=FlipPrior(rate=(1, 9), flip=1))
+    assert story.sample_latents()["flip"].shape == (3, 2)

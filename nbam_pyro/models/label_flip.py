@@ -75,8 +75,10 @@ class LabelFlip(ClosedStory):
         self.locality = locality
         self.features = _last_width(network) if locality else 0
         prior = prior or FlipPrior()
-        self.register_buffer("rate_counts", torch.tensor(prior.rate).expand(num_classes, 2).clone())
-        self.register_buffer("flip_counts", torch.full((num_classes, num_classes - 1), prior.flip))
+        rate = torch.tensor([float(count) for count in prior.rate])
+        self.register_buffer("rate_counts", rate.repeat(num_classes, 1))
+        flip = torch.full((num_classes, num_classes - 1), float(prior.flip))
+        self.register_buffer("flip_counts", flip)
 
     def forward(self, x: Tensor, y: Tensor | None = None, *, num_data: int | None = None) -> Tensor:
         latents = self.sample_latents()

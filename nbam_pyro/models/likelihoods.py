@@ -49,7 +49,7 @@ class NormalLikelihood(Component):
         if not scale > 0:
             raise DataError(f"scale is {scale}; it must be positive.")
         self.head = head
-        self.log_scale = nn.Parameter(torch.tensor(scale).log())
+        self.log_scale = nn.Parameter(torch.tensor(float(scale)).log())
 
     def forward(self, h: Tensor, latents: Latents) -> TorchDistribution:
         return dist.Normal(self.head(h).squeeze(-1), self.log_scale.exp(), validate_args=False)

@@ -30,7 +30,7 @@ class FixedSwitch(Component):
         super().__init__()
         if not 0 < contamination < 1:
             raise DataError(f"contamination is {contamination}; it must lie in (0, 1).")
-        self.register_buffer("logit", torch.tensor(contamination).logit())
+        self.register_buffer("logit", torch.tensor(float(contamination)).logit())
 
     def forward(self, h: Tensor, latents: Latents) -> TorchDistribution:
         return dist.Bernoulli(logits=self.logit.expand(len(h)), validate_args=False)
@@ -57,7 +57,7 @@ class BetaSwitch(Component):
         super().__init__()
         if min(a, b) <= 0:
             raise DataError(f"Beta({a}, {b}): pseudo-counts must be positive.")
-        self.register_buffer("counts", torch.tensor([a, b]))
+        self.register_buffer("counts", torch.tensor([float(a), float(b)]))
 
     def priors(self) -> dict[str, TorchDistribution]:
         a, b = self.counts
