@@ -20,7 +20,7 @@ from torch.nn.functional import cross_entropy
 
 from benchmarks.common import environment, write_json
 from nbam_pyro import LabelFlip, NBAMLoss
-from nbam_pyro.inference import ClosedObjective, EnumeratedObjective, mean_field
+from nbam_pyro.inference import ClosedObjective, EnumeratedObjective, make_guide
 from nbam_pyro.inference.guides import spreads_and_locations
 from nbam_pyro.models import mlp, resnet18
 
@@ -149,7 +149,7 @@ def _story_step(
     y: Tensor,
 ) -> Action:
     story = LabelFlip(network, 10)
-    guide = mean_field(story, x[:2], y[:2])
+    guide = make_guide(story, x[:2], y[:2])
     value = objective(story, guide)
     spreads, locations = spreads_and_locations(guide)
     for parameter in spreads:

@@ -7,6 +7,8 @@ import numpy as np
 import pyro
 import pytest
 import torch
+from lightning.pytorch import Callback
+from pyro.infer.autoguide import AutoDelta, AutoMultivariateNormal
 from torch import nn
 from torch.utils.data import TensorDataset
 
@@ -186,6 +188,33 @@ def test_objectives_reach_the_same_fit():
         fitted = fit(LabelFlip(network(), 3), (x, y), steps=steps, objective=objective)
         rs.append(responsibilities(fitted, x, y))
     assert rs[0] == pytest.approx(rs[1], abs=0.03)  # the draws differ
+
+
+@untrained
+@pytest.mark.parametrize("family", [AutoMultivariateNormal, AutoDelta])
+@pytest.mark.parametrize("objective", ["closed", "elbo"])
+def test_another_guide_serves_both_objectives(family, objective):
+    x, y, _ = blobs(60)
+    story = LabelFlip(network(), 3)
+    steps = [Restarts(steps=[Joint(epochs=1)], times=2), Joint(epochs=2)]
+    fitted = fit(story, (x, y), steps=steps, guide=family, objective=objective)
+    assert isinstance(fitted.guide, family)
+    assert transition_matrix(fitted).mean.sum(1) == pytest.approx(np.ones(3), abs=1e-5)
+    assert responsibilities(fitted, x, y).shape == (60,)
+
+
+@untrained
+def test_callbacks_of_ones_own_reach_lightning():
+    class Count(Callback):
+        epochs = 0
+
+        def on_train_epoch_end(self, trainer, pl_module):
+            self.epochs += 1
+
+    x, y, _ = blobs(60)
+    count = Count()
+    fit(LabelFlip(network(), 3), (x, y), steps=[Joint(epochs=3)], trainer={"callbacks": [count]})
+    assert count.epochs == 3
 
 
 def test_a_story_of_ones_own_is_fitted_by_enumeration():

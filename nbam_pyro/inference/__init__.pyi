@@ -5,7 +5,7 @@ from .enumeration import enumerate_states as enumerate_states
 from .fitting import fit as fit
 from .guides import guide_draws as guide_draws
 from .guides import guide_median as guide_median
-from .guides import mean_field as mean_field
+from .guides import make_guide as make_guide
 from .guides import sample_guide as sample_guide
 from .matrices import MatrixEstimate as MatrixEstimate
 from .matrices import flip_matrix as flip_matrix

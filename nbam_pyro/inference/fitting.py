@@ -8,6 +8,7 @@ from typing import Any, Literal
 import numpy as np
 import pandas as pd
 import torch
+from pyro.infer.autoguide import AutoNormal
 from sklearn.model_selection import train_test_split
 from torch import nn
 
@@ -30,7 +31,7 @@ def fit(
     *,
     steps: Sequence[Callable[[Run], None]] | None = None,
     objective: Literal["closed", "elbo"] | None = None,
-    guide: nn.Module | None = None,
+    guide: Callable[..., nn.Module] = AutoNormal,
     held_out: float | np.ndarray = 1 / 6,
     batch_size: int = 64,
     seed: int = 0,
@@ -50,7 +51,8 @@ def fit(
         steps: what to do in which order; None for the recipe of the story (`default_steps`).
         objective: "closed" for the closed form, "elbo" for Pyro's enumerated objective, which any
             story allows; both have the same value. None for "closed" where the story has one.
-        guide: posterior family of the global latents; None for a mean-field Normal.
+        guide: posterior family of the global latents, one of Pyro's autoguides or what is called
+            like them, `guide(model, init_loc_fn=...)`.
         held_out: share of rows to hold out, or a boolean array that says which; 0 for none, and
             then the last epoch is kept.
         batch_size: rows of a training step.
@@ -101,7 +103,7 @@ def fit(
                 trainer=trainer or {},
             ),
             seed=seed,
-            guide=guide,
+            family=guide,
         )
         for step in default_steps(story) if steps is None else steps:
             step(run)

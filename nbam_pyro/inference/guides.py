@@ -1,6 +1,6 @@
 """Guides: the variational posterior of a story's global latents."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from operator import attrgetter
 from typing import Any
@@ -17,22 +17,23 @@ from nbam_pyro.models.story import local_parameters
 Draw = dict[str, Tensor]
 
 
-def mean_field(
+def make_guide(
     story: Story,
     x: Tensor,
     y: Tensor,
     *,
+    family: Callable[..., nn.Module] = AutoNormal,
     start: Mapping[str, Tensor] | None = None,
-    init_scale: float = 0.1,
-) -> AutoNormal:
-    """An `AutoNormal` guide over the global latents of a story, ready to be optimised.
+) -> nn.Module:
+    """A guide over the global latents of a story, ready to be optimised.
 
     Args:
         story: any story; every site inside a plate is left to enumeration and observation.
         x: a few rows, enough to run the story once.
         y: their targets.
+        family: one of Pyro's autoguides, or what is called like them:
+            `family(model, init_loc_fn=...)`.
         start: where locations start, by site name, in the site's own space; else prior medians.
-        init_scale: where standard deviations start, in the unconstrained space.
 
     Returns:
         The guide, with its parameters made.
@@ -40,7 +41,7 @@ def mean_field(
     init = init_to_value(values=dict(start or {}), fallback=init_to_median)
     globals_only = poutine.block(story, hide_fn=_is_local)
     with torch.no_grad(), evaluating(story), local_parameters():
-        guide = AutoNormal(globals_only, init_loc_fn=init, init_scale=init_scale)
+        guide = family(globals_only, init_loc_fn=init)
         guide(x, y)  # lazy: its parameters do not exist before the first call
     return guide
 

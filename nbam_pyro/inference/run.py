@@ -1,17 +1,18 @@
 """The state that the steps of a fit pass on."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 import torch
 from lightning.pytorch import Callback
+from pyro.infer.autoguide import AutoNormal
 from torch import Tensor, nn
 
 from nbam_pyro import functional as nf
 from nbam_pyro.inference.enumeration import log_joint
-from nbam_pyro.inference.guides import Draw, evaluating, guide_median, mean_field
+from nbam_pyro.inference.guides import Draw, evaluating, guide_median, make_guide
 from nbam_pyro.inference.rows import Rows
 from nbam_pyro.inference.training import Options, Training, train
 from nbam_pyro.models import Story
@@ -29,6 +30,7 @@ class Run:
         closed: whether the objective is the closed form.
         options: of every Lightning run.
         seed: of the folds.
+        family: of the guide.
         guide: posterior of the global latents; made by the first `Joint` where it is None.
         start: where the guide's locations start, from `Anchors`.
         history: one record per epoch of every Lightning run.
@@ -41,6 +43,7 @@ class Run:
     closed: bool
     options: Options
     seed: int
+    family: Callable[..., nn.Module] = AutoNormal
     guide: nn.Module | None = None
     start: Draw = field(default_factory=dict)
     history: list[dict[str, Any]] = field(default_factory=list)
@@ -63,7 +66,7 @@ class Run:
         """The guide, made from the starting values where there is none yet."""
         if self.guide is None:
             x, y = self.rows.first(8)
-            self.guide = mean_field(self.story, x, y, start=self.start)
+            self.guide = make_guide(self.story, x, y, family=self.family, start=self.start)
         return self.guide
 
     def train(

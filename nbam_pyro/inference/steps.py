@@ -248,19 +248,26 @@ class Restarts(Step):
     times: int = 3
 
     def __call__(self, run: Run) -> None:
-        guide = run.guide_or_new()
-        before = copy.deepcopy((run.story.state_dict(), guide.state_dict()))
+        before = _state(run)
         attempts = []
         for _ in range(self.times):
-            run.story.load_state_dict(before[0])
-            guide.load_state_dict(before[1])
+            _restore(run, before)
             for step in self.steps:
                 step(run)
-            after = copy.deepcopy((run.story.state_dict(), guide.state_dict()))
-            attempts.append((run.held_out_loss(), after))
+            attempts.append((run.held_out_loss(), _state(run)))
         _, best = min(attempts, key=lambda attempt: attempt[0])
-        run.story.load_state_dict(best[0])
-        guide.load_state_dict(best[1])
+        _restore(run, best)
+
+
+def _state(run: Run) -> tuple[nn.Module, dict[str, Any], dict[str, Any]]:
+    guide = run.guide_or_new()
+    return guide, *copy.deepcopy((run.story.state_dict(), guide.state_dict()))
+
+
+def _restore(run: Run, state: tuple[nn.Module, dict[str, Any], dict[str, Any]]) -> None:
+    run.guide, of_story, of_guide = state
+    run.story.load_state_dict(of_story)
+    run.guide.load_state_dict(of_guide)
 
 
 def _objective(run: Run, guide: nn.Module) -> Objective:

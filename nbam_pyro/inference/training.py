@@ -99,7 +99,8 @@ def train(
         one record per epoch: epoch, loss and, with held-out rows, held_out_loss.
     """
     history = _History()
-    callbacks = [history, *callbacks]
+    given = dict(options.trainer)
+    callbacks = [history, *callbacks, *given.pop("callbacks", [])]
     if options.progress:
         callbacks.append(_Bar(label))
     selecting = len(held_out) > 0
@@ -115,7 +116,7 @@ def train(
             default_root_dir=folder,
             enable_checkpointing=selecting,
             enable_progress_bar=options.progress,
-            **{**_DEFAULTS, **options.trainer},
+            **{**_DEFAULTS, **given},
         )
         batches = rows.loader(index, options.batch_size, shuffle=True)
         held_out_batches = rows.loader(held_out, 1024) if selecting else None
