@@ -65,7 +65,7 @@ def compare_loop(seed: int) -> dict[str, float]:
     }
 
 
-def loop(digits: Digits, seed: int, *, epochs: int = 40, warm_up: int = 5) -> dict[str, float]:
+def loop(digits: Digits, seed: int, *, epochs: int = 60, warm_up: int = 5) -> dict[str, float]:
     """The loop of docs/loss.md."""
     torch.manual_seed(seed)
     x, y = torch.as_tensor(digits.x), torch.as_tensor(digits.flipped.labels)
@@ -91,7 +91,7 @@ def loop(digits: Digits, seed: int, *, epochs: int = 40, warm_up: int = 5) -> di
     }
 
 
-def plain_loop(digits: Digits, seed: int, *, epochs: int = 40) -> dict[str, float]:
+def plain_loop(digits: Digits, seed: int, *, epochs: int = 60) -> dict[str, float]:
     """The same loop with cross-entropy."""
     torch.manual_seed(seed)
     x, y = torch.as_tensor(digits.x), torch.as_tensor(digits.flipped.labels)
