@@ -119,6 +119,18 @@ def test_switch_draws_have_the_responsibilities_as_frequencies(blob_fit):
     assert (likely.mean(0)[sure] > 0.5).tolist() == (r > 0.5)[sure].tolist()
 
 
+@pytest.mark.parametrize("label", [-1, 3])
+def test_an_unknown_label_is_named_when_scored(blob_fit, label):
+    fitted, x, *_ = blob_fit
+    for score in (responsibilities, log_marginals, occam_penalties, true_label_posterior):
+        with pytest.raises(DataError, match="0 to 2"):
+            score(fitted, x[:2], np.array([0, label]))
+    with pytest.raises(DataError, match="must agree"):
+        responsibilities(fitted, x[:2], np.array([0]))
+    with pytest.raises(DataError, match="missing or infinite"):
+        responsibilities(fitted, np.full((1, FEATURES), np.nan), np.array([0]))
+
+
 def test_the_occam_penalty_charges_flagged_rows(blob_fit):
     fitted, x, y, truth = blob_fit
     occam = occam_penalties(fitted, x, y)

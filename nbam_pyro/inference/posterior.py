@@ -44,7 +44,10 @@ def responsibilities(fit: Fit, x: Any, y: Any, *, num_draws: int = 100) -> np.nd
         num_draws: draws of the global latents.
 
     Returns:
-        Probabilities, (N,). A target outside a stated range has responsibility 1.
+        Probabilities, (N,). A measurement outside a stated range has responsibility 1.
+
+    Raises:
+        DataError: lengths differ, a value is missing or infinite, or a label is out of range.
     """
 
     def of(rows: Tensor, targets: Tensor, latents: Draw) -> Tensor:
@@ -115,7 +118,7 @@ def predict(fit: Fit, x: Any) -> np.ndarray:
         predictor = story.clean_predictor(rows, latents)
         return predictor.probs if hasattr(predictor, "logits") else predictor.mean
 
-    return at_median(fit, of, x, torch.zeros(len(x), dtype=torch.long))
+    return at_median(fit, of, x)
 
 
 def switch_draws(

@@ -12,7 +12,7 @@ from nbam_pyro.errors import DataError
 from nbam_pyro.inference.guides import Draw, evaluating, guide_draws, guide_median
 from nbam_pyro.inference.result import Fit
 from nbam_pyro.inference.rows import as_tensor, check_finite
-from nbam_pyro.models import ClosedStory
+from nbam_pyro.models import ClosedStory, LabelFlip
 
 RowFunction = Callable[[Tensor, Tensor, Draw], Tensor]
 
@@ -37,6 +37,7 @@ def scored_rows(x: Any, y: Any) -> tuple[Tensor, Tensor]:
 def per_draw(fit: Fit, of: RowFunction, x: Any, y: Any, *, num_draws: int) -> np.ndarray:
     """A function of every row at every draw of the global latents, (S, N, ...)."""
     rows, targets = scored_rows(x, y)
+    _check_labels(fit, rows, targets)
     draws = guide_draws(fit.guide, num_draws)
     # Data-dependent argument checks of distributions do not pass through vmap.
     with torch.no_grad(), evaluating(fit.story), pyro.validation_enabled(False):
@@ -47,9 +48,11 @@ def per_draw(fit: Fit, of: RowFunction, x: Any, y: Any, *, num_draws: int) -> np
     return torch.cat(parts, 1).cpu().numpy()
 
 
-def at_median(fit: Fit, of: RowFunction, x: Any, y: Any) -> np.ndarray:
-    """A function of every row at the guide's median, (N, ...)."""
-    rows, targets = scored_rows(x, y)
+def at_median(fit: Fit, of: RowFunction, x: Any, y: Any = None) -> np.ndarray:
+    """A function of every row at the guide's median, (N, ...); y is not needed by every one."""
+    rows, targets = scored_rows(x, np.zeros(len(x)) if y is None else y)
+    if y is not None:
+        _check_labels(fit, rows, targets)
     latents = guide_median(fit.guide)
     with torch.no_grad(), evaluating(fit.story):
         parts = [
@@ -57,6 +60,14 @@ def at_median(fit: Fit, of: RowFunction, x: Any, y: Any) -> np.ndarray:
             for i in range(0, len(rows), _CHUNK)
         ]
     return torch.cat(parts).cpu().numpy()
+
+
+def _check_labels(fit: Fit, x: Tensor, y: Tensor) -> None:
+    # Measurements may lie outside a stated range when they are scored; labels may not.
+    labels = isinstance(fit.story, LabelFlip) or not y.is_floating_point()
+    if isinstance(fit.story, ClosedStory) and labels:
+        with torch.no_grad():
+            fit.story.check_targets(x, y)
 
 
 def _batched(fit: Fit, of: RowFunction, x: Tensor, y: Tensor, draws: Draw) -> Tensor:
