@@ -1,5 +1,6 @@
 """`fit`: a story and data in, a `Fit` out."""
 
+import dataclasses
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -158,7 +159,7 @@ def _with_collapse_report(result: Fit, run: Run) -> Fit:
     report = collapse_report(np.concatenate(r), np.concatenate(predicted), np.concatenate(y))
     if report.collapsed:
         warnings.warn(_advice(run.story, report), CollapseWarning, stacklevel=3)
-    return Fit(**{**vars(result), "collapse": report})
+    return dataclasses.replace(result, collapse=report)
 
 
 def _advice(story: Story, report: CollapseReport) -> str:

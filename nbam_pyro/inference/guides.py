@@ -123,6 +123,11 @@ def guide_draws(guide: nn.Module, num_draws: int, *, seed: int = 0) -> Draw:
     return {name: torch.stack([draw[name] for draw in draws]) for name in draws[0]}
 
 
+def each_draw(draws: Draw, num_draws: int) -> list[Draw]:
+    """Stacked draws one by one."""
+    return [{name: value[i] for name, value in draws.items()} for i in range(num_draws)]
+
+
 def guide_median(guide: nn.Module) -> Draw:
     """The guide's median of every global latent, by site name."""
     with torch.no_grad(), local_parameters():

@@ -16,7 +16,7 @@ from torch import Tensor
 from nbam_pyro import functional as nf
 from nbam_pyro.errors import StoryError, SupportWarning
 from nbam_pyro.inference.enumeration import log_joint, switch_logits
-from nbam_pyro.inference.guides import Draw, evaluating, guide_draws, guide_median
+from nbam_pyro.inference.guides import Draw, each_draw, evaluating, guide_draws, guide_median
 from nbam_pyro.inference.result import Fit
 from nbam_pyro.inference.scoring import at_median, per_draw, scored_rows
 from nbam_pyro.models import ClosedStory, LabelFlip, LatentSwitch
@@ -141,7 +141,7 @@ def switch_draws(
     draws = guide_draws(fit.guide, num_draws, seed=seed)
     with torch.no_grad(), torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        singles = [{name: value[i] for name, value in draws.items()} for i in range(num_draws)]
+        singles = each_draw(draws, num_draws)
         return np.stack([_discrete(fit, x, y, one, most_probable) for one in singles])
 
 

@@ -10,8 +10,6 @@ from torch.utils.data import (
     BatchSampler,
     DataLoader,
     Dataset,
-    Sampler,
-    SequentialSampler,
     Subset,
     SubsetRandomSampler,
     TensorDataset,
@@ -34,19 +32,14 @@ class Rows:
 
     def loader(self, index: np.ndarray, batch_size: int, *, shuffle: bool = False) -> DataLoader:
         """Batches of the rows named by index."""
+        drop_last = shuffle and _leaves_one(index, batch_size)
         if not isinstance(self.dataset, TensorDataset):
-            last = shuffle and _leaves_one(index, batch_size)
             subset: Dataset = Subset(self.dataset, index.tolist())
-            return DataLoader(subset, batch_size, shuffle=shuffle, drop_last=last)
+            return DataLoader(subset, batch_size, shuffle=shuffle, drop_last=drop_last)
         # Tensors are indexed by the whole batch at once, not row by row.
-        sampler: Sampler = SequentialSampler(index)
-        if shuffle:
-            sampler = SubsetRandomSampler(index.tolist())
-            batches = BatchSampler(sampler, batch_size, _leaves_one(index, batch_size))
-            return DataLoader(self.dataset, batch_size=None, sampler=batches)
-        subset = TensorDataset(*(t[torch.as_tensor(index)] for t in self.dataset.tensors))
-        batches = BatchSampler(sampler, batch_size, drop_last=False)
-        return DataLoader(subset, batch_size=None, sampler=batches)
+        order = SubsetRandomSampler(index.tolist()) if shuffle else index.tolist()
+        batches = BatchSampler(order, batch_size, drop_last)
+        return DataLoader(self.dataset, batch_size=None, sampler=batches)
 
     def first(self, count: int) -> tuple[Tensor, Tensor]:
         """The first rows as one batch."""

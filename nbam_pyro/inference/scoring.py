@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from nbam_pyro.errors import DataError
-from nbam_pyro.inference.guides import Draw, evaluating, guide_draws, guide_median
+from nbam_pyro.inference.guides import Draw, each_draw, evaluating, guide_draws, guide_median
 from nbam_pyro.inference.result import Fit
 from nbam_pyro.inference.rows import as_tensor, check_finite
 from nbam_pyro.models import ClosedStory, LabelFlip
@@ -76,5 +76,4 @@ def _batched(fit: Fit, of: RowFunction, x: Tensor, y: Tensor, draws: Draw) -> Te
     if isinstance(fit.story, ClosedStory):  # networks do not depend on draws and run once
         return torch.vmap(lambda one: of(x, y, one))(draws)
     count = len(next(iter(draws.values())))
-    singles = [{name: value[i] for name, value in draws.items()} for i in range(count)]
-    return torch.stack([of(x, y, one) for one in singles])
+    return torch.stack([of(x, y, one) for one in each_draw(draws, count)])
