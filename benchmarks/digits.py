@@ -56,7 +56,7 @@ def compare_loop(seed: int) -> dict[str, float]:
     digits = flipped_digits(seed=seed)
     torch.manual_seed(seed)
     story = LabelFlip(mlp(64, 10), 10)
-    judged = judge(fit(story, (digits.x, digits.flipped.labels), seed=seed), digits)
+    judged = judge(fit(story, (digits.x, digits.labels.observed), seed=seed), digits)
     names = ["accuracy", "auroc", "brier"]
     return {
         **{f"fit_{name}": judged[name] for name in names},
@@ -68,7 +68,7 @@ def compare_loop(seed: int) -> dict[str, float]:
 def loop(digits: Digits, seed: int, *, epochs: int = 60, warm_up: int = 5) -> dict[str, float]:
     """The loop of docs/loss.md."""
     torch.manual_seed(seed)
-    x, y = torch.as_tensor(digits.x), torch.as_tensor(digits.flipped.labels)
+    x, y = torch.as_tensor(digits.x), torch.as_tensor(digits.labels.observed)
     network, loss = mlp(64, 10), NBAMLoss(num_classes=10)
     parameters: list[dict[str, Any]] = [
         {"params": network.parameters()},
@@ -82,7 +82,7 @@ def loop(digits: Digits, seed: int, *, epochs: int = 60, warm_up: int = 5) -> di
             optimiser.zero_grad()
             loss(network(x[batch]), y[batch]).backward()
             optimiser.step()
-    truth = digits.flipped.contaminated
+    truth = digits.labels.contaminated
     r = loss.responsibility(_logits(network, x), y).numpy()
     return {
         "loop_accuracy": _accuracy(network, digits),
@@ -94,7 +94,7 @@ def loop(digits: Digits, seed: int, *, epochs: int = 60, warm_up: int = 5) -> di
 def plain_loop(digits: Digits, seed: int, *, epochs: int = 60) -> dict[str, float]:
     """The same loop with cross-entropy."""
     torch.manual_seed(seed)
-    x, y = torch.as_tensor(digits.x), torch.as_tensor(digits.flipped.labels)
+    x, y = torch.as_tensor(digits.x), torch.as_tensor(digits.labels.observed)
     network = mlp(64, 10)
     optimiser = torch.optim.AdamW(network.parameters(), lr=2e-3)
     for _ in range(epochs):

@@ -22,6 +22,7 @@ from benchmarks.common import environment, write_json
 from nbam_pyro import LabelFlip, NBAMLoss
 from nbam_pyro.inference import ClosedObjective, EnumeratedObjective, make_guide
 from nbam_pyro.inference.guides import spreads_and_locations
+from nbam_pyro.inference.rows import Batch
 from nbam_pyro.models import mlp, resnet18
 
 Action = Callable[[], Any]
@@ -156,9 +157,11 @@ def _story_step(
         parameter.requires_grad_(False)
     optimiser = torch.optim.AdamW([*story.parameters(), *locations], lr=1e-3)
 
+    batch = Batch(x, y, torch.ones(len(x)))
+
     def step() -> None:
         optimiser.zero_grad()
-        value(x, y, NUM_DATA).backward()
+        value(batch, NUM_DATA).backward()
         optimiser.step()
 
     return step

@@ -8,6 +8,7 @@ from . import plots as plots
 from .inference import Fit as Fit
 from .inference import fit as fit
 from .inference import flip_matrix as flip_matrix
+from .inference import load as load
 from .inference import responsibilities as responsibilities
 from .inference import to_datatree as to_datatree
 from .inference import transition_matrix as transition_matrix

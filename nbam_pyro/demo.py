@@ -63,7 +63,7 @@ def run_demo(
             story = LabelFlip(mlp(64, 10), num_classes=10)
         say("Fitting the latent-true-label story")
         fitted = fit(
-            story, (digits.x, digits.flipped.labels), seed=seed, progress=progress, folder=draft
+            story, (digits.x, digits.labels.observed), seed=seed, progress=progress, folder=draft
         )
         say("Training the same network with cross-entropy for comparison")
         baseline = _cross_entropy_accuracy(digits, seed, Options(progress=progress, folder=draft))
@@ -74,19 +74,19 @@ def run_demo(
             draft,
             fitted,
             digits.x,
-            digits.flipped.labels,
+            digits.labels.observed,
             rows=digits.rows,
             summary=summary,
             settings={"command": "demo", "seed": seed, "rate": RATE},
             model={"story": "LabelFlip", "num_classes": 10, "network": "mlp(64, 10)"},
-            contaminated=digits.flipped.contaminated,
+            contaminated=digits.labels.contaminated,
         )
     return summary
 
 
 def judge(fitted: Fit, digits: Digits) -> dict[str, Any]:
     """Compare a fit of flipped digits with the truth; see the README for the meaning of each."""
-    y, truth = digits.flipped.labels, digits.flipped.contaminated
+    y, truth = digits.labels.observed, digits.labels.contaminated
     r = responsibilities(fitted, digits.x, y)
     mutual = [c for c, target in DIGITS_FLIPS.items() if DIGITS_FLIPS.get(target) == c]
     resolvable = ~np.isin(digits.truth, mutual)
@@ -98,7 +98,7 @@ def judge(fitted: Fit, digits: Digits) -> dict[str, Any]:
         "auroc_resolvable": float(roc_auc_score(truth[resolvable], r[resolvable])),
         "brier": float(brier_score_loss(truth, r)),
         "contamination_estimate": float(r.mean()),
-        "contamination_true": digits.flipped.rate,
+        "contamination_true": digits.labels.rate,
         "directions_found": len(found & true),
         "directions_false": len(found - true),
         "directions_total": len(true),
@@ -107,13 +107,13 @@ def judge(fitted: Fit, digits: Digits) -> dict[str, Any]:
 
 def _cross_entropy_accuracy(digits: Digits, seed: int, options: Options) -> float:
     """The same network, optimiser and epochs on all noisy rows, last epoch."""
-    rows = as_rows((digits.x, digits.flipped.labels))
+    rows = as_rows((digits.x, digits.labels.observed))
     with torch.random.fork_rng():
         torch.manual_seed(seed)
         network = mlp(64, 10)
         module = Training(
             [network],
-            loss=lambda x, y: cross_entropy(network(x), y),
+            loss=lambda batch: cross_entropy(network(batch[0]), batch[1]),
             groups=[{"params": list(network.parameters()), "lr": 2e-3, "weight_decay": 1e-2}],
         )
         train(

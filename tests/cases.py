@@ -6,17 +6,25 @@ import torch
 from torch import nn
 
 from nbam_pyro.models import (
+    BernoulliLikelihood,
     BetaSwitch,
+    BroadCounts,
     BroadNormal,
+    BroadStudentT,
     CategoricalLikelihood,
     Component,
     Conditionals,
     FixedSwitch,
     HeadSwitch,
     LabelFlip,
+    LaplaceLikelihood,
     LatentSwitch,
+    NegativeBinomialLikelihood,
     NormalLikelihood,
+    PoissonLikelihood,
+    ShiftedNormal,
     Story,
+    StudentTLikelihood,
     UniformLabels,
     UniformRange,
     three_heads,
@@ -84,6 +92,18 @@ def values(n=6):
     return torch.randn(n, FEATURES), 5 * torch.randn(n)
 
 
+def counts(n=6):
+    return torch.randn(n, FEATURES), torch.randint(40, (n,)).float()
+
+
+def tags(n=6):
+    return torch.randn(n, FEATURES), torch.randint(2, (n, 3)).float()
+
+
+def pixels(n=6):
+    return torch.randn(n, 2, 3, 4), torch.randint(3, (n, 3, 4))
+
+
 def line(n=6):
     x = torch.linspace(0, 5, n)[:, None]
     return x, x[:, 0] + torch.randn(n)
@@ -95,6 +115,30 @@ def _switch(switch, clean, anomaly):
 
 def _head(width):
     return nn.Linear(FEATURES, width)
+
+
+def shifted():
+    head = _head(1)
+    anomaly = ShiftedNormal(head, shift=6.0, scale=2.0)
+    return LatentSwitch(switch=BetaSwitch(), clean=NormalLikelihood(head), anomaly=anomaly)
+
+
+def tagger():
+    return LatentSwitch(
+        switch=BetaSwitch(shape=(3,)),
+        clean=BernoulliLikelihood(_head(3), multi_label=True),
+        anomaly=UniformLabels(2, shape=(3,)),
+        dims=("label",),
+    )
+
+
+def tagger_with_heads():
+    return LatentSwitch(
+        switch=HeadSwitch(_head(3), multi_label=True),
+        clean=BernoulliLikelihood(_head(3), multi_label=True),
+        anomaly=UniformLabels(2, shape=(1,)),
+        dims=("label",),
+    )
 
 
 def _deep(num_classes):
@@ -137,6 +181,39 @@ CLOSED_STORIES = {
     ),
     "label_flip": (lambda: LabelFlip(_head(3), 3), lambda n=6: labels(3, n)),
     "label_flip_two_classes": (lambda: LabelFlip(_head(2), 2), lambda n=6: labels(2, n)),
+    "student_t": (
+        _switch(
+            BetaSwitch, lambda: StudentTLikelihood(_head(2)), lambda: BroadStudentT(0.0, 9.0)
+        ),
+        values,
+    ),
+    "laplace": (
+        _switch(BetaSwitch, lambda: LaplaceLikelihood(_head(2)), lambda: BroadNormal(0.0, 9.0)),
+        values,
+    ),
+    "shifted": (shifted, values),
+    "binary": (
+        _switch(BetaSwitch, lambda: BernoulliLikelihood(_head(1)), lambda: UniformLabels(2)),
+        lambda n=6: labels(2, n),
+    ),
+    "multi_label": (tagger, tags),
+    "multi_label_with_heads": (tagger_with_heads, tags),
+    "counts": (
+        _switch(BetaSwitch, lambda: PoissonLikelihood(_head(1)), lambda: BroadCounts(20.0)),
+        counts,
+    ),
+    "overdispersed_counts": (
+        _switch(
+            BetaSwitch,
+            lambda: NegativeBinomialLikelihood(_head(1)),
+            lambda: BroadCounts(20.0),
+        ),
+        counts,
+    ),
+    "label_flip_pixels": (
+        lambda: LabelFlip(nn.Conv2d(2, 3, 1), 3, dims=("height", "width")),
+        pixels,
+    ),
     "label_flip_local": (lambda: LabelFlip(_deep(3), 3, locality=1.0), lambda n=6: labels(3, n)),
 }
 ALL_STORIES = CLOSED_STORIES | {"three_states": (ThreeStates, lambda n=6: labels(3, n))}
@@ -145,13 +222,35 @@ SWITCH_PRIORS = {
     "fixed": lambda: FixedSwitch(0.2),
     "beta": BetaSwitch,
     "head": lambda: HeadSwitch(_head(1)),
+    "fixed_per_label": lambda: FixedSwitch(0.2, shape=(3,)),
+    "beta_per_label": lambda: BetaSwitch(shape=(3,)),
+    "head_per_label": lambda: HeadSwitch(_head(3), multi_label=True),
 }
 # name -> (component, a target in its support)
 LIKELIHOODS = {
     "categorical": (lambda: CategoricalLikelihood(_head(3)), torch.tensor(2)),
     "categorical_two": (lambda: CategoricalLikelihood(_head(2)), torch.tensor(1)),
     "normal": (lambda: NormalLikelihood(_head(1)), torch.tensor(0.5)),
+    "normal_of_input": (lambda: NormalLikelihood(_head(2)), torch.tensor(0.5)),
+    "laplace": (lambda: LaplaceLikelihood(_head(1)), torch.tensor(0.5)),
+    "laplace_of_input": (lambda: LaplaceLikelihood(_head(2)), torch.tensor(0.5)),
+    "student_t": (lambda: StudentTLikelihood(_head(1)), torch.tensor(0.5)),
+    "student_t_of_input": (lambda: StudentTLikelihood(_head(2), df=3), torch.tensor(0.5)),
+    "bernoulli": (lambda: BernoulliLikelihood(_head(1)), torch.tensor(1.0)),
+    "bernoulli_multi": (
+        lambda: BernoulliLikelihood(_head(3), multi_label=True),
+        torch.tensor([1.0, 0.0, 1.0]),
+    ),
+    "poisson": (lambda: PoissonLikelihood(_head(1)), torch.tensor(3.0)),
+    "negative_binomial": (lambda: NegativeBinomialLikelihood(_head(1)), torch.tensor(3.0)),
+    "broad_student_t": (lambda: BroadStudentT(0.0, 9.0), torch.tensor(3e5)),
+    "shifted_normal": (lambda: ShiftedNormal(_head(1), shift=-4.0), torch.tensor(-3.0)),
+    "broad_counts": (lambda: BroadCounts(30.0), torch.tensor(200.0)),
     "uniform_labels": (lambda: UniformLabels(3), torch.tensor(2)),
+    "uniform_labels_multi": (
+        lambda: UniformLabels(2, shape=(3,)),
+        torch.tensor([1, 0, 1]),
+    ),
     "uniform_labels_two": (lambda: UniformLabels(2), torch.tensor(0)),
     "broad_normal": (lambda: BroadNormal(0.0, 9.0), torch.tensor(30.0)),
     "uniform_range": (lambda: UniformRange(-1.0, 1.0), torch.tensor(1.0)),

@@ -7,10 +7,16 @@ from nbam_pyro import FlipPrior
 from nbam_pyro.errors import DataError
 from nbam_pyro.models import (
     BetaSwitch,
+    BroadCounts,
     BroadNormal,
+    BroadStudentT,
     FixedSwitch,
     LabelFlip,
+    LaplaceLikelihood,
+    NegativeBinomialLikelihood,
     NormalLikelihood,
+    ShiftedNormal,
+    StudentTLikelihood,
     UniformLabels,
     UniformRange,
 )
@@ -27,7 +33,7 @@ def latents_of(component, dtype=torch.float32):
 def test_switch_prior_gives_one_finite_logit_per_row(name, n, dtype):
     component = SWITCH_PRIORS[name]().to(dtype)
     switch = component(torch.randn(n, FEATURES, dtype=dtype), latents_of(component, dtype))
-    assert switch.batch_shape == (n,)
+    assert switch.batch_shape == ((n, 3) if name.endswith("per_label") else (n,))
     assert switch.event_shape == ()
     assert switch.logits.dtype == dtype
     assert switch.logits.isfinite().all()
@@ -40,13 +46,14 @@ def test_likelihood_has_finite_log_prob_and_samples(name, n, dtype):
     make, target = LIKELIHOODS[name]
     component = make().to(dtype)
     likelihood = component(torch.randn(n, FEATURES, dtype=dtype), latents_of(component, dtype))
-    assert likelihood.batch_shape == (n,)
+    targets = target.expand(n, *target.shape)
+    assert likelihood.batch_shape == targets.shape
     assert likelihood.event_shape == ()
-    log_prob = likelihood.log_prob(target.expand(n))
-    assert log_prob.shape == (n,)
+    log_prob = likelihood.log_prob(targets)
+    assert log_prob.shape == targets.shape
     assert log_prob.isfinite().all()
-    assert likelihood.sample().shape == (n,)
-    assert likelihood.support.check(target.expand(n)).all()
+    assert likelihood.sample().shape == targets.shape
+    assert likelihood.support.check(targets).all()
 
 
 @pytest.mark.parametrize("name", LIKELIHOODS)
@@ -54,7 +61,8 @@ def test_every_parameter_of_a_likelihood_learns(name):
     make, target = LIKELIHOODS[name]
     component = make()
     h = torch.randn(5, FEATURES)
-    log_prob = component(h, latents_of(component)).log_prob(target.expand(5)).sum()
+    targets = target.expand(5, *target.shape)
+    log_prob = component(h, latents_of(component)).log_prob(targets).sum()
     for parameter in component.parameters():
         (gradient,) = torch.autograd.grad(log_prob, parameter, retain_graph=True)
         assert gradient.isfinite().all()
@@ -71,6 +79,12 @@ def test_every_parameter_of_a_likelihood_learns(name):
         lambda: UniformLabels(1),
         lambda: BroadNormal(0.0, -1.0),
         lambda: UniformRange(1.0, 1.0),
+        lambda: StudentTLikelihood(torch.nn.Linear(1, 1), df=1.0),
+        lambda: LaplaceLikelihood(torch.nn.Linear(1, 1), scale=-1.0),
+        lambda: NegativeBinomialLikelihood(torch.nn.Linear(1, 1), concentration=0.0),
+        lambda: ShiftedNormal(torch.nn.Linear(1, 1), shift=0.0),
+        lambda: BroadStudentT(0.0, 1.0, df=0.0),
+        lambda: BroadCounts(0.0),
     ],
 )
 def test_impossible_settings_are_refused(wrong):

@@ -325,7 +325,7 @@ GOOD = torch.randn(12, 4), torch.arange(12) % 3
         (
             lambda s: fit(robust_line(), (GOOD[0], GOOD[0][:, 0]), steps=[WarmUp()]),
             StoryError,
-            "classif",
+            "networks to train",
         ),
     ],
 )
@@ -379,7 +379,7 @@ def test_the_literal_story_collapses_and_says_so():
     trunk = nn.Sequential(nn.Linear(64, 64), nn.ReLU())
     with pytest.warns(CollapseWarning, match="LabelFlip"):
         fitted = fit(
-            three_heads(trunk, 64, 10), (digits.x, digits.flipped.labels), steps=[Joint(epochs=30)]
+            three_heads(trunk, 64, 10), (digits.x, digits.labels.observed), steps=[Joint(epochs=30)]
         )
     assert fitted.collapse.collapsed
     assert fitted.collapse.contamination < 0.02

@@ -21,6 +21,7 @@ from .posterior import switch_map as switch_map
 from .posterior import true_label_posterior as true_label_posterior
 from .result import Fit as Fit
 from .run import Run as Run
+from .saving import load as load
 from .steps import Anchors as Anchors
 from .steps import Joint as Joint
 from .steps import Reinitialise as Reinitialise

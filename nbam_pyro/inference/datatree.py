@@ -15,7 +15,7 @@ from nbam_pyro.inference.result import Fit
 from nbam_pyro.inference.scoring import scored_rows
 from nbam_pyro.models import LabelFlip
 
-__all__ = ["to_datatree"]
+__all__ = ["posterior_tree", "to_datatree"]
 
 
 def to_datatree(
@@ -42,11 +42,35 @@ def to_datatree(
         class_names: coordinates of the classes; 0, ..., K-1 by default.
         row_ids: coordinates of the rows; 0, ..., N-1 by default.
     """
-    rows, targets = scored_rows(x, y)
+    rows, targets = scored_rows(fit, x, y)
+    posterior, coords, dims = _posterior(fit, num_draws, class_names)
+    coords["row"] = np.arange(len(targets)) if row_ids is None else list(row_ids)
+    dims["y"] = ["row", *fit.story.dims]
+    groups = {
+        "posterior": posterior,
+        "log_likelihood": {"y": log_marginals(fit, rows, targets, num_draws=num_draws)[None]},
+        "observed_data": {"y": targets.numpy()},
+    }
+    if len(fit.held_out) == len(targets):
+        groups["constant_data"] = {"held_out": fit.held_out}
+        dims["held_out"] = ["row"]
+    return arviz_base.from_dict(groups, coords=coords, dims=dims)
+
+
+def posterior_tree(fit: Fit, *, num_draws: int = 500) -> xr.DataTree:
+    """The `posterior` group alone, which needs no rows."""
+    posterior, coords, dims = _posterior(fit, num_draws, None)
+    return arviz_base.from_dict({"posterior": posterior}, coords=coords, dims=dims)
+
+
+def _posterior(
+    fit: Fit, num_draws: int, class_names: Sequence[str] | None
+) -> tuple[dict[str, np.ndarray], dict[str, Any], dict[str, list[str]]]:
+    """Draws of the global latents in one chain, with their coordinates and dimensions."""
     draws = guide_draws(fit.guide, num_draws)
     posterior = {name: value.numpy()[None] for name, value in draws.items()}
-    coords: dict[str, Any] = {"row": np.arange(len(targets)) if row_ids is None else list(row_ids)}
-    dims = {"y": ["row"]}
+    coords: dict[str, Any] = {}
+    dims: dict[str, list[str]] = {}
     if isinstance(fit.story, LabelFlip):
         names = class_names or [str(c) for c in range(fit.story.num_classes)]
         coords |= {"true_label": list(names), "observed_label": list(names)}
@@ -59,12 +83,4 @@ def to_datatree(
             "flip_matrix": flips.numpy()[None],
             "transition_matrix": matrices.numpy()[None],
         }
-    groups = {
-        "posterior": posterior,
-        "log_likelihood": {"y": log_marginals(fit, rows, targets, num_draws=num_draws)[None]},
-        "observed_data": {"y": targets.numpy()},
-    }
-    if len(fit.held_out) == len(targets):
-        groups["constant_data"] = {"held_out": fit.held_out}
-        dims["held_out"] = ["row"]
-    return arviz_base.from_dict(groups, coords=coords, dims=dims)
+    return posterior, coords, dims

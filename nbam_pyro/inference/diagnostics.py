@@ -60,16 +60,16 @@ def collapse_report(
 
     Args:
         responsibilities: P(z=1 | x, y), (N,).
-        predicted: class probabilities (N, K), or predicted means (N,).
-        y: observed targets, (N,).
+        predicted: class probabilities (N, ..., K), or predicted means of the shape of y.
+        y: observed targets, (N, ...).
 
     Example:
         >>> predicted = np.eye(2)[[0, 0, 0, 1]]
         >>> collapse_report(np.zeros(4), predicted, np.array([0, 1, 0, 1])).collapsed
         True
     """
-    if predicted.ndim == 2:
-        surprises = predicted.argmax(1) != y
+    if predicted.ndim > y.ndim:
+        surprises = predicted.argmax(-1) != y
     else:
         residual = np.abs(y - predicted)
         surprises = residual > 3 * 1.4826 * np.median(residual)

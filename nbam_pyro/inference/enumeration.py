@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 import torch
 from pyro import poutine
+from pyro.poutine.util import site_is_subsample
 from torch import Tensor
 
 from nbam_pyro.errors import StoryError
@@ -15,7 +16,7 @@ from nbam_pyro.models.story import local_parameters
 
 
 class Enumerated(NamedTuple):
-    """Log weights of contaminated and clean states, each (N,)."""
+    """Log weights of contaminated and clean states, each (N, *dims)."""
 
     clean: Tensor
     contaminated: Tensor
@@ -31,22 +32,21 @@ def enumerate_states(story: Story, x: Tensor, y: Tensor, latents: Latents) -> En
     Args:
         story: any story.
         x: rows, (N, ...).
-        y: targets, (N,).
+        y: targets, (N, *dims).
         latents: one draw of its global latents by site name.
 
     Raises:
         StoryError: a site of a datum is neither observed nor enumerated, or none is enumerated.
     """
-    n = len(x)
-    with local_parameters(), poutine.enum(first_available_dim=-2):
+    with local_parameters(), poutine.enum(first_available_dim=first_enumerated_dim(story)):
         conditioned = poutine.condition(story, data=dict(latents))
-        trace = poutine.trace(conditioned).get_trace(x, y, num_data=n)
+        trace = poutine.trace(conditioned).get_trace(x, y, num_data=len(x))
     trace.compute_log_prob()
-    joint = prior = torch.zeros(n, device=x.device)
+    joint = prior = torch.zeros(y.shape, device=x.device)
     states: dict[str, Tensor] = {}
     sites: dict[str, Any] = trace.nodes
     for name, site in sites.items():
-        if site["type"] != "sample" or not site["cond_indep_stack"]:
+        if site["type"] != "sample" or not site["cond_indep_stack"] or site_is_subsample(site):
             continue
         joint = joint + site["log_prob"]
         if site["infer"].get("_enumerate_dim") is not None:
@@ -61,14 +61,19 @@ def enumerate_states(story: Story, x: Tensor, y: Tensor, latents: Latents) -> En
         raise StoryError("The story has no enumerated site, hence no switch to infer.")
     flags = story.contaminated(states).expand(joint.shape)
     return Enumerated(
-        *_split(joint, flags),
-        *_split(prior.expand(joint.shape), flags),
+        *_split(joint, flags, y.ndim),
+        *_split(prior.expand(joint.shape), flags, y.ndim),
     )
 
 
-def _split(log_weights: Tensor, flags: Tensor) -> tuple[Tensor, Tensor]:
-    states = log_weights.flatten(end_dim=-2)
-    flagged = flags.flatten(end_dim=-2)
+def first_enumerated_dim(story: Story) -> int:
+    """The first dimension left of the story's plates, counted from the right."""
+    return -2 - len(story.dims)
+
+
+def _split(log_weights: Tensor, flags: Tensor, ndim: int) -> tuple[Tensor, Tensor]:
+    states = log_weights.flatten(end_dim=-1 - ndim)
+    flagged = flags.flatten(end_dim=-1 - ndim)
     clean = states.masked_fill(flagged, -torch.inf).logsumexp(0)
     return clean, states.masked_fill(~flagged, -torch.inf).logsumexp(0)
 
@@ -82,9 +87,9 @@ def log_joint(story: Story, x: Tensor, y: Tensor, latents: Latents) -> tuple[Ten
 
 
 def switch_logits(story: Story, x: Tensor, y: Tensor, latents: Latents) -> Tensor:
-    """Logit of the prior P(z=1 | x), (N,); y only fills the observed site and does not matter."""
+    """Logit of the prior P(z=1 | x), (N, *dims); y only fills the observed site and does not matter."""
     if isinstance(story, ClosedStory):
-        return story.switch_logits(x, latents)
+        return story.switch_logits(x, latents).expand(y.shape)
     states = enumerate_states(story, x, y, latents)
     return states.prior_contaminated - states.prior_clean
 

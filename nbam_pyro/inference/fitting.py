@@ -13,15 +13,15 @@ from pyro.infer.autoguide import AutoNormal
 from sklearn.model_selection import train_test_split
 from torch import nn
 
-from nbam_pyro.errors import CollapseWarning, DataError
+from nbam_pyro.errors import CollapseWarning, DataError, StoryError
 from nbam_pyro.inference.diagnostics import CollapseReport, collapse_report
 from nbam_pyro.inference.posterior import predict, responsibilities
 from nbam_pyro.inference.result import Fit
-from nbam_pyro.inference.rows import Data, Rows, as_rows
+from nbam_pyro.inference.rows import Data, RowKind, Rows, as_rows
 from nbam_pyro.inference.run import Run
 from nbam_pyro.inference.steps import default_steps
 from nbam_pyro.inference.training import Options
-from nbam_pyro.models import ClosedStory, LatentSwitch, Story
+from nbam_pyro.models import BernoulliLikelihood, ClosedStory, LatentSwitch, Story
 
 __all__ = ["fit"]
 
@@ -33,8 +33,9 @@ def fit(
     steps: Sequence[Callable[[Run], None]] | None = None,
     objective: Literal["closed", "elbo"] | None = None,
     guide: Callable[..., nn.Module] = AutoNormal,
-    held_out: float | np.ndarray = 1 / 6,
-    batch_size: int = 64,
+    weights: np.ndarray | torch.Tensor | None = None,
+    held_out: float | np.ndarray | None = None,
+    batch_size: int | None = None,
     seed: int = 0,
     progress: bool = False,
     folder: str | Path | None = None,
@@ -48,15 +49,18 @@ def fit(
 
     Args:
         story: fitted in place.
-        data: (x, y) as arrays or tensors, or a torch data set of such pairs.
+        data: (x, y) as arrays or tensors, a torch `Dataset` of such pairs, or a `DataLoader` or
+            `LightningDataModule` of one.
         steps: what to do in which order; None for the recipe of the story (`default_steps`).
         objective: "closed" for the closed form, "elbo" for Pyro's enumerated objective, which any
             story allows; both have the same value. None for "closed" where the story has one.
         guide: posterior family of the global latents, one of Pyro's autoguides or what is called
             like them, `guide(model, init_loc_fn=...)`.
+        weights: how many times each row counts in the likelihood, (N,); None for once. They change
+            what is estimated: rates become rates among the weighted rows.
         held_out: share of rows to hold out, or a boolean array that says which; 0 for none, and
-            then the last epoch is kept.
-        batch_size: rows of a training step.
+            then the last epoch is kept. None for the validation rows of a data module, or 1/6.
+        batch_size: rows of a training step; None for that of a loader, or 64.
         seed: of everything random; torch's global random state is left as it was.
         progress: show progress bars.
         folder: where temporary checkpoints may lie during the fit; None for the system's
@@ -69,7 +73,8 @@ def fit(
 
     Raises:
         DataError: the data have missing values, too few rows, or targets the story cannot produce.
-        StoryError: story, steps and objective do not go together.
+        StoryError: story, steps and objective do not go together, or weights are given where there
+            is no closed form.
 
     Example:
         >>> from nbam_pyro.models import BetaSwitch, BroadNormal, LatentSwitch, NormalLikelihood
@@ -86,7 +91,10 @@ def fit(
         >>> responsibilities(line, x, y).argmax()
         np.int64(7)
     """
-    rows = as_rows(data)
+    rows = as_rows(data, weights)
+    closed = isinstance(story, ClosedStory) if objective is None else objective == "closed"
+    if weights is not None and not closed:
+        raise StoryError("Weights need the closed form; enumeration counts every row once.")
     with torch.random.fork_rng():
         torch.manual_seed(seed)
         _check_targets(story, rows)
@@ -96,9 +104,9 @@ def fit(
             rows=rows,
             training=np.flatnonzero(~is_held_out),
             held_out=np.flatnonzero(is_held_out),
-            closed=isinstance(story, ClosedStory) if objective is None else objective == "closed",
+            closed=closed,
             options=Options(
-                batch_size=batch_size,
+                batch_size=batch_size or rows.batch_size or 64,
                 progress=progress,
                 folder=None if folder is None else Path(folder),
                 trainer=trainer or {},
@@ -113,6 +121,7 @@ def fit(
             guide=run.guide_or_new(),
             history=pd.DataFrame(run.history),
             held_out=is_held_out,
+            kind=RowKind.of(*rows.first(2)),
             collapse=None,
         )
         return _with_collapse_report(result, run)
@@ -121,12 +130,14 @@ def fit(
 def _check_targets(story: Story, rows: Rows) -> None:
     if isinstance(story, ClosedStory):
         with torch.no_grad():
-            for x, y in rows.loader(np.arange(len(rows)), 1024):
+            for x, y, _ in rows.loader(np.arange(len(rows)), 1024):
                 story.check_targets(x, y)
 
 
-def _split(rows: Rows, held_out: float | np.ndarray, seed: int) -> np.ndarray:
+def _split(rows: Rows, held_out: float | np.ndarray | None, seed: int) -> np.ndarray:
     n = len(rows)
+    if held_out is None:
+        held_out = 1 / 6 if rows.held_out is None else rows.held_out
     if isinstance(held_out, np.ndarray):
         if held_out.shape != (n,) or held_out.dtype != bool or held_out.all():
             raise DataError(f"held_out must be a boolean array of {n} rows that leaves some.")
@@ -138,7 +149,7 @@ def _split(rows: Rows, held_out: float | np.ndarray, seed: int) -> np.ndarray:
     if count:
         labels = rows.y.numpy()
         classes, sizes = np.unique(labels, return_counts=True)
-        enough = sizes.min() >= 2 and len(classes) <= min(count, n - count)
+        enough = sizes.min() >= 2 and len(classes) <= min(count, n - count) and labels.ndim == 1
         stratify = labels if enough and not rows.y.is_floating_point() else None
         chosen = train_test_split(
             np.arange(n), test_size=count, random_state=seed, stratify=stratify
@@ -152,14 +163,22 @@ def _with_collapse_report(result: Fit, run: Run) -> Fit:
         return result
     index = run.held_out if len(run.held_out) else run.training
     r, predicted, y = [], [], []
-    for x_batch, y_batch in run.rows.loader(index, 1024):
+    for x_batch, y_batch, _ in run.rows.loader(index, 1024):
         r.append(responsibilities(result, x_batch, y_batch))
-        predicted.append(predict(result, x_batch))
+        predicted.append(_expected(result, x_batch))
         y.append(y_batch.numpy())
     report = collapse_report(np.concatenate(r), np.concatenate(predicted), np.concatenate(y))
     if report.collapsed:
         warnings.warn(_advice(run.story, report), CollapseWarning, stacklevel=3)
     return dataclasses.replace(result, collapse=report)
+
+
+def _expected(result: Fit, x: torch.Tensor) -> np.ndarray:
+    predicted = predict(result, x)
+    story = result.story
+    if isinstance(story, LatentSwitch) and isinstance(story.clean, BernoulliLikelihood):
+        return np.stack([1 - predicted, predicted], -1)  # a class, not a mean
+    return predicted
 
 
 def _advice(story: Story, report: CollapseReport) -> str:

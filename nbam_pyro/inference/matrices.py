@@ -14,7 +14,7 @@ from nbam_pyro.errors import StoryError
 from nbam_pyro.inference.guides import Draw, evaluating, guide_draws
 from nbam_pyro.inference.posterior import label_flip_of
 from nbam_pyro.inference.result import Fit
-from nbam_pyro.inference.rows import as_tensor
+from nbam_pyro.inference.scoring import scored_rows
 
 __all__ = ["MatrixEstimate", "flip_matrix", "transition_matrix"]
 
@@ -70,8 +70,10 @@ def transition_matrix(
     if story.locality and x is None:
         raise StoryError("With locality, rates depend on x: pass the rows to average over.")
 
+    rows = None if x is None else scored_rows(fit, x)[0]
+
     def of(latents: Draw) -> Tensor:
-        rate = latents["rate"] if x is None else story.rate_given(as_tensor(x), latents)
+        rate = latents["rate"] if rows is None else story.rate_given(rows, latents)
         return nf.transition_matrix(rate, nf.zero_diagonal(latents["flip"]))
 
     return _matrix(fit, of, probability, num_draws)

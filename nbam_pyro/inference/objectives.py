@@ -3,6 +3,8 @@
 Both are -ELBO / num_data of a mini-batch at one draw of the global latents:
 
     mean over the batch of -log p(y | x, latents)  +  (log q(latents) - log p(latents)) / num_data
+
+A row of weight w counts as w rows; targets of several switches sum over them.
 """
 
 from typing import Protocol
@@ -14,6 +16,7 @@ from torch import Tensor, nn
 from nbam_pyro import functional as nf
 from nbam_pyro.errors import StoryError
 from nbam_pyro.inference.guides import Draw, sample_guide
+from nbam_pyro.inference.rows import Batch
 from nbam_pyro.models import ClosedStory, Story
 from nbam_pyro.models.story import local_parameters
 
@@ -21,8 +24,8 @@ from nbam_pyro.models.story import local_parameters
 class Objective(Protocol):
     """A loss of mini-batches out of num_data rows."""
 
-    def __call__(self, x: Tensor, y: Tensor, num_data: int) -> Tensor:
-        """The value for rows x with targets y."""
+    def __call__(self, batch: Batch, num_data: int) -> Tensor:
+        """The value for a batch of rows."""
 
 
 class ClosedObjective:
@@ -40,23 +43,30 @@ class ClosedObjective:
         self.story = story
         self.guide = guide
 
-    def __call__(self, x: Tensor, y: Tensor, num_data: int) -> Tensor:
+    def __call__(self, batch: Batch, num_data: int) -> Tensor:
+        x, y, weights = batch
         latents, log_q = sample_guide(self.guide, x, y, num_data=num_data)
         log_p = _log_prior(self.story.priors(), latents)
-        fit = nf.log_marginal(*self.story.log_joint(x, y, latents)).mean()
+        fit = weighted_mean(nf.log_marginal(*self.story.log_joint(x, y, latents)), weights)
         return (log_q - log_p) / num_data - fit
 
 
 class EnumeratedObjective:
-    """Pyro's `TraceEnum_ELBO` of the story as it is written."""
+    """Pyro's `TraceEnum_ELBO` of the story as it is written; every row counts once."""
 
     def __init__(self, story: Story, guide: nn.Module) -> None:
         with local_parameters():
-            self.elbo = TraceEnum_ELBO(max_plate_nesting=1)(story, guide)
+            self.elbo = TraceEnum_ELBO(max_plate_nesting=1 + len(story.dims))(story, guide)
 
-    def __call__(self, x: Tensor, y: Tensor, num_data: int) -> Tensor:
+    def __call__(self, batch: Batch, num_data: int) -> Tensor:
+        x, y, _ = batch  # pyro.poutine.scale of a datum does not go with enumeration
         with local_parameters():
             return self.elbo(x, y, num_data=num_data) / num_data
+
+
+def weighted_mean(values: Tensor, weights: Tensor) -> Tensor:
+    """Mean over the batch of weight times value, a row's own elements (N, ...) summed."""
+    return (weights * values.reshape(len(values), -1).sum(-1)).mean()
 
 
 def _log_prior(priors: dict[str, TorchDistribution], latents: Draw) -> Tensor | float:

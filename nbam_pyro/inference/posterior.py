@@ -10,12 +10,13 @@ from typing import Any
 import numpy as np
 import torch
 from pyro import poutine
+from pyro.distributions import Categorical
 from pyro.infer import infer_discrete
 from torch import Tensor
 
 from nbam_pyro import functional as nf
 from nbam_pyro.errors import StoryError, SupportWarning
-from nbam_pyro.inference.enumeration import log_joint, switch_logits
+from nbam_pyro.inference.enumeration import first_enumerated_dim, log_joint, switch_logits
 from nbam_pyro.inference.guides import Draw, each_draw, evaluating, guide_draws, guide_median
 from nbam_pyro.inference.result import Fit
 from nbam_pyro.inference.scoring import at_median, per_draw, scored_rows
@@ -103,7 +104,7 @@ def true_label_posterior(fit: Fit, x: Any, y: Any, *, num_draws: int = 100) -> n
 
 
 def predict(fit: Fit, x: Any) -> np.ndarray:
-    """The clean predictor: class probabilities f (N, K), or means (N,).
+    """The clean predictor: class probabilities f (N, K), else means (N,), or (N, *dims).
 
     For `LabelFlip` that is f = p(c | x), not the clean likelihood p(y | z=0, x).
 
@@ -116,7 +117,7 @@ def predict(fit: Fit, x: Any) -> np.ndarray:
 
     def of(rows: Tensor, targets: Tensor, latents: Draw) -> Tensor:
         predictor = story.clean_predictor(rows, latents)
-        return predictor.probs if hasattr(predictor, "logits") else predictor.mean
+        return predictor.probs if isinstance(predictor, Categorical) else predictor.mean
 
     return at_median(fit, of, x)
 
@@ -152,10 +153,12 @@ def switch_map(fit: Fit, x: Any, y: Any) -> np.ndarray:
 
 
 def _discrete(fit: Fit, x: Any, y: Any, latents: Draw, most_probable: bool) -> np.ndarray:
-    rows, targets = scored_rows(x, y)
+    rows, targets = scored_rows(fit, x, y)
     conditioned = poutine.condition(fit.story, data=latents)
     sampler = infer_discrete(
-        conditioned, first_available_dim=-2, temperature=0 if most_probable else 1
+        conditioned,
+        first_available_dim=first_enumerated_dim(fit.story),
+        temperature=0 if most_probable else 1
     )
     with evaluating(fit.story), local_parameters():
         trace = poutine.trace(sampler).get_trace(rows, targets, num_data=len(rows))
@@ -165,7 +168,7 @@ def _discrete(fit: Fit, x: Any, y: Any, latents: Draw, most_probable: bool) -> n
         if site["infer"].get("enumerate")
     }
     # infer_discrete squeezes a batch of one to shape ().
-    return fit.story.contaminated(states).expand(len(rows)).cpu().numpy()
+    return fit.story.contaminated(states).expand(targets.shape).cpu().numpy()
 
 
 def label_flip_of(fit: Fit) -> LabelFlip:
@@ -183,6 +186,6 @@ def label_flip_of(fit: Fit) -> LabelFlip:
 
 def _outside(fit: Fit, x: Any, y: Any) -> np.ndarray:
     if not isinstance(fit.story, LatentSwitch):
-        return np.zeros(len(y), dtype=bool)
+        return np.zeros(np.shape(y), dtype=bool)
     story = fit.story
     return at_median(fit, story.outside, x, y)

@@ -1,12 +1,14 @@
 """What a fit returns."""
 
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
 from torch import nn
 
 from nbam_pyro.inference.diagnostics import CollapseReport
+from nbam_pyro.inference.rows import RowKind
 from nbam_pyro.models import Story
 
 
@@ -19,6 +21,7 @@ class Fit:
         guide: the posterior of its global latents.
         history: one row per epoch of every Lightning run: step, epoch, loss, held_out_loss.
         held_out: which rows were kept from training and only selected epochs and restarts, (N,).
+        kind: shape and type of the rows it was fitted to.
         collapse: whether the flags mean anything; None where the story declares no predictor.
     """
 
@@ -26,4 +29,19 @@ class Fit:
     guide: nn.Module
     history: pd.DataFrame
     held_out: np.ndarray
+    kind: RowKind
     collapse: CollapseReport | None
+
+    def save(self, folder: str | Path, *, overwrite: bool = False) -> None:
+        """Write the fit to a folder of its own; see `nbam_pyro.load`.
+
+        Args:
+            folder: to write, whole or not at all.
+            overwrite: replace a folder that a fit was saved to.
+
+        Raises:
+            FolderError: the folder exists and may not be overwritten, or cannot be written.
+        """
+        from nbam_pyro.inference.saving import save  # which imports this module
+
+        save(self, folder, overwrite=overwrite)

@@ -13,7 +13,8 @@ from torch import Tensor, nn
 from nbam_pyro import functional as nf
 from nbam_pyro.inference.enumeration import log_joint
 from nbam_pyro.inference.guides import Draw, evaluating, guide_median, make_guide
-from nbam_pyro.inference.rows import Rows
+from nbam_pyro.inference.objectives import weighted_mean
+from nbam_pyro.inference.rows import Batch, Rows
 from nbam_pyro.inference.training import Options, Training, train
 from nbam_pyro.models import Story
 
@@ -53,14 +54,15 @@ class Run:
         index = self.held_out if len(self.held_out) else self.training
         total = 0.0
         with torch.no_grad(), evaluating(self.story):
-            for x, y in self.rows.loader(index, 1024):
-                total += float(self.negative_log_marginal(x, y)) * len(y)
+            for batch in self.rows.loader(index, 1024):
+                total += float(self.negative_log_marginal(batch)) * len(batch[0])
         return total / len(index)
 
-    def negative_log_marginal(self, x: Tensor, y: Tensor) -> Tensor:
-        """Mean negative log marginal of a batch at the guide's median."""
+    def negative_log_marginal(self, batch: Batch) -> Tensor:
+        """Weighted mean negative log marginal of a batch at the guide's median."""
+        x, y, weights = batch
         pair = log_joint(self.story, x, y, guide_median(self.guide_or_new()))
-        return -nf.log_marginal(*pair).mean()
+        return -weighted_mean(nf.log_marginal(*pair), weights)
 
     def guide_or_new(self) -> nn.Module:
         """The guide, made from the starting values where there is none yet."""

@@ -1,6 +1,7 @@
 """Evaluate a function of rows and global latents over the posterior of a fit."""
 
 from collections.abc import Callable
+from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -20,15 +21,20 @@ RowFunction = Callable[[Tensor, Tensor, Draw], Tensor]
 _CHUNK = 2048
 
 
-def scored_rows(x: Any, y: Any) -> tuple[Tensor, Tensor]:
-    """x and y as tensors, checked; a single row is fine.
+def scored_rows(fit: Fit, x: Any, y: Any = None) -> tuple[Tensor, Tensor]:
+    """x and y as tensors of the story's own precision, checked; a single row is fine.
 
     Raises:
-        DataError: lengths differ, there is no row, or a value is missing or infinite.
+        DataError: lengths differ, there is no row, rows are of another kind than those fitted, or a
+            value is missing or infinite.
     """
-    rows, targets = as_tensor(x), as_tensor(y)
+    parameters = chain(fit.story.parameters(), fit.guide.parameters())
+    dtype = next((p.dtype for p in parameters if p.is_floating_point()), None)
+    rows = as_tensor(x, dtype)
+    targets = fit.kind.blank(len(rows))[1] if y is None else as_tensor(y, dtype)
     if len(rows) != len(targets) or not len(rows):
         raise DataError(f"x has {len(rows)} rows and y has {len(targets)}; they must agree.")
+    fit.kind.check(rows)
     check_finite("x", rows)
     check_finite("y", targets)
     return rows, targets
@@ -36,7 +42,7 @@ def scored_rows(x: Any, y: Any) -> tuple[Tensor, Tensor]:
 
 def per_draw(fit: Fit, of: RowFunction, x: Any, y: Any, *, num_draws: int) -> np.ndarray:
     """A function of every row at every draw of the global latents, (S, N, ...)."""
-    rows, targets = scored_rows(x, y)
+    rows, targets = scored_rows(fit, x, y)
     _check_labels(fit, rows, targets)
     draws = guide_draws(fit.guide, num_draws)
     # Data-dependent argument checks of distributions do not pass through vmap.
@@ -50,7 +56,7 @@ def per_draw(fit: Fit, of: RowFunction, x: Any, y: Any, *, num_draws: int) -> np
 
 def at_median(fit: Fit, of: RowFunction, x: Any, y: Any = None) -> np.ndarray:
     """A function of every row at the guide's median, (N, ...); y is not needed by every one."""
-    rows, targets = scored_rows(x, np.zeros(len(x)) if y is None else y)
+    rows, targets = scored_rows(fit, x, y)
     if y is not None:
         _check_labels(fit, rows, targets)
     latents = guide_median(fit.guide)

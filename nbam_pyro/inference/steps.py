@@ -21,7 +21,13 @@ from nbam_pyro.anchors import anchor_counts, anchor_start
 from nbam_pyro.errors import StoryError
 from nbam_pyro.inference.enumeration import check_closed_form
 from nbam_pyro.inference.guides import evaluating, guide_median, spreads_and_locations
-from nbam_pyro.inference.objectives import ClosedObjective, EnumeratedObjective, Objective
+from nbam_pyro.inference.objectives import (
+    ClosedObjective,
+    EnumeratedObjective,
+    Objective,
+    weighted_mean,
+)
+from nbam_pyro.inference.rows import Batch
 from nbam_pyro.inference.run import Run
 from nbam_pyro.inference.training import Training
 from nbam_pyro.models import ClosedStory, LabelFlip, Story
@@ -48,7 +54,7 @@ class WarmUp(Step):
         weight_decay: of AdamW.
 
     Raises:
-        StoryError: the story has no classifier (a clean predictor with logits).
+        StoryError: the story has no network, or no closed form and so no declared predictor.
     """
 
     epochs: int = 5
@@ -59,12 +65,15 @@ class WarmUp(Step):
         run.train("warm-up", self.training(run.story), epochs=self.epochs)
 
     def training(self, story: Story) -> Training:
-        """What to train: the story's classifier by cross-entropy."""
+        """What to train: the clean predictor by its log likelihood, cross-entropy for labels."""
 
-        def loss(x: Tensor, y: Tensor) -> Tensor:
-            return -_classifier(story, x).log_prob(y).mean()
+        def loss(batch: Batch) -> Tensor:
+            x, y, weights = batch
+            return -weighted_mean(_clean_predictor(story, x).log_prob(y), weights)
 
         parameters = list(story.parameters())
+        if not parameters:
+            raise StoryError(f"WarmUp needs networks to train; {type(story).__name__} has none.")
         groups = [{"params": parameters, "lr": self.lr, "weight_decay": self.weight_decay}]
         return Training([story], loss=loss, groups=groups)
 
@@ -76,16 +85,16 @@ class Anchors(Step):
     Which rows are certain is judged out of fold: copies of the story are warmed up on the other
     folds, and their predictions are averaged over epochs. Memorised labels cannot enter.
 
-    Rates start at their posterior mean under a sceptical prior of this step's own: the joint fit
-    mends a start that is too low, but a mutual pair that starts near one half carries no
-    information, and the network may merge the two classes.
+    Rates start at their posterior mean under the story's prior or, where that was left open, a
+    sceptical one: the joint fit mends a start that is too low, but a mutual pair that starts near
+    one half carries no information, and the network may merge the two classes.
 
     Args:
         folds: at least 2.
         warm_up: how each copy is trained.
         skip: epochs of the warm-up that are left out of the average.
         confident: share of the rows predicted to be of a class that serve as its anchors.
-        prior: of the start, not of the story.
+        prior: of the start; None for the story's own, or Beta(1, 9) where the story leaves it open.
 
     Raises:
         StoryError: the story is no `LabelFlip`.
@@ -95,13 +104,13 @@ class Anchors(Step):
     warm_up: WarmUp = field(default_factory=lambda: WarmUp(epochs=20))
     skip: int = 5
     confident: float = 0.7
-    prior: FlipPrior = field(default_factory=lambda: FlipPrior(rate=(1.0, 9.0)))
+    prior: FlipPrior | None = None
 
     def __call__(self, run: Run) -> None:
         if not isinstance(run.story, LabelFlip):
             raise StoryError("Anchors need a LabelFlip story: others have no flip matrix.")
         labels = run.rows.y[torch.as_tensor(run.training)]
-        evidence = torch.zeros(len(labels), run.story.num_classes)
+        evidence = torch.zeros(*labels.shape, run.story.num_classes)
         for fit_on, predict in self._split(labels.numpy(), run.seed):
             story = copy.deepcopy(run.story)
             reinitialise(story)
@@ -115,14 +124,17 @@ class Anchors(Step):
                 callbacks=[average],
             )
             evidence[torch.as_tensor(predict)] = average.value
-        counts = anchor_counts(evidence.log(), labels, confident=self.confident)
-        rate, flip = anchor_start(counts, self.prior)
+        counts = anchor_counts(
+            evidence.flatten(end_dim=-2).log(), labels.flatten(), confident=self.confident
+        )
+        prior = self.prior or run.story.prior or FlipPrior(rate=(1.0, 9.0))
+        rate, flip = anchor_start(counts, prior)
         run.start = {"rate": rate, "flip": flip}
         run.guide = None
 
     def _split(self, labels: np.ndarray, seed: int) -> Iterable[tuple[np.ndarray, np.ndarray]]:
         enough = np.unique(labels, return_counts=True)[1].min() >= self.folds
-        kind = StratifiedKFold if enough else KFold
+        kind = StratifiedKFold if enough and labels.ndim == 1 else KFold
         return kind(self.folds, shuffle=True, random_state=seed).split(labels, labels)
 
 
@@ -143,7 +155,7 @@ class _EpochAverage(Callback):
             return
         with torch.no_grad(), evaluating(self.story):
             batches = self.run.rows.loader(self.index, 1024)
-            parts = [_classifier(self.story, x.to(pl_module.device)).probs for x, _ in batches]
+            parts = [_clean_predictor(self.story, x.to(pl_module.device)).probs for x, _, _ in batches]
         self.total = self.total + torch.cat(parts).cpu()
         self.count += 1
 
@@ -184,7 +196,7 @@ class Joint(Step):
         num_data = len(run.training)
         module = Training(
             [run.story, guide],
-            loss=lambda x, y: objective(x, y, num_data),
+            loss=lambda batch: objective(batch, num_data),
             held_out_loss=run.negative_log_marginal,
             groups=self._groups(run.story, guide),
         )
@@ -224,7 +236,7 @@ class Spread(Step):
         spreads, _ = spreads_and_locations(guide)
         module = Training(
             [run.story, guide],
-            loss=lambda x, y: objective(x, y, num_data),
+            loss=lambda batch: objective(batch, num_data),
             groups=[{"params": spreads, "lr": self.lr, "weight_decay": 0.0}],
         )
         with evaluating(run.story):  # neither dropout nor batch statistics move
@@ -316,10 +328,8 @@ def reinitialise(module: nn.Module) -> None:
             reset()
 
 
-def _classifier(story: Story, x: Tensor) -> Any:
-    if isinstance(story, ClosedStory):
-        latents = {name: prior.mean for name, prior in story.priors().items()}
-        predictor = story.clean_predictor(x, latents)
-        if hasattr(predictor, "logits"):
-            return predictor
-    raise StoryError(f"WarmUp needs a story that classifies; {type(story).__name__} does not.")
+def _clean_predictor(story: Story, x: Tensor) -> Any:
+    if not isinstance(story, ClosedStory):
+        raise StoryError(f"WarmUp needs a clean predictor; {type(story).__name__} declares none.")
+    latents = {name: prior.mean for name, prior in story.priors().items()}
+    return story.clean_predictor(x, latents)

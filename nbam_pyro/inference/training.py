@@ -15,9 +15,9 @@ import torch
 from lightning.pytorch.callbacks import Callback, EarlyStopping, ModelCheckpoint, RichProgressBar
 from torch import Tensor, nn
 
-from nbam_pyro.inference.rows import Rows
+from nbam_pyro.inference.rows import Batch, Rows
 
-BatchLoss = Callable[[Tensor, Tensor], Tensor]
+BatchLoss = Callable[[Batch], Tensor]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,16 +55,14 @@ class Training(pl.LightningModule):
         self.held_out_loss = held_out_loss or loss
         self.groups = groups
 
-    def training_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> Tensor:
-        x, y = batch
-        value = self.loss(x, y)
-        self.log("loss", value, on_step=False, on_epoch=True, batch_size=len(y))
+    def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
+        value = self.loss(batch)
+        self.log("loss", value, on_step=False, on_epoch=True, batch_size=len(batch[0]))
         return value
 
-    def validation_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> None:
-        x, y = batch
-        value = self.held_out_loss(x, y)
-        self.log("held_out_loss", value, batch_size=len(y), prog_bar=True)
+    def validation_step(self, batch: Batch, batch_idx: int) -> None:
+        value = self.held_out_loss(batch)
+        self.log("held_out_loss", value, batch_size=len(batch[0]), prog_bar=True)
 
     def configure_optimizers(self) -> torch.optim.Optimizer:
         return torch.optim.AdamW([dict(group) for group in self.groups])

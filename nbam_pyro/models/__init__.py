@@ -1,22 +1,35 @@
 """Stories and their components: what the data are assumed to have gone through."""
 
-from nbam_pyro.models.component import Component
-from nbam_pyro.models.label_flip import LabelFlip
-from nbam_pyro.models.latent_switch import Conditionals, LatentSwitch, three_heads
-from nbam_pyro.models.likelihoods import (
+from nbam_pyro.models.anomalies import (
+    BroadCounts,
     BroadNormal,
-    CategoricalLikelihood,
-    NormalLikelihood,
+    BroadStudentT,
+    ShiftedNormal,
     UniformLabels,
     UniformRange,
 )
-from nbam_pyro.models.networks import mlp, resnet18, small_cnn
+from nbam_pyro.models.clean import (
+    BernoulliLikelihood,
+    CategoricalLikelihood,
+    LaplaceLikelihood,
+    NegativeBinomialLikelihood,
+    NormalLikelihood,
+    PoissonLikelihood,
+    StudentTLikelihood,
+)
+from nbam_pyro.models.component import Component
+from nbam_pyro.models.label_flip import LabelFlip
+from nbam_pyro.models.latent_switch import Conditionals, LatentSwitch, three_heads
+from nbam_pyro.models.networks import Rescale, Standardise, mlp, resnet18, small_cnn
 from nbam_pyro.models.story import ClosedStory, Latents, Story
 from nbam_pyro.models.switch_priors import BetaSwitch, FixedSwitch, HeadSwitch
 
 __all__ = [
+    "BernoulliLikelihood",
     "BetaSwitch",
+    "BroadCounts",
     "BroadNormal",
+    "BroadStudentT",
     "CategoricalLikelihood",
     "ClosedStory",
     "Component",
@@ -24,10 +37,17 @@ __all__ = [
     "FixedSwitch",
     "HeadSwitch",
     "LabelFlip",
+    "LaplaceLikelihood",
     "LatentSwitch",
     "Latents",
+    "NegativeBinomialLikelihood",
     "NormalLikelihood",
+    "PoissonLikelihood",
+    "Rescale",
+    "ShiftedNormal",
+    "Standardise",
     "Story",
+    "StudentTLikelihood",
     "UniformLabels",
     "UniformRange",
     "mlp",

@@ -5,16 +5,36 @@ from abc import ABC, abstractmethod
 from pyro.distributions import TorchDistribution
 from torch import Tensor, nn
 
+from nbam_pyro.errors import DataError
 from nbam_pyro.models.story import Latents
 
 
 class Component(nn.Module, ABC):
-    """One conditional of a `LatentSwitch`: a class with one method to write."""
+    """One conditional of a `LatentSwitch`: a class with one method to write.
+
+    Arguments of the constructor kept as attributes of the same name let a fit be saved and loaded.
+    """
 
     @abstractmethod
     def forward(self, h: Tensor, latents: Latents) -> TorchDistribution:
-        """The conditional distribution given features h (N, ...), batch shape (N,)."""
+        """The conditional distribution given features h (N, ...).
+
+        Batch shape (N,), or (N, *dims) where the elements of a target have a switch each; sizes of
+        1 are broadcast.
+        """
 
     def priors(self) -> dict[str, TorchDistribution]:
         """Priors of the component's global latents by site name; none by default."""
         return {}
+
+
+def check_positive(name: str, value: float) -> None:
+    """Raise a `DataError` where a setting is not positive."""
+    if not value > 0:
+        raise DataError(f"{name} is {value}; it must be positive.")
+
+
+def check_classes(num_classes: int) -> None:
+    """Raise a `DataError` where there are fewer than two classes."""
+    if num_classes < 2:
+        raise DataError(f"num_classes is {num_classes}; a label needs at least two classes.")

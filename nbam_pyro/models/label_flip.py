@@ -1,6 +1,7 @@
 """The latent true label: the default story for classification."""
 
 import math
+from collections.abc import Sequence
 
 import pyro
 import pyro.distributions as dist
@@ -11,6 +12,8 @@ from torch import Tensor, nn
 
 from nbam_pyro import functional as nf
 from nbam_pyro.errors import DataError, StoryError
+from nbam_pyro.memory import check_flip_memory
+from nbam_pyro.models.component import check_classes
 from nbam_pyro.models.story import ClosedStory, Latents
 from nbam_pyro.priors import FlipPrior
 
@@ -33,17 +36,21 @@ class LabelFlip(ClosedStory):
     default steps of `fit`), not by the likelihood alone.
 
     Args:
-        network: x -> logits of the true label, (N, K).
+        network: x -> logits of the true label, (N, K), or (N, K, *dims) as torch's losses take
+            them.
         num_classes: K, at least 2.
-        prior: pseudo-counts of rates and flips.
+        prior: pseudo-counts of rates and flips; None for `FlipPrior()`.
         locality: standard deviation of the prior on the weights of the input-dependent deviation
             g(x) = w . h(x), through which rows near known corruptions become more suspect; h are
             the standardised features before the network's last layer, which get no gradient from
             g. 0 means no deviation. Site "deviation".
+        dims: names of the dimensions of a target whose elements are labels of their own, such as
+            ("height", "width") for segmentation; none by default.
 
     Raises:
-        DataError: fewer than two classes or a negative locality.
-        StoryError: locality needs a network that is an `nn.Sequential` ending in `nn.Linear`.
+        DataError: fewer than two classes, more than T has memory for, or a negative locality.
+        StoryError: locality needs a network that is an `nn.Sequential` ending in `nn.Linear`, and
+            one label per row.
 
     Source: the latent switch is NBAM's (arXiv 2606.16524); without g and without anchors this is
     the noise-transition layer (Goldberger & Ben-Reuven 2017; Patrini et al. 2017).
@@ -64,14 +71,18 @@ class LabelFlip(ClosedStory):
         *,
         prior: FlipPrior | None = None,
         locality: float = 0.0,
+        dims: Sequence[str] = (),
     ) -> None:
-        super().__init__()
-        if num_classes < 2:
-            raise DataError(f"num_classes is {num_classes}; a label needs at least two classes.")
+        super().__init__(dims=dims)
+        check_classes(num_classes)
         if locality < 0:
             raise DataError(f"locality is {locality}; it is a standard deviation, 0 for none.")
+        if locality and dims:
+            raise StoryError("locality is for one label per row; give either it or dims.")
+        check_flip_memory(num_classes)
         self.network = network
         self.num_classes = num_classes
+        self.prior = prior
         self.locality = locality
         self.features = _last_width(network) if locality else 0
         prior = prior or FlipPrior()
@@ -86,7 +97,7 @@ class LabelFlip(ClosedStory):
         log_f, g = self.log_predictor(x, latents)
         log_keep = torch.eye(self.num_classes).to(log_flip).log()
         observed = torch.stack([log_keep, log_flip])  # by switch, true label, observed label
-        with pyro.plate("data", num_data or len(x), subsample=x):
+        with self.plates(x, log_f.shape[:-1], num_data=num_data):
             c = pyro.sample(
                 "true_label", dist.Categorical(logits=log_f), infer={"enumerate": "parallel"}
             )
@@ -116,25 +127,31 @@ class LabelFlip(ClosedStory):
         return latents["rate"].logit(), nf.zero_diagonal(flip.log(), fill=-math.inf)
 
     def log_predictor(self, x: Tensor, latents: Latents) -> tuple[Tensor, Tensor | None]:
-        """log f = log p(c | x), (N, K), and the deviation g(x), (N,) or None."""
+        """log f = log p(c | x), (N, *dims, K), and the deviation g(x), (N,) or None."""
         if not self.locality:
-            return self.network(x).log_softmax(-1), None
+            return self.network(x).movedim(1, -1).log_softmax(-1), None
         h = self.network[:-1](x)  # type: ignore[index]
         standard = nn.functional.layer_norm(h.detach(), h.shape[1:]) / math.sqrt(self.features)
         return self.network[-1](h).log_softmax(-1), standard @ latents["deviation"]  # type: ignore[index]
 
     def log_joint(self, x: Tensor, y: Tensor, latents: Latents) -> tuple[Tensor, Tensor]:
         log_f, g = self.log_predictor(x, latents)
-        return nf.label_flip_log_joint(log_f, y, *self.rates_and_flips(latents), g)
+        rows, labels = log_f.flatten(end_dim=-2), y.flatten()
+        a, b = nf.label_flip_log_joint(rows, labels, *self.rates_and_flips(latents), g)
+        return a.reshape(y.shape), b.reshape(y.shape)
 
     def switch_logits(self, x: Tensor, latents: Latents) -> Tensor:
         log_f, g = self.log_predictor(x, latents)
-        return nf.label_flip_switch_logits(log_f, latents["rate"].logit(), g)
+        rows = log_f.flatten(end_dim=-2)
+        logits = nf.label_flip_switch_logits(rows, latents["rate"].logit(), g)
+        return logits.reshape(log_f.shape[:-1])
 
     def true_label_log_posterior(self, x: Tensor, y: Tensor, latents: Latents) -> Tensor:
-        """log p(c | x, y), (N, K)."""
+        """log p(c | x, y), (N, *dims, K)."""
         log_f, g = self.log_predictor(x, latents)
-        return nf.label_flip_log_posterior(log_f, y, *self.rates_and_flips(latents), g)
+        rows, labels = log_f.flatten(end_dim=-2), y.flatten()
+        posterior = nf.label_flip_log_posterior(rows, labels, *self.rates_and_flips(latents), g)
+        return posterior.reshape(log_f.shape)
 
     def clean_predictor(self, x: Tensor, latents: Latents) -> TorchDistribution:
         return dist.Categorical(logits=self.log_predictor(x, latents)[0], validate_args=False)
@@ -148,9 +165,11 @@ class LabelFlip(ClosedStory):
         return (f * (latents["rate"].logit() + g[:, None]).sigmoid()).sum(0) / f.sum(0)
 
     def check_targets(self, x: Tensor, y: Tensor) -> None:
-        if y.is_floating_point() or y.ndim != 1:
+        if y.is_floating_point() or y.ndim != 1 + len(self.dims):
             raise DataError(
-                f"Labels have shape {tuple(y.shape)} and type {y.dtype}; expected (N,) integers."
+                f"Labels have shape {tuple(y.shape)} and type {y.dtype}; expected integers of "
+                f"shape ({', '.join(['rows', *self.dims])}). More than one label per row needs "
+                "LabelFlip(..., dims=(...)) with a name for each further dimension."
             )
         if y.min() < 0 or y.max() >= self.num_classes:
             raise DataError(

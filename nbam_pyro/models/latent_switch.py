@@ -1,6 +1,7 @@
 """The latent switch (NBAM), by composition."""
 
 import math
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import pyro
@@ -10,15 +11,15 @@ from pyro.distributions import TorchDistribution
 from torch import Tensor, nn
 
 from nbam_pyro import functional as nf
-from nbam_pyro.errors import SupportError
+from nbam_pyro.errors import DataError, SupportError
 from nbam_pyro.models.component import Component
-from nbam_pyro.models.likelihoods import CategoricalLikelihood
+from nbam_pyro.models.clean import CategoricalLikelihood
 from nbam_pyro.models.story import ClosedStory, Latents
 from nbam_pyro.models.switch_priors import HeadSwitch
 
 
 class Conditionals(NamedTuple):
-    """The three conditionals of a latent switch, each of batch shape (N,)."""
+    """The three conditionals of a latent switch, of batch shape (N,) or (N, *dims)."""
 
     switch: TorchDistribution
     clean: TorchDistribution
@@ -44,6 +45,8 @@ class LatentSwitch(ClosedStory):
         clean: clean likelihood.
         anomaly: anomaly likelihood.
         trunk: a network shared by the three, x -> h; by default they see x itself.
+        dims: names of the dimensions of a target whose elements have a switch each, such as
+            ("label",) for multi-label targets (N, L); none by default.
 
     Source: NBAM, arXiv 2606.16524.
 
@@ -68,8 +71,9 @@ class LatentSwitch(ClosedStory):
         clean: Component,
         anomaly: Component,
         trunk: nn.Module | None = None,
+        dims: Sequence[str] = (),
     ) -> None:
-        super().__init__()
+        super().__init__(dims=dims)
         self.switch = switch
         self.clean = clean
         self.anomaly = anomaly
@@ -87,7 +91,7 @@ class LatentSwitch(ClosedStory):
     def forward(self, x: Tensor, y: Tensor | None = None, *, num_data: int | None = None) -> Tensor:
         latents = self.sample_latents()
         switch, clean, anomaly = self.conditionals(x, latents)
-        with pyro.plate("data", num_data or len(x), subsample=x):
+        with self.plates(x, clean.batch_shape, num_data=num_data):
             z = pyro.sample("switch", switch, infer={"enumerate": "parallel"})
             mixture = dist.MaskedMixture(z.bool(), clean, anomaly, validate_args=False)
             return pyro.sample("y", mixture, obs=y)
@@ -106,17 +110,23 @@ class LatentSwitch(ClosedStory):
         return self.conditionals(x, latents).clean
 
     def outside(self, x: Tensor, y: Tensor, latents: Latents) -> Tensor:
-        """Which targets the anomaly likelihood gives no mass, a boolean (N,)."""
+        """Which targets the anomaly likelihood gives no mass, booleans of the shape of y."""
         support = self.conditionals(x, latents).anomaly.support
         return torch.zeros_like(y, dtype=torch.bool) if support is None else ~support.check(y)
 
     def check_targets(self, x: Tensor, y: Tensor) -> None:
+        if y.ndim != 1 + len(self.dims):
+            raise DataError(
+                f"Targets have shape {tuple(y.shape)}; expected "
+                f"({', '.join(['rows', *self.dims])}). More than one switch per row needs "
+                "LatentSwitch(..., dims=(...)) with a name for each further dimension."
+            )
         latents = {name: prior.mean for name, prior in self.priors().items()}
         outside = self.outside(x, y, latents)
         if outside.any():
             raise SupportError(
-                f"{int(outside.sum())} of {len(y)} targets lie outside the support of the anomaly "
-                f"likelihood (the first in row {int(outside.nonzero()[0])}): widen its range or "
+                f"{int(outside.sum())} of {y.numel()} targets lie outside the support of the anomaly "
+                f"likelihood (the first in row {int(outside.nonzero()[0, 0])}): widen its range or "
                 "its classes so that it covers every target."
             )
 

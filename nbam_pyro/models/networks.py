@@ -6,7 +6,8 @@ Each is `nn.Sequential(trunk, head)` with a linear head, so that `network[:-1]` 
 from collections.abc import Sequence
 from itertools import pairwise
 
-from torch import nn
+import torch
+from torch import Tensor, nn
 
 
 def mlp(
@@ -67,11 +68,88 @@ def resnet18(channels: int, out_features: int) -> nn.Sequential:
         >>> resnet18(3, 10).eval()(torch.zeros(2, 3, 32, 32)).shape
         torch.Size([2, 10])
     """
-    from torchvision.models import resnet18 as torchvision_resnet18  # slow to import
+    return nn.Sequential(ResNet18Trunk(channels), nn.Linear(512, out_features))
 
-    trunk = torchvision_resnet18()
-    width = trunk.fc.in_features
-    trunk.conv1 = nn.Conv2d(channels, 64, 3, padding=1, bias=False)
-    trunk.maxpool = nn.Identity()
-    trunk.fc = nn.Identity()
-    return nn.Sequential(trunk, nn.Linear(width, out_features))
+
+class ResNet18Trunk(nn.Module):
+    """torchvision's ResNet-18 with a 3x3 stem and neither first pooling nor head: 512 features.
+
+    Args:
+        channels: of the input.
+    """
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        from torchvision.models import resnet18 as torchvision_resnet18  # slow to import
+
+        self.channels = channels
+        self.layers = torchvision_resnet18()
+        self.layers.conv1 = nn.Conv2d(channels, 64, 3, padding=1, bias=False)
+        self.layers.maxpool = nn.Identity()
+        self.layers.fc = nn.Identity()
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.layers(x)
+
+
+class Standardise(nn.Module):
+    """Columns of a table with mean 0 and variance 1, as the first layer of a network.
+
+    Args:
+        features: columns of x.
+
+    Example:
+        >>> import torch
+        >>> x = torch.tensor([[1.0, 5.0], [3.0, 5.0]])
+        >>> Standardise.of(x)(x)
+        tensor([[-1.,  0.],
+                [ 1.,  0.]])
+    """
+
+    mean: Tensor
+    scale: Tensor
+
+    def __init__(self, features: int) -> None:
+        super().__init__()
+        self.features = features
+        self.register_buffer("mean", torch.zeros(features))
+        self.register_buffer("scale", torch.ones(features))
+
+    @classmethod
+    def of(cls, x: Tensor) -> "Standardise":
+        """The layer for columns of x, (N, features); a constant column becomes 0."""
+        layer = cls(x.shape[1])
+        x = x.double()
+        layer.mean.copy_(x.mean(0))
+        deviation = x.std(0, correction=0)
+        # Below rounding error of the mean a column is constant.
+        constant = deviation <= 1e-9 * x.mean(0).abs()
+        layer.scale.copy_(torch.where(constant, torch.ones_like(deviation), deviation))
+        return layer
+
+    def forward(self, x: Tensor) -> Tensor:
+        return (x - self.mean) / self.scale
+
+
+class Rescale(nn.Module):
+    """A prediction in the units of y, as the last layer of a network for regression.
+
+    The first column h becomes loc + scale h; others, such as a log relative scale, stay.
+
+    Args:
+        loc: centre of the targets.
+        scale: their spread, so that the layers before work with numbers near 1.
+
+    Example:
+        >>> import torch
+        >>> Rescale(100.0, 10.0)(torch.tensor([[0.5, 7.0]]))
+        tensor([[105.,   7.]])
+    """
+
+    def __init__(self, loc: float, scale: float) -> None:
+        super().__init__()
+        self.loc = loc
+        self.scale = scale
+
+    def forward(self, h: Tensor) -> Tensor:
+        return torch.cat([self.loc + self.scale * h[..., :1], h[..., 1:]], -1)

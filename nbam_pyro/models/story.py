@@ -1,8 +1,8 @@
 """What a story is: a Pyro program with a discrete switch per datum."""
 
 from abc import ABCMeta, abstractmethod
-from collections.abc import Mapping
-from contextlib import AbstractContextManager
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 
 import pyro
 from pyro.distributions import TorchDistribution
@@ -32,11 +32,34 @@ class Story(PyroModule, metaclass=_StoryMeta):  # type: ignore[metaclass]
     `pyro.plate("data", num_data or len(x), subsample=x)`, everything about a datum inside it, and
     `infer={"enumerate": "parallel"}` on every discrete site. Any number of discrete sites and
     states and any names will do: `contaminated` says which states count as contamination.
+
+    Args:
+        dims: names of the dimensions of a target, where each of its elements has a switch of its
+            own: ("label",) for targets (N, L), ("height", "width") for pixels (N, H, W). Inside
+            `self.plates(...)` a story has one plate for the rows and one for each of them.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, dims: Sequence[str] = ()) -> None:
         with local_parameters():
             super().__init__()
+        self.dims = tuple(dims)
+
+    @contextmanager
+    def plates(self, x: Tensor, shape: Sequence[int], *, num_data: int | None) -> Iterator[None]:
+        """The plate "data" over rows x and one plate for each of `dims`.
+
+        Args:
+            x: a batch of rows.
+            shape: of the batch's targets, (N, ...).
+            num_data: rows in all, of which x is a subsample; None for those of x.
+        """
+        with ExitStack() as stack:
+            count = len(self.dims)
+            rows = pyro.plate("data", num_data or len(x), subsample=x, dim=-1 - count)
+            stack.enter_context(rows)
+            for i, (name, size) in enumerate(zip(self.dims, shape[1:], strict=True)):
+                stack.enter_context(pyro.plate(name, size, dim=i - count))
+            yield
 
     @abstractmethod
     def forward(self, x: Tensor, y: Tensor | None = None, *, num_data: int | None = None) -> Tensor:
@@ -67,15 +90,15 @@ class ClosedStory(Story):
 
     @abstractmethod
     def log_joint(self, x: Tensor, y: Tensor, latents: Latents) -> tuple[Tensor, Tensor]:
-        """The pair (a, b) of every row, each (N,), given one draw of the global latents."""
+        """The pair (a, b) of every switch, each (N,) or (N, *dims), given the global latents."""
 
     @abstractmethod
     def switch_logits(self, x: Tensor, latents: Latents) -> Tensor:
-        """Logit of the prior P(z=1 | x) of every row, (N,)."""
+        """Logit of the prior P(z=1 | x) of every switch, broadcastable to (N, *dims)."""
 
     @abstractmethod
     def clean_predictor(self, x: Tensor, latents: Latents) -> TorchDistribution:
-        """The distribution of what would be observed without contamination, batch shape (N,)."""
+        """The distribution of what would be observed without contamination, batch shape (N, *dims)."""
 
     @abstractmethod
     def check_targets(self, x: Tensor, y: Tensor) -> None:

@@ -1,0 +1,20 @@
+"""Data files: reading them, and turning them into arrays in the same way ever after."""
+
+from nbam_pyro.files.arrays import ArrayShape
+from nbam_pyro.files.columns import Columns
+from nbam_pyro.files.encoding import Encoding, encoding_from_json, encoding_of
+from nbam_pyro.files.images import ImageShape
+from nbam_pyro.files.reading import read
+from nbam_pyro.files.source import Encoded, Source
+
+__all__ = [
+    "ArrayShape",
+    "Columns",
+    "Encoded",
+    "Encoding",
+    "ImageShape",
+    "Source",
+    "encoding_from_json",
+    "encoding_of",
+    "read",
+]

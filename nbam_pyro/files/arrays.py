@@ -1,0 +1,90 @@
+"""The encoding of an array: its rows have the shape of the training rows."""
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from nbam_pyro.files.messages import counted, problem
+from nbam_pyro.files.saved import saved_items
+from nbam_pyro.files.source import Encoded, Features, wrong_kind
+
+__all__ = ["ArrayShape"]
+
+
+@dataclass(frozen=True)
+class ArrayShape:
+    """The shape of a row of X: (D,) for features, (C, H, W) for images.
+
+    Example:
+        >>> ArrayShape.of(np.zeros((5, 3))).encode(np.ones((2, 3))).x.shape
+        (2, 3)
+    """
+
+    shape: tuple[int, ...]
+
+    def __post_init__(self) -> None:
+        if len(self.shape) not in (1, 3) or math.prod(self.shape) < 1 or min(self.shape) < 1:
+            raise problem(
+                f"Rows of X have shape {self.shape}; give X of shape (rows, features), or "
+                "(rows, channels, height, width) for images."
+            )
+
+    @classmethod
+    def of(cls, x: Features) -> "ArrayShape":
+        """The shape of the rows of a training array.
+
+        Args:
+            x: an array (N, D) or (N, C, H, W).
+
+        Raises:
+            DataError: it has another number of axes or does not hold numbers.
+        """
+        return cls(_of_numbers(x).shape[1:])
+
+    def encode(self, x: Features) -> Encoded:
+        """The numbers: float64 for features, float32 for images; their range is kept.
+
+        Args:
+            x: an array whose rows have the shape of the training rows.
+
+        Raises:
+            DataError: the shape differs, or values are missing, infinite or not numbers.
+        """
+        array = _of_numbers(x)
+        if array.shape[1:] != self.shape:
+            raise problem(
+                f"Rows of X have shape {array.shape[1:]}, but {self.shape} in training; give rows "
+                "of that shape."
+            )
+        with np.errstate(over="ignore"):
+            values = array.astype(np.float64 if len(self.shape) == 1 else np.float32)
+        bad = np.flatnonzero(~np.isfinite(values.reshape(len(values), -1)).all(axis=1))
+        if len(bad):
+            raise problem(
+                f"X has missing or infinite values in {counted(len(bad), 'row')}, first in row "
+                f"{bad[0]}; fill them or leave the rows out."
+            )
+        return Encoded(values)
+
+    def to_json(self) -> dict[str, Any]:
+        """As JSON, of the kind "array"."""
+        return {"kind": "array", "shape": list(self.shape)}
+
+    @classmethod
+    def from_json(cls, data: object) -> "ArrayShape":
+        """From what `to_json` gave.
+
+        Raises:
+            DataError: a key is missing or has another type.
+        """
+        return cls(saved_items(data, "shape", int))
+
+
+def _of_numbers(x: Features) -> np.ndarray:
+    if not isinstance(x, np.ndarray):
+        raise wrong_kind(x, expected="an array")
+    if x.dtype.kind not in "biuf":
+        raise problem(f"X has type {x.dtype}; turn it into numbers.")
+    return x

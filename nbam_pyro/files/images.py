@@ -1,0 +1,110 @@
+"""The encoding of images: all of one size, grey or RGB."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from nbam_pyro.files.messages import counted, problem
+from nbam_pyro.files.pixels import is_grey, opened, pixels
+from nbam_pyro.files.saved import saved
+from nbam_pyro.files.source import Encoded, Features, wrong_kind
+
+__all__ = ["ImageShape"]
+
+SMALLEST, LARGEST, USUAL = 8, 64, 32
+
+
+@dataclass(frozen=True)
+class ImageShape:
+    """The size and the number of channels that every image is brought to.
+
+    Attributes:
+        height: in pixels.
+        width: in pixels.
+        channels: 1 for grey, 3 for RGB.
+    """
+
+    height: int
+    width: int
+    channels: int
+
+    def __post_init__(self) -> None:
+        if min(self.height, self.width) < 1 or self.channels not in (1, 3):
+            raise problem(f"{self} is no shape of an image: sides are positive, channels 1 or 3.")
+
+    @classmethod
+    def of(cls, x: Features) -> "ImageShape":
+        """Choose a shape for the images of a training set.
+
+        Grey if all of them are. Their own size if they share one with no side above 64 pixels
+        (a side below 8 becomes 8), else 32 x 32.
+
+        Args:
+            x: paths of the images.
+
+        Raises:
+            DataError: there are none, or one cannot be read.
+        """
+        if not isinstance(x, list):
+            raise wrong_kind(x, expected="images")
+        if not x:
+            raise problem("There are no images; add some.")
+        sizes, greys = set(), set()
+        for path in x:
+            with opened(path) as image:
+                sizes.add(image.size)
+                greys.add(is_grey(image))
+        width, height = sizes.pop()
+        if sizes or max(width, height) > LARGEST:
+            width, height = USUAL, USUAL
+        return cls(max(height, SMALLEST), max(width, SMALLEST), 1 if all(greys) else 3)
+
+    def encode(self, x: Features) -> Encoded:
+        """The pixels, (N, C, H, W) float32 in [0, 1].
+
+        Args:
+            x: paths of the images.
+
+        Raises:
+            DataError: an image cannot be read.
+        """
+        if not isinstance(x, list):
+            raise wrong_kind(x, expected="images")
+        values = np.empty((len(x), self.channels, self.height, self.width), dtype=np.float32)
+        scaled = faded = 0
+        for row, path in enumerate(x):
+            with opened(path) as image:
+                scaled += image.size != (self.width, self.height)
+                faded += self.channels == 1 and not is_grey(image)
+                values[row] = pixels(
+                    image, height=self.height, width=self.width, channels=self.channels
+                )
+        notes = []
+        if scaled:
+            many = counted(scaled, "image", were=("was", "were"))
+            notes.append(f"{many} scaled to {self.height} x {self.width} pixels")
+        if faded:
+            many = counted(faded, "image", were=("was", "were"))
+            notes.append(f"{many} turned from colour to grey, as all were in training")
+        return Encoded(values, notes)
+
+    def to_json(self) -> dict[str, Any]:
+        """As JSON, of the kind "images"."""
+        return {
+            "kind": "images",
+            "height": self.height,
+            "width": self.width,
+            "channels": self.channels,
+        }
+
+    @classmethod
+    def from_json(cls, data: object) -> "ImageShape":
+        """From what `to_json` gave.
+
+        Raises:
+            DataError: a key is missing or has another type.
+        """
+        return cls(
+            saved(data, "height", int), saved(data, "width", int), saved(data, "channels", int)
+        )

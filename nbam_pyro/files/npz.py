@@ -1,0 +1,101 @@
+"""NPZ archives of arrays."""
+
+import zipfile
+import zlib
+from pathlib import Path
+from typing import BinaryIO
+
+import numpy as np
+
+from nbam_pyro.files.messages import counted, listing, problem
+from nbam_pyro.files.source import Source
+
+__all__ = ["read_npz"]
+
+MAGIC = (b"PK\x03\x04", b"PK\x05\x06")  # with arrays, without
+
+
+def read_npz(path: Path, *, label: str) -> Source:
+    """Read the array X and the labels from an archive written by `numpy.savez`.
+
+    Args:
+        path: of the archive.
+        label: name of the array that holds the labels; among texts an empty one is a missing
+            label.
+
+    Raises:
+        DataError: it is not such an archive, is cut off, or its arrays do not do.
+    """
+    with path.open("rb") as file:
+        if file.read(4) not in MAGIC:
+            raise problem(f"{path} is not an NPZ archive; write it with numpy.savez.")
+        file.seek(0)
+        x, y = _features_and_labels(file, label=label, path=path)
+    if x.ndim < 2:
+        raise problem(
+            f"Array 'X' of {path} has shape {x.shape}; give a row per datum, for one feature "
+            "X.reshape(-1, 1)."
+        )
+    return Source(x=x, y=_labels(y, len(x), name=label, path=path), rows=np.arange(len(x)))
+
+
+def _features_and_labels(
+    file: BinaryIO, *, label: str, path: Path
+) -> tuple[np.ndarray, np.ndarray]:
+    try:
+        # Not by its path: numpy leaves a damaged archive open.
+        with np.load(file, allow_pickle=False) as archive:
+            if label == "X":
+                raise problem(f"The label is 'X', the array of features of {path}; name another.")
+            return _array(archive, "X", path=path), _array(archive, label, path=path)
+    except (zipfile.BadZipFile, zlib.error, EOFError, OSError, NotImplementedError) as error:
+        raise problem(
+            f"{path} is truncated or damaged: {error}; copy or write it again."
+        ) from error
+
+
+def _array(archive: np.lib.npyio.NpzFile, name: str, *, path: Path) -> np.ndarray:
+    if name not in archive.files:
+        what = "features" if name == "X" else "labels"
+        raise problem(
+            f"{path} has no array {name!r} for the {what}; its arrays are: "
+            f"{listing(archive.files)}."
+        )
+    try:
+        array = archive[name]
+    except (ValueError, RuntimeError, MemoryError) as error:
+        if "pickle" in str(error):
+            raise problem(
+                f"Array {name!r} of {path} holds Python objects, which are not loaded because "
+                "that could run code; save it as numbers or, for labels, with astype(str)."
+            ) from error
+        raise problem(
+            f"Array {name!r} of {path} cannot be read: {error}; write it again."
+        ) from error
+    if not isinstance(array, np.ndarray):
+        raise problem(f"{name!r} of {path} is not an array; write it with numpy.savez.")
+    return array
+
+
+def _labels(y: np.ndarray, rows: int, *, name: str, path: Path) -> np.ndarray:
+    if y.ndim != 1:
+        raise problem(
+            f"Array {name!r} of {path} has shape {y.shape}; labels need one dimension, for "
+            f"instance {name}.ravel()."
+        )
+    if len(y) != rows:
+        raise problem(
+            f"{path} has {counted(rows, 'row')} in 'X' and {counted(len(y), 'label')} in "
+            f"{name!r}; their lengths must agree."
+        )
+    if rows == 0:
+        raise problem(f"{path} has arrays but no rows; add the data.")
+    if y.dtype.kind == "U":
+        labels = y.astype(object)
+        labels[y == ""] = None
+        return labels
+    if y.dtype.kind not in "biuf":
+        raise problem(
+            f"Array {name!r} of {path} has type {y.dtype}; labels are numbers, booleans or texts."
+        )
+    return y

@@ -1,0 +1,92 @@
+"""A column of numbers: kept as it is, with missing cells filled by the median."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from nbam_pyro.files.cells import cell_kind, numbers
+from nbam_pyro.files.messages import counted, problem
+from nbam_pyro.files.saved import saved
+from nbam_pyro.files.source import Encoded
+
+__all__ = ["NumberColumn"]
+
+
+@dataclass(frozen=True)
+class NumberColumn:
+    """How a column of integers, floats or booleans is encoded.
+
+    Attributes:
+        name: of the column.
+        median: of the training cells that are not missing.
+    """
+
+    name: str
+    median: float
+
+    def __post_init__(self) -> None:
+        if not np.isfinite(self.median):
+            raise problem(f"The median of column {self.name!r} is not a number; fit again.")
+
+    @classmethod
+    def of(cls, column: pd.Series, *, name: str) -> "NumberColumn":
+        """Learn the median of a column that has cells.
+
+        Raises:
+            DataError: a cell is infinite.
+        """
+        values = _finite(column, name=name)
+        return cls(name, float(np.median(values[~np.isnan(values)])))
+
+    @property
+    def feature_names(self) -> list[str]:
+        """The name of the column."""
+        return [self.name]
+
+    def encode(self, column: pd.Series) -> Encoded:
+        """The numbers, (N, 1).
+
+        Raises:
+            DataError: the cells are not numbers, or one is infinite.
+        """
+        if cell_kind(column, name=self.name) == "texts":
+            present = column[column.notna()].tolist()
+            first = next((cell for cell in present if isinstance(cell, str)), present[0])
+            raise problem(
+                f"Column {self.name!r} held numbers in training but now holds texts such as "
+                f"{first!r}; turn them into numbers or leave the cells empty."
+            )
+        values = _finite(column, name=self.name)
+        missing = np.isnan(values)
+        values[missing] = self.median
+        notes = []
+        if missing.any():
+            cells = counted(int(missing.sum()), "missing cell", were=("was", "were"))
+            notes.append(f"column {self.name!r}: {cells} filled with the median {self.median:g}")
+        return Encoded(values[:, None], notes)
+
+    def to_json(self) -> dict[str, Any]:
+        """As JSON, of the kind "numbers"."""
+        return {"kind": "numbers", "name": self.name, "median": self.median}
+
+    @classmethod
+    def from_json(cls, data: object) -> "NumberColumn":
+        """From what `to_json` gave.
+
+        Raises:
+            DataError: a key is missing or has another type.
+        """
+        return cls(saved(data, "name", str), saved(data, "median", float))
+
+
+def _finite(column: pd.Series, *, name: str) -> np.ndarray:
+    values = numbers(column)
+    infinite = np.flatnonzero(np.isinf(values))
+    if len(infinite):
+        raise problem(
+            f"Column {name!r} is infinite in {counted(len(infinite), 'row')}, first in row "
+            f"{infinite[0]}; give a number or leave the cell empty."
+        )
+    return values

@@ -1,0 +1,62 @@
+"""Opening a data file or folder by what its name ends with."""
+
+from pathlib import Path
+from types import MappingProxyType
+
+from nbam_pyro.files.image_folder import read_image_folder
+from nbam_pyro.files.messages import problem
+from nbam_pyro.files.npz import read_npz
+from nbam_pyro.files.source import Source
+from nbam_pyro.files.tables import read_csv, read_parquet
+
+__all__ = ["Source", "read"]
+
+READERS = MappingProxyType(
+    {".csv": read_csv, ".parquet": read_parquet, ".pq": read_parquet, ".npz": read_npz}
+)
+
+
+def read(path: Path, *, label: str | None) -> Source:
+    """Read features and labels from a CSV, Parquet or NPZ file or a folder of images.
+
+    Args:
+        path: a file ending in .csv, .parquet, .pq or .npz (in any case), or a folder with one
+            folder of images per class.
+        label: name of the column or array that holds the labels; None for a folder, where the
+            class folders' names are the labels.
+
+    Returns:
+        The rows, not yet encoded.
+
+    Raises:
+        DataError: the data cannot be read as what they claim to be, or have no such label.
+    """
+    try:
+        return _read(path, label=label)
+    except OSError as error:
+        raise problem(f"{path} cannot be read: {error.strerror or error}.") from error
+
+
+def _read(path: Path, *, label: str | None) -> Source:
+    if not path.exists():
+        raise problem(f"{path} does not exist; check the path.")
+    if path.is_dir():
+        if label is not None:
+            raise problem(
+                f"{path} is a folder, whose labels are the names of its class folders; "
+                f"leave out the label {label!r}."
+            )
+        return read_image_folder(path)
+    reader = READERS.get(path.suffix.lower())
+    if reader is None:
+        raise problem(
+            f"The ending {path.suffix!r} of {path} is not known; give a file ending in "
+            f"{', '.join(READERS)}, or a folder of class folders with images."
+        )
+    if not path.is_file():
+        raise problem(f"{path} is neither a file nor a folder; copy the data into a file.")
+    if path.stat().st_size == 0:
+        raise problem(f"{path} is empty; write the data into it again.")
+    if label is None:
+        raise problem(f"{path} needs a label: name the column or array that holds the labels.")
+    return reader(path, label=label)

@@ -1,0 +1,99 @@
+"""A column of texts: one column of zeros and ones per text seen in training."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from nbam_pyro.files.cells import cell_kind, texts
+from nbam_pyro.files.messages import counted, listing, problem
+from nbam_pyro.files.saved import saved, saved_items
+from nbam_pyro.files.source import Encoded
+
+__all__ = ["TextColumn"]
+
+
+@dataclass(frozen=True)
+class TextColumn:
+    """How a column of texts or categories is encoded.
+
+    Attributes:
+        name: of the column.
+        categories: the texts seen in training, sorted.
+        most_frequent: the one that missing cells are filled with.
+    """
+
+    name: str
+    categories: tuple[str, ...]
+    most_frequent: str
+
+    def __post_init__(self) -> None:
+        if self.most_frequent not in self.categories:
+            raise problem(
+                f"The most frequent text of column {self.name!r} is not among its categories; "
+                "fit again."
+            )
+
+    @classmethod
+    def of(cls, column: pd.Series, *, name: str) -> "TextColumn":
+        """Learn the categories of a column that has cells."""
+        present = texts(column[column.notna()]).astype(str)
+        categories, counts = np.unique(present, return_counts=True)
+        return cls(name, tuple(categories.tolist()), str(categories[counts.argmax()]))
+
+    @property
+    def feature_names(self) -> list[str]:
+        """A name per category, for instance "colour=red"."""
+        return [f"{self.name}={category}" for category in self.categories]
+
+    def encode(self, column: pd.Series) -> Encoded:
+        """One 1 in every row, (N, number of categories), or none for a text unseen in training.
+
+        Raises:
+            DataError: the cells are neither texts nor numbers.
+        """
+        cell_kind(column, name=self.name)
+        cells = pd.Series(texts(column), dtype=object)
+        missing = cells.isna()
+        cells[missing] = self.most_frequent
+        places = pd.Index(self.categories, dtype=object).get_indexer(pd.Index(cells))
+        seen = places >= 0
+        values = np.zeros((len(cells), len(self.categories)))
+        values[np.flatnonzero(seen), places[seen]] = 1
+        notes = []
+        if missing.any():
+            many = counted(int(missing.sum()), "missing cell", were=("was", "were"))
+            notes.append(
+                f"column {self.name!r}: {many} filled with the most frequent text "
+                f"{self.most_frequent!r}"
+            )
+        if not seen.all():
+            many = counted(int((~seen).sum()), "cell", were=("holds", "hold"))
+            new = listing(sorted(set(cells[~seen])), most=3)
+            notes.append(
+                f"column {self.name!r}: {many} a text unseen in training ({new}) and no category"
+            )
+        return Encoded(values, notes)
+
+    def to_json(self) -> dict[str, Any]:
+        """As JSON, of the kind "texts"."""
+        return {
+            "kind": "texts",
+            "name": self.name,
+            "categories": list(self.categories),
+            "most_frequent": self.most_frequent,
+        }
+
+    @classmethod
+    def from_json(cls, data: object) -> "TextColumn":
+        """From what `to_json` gave.
+
+        Raises:
+            DataError: a key is missing or has another type.
+        """
+        return cls(
+            saved(data, "name", str),
+            saved_items(data, "categories", str),
+            saved(data, "most_frequent", str),
+        )

@@ -1,0 +1,209 @@
+"""Anomaly likelihoods: what is observed where something went wrong.
+
+Those of a measurement are broader than, or shifted from, any clean likelihood by construction: that
+is what makes their switch mean contamination.
+"""
+
+from collections.abc import Sequence
+
+import pyro.distributions as dist
+import torch
+from pyro.distributions import TorchDistribution
+from torch import Tensor, nn
+
+from nbam_pyro.errors import DataError
+from nbam_pyro.models.component import Component, check_classes, check_positive
+from nbam_pyro.models.story import Latents
+
+
+class UniformLabels(Component):
+    """y ~ Uniform over K classes: a wrong label says nothing.
+
+    Args:
+        num_classes: K, at least 2.
+        shape: of a target beyond its row, such as (L,) for L binary labels.
+
+    Raises:
+        DataError: fewer than two classes.
+
+    Example:
+        >>> UniformLabels(4)(torch.zeros(1, 2), {}).probs
+        tensor([[0.2500, 0.2500, 0.2500, 0.2500]])
+    """
+
+    logits: Tensor
+
+    def __init__(self, num_classes: int, *, shape: Sequence[int] = ()) -> None:
+        super().__init__()
+        check_classes(num_classes)
+        self.num_classes = num_classes
+        self.shape = tuple(shape)
+        self.register_buffer("logits", torch.zeros(num_classes))
+
+    def forward(self, h: Tensor, latents: Latents) -> TorchDistribution:
+        logits = self.logits.expand(len(h), *self.shape, -1)
+        return dist.Categorical(logits=logits, validate_args=False)
+
+
+class BroadNormal(Component):
+    r"""y ~ Normal(m, S), broad and centred on the data: a measurement gone wrong.
+
+    Args:
+        loc: m, in the units of y.
+        scale: S, in the units of y; several standard deviations of y.
+
+    Raises:
+        DataError: the scale is not positive.
+
+    Example:
+        >>> BroadNormal.of(torch.tensor([0.0, 2.0, 4.0]))(torch.zeros(1, 1), {}).scale
+        tensor([6.])
+    """
+
+    loc: Tensor
+    scale: Tensor
+
+    def __init__(self, loc: float, scale: float) -> None:
+        super().__init__()
+        check_positive("scale", scale)
+        self.register_buffer("loc", torch.tensor(float(loc)))
+        self.register_buffer("scale", torch.tensor(float(scale)))
+
+    @classmethod
+    def of(cls, y: Tensor, *, breadth: float = 3.0) -> "BroadNormal":
+        """Centred on the targets y, `breadth` of their standard deviations wide."""
+        return cls(y.mean().item(), breadth * y.std().item())
+
+    def forward(self, h: Tensor, latents: Latents) -> TorchDistribution:
+        shape = h.shape[:1]
+        return dist.Normal(self.loc.expand(shape), self.scale.expand(shape), validate_args=False)
+
+
+class BroadStudentT(Component):
+    r"""y ~ StudentT(df, m, S): as `BroadNormal`, for errors that may be larger by orders.
+
+    Args:
+        loc: m, in the units of y.
+        scale: S, in the units of y.
+        df: degrees of freedom, positive; 1 is a Cauchy.
+
+    Raises:
+        DataError: scale or df is not positive.
+
+    Example:
+        >>> bool(BroadStudentT(0.0, 1.0)(torch.zeros(1, 1), {}).log_prob(torch.tensor(1e6)) > -40)
+        True
+    """
+
+    loc: Tensor
+    scale: Tensor
+
+    def __init__(self, loc: float, scale: float, *, df: float = 2.0) -> None:
+        super().__init__()
+        check_positive("scale", scale)
+        check_positive("df", df)
+        self.df = df
+        self.register_buffer("loc", torch.tensor(float(loc)))
+        self.register_buffer("scale", torch.tensor(float(scale)))
+
+    def forward(self, h: Tensor, latents: Latents) -> TorchDistribution:
+        loc, scale = self.loc.expand(h.shape[:1]), self.scale.expand(h.shape[:1])
+        return dist.StudentT(torch.full_like(loc, self.df), loc, scale, validate_args=False)
+
+
+class ShiftedNormal(Component):
+    r"""y ~ Normal(f(h) + delta, S) with a learned shift: errors that all lean to one side.
+
+    Args:
+        head: the clean likelihood's own head f (the same module), (N, ...) -> (N, 1) or (N, 2).
+        shift: where delta starts, in the units of y; its sign is the side.
+        scale: where S starts, in the units of y.
+
+    Raises:
+        DataError: the shift is zero or the scale is not positive.
+
+    Example:
+        >>> head = nn.Linear(4, 1)
+        >>> upwards = ShiftedNormal(head, shift=5.0, scale=1.0)
+        >>> bool(torch.isclose(upwards(torch.ones(1, 4), {}).mean, head(torch.ones(1, 4)) + 5))
+        True
+    """
+
+    def __init__(self, head: nn.Module, *, shift: float, scale: float = 1.0) -> None:
+        super().__init__()
+        check_positive("scale", scale)
+        if not shift:
+            raise DataError("shift is 0: an anomaly that does not differ from clean data.")
+        self.head = head
+        self.shift = shift
+        self.scale = scale
+        self.delta = nn.Parameter(torch.tensor(float(shift)))
+        self.log_scale = nn.Parameter(torch.tensor(float(scale)).log())
+
+    def forward(self, h: Tensor, latents: Latents) -> TorchDistribution:
+        loc = self.head(h)[..., 0] + self.delta
+        return dist.Normal(loc, self.log_scale.exp(), validate_args=False)
+
+
+class UniformRange(Component):
+    """y ~ Uniform[low, high]: anything a broken sensor can show.
+
+    A target outside the range cannot be fitted; when scored it counts as contaminated.
+
+    Args:
+        low: lower end, in the units of y.
+        high: upper end, included.
+
+    Raises:
+        DataError: the range is empty.
+
+    Example:
+        >>> UniformRange(0.0, 10.0)(torch.zeros(1, 1), {}).log_prob(torch.tensor([10.0])).exp()
+        tensor([0.1000])
+    """
+
+    lower: Tensor
+    upper: Tensor
+
+    def __init__(self, low: float, high: float) -> None:
+        super().__init__()
+        if not low < high:
+            raise DataError(f"The range [{low}, {high}] is empty.")
+        self.low = low
+        self.high = high
+        # Wider by one rounding error: torch's Uniform leaves its upper end out, and a target at an
+        # end must stay inside in double precision too.
+        infinity = torch.tensor(torch.inf)
+        self.register_buffer("lower", torch.tensor(float(low)).nextafter(-infinity))
+        self.register_buffer("upper", torch.tensor(float(high)).nextafter(infinity))
+
+    def forward(self, h: Tensor, latents: Latents) -> TorchDistribution:
+        shape = h.shape[:1]
+        return dist.Uniform(self.lower.expand(shape), self.upper.expand(shape), validate_args=False)
+
+
+class BroadCounts(Component):
+    r"""y ~ Geometric-like count with mean m: a negative binomial of concentration 1.
+
+    Args:
+        mean: m, several times the counts that are usual.
+
+    Raises:
+        DataError: the mean is not positive.
+
+    Example:
+        >>> BroadCounts(20.0)(torch.zeros(1, 1), {}).mean
+        tensor([20.0000])
+    """
+
+    log_mean: Tensor
+
+    def __init__(self, mean: float) -> None:
+        super().__init__()
+        check_positive("mean", mean)
+        self.mean = mean
+        self.register_buffer("log_mean", torch.tensor(float(mean)).log())
+
+    def forward(self, h: Tensor, latents: Latents) -> TorchDistribution:
+        logits = self.log_mean.expand(h.shape[:1])
+        return dist.NegativeBinomial(torch.ones_like(logits), logits=logits, validate_args=False)

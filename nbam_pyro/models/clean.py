@@ -1,0 +1,213 @@
+"""Clean likelihoods: what is observed where nothing went wrong.
+
+A categorical with a head of its own is also the free anomaly of the paper's three-head story.
+"""
+
+from abc import ABC, abstractmethod
+
+import pyro.distributions as dist
+import torch
+from pyro.distributions import TorchDistribution
+from torch import Tensor, nn
+
+from nbam_pyro.errors import DataError
+from nbam_pyro.models.component import Component, check_positive
+from nbam_pyro.models.story import Latents
+
+
+class CategoricalLikelihood(Component):
+    r"""y ~ Categorical(softmax(head(h))): a classifier.
+
+    Args:
+        head: maps features (N, ...) to logits, (N, K).
+
+    Example:
+        >>> CategoricalLikelihood(nn.Linear(4, 3))(torch.zeros(5, 4), {}).probs.shape
+        torch.Size([5, 3])
+    """
+
+    def __init__(self, head: nn.Module) -> None:
+        super().__init__()
+        self.head = head
+
+    def forward(self, h: Tensor, latents: Latents) -> TorchDistribution:
+        return dist.Categorical(logits=self.head(h), validate_args=False)
+
+
+class BernoulliLikelihood(Component):
+    r"""y ~ Bernoulli(sigmoid(head(h))): one binary label, or several at once.
+
+    Args:
+        head: maps features (N, ...) to logits, (N, 1), or (N, L) for several labels.
+        multi_label: targets are (N, L), each label with a switch of its own; the story then needs
+            `dims=("label",)`.
+
+    Example:
+        >>> BernoulliLikelihood(nn.Linear(4, 1))(torch.zeros(5, 4), {}).batch_shape
+        torch.Size([5])
+        >>> tags = BernoulliLikelihood(nn.Linear(4, 3), multi_label=True)
+        >>> tags(torch.zeros(5, 4), {}).batch_shape
+        torch.Size([5, 3])
+    """
+
+    def __init__(self, head: nn.Module, *, multi_label: bool = False) -> None:
+        super().__init__()
+        self.head = head
+        self.multi_label = multi_label
+
+    def forward(self, h: Tensor, latents: Latents) -> TorchDistribution:
+        logits = self.head(h)
+        logits = logits if self.multi_label else logits.squeeze(-1)
+        return _Binary(logits=logits, validate_args=False)
+
+
+class _Binary(dist.Bernoulli):
+    """A Bernoulli that takes labels as integers too."""
+
+    def log_prob(self, value: Tensor) -> Tensor:
+        return super().log_prob(value.to(self.logits.dtype))
+
+
+class _LocationScale(Component, ABC):
+    """A measurement around head(h) with a scale that is learned.
+
+    Where the head has a second column the scale depends on the input:
+    sigma(x) = sigma * exp(3 tanh(head(h)_2 / 3)), within a factor of e^3 of the common one, so that
+    no row can be fitted with a scale of zero.
+    """
+
+    def __init__(self, head: nn.Module, *, scale: float = 1.0) -> None:
+        super().__init__()
+        check_positive("scale", scale)
+        self.head = head
+        self.scale = scale
+        self.log_scale = nn.Parameter(torch.tensor(float(scale)).log())
+
+    def forward(self, h: Tensor, latents: Latents) -> TorchDistribution:
+        columns = self.head(h)
+        if columns.shape[-1] == 1:
+            return self.around(columns[..., 0], self.log_scale.exp())
+        relative = 3 * torch.tanh(columns[..., 1] / 3)
+        return self.around(columns[..., 0], (self.log_scale + relative).exp())
+
+    @abstractmethod
+    def around(self, loc: Tensor, scale: Tensor) -> TorchDistribution:
+        """The family, with location (N,) and scale, both in the units of y."""
+
+
+class NormalLikelihood(_LocationScale):
+    r"""y ~ Normal(f(h), sigma) with a learned scale: the clean likelihood of regression.
+
+    Args:
+        head: maps features (N, ...) to the mean, (N, 1), or to mean and log relative scale,
+            (N, 2), for a scale that depends on the input.
+        scale: where sigma starts, in the units of y.
+
+    Raises:
+        DataError: the scale is not positive.
+
+    Example:
+        >>> NormalLikelihood(nn.Linear(4, 1), scale=0.5)(torch.zeros(2, 4), {}).scale
+        tensor([0.5000, 0.5000], grad_fn=<ExpandBackward0>)
+    """
+
+    def around(self, loc: Tensor, scale: Tensor) -> TorchDistribution:
+        return dist.Normal(loc, scale, validate_args=False)
+
+
+class LaplaceLikelihood(_LocationScale):
+    r"""y ~ Laplace(f(h), b): clean measurements whose noise has heavier tails than a Normal's.
+
+    Args:
+        head: as of `NormalLikelihood`, for the median and the log relative scale.
+        scale: where b starts, in the units of y.
+
+    Raises:
+        DataError: the scale is not positive.
+
+    Example:
+        >>> LaplaceLikelihood(nn.Linear(4, 1))(torch.zeros(2, 4), {}).batch_shape
+        torch.Size([2])
+    """
+
+    def around(self, loc: Tensor, scale: Tensor) -> TorchDistribution:
+        return dist.Laplace(loc, scale, validate_args=False)
+
+
+class StudentTLikelihood(_LocationScale):
+    r"""y ~ StudentT(df, f(h), sigma): clean measurements with heavy tails.
+
+    The heavier the tails, the less is left to be called an anomaly; df is fixed for that reason.
+
+    Args:
+        head: as of `NormalLikelihood`, for the location and the log relative scale.
+        scale: where sigma starts, in the units of y.
+        df: degrees of freedom, above 1.
+
+    Raises:
+        DataError: the scale is not positive or df is not above 1.
+
+    Example:
+        >>> StudentTLikelihood(nn.Linear(4, 1), df=5.0)(torch.zeros(2, 4), {}).df
+        tensor([5., 5.])
+    """
+
+    def __init__(self, head: nn.Module, *, scale: float = 1.0, df: float = 4.0) -> None:
+        super().__init__(head, scale=scale)
+        if not df > 1:
+            raise DataError(f"df is {df}; a Student-t with a mean needs more than 1.")
+        self.df = df
+
+    def around(self, loc: Tensor, scale: Tensor) -> TorchDistribution:
+        df = torch.full_like(loc, self.df, requires_grad=False)
+        return dist.StudentT(df, loc, scale, validate_args=False)
+
+
+class PoissonLikelihood(Component):
+    r"""y ~ Poisson(exp(head(h))): counts.
+
+    Args:
+        head: maps features (N, ...) to the log mean, (N, 1).
+
+    Example:
+        >>> PoissonLikelihood(nn.Linear(4, 1))(torch.zeros(2, 4), {}).batch_shape
+        torch.Size([2])
+    """
+
+    def __init__(self, head: nn.Module) -> None:
+        super().__init__()
+        self.head = head
+
+    def forward(self, h: Tensor, latents: Latents) -> TorchDistribution:
+        return dist.Poisson(self.head(h).squeeze(-1).exp(), validate_args=False)
+
+
+class NegativeBinomialLikelihood(Component):
+    r"""y ~ NegativeBinomial with mean m = exp(head(h)) and variance m + m^2 / concentration.
+
+    Args:
+        head: maps features (N, ...) to the log mean, (N, 1).
+        concentration: where it starts; learned. Large values approach a Poisson.
+
+    Raises:
+        DataError: the concentration is not positive.
+
+    Example:
+        >>> counts = NegativeBinomialLikelihood(nn.Linear(4, 1), concentration=2.0)
+        >>> clean = counts(torch.zeros(1, 4), {})
+        >>> bool(torch.isclose(clean.variance, clean.mean + clean.mean**2 / 2))
+        True
+    """
+
+    def __init__(self, head: nn.Module, *, concentration: float = 10.0) -> None:
+        super().__init__()
+        check_positive("concentration", concentration)
+        self.head = head
+        self.concentration = concentration
+        self.log_concentration = nn.Parameter(torch.tensor(float(concentration)).log())
+
+    def forward(self, h: Tensor, latents: Latents) -> TorchDistribution:
+        logits = self.head(h).squeeze(-1) - self.log_concentration
+        return dist.NegativeBinomial(
+            self.log_concentration.exp(), logits=logits, validate_args=False
+        )
