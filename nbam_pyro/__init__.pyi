@@ -1,10 +1,14 @@
 from . import data as data
 from . import errors as errors
+from . import estimators as estimators
+from . import files as files
 from . import functional as functional
 from . import inference as inference
 from . import losses as losses
 from . import models as models
 from . import plots as plots
+from .estimators import NBAMClassifier as NBAMClassifier
+from .estimators import NBAMRegressor as NBAMRegressor
 from .inference import Fit as Fit
 from .inference import fit as fit
 from .inference import flip_matrix as flip_matrix
@@ -17,4 +21,6 @@ from .losses import NBAMRegressionLoss as NBAMRegressionLoss
 from .models import LabelFlip as LabelFlip
 from .models import LatentSwitch as LatentSwitch
 from .models import Story as Story
+from .models import robust_regression as robust_regression
+from .priors import Beta as Beta
 from .priors import FlipPrior as FlipPrior

@@ -11,6 +11,7 @@ from sklearn.metrics import brier_score_loss, roc_auc_score
 from torch.nn.functional import cross_entropy
 
 from nbam_pyro.data import DIGITS_FLIPS, Digits, flipped_digits
+from nbam_pyro.files import ArrayShape
 from nbam_pyro.folders import new_folder
 from nbam_pyro.inference import (
     Fit,
@@ -23,7 +24,7 @@ from nbam_pyro.inference.guides import evaluating
 from nbam_pyro.inference.rows import as_rows
 from nbam_pyro.inference.training import Options, Training, train
 from nbam_pyro.models import LabelFlip, mlp
-from nbam_pyro.run_folder import write_run
+from nbam_pyro.runs.folder import RunInfo, write_run
 
 __all__ = ["RATE", "run_demo"]
 
@@ -70,18 +71,23 @@ def run_demo(
         summary = judge(fitted, digits)
         summary["accuracy_cross_entropy"] = baseline
         summary["seconds"] = round(time.perf_counter() - started, 1)
-        write_run(
+        return write_run(
             draft,
             fitted,
+            RunInfo(
+                data="digits",
+                label="digit",
+                classes=np.arange(10),
+                encoding=ArrayShape((64,)),
+            ),
             digits.x,
             digits.labels.observed,
             rows=digits.rows,
-            summary=summary,
             settings={"command": "demo", "seed": seed, "rate": RATE},
-            model={"story": "LabelFlip", "num_classes": 10, "network": "mlp(64, 10)"},
+            notes=[],
+            further=summary,
             contaminated=digits.labels.contaminated,
         )
-    return summary
 
 
 def judge(fitted: Fit, digits: Digits) -> dict[str, Any]:

@@ -79,7 +79,9 @@ def check_files(folder: Path, needed: Iterable[str] = ()) -> None:
         raise FolderError(f"{folder / _MANIFEST} was changed: it lists no checksums. Fit again.")
     for name in {**dict.fromkeys(needed), **digests}:
         if not (folder / name).is_file():
-            raise FolderError(f"{folder} is incomplete: {name} is missing. Restore it or fit again.")
+            raise FolderError(
+                f"{folder} is incomplete: {name} is missing. Restore it or fit again."
+            )
         if digests.get(name) != _digest(folder / name):
             raise FolderError(
                 f"{folder / name} was changed after the run was written. Restore it or fit again "

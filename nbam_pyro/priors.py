@@ -1,10 +1,32 @@
 """Hyper-parameters of the priors, as plain values shared by the losses and the stories."""
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from nbam_pyro.errors import DataError
 
-__all__ = ["FlipPrior"]
+__all__ = ["Beta", "FlipPrior"]
+
+
+class Beta(NamedTuple):
+    """Beta(a, b), the prior of a contamination rate as pseudo-counts.
+
+    Args:
+        a: of contaminated data, positive.
+        b: of clean data, positive.
+
+    Example:
+        >>> Beta(2, 8).mean
+        0.2
+    """
+
+    a: float
+    b: float
+
+    @property
+    def mean(self) -> float:
+        """The expected rate."""
+        return self.a / (self.a + self.b)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,7 +48,7 @@ class FlipPrior:
         FlipPrior(rate=(2.0, 8.0), flip=0.1)
     """
 
-    rate: tuple[float, float] = (1.0, 1.0)
+    rate: Beta | tuple[float, float] = (1.0, 1.0)
     flip: float = 0.1
 
     def __post_init__(self) -> None:

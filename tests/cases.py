@@ -23,6 +23,7 @@ from nbam_pyro.models import (
     NormalLikelihood,
     PoissonLikelihood,
     ShiftedNormal,
+    ShiftedStudentT,
     Story,
     StudentTLikelihood,
     UniformLabels,
@@ -118,9 +119,9 @@ def _head(width):
 
 
 def shifted():
-    head = _head(1)
-    anomaly = ShiftedNormal(head, shift=6.0, scale=2.0)
-    return LatentSwitch(switch=BetaSwitch(), clean=NormalLikelihood(head), anomaly=anomaly)
+    clean = NormalLikelihood(_head(1))
+    anomaly = ShiftedNormal(clean, shift=6.0, scale=2.0)
+    return LatentSwitch(switch=BetaSwitch(), clean=clean, anomaly=anomaly)
 
 
 def tagger():
@@ -182,9 +183,7 @@ CLOSED_STORIES = {
     "label_flip": (lambda: LabelFlip(_head(3), 3), lambda n=6: labels(3, n)),
     "label_flip_two_classes": (lambda: LabelFlip(_head(2), 2), lambda n=6: labels(2, n)),
     "student_t": (
-        _switch(
-            BetaSwitch, lambda: StudentTLikelihood(_head(2)), lambda: BroadStudentT(0.0, 9.0)
-        ),
+        _switch(BetaSwitch, lambda: StudentTLikelihood(_head(2)), lambda: BroadStudentT(0.0, 9.0)),
         values,
     ),
     "laplace": (
@@ -244,7 +243,14 @@ LIKELIHOODS = {
     "poisson": (lambda: PoissonLikelihood(_head(1)), torch.tensor(3.0)),
     "negative_binomial": (lambda: NegativeBinomialLikelihood(_head(1)), torch.tensor(3.0)),
     "broad_student_t": (lambda: BroadStudentT(0.0, 9.0), torch.tensor(3e5)),
-    "shifted_normal": (lambda: ShiftedNormal(_head(1), shift=-4.0), torch.tensor(-3.0)),
+    "shifted_normal": (
+        lambda: ShiftedNormal(NormalLikelihood(_head(1)), shift=-2.0),
+        torch.tensor(-3.0),
+    ),
+    "shifted_student_t": (
+        lambda: ShiftedStudentT(NormalLikelihood(_head(2)), shift=2.0),
+        torch.tensor(-30.0),
+    ),
     "broad_counts": (lambda: BroadCounts(30.0), torch.tensor(200.0)),
     "uniform_labels": (lambda: UniformLabels(3), torch.tensor(2)),
     "uniform_labels_multi": (

@@ -40,7 +40,7 @@ from tests.cases import FEATURES, ThreeStates, robust_line
 
 SHORT = [
     Anchors(folds=2, warm_up=WarmUp(epochs=15, lr=1e-2)),
-    Restarts(steps=[Reinitialise(), Joint(epochs=5, lr=1e-2, guide_lr=1e-3)], times=2),
+    Restarts(attempts=[[Reinitialise(), Joint(epochs=5, lr=1e-2, guide_lr=1e-3)]] * 2),
     Joint(epochs=10, guide_lr=1e-3, spread_lr=0.0),
     Spread(epochs=2),
 ]
@@ -208,7 +208,7 @@ def test_objectives_reach_the_same_fit():
 def test_another_guide_serves_both_objectives(family, objective):
     x, y, _ = blobs(60)
     story = LabelFlip(network(), 3)
-    steps = [Restarts(steps=[Joint(epochs=1)], times=2), Joint(epochs=2)]
+    steps = [Restarts(attempts=[[Joint(epochs=1)]] * 2), Joint(epochs=2)]
     fitted = fit(story, (x, y), steps=steps, guide=family, objective=objective)
     assert isinstance(fitted.guide, family)
     assert transition_matrix(fitted).mean.sum(1) == pytest.approx(np.ones(3), abs=1e-5)

@@ -92,7 +92,9 @@ def test_the_closed_objective_is_an_elbo_with_one_factor(name):
     with local_parameters():
         expected = Trace_ELBO().differentiable_loss(model, guide, x, y, 30) / 30
     torch.manual_seed(3)
-    assert torch.allclose(ClosedObjective(story, guide)((x, y, torch.ones(len(x))), 30), expected, rtol=1e-4)
+    assert torch.allclose(
+        ClosedObjective(story, guide)((x, y, torch.ones(len(x))), 30), expected, rtol=1e-4
+    )
 
 
 @pytest.mark.parametrize("name", CLOSED_STORIES)

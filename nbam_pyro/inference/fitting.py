@@ -16,10 +16,10 @@ from torch import nn
 from nbam_pyro.errors import CollapseWarning, DataError, StoryError
 from nbam_pyro.inference.diagnostics import CollapseReport, collapse_report
 from nbam_pyro.inference.posterior import predict, responsibilities
+from nbam_pyro.inference.recipes import default_steps
 from nbam_pyro.inference.result import Fit
 from nbam_pyro.inference.rows import Data, RowKind, Rows, as_rows
 from nbam_pyro.inference.run import Run
-from nbam_pyro.inference.steps import default_steps
 from nbam_pyro.inference.training import Options
 from nbam_pyro.models import BernoulliLikelihood, ClosedStory, LatentSwitch, Story
 

@@ -28,6 +28,7 @@ __all__ = [
     "log_marginals",
     "occam_penalties",
     "predict",
+    "prior_contamination",
     "responsibilities",
     "switch_draws",
     "switch_map",
@@ -64,6 +65,29 @@ def responsibilities(fit: Fit, x: Any, y: Any, *, num_draws: int = 100) -> np.nd
             stacklevel=2,
         )
     return np.where(outside, 1.0, values)
+
+
+def prior_contamination(fit: Fit, x: Any, *, num_draws: int = 100) -> np.ndarray:
+    """P(z=1 | x) before the target is seen, averaged over the posterior of the global latents.
+
+    What is known about the contamination of an unlabelled row.
+
+    Args:
+        fit: a fit.
+        x: rows, (N, ...).
+        num_draws: draws of the global latents.
+
+    Returns:
+        Probabilities, (N,), or (N, *dims).
+
+    Raises:
+        DataError: a value is missing or infinite, or the rows are of another kind.
+    """
+
+    def of(rows: Tensor, targets: Tensor, latents: Draw) -> Tensor:
+        return switch_logits(fit.story, rows, targets, latents).sigmoid()
+
+    return per_draw(fit, of, x, None, num_draws=num_draws).mean(0)
 
 
 def log_marginals(fit: Fit, x: Any, y: Any, *, num_draws: int = 100) -> np.ndarray:
@@ -158,7 +182,7 @@ def _discrete(fit: Fit, x: Any, y: Any, latents: Draw, most_probable: bool) -> n
     sampler = infer_discrete(
         conditioned,
         first_available_dim=first_enumerated_dim(fit.story),
-        temperature=0 if most_probable else 1
+        temperature=0 if most_probable else 1,
     )
     with evaluating(fit.story), local_parameters():
         trace = poutine.trace(sampler).get_trace(rows, targets, num_data=len(rows))

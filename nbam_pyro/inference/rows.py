@@ -231,6 +231,8 @@ def _weighted(rows: Rows, weights: Tensor) -> Rows:
 
 def as_tensor(values: Any, dtype: torch.dtype | None = None) -> Tensor:
     """A tensor of a floating point type, by default torch's default, or of int64."""
+    if isinstance(values, np.ndarray) and not values.flags.writeable:
+        values = values.copy()  # torch warns about memory it must not write
     tensor = torch.as_tensor(values)
     if tensor.is_floating_point():
         return tensor.to(dtype or torch.get_default_dtype())

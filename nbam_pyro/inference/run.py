@@ -49,20 +49,23 @@ class Run:
     start: Draw = field(default_factory=dict)
     history: list[dict[str, Any]] = field(default_factory=list)
 
-    def held_out_loss(self) -> float:
-        """Mean negative log marginal of the noisy held-out rows (of the training rows if none)."""
-        index = self.held_out if len(self.held_out) else self.training
-        total = 0.0
+    def judge(self, index: np.ndarray) -> tuple[float, float]:
+        """Mean negative log marginal and mean responsibility of some rows."""
+        loss = contamination = 0.0
         with torch.no_grad(), evaluating(self.story):
             for batch in self.rows.loader(index, 1024):
-                total += float(self.negative_log_marginal(batch)) * len(batch[0])
-        return total / len(index)
+                pair = self._pair(batch)
+                share = len(batch[0]) / len(index)
+                loss -= share * float(weighted_mean(nf.log_marginal(*pair), batch[2]))
+                contamination += share * float(nf.responsibility(*pair).mean())
+        return loss, contamination
 
     def negative_log_marginal(self, batch: Batch) -> Tensor:
         """Weighted mean negative log marginal of a batch at the guide's median."""
-        x, y, weights = batch
-        pair = log_joint(self.story, x, y, guide_median(self.guide_or_new()))
-        return -weighted_mean(nf.log_marginal(*pair), weights)
+        return -weighted_mean(nf.log_marginal(*self._pair(batch)), batch[2])
+
+    def _pair(self, batch: Batch) -> tuple[Tensor, Tensor]:
+        return log_joint(self.story, batch[0], batch[1], guide_median(self.guide_or_new()))
 
     def guide_or_new(self) -> nn.Module:
         """The guide, made from the starting values where there is none yet."""

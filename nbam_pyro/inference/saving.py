@@ -7,7 +7,6 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pandas as pd
 import safetensors.torch
 import torch
@@ -118,9 +117,7 @@ def load(
             f"({model.get('versions', {}).get('nbam-pyro', 'unknown')})."
         )
     tensors = safetensors.torch.load_file(folder / "model.safetensors")
-    kind = RowKind(
-        **{k: tuple(v) if isinstance(v, list) else v for k, v in model["rows"].items()}
-    )
+    kind = RowKind(**{k: tuple(v) if isinstance(v, list) else v for k, v in model["rows"].items()})
     story = story or _story(model["story"], allow)
     _fill(story, "story", tensors)
     family = guide or _family(model["guide"])

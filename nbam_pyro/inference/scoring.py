@@ -41,9 +41,13 @@ def scored_rows(fit: Fit, x: Any, y: Any = None) -> tuple[Tensor, Tensor]:
 
 
 def per_draw(fit: Fit, of: RowFunction, x: Any, y: Any, *, num_draws: int) -> np.ndarray:
-    """A function of every row at every draw of the global latents, (S, N, ...)."""
+    """A function of every row at every draw of the global latents, (S, N, ...).
+
+    y is None where the function does not need it.
+    """
     rows, targets = scored_rows(fit, x, y)
-    _check_labels(fit, rows, targets)
+    if y is not None:
+        _check_labels(fit, rows, targets)
     draws = guide_draws(fit.guide, num_draws)
     # Data-dependent argument checks of distributions do not pass through vmap.
     with torch.no_grad(), evaluating(fit.story), pyro.validation_enabled(False):

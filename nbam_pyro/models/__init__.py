@@ -4,7 +4,9 @@ from nbam_pyro.models.anomalies import (
     BroadCounts,
     BroadNormal,
     BroadStudentT,
+    ShiftedComponent,
     ShiftedNormal,
+    ShiftedStudentT,
     UniformLabels,
     UniformRange,
 )
@@ -12,6 +14,7 @@ from nbam_pyro.models.clean import (
     BernoulliLikelihood,
     CategoricalLikelihood,
     LaplaceLikelihood,
+    LocationScale,
     NegativeBinomialLikelihood,
     NormalLikelihood,
     PoissonLikelihood,
@@ -21,6 +24,7 @@ from nbam_pyro.models.component import Component
 from nbam_pyro.models.label_flip import LabelFlip
 from nbam_pyro.models.latent_switch import Conditionals, LatentSwitch, three_heads
 from nbam_pyro.models.networks import Rescale, Standardise, mlp, resnet18, small_cnn
+from nbam_pyro.models.regression import robust_regression
 from nbam_pyro.models.story import ClosedStory, Latents, Story
 from nbam_pyro.models.switch_priors import BetaSwitch, FixedSwitch, HeadSwitch
 
@@ -40,11 +44,14 @@ __all__ = [
     "LaplaceLikelihood",
     "LatentSwitch",
     "Latents",
+    "LocationScale",
     "NegativeBinomialLikelihood",
     "NormalLikelihood",
     "PoissonLikelihood",
     "Rescale",
+    "ShiftedComponent",
     "ShiftedNormal",
+    "ShiftedStudentT",
     "Standardise",
     "Story",
     "StudentTLikelihood",
@@ -52,6 +59,7 @@ __all__ = [
     "UniformRange",
     "mlp",
     "resnet18",
+    "robust_regression",
     "small_cnn",
     "three_heads",
 ]

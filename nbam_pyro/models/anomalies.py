@@ -4,6 +4,7 @@ Those of a measurement are broader than, or shifted from, any clean likelihood b
 is what makes their switch mean contamination.
 """
 
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 
 import pyro.distributions as dist
@@ -12,6 +13,7 @@ from pyro.distributions import TorchDistribution
 from torch import Tensor, nn
 
 from nbam_pyro.errors import DataError
+from nbam_pyro.models.clean import LocationScale
 from nbam_pyro.models.component import Component, check_classes, check_positive
 from nbam_pyro.models.story import Latents
 
@@ -111,38 +113,118 @@ class BroadStudentT(Component):
         return dist.StudentT(torch.full_like(loc, self.df), loc, scale, validate_args=False)
 
 
-class ShiftedNormal(Component):
-    r"""y ~ Normal(f(h) + delta, S) with a learned shift: errors that all lean to one side.
+class ShiftedComponent(Component, ABC):
+    r"""A measurement around the clean location f(x) plus a learned shift, with a learned scale.
+
+    A learned anomaly could shrink onto the clean likelihood and share its work. It is kept apart by
+    construction: its scale is
+
+    .. math:: \sqrt{S^2 + \max(0, (k \sigma)^2 - \delta^2)}
+
+    so that it is shifted by k clean scales, or as wide as that, or something in between.
+    """
+
+    def __init__(
+        self,
+        clean: LocationScale,
+        *,
+        shift: float = 0.0,
+        scale: float = 1.0,
+        separation: float = 3.0,
+    ) -> None:
+        super().__init__()
+        check_positive("scale", scale)
+        check_positive("separation", separation)
+        self.clean = clean
+        self.shift = shift
+        self.scale = scale
+        self.separation = separation
+        # In units of `scale`, so that an optimiser's steps mean the same for every y.
+        self.relative_shift = nn.Parameter(torch.tensor(float(shift) / float(scale)))
+        self.log_scale = nn.Parameter(torch.tensor(float(scale)).log())
+
+    @property
+    def delta(self) -> Tensor:
+        """The shift, in the units of y."""
+        return self.scale * self.relative_shift
+
+    def forward(self, h: Tensor, latents: Latents) -> TorchDistribution:
+        location, sigma = self.clean.location_and_scale(h)
+        apart = (self.separation * sigma) ** 2 - self.delta**2
+        scale = ((2 * self.log_scale).exp() + apart.clamp_min(0)).sqrt()
+        return self.around(location + self.delta, scale)
+
+    @abstractmethod
+    def around(self, loc: Tensor, scale: Tensor) -> TorchDistribution:
+        """The family, with location (N,) and scale, both in the units of y."""
+
+
+class ShiftedNormal(ShiftedComponent):
+    r"""y ~ Normal(f(h) + delta, S) with learned shift and scale: errors that lean to one side.
+
+    A far error on the *other* side is not explained by it; `ShiftedStudentT` explains that too.
 
     Args:
-        head: the clean likelihood's own head f (the same module), (N, ...) -> (N, 1) or (N, 2).
+        clean: the story's own clean likelihood (the same module).
         shift: where delta starts, in the units of y; its sign is the side.
         scale: where S starts, in the units of y.
+        separation: k, how many clean scales it stays away from the clean likelihood, in shift or
+            in width.
 
     Raises:
-        DataError: the shift is zero or the scale is not positive.
+        DataError: scale or separation is not positive.
 
     Example:
-        >>> head = nn.Linear(4, 1)
-        >>> upwards = ShiftedNormal(head, shift=5.0, scale=1.0)
-        >>> bool(torch.isclose(upwards(torch.ones(1, 4), {}).mean, head(torch.ones(1, 4)) + 5))
+        >>> clean = NormalLikelihood(nn.Linear(4, 1))
+        >>> upwards = ShiftedNormal(clean, shift=5.0)
+        >>> difference = upwards(torch.ones(1, 4), {}).mean - clean(torch.ones(1, 4), {}).mean
+        >>> bool(torch.isclose(difference, torch.tensor(5.0)))
         True
     """
 
-    def __init__(self, head: nn.Module, *, shift: float, scale: float = 1.0) -> None:
-        super().__init__()
-        check_positive("scale", scale)
-        if not shift:
-            raise DataError("shift is 0: an anomaly that does not differ from clean data.")
-        self.head = head
-        self.shift = shift
-        self.scale = scale
-        self.delta = nn.Parameter(torch.tensor(float(shift)))
-        self.log_scale = nn.Parameter(torch.tensor(float(scale)).log())
+    def around(self, loc: Tensor, scale: Tensor) -> TorchDistribution:
+        return dist.Normal(loc, scale, validate_args=False)
 
-    def forward(self, h: Tensor, latents: Latents) -> TorchDistribution:
-        loc = self.head(h)[..., 0] + self.delta
-        return dist.Normal(loc, self.log_scale.exp(), validate_args=False)
+
+class ShiftedStudentT(ShiftedComponent):
+    r"""y ~ StudentT(df, f(h) + delta, S) with learned shift and scale.
+
+    Its tails are heavier than a Normal's on both sides, so that any far outlier counts as
+    contaminated, wherever most errors lie.
+
+    Args:
+        clean: the story's own clean likelihood (the same module).
+        shift: where delta starts, in the units of y.
+        scale: where S starts, in the units of y.
+        separation: k, how many clean scales it stays away from the clean likelihood, in shift or
+            in width.
+        df: degrees of freedom, positive.
+
+    Raises:
+        DataError: scale, separation or df is not positive.
+
+    Example:
+        >>> either = ShiftedStudentT(NormalLikelihood(nn.Linear(4, 1)), scale=4.0)
+        >>> either(torch.ones(1, 4), {}).scale
+        tensor([5.], grad_fn=<ExpandBackward0>)
+    """
+
+    def __init__(
+        self,
+        clean: LocationScale,
+        *,
+        shift: float = 0.0,
+        scale: float = 1.0,
+        separation: float = 3.0,
+        df: float = 3.0,
+    ) -> None:
+        super().__init__(clean, shift=shift, scale=scale, separation=separation)
+        check_positive("df", df)
+        self.df = df
+
+    def around(self, loc: Tensor, scale: Tensor) -> TorchDistribution:
+        df = torch.full_like(loc, self.df, requires_grad=False)
+        return dist.StudentT(df, loc, scale, validate_args=False)
 
 
 class UniformRange(Component):

@@ -68,8 +68,8 @@ class _Binary(dist.Bernoulli):
         return super().log_prob(value.to(self.logits.dtype))
 
 
-class _LocationScale(Component, ABC):
-    """A measurement around head(h) with a scale that is learned.
+class LocationScale(Component, ABC):
+    """A measurement around head(h) with a scale that is learned; a base for families of your own.
 
     Where the head has a second column the scale depends on the input:
     sigma(x) = sigma * exp(3 tanh(head(h)_2 / 3)), within a factor of e^3 of the common one, so that
@@ -84,18 +84,22 @@ class _LocationScale(Component, ABC):
         self.log_scale = nn.Parameter(torch.tensor(float(scale)).log())
 
     def forward(self, h: Tensor, latents: Latents) -> TorchDistribution:
+        return self.around(*self.location_and_scale(h))
+
+    def location_and_scale(self, h: Tensor) -> tuple[Tensor, Tensor]:
+        """Location (N,) and scale, () or (N,), in the units of y."""
         columns = self.head(h)
         if columns.shape[-1] == 1:
-            return self.around(columns[..., 0], self.log_scale.exp())
+            return columns[..., 0], self.log_scale.exp()
         relative = 3 * torch.tanh(columns[..., 1] / 3)
-        return self.around(columns[..., 0], (self.log_scale + relative).exp())
+        return columns[..., 0], (self.log_scale + relative).exp()
 
     @abstractmethod
     def around(self, loc: Tensor, scale: Tensor) -> TorchDistribution:
         """The family, with location (N,) and scale, both in the units of y."""
 
 
-class NormalLikelihood(_LocationScale):
+class NormalLikelihood(LocationScale):
     r"""y ~ Normal(f(h), sigma) with a learned scale: the clean likelihood of regression.
 
     Args:
@@ -115,7 +119,7 @@ class NormalLikelihood(_LocationScale):
         return dist.Normal(loc, scale, validate_args=False)
 
 
-class LaplaceLikelihood(_LocationScale):
+class LaplaceLikelihood(LocationScale):
     r"""y ~ Laplace(f(h), b): clean measurements whose noise has heavier tails than a Normal's.
 
     Args:
@@ -134,7 +138,7 @@ class LaplaceLikelihood(_LocationScale):
         return dist.Laplace(loc, scale, validate_args=False)
 
 
-class StudentTLikelihood(_LocationScale):
+class StudentTLikelihood(LocationScale):
     r"""y ~ StudentT(df, f(h), sigma): clean measurements with heavy tails.
 
     The heavier the tails, the less is left to be called an anomaly; df is fixed for that reason.

@@ -12,8 +12,8 @@ from torch import Tensor, nn
 
 from nbam_pyro import functional as nf
 from nbam_pyro.errors import DataError, SupportError
-from nbam_pyro.models.component import Component
 from nbam_pyro.models.clean import CategoricalLikelihood
+from nbam_pyro.models.component import Component
 from nbam_pyro.models.story import ClosedStory, Latents
 from nbam_pyro.models.switch_priors import HeadSwitch
 

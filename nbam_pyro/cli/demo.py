@@ -1,24 +1,14 @@
-"""The command line, `nbam`. Heavy imports wait until a command runs."""
+"""`nbam demo`."""
 
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-app = typer.Typer(
-    help="Probabilistic models for contaminated data.",
-    no_args_is_help=True,
-    add_completion=False,
-    pretty_exceptions_enable=False,
-)
+from nbam_pyro.cli.common import mistakes, progress_wanted
+from nbam_pyro.folders import check_folder
 
 
-@app.callback()
-def _root() -> None:
-    """Probabilistic models for contaminated data."""
-
-
-@app.command()
 def demo(
     seed: Annotated[int, typer.Option(help="Seed of split, flips and fit.", min=0)] = 0,
     out: Annotated[Path, typer.Option(help="Run folder to write.")] = Path("nbam-demo"),
@@ -27,20 +17,18 @@ def demo(
     """Fit digits with 40 % of five classes mislabelled and judge the flags against the truth."""
     from rich.console import Console
 
-    from nbam_pyro.errors import NBAMError
-    from nbam_pyro.folders import check_folder
-
     console = Console()
-    try:
+    with mistakes():
         check_folder(out, overwrite=overwrite)  # before the slow import
         from nbam_pyro.demo import run_demo
 
-        summary = run_demo(out, seed=seed, overwrite=overwrite, progress=True, say=console.print)
-    except NBAMError as error:
-        typer.echo(f"nbam: {error}", err=True)
-        raise typer.Exit(2) from error
+        summary = run_demo(
+            out, seed=seed, overwrite=overwrite, progress=progress_wanted(), say=console.print
+        )
     console.print(_table(summary))
-    console.print(f"Flags, model, posterior and plots are in {out}/ (start with flags.csv).")
+    console.print(
+        f"Flags, model, posterior and plots are in {out}/ (start with flags.csv, or nbam show {out})."
+    )
 
 
 def _table(summary: dict[str, Any]) -> Any:

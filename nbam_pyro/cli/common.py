@@ -1,0 +1,39 @@
+"""What the commands share: how mistakes and warnings are told."""
+
+import sys
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import typer
+
+from nbam_pyro.errors import NBAMError, NBAMWarning
+
+
+@contextmanager
+def mistakes() -> Iterator[None]:
+    """One line on stderr and exit code 2 for a mistake; our warnings as lines of their own."""
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("default", NBAMWarning)
+        try:
+            yield
+        except (NBAMError, OSError) as error:
+            _tell(caught)
+            typer.echo(f"nbam: {' '.join(str(error).split())}", err=True)
+            raise typer.Exit(2) from error
+    _tell(caught)
+
+
+def _tell(caught: list[warnings.WarningMessage]) -> None:
+    for warning in caught:
+        if issubclass(warning.category, NBAMWarning):
+            typer.echo(f"nbam: warning: {warning.message}", err=True)
+        else:
+            warnings.warn_explicit(
+                warning.message, warning.category, warning.filename, warning.lineno
+            )
+
+
+def progress_wanted() -> bool:
+    """Progress bars are for a person at a terminal."""
+    return sys.stderr.isatty()

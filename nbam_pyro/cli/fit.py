@@ -1,0 +1,59 @@
+"""`nbam fit`."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from nbam_pyro.cli.common import mistakes, progress_wanted
+from nbam_pyro.folders import check_folder
+
+
+def fit(
+    data: Annotated[
+        Path,
+        typer.Argument(
+            help="CSV, Parquet or NPZ file (array X), or a folder with one folder of images per "
+            "label."
+        ),
+    ],
+    label: Annotated[
+        str | None, typer.Option(help="Column or array that holds the labels or measurements.")
+    ] = None,
+    task: Annotated[
+        str,
+        typer.Option(
+            help="classification, regression, or auto: texts and up to 20 different whole numbers "
+            "are labels."
+        ),
+    ] = "auto",
+    contamination: Annotated[
+        str | None,
+        typer.Option(
+            help="Prior of the share that is wrong: a number such as 0.05 (a prior of that mean "
+            "worth 100 rows) or beta:2,8. Open by default."
+        ),
+    ] = None,
+    out: Annotated[Path, typer.Option(help="Run folder to write.")] = Path("nbam-run"),
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a run folder.")] = False,
+    seed: Annotated[int, typer.Option(help="Seed of weights, folds and batches.", min=0)] = 0,
+) -> None:
+    """Find the wrong labels or measurements in DATA and write a run folder."""
+    with mistakes():
+        check_folder(out, overwrite=overwrite)  # before the slow imports
+        from nbam_pyro.runs import fit_file, parse_contamination, show_lines
+
+        summary = fit_file(
+            data,
+            out,
+            label=label,
+            task=task,
+            contamination=parse_contamination(contamination),
+            overwrite=overwrite,
+            seed=seed,
+            progress=progress_wanted(),
+            say=typer.echo,
+        )
+    for line in show_lines(summary):
+        typer.echo(line)
+    typer.echo(f"The run is in {out}/: flags.csv has every row; nbam show {out} says more.")

@@ -1,0 +1,23 @@
+"""`nbam show`."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from nbam_pyro.cli.common import mistakes
+
+
+def show(
+    run: Annotated[Path, typer.Argument(help="Run folder that nbam fit wrote.")],
+) -> None:
+    """Say what a run found: how much is wrong, which directions, how sure, which rows first."""
+    with mistakes():
+        from nbam_pyro.runs import read_report, show_lines
+
+        summary, flags = read_report(run)
+    for line in show_lines(summary):
+        typer.echo(line)
+    typer.echo("")
+    typer.echo(f"The {min(20, len(flags))} most suspicious rows (of {len(flags)}):")
+    typer.echo(flags.head(20).to_string(index=False, float_format="{:.3f}".format))

@@ -1,0 +1,6 @@
+"""scikit-learn estimators: thin calls of `fit` on tables and image arrays."""
+
+from nbam_pyro.estimators.classifier import NBAMClassifier
+from nbam_pyro.estimators.regressor import NBAMRegressor
+
+__all__ = ["NBAMClassifier", "NBAMRegressor"]

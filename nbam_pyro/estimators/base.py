@@ -1,0 +1,158 @@
+"""What the classifier and the regressor share: checked arrays in, one `fit`, posteriors out."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from sklearn.base import BaseEstimator
+from sklearn.utils import check_random_state
+from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
+from torch import nn
+
+from nbam_pyro.errors import DataError
+from nbam_pyro.estimators.targets import as_data_errors, column, score
+from nbam_pyro.inference import Fit, fit
+from nbam_pyro.inference.run import Run
+from nbam_pyro.models import Standardise, Story
+from nbam_pyro.priors import Beta
+
+Network = Callable[[int, int], nn.Module]
+Contamination = float | Beta | None
+
+# A contamination given as a number is the mean of a prior worth so many rows.
+_WORTH = 100
+
+
+class NBAMEstimator(BaseEstimator, ABC):
+    """The part of an estimator that does not depend on the kind of target."""
+
+    network: Network | None
+    contamination: Contamination
+    steps: Sequence[Callable[[Run], None]] | None
+    held_out: float
+    batch_size: int
+    random_state: Any
+    progress: bool
+    trainer: Mapping[str, Any] | None
+    fit_: Fit
+    responsibility_: np.ndarray
+    contamination_: float
+
+    def responsibility(self, X: Any, y: Any) -> np.ndarray:
+        """P(z=1 | x, y): how probable it is that each target is contaminated.
+
+        Args:
+            X: features, (N, D), or images (N, C, H, W).
+            y: observed targets, (N,); a missing one (NaN or None) is scored by its prior P(z=1|x).
+
+        Returns:
+            Probabilities, (N,).
+
+        Raises:
+            DataError: X or y do not fit what was trained on.
+        """
+        x = self._checked(X)
+        targets, present = column(y)
+        _same_length(x, present)
+        return score(self.fit_, x, self._encoded(targets), present)
+
+    def _fit(self, X: Any, y: Any, sample_weight: Any) -> None:
+        with as_data_errors():
+            if y is None:
+                raise ValueError(
+                    f"{type(self).__name__} requires y to be passed, but the target y is None"
+                )
+            x = validate_data(
+                self, X, dtype=[np.float64, np.float32], allow_nd=True, ensure_min_samples=2
+            )
+            weights = _check_sample_weight(
+                sample_weight, x, dtype=np.float64, ensure_non_negative=True
+            )
+        targets, present = column(y)
+        _same_length(x, present)
+        # A row without weight informs nothing either: it is left out rather than carried along.
+        used = present & (weights > 0)
+        if used.sum() < 2:
+            raise DataError(
+                f"{int(used.sum())} rows have a target and a weight; a fit needs at least two."
+            )
+        learned = targets[used[present]]
+        encoded = self._learn_targets(learned)
+        weights = weights[used] * self._target_weights(learned)
+        seed = int(check_random_state(self.random_state).randint(np.iinfo(np.int32).max))
+        with torch.random.fork_rng():
+            torch.manual_seed(seed)
+            story = self._story(x[used], encoded)
+        self.fit_ = fit(
+            story,
+            (x[used], encoded),
+            steps=self.steps,
+            weights=None if (weights == 1).all() else weights,
+            held_out=self.held_out,
+            batch_size=self.batch_size,
+            seed=seed,
+            progress=self.progress,
+            trainer=self.trainer,
+        )
+        if x.ndim == 2:  # so that a row scores the same however many are scored with it
+            self.fit_.story.double()
+            self.fit_.guide.double()
+        self.responsibility_ = score(self.fit_, x, self._encoded(targets), present)
+        self.contamination_ = float(self.responsibility_[used].mean())
+
+    def _checked(self, X: Any) -> np.ndarray:
+        check_is_fitted(self)
+        with as_data_errors():
+            checked: np.ndarray = validate_data(
+                self, X, dtype=[np.float64, np.float32], allow_nd=True, reset=False
+            )
+        return checked
+
+    def _body(self, x: np.ndarray, default: Network, images: Network, out: int) -> nn.Module:
+        """The network for rows x: columns of a table are standardised, images are as they are."""
+        table = x.ndim == 2
+        network = (self.network or (default if table else images))(x.shape[1], out)
+        if not table:
+            return network
+        return nn.Sequential(Standardise.of(torch.as_tensor(x)), network)
+
+    @abstractmethod
+    def _learn_targets(self, y: np.ndarray) -> np.ndarray:
+        """Check training targets, learn what there is to learn of them, and encode them."""
+
+    @abstractmethod
+    def _encoded(self, y: np.ndarray) -> np.ndarray:
+        """Targets, none missing, as the story takes them."""
+
+    @abstractmethod
+    def _target_weights(self, y: np.ndarray) -> np.ndarray | float:
+        """Weights that depend on the target."""
+
+    @abstractmethod
+    def _story(self, x: np.ndarray, y: np.ndarray) -> Story:
+        """The story to fit."""
+
+
+def rate_prior(contamination: Contamination) -> Beta | None:
+    """The prior that a `contamination` argument stands for.
+
+    Raises:
+        DataError: it is neither None, nor strictly between 0 and 1, nor a `Beta`.
+    """
+    if contamination is None:
+        return None
+    if isinstance(contamination, tuple) and len(contamination) == 2:
+        return Beta(*contamination)
+    if isinstance(contamination, (int, float)) and 0 < contamination < 1:
+        return Beta(_WORTH * contamination, _WORTH * (1 - contamination))
+    raise DataError(
+        f"contamination is {contamination!r}; give None, a share strictly between 0 and 1, or "
+        "Beta(a, b)."
+    )
+
+
+def _same_length(x: np.ndarray, y: np.ndarray) -> None:
+    if len(x) != len(y):
+        raise DataError(f"X has {len(x)} rows and y has {len(y)}; they must agree.")

@@ -1,0 +1,106 @@
+"""`RobustStart`: where a regression among wrong measurements starts."""
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from nbam_pyro.errors import DataError, StoryError
+from nbam_pyro.inference.guides import evaluating
+from nbam_pyro.inference.objectives import weighted_mean
+from nbam_pyro.inference.rows import Batch
+from nbam_pyro.inference.run import Run
+from nbam_pyro.inference.steps import Step, clean_predictor
+from nbam_pyro.inference.training import Training
+from nbam_pyro.models import LatentSwitch, LocationScale, ShiftedComponent
+
+# Standard deviations of a Normal per median absolute deviation.
+_NORMAL = 1.4826
+
+
+@dataclass(frozen=True, kw_only=True)
+class RobustStart(Step):
+    """Fit the clean location by quantile regression and start scale, rate and anomaly from it.
+
+    Where a share s of the measurements is too high, the clean ones lie below the conditional
+    quantile 1 - s, and their middle is the quantile (1 - s) / 2; where it is too low, that is the
+    quantile (1 + s) / 2. A fit supposes several shares on both sides, and none on either (the
+    median), and lets the held-out log marginal choose (Koenker & Bassett 1978 for the loss).
+
+    Args:
+        share: what is supposed: positive for errors upwards, negative downwards, 0 for both sides.
+        epochs: of the quantile regression.
+        lr: step size of AdamW.
+        weight_decay: of AdamW.
+
+    Raises:
+        DataError: the share is not inside (-1, 1).
+        StoryError: the story is no `LatentSwitch` whose clean likelihood has a location and a
+            scale.
+    """
+
+    share: float = 0.0
+    epochs: int = 20
+    lr: float = 2e-3
+    weight_decay: float = 1e-2
+
+    def __post_init__(self) -> None:
+        if not -1 < self.share < 1:
+            raise DataError(f"share is {self.share}; it lies in (-1, 1).")
+
+    def __call__(self, run: Run) -> None:
+        story = run.story
+        if not isinstance(story, LatentSwitch) or not isinstance(story.clean, LocationScale):
+            raise StoryError(
+                "RobustStart needs a LatentSwitch whose clean likelihood has a location and a "
+                f"scale; {type(story).__name__} has none."
+            )
+        parameters = list(story.parameters())
+        groups = [{"params": parameters, "lr": self.lr, "weight_decay": self.weight_decay}]
+        module = Training([story], loss=lambda batch: self._pinball(story, batch), groups=groups)
+        run.train("robust start", module, epochs=self.epochs)
+        residuals = _residuals(story, run)
+        with torch.no_grad():
+            rate = self._set_scales(story.clean, story.anomaly, residuals)
+        if "contamination" in story.priors():
+            run.start = {"contamination": rate.expand(story.priors()["contamination"].shape())}
+        run.guide = None
+
+    def _pinball(self, story: LatentSwitch, batch: Batch) -> Tensor:
+        x, y, weights = batch
+        quantile = (1 - self.share) / 2
+        error = (y - clean_predictor(story, x).mean) / story.clean.scale
+        return weighted_mean(torch.maximum(quantile * error, (quantile - 1) * error), weights)
+
+    def _set_scales(self, clean: LocationScale, anomaly: nn.Module, residuals: Tensor) -> Tensor:
+        spread = _NORMAL * (residuals - residuals.median()).abs().median()
+        spread = spread.clamp_min(1e-3 * clean.scale)
+        if not self.share:
+            scale = _shortest_half(residuals).clamp_min(1e-3 * clean.scale)
+            shift, width = torch.zeros(()), 4 * scale
+            rate = (residuals.abs() > 2.5 * scale).float().mean().clamp(0.05, 0.45)
+        else:
+            scale = width = (1 - abs(self.share)) * spread
+            shift = math.copysign(3.3, self.share) * scale
+            rate = torch.tensor(abs(self.share))
+        clean.log_scale.copy_(scale.log())
+        if isinstance(anomaly, ShiftedComponent):
+            anomaly.relative_shift.copy_(shift / anomaly.scale)
+            anomaly.log_scale.copy_(width.log())
+        return rate
+
+
+def _residuals(story: LatentSwitch, run: Run) -> Tensor:
+    with torch.no_grad(), evaluating(story):
+        batches = run.rows.loader(np.arange(len(run.rows)), 1024)
+        return torch.cat([y - clean_predictor(story, x).mean for x, y, _ in batches])
+
+
+def _shortest_half(values: Tensor) -> Tensor:
+    """The standard deviation of a Normal whose middle half is as short as the shortest half."""
+    ordered = values.sort().values
+    half = math.ceil(len(ordered) / 2)
+    lengths = ordered[half - 1 :] - ordered[: len(ordered) - half + 1]
+    return lengths.min() * _NORMAL / 2

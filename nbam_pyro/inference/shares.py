@@ -1,0 +1,62 @@
+"""How much is contaminated, with an interval."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from torch import Tensor
+
+from nbam_pyro import functional as nf
+from nbam_pyro.inference.enumeration import log_joint
+from nbam_pyro.inference.guides import Draw
+from nbam_pyro.inference.result import Fit
+from nbam_pyro.inference.scoring import per_draw
+
+__all__ = ["Share", "contaminated_share"]
+
+
+@dataclass(frozen=True)
+class Share:
+    """A share of rows.
+
+    Attributes:
+        mean: posterior mean.
+        low: lower end of the central interval.
+        high: upper end.
+        probability: of the interval.
+    """
+
+    mean: float
+    low: float
+    high: float
+    probability: float
+
+
+def contaminated_share(
+    fit: Fit, x: Any, y: Any, *, probability: float = 0.9, num_draws: int = 200, seed: int = 0
+) -> Share:
+    """The share of these rows that is contaminated.
+
+    Its spread is that of the global latents and of the switches given them; it is conditional on the
+    fitted networks and, for rows that were trained on, in-sample.
+
+    Args:
+        fit: a fit.
+        x: rows, (N, ...).
+        y: observed targets, (N,).
+        probability: of the interval.
+        num_draws: of the global latents.
+        seed: of the switches drawn.
+    """
+
+    def of(rows: Tensor, targets: Tensor, latents: Draw) -> Tensor:
+        return nf.responsibility(*log_joint(fit.story, rows, targets, latents))
+
+    r = per_draw(fit, of, x, y, num_draws=num_draws)
+    # Without global latents every draw is the same, and only the switches differ.
+    r = np.broadcast_to(r, (num_draws, *r.shape[1:]))
+    drawn = np.random.default_rng(seed).random(r.shape) < r
+    shares = drawn.reshape(num_draws, -1).mean(1)
+    tail = (1 - probability) / 2
+    low, high = np.quantile(shares, [tail, 1 - tail])
+    return Share(float(r.mean()), float(low), float(high), probability)

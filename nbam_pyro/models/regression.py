@@ -1,0 +1,60 @@
+"""The default story for measurements, put together from components."""
+
+import torch
+from torch import Tensor, nn
+
+from nbam_pyro.errors import DataError
+from nbam_pyro.models.anomalies import ShiftedStudentT
+from nbam_pyro.models.clean import NormalLikelihood
+from nbam_pyro.models.component import Component
+from nbam_pyro.models.latent_switch import LatentSwitch
+from nbam_pyro.models.networks import Rescale
+from nbam_pyro.models.switch_priors import BetaSwitch
+
+
+def robust_regression(
+    network: nn.Module,
+    y: Tensor,
+    *,
+    switch: Component | None = None,
+    anomaly: Component | None = None,
+) -> LatentSwitch:
+    r"""Measurements of which some are wrong: a clean Normal and a shifted, heavy-tailed anomaly.
+
+    .. math::
+        \pi \sim \mathrm{Beta}(1, 4), \qquad z_i \sim \mathrm{Bernoulli}(\pi) \\
+        y_i \mid z_i = 0 \sim N(f(x_i), \sigma), \qquad
+        y_i \mid z_i = 1 \sim \mathrm{StudentT}_3(f(x_i) + \delta, S)
+
+    The network's first output is put in the units of y by their median and their median absolute
+    deviation, which wrong measurements hardly move. Where the network has a second output, sigma
+    depends on x.
+
+    Args:
+        network: x -> (N, 1), or (N, 2) for a scale that depends on the input.
+        y: observed targets, (N,).
+        switch: prior of the switch; None for the `BetaSwitch` above.
+        anomaly: another anomaly likelihood; None for the one above.
+
+    Raises:
+        DataError: all targets have the same value.
+
+    Example:
+        >>> story = robust_regression(nn.Linear(2, 1), torch.arange(9.0))
+        >>> story.clean_predictor(torch.zeros(3, 2), {"contamination": torch.tensor(0.1)}).mean.shape
+        torch.Size([3])
+    """
+    y = torch.as_tensor(y).double()
+    loc = y.median()
+    scale = 1.4826 * (y - loc).abs().median()
+    if not scale > 0:
+        scale = y.std()
+    if not scale > 0:
+        raise DataError(f"All targets are {float(loc):g}; a regression needs targets that differ.")
+    head = nn.Sequential(network, Rescale(float(loc), float(scale)))
+    clean = NormalLikelihood(head, scale=float(scale))
+    return LatentSwitch(
+        switch=switch or BetaSwitch(1.0, 4.0),
+        clean=clean,
+        anomaly=anomaly or ShiftedStudentT(clean, scale=float(scale)),
+    )

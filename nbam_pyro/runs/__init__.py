@@ -1,0 +1,16 @@
+"""Runs of the command line: data files in, a run folder out, and what it says in words."""
+
+from nbam_pyro.runs.commands import fit_file, parse_contamination, score_file
+from nbam_pyro.runs.folder import RunInfo, read_report, read_run, write_run
+from nbam_pyro.runs.words import show_lines
+
+__all__ = [
+    "RunInfo",
+    "fit_file",
+    "parse_contamination",
+    "read_report",
+    "read_run",
+    "score_file",
+    "show_lines",
+    "write_run",
+]

@@ -1,0 +1,199 @@
+"""What `nbam fit` and `nbam score` do."""
+
+import os
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from nbam_pyro.errors import DataError, FolderError
+from nbam_pyro.estimators import NBAMClassifier, NBAMRegressor
+from nbam_pyro.estimators.base import rate_prior
+from nbam_pyro.estimators.targets import column
+from nbam_pyro.files import encoding_of, read
+from nbam_pyro.folders import new_folder
+from nbam_pyro.priors import Beta
+from nbam_pyro.runs.flags import flags
+from nbam_pyro.runs.folder import read_run, write_run
+from nbam_pyro.runs.info import RunInfo
+
+__all__ = ["fit_file", "parse_contamination", "score_file"]
+
+# More different whole numbers than this are measurements, unless told otherwise.
+_LABELS = 20
+
+
+def fit_file(
+    data: Path,
+    out: Path,
+    *,
+    label: str | None = None,
+    task: str = "auto",
+    contamination: float | Beta | None = None,
+    overwrite: bool = False,
+    seed: int = 0,
+    progress: bool = False,
+    say: Callable[[str], None] = lambda _: None,
+) -> dict[str, Any]:
+    """Fit a data file or image folder and write a run folder.
+
+    Args:
+        data: CSV, Parquet or NPZ, or a folder with one folder of images per label.
+        out: the run folder to write, whole or not at all.
+        label: the column or array of targets; None for image folders.
+        task: "classification", "regression", or "auto".
+        contamination: prior of the share that is wrong, as of the estimators.
+        overwrite: replace a run folder that exists.
+        seed: of everything random.
+        progress: show progress bars.
+        say: is told what is done.
+
+    Returns:
+        The content of summary.json.
+
+    Raises:
+        DataError: the data cannot be used; the message says why.
+        FolderError: the folder exists and may not be overwritten, or cannot be written.
+    """
+    rate_prior(contamination)  # before the slow part
+    with new_folder(out, overwrite=overwrite) as draft:
+        started = time.perf_counter()
+        source = read(data, label=label)
+        there, present = column(source.y)
+        labels = _are_labels(there, task)
+        y = _whole(source.y, there, present) if labels else source.y
+        encoding = encoding_of(source)
+        encoded = encoding.encode(source.x)
+        for note in encoded.notes:
+            say(f"Note: {note}.")
+        kind = "labels" if labels else "measurements"
+        say(f"Fitting {int(present.sum())} {kind}; --task says otherwise if that is wrong.")
+        estimator = (NBAMClassifier if labels else NBAMRegressor)(
+            contamination=contamination, random_state=seed, progress=progress
+        )
+        estimator.fit(encoded.x, y)
+        info = RunInfo(
+            data=data.name,
+            label=label,
+            classes=getattr(estimator, "classes_", None),
+            encoding=encoding,
+        )
+        return write_run(
+            draft,
+            estimator.fit_,
+            info,
+            encoded.x,
+            y,
+            rows=source.rows,
+            settings={
+                "command": "fit",
+                "data": str(data),
+                "label": label,
+                "task": task,
+                "contamination": contamination,
+                "seed": seed,
+            },
+            notes=encoded.notes,
+            further={"seconds": round(time.perf_counter() - started, 1)},
+        )
+
+
+def score_file(
+    run: Path,
+    data: Path,
+    out: Path,
+    *,
+    overwrite: bool = False,
+    say: Callable[[str], None] = lambda _: None,
+) -> pd.DataFrame:
+    """Score new rows with a saved run and write them as CSV, the most suspicious first.
+
+    Args:
+        run: a run folder.
+        data: rows of the same kind as those of the run.
+        out: the file to write, whole or not at all.
+        overwrite: replace the file if it exists.
+        say: is told what is done.
+
+    Returns:
+        What was written.
+
+    Raises:
+        DataError: the data are of another kind than those of the run.
+        FolderError: the run is incomplete or was changed, or the file exists or cannot be written.
+    """
+    if out.exists() and not overwrite:
+        raise FolderError(f"{out} exists already: choose another --out or pass --overwrite.")
+    if out.is_dir():
+        raise FolderError(f"{out} is a folder: --out names the CSV file to write.")
+    fit, info = read_run(run)
+    source = read(data, label=info.label)
+    encoded = info.encoding.encode(source.x)
+    for note in encoded.notes:
+        say(f"Note: {note}.")
+    y = source.y
+    if info.classes is not None and info.classes.dtype.kind in "iu":
+        y = _whole(y, *column(y))
+    table = flags(fit, info, encoded.x, y, source.rows).drop(columns="held_out", errors="ignore")
+    _write_csv(table, out)
+    return table
+
+
+def parse_contamination(text: str | None) -> float | Beta | None:
+    """A prior from "0.05" or "beta:2,8".
+
+    Raises:
+        DataError: it is neither.
+
+    Example:
+        >>> parse_contamination("beta:2,8")
+        Beta(a=2.0, b=8.0)
+    """
+    if text is None:
+        return None
+    try:
+        if text.startswith("beta:"):
+            a, b = (float(part) for part in text.removeprefix("beta:").split(","))
+            return Beta(a, b)
+        return float(text)
+    except ValueError as error:
+        raise DataError(
+            f"--contamination is {text!r}; give a share such as 0.05, or beta:2,8."
+        ) from error
+
+
+def _are_labels(y: np.ndarray, task: str) -> bool:
+    if task not in ("auto", "classification", "regression"):
+        raise DataError(f"--task is {task!r}; give auto, classification or regression.")
+    if task != "auto":
+        return task == "classification"
+    whole = y.dtype.kind in "USbiu" or (y.dtype.kind == "f" and bool((y == np.round(y)).all()))
+    return whole and (y.dtype.kind in "USb" or len(np.unique(y)) <= _LABELS)
+
+
+def _whole(y: np.ndarray, there: np.ndarray, present: np.ndarray) -> np.ndarray:
+    """Whole numbers as integers, where missing cells have made them floats."""
+    if there.dtype.kind != "f" or not (there == np.round(there)).all():
+        return y
+    whole = np.full(len(y), None, dtype=object)
+    whole[present] = there.astype(int)
+    return whole if not present.all() else there.astype(int)
+
+
+def _write_csv(table: pd.DataFrame, out: Path) -> None:
+    try:
+        out.parent.mkdir(parents=True, exist_ok=True)
+        handle, draft = tempfile.mkstemp(prefix=f".{out.name}-", dir=out.parent)
+        os.close(handle)
+        try:
+            table.to_csv(draft, index=False)
+            Path(draft).chmod(0o644)
+            Path(draft).replace(out)
+        finally:
+            Path(draft).unlink(missing_ok=True)
+    except OSError as error:
+        raise FolderError(f"{out} cannot be written: {error}.") from error

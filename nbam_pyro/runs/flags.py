@@ -1,0 +1,41 @@
+"""The table of flags: every row with its responsibility, the most suspicious first."""
+
+import numpy as np
+import pandas as pd
+
+from nbam_pyro.estimators.targets import score
+from nbam_pyro.inference import Fit, predict, true_label_posterior
+from nbam_pyro.runs.info import RunInfo
+
+
+def flags(fit: Fit, info: RunInfo, x: np.ndarray, y: np.ndarray, rows: np.ndarray) -> pd.DataFrame:
+    """Score rows.
+
+    Args:
+        fit: of the run.
+        info: of the run.
+        x: encoded rows, (N, ...).
+        y: targets as their owner wrote them, (N,), missing ones among them.
+        rows: what the rows are called, (N,).
+
+    Returns:
+        One row per row, sorted: row, label, responsibility, and for labels suggested_label and
+        suggested_probability, for measurements prediction. For the rows that were fitted also
+        held_out: whether the row only selected epochs. The index is the order of the data.
+    """
+    targets, present = info.targets(y)
+    r = score(fit, x, targets, present)
+    columns = {"row": rows, "label": y, "responsibility": r}
+    if info.classes is None:
+        columns["prediction"] = predict(fit, x)
+    else:
+        suggested = predict(fit, x)
+        if present.any():
+            suggested[present] = true_label_posterior(fit, x[present], targets)
+        columns["suggested_label"] = info.classes[suggested.argmax(1)]
+        columns["suggested_probability"] = suggested.max(1)
+    if present.sum() == len(fit.held_out):
+        held_out = np.zeros(len(x), dtype=bool)
+        held_out[present] = fit.held_out
+        columns["held_out"] = held_out
+    return pd.DataFrame(columns).sort_values("responsibility", ascending=False, kind="stable")

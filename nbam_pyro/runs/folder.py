@@ -1,0 +1,102 @@
+"""What a run leaves behind in its folder, and reading it again."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from matplotlib.figure import Figure
+
+from nbam_pyro import plots
+from nbam_pyro.folders import check_files, read_json, write_json, write_manifest
+from nbam_pyro.inference import Fit, load, transition_matrix
+from nbam_pyro.inference.saving import write_fit
+from nbam_pyro.runs.flags import flags
+from nbam_pyro.runs.info import RunInfo
+from nbam_pyro.runs.summary import summarise
+
+__all__ = ["RunInfo", "read_report", "read_run", "write_run"]
+
+
+def write_run(
+    folder: Path,
+    fit: Fit,
+    info: RunInfo,
+    x: np.ndarray,
+    y: np.ndarray,
+    *,
+    rows: np.ndarray,
+    settings: Mapping[str, Any],
+    notes: list[str],
+    further: Mapping[str, Any] | None = None,
+    contaminated: np.ndarray | None = None,
+) -> dict[str, Any]:
+    """Write fit, flags, summary, settings and plots.
+
+    Args:
+        folder: an existing, empty folder.
+        fit: the fit of the rows x that have a target in y.
+        info: what the data were.
+        x: encoded training rows, (N, ...).
+        y: their targets as their owner wrote them, (N,).
+        rows: what the rows are called, (N,).
+        settings: written to settings.json.
+        notes: what was done to the data, written to summary.json.
+        further: added to summary.json.
+        contaminated: the truth, where it is known, for the plot of responsibilities.
+
+    Returns:
+        The content of summary.json.
+    """
+    write_fit(folder, fit)
+    table = flags(fit, info, x, y, rows)
+    summary = {**summarise(fit, info, x, y, table), "notes": notes, **(further or {})}
+    table.to_csv(folder / "flags.csv", index=False)
+    write_json(folder / "summary.json", summary)
+    write_json(folder / "settings.json", settings)
+    write_json(folder / "run.json", info.to_json())
+    _plots(folder / "plots", fit, info, table, contaminated)
+    write_manifest(folder)
+    return summary
+
+
+def read_run(folder: Path) -> tuple[Fit, RunInfo]:
+    """The fit of a run and what its data were.
+
+    Raises:
+        FolderError: it is no run folder, or a file is missing or was changed.
+    """
+    check_files(folder, ["run.json"])
+    return load(folder), RunInfo.from_json(read_json(folder / "run.json"))
+
+
+def read_report(folder: Path) -> tuple[dict[str, Any], pd.DataFrame]:
+    """The summary and the flags of a run.
+
+    Raises:
+        FolderError: it is no run folder, or a file is missing or was changed.
+    """
+    check_files(folder, ["summary.json", "flags.csv"])
+    table = pd.read_csv(folder / "flags.csv", keep_default_na=False, dtype={"row": str})
+    return read_json(folder / "summary.json"), table
+
+
+def _plots(
+    folder: Path, fit: Fit, info: RunInfo, table: pd.DataFrame, contaminated: np.ndarray | None
+) -> None:
+    folder.mkdir()
+    r = table.sort_index()["responsibility"].to_numpy()  # in the order of the rows
+    with_axes = {
+        "responsibilities": lambda ax: plots.responsibilities(r, contaminated=contaminated, ax=ax),
+        "training_curve": lambda ax: plots.training_curve(fit.history, ax=ax),
+    }
+    if info.classes is not None:
+        names = [str(name) for name in info.classes]
+        with_axes["transition_matrix"] = lambda ax: plots.transition_matrix(
+            transition_matrix(fit), names=names, ax=ax
+        )
+    for name, draw in with_axes.items():
+        figure = Figure(figsize=(6.4, 5.2), layout="constrained")
+        draw(figure.subplots())
+        figure.savefig(folder / f"{name}.png", dpi=150)

@@ -1,0 +1,82 @@
+"""A summary in words."""
+
+from collections.abc import Iterator
+from typing import Any
+
+
+def show_lines(summary: dict[str, Any]) -> list[str]:
+    """What a run found, line by line.
+
+    Args:
+        summary: the content of summary.json.
+    """
+    lines = [*_what(summary), *_how_much(summary)]
+    if summary["task"] == "classification":
+        lines += _directions(summary["directions"])
+    else:
+        lines += _sides(summary)
+    return [*lines, *_how_sure(summary)]
+
+
+def _what(summary: dict[str, Any]) -> Iterator[str]:
+    kind = f"labels in {summary['classes']} classes" if "classes" in summary else "measurements"
+    unlabelled = summary["rows"] - summary["labelled"]
+    more = f" and {unlabelled} rows without one" if unlabelled else ""
+    yield f"{summary['data']}: {summary['labelled']} {kind}{more}."
+    yield from (f"Note: {note}." for note in summary["notes"])
+
+
+def _how_much(summary: dict[str, Any]) -> Iterator[str]:
+    share, n = summary["contamination"], summary["labelled"]
+    yield (
+        f"How much: about {share['mean']:.1%} are probably wrong, {share['mean'] * n:.0f} of {n} "
+        f"({share['probability']:.0%} interval {share['low'] * n:.0f} to {share['high'] * n:.0f})."
+    )
+
+
+def _directions(directions: list[dict[str, Any]]) -> Iterator[str]:
+    if not directions:
+        yield "Which directions: none stands out."
+        return
+    yield "Which directions:"
+    for one in directions:
+        yield (
+            f"  {one['true']!r} is labelled {one['observed']!r} in {one['rate']:.0%} of cases "
+            f"(90 % interval {one['low']:.0%} to {one['high']:.0%}), about {one['rows']:.0f} rows"
+        )
+    found = {(one["true"], one["observed"]): one["rate"] for one in directions}
+    for (true, observed), rate in found.items():
+        back = found.get((observed, true))
+        if back is not None and str(true) < str(observed):
+            yield (
+                f"  {true!r} and {observed!r} are mistaken for each other: the labels cannot tell "
+                f"{rate:.0%} and {back:.0%} from {1 - back:.0%} and {1 - rate:.0%} with the names "
+                "exchanged; the reading with fewer wrong labels is taken."
+            )
+
+
+def _sides(summary: dict[str, Any]) -> Iterator[str]:
+    if not summary["flagged"]:
+        yield "Which way: no row is more probably wrong than right."
+        return
+    above, flagged = summary["flagged_above"], summary["flagged"]
+    yield (
+        f"Which way: of {flagged} flagged rows {above} lie above and {flagged - above} below what "
+        f"the features predict, typically by {summary['flagged_error']:.4g}."
+    )
+    if summary["clean_error"] is not None:
+        yield f"The other rows scatter around the prediction by {summary['clean_error']:.4g}."
+
+
+def _how_sure(summary: dict[str, Any]) -> Iterator[str]:
+    yield (
+        f"How sure: {summary['flagged']} rows are flagged (more probably wrong than right), of "
+        f"which about {summary['flagged_wrong']:.0f} are expected to be wrong; {summary['sure']} "
+        f"are above 90 %, {summary['doubtful']} rows lie between 10 % and 90 %."
+    )
+    if summary["collapse"]:
+        yield f"Do not trust these flags: the fit has {summary['collapse']}."
+    yield (
+        "Intervals are conditional on the fitted network, and rates of rows that were trained on "
+        "tend to come out a little low."
+    )
