@@ -10,6 +10,7 @@ from nbam_pyro.folders import check_folder
 
 
 def demo(
+    *,
     seed: Annotated[int, typer.Option(help="Seed of split, flips and fit.", min=0)] = 0,
     out: Annotated[Path, typer.Option(help="Run folder to write.")] = Path("nbam-demo"),
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a run folder.")] = False,
@@ -26,9 +27,7 @@ def demo(
             out, seed=seed, overwrite=overwrite, progress=progress_wanted(), say=console.print
         )
     console.print(_table(summary))
-    console.print(
-        f"Flags, model, posterior and plots are in {out}/ (start with flags.csv, or nbam show {out})."
-    )
+    console.print(f"Flags, model, posterior and plots are in {out}/ (start with nbam show {out}).")
 
 
 def _table(summary: dict[str, Any]) -> Any:

@@ -17,6 +17,7 @@ def fit(
             "label."
         ),
     ],
+    *,
     label: Annotated[
         str | None, typer.Option(help="Column or array that holds the labels or measurements.")
     ] = None,

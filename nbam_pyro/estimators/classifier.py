@@ -107,10 +107,13 @@ class NBAMClassifier(ClassifierMixin, NBAMEstimator):
 
     def predict(self, X: Any) -> np.ndarray:
         """The most probable true label of each row, (N,)."""
-        labels: np.ndarray = self.classes_[self.predict_proba(X).argmax(1)]
+        most_probable = self.predict_proba(X).argmax(1)
+        labels: np.ndarray = self.classes_[most_probable]
         return labels
 
     def _learn_targets(self, y: np.ndarray) -> np.ndarray:
+        if y.dtype.kind == "f" and not np.isfinite(y).all():
+            raise DataError("Input y contains infinity: labels are whole numbers or texts.")
         try:
             check_classification_targets(y)
         except ValueError as error:

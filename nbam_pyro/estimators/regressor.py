@@ -36,8 +36,8 @@ class NBAMRegressor(RegressorMixin, NBAMEstimator):
             on tables, whose columns are standardised, and `small_cnn` on images.
         contamination: prior of the share of wrong measurements: None for Beta(1, 4), a number in
             (0, 1) for a prior of that mean worth 100 rows, or `Beta(a, b)`.
-        anomaly: another anomaly likelihood, such as `UniformRange(low, high)` or `BroadNormal.of(y)`;
-            None for a shifted Student-t.
+        anomaly: another anomaly likelihood, such as `UniformRange(low, high)`; None for a shifted
+            Student-t.
         input_dependent_scale: let the noise of clean measurements depend on x.
         steps: of the fit; None for the default recipe.
         held_out: share of rows that only select epochs and attempts; they may be wrong too.

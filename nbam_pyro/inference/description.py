@@ -97,7 +97,7 @@ class _Describer:
         if "<locals>" in kind.__qualname__ or kind.__module__ == "__main__":
             raise StoryError(f"{_path(kind)} is nowhere to be imported from.")
         if kind is nn.Sequential or kind is nn.ModuleList:
-            children = [self.value(child) for child in module]
+            children = [self.value(child) for child in module._modules.values()]
             return {"*": children} if kind is nn.Sequential else {"modules": children}
         arguments = {}
         for name, parameter in inspect.signature(kind.__init__).parameters.items():

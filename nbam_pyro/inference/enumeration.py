@@ -87,7 +87,7 @@ def log_joint(story: Story, x: Tensor, y: Tensor, latents: Latents) -> tuple[Ten
 
 
 def switch_logits(story: Story, x: Tensor, y: Tensor, latents: Latents) -> Tensor:
-    """Logit of the prior P(z=1 | x), (N, *dims); y only fills the observed site and does not matter."""
+    """Logit of the prior P(z=1 | x), (N, *dims); y only fills the observed site."""
     if isinstance(story, ClosedStory):
         return story.switch_logits(x, latents).expand(y.shape)
     states = enumerate_states(story, x, y, latents)

@@ -54,6 +54,16 @@ class RowKind:
         shapes = tuple(x.shape[1:]), tuple(y.shape[1:])
         return cls(shapes[0], x.is_floating_point(), shapes[1], y.is_floating_point())
 
+    @classmethod
+    def from_json(cls, values: dict[str, Any]) -> "RowKind":
+        """From its attributes, as JSON has them."""
+        return cls(
+            tuple(values["x_shape"]),
+            values["x_floating"],
+            tuple(values["y_shape"]),
+            values["y_floating"],
+        )
+
     def check(self, x: Tensor) -> None:
         """Raise a `DataError` where rows x cannot be of this kind.
 

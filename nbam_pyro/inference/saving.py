@@ -117,7 +117,7 @@ def load(
             f"({model.get('versions', {}).get('nbam-pyro', 'unknown')})."
         )
     tensors = safetensors.torch.load_file(folder / "model.safetensors")
-    kind = RowKind(**{k: tuple(v) if isinstance(v, list) else v for k, v in model["rows"].items()})
+    kind = RowKind.from_json(model["rows"])
     story = story or _story(model["story"], allow)
     _fill(story, "story", tensors)
     family = guide or _family(model["guide"])

@@ -37,8 +37,8 @@ def contaminated_share(
 ) -> Share:
     """The share of these rows that is contaminated.
 
-    Its spread is that of the global latents and of the switches given them; it is conditional on the
-    fitted networks and, for rows that were trained on, in-sample.
+    Its spread is that of the global latents and of the switches given them; it is conditional on
+    the fitted networks and, for rows that were trained on, in-sample.
 
     Args:
         fit: a fit.

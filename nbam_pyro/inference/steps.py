@@ -164,10 +164,10 @@ class Spread(Step):
 class Restarts(Step):
     """Make several short attempts from the same start and continue from the best.
 
-    Best is by the log marginal of the noisy held-out rows (or of all rows). That can tell a good local optimum of
-    the network from a bad one; it cannot tell a mutual pair of classes from the same pair with
-    exchanged names, which have the same likelihood. So an attempt that ends with most rows
-    contaminated loses to any that does not: fewer are supposed wrong than right.
+    Best is by the log marginal of the noisy held-out rows (or of all rows). That can tell a good
+    local optimum of the network from a bad one; it cannot tell a mutual pair of classes from the
+    same pair with exchanged names, which have the same likelihood. An attempt that ends with most
+    rows contaminated loses to any that does not: fewer are supposed wrong than right.
 
     Args:
         attempts: the steps of each attempt; the same ones several times, or different ones.

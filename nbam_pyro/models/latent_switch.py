@@ -125,9 +125,9 @@ class LatentSwitch(ClosedStory):
         outside = self.outside(x, y, latents)
         if outside.any():
             raise SupportError(
-                f"{int(outside.sum())} of {y.numel()} targets lie outside the support of the anomaly "
-                f"likelihood (the first in row {int(outside.nonzero()[0, 0])}): widen its range or "
-                "its classes so that it covers every target."
+                f"{int(outside.sum())} of {y.numel()} targets lie outside the support of the "
+                f"anomaly likelihood (the first in row {int(outside.nonzero()[0, 0])}): widen its "
+                "range or its classes so that it covers every target."
             )
 
 

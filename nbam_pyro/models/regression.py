@@ -41,7 +41,7 @@ def robust_regression(
 
     Example:
         >>> story = robust_regression(nn.Linear(2, 1), torch.arange(9.0))
-        >>> story.clean_predictor(torch.zeros(3, 2), {"contamination": torch.tensor(0.1)}).mean.shape
+        >>> story.clean(torch.zeros(3, 2), {}).mean.shape
         torch.Size([3])
     """
     y = torch.as_tensor(y).double()

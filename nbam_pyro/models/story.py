@@ -98,7 +98,7 @@ class ClosedStory(Story):
 
     @abstractmethod
     def clean_predictor(self, x: Tensor, latents: Latents) -> TorchDistribution:
-        """The distribution of what would be observed without contamination, batch shape (N, *dims)."""
+        """What would be observed without contamination, batch shape (N, *dims)."""
 
     @abstractmethod
     def check_targets(self, x: Tensor, y: Tensor) -> None:
