@@ -87,9 +87,14 @@ def run(rates: Sequence[float], methods: Sequence[str], seeds: int) -> list[dict
                 for seed in range(seeds):
                     data = problem(dataset, contamination, rate, seed)
                     for method in methods:
-                        case = {"dataset": dataset, "contamination": contamination}
-                        case |= {"rate": rate, "method": method, "seed": seed}
-                        rows.append({**case, **measure(METHODS[method], data, seed), **machine})
+                        case = {
+                            "dataset": dataset,
+                            "contamination": contamination,
+                            "rate": rate,
+                            "method": method,
+                            "seed": seed,
+                        }
+                        rows.append(case | measure(METHODS[method], data, seed) | machine)
                 print(dataset, contamination, rate, flush=True)
     return rows
 
@@ -200,7 +205,7 @@ def table(rows: Sequence[dict[str, Any]]) -> str:
 
 
 Method = Callable[[Problem, int], Outcome]
-METHODS = MappingProxyType(
+METHODS: MappingProxyType[str, Method] = MappingProxyType(
     {
         "nbam": nbam,
         "mse": partial(baseline, loss=squared),

@@ -1,0 +1,66 @@
+"""scikit-learn's handwritten digits with flipped labels."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+
+import numpy as np
+
+from nbam_pyro.data.corruption import Contaminated, Flips, contaminate
+
+__all__ = ["DIGITS_FLIPS", "Digits", "flipped_digits"]
+
+DIGITS_FLIPS: Mapping[int, int] = MappingProxyType({7: 1, 2: 7, 5: 6, 6: 5, 3: 8})
+"""The standard asymmetric flips of handwritten digits; 5 and 6 are a mutual pair."""
+
+
+@dataclass(frozen=True)
+class Digits:
+    """scikit-learn's digits, split, with flipped training labels.
+
+    Attributes:
+        x: training pixels in [0, 1], (N, 64).
+        labels: their observed labels, and which of them are flipped.
+        truth: their true labels, (N,).
+        rows: their rows in `sklearn.datasets.load_digits`, (N,).
+        x_test: test pixels.
+        y_test: clean test labels.
+    """
+
+    x: np.ndarray
+    labels: Contaminated
+    truth: np.ndarray
+    rows: np.ndarray
+    x_test: np.ndarray
+    y_test: np.ndarray
+
+
+def flipped_digits(*, seed: int, rate: float = 0.4) -> Digits:
+    """Digits with 30 % stratified test rows and `DIGITS_FLIPS` at a rate per source class.
+
+    Args:
+        seed: of split and flips.
+        rate: share of each source class to flip, in [0, 1].
+
+    Raises:
+        DataError: the rate is outside [0, 1].
+
+    Example:
+        >>> digits = flipped_digits(seed=0)
+        >>> digits.x.shape, round(digits.labels.rate, 2)
+        ((1257, 64), 0.2)
+    """
+    from sklearn.datasets import load_digits
+    from sklearn.model_selection import train_test_split
+
+    x, y = load_digits(return_X_y=True)
+    x = (x / 16).astype(np.float32)
+    train, test = train_test_split(np.arange(len(y)), test_size=0.3, stratify=y, random_state=seed)
+    return Digits(
+        x=x[train],
+        labels=contaminate(y[train], Flips(DIGITS_FLIPS), rate=rate, seed=seed),
+        truth=y[train],
+        rows=train,
+        x_test=x[test],
+        y_test=y[test],
+    )
