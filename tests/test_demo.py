@@ -9,7 +9,9 @@ import xarray as xr
 from PIL import Image
 from typer.testing import CliRunner
 
+from nbam_pyro import load, responsibilities
 from nbam_pyro.cli import app
+from nbam_pyro.data import flipped_digits
 
 runner = CliRunner()
 SUMMARY = {
@@ -38,7 +40,7 @@ def run(tmp_path_factory):
 def test_demo_finds_what_was_hidden(run):
     out, printed = run
     summary = json.loads((out / "summary.json").read_text())
-    assert set(summary) == SUMMARY
+    assert set(summary) >= SUMMARY
     assert summary["auroc_resolvable"] >= 0.98
     assert summary["auroc"] > 0.9
     assert summary["accuracy"] > summary["accuracy_cross_entropy"]
@@ -58,6 +60,8 @@ def test_run_folder_holds_everything(run):
         "settings.json",
         "model.safetensors",
         "model.json",
+        "run.json",
+        "manifest.json",
         "posterior.nc",
         "plots/transition_matrix.png",
         "plots/responsibilities.png",
@@ -78,15 +82,27 @@ def test_run_folder_holds_everything(run):
     assert flags["held_out"].sum() == round(1257 / 6)
     settings = json.loads((out / "settings.json").read_text())
     assert settings["seed"] == 7
-    assert "torch" in settings["versions"]
     model = json.loads((out / "model.json").read_text())
+    assert "torch" in model["versions"]
     tensors = safetensors.torch.load_file(out / "model.safetensors")
-    assert {name: list(value.shape) for name, value in tensors.items()} == model["tensors"]
+    assert {"story.rate_counts", "guide.locs.rate", "held_out"} <= set(tensors)
     with xr.open_datatree(out / "posterior.nc", engine="h5netcdf") as tree:
-        assert {"posterior", "log_likelihood", "observed_data"} <= set(tree.children)
+        assert tree.posterior["transition_matrix"].shape == (1, 500, 10, 10)
     for plot in (out / "plots").iterdir():
         with Image.open(plot) as image:
             assert min(image.size) > 300
+
+
+def test_the_run_is_read_again(run):
+    out, _ = run
+    said = runner.invoke(app, ["show", str(out)])
+    assert said.exit_code == 0
+    assert "digits: 1257 labels in 10 classes" in said.stdout
+    assert "mistaken for each other" in said.stdout
+    digits = flipped_digits(seed=7)
+    r = responsibilities(load(out), digits.x, digits.labels.observed)
+    flags = pd.read_csv(out / "flags.csv").set_index("row").loc[digits.rows]
+    assert flags["responsibility"].to_numpy() == pytest.approx(r, abs=1e-6)
 
 
 def test_an_existing_folder_is_refused(run):
@@ -108,10 +124,11 @@ def test_a_folder_that_no_run_wrote_is_never_overwritten(tmp_path):
 
 
 def test_overwrite_replaces_a_run_folder_and_a_failed_run_leaves_none(tmp_path):
-    from nbam_pyro.folders import new_folder
+    from nbam_pyro.folders import new_folder, write_manifest
 
     out = tmp_path / "run"
     with new_folder(out, overwrite=False) as draft:
+        write_manifest(draft)
         (draft / "model.json").write_text("{}")
     with new_folder(out, overwrite=True) as draft:
         (draft / "model.json").write_text("{2}")

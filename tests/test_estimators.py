@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import torch
 from sklearn.base import clone
-from sklearn.datasets import load_iris, make_blobs
+from sklearn.datasets import make_blobs
 from sklearn.model_selection import GridSearchCV, cross_val_predict
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
@@ -34,3 +34,220 @@ EXPECTED_TO_FAIL = {"check_sample_weight_equivalence_on_dense_data": NOT_A_SUM}
 )
 def test_scikit_learns_own_checks(estimator, check):
     check(estimator)
+
+
+def blobs(n=240, seed=0):
+    """Three separated classes named by texts; some ants are called bees."""
+    x, truth = make_blobs(n, centers=4 * np.eye(3, 4), cluster_std=1.0, random_state=seed)
+    names = np.array(["ant", "bee", "cat"])[truth]
+    flipped = (truth == 0) & (np.random.default_rng(seed).random(n) < 0.3)
+    return x, np.where(flipped, "bee", names), names
+
+
+def line(n=200, share=0.15, seed=0):
+    rng = np.random.default_rng(seed)
+    x = rng.uniform(-1, 1, (n, 2))
+    wrong = rng.random(n) < share
+    return x, x @ [3.0, -2.0] + 0.1 * rng.normal(size=n) + 8.0 * wrong, wrong
+
+
+@pytest.fixture(scope="module")
+def classifier():
+    x, y, truth = blobs()
+    return NBAMClassifier(random_state=0).fit(x, y), x, y, truth
+
+
+@pytest.fixture(scope="module")
+def regressor():
+    x, y, wrong = line()
+    return NBAMRegressor(random_state=0).fit(x, y), x, y, wrong
+
+
+def test_a_classifier_names_the_wrong_labels(classifier):
+    model, x, y, truth = classifier
+    assert ((model.responsibility_ > 0.5) == (y != truth)).mean() > 0.97
+    assert (model.predict(x) == truth).mean() > 0.97
+    assert model.classes_.tolist() == ["ant", "bee", "cat"]
+    assert model.contamination_ == pytest.approx((y != truth).mean(), abs=0.03)
+    assert model.transition_matrix_[0, 1] == pytest.approx(0.3, abs=0.12)
+    assert model.transition_matrix_.sum(1) == pytest.approx(1)
+    assert np.diag(model.flip_matrix_).tolist() == [0, 0, 0]
+    assert model.predict_proba(x).dtype == np.float64
+    assert np.array_equal(model.responsibility(x, y), model.responsibility_)
+    assert transition_matrix(model.fit_).mean == pytest.approx(model.transition_matrix_)
+
+
+def test_a_regressor_names_the_wrong_measurements(regressor):
+    model, x, y, wrong = regressor
+    assert ((model.responsibility_ > 0.5) == wrong).mean() > 0.99
+    clean = x @ [3.0, -2.0]
+    assert np.sqrt(((model.predict(x) - clean) ** 2).mean()) < 0.4
+    assert model.contamination_ == pytest.approx(wrong.mean(), abs=0.03)
+    assert np.array_equal(model.responsibility(x, y), model.responsibility_)
+
+
+@collapses
+def test_unlabelled_rows_inform_nothing_and_have_their_prior(classifier):
+    _, x, y, _ = classifier
+    model = NBAMClassifier(steps=QUICK, random_state=0)
+    alone = model.fit(x[:200], y[:200]).predict_proba(x)
+    with_unlabelled = y.astype(object)
+    with_unlabelled[200:] = [None, np.nan] * 20
+    assert np.array_equal(model.fit(x, with_unlabelled).predict_proba(x), alone)
+    prior = model.responsibility_[200:]
+    assert prior == pytest.approx(model.responsibility(x[200:], [None] * 40))
+
+
+def test_the_prior_of_a_row_is_that_of_its_class(classifier):
+    model, x, _, truth = classifier
+    prior = model.responsibility(x, [None] * len(x))
+    assert prior[truth == "ant"].mean() == pytest.approx(0.3, abs=0.12)
+    assert prior[truth == "cat"].mean() < 0.1
+
+
+def test_measurements_may_be_missing():
+    x, y, _ = line(120)
+    y[100:] = np.nan
+    model = NBAMRegressor(steps=QUICK_REGRESSION, random_state=0).fit(x, y)
+    assert np.ptp(model.responsibility_[100:]) < 1e-12  # one rate for all
+
+
+def test_zero_weight_is_removal_and_equal_weights_change_nothing():
+    x, y, _ = line(120)
+    model = NBAMRegressor(steps=QUICK_REGRESSION, random_state=0)
+    weights = np.r_[np.ones(100), np.zeros(20)]
+    weighted = model.fit(x, y, sample_weight=weights).predict(x)
+    assert np.array_equal(weighted, model.fit(x[:100], y[:100]).predict(x))
+    double = model.fit(x[:100], y[:100], sample_weight=np.full(100, 2.0)).predict(x)
+    assert not np.array_equal(double, weighted)  # twice the data against the same prior
+
+
+@collapses
+def test_class_weights_are_weights_of_labels():
+    x, y, _ = blobs(90)
+    sizes = {name: (y == name).sum() for name in np.unique(y)}
+    balanced = NBAMClassifier(class_weight="balanced", steps=QUICK, random_state=0).fit(x, y)
+    by_hand = np.array([len(y) / (3 * sizes[name]) for name in y])
+    weighted = NBAMClassifier(steps=QUICK, random_state=0).fit(x, y, sample_weight=by_hand)
+    assert balanced.predict_proba(x) == pytest.approx(weighted.predict_proba(x), abs=1e-5)
+
+
+@collapses
+@pytest.mark.parametrize(
+    ("contamination", "expected"), [(0.2, 0.2), (Beta(2, 18), 0.1), ((2, 18), 0.1)]
+)
+def test_contamination_sets_the_prior(contamination, expected):
+    x, y, _ = line(60)
+    model = NBAMRegressor(contamination=contamination, steps=QUICK_REGRESSION).fit(x, y)
+    assert model.fit_.story.priors()["contamination"].mean.item() == pytest.approx(expected)
+    x, y, _ = blobs(60)
+    labels = NBAMClassifier(contamination=contamination, steps=QUICK).fit(x, y)
+    assert labels.fit_.story.priors()["rate"].mean.tolist() == pytest.approx([expected] * 3)
+
+
+@collapses
+def test_a_strong_prior_is_heard(classifier):
+    _, x, y, _ = classifier
+    rare = NBAMClassifier(contamination=Beta(1, 10_000), random_state=0).fit(x, y)
+    assert rare.contamination_ < 0.03
+
+
+@collapses
+def test_they_work_where_scikit_learn_puts_them():
+    x, y, _ = blobs(120)
+    model = NBAMClassifier(steps=QUICK, random_state=0)
+    assert clone(model).get_params()["steps"] == QUICK
+    pipeline = make_pipeline(StandardScaler(), model)
+    search = GridSearchCV(pipeline, {"nbamclassifier__contamination": [None, Beta(1, 9)]}, cv=2)
+    assert search.fit(x, y).best_score_ > 0.6
+    out_of_sample = cross_val_predict(model, x, y, cv=2, method="predict_proba", n_jobs=2)
+    assert out_of_sample.shape == (120, 3)
+
+
+def test_an_estimator_travels_through_joblib(regressor, tmp_path):
+    model, x, *_ = regressor
+    joblib.dump(model, tmp_path / "model.joblib")
+    assert np.array_equal(joblib.load(tmp_path / "model.joblib").predict(x), model.predict(x))
+
+
+def test_a_network_of_ones_own_and_an_input_dependent_scale():
+    x, y, _ = line(100)
+    model = NBAMRegressor(
+        network=lambda inputs, outputs: torch.nn.Linear(inputs, outputs),
+        input_dependent_scale=True,
+        steps=QUICK_REGRESSION,
+        random_state=0,
+    ).fit(x, y)
+    clean = model.fit_.story.clean(torch.as_tensor(x), {})
+    assert clean.scale.shape == (100,)
+    assert clean.scale.std() > 0
+    assert model.predict(x).shape == (100,)
+
+
+@collapses
+def test_image_arrays_are_fitted():
+    x = np.random.default_rng(0).random((40, 1, 8, 8), dtype=np.float32)
+    y = np.arange(40) % 2
+    model = NBAMClassifier(steps=[WarmUp(epochs=1), Joint(epochs=1)], random_state=0).fit(x, y)
+    assert model.predict(x).shape == (40,)
+    assert model.responsibility(x[:3], y[:3]).shape == (3,)
+
+
+X, Y = np.arange(24.0).reshape(12, 2), np.arange(12) % 2
+BAD = X.copy()
+BAD[3, 1] = np.inf
+
+
+@pytest.mark.parametrize(
+    ("call", "says"),
+    [
+        (lambda: NBAMClassifier().fit(BAD, Y), "infinity"),
+        (lambda: NBAMRegressor().fit(BAD, Y), "infinity"),
+        (lambda: NBAMClassifier().fit(X, np.zeros(12)), "one class"),
+        (lambda: NBAMClassifier().fit(X, [0] * 11 + [1]), "fewer than two rows"),
+        (lambda: NBAMClassifier().fit(X, Y + 0.5), "NBAMRegressor"),
+        (lambda: NBAMClassifier().fit(X, Y + np.inf), "infinity"),
+        (lambda: NBAMClassifier().fit(X, [None] * 12), "0 rows"),
+        (lambda: NBAMClassifier().fit(X, ["a", 1] * 6), "mix"),
+        (lambda: NBAMClassifier().fit(X, Y[:5]), "must agree"),
+        (lambda: NBAMRegressor().fit(X, ["far"] * 12), "text"),
+        (lambda: NBAMRegressor().fit(X, np.ones(12)), "differ"),
+        (lambda: NBAMRegressor().fit(X, np.r_[np.inf, np.ones(11)]), "infinity"),
+        (lambda: NBAMRegressor(contamination=1.0).fit(X, Y), "contamination"),
+        (lambda: NBAMClassifier(contamination="some").fit(X, Y), "contamination"),
+        (lambda: NBAMClassifier(contamination=Beta(0, 1)).fit(X, Y), "positive"),
+        (lambda: NBAMClassifier().fit(X, Y, sample_weight=-np.ones(12)), "[Nn]egative"),
+        (lambda: NBAMClassifier().fit(X, Y, sample_weight=np.zeros(12)), "weight"),
+    ],
+)
+def test_mistakes_are_named(call, says):
+    with pytest.raises(NBAMError, match=says) as caught:
+        call()
+    assert "\n" not in str(caught.value)
+
+
+def test_a_measurement_outside_a_bounded_anomaly_is_named():
+    with pytest.raises(SupportError, match="row 11"):
+        NBAMRegressor(anomaly=UniformRange(0.0, 10.0)).fit(X, np.arange(12.0))
+
+
+def test_mistakes_in_scoring_are_named(classifier):
+    model, x, y, _ = classifier
+    with pytest.raises(DataError, match="no class of the fit, such as 'dog'"):
+        model.responsibility(x[:2], ["ant", "dog"])
+    with pytest.raises(DataError, match="classes are such as"):
+        model.responsibility(x[:2], [1, 2])
+    with pytest.raises(DataError, match="expecting 4 features"):
+        model.responsibility(x[:2, :3], y[:2])
+    with pytest.raises(DataError, match="must agree"):
+        model.responsibility(x[:2], y[:1])
+
+
+def test_more_classes_than_there_is_memory_for_are_named(monkeypatch):
+    class Memory:
+        available = 40_000
+
+    monkeypatch.setattr("psutil.virtual_memory", Memory)
+    y = np.repeat(np.arange(60), 2)
+    with pytest.raises(DataError, match="60 classes.*144000 bytes and 40000 are available"):
+        NBAMClassifier(network=mlp).fit(np.zeros((120, 2)), y)

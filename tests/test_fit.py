@@ -7,21 +7,24 @@ import numpy as np
 import pyro
 import pytest
 import torch
-from lightning.pytorch import Callback
+from lightning.pytorch import Callback, LightningDataModule
 from pyro.infer.autoguide import AutoDelta, AutoMultivariateNormal
 from torch import nn
-from torch.utils.data import TensorDataset
+from torch.utils.data import DataLoader, IterableDataset, TensorDataset, default_collate
 
 from nbam_pyro import LabelFlip, fit, flip_matrix, responsibilities, to_datatree, transition_matrix
 from nbam_pyro.errors import CollapseWarning, DataError, StoryError, SupportError, SupportWarning
 from nbam_pyro.inference import (
     Anchors,
+    ClosedObjective,
     Joint,
     Reinitialise,
     Restarts,
+    RobustStart,
     Spread,
     WarmUp,
     log_marginals,
+    make_guide,
     occam_penalties,
     predict,
     switch_draws,
@@ -29,10 +32,20 @@ from nbam_pyro.inference import (
     true_label_posterior,
 )
 from nbam_pyro.models import (
+    BernoulliLikelihood,
     BetaSwitch,
+    BroadCounts,
+    BroadNormal,
+    BroadStudentT,
+    LaplaceLikelihood,
     LatentSwitch,
+    NegativeBinomialLikelihood,
     NormalLikelihood,
+    PoissonLikelihood,
+    StudentTLikelihood,
+    UniformLabels,
     UniformRange,
+    robust_regression,
     small_cnn,
     three_heads,
 )
@@ -255,6 +268,160 @@ def test_a_data_set_of_images_is_fitted():
         assert responsibilities(fitted, x, y).shape == (33,)
 
 
+class Module(LightningDataModule):
+    """Rows of its own for training and for noisy validation."""
+
+    def setup(self, stage):
+        x, y, _ = blobs(90)
+        rows = TensorDataset(torch.as_tensor(x), torch.as_tensor(y))
+        self.parts = torch.utils.data.random_split(rows, [70, 20])
+
+    def train_dataloader(self):
+        return DataLoader(self.parts[0], batch_size=16, shuffle=True)
+
+    def val_dataloader(self):
+        return DataLoader(self.parts[1], batch_size=20)
+
+
+@untrained
+def test_a_loader_lends_its_batches_and_its_collation():
+    x, y, _ = blobs(60)
+    sizes = []
+
+    def collate(pairs):
+        sizes.append(len(pairs))
+        return default_collate([(row * 1.0, label) for row, label in pairs])
+
+    loader = DataLoader(
+        TensorDataset(torch.as_tensor(x), torch.as_tensor(y)), batch_size=10, collate_fn=collate
+    )
+    fitted = fit(LabelFlip(network(), 3), loader, steps=[Joint(epochs=1)])
+    assert 10 in sizes
+    assert fitted.held_out.sum() == 10
+
+
+@untrained
+def test_a_data_module_brings_its_own_held_out_rows():
+    fitted = fit(LabelFlip(network(), 3), Module(), steps=[Joint(epochs=1)])
+    assert fitted.held_out.tolist() == [False] * 70 + [True] * 20
+    without = fit(LabelFlip(network(), 3), Module(), steps=[Joint(epochs=1)], held_out=0.5)
+    assert without.held_out.sum() == 45
+
+
+def test_weights_count_rows():
+    """A row of weight two is worth the row twice, in value and gradient of the objective."""
+    x, y, _ = blobs(12)
+    x, y = torch.as_tensor(x), torch.as_tensor(y)
+    story = LabelFlip(network(), 3)
+    guide = make_guide(story, x, y)
+    objective = ClosedObjective(story, guide)
+    weights = torch.tensor([2.0, 0.0] * 6)
+    gradients = []
+    for batch in ((x, y, weights), (x[::2], y[::2], torch.ones(6))):
+        torch.manual_seed(0)
+        value = objective(batch, 12)
+        gradients.append(torch.autograd.grad(value, list(story.parameters())))
+    for one, other in zip(*gradients, strict=True):
+        assert torch.allclose(one, other, atol=1e-6)
+
+
+@untrained
+def test_weights_reach_the_fit():
+    x, y, truth = blobs(240)
+    without = np.where(y == truth, 1.0, 0.0)
+    fitted = fit(LabelFlip(network(), 3), (x, y), weights=without, steps=SHORT, batch_size=16)
+    assert transition_matrix(fitted).mean[0, 1] < 0.1
+
+
+@untrained
+def test_several_switches_per_row_are_fitted_and_scored(tmp_path):
+    torch.manual_seed(1)
+    x = torch.randn(60, FEATURES)
+    truth = (x[:, :2] > 0).float()
+    tags = truth.clone()
+    tags[:6, 0] = 1 - tags[:6, 0]
+    story = LatentSwitch(
+        switch=BetaSwitch(shape=(2,)),
+        clean=BernoulliLikelihood(nn.Linear(FEATURES, 2), multi_label=True),
+        anomaly=UniformLabels(2, shape=(2,)),
+        dims=("label",),
+    )
+    fitted = fit(story, (x, tags), steps=[Joint(epochs=60, lr=0.05)])
+    r = responsibilities(fitted, x, tags)
+    assert r.shape == (60, 2)
+    assert r[:6, 0].mean() > 2 * r[6:, 0].mean()
+    assert predict(fitted, x).shape == (60, 2)
+    assert switch_map(fitted, x, tags).shape == (60, 2)
+    tree = to_datatree(fitted, x, tags, num_draws=5)
+    assert tree.log_likelihood["y"].dims == ("chain", "draw", "row", "label")
+    with pytest.raises(DataError, match=r"\(rows, label\)"):
+        fit(story, (x, tags[:, 0]), steps=[Joint(epochs=1)])
+
+
+@untrained
+def test_pixels_are_fitted_and_scored():
+    torch.manual_seed(0)
+    x = torch.randn(24, 2, 5, 5)
+    truth = x.argmax(1)
+    y = truth.clone()
+    y[:, 0, 0] = 1 - y[:, 0, 0]
+    steps = [
+        Anchors(folds=2, warm_up=WarmUp(epochs=20, lr=0.05)),
+        WarmUp(epochs=20, lr=0.05),
+        Joint(epochs=10, guide_lr=1e-2),
+    ]
+    story = LabelFlip(nn.Conv2d(2, 2, 1), 2, dims=("height", "width"))
+    fitted = fit(story, (x, y), steps=steps, batch_size=4)
+    r = responsibilities(fitted, x, y)
+    assert r.shape == (24, 5, 5)
+    assert ((r > 0.5) == (y != truth).numpy()).mean() > 0.97
+    assert true_label_posterior(fitted, x, y).shape == (24, 5, 5, 2)
+    with pytest.raises(StoryError, match="either it or dims"):
+        LabelFlip(nn.Conv2d(2, 2, 1), 2, dims=("height", "width"), locality=1.0)
+
+
+@pytest.mark.parametrize(
+    ("clean", "anomaly", "noise"),
+    [
+        (LaplaceLikelihood, BroadNormal, lambda n: torch.randn(n) * 0.1),
+        (StudentTLikelihood, BroadStudentT, lambda n: torch.randn(n) * 0.1),
+    ],
+)
+def test_other_families_find_outliers_too(clean, anomaly, noise):
+    torch.manual_seed(0)
+    x = torch.linspace(-1, 1, 80)[:, None]
+    y = 2 * x[:, 0] + noise(80)
+    y[::10] += 7
+    story = LatentSwitch(switch=BetaSwitch(), clean=clean(nn.Linear(1, 1)), anomaly=anomaly(0, 6))
+    fitted = fit(story, (x, y), held_out=0)
+    assert ((responsibilities(fitted, x, y) > 0.5) == (np.arange(80) % 10 == 0)).all()
+
+
+@pytest.mark.parametrize("clean", [PoissonLikelihood, NegativeBinomialLikelihood])
+def test_counts_that_went_wrong_are_found(clean):
+    torch.manual_seed(0)
+    x = torch.linspace(-1, 1, 120)[:, None]
+    y = torch.poisson((1.5 + x[:, 0]).exp())
+    y[::12] = 90
+    story = LatentSwitch(
+        switch=BetaSwitch(), clean=clean(nn.Linear(1, 1)), anomaly=BroadCounts(60.0)
+    )
+    fitted = fit(story, (x, y), steps=[Joint(epochs=150, lr=0.05)], held_out=0)
+    assert ((responsibilities(fitted, x, y) > 0.5) == (np.arange(120) % 12 == 0)).all()
+
+
+def test_the_default_recipe_takes_the_side_on_which_errors_lie():
+    """Errors of both signs, upwards and downwards; more than half cannot be wrong."""
+    torch.manual_seed(0)
+    x = torch.linspace(-1, 1, 120)[:, None]
+    wrong = torch.arange(120) % 3 == 0
+    for shift in (5.0, -5.0):
+        y = 2 * x[:, 0] + 0.2 * torch.randn(120) + shift * wrong
+        fitted = fit(robust_regression(nn.Linear(1, 1), y), (x, y))
+        assert (torch.as_tensor(responsibilities(fitted, x, y) > 0.5) == wrong).all()
+        assert float(fitted.story.anomaly.delta) == pytest.approx(shift, abs=0.5)
+
+
 @untrained
 def test_locality_is_fitted_and_averaged():
     x, y, _ = blobs(90)
@@ -307,6 +474,11 @@ def test_an_impossible_target_is_refused_at_fit_and_flagged_when_scored():
 GOOD = torch.randn(12, 4), torch.arange(12) % 3
 
 
+class Endless(IterableDataset):
+    def __iter__(self):
+        yield from zip(*GOOD, strict=True)
+
+
 @pytest.mark.parametrize(
     ("call", "error", "says"),
     [
@@ -316,6 +488,14 @@ GOOD = torch.randn(12, 4), torch.arange(12) % 3
         (lambda s: fit(s, (GOOD[0] * torch.nan, GOOD[1])), DataError, "missing or infinite"),
         (lambda s: fit(s, (GOOD[0][:1], GOOD[1][:1])), DataError, "at least two"),
         (lambda s: fit(s, GOOD, held_out=1.0), DataError, "share"),
+        (lambda s: fit(s, Endless()), DataError, "no length"),
+        (lambda s: fit(s, 3), DataError, "this is a int"),
+        (lambda s: fit(s, []), DataError, "empty"),
+        (lambda s: fit(s, GOOD, weights=np.ones(3)), DataError, "weights have shape"),
+        (lambda s: fit(s, GOOD, weights=-np.ones(12)), DataError, "negative"),
+        (lambda s: fit(ThreeStates(), GOOD, weights=np.ones(12)), StoryError, "every row once"),
+        (lambda s: fit(s, GOOD, steps=[RobustStart()]), StoryError, "location and a scale"),
+        (lambda s: RobustStart(share=1.0), DataError, "share"),
         (lambda s: fit(s, GOOD, held_out=np.ones(12, bool)), DataError, "leaves some"),
         (
             lambda s: fit(three_heads(nn.Identity(), 4, 3), GOOD, steps=[Anchors()]),

@@ -123,13 +123,13 @@ class NBAMClassifier(ClassifierMixin, NBAMEstimator):
         self.classes_, codes, sizes = np.unique(y, return_inverse=True, return_counts=True)
         if len(self.classes_) < 2:
             raise DataError(
-                f"There is one class only, {self.classes_[0]!r}; a classifier needs at least two."
+                f"There is one class only, {self.classes_[0].item()!r}; a classifier needs at least two."
             )
         if sizes.min() < 2:
             rare = self.classes_[sizes < 2]
             raise DataError(
                 f"{len(rare)} of {len(sizes)} classes have fewer than two rows, such as "
-                f"{rare[0]!r}: add rows, merge classes, or leave those rows unlabelled."
+                f"{rare[0].item()!r}: add rows, merge classes, or leave those rows unlabelled."
             )
         return codes
 

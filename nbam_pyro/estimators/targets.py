@@ -44,14 +44,15 @@ def encode_labels(y: np.ndarray, classes: np.ndarray) -> np.ndarray:
         DataError: a label is no class.
     """
     if len(y) and (y.dtype.kind in "US") != (classes.dtype.kind in "US"):
-        raise DataError(f"Labels are such as {y[0]!r}; the classes are such as {classes[0]!r}.")
+        one, known = y[0].item(), classes[0].item()
+        raise DataError(f"Labels are such as {one!r}; the classes are such as {known!r}.")
     codes = np.searchsorted(classes, y).clip(max=len(classes) - 1)
     unknown = classes[codes] != y
     if unknown.any():
         known = ", ".join(map(str, classes[:10]))
         raise DataError(
-            f"{int(unknown.sum())} labels are no class of the fit, such as {y[unknown][0]!r}; its "
-            f"classes are {known}{' and more' if len(classes) > 10 else ''}."
+            f"{int(unknown.sum())} labels are no class of the fit, such as {y[unknown][0].item()!r}; "
+            f"its classes are {known}{' and more' if len(classes) > 10 else ''}."
         )
     return codes
 

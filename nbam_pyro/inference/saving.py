@@ -1,6 +1,5 @@
 """A fit on disk: JSON, safetensors and NetCDF; nothing in it is executed when it is read."""
 
-import json
 import platform
 from collections.abc import Callable, Collection
 from importlib.metadata import version
@@ -67,7 +66,7 @@ def write_fit(folder: Path, fit: Fit) -> None:
             "guide": f"{type(fit.guide).__module__}.{type(fit.guide).__qualname__}",
             "rows": vars(fit.kind),
             "collapse": None if fit.collapse is None else vars(fit.collapse),
-            "history": json.loads(fit.history.to_json(orient="records", double_precision=15)),
+            "history": _records(fit.history),
             "versions": {name: version(name) for name in _PACKAGES}
             | {"python": platform.python_version()},
         },
@@ -133,6 +132,11 @@ def load(
         kind=kind,
         collapse=None if collapse is None else CollapseReport(**collapse),
     )
+
+
+def _records(frame: pd.DataFrame) -> list[dict[str, Any]]:
+    """Rows as JSON; what is missing is left out."""
+    return [row.dropna().to_dict() for _, row in frame.astype(object).iterrows()]
 
 
 def _described(story: Story) -> dict[str, Any]:
