@@ -11,7 +11,11 @@ __all__ = ["anchor_counts", "anchor_start"]
 
 
 def anchor_counts(
-    log_probs: Float[Tensor, "n k"], labels: Int[Tensor, " n"], *, confident: float = 0.7
+    log_probs: Float[Tensor, "n k"],
+    labels: Int[Tensor, " n"],
+    *,
+    confident: float = 0.7,
+    weights: Float[Tensor, " n"] | None = None,
 ) -> Float[Tensor, "k k"]:
     r"""Count the observed labels of each class's anchors.
 
@@ -25,6 +29,7 @@ def anchor_counts(
         log_probs: log predicted probabilities, (N, K), best from folds that did not see the row.
         labels: observed labels, (N,).
         confident: share in (0, 1].
+        weights: how many times each row counts, (N,); None for once.
 
     Returns:
         counts by true (predicted) and observed label, (K, K).
@@ -42,7 +47,8 @@ def anchor_counts(
     rows = []
     for c in range(k):
         anchors = log_probs[:, c].topk(max(least, round(confident * predicted[c]))).indices
-        rows.append(torch.bincount(labels[anchors], minlength=k))
+        counted = None if weights is None else weights[anchors]
+        rows.append(torch.bincount(labels[anchors], counted, minlength=k))
     return torch.stack(rows).to(log_probs.dtype)
 
 

@@ -173,7 +173,7 @@ def test_an_estimator_travels_through_joblib(regressor, tmp_path):
 def test_a_network_of_ones_own_and_an_input_dependent_scale():
     x, y, _ = line(100)
     model = NBAMRegressor(
-        network=lambda inputs, outputs: torch.nn.Linear(inputs, outputs),
+        network=torch.nn.Linear,
         input_dependent_scale=True,
         steps=QUICK_REGRESSION,
         random_state=0,
@@ -249,5 +249,5 @@ def test_more_classes_than_there_is_memory_for_are_named(monkeypatch):
 
     monkeypatch.setattr("psutil.virtual_memory", Memory)
     y = np.repeat(np.arange(60), 2)
-    with pytest.raises(DataError, match="60 classes.*144000 bytes and 40000 are available"):
+    with pytest.raises(DataError, match=r"60 classes.*144000 bytes and 40000 are available"):
         NBAMClassifier(network=mlp).fit(np.zeros((120, 2)), y)

@@ -419,7 +419,7 @@ def test_the_default_recipe_takes_the_side_on_which_errors_lie():
         y = 2 * x[:, 0] + 0.2 * torch.randn(120) + shift * wrong
         fitted = fit(robust_regression(nn.Linear(1, 1), y), (x, y))
         assert (torch.as_tensor(responsibilities(fitted, x, y) > 0.5) == wrong).all()
-        assert float(fitted.story.anomaly.delta) == pytest.approx(shift, abs=0.5)
+        assert fitted.story.anomaly.delta.item() == pytest.approx(shift, abs=0.5)
 
 
 @untrained

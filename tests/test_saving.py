@@ -141,7 +141,7 @@ def test_a_network_that_cannot_be_described_is_saved_all_the_same(tmp_path):
     x, y = torch.randn(20, FEATURES), torch.arange(20) % 3
     fitted = fit(LabelFlip(Opaque(7), 3), (x, y), steps=[Joint(epochs=1)])
     fitted.save(tmp_path / "fit")
-    with pytest.raises(StoryError, match="keeps no attribute 'width'.*pass story="):
+    with pytest.raises(StoryError, match=r"keeps no attribute 'width'.*pass story="):
         load(tmp_path / "fit", allow=["tests"])
     again = load(tmp_path / "fit", story=LabelFlip(Opaque(7), 3))
     assert np.array_equal(predict(again, x), predict(fitted, x))

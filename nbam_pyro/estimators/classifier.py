@@ -122,9 +122,8 @@ class NBAMClassifier(ClassifierMixin, NBAMEstimator):
             ) from error
         self.classes_, codes, sizes = np.unique(y, return_inverse=True, return_counts=True)
         if len(self.classes_) < 2:
-            raise DataError(
-                f"There is one class only, {self.classes_[0].item()!r}; a classifier needs at least two."
-            )
+            only = self.classes_[0].item()
+            raise DataError(f"There is one class only, {only!r}; a classifier needs at least two.")
         if sizes.min() < 2:
             rare = self.classes_[sizes < 2]
             raise DataError(

@@ -49,10 +49,10 @@ def encode_labels(y: np.ndarray, classes: np.ndarray) -> np.ndarray:
     codes = np.searchsorted(classes, y).clip(max=len(classes) - 1)
     unknown = classes[codes] != y
     if unknown.any():
-        known = ", ".join(map(str, classes[:10]))
+        one, known = y[unknown][0].item(), ", ".join(map(str, classes[:10]))
         raise DataError(
-            f"{int(unknown.sum())} labels are no class of the fit, such as {y[unknown][0].item()!r}; "
-            f"its classes are {known}{' and more' if len(classes) > 10 else ''}."
+            f"{int(unknown.sum())} labels are no class of the fit, such as {one!r}; its classes "
+            f"are {known}{' and more' if len(classes) > 10 else ''}."
         )
     return codes
 

@@ -65,8 +65,13 @@ class Anchors(Step):
                 callbacks=[average],
             )
             evidence[torch.as_tensor(predict)] = average.value
+        weights = run.rows.weights[torch.as_tensor(run.training)]
+        each = weights.reshape(-1, *[1] * (labels.ndim - 1)).expand(labels.shape)
         counts = anchor_counts(
-            evidence.flatten(end_dim=-2).log(), labels.flatten(), confident=self.confident
+            evidence.flatten(end_dim=-2).log(),
+            labels.flatten(),
+            confident=self.confident,
+            weights=each.flatten(),
         )
         prior = self.prior or run.story.prior or FlipPrior(rate=(1.0, 9.0))
         rate, flip = anchor_start(counts, prior)

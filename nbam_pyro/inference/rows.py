@@ -88,7 +88,7 @@ class Rows:
     """A data set of (x, y), in order.
 
     Attributes:
-        dataset: of pairs; a `TensorDataset` where the data came as arrays.
+        dataset: of pairs.
         y: targets, (N, ...).
         weights: how many times each row counts, (N,).
         collate: makes a batch of pairs.
@@ -111,7 +111,7 @@ class Rows:
     def loader(self, index: np.ndarray, batch_size: int, *, shuffle: bool = False) -> DataLoader:
         """Batches of the rows named by index."""
         drop_last = shuffle and _leaves_one(index, batch_size)
-        if not isinstance(self.dataset, TensorDataset):
+        if not isinstance(self.dataset, TensorDataset) or self.collate is not default_collate:
             subset: Dataset = Subset(_Weighted(self.dataset, self.weights), index.tolist())
             return DataLoader(
                 subset,
@@ -177,7 +177,7 @@ def as_rows(data: Data, weights: Any = None) -> Rows:
         case tuple() if len(data) == 2:
             rows = _of_arrays(as_tensor(data[0]), as_tensor(data[1]))
         case _ if hasattr(data, "__getitem__") or isinstance(data, IterableDataset):
-            rows = Rows(data, *_targets(data))
+            rows = _of_dataset(data)
         case _:
             raise DataError(
                 "Data are a pair (x, y), a Dataset, a DataLoader or a LightningDataModule; "
@@ -196,12 +196,16 @@ def _of_arrays(x: Tensor, y: Tensor) -> Rows:
     return Rows(TensorDataset(x, y), y, torch.ones(len(y)))
 
 
+def _of_dataset(dataset: Dataset) -> Rows:
+    if isinstance(dataset, TensorDataset) and len(dataset.tensors) == 2:
+        x, y = dataset.tensors
+        return _of_arrays(as_tensor(x), as_tensor(y))
+    return Rows(dataset, *_targets(dataset))
+
+
 def _of_loader(loader: DataLoader) -> Rows:
-    y, weights = _targets(loader.dataset)
-    return Rows(
-        loader.dataset,
-        y,
-        weights,
+    return replace(
+        _of_dataset(loader.dataset),
         collate=loader.collate_fn,
         workers=loader.num_workers,
         batch_size=loader.batch_size,

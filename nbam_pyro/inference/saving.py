@@ -136,7 +136,8 @@ def load(
 
 def _records(frame: pd.DataFrame) -> list[dict[str, Any]]:
     """Rows as JSON; what is missing is left out."""
-    return [row.dropna().to_dict() for _, row in frame.astype(object).iterrows()]
+    rows = frame.astype(object).iterrows()
+    return [{str(key): value for key, value in row.dropna().items()} for _, row in rows]
 
 
 def _described(story: Story) -> dict[str, Any]:
