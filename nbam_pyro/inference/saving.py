@@ -97,9 +97,11 @@ def load(
     Example:
         >>> import tempfile
         >>> from nbam_pyro import LabelFlip, fit, responsibilities
-        >>> x, y = torch.randn(30, 2), torch.arange(30) % 2
         >>> from nbam_pyro.inference import Joint
-        >>> fitted = fit(LabelFlip(nn.Linear(2, 2), 2), (x, y), steps=[Joint(epochs=1)])
+        >>> x = torch.linspace(-1, 1, 40)[:, None]
+        >>> y = (x[:, 0] > 0).long()
+        >>> story = LabelFlip(nn.Linear(1, 2), 2)
+        >>> fitted = fit(story, (x, y), steps=[Joint(epochs=20, lr=0.2)])
         >>> with tempfile.TemporaryDirectory() as parent:
         ...     fitted.save(f"{parent}/fit")
         ...     again = load(f"{parent}/fit")
