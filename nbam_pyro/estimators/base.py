@@ -28,17 +28,30 @@ _WORTH = 100
 class NBAMEstimator(BaseEstimator, ABC):
     """The part of an estimator that does not depend on the kind of target."""
 
-    network: Network | None
-    contamination: Contamination
-    steps: Sequence[Callable[[Run], None]] | None
-    held_out: float
-    batch_size: int
-    random_state: Any
-    progress: bool
-    trainer: Mapping[str, Any] | None
     fit_: Fit
     responsibility_: np.ndarray
     contamination_: float
+
+    def __init__(
+        self,
+        *,
+        network: Network | None,
+        contamination: Contamination,
+        steps: Sequence[Callable[[Run], None]] | None,
+        held_out: float,
+        batch_size: int,
+        random_state: Any,
+        progress: bool,
+        trainer: Mapping[str, Any] | None,
+    ) -> None:
+        self.network = network
+        self.contamination = contamination
+        self.steps = steps
+        self.held_out = held_out
+        self.batch_size = batch_size
+        self.random_state = random_state
+        self.progress = progress
+        self.trainer = trainer
 
     def responsibility(self, X: Any, y: Any) -> np.ndarray:
         """P(z=1 | x, y): how probable it is that each target is contaminated.

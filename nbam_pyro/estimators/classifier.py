@@ -73,15 +73,17 @@ class NBAMClassifier(ClassifierMixin, NBAMEstimator):
         progress: bool = False,
         trainer: Mapping[str, Any] | None = None,
     ) -> None:
-        self.network = network
-        self.contamination = contamination
+        super().__init__(
+            network=network,
+            contamination=contamination,
+            steps=steps,
+            held_out=held_out,
+            batch_size=batch_size,
+            random_state=random_state,
+            progress=progress,
+            trainer=trainer,
+        )
         self.class_weight = class_weight
-        self.steps = steps
-        self.held_out = held_out
-        self.batch_size = batch_size
-        self.random_state = random_state
-        self.progress = progress
-        self.trainer = trainer
 
     def fit(self, X: Any, y: Any, sample_weight: Any = None) -> "NBAMClassifier":
         """Fit features and labels of which some may be wrong.

@@ -75,16 +75,18 @@ class NBAMRegressor(RegressorMixin, NBAMEstimator):
         progress: bool = False,
         trainer: Mapping[str, Any] | None = None,
     ) -> None:
-        self.network = network
-        self.contamination = contamination
+        super().__init__(
+            network=network,
+            contamination=contamination,
+            steps=steps,
+            held_out=held_out,
+            batch_size=batch_size,
+            random_state=random_state,
+            progress=progress,
+            trainer=trainer,
+        )
         self.anomaly = anomaly
         self.input_dependent_scale = input_dependent_scale
-        self.steps = steps
-        self.held_out = held_out
-        self.batch_size = batch_size
-        self.random_state = random_state
-        self.progress = progress
-        self.trainer = trainer
 
     def fit(self, X: Any, y: Any, sample_weight: Any = None) -> "NBAMRegressor":
         """Fit features and measurements of which some may be wrong.

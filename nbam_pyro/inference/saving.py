@@ -97,11 +97,11 @@ def load(
     Example:
         >>> import tempfile
         >>> from nbam_pyro import LabelFlip, fit, responsibilities
-        >>> from nbam_pyro.inference import Joint
+        >>> from nbam_pyro.inference import WarmUp
         >>> x = torch.linspace(-1, 1, 40)[:, None]
         >>> y = (x[:, 0] > 0).long()
         >>> story = LabelFlip(nn.Linear(1, 2), 2)
-        >>> fitted = fit(story, (x, y), steps=[Joint(epochs=20, lr=0.2)])
+        >>> fitted = fit(story, (x, y), steps=[WarmUp(epochs=20, lr=0.2)])
         >>> with tempfile.TemporaryDirectory() as parent:
         ...     fitted.save(f"{parent}/fit")
         ...     again = load(f"{parent}/fit")
