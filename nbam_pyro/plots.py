@@ -30,8 +30,10 @@ def transition_matrix(
     image = ax.imshow(mean, vmin=0, vmax=1, cmap="Blues")
     ax.figure.colorbar(image, ax=ax, shrink=0.8, label="p(observed | true)")
     ticks = [str(c) for c in range(k)] if names is None else list(names)
-    ax.set_xticks(range(k), ticks)
-    ax.set_yticks(range(k), ticks)
+    every = slice(None, None, 1 + k // 30)  # as many names as can be read
+    rotation = 0 if sum(map(len, ticks[every])) < 50 else 90
+    ax.set_xticks(range(k)[every], ticks[every], rotation=rotation)
+    ax.set_yticks(range(k)[every], ticks[every])
     ax.set_xlabel("observed label")
     ax.set_ylabel("true label")
     for c in range(k):
@@ -43,7 +45,7 @@ def transition_matrix(
                     f"{mean[c, y]:.2f}\n{low[c, y]:.2f}-{high[c, y]:.2f}",
                     ha="center",
                     va="center",
-                    fontsize=6,
+                    fontsize=6 if k > 6 else 9,
                     color="white" if mean[c, y] > 0.5 else "black",
                 )
     ax.set_title(f"How labels flip, with {estimate.probability:.0%} intervals")
@@ -70,6 +72,7 @@ def responsibilities(
         ax.hist(parts, bins=bins, color=colours, label=["clean", "contaminated"])
         ax.legend(title="truth")
     ax.set_yscale("log")
+    ax.set_ylim(bottom=0.8)
     ax.set_xlabel("responsibility P(contaminated | x, y)")
     ax.set_ylabel("rows")
     ax.set_title("How sure the flags are")

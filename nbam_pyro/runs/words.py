@@ -77,6 +77,6 @@ def _how_sure(summary: dict[str, Any]) -> Iterator[str]:
     if summary["collapse"]:
         yield f"Do not trust these flags: the fit has {summary['collapse']}."
     yield (
-        "Intervals are conditional on the fitted network, and rates of rows that were trained on "
-        "tend to come out a little low."
+        "All of this is in-sample and conditional on the fitted network: the truth may lie a "
+        "little outside the intervals."
     )
