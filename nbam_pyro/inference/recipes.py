@@ -16,7 +16,7 @@ def default_steps(story: Story) -> list[Step]:
     contamination.
 
     For measurements (a `LatentSwitch` whose clean likelihood has a location and a scale): short
-    attempts from robust fits, and a joint fit. Where the anomaly is shifted from the clean mean the
+    attempts from robust fits, a joint fit, and small steps at its end. Where the anomaly is shifted from the clean mean the
     attempts suppose errors upwards, to both sides and downwards.
 
     For any other story: a joint fit.
@@ -33,6 +33,7 @@ def default_steps(story: Story) -> list[Step]:
         shares = (
             (0.0, 0.1, -0.1, 0.4, -0.4) if isinstance(story.anomaly, ShiftedComponent) else (0.0,)
         )
-        attempts = [[Reinitialise(), RobustStart(share=s), Joint(epochs=40)] for s in shares]
-        return [Restarts(attempts=attempts, all_rows=True), Joint(epochs=150)]
+        attempts = [[Reinitialise(), RobustStart(share=s), Joint(epochs=25)] for s in shares]
+        restarts = Restarts(attempts=attempts, all_rows=True)
+        return [restarts, Joint(epochs=110), Joint(epochs=40, lr=2e-4)]
     return [Joint()]

@@ -42,7 +42,7 @@ class RobustStart(Step):
     """
 
     share: float = 0.0
-    epochs: int = 20
+    epochs: int = 15
     lr: float = 2e-3
     weight_decay: float = 1e-2
 
