@@ -40,6 +40,7 @@ def check_folder(folder: Path, *, overwrite: bool) -> None:
 @contextmanager
 def new_folder(folder: Path, *, overwrite: bool) -> Iterator[Path]:
     """A temporary folder beside the final one, moved there if all goes well, else removed."""
+    folder = folder.resolve()
     check_folder(folder, overwrite=overwrite)
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
@@ -48,10 +49,13 @@ def new_folder(folder: Path, *, overwrite: bool) -> Iterator[Path]:
         raise FolderError(f"{folder} cannot be written: {error}.") from error
     try:
         yield draft
-        if folder.exists():
-            shutil.rmtree(folder)
         draft.chmod(0o755)
+        check_folder(folder, overwrite=overwrite)  # another run may have been quicker
+        aside = draft.with_name(f"{draft.name}-before")
+        if folder.exists():
+            folder.rename(aside)
         draft.rename(folder)
+        shutil.rmtree(aside, ignore_errors=True)
     finally:
         shutil.rmtree(draft, ignore_errors=True)
 

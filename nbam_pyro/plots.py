@@ -29,7 +29,7 @@ def transition_matrix(
     k = len(mean)
     image = ax.imshow(mean, vmin=0, vmax=1, cmap="Blues")
     ax.figure.colorbar(image, ax=ax, shrink=0.8, label="p(observed | true)")
-    ticks = [str(c) for c in range(k)] if names is None else list(names)
+    ticks = [str(c) for c in range(k)] if names is None else [n.replace("$", r"\$") for n in names]
     every = slice(None, None, 1 + k // 30)  # as many names as can be read
     rotation = 0 if sum(map(len, ticks[every])) < 50 else 90
     ax.set_xticks(range(k)[every], ticks[every], rotation=rotation)

@@ -1,5 +1,6 @@
 """Hyper-parameters of the priors, as plain values shared by the losses and the stories."""
 
+import math
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -52,5 +53,5 @@ class FlipPrior:
     flip: float = 0.1
 
     def __post_init__(self) -> None:
-        if min(*self.rate, self.flip) <= 0:
+        if not all(0 < count < math.inf for count in (*self.rate, self.flip)):
             raise DataError(f"{self}: pseudo-counts of Beta and Dirichlet priors must be positive.")

@@ -2,14 +2,18 @@
 
 import json
 import shutil
+import warnings
 
 import numpy as np
 import pandas as pd
 import pytest
+import typer
 from PIL import Image
 from typer.testing import CliRunner
 
 from nbam_pyro.cli import app
+from nbam_pyro.cli.common import mistakes
+from nbam_pyro.errors import DataError
 from nbam_pyro.estimators import NBAMClassifier, NBAMRegressor
 from nbam_pyro.inference import Joint, RobustStart, WarmUp
 
@@ -387,3 +391,71 @@ def test_wrong_usage_exits_with_2(arguments):
     result = nbam(*arguments)
     assert result.exit_code == 2
     assert "Traceback" not in result.output
+
+
+def test_a_mistake_after_a_foreign_warning_ends():
+    def command():
+        with warnings.catch_warnings():
+            warnings.simplefilter("always")
+            with mistakes():
+                warnings.warn("of another library", DeprecationWarning, stacklevel=1)
+                raise DataError("bad")
+
+    with pytest.raises(typer.Exit):
+        command()
+
+
+def test_as_many_classes_as_rows_are_named(tmp_path):
+    frame = bugs(60)[0].assign(species=[f"kind {i}" for i in range(60)])
+    frame.to_csv(tmp_path / "d.csv", index=False)
+    said = refused("fit", tmp_path / "d.csv", "--label", "species", "--out", tmp_path / "run")
+    assert "fewer than two rows" in said
+
+
+def test_infinite_labels_are_no_class(tmp_path):
+    frame = bugs(60)[0].assign(species=[0.0, 1.0, np.inf] * 20)
+    frame.to_csv(tmp_path / "d.csv", index=False)
+    arguments = ["fit", tmp_path / "d.csv", "--label", "species", "--out", tmp_path / "run"]
+    assert "infinity" in refused(*arguments)
+    assert "infinity" in refused(*arguments, "--task", "classification")
+
+
+def test_labels_that_look_like_numbers_are_still_texts(quick, tmp_path):
+    frame = bugs(90)[0].assign(species=np.array(["0", "1", "a"])[np.arange(90) % 3])
+    frame.to_csv(tmp_path / "d.csv", index=False)
+    frame[frame["species"] != "a"].to_csv(tmp_path / "new.csv", index=False)
+    run, out = tmp_path / "run", tmp_path / "s.csv"
+    assert nbam("fit", tmp_path / "d.csv", "--label", "species", "--out", run).exit_code == 0
+    result = nbam("score", run, tmp_path / "new.csv", "--out", out)
+    assert result.exit_code == 0, result.output
+    assert len(pd.read_csv(out)) == 60
+
+
+def test_odd_class_names_and_five_rows_are_no_obstacle(quick, tmp_path):
+    frame = bugs(90)[0].assign(species=np.array(["$a_$", "日本", "c d"])[np.arange(90) % 3])
+    frame.to_csv(tmp_path / "d.csv", index=False)
+    arguments = ["fit", tmp_path / "d.csv", "--label", "species", "--out", tmp_path / "run"]
+    result = nbam(*arguments)
+    assert result.exit_code == 0, result.output
+    assert result.stderr.count("Glyph") == 0
+
+
+@pytest.mark.filterwarnings("ignore::nbam_pyro.errors.CollapseWarning")
+def test_four_rows_are_few_but_enough(tmp_path):
+    bugs(6)[0].assign(species=["a", "b"] * 3).iloc[:4].to_csv(tmp_path / "d.csv", index=False)
+    result = nbam("fit", tmp_path / "d.csv", "--label", "species", "--out", tmp_path / "run")
+    assert result.exit_code == 0, result.output
+
+
+def test_a_run_is_not_replaced_by_a_slower_one(tmp_path):
+    from nbam_pyro.errors import FolderError
+    from nbam_pyro.folders import new_folder
+
+    def slow():
+        with new_folder(tmp_path / "run", overwrite=False):
+            (tmp_path / "run").mkdir()
+            (tmp_path / "run" / "mine.txt").write_text("mine")
+
+    with pytest.raises(FolderError, match="exists already"):
+        slow()
+    assert [p.name for p in tmp_path.rglob("*")] == ["run", "mine.txt"]

@@ -42,6 +42,7 @@ from nbam_pyro.models import (
     NegativeBinomialLikelihood,
     NormalLikelihood,
     PoissonLikelihood,
+    ShiftedNormal,
     StudentTLikelihood,
     UniformLabels,
     UniformRange,
@@ -563,3 +564,41 @@ def test_the_literal_story_collapses_and_says_so():
         )
     assert fitted.collapse.collapsed
     assert fitted.collapse.contamination < 0.02
+
+
+def test_a_story_whose_parts_do_not_fit_the_targets_is_refused():
+    x, tags = torch.randn(8, FEATURES), torch.randint(2, (8, 8)).float()
+    story = LatentSwitch(
+        switch=BetaSwitch(),
+        clean=BernoulliLikelihood(nn.Linear(FEATURES, 8), multi_label=True),
+        anomaly=UniformLabels(2, shape=(8,)),
+        dims=("label",),
+    )
+    with pytest.raises(StoryError, match="The switch conditional has batch shape"):
+        fit(story, (x, tags))
+    clean, other = (NormalLikelihood(nn.Linear(FEATURES, 1)) for _ in range(2))
+    with pytest.raises(StoryError, match="the same module"):
+        LatentSwitch(switch=BetaSwitch(), clean=clean, anomaly=ShiftedNormal(other, shift=3.0))
+
+
+@untrained
+def test_scoring_changes_nothing():
+    """Networks are evaluated, not trained, wherever targets are checked."""
+    torch.manual_seed(0)
+    x, y = torch.randn(40, FEATURES), torch.arange(40) % 3
+    trunk = nn.Sequential(nn.Linear(FEATURES, 5), nn.BatchNorm1d(5))
+    fitted = fit(three_heads(trunk, 5, 3), (x, y), steps=[Joint(epochs=1)])
+    before = responsibilities(fitted, x, y)
+    assert responsibilities(fitted, x[:1], y[:1]) == pytest.approx(before[:1], abs=1e-5)
+    assert np.array_equal(responsibilities(fitted, x, y), before)
+
+
+def test_targets_of_another_shape_are_refused_when_scored():
+    x = torch.linspace(-1, 1, 30)[:, None]
+    y = 2 * x[:, 0] + 0.1 * torch.randn(30)
+    fitted = fit(robust_regression(nn.Linear(1, 1), y), (x, y), steps=[Joint(epochs=1)])
+    with pytest.raises(DataError, match="Targets have shape"):
+        responsibilities(fitted, x, y[:, None])
+    with pytest.raises(DataError, match="units"):
+        robust_regression(nn.Linear(1, 1), 1e25 * y)
+    assert predict(fitted, x.numpy()[::-1]).shape == (30,)

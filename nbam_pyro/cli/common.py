@@ -13,18 +13,16 @@ from nbam_pyro.errors import NBAMError, NBAMWarning
 @contextmanager
 def mistakes() -> Iterator[None]:
     """One line on stderr and exit code 2 for a mistake; our warnings as lines of their own."""
+    mistake: Exception | None = None
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("default", NBAMWarning)
         try:
             yield
         except (NBAMError, OSError) as error:
-            _tell(caught)
-            typer.echo(f"nbam: {' '.join(str(error).split())}", err=True)
-            raise typer.Exit(2) from error
-    _tell(caught)
-
-
-def _tell(caught: list[warnings.WarningMessage]) -> None:
+            mistake = error
+    if mistake is not None:
+        typer.echo(f"nbam: {' '.join(str(mistake).split())}", err=True)
+        raise typer.Exit(2) from mistake
     for warning in caught:
         if issubclass(warning.category, NBAMWarning):
             typer.echo(f"nbam: warning: {warning.message}", err=True)

@@ -11,7 +11,9 @@ from nbam_pyro.folders import check_folder
 
 def demo(
     *,
-    seed: Annotated[int, typer.Option(help="Seed of split, flips and fit.", min=0)] = 0,
+    seed: Annotated[
+        int, typer.Option(help="Seed of split, flips and fit.", min=0, max=2**32 - 1)
+    ] = 0,
     out: Annotated[Path, typer.Option(help="Run folder to write.")] = Path("nbam-demo"),
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a run folder.")] = False,
 ) -> None:

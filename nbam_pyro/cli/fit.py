@@ -37,7 +37,9 @@ def fit(
     ] = None,
     out: Annotated[Path, typer.Option(help="Run folder to write.")] = Path("nbam-run"),
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a run folder.")] = False,
-    seed: Annotated[int, typer.Option(help="Seed of weights, folds and batches.", min=0)] = 0,
+    seed: Annotated[
+        int, typer.Option(help="Seed of weights, folds and batches.", min=0, max=2**32 - 1)
+    ] = 0,
 ) -> None:
     """Find the wrong labels or measurements in DATA and write a run folder."""
     with mistakes():

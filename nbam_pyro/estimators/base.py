@@ -16,6 +16,7 @@ from nbam_pyro.estimators.targets import as_data_errors, column, score
 from nbam_pyro.inference import Fit, fit
 from nbam_pyro.inference.run import Run
 from nbam_pyro.models import Standardise, Story
+from nbam_pyro.models.component import check_positive
 from nbam_pyro.priors import Beta
 
 Network = Callable[[int, int], nn.Module]
@@ -93,6 +94,7 @@ class NBAMEstimator(BaseEstimator, ABC):
             )
         learned = targets[used[present]]
         encoded = self._learn_targets(learned)
+        all_encoded = self._encoded(targets)
         weights = weights[used] * self._target_weights(learned)
         seed = int(check_random_state(self.random_state).randint(np.iinfo(np.int32).max))
         with torch.random.fork_rng():
@@ -112,7 +114,7 @@ class NBAMEstimator(BaseEstimator, ABC):
         if x.ndim == 2:  # so that a row scores the same however many are scored with it
             self.fit_.story.double()
             self.fit_.guide.double()
-        self.responsibility_ = score(self.fit_, x, self._encoded(targets), present)
+        self.responsibility_ = score(self.fit_, x, all_encoded, present)
         self.contamination_ = float(self.responsibility_[used].mean())
 
     def _checked(self, X: Any) -> np.ndarray:
@@ -126,6 +128,11 @@ class NBAMEstimator(BaseEstimator, ABC):
     def _body(self, x: np.ndarray, default: Network, images: Network, out: int) -> nn.Module:
         """The network for rows x: columns of a table are standardised, images are as they are."""
         table = x.ndim == 2
+        if not table and self.network is None and (x.ndim != 4 or min(x.shape[2:]) < 8):
+            raise DataError(
+                f"Rows have shape {x.shape[1:]}; the default networks take columns, or images "
+                "(channels, height, width) of at least 8 x 8. Give a network of your own."
+            )
         network = (self.network or (default if table else images))(x.shape[1], out)
         if not table:
             return network
@@ -157,6 +164,8 @@ def rate_prior(contamination: Contamination) -> Beta | None:
     if contamination is None:
         return None
     if isinstance(contamination, tuple) and len(contamination) == 2:
+        check_positive("Pseudo-count a of contamination", contamination[0])
+        check_positive("Pseudo-count b of contamination", contamination[1])
         return Beta(*contamination)
     if isinstance(contamination, (int, float)) and 0 < contamination < 1:
         return Beta(_WORTH * contamination, _WORTH * (1 - contamination))

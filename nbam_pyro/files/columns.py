@@ -17,6 +17,9 @@ __all__ = ["Columns"]
 
 Column: TypeAlias = NumberColumn | TextColumn
 
+# More different texts than this would make more columns than a small network can use.
+_TEXTS = 1000
+
 
 @dataclass(frozen=True)
 class Columns:
@@ -24,7 +27,7 @@ class Columns:
 
     Attributes:
         columns: the encodings of the columns, in the order of the training table.
-        left_out: columns with another text in nearly every row, which teach nothing.
+        left_out: columns with another text in nearly every row, or with more than 1000 texts.
 
     Example:
         >>> frame = pd.DataFrame({"age": [40.0, None, 42.0], "colour": ["red", "blue", "red"]})
@@ -83,7 +86,7 @@ class Columns:
         self._check_names({str(name) for name in frame})
         encoded = [column.encode(frame[column.name]) for column in self.columns]
         notes = [
-            f"column {name!r} was left out: nearly every row holds a different text"
+            f"column {name!r} was left out: it holds too many different texts"
             for name in self.left_out
             if name in frame
         ]
@@ -142,7 +145,9 @@ def _learned(column: pd.Series, *, name: str) -> Column:
 
 
 def _tells_rows_apart(column: Column, rows: int) -> bool:
-    return isinstance(column, TextColumn) and len(column.categories) > max(50, rows / 2)
+    return isinstance(column, TextColumn) and len(column.categories) > min(
+        _TEXTS, max(50, rows / 2)
+    )
 
 
 def _named(x: Features) -> pd.DataFrame:

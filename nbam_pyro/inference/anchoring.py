@@ -79,9 +79,10 @@ class Anchors(Step):
         run.guide = None
 
     def _split(self, labels: np.ndarray, seed: int) -> Iterable[tuple[np.ndarray, np.ndarray]]:
-        enough = np.unique(labels, return_counts=True)[1].min() >= self.folds
+        folds = min(self.folds, len(labels))
+        enough = np.unique(labels, return_counts=True)[1].min() >= folds
         kind = StratifiedKFold if enough and labels.ndim == 1 else KFold
-        return kind(self.folds, shuffle=True, random_state=seed).split(labels, labels)
+        return kind(folds, shuffle=True, random_state=seed).split(labels, labels)
 
 
 class _EpochAverage(Callback):

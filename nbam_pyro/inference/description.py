@@ -11,6 +11,7 @@ import inspect
 from collections.abc import Collection, Mapping
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 
 from nbam_pyro.errors import StoryError
@@ -40,7 +41,8 @@ def describe(module: nn.Module) -> dict[str, Any]:
         {'p': 0.5, 'inplace': False}
     """
     description: dict[str, Any] = _Describer().value(module)
-    again = _Builder(None).value(description)
+    with torch.random.fork_rng(devices=[]):  # building draws weights
+        again = _Builder(None).value(description)
     if _structure(again) != _structure(module):
         raise StoryError(f"{_path(type(module))} is not what the arguments of its parts make it.")
     return description

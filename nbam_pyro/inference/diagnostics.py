@@ -14,7 +14,7 @@ class CollapseReport:
     Attributes:
         contamination: mean responsibility of the rows looked at.
         disagreement: share of them whose target the clean predictor does not expect: another class
-            is more probable, or the residual exceeds three robust standard deviations.
+            is more probable, or the residual exceeds five robust standard deviations.
     """
 
     contamination: float
@@ -61,7 +61,7 @@ def collapse_report(
     Args:
         responsibilities: P(z=1 | x, y), (N,).
         predicted: class probabilities (N, ..., K), or predicted means of the shape of y.
-        y: observed targets, (N, ...).
+        y: observed targets, (N, ...); measurements and means best in units of their own scale.
 
     Example:
         >>> predicted = np.eye(2)[[0, 0, 0, 1]]
@@ -72,5 +72,6 @@ def collapse_report(
         surprises = predicted.argmax(-1) != y
     else:
         residual = np.abs(y - predicted)
-        surprises = residual > 3 * 1.4826 * np.median(residual)
+        # Five, not three: clean noise may have the tails of a Laplace or a Student-t.
+        surprises = residual > 5 * 1.4826 * np.median(residual)
     return CollapseReport(float(responsibilities.mean()), float(surprises.mean()))

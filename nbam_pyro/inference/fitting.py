@@ -15,13 +15,14 @@ from torch import nn
 
 from nbam_pyro.errors import CollapseWarning, DataError, StoryError
 from nbam_pyro.inference.diagnostics import CollapseReport, collapse_report
+from nbam_pyro.inference.guides import evaluating
 from nbam_pyro.inference.posterior import predict, responsibilities
 from nbam_pyro.inference.recipes import default_steps
 from nbam_pyro.inference.result import Fit
 from nbam_pyro.inference.rows import Data, RowKind, Rows, as_rows
 from nbam_pyro.inference.run import Run
 from nbam_pyro.inference.training import Options
-from nbam_pyro.models import BernoulliLikelihood, ClosedStory, LatentSwitch, Story
+from nbam_pyro.models import BernoulliLikelihood, ClosedStory, LatentSwitch, LocationScale, Story
 
 __all__ = ["fit"]
 
@@ -116,6 +117,7 @@ def fit(
         )
         for step in default_steps(story) if steps is None else steps:
             step(run)
+        _check_numbers(story, run.guide_or_new())
         result = Fit(
             story=story,
             guide=run.guide_or_new(),
@@ -127,9 +129,17 @@ def fit(
         return _with_collapse_report(result, run)
 
 
+def _check_numbers(*modules: nn.Module) -> None:
+    if not all(p.isfinite().all() for module in modules for p in module.parameters()):
+        raise DataError(
+            "The fit diverged: its parameters are not finite. Bring features and targets to "
+            "moderate units, or take smaller steps."
+        )
+
+
 def _check_targets(story: Story, rows: Rows) -> None:
     if isinstance(story, ClosedStory):
-        with torch.no_grad():
+        with torch.no_grad(), evaluating(story):
             for x, y, _ in rows.loader(np.arange(len(rows)), 1024):
                 story.check_targets(x, y)
 
@@ -165,20 +175,27 @@ def _with_collapse_report(result: Fit, run: Run) -> Fit:
     r, predicted, y = [], [], []
     for x_batch, y_batch, _ in run.rows.loader(index, 1024):
         r.append(responsibilities(result, x_batch, y_batch))
-        predicted.append(_expected(result, x_batch))
-        y.append(y_batch.numpy())
+        expected, observed = _comparable(result, x_batch, y_batch)
+        predicted.append(expected)
+        y.append(observed)
     report = collapse_report(np.concatenate(r), np.concatenate(predicted), np.concatenate(y))
     if report.collapsed:
         warnings.warn(_advice(run.story, report), CollapseWarning, stacklevel=3)
     return dataclasses.replace(result, collapse=report)
 
 
-def _expected(result: Fit, x: torch.Tensor) -> np.ndarray:
-    predicted = predict(result, x)
-    story = result.story
-    if isinstance(story, LatentSwitch) and isinstance(story.clean, BernoulliLikelihood):
-        return np.stack([1 - predicted, predicted], -1)  # a class, not a mean
-    return predicted
+def _comparable(result: Fit, x: torch.Tensor, y: torch.Tensor) -> tuple[np.ndarray, np.ndarray]:
+    """Predictions and targets as a collapse report compares them."""
+    predicted, observed, story = predict(result, x), y.numpy(), result.story
+    if not isinstance(story, LatentSwitch):
+        return predicted, observed
+    if isinstance(story.clean, BernoulliLikelihood):
+        return np.stack([1 - predicted, predicted], -1), observed  # a class, not a mean
+    if isinstance(story.clean, LocationScale):
+        with torch.no_grad(), evaluating(story):
+            scale = story.clean.location_and_scale(story.trunk(x))[1].numpy()
+        return predicted / scale, observed / scale
+    return predicted, observed
 
 
 def _advice(story: Story, report: CollapseReport) -> str:

@@ -19,6 +19,10 @@ from nbam_pyro.inference.scoring import scored_rows
 __all__ = ["MatrixEstimate", "flip_matrix", "transition_matrix"]
 
 
+# Entries of all draws together that are held in memory at once.
+_ENTRIES = 20_000_000
+
+
 @dataclass(frozen=True)
 class MatrixEstimate:
     """A matrix with intervals over draws of the global latents, conditional on the networks.
@@ -53,7 +57,7 @@ class MatrixEstimate:
 
 
 def transition_matrix(
-    fit: Fit, x: Any = None, *, probability: float = 0.9, num_draws: int = 1000
+    fit: Fit, x: Any = None, *, probability: float = 0.9, num_draws: int | None = None
 ) -> MatrixEstimate:
     """M = p(observed | true) with central intervals.
 
@@ -61,7 +65,7 @@ def transition_matrix(
         fit: a fit of a `LabelFlip`.
         x: rows to average the rates over, needed where the story has a deviation g(x).
         probability: of the intervals.
-        num_draws: draws of the global latents.
+        num_draws: draws of the global latents; None for 1000, or fewer of large matrices.
 
     Raises:
         StoryError: the story is no `LabelFlip`, or it has locality and x is missing.
@@ -79,7 +83,9 @@ def transition_matrix(
     return _matrix(fit, of, probability, num_draws)
 
 
-def flip_matrix(fit: Fit, *, probability: float = 0.9, num_draws: int = 1000) -> MatrixEstimate:
+def flip_matrix(
+    fit: Fit, *, probability: float = 0.9, num_draws: int | None = None
+) -> MatrixEstimate:
     """T = p(observed | true, z=1) with central intervals; zero on the diagonal.
 
     Raises:
@@ -90,9 +96,10 @@ def flip_matrix(fit: Fit, *, probability: float = 0.9, num_draws: int = 1000) ->
 
 
 def _matrix(
-    fit: Fit, of: Callable[[Draw], Tensor], probability: float, num_draws: int
+    fit: Fit, of: Callable[[Draw], Tensor], probability: float, num_draws: int | None
 ) -> MatrixEstimate:
-    draws = guide_draws(fit.guide, num_draws)
+    entries = label_flip_of(fit).num_classes ** 2
+    draws = guide_draws(fit.guide, num_draws or max(50, min(1000, _ENTRIES // entries)))
     with torch.no_grad(), evaluating(fit.story):
         values = torch.vmap(of)(draws).cpu().numpy()
     tail = (1 - probability) / 2

@@ -19,7 +19,7 @@ from nbam_pyro.errors import StoryError, SupportWarning
 from nbam_pyro.inference.enumeration import first_enumerated_dim, log_joint, switch_logits
 from nbam_pyro.inference.guides import Draw, each_draw, evaluating, guide_draws, guide_median
 from nbam_pyro.inference.result import Fit
-from nbam_pyro.inference.scoring import at_median, per_draw, scored_rows
+from nbam_pyro.inference.scoring import at_median, mean_over_draws, per_draw, scored_rows
 from nbam_pyro.models import ClosedStory, LabelFlip, LatentSwitch
 from nbam_pyro.models.story import local_parameters
 
@@ -55,7 +55,7 @@ def responsibilities(fit: Fit, x: Any, y: Any, *, num_draws: int = 100) -> np.nd
     def of(rows: Tensor, targets: Tensor, latents: Draw) -> Tensor:
         return nf.responsibility(*log_joint(fit.story, rows, targets, latents))
 
-    values = per_draw(fit, of, x, y, num_draws=num_draws).mean(0)
+    values = mean_over_draws(fit, of, x, y, num_draws=num_draws)
     outside = _outside(fit, x, y)
     if outside.any():
         warnings.warn(
@@ -87,7 +87,7 @@ def prior_contamination(fit: Fit, x: Any, *, num_draws: int = 100) -> np.ndarray
     def of(rows: Tensor, targets: Tensor, latents: Draw) -> Tensor:
         return switch_logits(fit.story, rows, targets, latents).sigmoid()
 
-    return per_draw(fit, of, x, None, num_draws=num_draws).mean(0)
+    return mean_over_draws(fit, of, x, None, num_draws=num_draws)
 
 
 def log_marginals(fit: Fit, x: Any, y: Any, *, num_draws: int = 100) -> np.ndarray:
@@ -124,7 +124,7 @@ def true_label_posterior(fit: Fit, x: Any, y: Any, *, num_draws: int = 100) -> n
     def of(rows: Tensor, targets: Tensor, latents: Draw) -> Tensor:
         return story.true_label_log_posterior(rows, targets, latents).exp()
 
-    return per_draw(fit, of, x, y, num_draws=num_draws).mean(0)
+    return mean_over_draws(fit, of, x, y, num_draws=num_draws)
 
 
 def predict(fit: Fit, x: Any) -> np.ndarray:

@@ -16,8 +16,8 @@ def default_steps(story: Story) -> list[Step]:
     contamination.
 
     For measurements (a `LatentSwitch` whose clean likelihood has a location and a scale): short
-    attempts from robust fits, a joint fit, and small steps at its end. Where the anomaly is shifted from the clean mean the
-    attempts suppose errors upwards, to both sides and downwards.
+    attempts from robust fits, a joint fit, and small steps at its end. Where the anomaly is shifted
+    from the clean mean the attempts suppose errors upwards, to both sides and downwards.
 
     For any other story: a joint fit.
     """
@@ -30,9 +30,8 @@ def default_steps(story: Story) -> list[Step]:
             Spread(),
         ]
     if isinstance(story, LatentSwitch) and isinstance(story.clean, LocationScale):
-        shares = (
-            (0.0, 0.1, -0.1, 0.4, -0.4) if isinstance(story.anomaly, ShiftedComponent) else (0.0,)
-        )
+        one_sided = (0.1, -0.1, 0.4, -0.4) if isinstance(story.anomaly, ShiftedComponent) else ()
+        shares = (0.0, *one_sided)
         attempts = [[Reinitialise(), RobustStart(share=s), Joint(epochs=25)] for s in shares]
         restarts = Restarts(attempts=attempts, all_rows=True)
         return [restarts, Joint(epochs=110), Joint(epochs=40, lr=2e-4)]

@@ -100,7 +100,7 @@ def _residuals(story: LatentSwitch, run: Run) -> Tensor:
 
 def _shortest_half(values: Tensor) -> Tensor:
     """The standard deviation of a Normal whose middle half is as short as the shortest half."""
-    ordered = values.sort().values
+    ordered = values.flatten().sort().values
     half = math.ceil(len(ordered) / 2)
     lengths = ordered[half - 1 :] - ordered[: len(ordered) - half + 1]
     return lengths.min() * _NORMAL / 2

@@ -64,8 +64,8 @@ class RowKind:
             values["y_floating"],
         )
 
-    def check(self, x: Tensor) -> None:
-        """Raise a `DataError` where rows x cannot be of this kind.
+    def check(self, x: Tensor, y: Tensor) -> None:
+        """Raise a `DataError` where rows x or targets y cannot be of this kind.
 
         Heights and widths of images may differ: networks that pool do not mind.
         """
@@ -73,6 +73,10 @@ class RowKind:
         if len(shape) != len(self.x_shape) or shape[:1] != self.x_shape[:1]:
             raise DataError(
                 f"Rows have shape {shape}, the fit has seen {self.x_shape}: pass the same features."
+            )
+        if y.ndim != 1 + len(self.y_shape):
+            raise DataError(
+                f"Targets have shape {tuple(y.shape)}, those of the fit (rows, *{self.y_shape})."
             )
 
     def blank(self, rows: int) -> tuple[Tensor, Tensor]:
@@ -245,9 +249,11 @@ def _weighted(rows: Rows, weights: Tensor) -> Rows:
 
 def as_tensor(values: Any, dtype: torch.dtype | None = None) -> Tensor:
     """A tensor of a floating point type, by default torch's default, or of int64."""
-    if isinstance(values, np.ndarray) and not values.flags.writeable:
-        values = values.copy()  # torch warns about memory it must not write
-    tensor = torch.as_tensor(values)
+    if isinstance(values, np.ndarray) and (
+        not values.flags.writeable or any(stride < 0 for stride in values.strides)
+    ):
+        values = values.copy()  # torch takes neither memory it must not write nor reversed rows
+    tensor = torch.as_tensor(values).cpu()
     if tensor.is_floating_point():
         return tensor.to(dtype or torch.get_default_dtype())
     return tensor.long()

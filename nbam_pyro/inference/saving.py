@@ -12,7 +12,7 @@ import torch
 from pyro.infer import autoguide
 from torch import nn
 
-from nbam_pyro.errors import FolderError, StoryError
+from nbam_pyro.errors import FolderError, NBAMError, StoryError
 from nbam_pyro.folders import check_files, new_folder, read_json, write_json, write_manifest
 from nbam_pyro.inference.datatree import posterior_tree
 from nbam_pyro.inference.description import build, describe
@@ -117,6 +117,24 @@ def load(
             f"library reads {SCHEMA_VERSION}. Fit again, or install the version that wrote it "
             f"({model.get('versions', {}).get('nbam-pyro', 'unknown')})."
         )
+    try:
+        return _loaded(folder, model, story, guide, allow)
+    except (KeyError, TypeError, ValueError) as error:
+        if isinstance(error, NBAMError):
+            raise
+        reason = " ".join(f"{type(error).__name__}: {error}".split())
+        raise FolderError(
+            f"{folder / 'model.json'} is not as it was written ({reason})."
+        ) from error
+
+
+def _loaded(
+    folder: Path,
+    model: dict[str, Any],
+    story: Story | None,
+    guide: Callable[..., nn.Module] | None,
+    allow: Collection[str],
+) -> Fit:
     tensors = safetensors.torch.load_file(folder / "model.safetensors")
     kind = RowKind.from_json(model["rows"])
     story = story or _story(model["story"], allow)

@@ -34,7 +34,7 @@ def scored_rows(fit: Fit, x: Any, y: Any = None) -> tuple[Tensor, Tensor]:
     targets = fit.kind.blank(len(rows))[1] if y is None else as_tensor(y, dtype)
     if len(rows) != len(targets) or not len(rows):
         raise DataError(f"x has {len(rows)} rows and y has {len(targets)}; they must agree.")
-    fit.kind.check(rows)
+    fit.kind.check(rows, targets)
     check_finite("x", rows)
     check_finite("y", targets)
     return rows, targets
@@ -58,6 +58,20 @@ def per_draw(fit: Fit, of: RowFunction, x: Any, y: Any, *, num_draws: int) -> np
     return torch.cat(parts, 1).cpu().numpy()
 
 
+def mean_over_draws(fit: Fit, of: RowFunction, x: Any, y: Any, *, num_draws: int) -> np.ndarray:
+    """As `per_draw`, averaged over the draws, (N, ...), in the memory of a few rows."""
+    return np.concatenate(
+        [
+            per_draw(fit, of, x[i : i + _CHUNK], _part(y, i), num_draws=num_draws).mean(0)
+            for i in range(0, len(x), _CHUNK)
+        ]
+    )
+
+
+def _part(y: Any, start: int) -> Any:
+    return None if y is None else y[start : start + _CHUNK]
+
+
 def at_median(fit: Fit, of: RowFunction, x: Any, y: Any = None) -> np.ndarray:
     """A function of every row at the guide's median, (N, ...); y is not needed by every one."""
     rows, targets = scored_rows(fit, x, y)
@@ -76,7 +90,7 @@ def _check_labels(fit: Fit, x: Tensor, y: Tensor) -> None:
     # Measurements may lie outside a stated range when they are scored; labels may not.
     labels = isinstance(fit.story, LabelFlip) or not y.is_floating_point()
     if isinstance(fit.story, ClosedStory) and labels:
-        with torch.no_grad():
+        with torch.no_grad(), evaluating(fit.story):
             fit.story.check_targets(x, y)
 
 

@@ -5,6 +5,7 @@ them, and a callable of your own that takes a `Run` is a step too.
 """
 
 import copy
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -188,7 +189,8 @@ class Restarts(Step):
             for step in steps:
                 step(run)
             exchanged = run.judge(everything)[1] > 0.5
-            outcomes.append(((exchanged, run.judge(judges)[0]), _state(run)))
+            loss = run.judge(judges)[0]
+            outcomes.append(((exchanged, math.inf if math.isnan(loss) else loss), _state(run)))
         _, best = min(outcomes, key=lambda outcome: outcome[0])
         _restore(run, best)
 

@@ -1,5 +1,6 @@
 """What the conditionals of a latent switch have in common."""
 
+import math
 from abc import ABC, abstractmethod
 
 from pyro.distributions import TorchDistribution
@@ -29,9 +30,9 @@ class Component(nn.Module, ABC):
 
 
 def check_positive(name: str, value: float) -> None:
-    """Raise a `DataError` where a setting is not positive."""
-    if not value > 0:
-        raise DataError(f"{name} is {value}; it must be positive.")
+    """Raise a `DataError` where a setting is not positive and finite."""
+    if not 0 < value < math.inf:
+        raise DataError(f"{name} is {value}; it must be positive and finite.")
 
 
 def check_classes(num_classes: int) -> None:

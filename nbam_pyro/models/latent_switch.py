@@ -11,7 +11,8 @@ from pyro.distributions import TorchDistribution
 from torch import Tensor, nn
 
 from nbam_pyro import functional as nf
-from nbam_pyro.errors import DataError, SupportError
+from nbam_pyro.errors import DataError, StoryError, SupportError
+from nbam_pyro.models.anomalies import ShiftedComponent
 from nbam_pyro.models.clean import CategoricalLikelihood
 from nbam_pyro.models.component import Component
 from nbam_pyro.models.story import ClosedStory, Latents
@@ -48,6 +49,9 @@ class LatentSwitch(ClosedStory):
         dims: names of the dimensions of a target whose elements have a switch each, such as
             ("label",) for multi-label targets (N, L); none by default.
 
+    Raises:
+        StoryError: a shifted anomaly was made for another clean likelihood.
+
     Source: NBAM, arXiv 2606.16524.
 
     Example:
@@ -74,6 +78,11 @@ class LatentSwitch(ClosedStory):
         dims: Sequence[str] = (),
     ) -> None:
         super().__init__(dims=dims)
+        if isinstance(anomaly, ShiftedComponent) and anomaly.clean is not clean:
+            raise StoryError(
+                "A shifted anomaly is shifted from the story's own clean likelihood: give it the "
+                "same module."
+            )
         self.switch = switch
         self.clean = clean
         self.anomaly = anomaly
@@ -122,6 +131,14 @@ class LatentSwitch(ClosedStory):
                 "LatentSwitch(..., dims=(...)) with a name for each further dimension."
             )
         latents = {name: prior.mean for name, prior in self.priors().items()}
+        for name, part in self.conditionals(x, latents)._asdict().items():
+            shape = part.batch_shape
+            fits = [a in (1, b) for a, b in zip(shape, y.shape, strict=False)]
+            if len(shape) != y.ndim or not all(fits):
+                raise StoryError(
+                    f"The {name} conditional has batch shape {tuple(shape)} and targets have "
+                    f"{tuple(y.shape)}: give it a shape, or heads, for every dimension of a target."
+                )
         outside = self.outside(x, y, latents)
         if outside.any():
             raise SupportError(

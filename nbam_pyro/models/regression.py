@@ -37,7 +37,7 @@ def robust_regression(
         anomaly: another anomaly likelihood; None for the one above.
 
     Raises:
-        DataError: all targets have the same value.
+        DataError: all targets have the same value, or scatter by more than 1e12 or less than 1e-12.
 
     Example:
         >>> story = robust_regression(nn.Linear(2, 1), torch.arange(9.0))
@@ -51,6 +51,11 @@ def robust_regression(
         scale = y.std()
     if not scale > 0:
         raise DataError(f"All targets are {float(loc):g}; a regression needs targets that differ.")
+    if not 1e-12 < scale < 1e12:
+        raise DataError(
+            f"The targets scatter by about {float(scale):.3g}; give them in units in which that is "
+            "neither so large nor so small."
+        )
     head = nn.Sequential(network, Rescale(float(loc), float(scale)))
     clean = NormalLikelihood(head, scale=float(scale))
     return LatentSwitch(

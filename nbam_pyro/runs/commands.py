@@ -171,17 +171,22 @@ def _are_labels(y: np.ndarray, task: str) -> bool:
         raise DataError(f"--task is {task!r}; give auto, classification or regression.")
     if task != "auto":
         return task == "classification"
-    whole = y.dtype.kind in "USbiu" or (y.dtype.kind == "f" and bool((y == np.round(y)).all()))
+    whole = y.dtype.kind in "USbiu" or (y.dtype.kind == "f" and _all_whole(y))
     return whole and (y.dtype.kind in "USb" or len(np.unique(y)) <= _LABELS)
 
 
 def _whole(y: np.ndarray, there: np.ndarray, present: np.ndarray) -> np.ndarray:
     """Whole numbers as integers, where missing cells have made them floats."""
-    if there.dtype.kind != "f" or not (there == np.round(there)).all():
+    if there.dtype.kind != "f" or not _all_whole(there):
         return y
     whole = np.full(len(y), None, dtype=object)
     whole[present] = there.astype(int)
     return whole if not present.all() else there.astype(int)
+
+
+def _all_whole(y: np.ndarray) -> bool:
+    # Beyond 2^53 neighbouring whole numbers are the same float.
+    return bool((np.isfinite(y) & (np.abs(y) < 2**53)).all() and (y == np.round(y)).all())
 
 
 def _write_csv(table: pd.DataFrame, out: Path) -> None:

@@ -1,5 +1,6 @@
 """What a run leaves behind in its folder, and reading it again."""
 
+import warnings
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -99,4 +100,6 @@ def _plots(
     for name, draw in with_axes.items():
         figure = Figure(figsize=(6.4, 5.2), layout="constrained")
         draw(figure.subplots())
-        figure.savefig(folder / f"{name}.png", dpi=150)
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", message="Glyph .* missing")  # a class named so
+            figure.savefig(folder / f"{name}.png", dpi=150)

@@ -35,6 +35,8 @@ class RunInfo:
         there, present = column(y)
         if self.classes is None:
             return encode_measurements(there), present
+        if self.classes.dtype.kind == "U" and there.dtype.kind in "biu":
+            there = there.astype(str)  # texts such as "7" look like numbers where all of them do
         return encode_labels(there, self.classes), present
 
     def to_json(self) -> dict[str, Any]:

@@ -49,23 +49,26 @@ def summarise(
         **(
             _measurements(fit, table.sort_index()[present], column(y)[0], flagged)
             if info.classes is None
-            else {"classes": len(info.classes), **_directions(fit, info, x[present], targets)}
+            else {
+                "classes": len(info.classes),
+                **_directions(fit, info.classes, x[present], targets),
+            }
         ),
     }
 
 
-def _directions(fit: Fit, info: RunInfo, x: np.ndarray, targets: np.ndarray) -> dict[str, Any]:
+def _directions(
+    fit: Fit, classes: np.ndarray, x: np.ndarray, targets: np.ndarray
+) -> dict[str, Any]:
     """Flips by expected number of rows, largest first."""
-    if info.classes is None:
-        return {}
     matrix = transition_matrix(fit)
     joint = np.zeros_like(matrix.mean)
     np.add.at(joint.T, targets, true_label_posterior(fit, x, targets))
     pairs = np.argwhere((matrix.low > _RARE) & (joint >= 1) & ~np.eye(len(joint), dtype=bool))
     found = [
         {
-            "true": info.classes[c].item(),
-            "observed": info.classes[o].item(),
+            "true": classes[c].item(),
+            "observed": classes[o].item(),
             "rate": float(matrix.mean[c, o]),
             "low": float(matrix.low[c, o]),
             "high": float(matrix.high[c, o]),
