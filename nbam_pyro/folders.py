@@ -32,7 +32,10 @@ def check_folder(folder: Path, *, overwrite: bool) -> None:
     if not folder.exists():
         return
     if not overwrite:
-        raise FolderError(f"{folder} exists already: choose another --out or pass --overwrite.")
+        raise FolderError(
+            f"{folder} exists already: choose another folder, or overwrite it (--overwrite, "
+            "overwrite=True)."
+        )
     if not folder.is_dir() or (any(folder.iterdir()) and not (folder / _MANIFEST).exists()):
         raise FolderError(f"{folder} is not a run folder, so it is not overwritten.")
 

@@ -324,7 +324,7 @@ def test_columns_encode_a_table_and_survive_json():
         [41, 0, 1, 1, 0, 1],
     ]
     assert encoded.notes == [
-        "column 'id' was left out: nearly every row holds a different text",
+        "column 'id' was left out: it holds too many different texts",
         "column 'age': 20 missing cells were filled with the median 41",
         "column 'colour': 20 missing cells were filled with the most frequent text 'red'",
         "column 'old': 20 missing cells were filled with the median 1",
@@ -381,7 +381,7 @@ def test_columns_that_cannot_be_encoded(cells, words):
     ("frame", "words"),
     [
         ({"a": [1], "c": [1]}, ["missing are 'b'", "surplus are 'c'"]),
-        ({"a": [1]}, ["missing are 'b'", "surplus are none"]),
+        ({"a": [1]}, ["missing are 'b'; give"]),
         ({"a": ["x"], "b": ["x"]}, ["'a'", "numbers in training", "'x'"]),
         ({"a": [np.inf], "b": ["x"]}, ["'a'", "row 0"]),
         ({"a": [1], "b": pd.to_datetime(["2024-01-01"])}, ["'b'", "dates"]),
@@ -390,6 +390,12 @@ def test_columns_that_cannot_be_encoded(cells, words):
 def test_tables_that_are_not_like_the_training_table(frame, words):
     columns = Columns.of(pd.DataFrame({"a": [1, 2], "b": ["x", "y"]}))
     refused(*words, call=lambda: columns.encode(pd.DataFrame(frame)))
+
+
+def test_numbers_with_a_spoilt_cell_are_named():
+    cells = [str(number / 7) for number in range(200)]
+    cells[2] = "oops"
+    refused("'height'", "'oops' in row 2", call=lambda: Columns.of(pd.DataFrame({"height": cells})))
 
 
 def test_tables_without_columns_or_with_repeated_ones():

@@ -13,8 +13,9 @@ def fit(
     data: Annotated[
         Path,
         typer.Argument(
+            metavar="DATA",
             help="CSV, Parquet or NPZ file (array X), or a folder with one folder of images per "
-            "label."
+            "label.",
         ),
     ],
     *,

@@ -9,8 +9,8 @@ from nbam_pyro.cli.common import mistakes
 
 
 def score(
-    run: Annotated[Path, typer.Argument(help="Run folder that nbam fit wrote.")],
-    data: Annotated[Path, typer.Argument(help="Labelled rows of the same kind.")],
+    run: Annotated[Path, typer.Argument(metavar="RUN", help="Run folder that nbam fit wrote.")],
+    data: Annotated[Path, typer.Argument(metavar="DATA", help="Labelled rows of the same kind.")],
     *,
     out: Annotated[Path, typer.Option(help="CSV file to write.")],
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the file.")] = False,

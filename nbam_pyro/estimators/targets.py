@@ -24,8 +24,11 @@ def column(y: Any) -> tuple[np.ndarray, np.ndarray]:
     Raises:
         DataError: more than one dimension, or texts and numbers together.
     """
+    # Lists and pandas' own types may hold None and NA, which must not turn integers into floats.
+    if isinstance(y, list) or pd.api.types.is_extension_array_dtype(y):
+        y = np.asarray(y, dtype=object)
     with as_data_errors():
-        values = column_or_1d(np.asarray(y, dtype=object) if isinstance(y, list) else y, warn=True)
+        values = column_or_1d(y, warn=True)
     values = np.asarray(values)
     present = ~pd.isna(values)
     there = values[present]
@@ -69,7 +72,7 @@ def encode_measurements(y: np.ndarray) -> np.ndarray:
         values = y.astype(np.float64)
     except (TypeError, ValueError) as error:
         raise DataError(
-            f"Targets are texts such as {str(y[0])!r}; a regression needs numbers (for labels: "
+            f"Targets are texts such as {str(y[0])!r}; a regression needs numbers (for labels use "
             "NBAMClassifier, or --task classification)."
         ) from error
     if not np.isfinite(values).all():

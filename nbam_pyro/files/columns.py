@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 
 from nbam_pyro.files.cells import cell_kind
-from nbam_pyro.files.messages import listing, problem
+from nbam_pyro.files.messages import counted, listing, problem
 from nbam_pyro.files.number_column import NumberColumn
 from nbam_pyro.files.saved import saved, saved_items
 from nbam_pyro.files.source import Encoded, Features, wrong_kind
@@ -58,10 +58,12 @@ class Columns:
             raise problem("The table has no rows; add the data.")
         learned = [_learned(frame[name], name=str(name)) for name in frame]
         left_out = [column.name for column in learned if _tells_rows_apart(column, len(frame))]
+        for name in left_out:
+            _refuse_spoilt_numbers(frame[name], name=name)
         columns = tuple(column for column in learned if column.name not in left_out)
         if left_out and not columns:
             raise problem(
-                f"Nearly every row of {listing(left_out)} holds a different text, which teaches "
+                f"There are too many different texts in {listing(left_out)}, which teaches "
                 "nothing, and no column is left; add numbers or categories."
             )
         if not columns:
@@ -97,10 +99,11 @@ class Columns:
         known = {column.name for column in self.columns}
         missing = sorted(known - names)
         surplus = sorted(names - known - set(self.left_out))
-        if missing or surplus:
+        wrong = [f"missing are {listing(missing)}"] * bool(missing)
+        wrong += [f"surplus are {listing(surplus)}"] * bool(surplus)
+        if wrong:
             raise problem(
-                f"The columns are not those of training: missing are {listing(missing)}, surplus "
-                f"are {listing(surplus)}; add the missing ones and leave out the surplus."
+                f"The columns are not those of training: {', '.join(wrong)}; give the same columns."
             )
 
     def to_json(self) -> dict[str, Any]:
@@ -148,6 +151,16 @@ def _tells_rows_apart(column: Column, rows: int) -> bool:
     return isinstance(column, TextColumn) and len(column.categories) > min(
         _TEXTS, max(50, rows / 2)
     )
+
+
+def _refuse_spoilt_numbers(column: pd.Series, *, name: str) -> None:
+    cells = column.dropna()
+    texts = cells[pd.to_numeric(cells, errors="coerce").isna()]
+    if len(texts) < len(cells) / 2:
+        raise problem(
+            f"Column {name!r} holds numbers and {counted(len(texts), 'text')}, the first "
+            f"{texts.iloc[0]!r} in row {texts.index[0]}; mend or empty such cells."
+        )
 
 
 def _named(x: Features) -> pd.DataFrame:

@@ -56,7 +56,9 @@ def _read(path: Path, *, label: str | None) -> Source:
     if not path.is_file():
         raise problem(f"{path} is neither a file nor a folder; copy the data into a file.")
     if path.stat().st_size == 0:
-        raise problem(f"{path} is empty; write the data into it again.")
+        raise problem(f"{path} is empty; check that it was written.")
     if label is None:
-        raise problem(f"{path} needs a label: name the column or array that holds the labels.")
+        raise problem(
+            f"{path} needs a label: name the column or array that holds the labels (--label NAME)."
+        )
     return reader(path, label=label)

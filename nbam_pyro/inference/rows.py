@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
 import numpy as np
+import pandas as pd
 import torch
 from lightning.pytorch import LightningDataModule
 from torch import Tensor
@@ -249,6 +250,8 @@ def _weighted(rows: Rows, weights: Tensor) -> Rows:
 
 def as_tensor(values: Any, dtype: torch.dtype | None = None) -> Tensor:
     """A tensor of a floating point type, by default torch's default, or of int64."""
+    if isinstance(values, pd.DataFrame | pd.Series):
+        values = values.to_numpy()
     if isinstance(values, np.ndarray) and (
         not values.flags.writeable or any(stride < 0 for stride in values.strides)
     ):

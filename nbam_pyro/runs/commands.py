@@ -68,10 +68,10 @@ def fit_file(
         y = _whole(source.y, there, present) if labels else source.y
         encoding = encoding_of(source)
         encoded = encoding.encode(source.x)
-        for note in encoded.notes:
-            say(f"Note: {note}.")
+        notes = [*encoded.notes, *_repeats(encoded.x)]
         kind = "labels" if labels else "measurements"
-        say(f"Fitting {int(present.sum())} {kind}; --task says otherwise if that is wrong.")
+        more = " (if they are not, say so with --task)" if task == "auto" else ""
+        say(f"Fitting {int(present.sum())} {kind}{more} ...")
         estimator = (NBAMClassifier if labels else NBAMRegressor)(
             contamination=contamination, random_state=seed, progress=progress
         )
@@ -97,7 +97,7 @@ def fit_file(
                 "contamination": contamination,
                 "seed": seed,
             },
-            notes=encoded.notes,
+            notes=notes,
             further={"seconds": round(time.perf_counter() - started, 1)},
         )
 
@@ -158,12 +158,15 @@ def parse_contamination(text: str | None) -> float | Beta | None:
     try:
         if text.startswith("beta:"):
             a, b = (float(part) for part in text.removeprefix("beta:").split(","))
-            return Beta(a, b)
-        return float(text)
-    except ValueError as error:
+            return rate_prior(Beta(a, b))
+        share = float(text)
+        rate_prior(share)
+    except ValueError as error:  # a DataError is one too
         raise DataError(
-            f"--contamination is {text!r}; give a share such as 0.05, or beta:2,8."
+            f"--contamination is {text!r}; give a share between 0 and 1 such as 0.05, or beta:2,8 "
+            "with positive numbers."
         ) from error
+    return share
 
 
 def _are_labels(y: np.ndarray, task: str) -> bool:
@@ -182,6 +185,16 @@ def _whole(y: np.ndarray, there: np.ndarray, present: np.ndarray) -> np.ndarray:
     whole = np.full(len(y), None, dtype=object)
     whole[present] = there.astype(int)
     return whole if not present.all() else there.astype(int)
+
+
+def _repeats(x: np.ndarray) -> list[str]:
+    repeated = int(pd.DataFrame(x.reshape(len(x), -1)).duplicated().sum())
+    if not repeated:
+        return []
+    return [
+        f"{repeated} rows have the features of an earlier row: wrong labels that are repeated are "
+        "easily taken for right"
+    ]
 
 
 def _all_whole(y: np.ndarray) -> bool:

@@ -12,7 +12,8 @@ def show_lines(summary: dict[str, Any]) -> list[str]:
     """
     lines = [*_what(summary), *_how_much(summary)]
     if summary["task"] == "classification":
-        lines += _directions(summary["directions"])
+        wrong = summary["contamination"]["mean"] * summary["labelled"]
+        lines += _directions(summary["directions"], wrong)
     else:
         lines += _sides(summary)
     return [*lines, *_how_sure(summary)]
@@ -34,24 +35,27 @@ def _how_much(summary: dict[str, Any]) -> Iterator[str]:
     )
 
 
-def _directions(directions: list[dict[str, Any]]) -> Iterator[str]:
+def _directions(directions: list[dict[str, Any]], wrong: float) -> Iterator[str]:
     if not directions:
         yield "Which directions: none stands out."
         return
+    others = wrong - sum(one["rows"] for one in directions)
     yield "Which directions:"
     for one in directions:
         yield (
             f"  {one['true']!r} is labelled {one['observed']!r} in {one['rate']:.0%} of cases "
-            f"(90 % interval {one['low']:.0%} to {one['high']:.0%}), about {one['rows']:.0f} rows"
+            f"(90% interval {one['low']:.0%} to {one['high']:.0%}), about {_rows(one['rows'])}"
         )
+    if others >= 1:
+        yield f"  all other flips together: about {_rows(others)}"
     found = {(one["true"], one["observed"]): one["rate"] for one in directions}
     for (true, observed), rate in found.items():
         back = found.get((observed, true))
         if back is not None and str(true) < str(observed):
             yield (
-                f"  {true!r} and {observed!r} are mistaken for each other: the labels cannot tell "
-                f"{rate:.0%} and {back:.0%} from {1 - back:.0%} and {1 - rate:.0%} with the names "
-                "exchanged; the reading with fewer wrong labels is taken."
+                f"  {true!r} and {observed!r} are mistaken for each other. With the two names "
+                f"exchanged, rates of {1 - back:.0%} and {1 - rate:.0%} would explain the labels "
+                "just as well; it is supposed that fewer labels are wrong than right."
             )
 
 
@@ -61,8 +65,8 @@ def _sides(summary: dict[str, Any]) -> Iterator[str]:
         return
     above, flagged = summary["flagged_above"], summary["flagged"]
     yield (
-        f"Which way: of {flagged} flagged rows {above} lie above and {flagged - above} below what "
-        f"the features predict, typically by {summary['flagged_error']:.4g}."
+        f"Which way: of {_rows(flagged, 'flagged row')} {above} lie above and {flagged - above} "
+        f"below what the features predict, typically by {summary['flagged_error']:.4g}."
     )
     if summary["clean_error"] is not None:
         yield f"The other rows scatter around the prediction by {summary['clean_error']:.4g}."
@@ -70,13 +74,22 @@ def _sides(summary: dict[str, Any]) -> Iterator[str]:
 
 def _how_sure(summary: dict[str, Any]) -> Iterator[str]:
     yield (
-        f"How sure: {summary['flagged']} rows are flagged (more probably wrong than right), of "
-        f"which about {summary['flagged_wrong']:.0f} are expected to be wrong; {summary['sure']} "
-        f"are above 90 %, {summary['doubtful']} rows lie between 10 % and 90 %."
+        f"How sure: {_rows(summary['flagged'])} flagged (more probably wrong than right), of which "
+        f"about {summary['flagged_wrong']:.0f} expected to be wrong; {_rows(summary['sure'])} "
+        f"above 90%, {_rows(summary['doubtful'])} between 10% and 90%."
     )
+    if summary["doubtful"] > summary["labelled"] / 2:
+        yield (
+            "Most rows are neither clearly right nor clearly wrong: the data are too few or too "
+            "hard to predict for these flags to mean much."
+        )
     if summary["collapse"]:
         yield f"Do not trust these flags: the fit has {summary['collapse']}."
     yield (
         "All of this is in-sample and conditional on the fitted network: the truth may lie a "
         "little outside the intervals."
     )
+
+
+def _rows(number: float, noun: str = "row") -> str:
+    return f"{number:.0f} {noun}{'' if round(number) == 1 else 's'}"
