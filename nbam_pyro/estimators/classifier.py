@@ -124,8 +124,8 @@ class NBAMClassifier(ClassifierMixin, NBAMEstimator):
                 check_classification_targets(y)
         except ValueError as error:
             raise DataError(
-                f"Labels are whole numbers or texts, not such as {y[0].item()!r}; for measurements "
-                "use NBAMRegressor, or --task regression."
+                f"Unknown label type: labels are whole numbers or texts, not such as "
+                f"{y[0].item()!r}; for measurements use NBAMRegressor, or --task regression."
             ) from error
         self.classes_, codes, sizes = np.unique(y, return_inverse=True, return_counts=True)
         if len(self.classes_) < 2:
