@@ -1,4 +1,4 @@
-from .anchoring import Anchors as Anchors
+from .crossfit import CrossFit as CrossFit
 from .datatree import to_datatree as to_datatree
 from .diagnostics import CollapseReport as CollapseReport
 from .diagnostics import collapse_report as collapse_report
@@ -8,6 +8,8 @@ from .guides import guide_draws as guide_draws
 from .guides import guide_median as guide_median
 from .guides import make_guide as make_guide
 from .guides import sample_guide as sample_guide
+from .identifiability import Identifiability as Identifiability
+from .identifiability import MutualPair as MutualPair
 from .matrices import MatrixEstimate as MatrixEstimate
 from .matrices import flip_matrix as flip_matrix
 from .matrices import transition_matrix as transition_matrix
@@ -28,9 +30,13 @@ from .run import Run as Run
 from .saving import load as load
 from .shares import Share as Share
 from .shares import contaminated_share as contaminated_share
+from .starts import Anchors as Anchors
+from .starts import Start as Start
+from .starts import Vertices as Vertices
 from .steps import Joint as Joint
 from .steps import Reinitialise as Reinitialise
 from .steps import Restarts as Restarts
 from .steps import Spread as Spread
 from .steps import Step as Step
 from .steps import WarmUp as WarmUp
+from .training_rows import TrainingRows as TrainingRows

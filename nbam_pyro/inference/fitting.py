@@ -1,6 +1,5 @@
 """`fit`: a story and data in, a `Fit` out."""
 
-import dataclasses
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -14,16 +13,15 @@ from sklearn.model_selection import train_test_split
 from torch import nn
 
 from nbam_pyro.errors import CollapseWarning, DataError, StoryError
-from nbam_pyro.inference.diagnostics import CollapseReport, agreement, collapse_report
 from nbam_pyro.inference.guides import evaluating
-from nbam_pyro.inference.posterior import predict, responsibilities
 from nbam_pyro.inference.recipes import default_steps
+from nbam_pyro.inference.reports import with_reports
 from nbam_pyro.inference.result import Fit
 from nbam_pyro.inference.row_kind import RowKind
 from nbam_pyro.inference.rows import Data, Rows, as_rows
 from nbam_pyro.inference.run import Run
 from nbam_pyro.inference.training import Options
-from nbam_pyro.models import BernoulliLikelihood, ClosedStory, LatentSwitch, LocationScale, Story
+from nbam_pyro.models import ClosedStory, Story
 from nbam_pyro.verified import Verified
 
 __all__ = ["fit"]
@@ -33,6 +31,7 @@ def fit(
     story: Story,
     data: Data,
     *,
+    epochs: int | None = None,
     steps: Sequence[Callable[[Run], None]] | None = None,
     objective: Literal["closed", "elbo"] | None = None,
     guide: Callable[..., nn.Module] = AutoNormal,
@@ -55,7 +54,10 @@ def fit(
         story: fitted in place.
         data: (x, y) as arrays or tensors, a torch `Dataset` of such pairs, or a `DataLoader` or
             `LightningDataModule` of one.
-        steps: what to do in which order; None for the recipe of the story (`default_steps`).
+        epochs: of one plain training run of the network, to which the default recipe keeps its
+            steps in proportion; None for its own default.
+        steps: what to do in which order; None for the recipe of the story (`default_steps`), which
+            also takes step size and weight decay.
         objective: "closed" for the closed form, "elbo" for Pyro's enumerated objective, which any
             story allows; both have the same value. None for "closed" where the story has one.
         guide: posterior family of the global latents, one of Pyro's autoguides or what is called
@@ -99,6 +101,10 @@ def fit(
         >>> responsibilities(line, x, y).argmax()
         np.int64(7)
     """
+    if epochs is not None and (epochs < 1 or steps is not None):
+        raise DataError(
+            f"epochs is {epochs}: it is positive and for the default recipe; steps have their own."
+        )
     rows = as_rows(data, weights, verified)
     closed = isinstance(story, ClosedStory) if objective is None else objective == "closed"
     if weights is not None and not closed:
@@ -122,7 +128,7 @@ def fit(
             seed=seed,
             family=guide,
         )
-        for step in default_steps(story) if steps is None else steps:
+        for step in default_steps(story, epochs=epochs) if steps is None else steps:
             step(run)
         _check_numbers(story, run.guide_or_new())
         few = rows.first(2)
@@ -132,9 +138,11 @@ def fit(
             history=pd.DataFrame(run.history),
             held_out=is_held_out,
             kind=RowKind.of(few.x, few.y),
-            collapse=None,
         )
-        return _with_collapse_report(result, run)
+        result, advice = with_reports(result, run)
+    if advice is not None:
+        warnings.warn(advice, CollapseWarning, stacklevel=2)
+    return result
 
 
 def _check_numbers(*modules: nn.Module) -> None:
@@ -176,57 +184,3 @@ def _split(rows: Rows, held_out: float | np.ndarray | None, seed: int) -> np.nda
         )[1]
         flags[chosen] = True
     return flags
-
-
-def _with_collapse_report(result: Fit, run: Run) -> Fit:
-    if not isinstance(run.story, ClosedStory):
-        return result
-    index = run.held_out if len(run.held_out) else run.training
-    r, predicted, y = [], [], []
-    for x_batch, y_batch, *_ in run.rows.loader(index, 1024):
-        r.append(responsibilities(result, x_batch, y_batch))
-        expected, observed = _comparable(result, x_batch, y_batch)
-        predicted.append(expected)
-        y.append(observed)
-    report = collapse_report(
-        np.concatenate(r),
-        np.concatenate(predicted),
-        np.concatenate(y),
-        agreement=_agreement(result, run.rows),
-    )
-    if report.collapsed:
-        warnings.warn(_advice(run.story, report), CollapseWarning, stacklevel=3)
-    return dataclasses.replace(result, collapse=report)
-
-
-def _agreement(result: Fit, rows: Rows) -> float | None:
-    """Whether the fit would have judged the verified rows right without being told."""
-    if rows.verified is None:
-        return None
-    index = rows.looked_at
-    r = [responsibilities(result, x, y) for x, y, *_ in rows.loader(index, 1024)]
-    return agreement(np.concatenate(r), rows.verified.switch(rows.y)[index].numpy())
-
-
-def _comparable(result: Fit, x: torch.Tensor, y: torch.Tensor) -> tuple[np.ndarray, np.ndarray]:
-    """Predictions and targets as a collapse report compares them."""
-    predicted, observed, story = predict(result, x), y.numpy(), result.story
-    if not isinstance(story, LatentSwitch):
-        return predicted, observed
-    if isinstance(story.clean, BernoulliLikelihood):
-        return np.stack([1 - predicted, predicted], -1), observed  # a class, not a mean
-    if isinstance(story.clean, LocationScale):
-        with torch.no_grad(), evaluating(story):
-            scale = story.clean.location_and_scale(story.trunk(x))[1].numpy()
-        return predicted / scale, observed / scale
-    return predicted, observed
-
-
-def _advice(story: Story, report: CollapseReport) -> str:
-    message = (
-        f"The fit has {report}: its flags mean nothing. Either the targets are right and merely "
-        "hard to predict, or the story does not identify its switch."
-    )
-    if isinstance(story, LatentSwitch):
-        return message + " For labels use LabelFlip, whose default steps start from anchors."
-    return message + " Use the default steps, a smaller network or fewer epochs."

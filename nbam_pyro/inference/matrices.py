@@ -95,6 +95,13 @@ def flip_matrix(
     return _matrix(fit, lambda one: nf.zero_diagonal(one["flip"]), probability, num_draws)
 
 
+def matrix_draws(fit: Fit, num_draws: int = 100) -> np.ndarray:
+    """M at draws of the global latents, at g = 0, (S, K, K)."""
+    draws = guide_draws(fit.guide, num_draws)
+    flips = torch.vmap(nf.zero_diagonal)(draws["flip"])
+    return torch.vmap(nf.transition_matrix)(draws["rate"], flips).numpy()
+
+
 def _matrix(
     fit: Fit, of: Callable[[Draw], Tensor], probability: float, num_draws: int | None
 ) -> MatrixEstimate:

@@ -2,14 +2,19 @@
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 from torch import nn
 
 from nbam_pyro.inference.diagnostics import CollapseReport
+from nbam_pyro.inference.identifiability import Identifiability
 from nbam_pyro.inference.row_kind import RowKind
 from nbam_pyro.models import Story
+
+if TYPE_CHECKING:
+    from nbam_pyro.inference.training_rows import TrainingRows
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -22,7 +27,10 @@ class Fit:
         history: one row per epoch of every Lightning run: step, epoch, loss, held_out_loss.
         held_out: which rows were kept from training and only selected epochs and restarts, (N,).
         kind: shape and type of the rows it was fitted to.
+        training: what it says about the rows it was fitted to; the fit of `story` and `guide`
+            alone, on its way, has none.
         collapse: whether the flags mean anything; None where the story declares no predictor.
+        identifiability: what the data can tell about a latent true label; None for other stories.
     """
 
     story: Story
@@ -30,7 +38,9 @@ class Fit:
     history: pd.DataFrame
     held_out: np.ndarray
     kind: RowKind
-    collapse: CollapseReport | None
+    training: "TrainingRows | None" = None
+    collapse: CollapseReport | None = None
+    identifiability: Identifiability | None = None
 
     def save(self, folder: str | Path, *, overwrite: bool = False) -> None:
         """Write the fit to a folder of its own; see `nbam_pyro.load`.

@@ -1,7 +1,7 @@
 """The state that the steps of a fit pass on."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -9,15 +9,18 @@ import torch
 from lightning.pytorch import Callback
 from pyro.infer.autoguide import AutoNormal
 from torch import Tensor, nn
+from torch.utils.data import TensorDataset
 
 from nbam_pyro import functional as nf
+from nbam_pyro.inference.attempts import Attempt
 from nbam_pyro.inference.diagnostics import agreement
 from nbam_pyro.inference.enumeration import log_joint
+from nbam_pyro.inference.evidence import Evidence
 from nbam_pyro.inference.guides import Draw, evaluating, guide_median, make_guide
 from nbam_pyro.inference.objectives import weighted_mean
 from nbam_pyro.inference.rows import Batch, Rows
 from nbam_pyro.inference.training import Options, Training, train
-from nbam_pyro.models import Story
+from nbam_pyro.models import LabelFlip, Story
 
 
 @dataclass
@@ -34,7 +37,9 @@ class Run:
         seed: of the folds.
         family: of the guide.
         guide: posterior of the global latents; made by the first `Joint` where it is None.
-        start: where the guide's locations start, from `Anchors`.
+        start: where the guide's locations start, from `CrossFit` or `RobustStart`.
+        cross_fitted: log probabilities of true labels out of fold, from `CrossFit`.
+        attempts: what it came to from each start.
         history: one record per epoch of every Lightning run.
     """
 
@@ -48,6 +53,8 @@ class Run:
     family: Callable[..., nn.Module] = AutoNormal
     guide: nn.Module | None = None
     start: Draw = field(default_factory=dict)
+    cross_fitted: Evidence | None = None
+    attempts: list[Attempt] = field(default_factory=list)
     history: list[dict[str, Any]] = field(default_factory=list)
 
     def judge(self, index: np.ndarray) -> tuple[float, float]:
@@ -88,6 +95,23 @@ class Run:
             few = self.rows.first(8)
             self.guide = make_guide(self.story, few.x, few.y, family=self.family, start=self.start)
         return self.guide
+
+    def of_evidence(self, evidence: Evidence) -> "Run":
+        """A run on the same guide and history whose rows are log probabilities of true labels."""
+        rows = Rows(
+            TensorDataset(evidence.log_probs, evidence.labels),
+            evidence.labels,
+            evidence.weights,
+            evidence.verified,
+        )
+        story = LabelFlip(nn.Identity(), evidence.log_probs.shape[1], prior=self.story.prior)  # type: ignore[arg-type]
+        index = np.arange(len(rows))
+        # A step for every twentieth of the rows is enough: they cost next to nothing.
+        size = max(self.options.batch_size, len(rows) // 20)
+        options = replace(self.options, batch_size=size)
+        return replace(
+            self, story=story, rows=rows, training=index, held_out=index[:0], options=options
+        )
 
     def train(
         self,

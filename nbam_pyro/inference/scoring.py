@@ -1,6 +1,6 @@
 """Evaluate a function of rows and global latents over the posterior of a fit."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from itertools import chain
 from typing import Any, NamedTuple
 
@@ -73,11 +73,7 @@ def per_draw(
     y is None where the function does not need it.
     """
     rows = scored_rows(fit, x, y, verified)
-    draws = guide_draws(fit.guide, num_draws)
-    # Data-dependent argument checks of distributions do not pass through vmap.
-    with torch.no_grad(), evaluating(fit.story), pyro.validation_enabled(False):
-        parts = [_batched(fit, of, part, draws) for part in rows.parts()]
-    return torch.cat(parts, 1).cpu().numpy()
+    return torch.cat(list(_each_part(fit, of, rows, num_draws)), 1).numpy()
 
 
 def mean_over_draws(
@@ -90,15 +86,26 @@ def mean_over_draws(
     verified: Verified | None = None,
 ) -> np.ndarray:
     """As `per_draw`, averaged over the draws, (N, ...), in the memory of a few rows."""
-    if verified is not None and len(verified) != len(x):
-        raise DataError(f"x has {len(x)} rows, {len(verified)} are verified; they must agree.")
-    parts = ([_part(rows, i) for rows in (x, y, verified)] for i in range(0, len(x), _CHUNK))
-    return np.concatenate(
-        [
-            per_draw(fit, of, x, y, num_draws=num_draws, verified=known).mean(0)
-            for x, y, known in parts
-        ]
-    )
+    rows = scored_rows(fit, x, y, verified)
+    return torch.cat([part.mean(0) for part in _each_part(fit, of, rows, num_draws)]).numpy()
+
+
+def _each_part(fit: Fit, of: RowFunction, rows: Scored, num_draws: int) -> Iterator[Tensor]:
+    draws = guide_draws(fit.guide, num_draws)
+    for part in rows.parts():
+        yield draw_by_draw(fit, of, part, draws).cpu()
+
+
+def draw_by_draw(fit: Fit, of: RowFunction, rows: Scored, draws: Draw) -> Tensor:
+    """A function of a few rows at every draw of the global latents, (S, n, ...)."""
+    # Data-dependent argument checks of distributions do not pass through vmap.
+    with torch.no_grad(), evaluating(fit.story), pyro.validation_enabled(False):
+        if not draws:  # no global latents: every draw is the same
+            return of(rows, {})[None]
+        if isinstance(fit.story, ClosedStory):  # networks do not depend on draws and run once
+            return torch.vmap(lambda one: of(rows, one))(draws)
+        count = len(next(iter(draws.values())))
+        return torch.stack([of(rows, one) for one in each_draw(draws, count)])
 
 
 def _part(rows: Any, start: int) -> Any:
@@ -129,12 +136,3 @@ def _check_verified(fit: Fit, y: Tensor, verified: Verified) -> None:
         fit.story.check_verified(y, verified)
     else:
         verified.check(y)
-
-
-def _batched(fit: Fit, of: RowFunction, rows: Scored, draws: Draw) -> Tensor:
-    if not draws:  # no global latents: every draw is the same
-        return of(rows, {})[None]
-    if isinstance(fit.story, ClosedStory):  # networks do not depend on draws and run once
-        return torch.vmap(lambda one: of(rows, one))(draws)
-    count = len(next(iter(draws.values())))
-    return torch.stack([of(rows, one) for one in each_draw(draws, count)])

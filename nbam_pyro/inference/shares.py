@@ -65,8 +65,13 @@ def contaminated_share(
     r = per_draw(fit, of, x, y, num_draws=num_draws, verified=verified)
     # Without global latents every draw is the same, and only the switches differ.
     r = np.broadcast_to(r, (num_draws, *r.shape[1:]))
+    return share_of(r, probability=probability, seed=seed)
+
+
+def share_of(r: np.ndarray, *, probability: float = 0.9, seed: int = 0) -> Share:
+    """The share that is contaminated, given responsibilities at each draw, (S, N, ...)."""
     drawn = np.random.default_rng(seed).random(r.shape) < r
-    shares = drawn.reshape(num_draws, -1).mean(1)
+    shares = drawn.reshape(len(r), -1).mean(1)
     tail = (1 - probability) / 2
     low, high = np.quantile(shares, [tail, 1 - tail])
     return Share(float(r.mean()), float(low), float(high), probability)

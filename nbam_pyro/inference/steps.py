@@ -28,7 +28,7 @@ from nbam_pyro.inference.objectives import (
 from nbam_pyro.inference.rows import Batch
 from nbam_pyro.inference.run import Run
 from nbam_pyro.inference.training import Training
-from nbam_pyro.models import ClosedStory, Story
+from nbam_pyro.models import ClosedStory, LabelFlip, Story
 
 
 class Step(ABC):
@@ -97,7 +97,7 @@ class Joint(Step):
         lr: step size of AdamW for the networks.
         weight_decay: of the networks; the guide and single numbers have none.
         guide_lr: step size for the guide's locations and for single numbers of the story, such as
-            scales and shifts.
+            scales and shifts; 0 leaves them as they are.
         spread_lr: step size for the guide's standard deviations; 0 leaves them as they are.
         patience: stop after so many epochs without improvement.
     """
@@ -140,7 +140,8 @@ class Spread(Step):
     """Fit the guide's standard deviations alone, around fixed networks and locations.
 
     For stories whose joint fit keeps them narrow (`Joint(spread_lr=0)`): wide draws of a sparse
-    flip matrix would blur what the network learns from.
+    flip matrix would blur what the network learns from. Where rates and T come from predictions
+    out of fold (`CrossFit`), so does their spread, unless there is a deviation g(x).
 
     Args:
         epochs: how many.
@@ -152,6 +153,9 @@ class Spread(Step):
 
     def __call__(self, run: Run) -> None:
         guide = run.guide_or_new()
+        story = run.story
+        if run.cross_fitted is not None and isinstance(story, LabelFlip) and not story.locality:
+            run = run.of_evidence(run.cross_fitted)
         objective = _objective(run, guide)
         num_data = len(run.training)
         spreads, _ = spreads_and_locations(guide)

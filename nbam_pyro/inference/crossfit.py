@@ -1,0 +1,213 @@
+"""`CrossFit`: rates and flips of a latent true label from networks that did not see the labels."""
+
+import copy
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import torch
+from lightning.pytorch import Callback, LightningModule, Trainer
+from sklearn.model_selection import KFold, StratifiedKFold
+from torch import Tensor
+
+from nbam_pyro import functional as nf
+from nbam_pyro.anchors import anchor_start
+from nbam_pyro.errors import StoryError
+from nbam_pyro.inference.attempts import Attempt
+from nbam_pyro.inference.enumeration import log_joint
+from nbam_pyro.inference.evidence import Evidence
+from nbam_pyro.inference.guides import Draw, evaluating
+from nbam_pyro.inference.objectives import weighted_mean
+from nbam_pyro.inference.rows import Batch
+from nbam_pyro.inference.run import Run
+from nbam_pyro.inference.starts import Anchors, Start, Vertices
+from nbam_pyro.inference.steps import Step, WarmUp, clean_predictor, reinitialise
+from nbam_pyro.inference.training import Training
+from nbam_pyro.models import LabelFlip
+from nbam_pyro.priors import FlipPrior
+
+# A later start must raise the log marginal by so many standard errors of the difference.
+_CLEARLY = 2.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class CrossFit(Step):
+    r"""Estimate rates and T of a `LabelFlip` from rows that are predicted out of fold.
+
+    In-sample a network agrees with labels it has memorised, so rates come out too low. Here each
+    training row is predicted by a copy of the story that did not see it:
+
+    1. The copies are warmed up on the other folds as if nothing were contaminated; their
+       predictions of the observed label, averaged over epochs, are evidence for `starts`.
+    2. From each start the copies are fitted to the log marginal with rates and T fixed; then
+       rates and T move to their mode given the predictions out of fold, by EM
+       (`nbam_pyro.transition.estimate_transition`). Every start sees the same random numbers. One
+       is preferred to those before it where the log marginal of the rows out of fold is higher by
+       more than two standard errors.
+    3. The best is continued for some rounds of the same.
+
+    The estimate and the last predictions stay in the run, as the start of the guide and as
+    `Run.cross_fitted`. A deviation g(x) starts anew.
+
+    Args:
+        folds: at least 2.
+        warm_up: how each copy is warmed up.
+        skip: epochs of the warm-up that are left out of the average.
+        starts: where rates and T may start, the most usual one first.
+        epochs: of each fit between two estimates.
+        rounds: how often the best start is continued.
+        lr: step size of AdamW.
+        weight_decay: of AdamW.
+        prior: of the start; None for the story's own, or Beta(1, 9) where the story leaves it
+            open: a mutual pair that starts near one half carries no information, and the network
+            may merge the two classes.
+
+    Raises:
+        StoryError: the story is no `LabelFlip`.
+
+    Source: cross-fitting is Chernozhukov et al. (2018), DML1; the noise-transition matrix from
+    anchors Patrini et al. (2017).
+    """
+
+    folds: int = 3
+    warm_up: WarmUp = field(default_factory=lambda: WarmUp(epochs=12))
+    skip: int = 4
+    starts: Sequence[Start] = (Anchors(), Vertices(), Vertices(restarts=20))
+    epochs: int = 8
+    rounds: int = 2
+    lr: float = 2e-3
+    weight_decay: float = 1e-2
+    prior: FlipPrior | None = None
+
+    def __call__(self, run: Run) -> None:
+        story = run.story
+        if not isinstance(story, LabelFlip):
+            raise StoryError("CrossFit needs a LabelFlip story: others have no flip matrix.")
+        folds = list(self._folds(run, story))
+        warm = self._warm_up(run, folds)
+        warmed, random = _states(folds), torch.get_rng_state()
+        best, states = None, warmed
+        for start in self.starts:
+            torch.set_rng_state(random)
+            _restore(folds, warmed)
+            counts = start.counts(warm, seed=run.seed)
+            rate, flip = anchor_start(counts, self.prior or story.prior or FlipPrior(rate=(1, 9)))
+            attempt = self._round(run, folds, start, {"rate": rate, "flip": flip})
+            run.attempts.append(attempt)
+            if best is None or attempt.gain(best) > _CLEARLY:
+                best, states = attempt, _states(folds)
+        if best is None:
+            raise StoryError("CrossFit has no starts: give it at least one.")
+        _restore(folds, states)
+        for _ in range(self.rounds):
+            best = self._round(run, folds, best.start, best.latents)
+        run.cross_fitted = best.evidence
+        run.start = best.latents
+        run.guide = None
+
+    def _folds(self, run: Run, story: LabelFlip) -> Iterator["_Fold"]:
+        labels = run.rows.y[torch.as_tensor(run.training)].numpy()
+        count = min(self.folds, len(labels))
+        enough = np.unique(labels, return_counts=True)[1].min() >= count
+        kind = StratifiedKFold if enough and labels.ndim == 1 else KFold
+        for others, own in kind(count, shuffle=True, random_state=run.seed).split(labels, labels):
+            one = copy.deepcopy(story)
+            reinitialise(one)
+            yield _Fold(one, run.training[others], run.training[own])
+
+    def _warm_up(self, run: Run, folds: list["_Fold"]) -> Evidence:
+        probs = torch.zeros(*run.rows.y.shape, run.story.num_classes)  # type: ignore[arg-type]
+        for fold in folds:
+            average = _EpochAverage(run, fold, self.skip)
+            run.train(
+                "warm-up out of fold",
+                self.warm_up.training(fold.story),
+                epochs=self.warm_up.epochs,
+                index=fold.others,
+                select=False,
+                callbacks=[average],
+            )
+            probs[fold.own] = average.value
+        return Evidence.of(_log(probs[run.training]), run.rows, run.training)
+
+    def _round(self, run: Run, folds: list["_Fold"], start: Start, latents: Draw) -> Attempt:
+        """Fit the copies with rates and T fixed, then estimate rates and T."""
+        probs = torch.zeros(*run.rows.y.shape, run.story.num_classes)  # type: ignore[arg-type]
+        for fold in folds:
+            run.train(
+                "joint out of fold",
+                self._joint(fold.story, latents),
+                epochs=self.epochs,
+                index=fold.others,
+                select=False,
+            )
+            probs[fold.own] = _predict(run, fold.story, fold.own)
+            probs[run.held_out] += _predict(run, fold.story, run.held_out) / len(folds)
+        evidence = Evidence.of(_log(probs), run.rows)
+        return Attempt(start, evidence, evidence.transition(run.story.prior or FlipPrior()))  # type: ignore[union-attr]
+
+    def _joint(self, story: LabelFlip, latents: Draw) -> Training:
+        means = {name: prior.mean for name, prior in story.priors().items()} | latents
+
+        def loss(batch: Batch) -> Tensor:
+            here = {name: value.to(batch.x.device) for name, value in means.items()}
+            pair = log_joint(story, batch.x, batch.y, here, verified=batch.verified)
+            return -weighted_mean(nf.log_marginal(*pair), batch.weights)
+
+        parameters = list(story.parameters())
+        groups = [{"params": parameters, "lr": self.lr, "weight_decay": self.weight_decay}]
+        return Training([story], loss=loss, groups=groups)
+
+
+@dataclass(frozen=True)
+class _Fold:
+    """A copy of the story, the rows it is fitted to, and those it predicts."""
+
+    story: LabelFlip
+    others: np.ndarray
+    own: np.ndarray
+
+
+class _EpochAverage(Callback):
+    """Predicted probabilities of a fold's own rows, averaged over the epochs after the first."""
+
+    def __init__(self, run: Run, fold: _Fold, skip: int) -> None:
+        self.run, self.fold, self.skip = run, fold, skip
+        self.total = torch.zeros(())
+        self.count = 0
+
+    @property
+    def value(self) -> Tensor:
+        return self.total / self.count
+
+    def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        if trainer.current_epoch < min(self.skip, (trainer.max_epochs or 1) - 1):
+            return
+        self.total = self.total + _predict(self.run, self.fold.story, self.fold.own)
+        self.count += 1
+
+
+def _predict(run: Run, story: LabelFlip, index: np.ndarray) -> Tensor:
+    """Probabilities of classes of some rows, (n, *dims, K), on the CPU."""
+    if not len(index):
+        return torch.zeros(0, *run.rows.y.shape[1:], story.num_classes)
+    device = next(story.parameters()).device
+    with torch.no_grad(), evaluating(story):
+        batches = run.rows.loader(index, 1024)
+        parts = [clean_predictor(story, batch.x.to(device)).probs.cpu() for batch in batches]
+    return torch.cat(parts)
+
+
+def _log(probs: Tensor) -> Tensor:
+    # What has underflowed to 0 must not rule out a class: a verified row may be of it.
+    return probs.clamp_min(torch.finfo(probs.dtype).tiny).log()
+
+
+def _states(folds: list[_Fold]) -> list[dict[str, Any]]:
+    return [copy.deepcopy(fold.story.state_dict()) for fold in folds]
+
+
+def _restore(folds: list[_Fold], states: list[dict[str, Any]]) -> None:
+    for fold, state in zip(folds, states, strict=True):
+        fold.story.load_state_dict(state)

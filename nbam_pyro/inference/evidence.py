@@ -1,0 +1,75 @@
+"""Evidence on rates and flips: predictions for labels by networks that did not see them."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from nbam_pyro.inference.rows import Rows
+from nbam_pyro.priors import FlipPrior
+from nbam_pyro.transition import Transition, estimate_transition
+from nbam_pyro.verified import Verified
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """Log probabilities of classes beside observed labels, one row per label.
+
+    Attributes:
+        log_probs: normalised log probabilities, (N, K): of the observed label after a plain
+            warm-up, of the true label after a joint fit.
+        labels: observed labels, (N,).
+        weights: how many times each counts, (N,).
+        verified: what is verified of them; None for nothing.
+    """
+
+    log_probs: Float[Tensor, "n k"]
+    labels: Int[Tensor, " n"]
+    weights: Float[Tensor, " n"]
+    verified: Verified | None
+
+    @classmethod
+    def of(
+        cls, log_probs: Float[Tensor, "n *dims k"], rows: Rows, index: np.ndarray | None = None
+    ) -> "Evidence":
+        """Log probabilities for rows of data, or some; labels of several elements become rows."""
+        some = np.arange(len(rows)) if index is None else index
+        y, verified = rows.y[some], rows.verified
+        each = rows.weights[some].reshape(-1, *[1] * (y.ndim - 1)).expand(y.shape)
+        return cls(
+            log_probs.flatten(end_dim=-2),
+            y.flatten(),
+            each.flatten(),
+            None if verified is None else verified[some].flatten(),
+        )
+
+    @property
+    def true_labels(self) -> Int[Tensor, " n"] | None:
+        """Verified true labels, -1 where unknown; None for none."""
+        return None if self.verified is None else self.verified.label(self.labels)
+
+    def transition(
+        self, prior: FlipPrior, *, sharpness: float = 1.0, start: Tensor | None = None
+    ) -> Transition:
+        """The mode of rates and T, for log probabilities of the true label.
+
+        Args:
+            prior: of rates and flips.
+            sharpness: exponent a of p^a / sum p^a, 1 for the probabilities as they are.
+            start: counts to start from, as of `estimate_transition`.
+        """
+        log_f = self.log_probs
+        if self.verified is not None:  # a label that is known to be wrong is not the true one
+            wrong = self.verified.switch(self.labels) == 1
+            log_f = log_f.clone()
+            log_f[wrong, self.labels[wrong]] = -torch.inf
+        return estimate_transition(
+            (sharpness * log_f).log_softmax(-1),
+            self.labels,
+            prior=prior,
+            weights=self.weights,
+            true_labels=self.true_labels,
+            start=start,
+        )

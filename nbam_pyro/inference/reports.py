@@ -1,0 +1,95 @@
+"""What a fit says about itself: its training rows, whether it has collapsed, what it can tell."""
+
+import dataclasses
+
+import numpy as np
+import torch
+
+from nbam_pyro.inference.diagnostics import CollapseReport, agreement, collapse_report
+from nbam_pyro.inference.guides import evaluating
+from nbam_pyro.inference.identify import identify
+from nbam_pyro.inference.matrices import matrix_draws
+from nbam_pyro.inference.posterior import predict, responsibilities
+from nbam_pyro.inference.result import Fit
+from nbam_pyro.inference.rows import Rows
+from nbam_pyro.inference.run import Run
+from nbam_pyro.inference.training_rows import training_rows
+from nbam_pyro.models import (
+    BernoulliLikelihood,
+    ClosedStory,
+    LabelFlip,
+    LatentSwitch,
+    LocationScale,
+    Story,
+)
+from nbam_pyro.priors import FlipPrior
+
+
+def with_reports(fit: Fit, run: Run) -> tuple[Fit, str | None]:
+    """The fit with its reports, and advice where it has collapsed."""
+    training = training_rows(fit, run.rows, run.cross_fitted)
+    fit = dataclasses.replace(fit, training=training)
+    if not isinstance(run.story, ClosedStory):
+        return fit, None
+    collapse = _collapse(fit, run)
+    fit = dataclasses.replace(fit, collapse=collapse)
+    if isinstance(run.story, LabelFlip):
+        report = identify(
+            training,
+            matrix_draws(fit),
+            collapse=collapse,
+            prior=run.story.prior or FlipPrior(),
+            evidence=run.cross_fitted,
+            attempts=run.attempts,
+        )
+        fit = dataclasses.replace(fit, identifiability=report)
+    return fit, _advice(run.story, collapse) if collapse.collapsed else None
+
+
+def _collapse(result: Fit, run: Run) -> CollapseReport:
+    index = run.held_out if len(run.held_out) else run.training
+    r, predicted, y = [], [], []
+    for x_batch, y_batch, *_ in run.rows.loader(index, 1024):
+        r.append(responsibilities(result, x_batch, y_batch))
+        expected, observed = _comparable(result, x_batch, y_batch)
+        predicted.append(expected)
+        y.append(observed)
+    return collapse_report(
+        np.concatenate(r),
+        np.concatenate(predicted),
+        np.concatenate(y),
+        agreement=_agreement(result, run.rows),
+    )
+
+
+def _agreement(result: Fit, rows: Rows) -> float | None:
+    """Whether the fit would have judged the verified rows right without being told."""
+    if rows.verified is None:
+        return None
+    index = rows.looked_at
+    r = [responsibilities(result, x, y) for x, y, *_ in rows.loader(index, 1024)]
+    return agreement(np.concatenate(r), rows.verified.switch(rows.y)[index].numpy())
+
+
+def _comparable(result: Fit, x: torch.Tensor, y: torch.Tensor) -> tuple[np.ndarray, np.ndarray]:
+    """Predictions and targets as a collapse report compares them."""
+    predicted, observed, story = predict(result, x), y.numpy(), result.story
+    if not isinstance(story, LatentSwitch):
+        return predicted, observed
+    if isinstance(story.clean, BernoulliLikelihood):
+        return np.stack([1 - predicted, predicted], -1), observed  # a class, not a mean
+    if isinstance(story.clean, LocationScale):
+        with torch.no_grad(), evaluating(story):
+            scale = story.clean.location_and_scale(story.trunk(x))[1].numpy()
+        return predicted / scale, observed / scale
+    return predicted, observed
+
+
+def _advice(story: Story, report: CollapseReport) -> str:
+    message = (
+        f"The fit has {report}: its flags mean nothing. Either the targets are right and merely "
+        "hard to predict, or the story does not identify its switch."
+    )
+    if isinstance(story, LatentSwitch):
+        return message + " For labels use LabelFlip, whose default steps start from anchors."
+    return message + " Use the default steps, a smaller network or fewer epochs."

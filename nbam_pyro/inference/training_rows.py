@@ -1,0 +1,128 @@
+"""What a fit says about the rows it was fitted to."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+import pyro
+import torch
+from torch import Tensor
+
+from nbam_pyro import functional as nf
+from nbam_pyro.errors import StoryError
+from nbam_pyro.inference.enumeration import log_joint
+from nbam_pyro.inference.evidence import Evidence
+from nbam_pyro.inference.guides import Draw, evaluating, guide_draws
+from nbam_pyro.inference.result import Fit
+from nbam_pyro.inference.rows import Batch, Rows
+from nbam_pyro.inference.scoring import Scored, draw_by_draw
+from nbam_pyro.inference.shares import Share, share_of
+from nbam_pyro.models import LabelFlip
+
+_DRAWS = 100
+# Draws x rows x classes that are held in memory at once.
+_ENTRIES = 20_000_000
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class TrainingRows:
+    """Posteriors of the rows that a fit was fitted to, in their order.
+
+    Attributes:
+        responsibility: P(z=1 | x, y), (N, *dims).
+        true_label: p(c | x, y), (N, *dims, K), where the story has a latent true label.
+        share: of the rows that is contaminated, with an interval conditional on the networks.
+        evidence: "cross-fitted" where predictions by networks that did not see the row's label
+            enter with the same weight as those of the fitted network (the geometric mean of both);
+            "in-sample" where the fitted network, which has seen it, stands alone.
+    """
+
+    responsibility: np.ndarray
+    true_label: np.ndarray | None
+    share: Share
+    evidence: Literal["cross-fitted", "in-sample"]
+
+    def occupancy(self) -> np.ndarray:
+        """Expected share of the rows that truly are of each class, (K,).
+
+        Raises:
+            StoryError: the story has no latent true label.
+        """
+        if self.true_label is None:
+            raise StoryError("The story has no latent true label; fit a LabelFlip for that.")
+        rows: np.ndarray = self.true_label.reshape(-1, self.true_label.shape[-1])
+        return rows.mean(0)
+
+
+def training_rows(fit: Fit, rows: Rows, cross_fitted: Evidence | None) -> TrainingRows:
+    """Score the rows of a fit.
+
+    Args:
+        fit: what was fitted.
+        rows: to what.
+        cross_fitted: log probabilities of their true labels out of fold; None for none.
+    """
+    draws = guide_draws(fit.guide, _DRAWS)
+    labels = isinstance(fit.story, LabelFlip)
+    each = _of_labels(fit, rows, cross_fitted, draws) if labels else _in_sample(fit, rows, draws)
+    responsibility, true_label, drawn = [], [], []
+    for r, posterior in each:
+        responsibility.append(r.mean(0))
+        drawn.append(r.flatten(1).numpy())
+        if posterior is not None:
+            true_label.append(posterior.mean(0))
+    return TrainingRows(
+        responsibility=torch.cat(responsibility).numpy(),
+        true_label=torch.cat(true_label).numpy() if labels else None,
+        share=share_of(np.concatenate(drawn, 1)),
+        evidence="in-sample" if cross_fitted is None else "cross-fitted",
+    )
+
+
+Scores = Iterator[tuple[Tensor, Tensor | None]]
+
+
+def _in_sample(fit: Fit, rows: Rows, draws: Draw) -> Scores:
+    """Responsibilities by draw, (S, n, *dims), of a few rows at a time."""
+
+    def of(scored: Scored, latents: Draw) -> Tensor:
+        pair = log_joint(fit.story, scored.x, scored.y, latents, verified=scored.verified)
+        return nf.responsibility(*pair)
+
+    for x, y, _, verified in rows.loader(np.arange(len(rows)), 1024):
+        r = draw_by_draw(fit, of, Scored(x, y, verified), draws)
+        yield r.expand(_DRAWS, *r.shape[1:]), None
+
+
+def _of_labels(fit: Fit, rows: Rows, cross_fitted: Evidence | None, draws: Draw) -> Scores:
+    """Responsibilities (S, n, *dims) and true labels (S, n, *dims, K) of a few rows at a time."""
+    story = fit.story
+    elements = rows.y[0].numel()
+    size = max(1, min(1024, _ENTRIES // (_DRAWS * elements * story.num_classes)))  # type: ignore[operator]
+    start = 0
+    # Data-dependent argument checks of distributions do not pass through vmap.
+    with torch.no_grad(), evaluating(story), pyro.validation_enabled(False):
+        for batch in rows.loader(np.arange(len(rows)), size):
+            count = batch.y.numel()
+            part = None if cross_fitted is None else cross_fitted.log_probs[start : start + count]
+            start += count
+            posterior = _true_labels(story, batch, part, draws)  # type: ignore[arg-type]
+            own = batch.y.expand(_DRAWS, *batch.y.shape)[..., None]
+            yield 1 - posterior.gather(-1, own)[..., 0], posterior
+
+
+def _true_labels(story: LabelFlip, batch: Batch, apart: Tensor | None, draws: Draw) -> Tensor:
+    medians = {name: value.median(0).values for name, value in draws.items()}
+    log_f, g = story.log_predictor(batch.x, medians)
+    log_f = log_f.flatten(end_dim=-2)
+    if apart is not None:
+        log_f = ((log_f + apart.to(log_f)) / 2).log_softmax(-1)
+    labels = batch.y.flatten()
+    known = {} if batch.verified is None else vars(batch.verified.flatten())
+
+    def of(latents: Draw) -> Tensor:
+        alpha, log_flip = story.rates_and_flips(latents)
+        return nf.label_flip_log_posterior(log_f, labels, alpha, log_flip, g, **known).exp()
+
+    return torch.vmap(of)(draws).reshape(-1, *batch.y.shape, story.num_classes)
