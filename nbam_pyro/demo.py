@@ -17,7 +17,6 @@ from nbam_pyro.inference import (
     Fit,
     fit,
     predict,
-    responsibilities,
     transition_matrix,
 )
 from nbam_pyro.inference.guides import evaluating
@@ -92,8 +91,8 @@ def run_demo(
 
 def judge(fitted: Fit, digits: Digits) -> dict[str, Any]:
     """Compare a fit of flipped digits with the truth; see the README for the meaning of each."""
-    y, truth = digits.labels.observed, digits.labels.contaminated
-    r = responsibilities(fitted, digits.x, y)
+    truth = digits.labels.contaminated
+    r = fitted.training.responsibility
     mutual = [c for c, target in DIGITS_FLIPS.items() if DIGITS_FLIPS.get(target) == c]
     resolvable = ~np.isin(digits.labels.clean, mutual)
     found = set(transition_matrix(fitted).directions())

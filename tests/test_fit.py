@@ -17,11 +17,13 @@ from nbam_pyro.errors import CollapseWarning, DataError, StoryError, SupportErro
 from nbam_pyro.inference import (
     Anchors,
     ClosedObjective,
+    CrossFit,
     Joint,
     Reinitialise,
     Restarts,
     RobustStart,
     Spread,
+    Vertices,
     WarmUp,
     log_marginals,
     make_guide,
@@ -54,9 +56,16 @@ from nbam_pyro.models import (
 from tests.cases import FEATURES, ThreeStates, robust_line
 
 SHORT = [
-    Anchors(folds=2, warm_up=WarmUp(epochs=15, lr=1e-2)),
-    Restarts(attempts=[[Reinitialise(), Joint(epochs=5, lr=1e-2, guide_lr=1e-3)]] * 2),
-    Joint(epochs=10, guide_lr=1e-3, spread_lr=0.0),
+    CrossFit(
+        folds=2,
+        warm_up=WarmUp(epochs=15, lr=1e-2),
+        starts=[Anchors(), Vertices()],
+        epochs=5,
+        rounds=1,
+        lr=1e-2,
+    ),
+    Reinitialise(),
+    Joint(epochs=15, lr=1e-2, guide_lr=0.0, spread_lr=0.0),
     Spread(epochs=2),
 ]
 
@@ -211,7 +220,7 @@ def test_objectives_reach_the_same_fit():
     rs = []
     for objective in ("closed", "elbo"):
         torch.manual_seed(2)
-        steps = [Anchors(folds=2), WarmUp(), Joint(epochs=3, guide_lr=1e-3)]
+        steps = [CrossFit(folds=2), WarmUp(), Joint(epochs=3, guide_lr=1e-3)]
         fitted = fit(LabelFlip(network(), 3), (x, y), steps=steps, objective=objective)
         rs.append(responsibilities(fitted, x, y))
     assert rs[0] == pytest.approx(rs[1], abs=0.03)  # the draws differ
@@ -368,7 +377,7 @@ def test_pixels_are_fitted_and_scored():
     y = truth.clone()
     y[:, 0, 0] = 1 - y[:, 0, 0]
     steps = [
-        Anchors(folds=2, warm_up=WarmUp(epochs=20, lr=0.05)),
+        CrossFit(folds=2, warm_up=WarmUp(epochs=20, lr=0.05), lr=0.05),
         WarmUp(epochs=20, lr=0.05),
         Joint(epochs=10, guide_lr=1e-2),
     ]
@@ -500,7 +509,7 @@ class Endless(IterableDataset):
         (lambda s: RobustStart(share=1.0), DataError, "share"),
         (lambda s: fit(s, GOOD, held_out=np.ones(12, bool)), DataError, "leaves some"),
         (
-            lambda s: fit(three_heads(nn.Identity(), 4, 3), GOOD, steps=[Anchors()]),
+            lambda s: fit(three_heads(nn.Identity(), 4, 3), GOOD, steps=[CrossFit()]),
             StoryError,
             "LabelFlip",
         ),

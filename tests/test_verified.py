@@ -12,10 +12,9 @@ from torch.utils.data import DataLoader, TensorDataset
 from nbam_pyro import LabelFlip, Verified, fit, responsibilities, to_datatree, transition_matrix
 from nbam_pyro.errors import CollapseWarning, DataError, StoryError
 from nbam_pyro.inference import (
-    Anchors,
+    CrossFit,
     Joint,
     Reinitialise,
-    Restarts,
     RobustStart,
     WarmUp,
     contaminated_share,
@@ -59,11 +58,10 @@ def mistaken_digits(rate=0.65, per_class=8, seed=0):
 
 
 STEPS = [
-    Anchors(folds=2, warm_up=WarmUp(epochs=15)),
-    Restarts(
-        attempts=[[Reinitialise(), WarmUp(), Joint(epochs=10, guide_lr=6e-4, spread_lr=0.0)]] * 2
-    ),
-    Joint(epochs=15, guide_lr=6e-4, spread_lr=0.0),
+    CrossFit(folds=2, warm_up=WarmUp(epochs=15)),
+    Reinitialise(),
+    WarmUp(),
+    Joint(epochs=25, guide_lr=0.0, spread_lr=0.0),
 ]
 
 
@@ -237,7 +235,11 @@ def test_elements_of_a_row_are_verified_one_by_one():
     pixels, labels = torch.randn(12, 2, 3, 3), torch.randint(2, (12, 3, 3))
     segmented = LabelFlip(nn.Conv2d(2, 2, 1), 2, dims=("height", "width"))
     known = verified_rows(segmented, labels)
-    steps = [Anchors(folds=2, warm_up=WarmUp(epochs=2)), WarmUp(epochs=1), Joint(epochs=1)]
+    steps = [
+        CrossFit(folds=2, warm_up=WarmUp(epochs=2), epochs=1),
+        WarmUp(epochs=1),
+        Joint(epochs=1),
+    ]
     one = fit(segmented, (pixels, labels), steps=steps, verified=known)
     r = responsibilities(one, pixels, labels, verified=known)
     switch = known.switch(labels)

@@ -98,7 +98,7 @@ def fit(
         ...     anomaly=BroadNormal.of(y),
         ... )
         >>> line = fit(story, (x, y), steps=[Joint(epochs=60, lr=0.05)], held_out=0)
-        >>> responsibilities(line, x, y).argmax()
+        >>> line.training.responsibility.argmax()
         np.int64(7)
     """
     if epochs is not None and (epochs < 1 or steps is not None):

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 __all__ = ["Identifiability", "MutualPair", "Verdict"]
 
@@ -85,6 +85,20 @@ class Identifiability:
     band: tuple[tuple[float, float], ...]
     restarts: tuple[float, ...]
     pairs: tuple[MutualPair, ...]
+
+    @classmethod
+    def from_json(cls, values: dict[str, Any]) -> "Identifiability":
+        """From its attributes, as JSON has them."""
+        pairs = tuple(
+            MutualPair(*(tuple(v) if isinstance(v, list) else v for v in pair.values()))
+            for pair in values["pairs"]
+        )
+        lists = {
+            name: tuple(tuple(v) if isinstance(v, list) else v for v in value)
+            for name, value in values.items()
+            if isinstance(value, list) and name != "pairs"
+        }
+        return cls(flagged=values["flagged"], alarm=values["alarm"], pairs=pairs, **lists)
 
     @property
     def verdict(self) -> Verdict:

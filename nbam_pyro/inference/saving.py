@@ -1,5 +1,6 @@
 """A fit on disk: JSON, safetensors and NetCDF; nothing in it is executed when it is read."""
 
+import dataclasses
 import platform
 from collections.abc import Callable, Collection
 from importlib.metadata import version
@@ -18,22 +19,24 @@ from nbam_pyro.inference.datatree import posterior_tree
 from nbam_pyro.inference.description import build, describe
 from nbam_pyro.inference.diagnostics import CollapseReport
 from nbam_pyro.inference.guides import make_guide
+from nbam_pyro.inference.identifiability import Identifiability
 from nbam_pyro.inference.result import Fit
 from nbam_pyro.inference.row_kind import RowKind
+from nbam_pyro.inference.training_rows import TrainingRows
 from nbam_pyro.models import Story
 
 __all__ = ["load", "save", "write_fit"]
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 _PACKAGES = ["nbam-pyro", "torch", "pyro-ppl", "lightning", "arviz-base", "scikit-learn", "numpy"]
 
 
 def save(fit: Fit, folder: str | Path, *, overwrite: bool = False) -> None:
     """Write a fit to a folder of its own, whole or not at all.
 
-    `model.json` (the story by class and arguments, history, collapse report, versions),
-    `model.safetensors` (networks, guide, held-out rows), `posterior.nc` (draws of the global
-    latents, for ArviZ) and `manifest.json` (checksums). The rows themselves are not stored.
+    `model.json` (the story by class and arguments, history, reports, versions),
+    `model.safetensors` (networks, guide, posteriors of the training rows), `posterior.nc` (draws of
+    the global latents, for ArviZ) and `manifest.json` (checksums). The rows themselves are not stored.
 
     Args:
         fit: a fit.
@@ -56,6 +59,8 @@ def write_fit(folder: Path, fit: Fit) -> None:
         for name, value in module.state_dict().items()
     }
     tensors["held_out"] = torch.as_tensor(fit.held_out)
+    if fit.training is not None:
+        tensors |= fit.training.tensors()
     (folder / "model.safetensors").write_bytes(safetensors.torch.save(tensors))
     posterior_tree(fit).to_netcdf(folder / "posterior.nc", engine="h5netcdf")
     write_json(
@@ -65,7 +70,11 @@ def write_fit(folder: Path, fit: Fit) -> None:
             "story": _described(fit.story),
             "guide": f"{type(fit.guide).__module__}.{type(fit.guide).__qualname__}",
             "rows": vars(fit.kind),
+            "training": None if fit.training is None else fit.training.to_json(),
             "collapse": None if fit.collapse is None else vars(fit.collapse),
+            "identifiability": (
+                None if fit.identifiability is None else dataclasses.asdict(fit.identifiability)
+            ),
             "history": _records(fit.history),
             "versions": {name: version(name) for name in _PACKAGES}
             | {"python": platform.python_version()},
@@ -143,14 +152,18 @@ def _loaded(
     posterior = make_guide(story.float(), *kind.blank(2), family=family)
     _fill(story, "story", tensors)  # in the precision it was saved in
     _fill(posterior, "guide", tensors)
-    collapse = model["collapse"]
+    collapse, report, training = (
+        model[name] for name in ("collapse", "identifiability", "training")
+    )
     return Fit(
         story=story,
         guide=posterior,
         history=pd.DataFrame(model["history"]),
         held_out=tensors["held_out"].numpy().astype(bool),
         kind=kind,
+        training=None if training is None else TrainingRows.from_saved(training, tensors),
         collapse=None if collapse is None else CollapseReport(**collapse),
+        identifiability=None if report is None else Identifiability.from_json(report),
     )
 
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import pyro
@@ -53,6 +53,30 @@ class TrainingRows:
             raise StoryError("The story has no latent true label; fit a LabelFlip for that.")
         rows: np.ndarray = self.true_label.reshape(-1, self.true_label.shape[-1])
         return rows.mean(0)
+
+    def tensors(self) -> dict[str, Tensor]:
+        """The arrays, by the names they are saved under."""
+        arrays = {"responsibility": self.responsibility, "true_label": self.true_label}
+        return {
+            f"training.{name}": torch.as_tensor(values)
+            for name, values in arrays.items()
+            if values is not None
+        }
+
+    def to_json(self) -> dict[str, Any]:
+        """The rest, as JSON."""
+        return {"share": vars(self.share), "evidence": self.evidence}
+
+    @classmethod
+    def from_saved(cls, rest: dict[str, Any], tensors: dict[str, Tensor]) -> "TrainingRows":
+        """From what `tensors` and `to_json` gave."""
+        true_label = tensors.get("training.true_label")
+        return cls(
+            responsibility=tensors["training.responsibility"].numpy(),
+            true_label=None if true_label is None else true_label.numpy(),
+            share=Share(**rest["share"]),
+            evidence=rest["evidence"],
+        )
 
 
 def training_rows(fit: Fit, rows: Rows, cross_fitted: Evidence | None) -> TrainingRows:
