@@ -22,6 +22,7 @@ from benchmarks.common import environment
 from benchmarks.label_noise.figures import figures
 from benchmarks.label_noise.methods import METHODS
 from benchmarks.label_noise.problems import DATASETS, KINDS, Problem, make_problem
+from benchmarks.label_noise.pruning import require_cleanlab
 from benchmarks.label_noise.results import add_row, key, read_rows
 from benchmarks.label_noise.training import Task
 from nbam_pyro.errors import DataError
@@ -70,6 +71,8 @@ def run(
     """Measure every method and seed that the file does not have, and add each to it."""
     data = DATASETS[case.dataset]
     data = replace(data, epochs=case.epochs or data.epochs)
+    if "cleanlab" in methods:
+        require_cleanlab()
     for seed in seeds:
         problem: Problem | None = None
         for method in methods:

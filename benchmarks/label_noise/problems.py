@@ -43,7 +43,7 @@ class DataSet:
         load: clean rows by seed and folder.
         flips: the standard asymmetric flips.
         network: fresh, as `nn.Sequential(trunk, head)`, augmentation in front.
-        train_size: noisy rows where nothing else is asked for; None for all.
+        train_size: noisy rows where nothing else is asked for.
         held_out: share of them that validates.
         epochs: of one training run.
         batch_size: of a training step.
@@ -56,7 +56,7 @@ class DataSet:
     load: Callable[[int, Path | None], Clean]
     flips: Mapping[int, int]
     network: Callable[[], nn.Sequential]
-    train_size: int | None
+    train_size: int
     held_out: float
     epochs: int
     batch_size: int
@@ -95,7 +95,7 @@ class Problem:
 
 
 def make_problem(
-    data: DataSet, kind: str, *, rate: float, seed: int, root: Path | None, train_size: int | None
+    data: DataSet, kind: str, *, rate: float, seed: int, root: Path | None, train_size: int
 ) -> Problem:
     """Draw rows, contaminate their labels and set validation rows aside, all by the seed.
 
@@ -120,12 +120,12 @@ def make_problem(
         y_test=clean.y_test,
         matrix=matrix,
         directions=directions if kind == "asymmetric" else None,
-        resolvable=~mutual.any(1),
+        resolvable=mutual.sum(1) == 0,
     )
 
 
-def _stratified(y: np.ndarray, size: int | None, seed: int) -> np.ndarray:
-    if size is None or size == len(y):
+def _stratified(y: np.ndarray, size: int, seed: int) -> np.ndarray:
+    if size == len(y):
         return np.arange(len(y))
     if not 100 <= size < len(y):
         raise DataError(f"train-size is {size}; there are {len(y)} rows, take 100 or more of them.")
@@ -174,7 +174,7 @@ DATASETS: Mapping[str, DataSet] = MappingProxyType(
             load=_digits,
             flips=DIGITS_FLIPS,
             network=partial(mlp, 64, 10),
-            train_size=None,
+            train_size=1257,
             held_out=1 / 6,
             epochs=100,
             batch_size=64,

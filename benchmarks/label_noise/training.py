@@ -50,11 +50,16 @@ class Batch(NamedTuple):
 
 
 class Trained(NamedTuple):
-    """A network's parameters at the last epoch and at the selected one, and their network."""
+    """A network as it was at the selected epoch, and its parameters after the last one."""
 
     network: nn.Sequential
     last: dict[str, Tensor]
-    selected: dict[str, Tensor]
+
+    def at_last(self) -> nn.Sequential:
+        """A copy of the network as it was after the last epoch."""
+        network = copy.deepcopy(self.network)
+        network.load_state_dict(self.last)
+        return network
 
 
 def train(task: Task, loss: Loss, *, chosen: np.ndarray | None = None) -> Trained:
@@ -67,7 +72,7 @@ def train(task: Task, loss: Loss, *, chosen: np.ndarray | None = None) -> Traine
             all.
 
     Returns:
-        the network, moved to the CPU, holding the selected epoch.
+        the network at the selected epoch, and its parameters after the last.
     """
     problem, data = task.problem, task.data
     usable = np.ones(len(problem.truth), dtype=bool) if chosen is None else chosen
@@ -91,7 +96,7 @@ def train(task: Task, loss: Loss, *, chosen: np.ndarray | None = None) -> Traine
         trainer.fit(Plain(network, loss, data), batches, validation)
     last = _parameters(network)
     network.load_state_dict(best.state)
-    return Trained(network, last, best.state)
+    return Trained(network, last)
 
 
 def probabilities(task: Task, network: nn.Module, x: np.ndarray) -> np.ndarray:
