@@ -95,7 +95,7 @@ def judge(fitted: Fit, digits: Digits) -> dict[str, Any]:
     y, truth = digits.labels.observed, digits.labels.contaminated
     r = responsibilities(fitted, digits.x, y)
     mutual = [c for c, target in DIGITS_FLIPS.items() if DIGITS_FLIPS.get(target) == c]
-    resolvable = ~np.isin(digits.truth, mutual)
+    resolvable = ~np.isin(digits.labels.clean, mutual)
     found = set(transition_matrix(fitted).directions())
     true = set(DIGITS_FLIPS.items())
     return {

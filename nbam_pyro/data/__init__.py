@@ -1,27 +1,36 @@
 """Data for demonstrations and benchmarks, and contamination whose truth is known."""
 
-from nbam_pyro.data.corruption import (
-    Contaminated,
-    Corruption,
+from nbam_pyro.data.corruption import Contaminated, Corruption, contaminate
+from nbam_pyro.data.digits import Digits, flipped_digits
+from nbam_pyro.data.flips import (
+    CIFAR10_FLIPS,
+    DIGITS_FLIPS,
+    FASHION_MNIST_FLIPS,
     Flips,
-    GrossErrors,
-    Shift,
+    PairFlips,
     SymmetricFlips,
-    contaminate,
 )
-from nbam_pyro.data.digits import DIGITS_FLIPS, Digits, flipped_digits
+from nbam_pyro.data.instance import InstanceFlips
+from nbam_pyro.data.local import Local, half_space
+from nbam_pyro.data.measurements import GrossErrors, Shift
 from nbam_pyro.data.vision import torchvision_data
 
 __all__ = [
+    "CIFAR10_FLIPS",
     "DIGITS_FLIPS",
+    "FASHION_MNIST_FLIPS",
     "Contaminated",
     "Corruption",
     "Digits",
     "Flips",
     "GrossErrors",
+    "InstanceFlips",
+    "Local",
+    "PairFlips",
     "Shift",
     "SymmetricFlips",
     "contaminate",
     "flipped_digits",
+    "half_space",
     "torchvision_data",
 ]

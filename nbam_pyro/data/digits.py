@@ -1,17 +1,13 @@
 """scikit-learn's handwritten digits with flipped labels."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from types import MappingProxyType
 
 import numpy as np
 
-from nbam_pyro.data.corruption import Contaminated, Flips, contaminate
+from nbam_pyro.data.corruption import Contaminated, contaminate
+from nbam_pyro.data.flips import DIGITS_FLIPS, Flips
 
-__all__ = ["DIGITS_FLIPS", "Digits", "flipped_digits"]
-
-DIGITS_FLIPS: Mapping[int, int] = MappingProxyType({7: 1, 2: 7, 5: 6, 6: 5, 3: 8})
-"""The standard asymmetric flips of handwritten digits; 5 and 6 are a mutual pair."""
+__all__ = ["Digits", "flipped_digits"]
 
 
 @dataclass(frozen=True)
@@ -20,8 +16,7 @@ class Digits:
 
     Attributes:
         x: training pixels in [0, 1], (N, 64).
-        labels: their observed labels, and which of them are flipped.
-        truth: their true labels, (N,).
+        labels: their true and observed labels, and which of them are flipped.
         rows: their rows in `sklearn.datasets.load_digits`, (N,).
         x_test: test pixels.
         y_test: clean test labels.
@@ -29,7 +24,6 @@ class Digits:
 
     x: np.ndarray
     labels: Contaminated
-    truth: np.ndarray
     rows: np.ndarray
     x_test: np.ndarray
     y_test: np.ndarray
@@ -59,7 +53,6 @@ def flipped_digits(*, seed: int, rate: float = 0.4) -> Digits:
     return Digits(
         x=x[train],
         labels=contaminate(y[train], Flips(DIGITS_FLIPS), rate=rate, seed=seed),
-        truth=y[train],
         rows=train,
         x_test=x[test],
         y_test=y[test],

@@ -1,0 +1,86 @@
+"""Flips of labels that depend on the features of each row."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from nbam_pyro.data.classes import Classes, as_labels, class_names, class_places
+from nbam_pyro.data.corruption import Corruption
+from nbam_pyro.data.features import flat_features
+from nbam_pyro.errors import DataError
+
+__all__ = ["InstanceFlips"]
+
+_SPREAD = 0.1  # of the rates of rows; Xia et al. 2020, algorithm 2
+
+
+@dataclass(frozen=True)
+class InstanceFlips(Corruption):
+    r"""Instance-dependent flips: whether a row flips and where to depends on the row.
+
+    .. math::
+        q_i \sim \mathrm{Normal}(\mathrm{rate}, 0.1^2) \text{ truncated to } [0, 1], \qquad
+        W_c \sim \mathrm{Normal}(0, 1)^{S \times K} \\
+        p(\mathrm{observed} = k \mid x_i, c_i) = q_i \,
+        \mathrm{softmax}_{k \neq c_i}(x_i W_{c_i})_k, \qquad k \neq c_i
+
+    The number of flipped rows is therefore random, and its mean share is that of the truncated
+    normal, which is near the rate except at the ends: .129 of .1, .206 of .2, .300 of .3, .871 of
+    .9, .920 of 1. A rate of 0 flips nothing.
+
+    Args:
+        x: features of all rows, (N, ...), flattened and standardised here over the rows.
+        classes: all classes, as numbers or as text, or their number K for 0, ..., K - 1.
+
+    Raises:
+        DataError: x is empty, not finite or has another number of rows than the labels; there are
+            fewer than two classes, or one twice; a label is not among them.
+
+    Source: Xia et al. 2020, "Part-dependent label noise" (arXiv 2006.07836), algorithm 2.
+
+    Example:
+        >>> from nbam_pyro.data import contaminate
+        >>> x, labels = np.random.default_rng(0).normal(size=(1000, 5)), np.arange(1000) % 3
+        >>> flipped = contaminate(labels, InstanceFlips(x, 3), rate=0.4, seed=0)
+        >>> bool((flipped.contaminated == (flipped.observed != labels)).all()), flipped.rate
+        (True, 0.368)
+    """
+
+    x: np.ndarray
+    classes: Classes
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "x", flat_features(self.x))
+        object.__setattr__(self, "classes", class_names(self.classes))
+
+    def groups(self, values: np.ndarray) -> list[np.ndarray]:
+        if len(values) != len(self.x):
+            raise DataError(f"x has {len(self.x)} rows and there are {len(values)} labels.")
+        # All labels are checked, not only those that chance chooses.
+        class_places(np.unique(values), class_names(self.classes))
+        return super().groups(values)
+
+    def choose(self, rows: np.ndarray, rate: float, rng: np.random.Generator) -> np.ndarray:
+        # The mean of a normal that is cut at 0 is not 0.
+        return rows[rng.random(len(rows)) < _row_rates(rate, len(rows), rng)] if rate else rows[:0]
+
+    def corrupt(self, values: np.ndarray, rows: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+        names = class_names(self.classes)
+        true = class_places(values, names)
+        targets = np.empty_like(true)
+        mean, spread = self.x.mean(axis=0), self.x.std(axis=0)
+        spread[np.ptp(self.x, axis=0) == 0] = 1
+        for c in range(len(names)):
+            x = (self.x[rows[true == c]] - mean) / spread
+            scores = x @ rng.normal(size=(x.shape[1], len(names)))
+            scores[:, c] = -np.inf
+            # The largest of scores with Gumbel noise is a draw from their softmax.
+            targets[true == c] = (scores + rng.gumbel(size=scores.shape)).argmax(axis=1)
+        return as_labels([names[target] for target in targets], values)
+
+
+def _row_rates(rate: float, count: int, rng: np.random.Generator) -> np.ndarray:
+    rates = rng.normal(rate, _SPREAD, size=count)
+    while (outside := (rates < 0) | (rates > 1)).any():
+        rates[outside] = rng.normal(rate, _SPREAD, size=outside.sum())
+    return rates
