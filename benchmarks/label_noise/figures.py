@@ -42,7 +42,7 @@ def figures(problem: Problem, outcome: Outcome) -> dict[str, float | int | None]
     rows whose true class is in a mutual pair flipped above one half.
     """
     flags, truth = outcome.flags, problem.labels.contaminated
-    known = problem.resolvable[problem.truth]
+    known = problem.resolvable[problem.labels.clean]
     test = problem.resolvable[problem.y_test]
     matrix = outcome.matrix
     return {

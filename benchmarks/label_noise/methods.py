@@ -28,7 +28,7 @@ def by_loss(loss: losses.RowLoss) -> Method:
 
 def elr(task: Task) -> Outcome:
     """Early-learning regularisation, whose targets belong to rows."""
-    return _plain(task, losses.EarlyLearning(len(task.problem.truth), task.data.classes))
+    return _plain(task, losses.EarlyLearning(len(task.problem.labels.clean), task.data.classes))
 
 
 def noise_layer(task: Task) -> Outcome:

@@ -14,12 +14,18 @@ from torch import nn
 
 from benchmarks.label_noise.images import augmented_cnn, augmented_resnet
 from nbam_pyro.data import (
+    CIFAR10_FLIPS,
     DIGITS_FLIPS,
+    FASHION_MNIST_FLIPS,
     Contaminated,
     Corruption,
     Flips,
+    InstanceFlips,
+    Local,
+    PairFlips,
     SymmetricFlips,
     contaminate,
+    half_space,
     torchvision_data,
 )
 from nbam_pyro.errors import DataError
@@ -72,20 +78,18 @@ class Problem:
 
     Attributes:
         x: training rows, (N, ...).
-        labels: their observed labels and which are contaminated.
-        truth: their true labels, (N,).
+        labels: their true and observed labels.
         held_out: rows that only validate, (N,) booleans.
         x_test: test rows.
         y_test: their true labels.
         matrix: realised M = p(observed | true), (K, K).
-        directions: the flips (true, observed) that there are to find; None where every class flips
-            to several.
+        directions: the flips (true, observed) that there are to find; None where no class has one
+            of its own.
         resolvable: classes that are in no mutual pair flipped above one half, (K,) booleans.
     """
 
     x: np.ndarray
     labels: Contaminated
-    truth: np.ndarray
     held_out: np.ndarray
     x_test: np.ndarray
     y_test: np.ndarray
@@ -99,29 +103,42 @@ def make_problem(
 ) -> Problem:
     """Draw rows, contaminate their labels and set validation rows aside, all by the seed.
 
+    Args:
+        data: the data set.
+        kind: of noise, one of `KINDS`.
+        rate: share of each source class to contaminate; of its rows in the region for local noise.
+        seed: of split, rows and noise.
+        root: folder of the images.
+        train_size: noisy rows, stratified by their true class.
+
     Raises:
         DataError: the rate or the size is out of range, or the data are not there.
     """
     clean = data.load(seed, root)
     rows = _stratified(clean.y, train_size, seed)
     x, truth = clean.x[rows], clean.y[rows]
-    labels = contaminate(truth, KINDS[kind](data, x), rate=rate, seed=seed)
-    matrix = _matrix(truth, labels.observed, data.classes)
-    directions = frozenset(data.flips.items()) if rate else frozenset()
+    noise = KINDS[kind]
+    labels = contaminate(truth, noise.corruption(data, x), rate=rate, seed=seed)
+    matrix = labels.transition_matrix(data.classes)
     # A realised share may exceed one half by rounding where the rate does not.
     above = (matrix > 0.5) & (rate > 0.5) & ~np.eye(data.classes, dtype=bool)
     mutual = above & above.T
     return Problem(
         x=x,
         labels=labels,
-        truth=truth,
         held_out=_held_out(labels.observed, data.held_out, seed),
         x_test=clean.x_test,
         y_test=clean.y_test,
         matrix=matrix,
-        directions=directions if kind == "asymmetric" else None,
+        directions=_directions(noise, data, rate),
         resolvable=mutual.sum(1) == 0,
     )
+
+
+def _directions(noise: "Noise", data: DataSet, rate: float) -> frozenset[tuple[int, int]] | None:
+    if noise.directions is None:
+        return None
+    return frozenset(noise.directions(data).items() if rate else ())
 
 
 def _stratified(y: np.ndarray, size: int, seed: int) -> np.ndarray:
@@ -142,12 +159,6 @@ def _held_out(observed: np.ndarray, share: float, seed: int) -> np.ndarray:
     )[1]
     flags[chosen] = True
     return flags
-
-
-def _matrix(truth: np.ndarray, observed: np.ndarray, classes: int) -> np.ndarray:
-    counts = np.zeros((classes, classes))
-    np.add.at(counts, (truth, observed), 1)
-    return counts / counts.sum(1, keepdims=True)
 
 
 def _digits(seed: int, root: Path | None) -> Clean:
@@ -184,7 +195,7 @@ DATASETS: Mapping[str, DataSet] = MappingProxyType(
         ),
         "fashion_mnist": DataSet(
             load=partial(_images, name="FashionMNIST"),
-            flips={9: 7, 7: 5, 2: 6, 4: 3, 3: 4},
+            flips=FASHION_MNIST_FLIPS,
             network=augmented_cnn,
             train_size=20_000,
             held_out=0.1,
@@ -196,7 +207,7 @@ DATASETS: Mapping[str, DataSet] = MappingProxyType(
         ),
         "cifar10": DataSet(
             load=partial(_images, name="CIFAR10"),
-            flips={9: 1, 2: 0, 4: 7, 3: 5, 5: 3},
+            flips=CIFAR10_FLIPS,
             network=augmented_resnet,
             train_size=50_000,
             held_out=0.1,
@@ -209,9 +220,35 @@ DATASETS: Mapping[str, DataSet] = MappingProxyType(
     }
 )
 
-KINDS: Mapping[str, Callable[[DataSet, np.ndarray], Corruption]] = MappingProxyType(
+
+@dataclass(frozen=True)
+class Noise:
+    """A kind of noise.
+
+    Attributes:
+        corruption: for a data set and its training rows.
+        directions: source class -> the class its labels flip to; None where there is no such map.
+    """
+
+    corruption: Callable[[DataSet, np.ndarray], Corruption]
+    directions: Callable[[DataSet], Mapping[int, int]] | None = None
+
+
+def _circle(data: DataSet) -> Mapping[int, int]:
+    return {c: (c + 1) % data.classes for c in range(data.classes)}
+
+
+def _local(data: DataSet, x: np.ndarray) -> Corruption:
+    return Local(Flips(data.flips), half_space(x, share=0.5))
+
+
+KINDS: Mapping[str, Noise] = MappingProxyType(
     {
-        "asymmetric": lambda data, x: Flips(data.flips),
-        "symmetric": lambda data, x: SymmetricFlips(data.classes),
+        "asymmetric": Noise(lambda data, x: Flips(data.flips), lambda data: data.flips),
+        "symmetric": Noise(lambda data, x: SymmetricFlips(data.classes)),
+        "pair": Noise(lambda data, x: PairFlips(data.classes), _circle),
+        "instance": Noise(lambda data, x: InstanceFlips(x, data.classes)),
+        # A class may lie outside the region altogether, so that its direction cannot be found.
+        "local": Noise(_local),
     }
 )

@@ -64,7 +64,7 @@ class RowClassifier(ClassifierMixin, BaseEstimator):
 
     def fit(self, X: np.ndarray, y: Any, sample_weight: np.ndarray | None = None) -> Any:
         """Train on the rows among them that do not validate; y are their labels in the problem."""
-        chosen = np.zeros(len(self.task.problem.truth), dtype=bool)
+        chosen = np.zeros(len(self.task.problem.labels.clean), dtype=bool)
         chosen[X[:, 0]] = True
         weights = torch.ones(len(chosen))
         if sample_weight is not None:

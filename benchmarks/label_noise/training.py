@@ -14,6 +14,10 @@ from benchmarks.label_noise.problems import DataSet, Problem
 from nbam_pyro.inference.guides import evaluating
 from nbam_pyro.inference.training import quiet
 
+# Parameters of a loss take steps larger by so much than those of the network: at the network's own
+# pace a transition layer stays where it starts until the network has memorised.
+OWN = 10
+
 # (logits, labels, rows) -> the mean loss of a batch; rows say which rows of the problem they are.
 Loss = Callable[[Tensor, Tensor, Tensor], Tensor]
 
@@ -72,16 +76,18 @@ def train(task: Task, loss: Loss, *, chosen: np.ndarray | None = None) -> Traine
             all.
 
     Returns:
-        the network at the selected epoch, and its parameters after the last.
+        the network at the selected epoch, and its parameters after the last; parameters of the loss
+        are left at the selected epoch too.
     """
     problem, data = task.problem, task.data
-    usable = np.ones(len(problem.truth), dtype=bool) if chosen is None else chosen
+    usable = np.ones(len(problem.labels.clean), dtype=bool) if chosen is None else chosen
     x = torch.as_tensor(problem.x, device=task.device)
     y = torch.as_tensor(problem.labels.observed, device=task.device)
     batches = Batches(x, y, usable & ~problem.held_out, data.batch_size, shuffle=True)
     validation = Batches(x, y, usable & problem.held_out, 1024)
     network = data.network()
-    best = BestEpoch(network)
+    module = Plain(network, loss, data)
+    best = BestEpoch()
     with quiet():
         trainer = pl.Trainer(
             max_epochs=data.epochs,
@@ -93,9 +99,9 @@ def train(task: Task, loss: Loss, *, chosen: np.ndarray | None = None) -> Traine
             num_sanity_val_steps=0,
             **task.trainer,
         )
-        trainer.fit(Plain(network, loss, data), batches, validation)
+        trainer.fit(module, batches, validation)
     last = _parameters(network)
-    network.load_state_dict(best.state)
+    module.load_state_dict(best.state)
     return Trained(network, last)
 
 
@@ -153,32 +159,36 @@ class Plain(pl.LightningModule):
         self.log("accuracy", right.float().mean(), batch_size=len(batch.y))
 
     def configure_optimizers(self) -> Any:
+        lr, decay = self.data.lr, self.data.weight_decay
         own = [p for name, p in self.named_parameters() if not name.startswith("network.")]
         groups = [
-            {"params": list(self.network.parameters()), "weight_decay": self.data.weight_decay},
-            {"params": own, "weight_decay": 0.0},
+            {"params": list(self.network.parameters()), "lr": lr, "weight_decay": decay},
+            {"params": own, "lr": OWN * lr, "weight_decay": 0.0},
         ]
-        optimiser = torch.optim.AdamW([g for g in groups if g["params"]], lr=self.data.lr)
+        groups = [group for group in groups if group["params"]]
+        optimiser = torch.optim.AdamW(groups)
         if not self.data.one_cycle:
             return optimiser
-        steps = int(self.trainer.estimated_stepping_batches)
-        schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, self.data.lr, total_steps=steps)
+        schedule = torch.optim.lr_scheduler.OneCycleLR(
+            optimiser,
+            max_lr=[group["lr"] for group in groups],
+            total_steps=int(self.trainer.estimated_stepping_batches),
+        )
         return [optimiser], [{"scheduler": schedule, "interval": "step"}]
 
 
 class BestEpoch(pl.Callback):
     """The parameters of the first epoch with the highest noisy validation accuracy."""
 
-    def __init__(self, network: nn.Module) -> None:
-        self.network = network
+    def __init__(self) -> None:
         self.accuracy = -1.0
         self.state: dict[str, Tensor] = {}
 
     def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         accuracy = float(trainer.callback_metrics["accuracy"])
         if accuracy > self.accuracy:
-            self.accuracy, self.state = accuracy, _parameters(self.network)
+            self.accuracy, self.state = accuracy, _parameters(pl_module)
 
 
-def _parameters(network: nn.Module) -> dict[str, Tensor]:
-    return {name: value.cpu() for name, value in copy.deepcopy(network.state_dict()).items()}
+def _parameters(module: nn.Module) -> dict[str, Tensor]:
+    return {name: value.cpu() for name, value in copy.deepcopy(module.state_dict()).items()}
