@@ -72,23 +72,21 @@ def augmented_cnn() -> nn.Sequential:
     Three 3x3 convolutions (16, 32, 64) with batch norm and pooling, and 128 hidden units.
     """
     trunk, head = small_cnn(1, 10)
-    return nn.Sequential(nn.Sequential(CropAndFlip(2), trunk), head)
+    return _channels_last(nn.Sequential(nn.Sequential(CropAndFlip(2), trunk), head))
 
 
-def augmented_resnet(blocks: int = 1) -> nn.Sequential:
-    """A residual network of three stages (16, 32, 64) behind crops and mirror images, for CIFAR-10.
+def augmented_resnet() -> nn.Sequential:
+    """ResNet-8 behind crops of four pixels and mirror images, for CIFAR-10.
 
-    Args:
-        blocks: of each stage; one gives ResNet-8, with 78 thousand parameters.
+    A 3x3 stem and one block in each of three stages (16, 32, 64), batch norm, no first pooling: 75
+    thousand parameters.
     """
-    layers: list[nn.Module] = [
-        CropAndFlip(4),
-        nn.Conv2d(3, 16, 3, padding=1, bias=False),
-        nn.BatchNorm2d(16),
-        nn.ReLU(),
-    ]
-    for before, after in pairwise([16, 16, 32, 64]):
-        layers += [Residual(before, after), *[Residual(after, after) for _ in range(blocks - 1)]]
-    return nn.Sequential(
-        nn.Sequential(*layers, nn.AdaptiveAvgPool2d(1), nn.Flatten()), nn.Linear(64, 10)
-    )
+    stem = [nn.Conv2d(3, 16, 3, padding=1, bias=False), nn.BatchNorm2d(16), nn.ReLU()]
+    stages = [Residual(before, after) for before, after in pairwise([16, 16, 32, 64])]
+    trunk = nn.Sequential(CropAndFlip(4), *stem, *stages, nn.AdaptiveAvgPool2d(1), nn.Flatten())
+    return _channels_last(nn.Sequential(trunk, nn.Linear(64, 10)))
+
+
+def _channels_last(network: nn.Sequential) -> nn.Sequential:
+    """The network in the order of memory in which convolutions are up to twice as fast on a CPU."""
+    return network.to(memory_format=torch.channels_last)

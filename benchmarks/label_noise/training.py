@@ -161,7 +161,7 @@ class Plain(pl.LightningModule):
     def configure_optimizers(self) -> Any:
         lr, decay = self.data.lr, self.data.weight_decay
         own = [p for name, p in self.named_parameters() if not name.startswith("network.")]
-        groups = [
+        groups: list[dict[str, Any]] = [
             {"params": list(self.network.parameters()), "lr": lr, "weight_decay": decay},
             {"params": own, "lr": OWN * lr, "weight_decay": 0.0},
         ]
