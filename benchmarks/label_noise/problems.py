@@ -49,7 +49,7 @@ class DataSet:
         load: clean rows by seed and folder.
         flips: the standard asymmetric flips.
         network: fresh, as `nn.Sequential(trunk, head)`, augmentation in front.
-        train_size: noisy rows where nothing else is asked for.
+        train_size: noisy rows, stratified by their true class.
         held_out: share of them that validates.
         epochs: of one training run.
         batch_size: of a training step.
@@ -98,9 +98,7 @@ class Problem:
     resolvable: np.ndarray
 
 
-def make_problem(
-    data: DataSet, kind: str, *, rate: float, seed: int, root: Path | None, train_size: int
-) -> Problem:
+def make_problem(data: DataSet, kind: str, *, rate: float, seed: int, root: Path | None) -> Problem:
     """Draw rows, contaminate their labels and set validation rows aside, all by the seed.
 
     Args:
@@ -109,13 +107,12 @@ def make_problem(
         rate: share of each source class to contaminate; of its rows in the region for local noise.
         seed: of split, rows and noise.
         root: folder of the images.
-        train_size: noisy rows, stratified by their true class.
 
     Raises:
         DataError: the rate or the size is out of range, or the data are not there.
     """
     clean = data.load(seed, root)
-    rows = _stratified(clean.y, train_size, seed)
+    rows = _stratified(clean.y, data.train_size, seed)
     x, truth = clean.x[rows], clean.y[rows]
     noise = KINDS[kind]
     labels = contaminate(truth, noise.corruption(data, x), rate=rate, seed=seed)
