@@ -50,7 +50,7 @@ def sce(logits: Tensor, labels: Tensor, *, alpha: float = 0.1, beta: float = 1.0
 
     alpha = .1 and beta = 1 are published for CIFAR-10.
 
-    Source: Wang et al. (ICCV 2019), equation 7.
+    Source: Wang et al. (ICCV 2019), section 3; the constants from section 4.
     """
     return alpha * cross_entropy(logits, labels) + beta * reverse_cross_entropy(logits, labels)
 
@@ -61,7 +61,7 @@ def nce_rce(logits: Tensor, labels: Tensor, *, alpha: float = 1.0, beta: float =
     NCE is cross-entropy normalised over the labels a row could have had,
     :math:`\log p_y / \sum_k \log p_k`. alpha = beta = 1 are published for CIFAR-10.
 
-    Source: Ma et al. (ICML 2020), equations 5 and 11.
+    Source: Ma et al. (ICML 2020), section 3: normalised losses and active passive loss.
     """
     normalised = _log_p(logits, labels) / logits.log_softmax(-1).sum(-1)
     return alpha * normalised + beta * reverse_cross_entropy(logits, labels)
@@ -72,7 +72,7 @@ def reverse_cross_entropy(logits: Tensor, labels: Tensor, *, floor: float = 1e-4
 
     log 0 is taken as log(floor); 1e-4 is in the authors' programs of both SCE and NCE+RCE.
 
-    Source: Wang et al. (ICCV 2019), equation 5.
+    Source: Wang et al. (ICCV 2019), section 3.
     """
     return -math.log(floor) * mae(logits, labels)
 
@@ -82,7 +82,7 @@ def forward_correction(logits: Tensor, labels: Tensor, matrix: Tensor) -> Tensor
 
     M = p(observed | true), (K, K).
 
-    Source: Patrini et al. (CVPR 2017), theorem 2 and equation 5.
+    Source: Patrini et al. (CVPR 2017), theorem 2.
     """
     # No label is impossible, whatever one anchor says.
     terms = logits.log_softmax(-1) + matrix.clamp_min(1e-7).log().T[labels]
@@ -102,7 +102,7 @@ def anchor_matrix(probabilities: Tensor, *, percentile: float = 0.97) -> Tensor:
     Returns:
         (K, K), rows sum to 1.
 
-    Source: Patrini et al. (CVPR 2017), equations 12 and 13, section 5.
+    Source: Patrini et al. (CVPR 2017), theorem 3 and section 5.
     """
     place = round(percentile * (len(probabilities) - 1))
     return probabilities[probabilities.argsort(0)[place]]
@@ -114,7 +114,7 @@ class NoiseLayer(nn.Module):
     M_c = (1 - rate_c) e_c + rate_c T_c with T_c over the other classes, started at a rate of .1
     and uniform T. This is the library's own story without anchors, priors and deviation g.
 
-    Source: Goldberger & Ben-Reuven (ICLR 2017), equations 3 and 4, the simple model.
+    Source: Goldberger & Ben-Reuven (ICLR 2017), section 3, the simple model.
     """
 
     def __init__(self, classes: int) -> None:
@@ -139,7 +139,7 @@ class EarlyLearning(nn.Module):
         beta: how slowly targets move, in [0, 1).
         strength: lambda.
 
-    Source: Liu et al. (NeurIPS 2020), equations 6 and 9.
+    Source: Liu et al. (NeurIPS 2020), section 4, and their program for the bounds of p.
     """
 
     targets: Tensor

@@ -41,10 +41,13 @@ def nbam_literal(task: Task) -> Outcome:
     story = three_heads(trunk, head.in_features, task.data.classes)  # type: ignore[arg-type]
     network = nn.Sequential(trunk, story.clean.head)  # type: ignore[arg-type]
     last = LastEpoch(network)
-    epochs = task.data.epochs
+    data = task.data
+    joint = Joint(
+        epochs=data.epochs, patience=data.epochs, lr=data.lr, weight_decay=data.weight_decay
+    )
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", CollapseWarning)
-        fitted = _fit(task, story, last, steps=[Joint(epochs=epochs, patience=epochs)])
+        fitted = _fit(task, story, last, steps=[joint])
     flags = responsibilities(fitted, problem.x, problem.labels.observed)
     return Outcome(
         flags=flags,

@@ -42,7 +42,8 @@ class Task:
     def trainer(self) -> dict[str, Any]:
         """The device as Lightning's trainer wants it."""
         kind = {"cuda": "gpu"}.get(self.device.type, self.device.type)
-        return {"accelerator": kind, "devices": 1}
+        index = self.device.index
+        return {"accelerator": kind, "devices": 1 if index is None else [index]}
 
 
 class Batch(NamedTuple):
