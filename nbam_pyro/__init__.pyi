@@ -24,3 +24,4 @@ from .models import Story as Story
 from .models import robust_regression as robust_regression
 from .priors import Beta as Beta
 from .priors import FlipPrior as FlipPrior
+from .verified import Verified as Verified

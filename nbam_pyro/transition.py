@@ -1,0 +1,238 @@
+r"""Rates and flips from evidence alone: the latent true label with its predictor given.
+
+With f = p(c | x) fixed, the story of `LabelFlip` without deviation has one global latent, the
+transition matrix M, whose log likelihood
+
+.. math:: \sum_i w_i \log \sum_c f_{ic} M_{c y_i}
+
+is concave in M. It needs neither Pyro nor a network, only torch.
+"""
+
+import math
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from nbam_pyro.anchors import anchor_start
+from nbam_pyro.errors import DataError
+from nbam_pyro.functional import transition_matrix, zero_diagonal
+from nbam_pyro.priors import FlipPrior
+
+__all__ = ["RowsByLabel", "Transition", "estimate_transition"]
+
+
+@dataclass(frozen=True)
+class Transition:
+    """Rates and flips at the mode, given evidence.
+
+    Attributes:
+        rate: contamination rate of each true class, (K,) float64.
+        flip: T, (K, K), zero diagonal.
+        counts: expected number of rows by true and observed label, (K, K), as `anchor_counts`
+            counts them; a start for an estimate from similar evidence.
+        log_marginal: sum of log p(y | x), of verified rows log p(y, c | x), in nats.
+        objective: log marginal of M plus log prior after each iteration, (iterations,); it does
+            not fall, up to rounding.
+    """
+
+    rate: Float[Tensor, " k"]
+    flip: Float[Tensor, "k k"]
+    counts: Float[Tensor, "k k"]
+    log_marginal: float
+    objective: Float[Tensor, " iterations"]
+
+    @property
+    def matrix(self) -> Float[Tensor, "k k"]:
+        """M = p(observed | true), (K, K)."""
+        return transition_matrix(self.rate, self.flip)
+
+    @property
+    def share(self) -> float:
+        """The expected share of contaminated rows, the mean of their responsibilities."""
+        return float(1 - self.counts.trace() / self.counts.sum())
+
+
+def estimate_transition(
+    log_f: Float[Tensor, "n k"],
+    labels: Int[Tensor, " n"],
+    *,
+    prior: FlipPrior,
+    weights: Float[Tensor, " n"] | None = None,
+    true_labels: Int[Tensor, " n"] | None = None,
+    start: Float[Tensor, "k k"] | None = None,
+    iterations: int = 1000,
+    tolerance: float = 1e-3,
+) -> Transition:
+    r"""Mode of rates and T given predictions of the true label, by EM.
+
+    The expectations are the counts by true and observed label,
+
+    .. math:: N_{cy} = \sum_{i: y_i = y} w_i \frac{f_{ic} M_{cy}}{\sum_d f_{id} M_{dy}},
+
+    and the maximisation is `anchor_start`, in which the priors are pseudo-counts. Those are the
+    posterior means given the counts and, in logits of rates and of rows of T, the mode: what EM
+    climbs is the log marginal plus :math:`\sum_c a \log r_c + b \log(1 - r_c) + d \sum_y \log
+    T_{cy}`, the log prior density in these coordinates. `NBAMLoss` has the same. So the estimate
+    stays inside (0, 1) where a mode in r itself, under a uniform prior, would be 0.
+
+    Each iteration takes O(N K) time; memory is two (N, K) arrays of the type of `log_f`.
+
+    Args:
+        log_f: log p(c | x), (N, K), normalised. Predictions of rows the predictor has been
+            trained on agree with the labels too much, so that rates come out too low.
+        labels: observed labels y, (N,).
+        prior: of rates and flips.
+        weights: how many times each row counts, (N,); None for once.
+        true_labels: verified labels, (N,), -1 where unknown; None for none. Which rows were
+            verified may depend on x and y.
+        start: counts to start from, (K, K), for instance from `anchor_counts` or of an earlier
+            estimate; None for f itself, :math:`\sum_{i: y_i = y} w_i f_{ic}`.
+        iterations: at most so many.
+        tolerance: in nats; EM ends when the objective rises by less.
+
+    Raises:
+        DataError: shapes do not fit, a label is out of range, predictions are not normalised,
+            weights are negative, or `iterations` is not positive.
+
+    Source: Dempster, Laird & Rubin (1977) for EM; Dawid & Skene (1979) for a matrix of observer's
+    errors estimated by it.
+
+    Example:
+        >>> f = torch.tensor([[1.0, 0.0], [0.0, 1.0]]).repeat_interleave(500, 0)
+        >>> y = torch.tensor([0] * 400 + [1] * 600)  # 100 of the first class were flipped
+        >>> estimate_transition(f.log(), y, prior=FlipPrior()).rate
+        tensor([0.2012, 0.0020], dtype=torch.float64)
+    """
+    if iterations < 1:
+        raise DataError(f"iterations is {iterations}; EM needs at least one.")
+    rows = RowsByLabel.of(log_f, labels, weights=weights, true_labels=true_labels)
+    if start is not None and start.shape != (rows.num_classes,) * 2:
+        raise DataError(f"start has shape {tuple(start.shape)}; give counts, (K, K).")
+    counts = rows.predicted_counts() if start is None else start.double()
+    objective: list[float] = []
+    while True:
+        rate, flips = anchor_start(counts, prior)
+        flip = zero_diagonal(flips)
+        counts, log_marginal = rows.expected_counts(transition_matrix(rate, flip))
+        objective.append(log_marginal + _log_prior(rate, flips, prior))
+        risen = objective[-1] - objective[-2] if len(objective) > 1 else math.inf
+        if risen < tolerance or len(objective) == iterations:
+            break
+    log_marginal += rows.verified_log_f
+    history = torch.tensor(objective, dtype=torch.float64)
+    return Transition(rate, flip, counts, log_marginal, history)
+
+
+@dataclass(frozen=True)
+class RowsByLabel:
+    """Evidence with its rows grouped by observed label, so that each group needs one column of M.
+
+    Attributes:
+        f: p(c | x), (N, K); of a verified row, all on its true label.
+        weights: how many times each row counts, (N,).
+        sizes: number of rows of each observed label, K of them.
+        verified_log_f: sum of log f of the verified labels, in nats.
+    """
+
+    f: Float[Tensor, "n k"]
+    weights: Float[Tensor, " n"]
+    sizes: list[int]
+    verified_log_f: float
+
+    @classmethod
+    def of(
+        cls,
+        log_f: Float[Tensor, "n k"],
+        labels: Int[Tensor, " n"],
+        *,
+        weights: Float[Tensor, " n"] | None,
+        true_labels: Int[Tensor, " n"] | None,
+    ) -> "RowsByLabel":
+        """Check and group rows; arguments and errors as of `estimate_transition`."""
+        _check(log_f, labels, weights, true_labels)
+        order = labels.argsort(stable=True)
+        f = log_f.detach()[order].exp_()
+        _check_normalised(f)
+        each = f.new_ones(len(labels)) if weights is None else weights[order].to(f)
+        verified = 0.0
+        if true_labels is not None:
+            known = true_labels[order]
+            at = ((known >= 0) & (each > 0)).nonzero()[:, 0]
+            own = log_f[order[at], known[at]].double()
+            verified = float((own * each[at]).sum())
+            f[at] = 0
+            f[at, known[at]] = 1
+        return cls(f, each, labels.bincount(minlength=f.shape[1]).tolist(), verified)
+
+    @property
+    def num_classes(self) -> int:
+        """K."""
+        return self.f.shape[1]
+
+    def groups(self) -> list[tuple[Tensor, Tensor]]:
+        """f (n, K) and weights (n,) of the rows of each observed label."""
+        return list(zip(self.f.split(self.sizes), self.weights.split(self.sizes), strict=True))
+
+    def predicted_counts(self) -> Float[Tensor, "k k"]:
+        """Expected counts if the observed labels said nothing."""
+        columns = [weights @ f for f, weights in self.groups()]
+        return torch.stack(columns, 1).double()
+
+    def expected_counts(self, matrix: Float[Tensor, "k k"]) -> tuple[Float[Tensor, "k k"], float]:
+        """Counts by true and observed label given M, and sum of log p(y | x), in nats."""
+        columns = matrix.to(self.f)
+        probs = torch.cat([f @ columns[:, y] for y, (f, _) in enumerate(self.groups())])
+        log_marginal = torch.dot(self.weights.double(), probs.log().double())
+        ratios = torch.div(self.weights, probs, out=probs).split(self.sizes)
+        sums = [ratio @ f for ratio, (f, _) in zip(ratios, self.groups(), strict=True)]
+        return torch.stack(sums, 1).double() * matrix, float(log_marginal)
+
+
+def _log_prior(
+    rate: Float[Tensor, " k"], flips: Float[Tensor, "k k_minus_1"], prior: FlipPrior
+) -> float:
+    a, b = prior.rate
+    rates = a * rate.log() + b * (-rate).log1p()
+    return float(rates.sum() + prior.flip * flips.log().sum())
+
+
+def _check(
+    log_f: Tensor, labels: Tensor, weights: Tensor | None, true_labels: Tensor | None
+) -> None:
+    if log_f.ndim != 2 or log_f.shape[1] < 2 or not len(log_f) or not log_f.is_floating_point():
+        raise DataError(
+            f"log_f has shape {tuple(log_f.shape)} and type {log_f.dtype}; expected floats (N, K), "
+            "one column per class and at least two."
+        )
+    n, k = log_f.shape
+    for name, values, lowest in [("labels", labels, 0), ("true_labels", true_labels, -1)]:
+        if values is None:
+            continue
+        if values.shape != (n,) or values.is_floating_point():
+            raise DataError(
+                f"{name} have shape {tuple(values.shape)} and type {values.dtype}; expected "
+                f"integers of shape ({n},)."
+            )
+        if values.min() < lowest or values.max() >= k:
+            raise DataError(
+                f"{name} run from {int(values.min())} to {int(values.max())}; expected {lowest} "
+                f"to {k - 1} for {k} classes."
+            )
+    if weights is not None and (weights.shape != (n,) or not _are_weights(weights)):
+        raise DataError(f"weights must be {n} numbers that are not negative, nor all zero.")
+
+
+def _are_weights(values: Tensor) -> bool:
+    return bool((values >= 0).all() and 0 < values.sum() < math.inf)
+
+
+def _check_normalised(f: Tensor) -> None:
+    # Negated, so that NaN fails.
+    wrong = ~((f.sum(1) - 1).abs() < 1e-3)
+    if wrong.any():
+        raise DataError(
+            f"log_f is not normalised in {int(wrong.sum())} rows: pass logits through log_softmax, "
+            "or the logarithm of probabilities that sum to one."
+        )

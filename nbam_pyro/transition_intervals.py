@@ -1,0 +1,144 @@
+r"""How sure rates are, given predictions of the true label: the observed information of M."""
+
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from nbam_pyro.errors import DataError
+from nbam_pyro.priors import FlipPrior
+from nbam_pyro.transition import RowsByLabel, Transition
+
+__all__ = ["TransitionIntervals", "transition_intervals"]
+
+
+@dataclass(frozen=True)
+class TransitionIntervals:
+    """Central intervals, conditional on the predictions.
+
+    Attributes:
+        rate_low: lower end of the rate of each true class, (K,) float64.
+        rate_high: upper end, (K,).
+        share_low: lower end of the share of these rows that is contaminated.
+        share_high: upper end.
+        probability: of each interval.
+    """
+
+    rate_low: Float[Tensor, " k"]
+    rate_high: Float[Tensor, " k"]
+    share_low: float
+    share_high: float
+    probability: float
+
+
+def transition_intervals(
+    log_f: Float[Tensor, "n k"],
+    labels: Int[Tensor, " n"],
+    transition: Transition,
+    *,
+    prior: FlipPrior,
+    weights: Float[Tensor, " n"] | None = None,
+    true_labels: Int[Tensor, " n"] | None = None,
+    probability: float = 0.9,
+) -> TransitionIntervals:
+    r"""Laplace intervals of rates and of the contaminated share, on the logit scale.
+
+    The observed information of M is block diagonal by observed label, because a row meets one
+    column of M. In relative changes :math:`u_{cy} = \delta M_{cy} / M_{cy}` block y is
+
+    .. math:: \sum_{i: y_i = y} w_i\, r_i r_i^\top + \text{prior}, \qquad r_{ic} = p(c | x_i, y_i),
+
+    and the rows of M sum to one, :math:`\sum_y M_{cy} u_{cy} = 0`. With C_y the inverse of block
+    y in units of M, the covariance under these K constraints is
+
+    .. math:: \mathrm{cov}(M_{\cdot y}, M_{\cdot y'}) = \delta_{yy'} C_y
+              - C_y \Big(\sum_z C_z\Big)^{-1} C_{y'}.
+
+    The share's spread adds that of the switches given M. Nothing is added for errors of log_f.
+
+    Takes O(N K^2 + K^4) time and O(N K + K^2) memory.
+
+    Args:
+        log_f: as it was given to `estimate_transition`.
+        labels: as there.
+        transition: what came of it.
+        prior: as there.
+        weights: as there.
+        true_labels: as there.
+        probability: of each interval, in (0, 1).
+
+    Raises:
+        DataError: as `estimate_transition`, or the probability is outside (0, 1).
+
+    Source: Louis (1982), "Finding the observed information matrix when using the EM algorithm".
+
+    Example:
+        >>> from nbam_pyro.transition import estimate_transition
+        >>> f = torch.tensor([[1.0, 0.0], [0.0, 1.0]]).repeat_interleave(500, 0)
+        >>> y = torch.tensor([0] * 400 + [1] * 600)
+        >>> prior = FlipPrior()
+        >>> fitted = estimate_transition(f.log(), y, prior=prior)
+        >>> transition_intervals(f.log(), y, fitted, prior=prior).rate_low
+        tensor([0.1734, 0.0004], dtype=torch.float64)
+    """
+    if not 0 < probability < 1:
+        raise DataError(f"probability is {probability}; it lies in (0, 1).")
+    rows = RowsByLabel.of(log_f, labels, weights=weights, true_labels=true_labels)
+    rates, contaminated = _variances(rows, transition, prior)
+    z = torch.distributions.Normal(0.0, 1.0).icdf(torch.tensor((1 + probability) / 2)).double()
+    rate_low, rate_high = _logit_interval(transition.rate, rates, z)
+    share = torch.tensor(transition.share).double()
+    low, high = _logit_interval(share, contaminated / transition.counts.sum() ** 2, z)
+    return TransitionIntervals(rate_low, rate_high, float(low), float(high), probability)
+
+
+def _variances(
+    rows: RowsByLabel, transition: Transition, prior: FlipPrior
+) -> tuple[Float[Tensor, " k"], Float[Tensor, ""]]:
+    """Of the rate of each class, (K,), and of the number of contaminated rows."""
+    matrix = transition.matrix
+    total, own = torch.zeros_like(matrix), torch.zeros_like(matrix)
+    across, rates = torch.zeros_like(transition.rate), torch.zeros_like(transition.rate)
+    contaminated = matrix.new_zeros(())
+    for y, (f, weights) in enumerate(rows.groups()):
+        column = matrix[:, y]
+        data = _information(f, weights, column)
+        inverse = torch.linalg.inv(data + _prior_information(y, transition.rate, prior))
+        covariance = column[:, None] * inverse * column
+        total += covariance
+        own[y], rates[y] = covariance[y], covariance[y, y]
+        # How the number of contaminated rows answers to u; its own entry is -sum r (1 - r).
+        slope = data[y].clone()
+        slope[y] -= transition.counts[y, y]
+        across += column * (inverse @ slope)
+        contaminated += slope @ inverse @ slope - slope[y]
+    rates -= (own * torch.linalg.solve(total, own.mT).mT).sum(-1)
+    contaminated -= across @ torch.linalg.solve(total, across)
+    return rates, contaminated
+
+
+def _information(
+    f: Float[Tensor, "n k"], weights: Float[Tensor, " n"], column: Float[Tensor, " k"]
+) -> Float[Tensor, "k k"]:
+    joint = f * column.to(f)
+    posterior = joint / joint.sum(-1, keepdim=True)
+    return (posterior.mT @ (posterior * weights[:, None])).double()
+
+
+def _prior_information(
+    label: int, rate: Float[Tensor, " k"], prior: FlipPrior
+) -> Float[Tensor, "k k"]:
+    """Of the block of one observed label; where rows sum to one, a rate is one minus its entry."""
+    a, b = prior.rate
+    entries = torch.full_like(rate, prior.flip)
+    odds = (1 - rate[label]) / rate[label]
+    entries[label] = b + (a - prior.flip * (len(rate) - 1)) * odds**2
+    return entries.diag()
+
+
+def _logit_interval(value: Tensor, variance: Tensor, z: Tensor) -> tuple[Tensor, Tensor]:
+    # A share of exactly 0 or 1, where every row is verified, is certain.
+    slope = (value * (1 - value)).clamp_min(torch.finfo(value.dtype).tiny)
+    spread = z * variance.sqrt() / slope
+    return (value.logit() - spread).sigmoid(), (value.logit() + spread).sigmoid()

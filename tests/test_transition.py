@@ -1,0 +1,238 @@
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from nbam_pyro import functional as nf
+from nbam_pyro.anchors import anchor_counts
+from nbam_pyro.errors import DataError
+from nbam_pyro.priors import FlipPrior
+from nbam_pyro.transition import RowsByLabel, estimate_transition
+from nbam_pyro.transition_intervals import transition_intervals
+
+MATRIX = torch.tensor([[0.9, 0.1, 0.0], [0.06, 0.8, 0.14], [0.2, 0.1, 0.7]])
+
+
+def evidence(n, k, seed, *, sharpness=3.0, matrix=None):
+    """Predictions, true labels and observed labels that agree with each other."""
+    generator = torch.Generator().manual_seed(seed)
+    log_f = (sharpness * torch.randn(n, k, generator=generator).double()).log_softmax(-1)
+    true = torch.multinomial(log_f.exp(), 1, generator=generator)[:, 0]
+    if matrix is None:
+        matrix = 0.8 * torch.eye(k) + 0.2 * torch.eye(k).roll(1, 1)
+    return log_f, true, torch.multinomial(matrix[true], 1, generator=generator)[:, 0]
+
+
+def log_prior(rate_logits, flip_logits, prior):
+    a, b = prior.rate
+    rate = a * rate_logits.sigmoid().log() + b * (-rate_logits).sigmoid().log()
+    return rate.sum() + prior.flip * flip_logits.log_softmax(-1).sum()
+
+
+def objective(log_f, labels, rate_logits, flip_logits, prior, weights=1.0):
+    log_flip = nf.zero_diagonal(flip_logits.log_softmax(-1), fill=-torch.inf)
+    pair = nf.label_flip_log_joint(log_f, labels, rate_logits, log_flip)
+    return (weights * nf.log_marginal(*pair)).sum() + log_prior(rate_logits, flip_logits, prior)
+
+
+def logits_of(transition):
+    flips = nf.off_diagonal(transition.flip).log()
+    return transition.rate.logit(), flips
+
+
+priors = st.builds(
+    FlipPrior,
+    rate=st.tuples(st.floats(0.2, 5.0), st.floats(0.2, 9.0)),
+    flip=st.floats(0.05, 2.0),
+)
+
+
+@settings(deadline=None, max_examples=30)
+@given(
+    n=st.integers(1, 60),
+    k=st.integers(2, 5),
+    sharpness=st.floats(0.0, 20.0),
+    prior=priors,
+    verified=st.booleans(),
+    seed=st.integers(0, 10**6),
+)
+def test_em_never_lowers_its_objective(n, k, sharpness, prior, verified, seed):
+    log_f, true, y = evidence(n, k, seed, sharpness=sharpness)
+    true_labels = torch.where(torch.arange(n) % 3 == 0, true, -1) if verified else None
+    weights = torch.rand(n) + 0.1
+    fitted = estimate_transition(
+        log_f, y, prior=prior, weights=weights, true_labels=true_labels, iterations=40
+    )
+    assert (fitted.objective.diff() > -1e-9).all()
+    expected = torch.zeros(k).double().index_add(0, y, weights.double())
+    assert torch.allclose(fitted.counts.sum(0), expected)
+    assert ((fitted.rate > 0) & (fitted.rate < 1)).all()
+    assert torch.allclose(fitted.matrix.sum(1), torch.ones(k).double())
+
+
+@pytest.mark.parametrize("k", [2, 4])
+def test_the_estimate_is_the_mode_of_the_closed_form(k):
+    log_f, _, y = evidence(300, k, 0)
+    prior, weights = FlipPrior(rate=(1.0, 4.0)), torch.rand(300).double()
+    fitted = estimate_transition(log_f, y, prior=prior, weights=weights, tolerance=1e-12)
+    rate, flips = (value.requires_grad_() for value in logits_of(fitted))
+    value = objective(log_f, y, rate, flips, prior, weights)
+    assert value.item() == pytest.approx(fitted.objective[-1].item())
+    for gradient in torch.autograd.grad(value, [rate, flips]):
+        assert gradient.abs().max() < 1e-3
+    pair = nf.label_flip_log_joint(
+        log_f, y, fitted.rate.logit(), nf.zero_diagonal(flips.detach(), fill=-torch.inf)
+    )
+    assert fitted.log_marginal == pytest.approx((weights * nf.log_marginal(*pair)).sum().item())
+    r = (weights * nf.responsibility(*pair)).sum() / weights.sum()
+    assert fitted.share == pytest.approx(r.item())
+
+
+def test_a_matrix_is_recovered():
+    log_f, true, y = evidence(30_000, 3, 0, matrix=MATRIX)
+    fitted = estimate_transition(log_f.float(), y, prior=FlipPrior())
+    assert torch.allclose(fitted.matrix.float(), MATRIX, atol=0.02)
+    assert fitted.share == pytest.approx((true != y).float().mean().item(), abs=0.01)
+
+
+def test_where_em_starts_makes_no_difference():
+    log_f, _, y = evidence(500, 3, 0)
+    prior = FlipPrior()
+    own = estimate_transition(log_f, y, prior=prior, tolerance=1e-9)
+    for start in (anchor_counts(log_f, y), torch.ones(3, 3), own.counts):
+        other = estimate_transition(log_f, y, prior=prior, start=start, tolerance=1e-9)
+        assert torch.allclose(own.matrix, other.matrix, atol=1e-4)
+    assert len(other.objective) < 5
+
+
+def test_weights_count_rows():
+    log_f, true, y = evidence(100, 3, 1)
+    known = torch.where(torch.arange(100) < 20, true, -1)
+    times = torch.randint(0, 3, (100,))
+    weighted = estimate_transition(
+        log_f, y, prior=FlipPrior(), weights=times.float(), true_labels=known
+    )
+    again = torch.arange(100).repeat_interleave(times)
+    repeated = estimate_transition(
+        log_f[again], y[again], prior=FlipPrior(), true_labels=known[again]
+    )
+    assert torch.allclose(weighted.matrix, repeated.matrix)
+    assert weighted.log_marginal == pytest.approx(repeated.log_marginal)
+
+
+def test_verified_rows_are_counted_where_they_are():
+    log_f, true, y = evidence(400, 3, 2, sharpness=0.0, matrix=MATRIX)
+    fitted = estimate_transition(log_f, y, prior=FlipPrior(), true_labels=true)
+    counts = torch.zeros(3, 3).double()
+    counts.index_put_((true, y), torch.ones(400).double(), accumulate=True)
+    assert torch.allclose(fitted.counts, counts, rtol=1e-12)
+    joint = log_f.gather(1, true[:, None])[:, 0] + fitted.matrix[true, y].log()
+    assert fitted.log_marginal == pytest.approx(joint.sum().item())
+
+
+@pytest.mark.parametrize("sharpness", [1.0, 4.0])
+@pytest.mark.parametrize("prior", [FlipPrior(), FlipPrior(rate=(0.1, 2.0), flip=0.5)])
+def test_intervals_are_laplace_in_logits(sharpness, prior):
+    """Against the Hessian of the objective in all K + K (K - 1) logits, by brute force."""
+    log_f, _, y = evidence(400, 3, 3, sharpness=sharpness)
+    fitted = estimate_transition(log_f, y, prior=prior, tolerance=1e-12)
+    rate, flips = logits_of(fitted)
+    base = torch.cat([rate, flips.flatten()])
+    # One logit of each row of T is redundant: it stays where it is.
+    free = torch.tensor([0, 1, 2, 3, 5, 7])
+
+    def of(values):
+        every = base.index_put((free,), values)
+        return every[:3], every[3:].view(3, 2)
+
+    def value(values):
+        return objective(log_f, y, *of(values), prior)
+
+    def share(values):
+        rates, rows = of(values)
+        log_flip = nf.zero_diagonal(rows.log_softmax(-1), fill=-torch.inf)
+        return nf.responsibility(*nf.label_flip_log_joint(log_f, y, rates, log_flip))
+
+    covariance = torch.linalg.inv(-torch.autograd.functional.hessian(value, base[free]))
+    found = transition_intervals(log_f, y, fitted, prior=prior, probability=0.95)
+    width = found.rate_high.logit() - found.rate_low.logit()
+    assert torch.allclose(width / 2 / 1.959964, covariance.diagonal()[:3].sqrt(), rtol=1e-3)
+    slope = torch.autograd.functional.jacobian(lambda v: share(v).mean(), base[free])
+    r = share(base[free])
+    spread = (slope @ covariance @ slope + (r * (1 - r)).sum() / 400**2).sqrt()
+    s = torch.tensor([found.share_low, found.share_high]).double().logit()
+    unit = fitted.share * (1 - fitted.share)
+    assert (s[1] - s[0]).item() / 2 / 1.959964 * unit == pytest.approx(spread.item(), rel=1e-3)
+
+
+@pytest.mark.parametrize("sharpness", [2.0, 20.0])
+def test_intervals_cover(sharpness):
+    covered, times = torch.zeros(3), 120
+    shares = 0
+    for seed in range(times):
+        log_f, true, y = evidence(500, 3, seed, sharpness=sharpness, matrix=MATRIX)
+        fitted = estimate_transition(log_f, y, prior=FlipPrior())
+        found = transition_intervals(log_f, y, fitted, prior=FlipPrior())
+        rate = 1 - MATRIX.diagonal()
+        covered += (found.rate_low <= rate) & (rate <= found.rate_high)
+        shares += found.share_low <= (true != y).double().mean() <= found.share_high
+    assert 0.86 < covered.mean() / times < 0.95
+    assert 0.82 < shares / times < 0.97
+
+
+def test_a_share_known_to_be_zero_has_no_width():
+    log_f, _, y = evidence(50, 3, 0)
+    fitted = estimate_transition(log_f, y, prior=FlipPrior(), true_labels=y)
+    found = transition_intervals(log_f, y, fitted, prior=FlipPrior(), true_labels=y)
+    assert found.share_low == fitted.share == found.share_high == 0
+    assert ((found.rate_low < fitted.rate) & (fitted.rate < found.rate_high)).all()
+
+
+def test_grouping_does_not_touch_the_caller_s_tensors():
+    log_f, true, y = evidence(20, 3, 0)
+    before = log_f.clone()
+    RowsByLabel.of(log_f, y, weights=None, true_labels=true)
+    assert torch.equal(log_f, before)
+
+
+F = torch.full((4, 2), 0.5).log()
+Y = torch.tensor([0, 1, 0, 1])
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"log_f": F[:, :1]}, "at least two"),
+        ({"log_f": F[0]}, "at least two"),
+        ({"log_f": Y[:, None].expand(4, 2)}, "floats"),
+        ({"log_f": F[:0], "labels": Y[:0]}, "at least two"),
+        ({"log_f": torch.ones(4, 2)}, "not normalised in 4 rows"),
+        ({"log_f": F.index_fill(0, torch.tensor([1]), torch.nan)}, "not normalised in 1 rows"),
+        ({"labels": Y[:3]}, "labels have shape"),
+        ({"labels": Y.float()}, "labels have shape"),
+        ({"labels": Y + 1}, "run from 1 to 2"),
+        ({"labels": Y - 1}, "run from -1 to 0"),
+        ({"true_labels": Y - 2}, "true_labels run from -2"),
+        ({"true_labels": Y[:, None]}, "true_labels have shape"),
+        ({"weights": torch.tensor([1.0, -1.0, 1.0, 1.0])}, "not negative"),
+        ({"weights": torch.tensor([1.0, torch.nan, 1.0, 1.0])}, "not negative"),
+        ({"weights": torch.ones(4) / 0}, "not negative"),
+        ({"weights": torch.zeros(4)}, "nor all zero"),
+        ({"weights": torch.ones(3)}, "must be 4 numbers"),
+        ({"start": torch.ones(3, 3)}, r"start has shape \(3, 3\)"),
+        ({"iterations": 0}, "at least one"),
+    ],
+)
+def test_bad_input_is_refused(change, message):
+    arguments = {"log_f": F, "labels": Y, **change}
+    with pytest.raises(DataError, match=message):
+        estimate_transition(
+            arguments.pop("log_f"), arguments.pop("labels"), **{"prior": FlipPrior(), **arguments}
+        )
+
+
+@pytest.mark.parametrize("probability", [0.0, 1.0, torch.nan])
+def test_a_probability_outside_the_unit_interval_is_refused(probability):
+    fitted = estimate_transition(F, Y, prior=FlipPrior())
+    with pytest.raises(DataError, match="probability"):
+        transition_intervals(F, Y, fitted, prior=FlipPrior(), probability=probability)
