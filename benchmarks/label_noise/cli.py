@@ -27,7 +27,7 @@ def add_conditions(parser: argparse.ArgumentParser, *, seeds: int | None) -> Non
         parser: to add to.
         seeds: how many where nothing is said.
     """
-    parser.add_argument("--methods", type=among(METHODS), default=list(METHODS), help="by commas")
+    parser.add_argument("--methods", type=Names(METHODS), default=list(METHODS), help="by commas")
     parser.add_argument("--seeds", type=count, default=seeds, help="how many")
     parser.add_argument("--first-seed", type=int, default=0)
     parser.add_argument("--data-root", type=Path, help="folder of the images")
@@ -50,7 +50,7 @@ def conditions(given: argparse.Namespace, *, seeds: int) -> Conditions:
     )
 
 
-class among:  # noqa: N801 - argparse shows the name
+class Names:
     """A comma-separated list of known names."""
 
     def __init__(self, known: Iterable[str]) -> None:

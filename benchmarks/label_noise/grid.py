@@ -48,8 +48,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("--datasets", type=cli.among(DATASETS), default=list(DATASETS))
-    parser.add_argument("--kinds", type=cli.among(KINDS), default=list(KINDS))
+    parser.add_argument("--datasets", type=cli.Names(DATASETS), default=list(DATASETS))
+    parser.add_argument("--kinds", type=cli.Names(KINDS), default=list(KINDS))
     parser.add_argument("--results", type=Path, default=RESULTS, help="folder of the files")
     cli.add_conditions(parser, seeds=None)
     given = parser.parse_args(arguments)
