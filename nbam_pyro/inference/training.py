@@ -102,7 +102,7 @@ def train(
     if options.progress:
         callbacks.append(_Bar(label))
     selecting = len(held_out) > 0
-    with _quiet(), tempfile.TemporaryDirectory(dir=options.folder) as folder:
+    with quiet(), tempfile.TemporaryDirectory(dir=options.folder) as folder:
         best = ModelCheckpoint(folder, monitor="held_out_loss", save_weights_only=True)
         if selecting:
             callbacks.append(best)
@@ -156,7 +156,7 @@ class _History(Callback):
 
 
 @contextmanager
-def _quiet() -> Iterator[None]:
+def quiet() -> Iterator[None]:
     """Silence Lightning's notes on hardware and loaders; its warnings on training stay."""
     logger = logging.getLogger("lightning.pytorch")
     level = logger.level

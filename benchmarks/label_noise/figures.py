@@ -1,0 +1,130 @@
+"""What a method said about a problem, judged against the truth."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from sklearn.metrics import accuracy_score, average_precision_score, brier_score_loss, roc_auc_score
+from torchmetrics.functional.classification import binary_calibration_error
+
+from benchmarks.label_noise.problems import Problem
+
+Direction = tuple[int, int]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Outcome:
+    """What a method says.
+
+    Attributes:
+        flags: probability of contamination of the noisy training rows, or what the method has in
+            its place, in [0, 1], (N,).
+        last: class probabilities of the test rows after the last epoch, (M, K), if it predicts.
+        selected: the same at the epoch selected on noisy validation rows.
+        rate: estimated share of contaminated training rows, if it estimates one.
+        matrix: estimated M = p(observed | true), (K, K), if it estimates one.
+        directions: the flips it names; None for those of the matrix by `named_directions`.
+    """
+
+    flags: np.ndarray
+    last: np.ndarray | None = None
+    selected: np.ndarray | None = None
+    rate: float | None = None
+    matrix: np.ndarray | None = None
+    directions: frozenset[Direction] | None = None
+
+
+def figures(problem: Problem, outcome: Outcome) -> dict[str, float | int | None]:
+    """Every figure of a row, None where it is undefined.
+
+    Flags are judged over the noisy training rows, validation included; `*_resolvable` leaves out
+    rows whose true class is in a mutual pair flipped above one half.
+    """
+    flags, truth = outcome.flags, problem.labels.contaminated
+    known = problem.resolvable[problem.labels.clean]
+    test = problem.resolvable[problem.y_test]
+    matrix = outcome.matrix
+    return {
+        "rate_overall": problem.labels.rate,
+        "accuracy_last": _accuracy(problem.y_test, outcome.last),
+        "accuracy_selected": _accuracy(problem.y_test, outcome.selected),
+        "accuracy_resolvable": _accuracy(problem.y_test, outcome.selected, test),
+        "auroc": _auroc(truth, flags),
+        "auroc_resolvable": _auroc(truth[known], flags[known]),
+        "auroc_within_label": auroc_within_label(truth, flags, problem.labels.observed),
+        "average_precision": average_precision_score(truth, flags) if truth.any() else None,
+        "brier": _brier(truth, flags),
+        "brier_resolvable": _brier(truth[known], flags[known]),
+        "ece": expected_calibration_error(truth, flags),
+        "rate_estimate": outcome.rate,
+        "rate_true": problem.labels.rate,
+        **_directions(problem, outcome),
+        "transition_error": None if matrix is None else transition_error(problem.matrix, matrix),
+    }
+
+
+def auroc_within_label(truth: np.ndarray, flags: np.ndarray, observed: np.ndarray) -> float | None:
+    """AUROC among rows of one observed label, averaged over labels by pairs.
+
+    By pairs: each label counts as often as it has pairs of a clean and a contaminated row, so that
+    this is the probability that of two such rows with the same observed label the contaminated one
+    is flagged higher. What the observed label alone tells cannot enter.
+    """
+    total = pairs = 0.0
+    for label in np.unique(observed):
+        here = observed == label
+        count = float(truth[here].sum() * (~truth[here]).sum())
+        if count:
+            total += count * roc_auc_score(truth[here], flags[here])
+            pairs += count
+    return total / pairs if pairs else None
+
+
+def expected_calibration_error(truth: np.ndarray, flags: np.ndarray) -> float:
+    """Mean distance between stated and true share of contamination in 15 equal-width bins."""
+    error = binary_calibration_error(torch.as_tensor(flags), torch.as_tensor(truth), n_bins=15)
+    return float(error)
+
+
+def transition_error(true: np.ndarray, estimate: np.ndarray) -> float:
+    """Mean over true classes of half the L1 distance between rows of M."""
+    return float(0.5 * np.abs(true - estimate).sum(1).mean())
+
+
+def named_directions(matrix: np.ndarray, *, above: float = 0.05) -> frozenset[Direction]:
+    """Flips (true, observed) that are the largest off-diagonal entry of their row, above .05."""
+    off = np.where(np.eye(len(matrix), dtype=bool), -1.0, matrix)
+    pairs = [(c, int(target)) for c, target in enumerate(off.argmax(1))]
+    return frozenset(pair for pair in pairs if off[pair] > above)
+
+
+def _directions(problem: Problem, outcome: Outcome) -> dict[str, int | None]:
+    true, named = problem.directions, outcome.directions
+    if named is None and outcome.matrix is not None:
+        named = named_directions(outcome.matrix)
+    if true is None or named is None:
+        found = false = None
+    else:
+        found, false = len(named & true), len(named - true)
+    return {
+        "directions_found": found,
+        "directions_false": false,
+        "directions_total": None if true is None else len(true),
+    }
+
+
+def _accuracy(
+    truth: np.ndarray, predicted: np.ndarray | None, rows: Any = slice(None)
+) -> float | None:
+    if predicted is None or not len(truth[rows]):
+        return None
+    return float(accuracy_score(truth[rows], predicted[rows].argmax(1)))
+
+
+def _auroc(truth: np.ndarray, flags: np.ndarray) -> float | None:
+    return float(roc_auc_score(truth, flags)) if 0 < truth.sum() < len(truth) else None
+
+
+def _brier(truth: np.ndarray, flags: np.ndarray) -> float | None:
+    return float(brier_score_loss(truth, flags, labels=[0, 1])) if len(truth) else None

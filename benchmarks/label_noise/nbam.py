@@ -1,0 +1,97 @@
+"""The library's own methods: its default, and the paper's three heads."""
+
+import copy
+import warnings
+from typing import Any
+
+import lightning.pytorch as pl
+import torch
+from torch import nn
+
+from benchmarks.label_noise.figures import Outcome
+from benchmarks.label_noise.training import Task, probabilities
+from nbam_pyro import LabelFlip, fit, responsibilities, transition_matrix
+from nbam_pyro.errors import CollapseWarning
+from nbam_pyro.inference import Joint
+from nbam_pyro.models import Story, three_heads
+
+
+def nbam(task: Task) -> Outcome:
+    """The default of the library: a latent true label, fitted as `fit` does when it is not told."""
+    problem = task.problem
+    network = task.data.network()
+    last = LastEpoch(network)
+    fitted = _fit(task, LabelFlip(network, task.data.classes), last)
+    flags = responsibilities(fitted, problem.x, problem.labels.observed)
+    matrix = transition_matrix(fitted)
+    return Outcome(
+        flags=flags,
+        last=probabilities(task, last.network, problem.x_test),
+        selected=probabilities(task, network, problem.x_test),
+        rate=float(flags.mean()),
+        matrix=matrix.mean,
+        directions=frozenset(matrix.directions()),
+    )
+
+
+def nbam_literal(task: Task) -> Outcome:
+    """The paper's story to the letter, three heads on one trunk; it is expected to collapse."""
+    problem = task.problem
+    trunk, head = task.data.network()
+    story = three_heads(trunk, head.in_features, task.data.classes)  # type: ignore[arg-type]
+    network = nn.Sequential(trunk, story.clean.head)  # type: ignore[arg-type]
+    last = LastEpoch(network)
+    data = task.data
+    joint = Joint(
+        epochs=data.epochs, patience=data.epochs, lr=data.lr, weight_decay=data.weight_decay
+    )
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", CollapseWarning)
+        fitted = _fit(task, story, last, steps=[joint])
+    flags = responsibilities(fitted, problem.x, problem.labels.observed)
+    return Outcome(
+        flags=flags,
+        last=probabilities(task, last.network, problem.x_test),
+        selected=probabilities(task, network, problem.x_test),
+        rate=float(flags.mean()),
+    )
+
+
+def _fit(task: Task, story: Story, last: "LastEpoch", **options: Any) -> Any:
+    problem = task.problem
+    fitted = fit(
+        story,
+        (problem.x, problem.labels.observed),
+        held_out=problem.held_out,
+        batch_size=task.data.batch_size,
+        seed=task.seed,
+        trainer={**task.trainer, "callbacks": [last]},
+        **options,
+    )
+    fitted.story.cpu()
+    fitted.guide.cpu()
+    return fitted
+
+
+class LastEpoch(pl.Callback):
+    """A copy of a network as it was when the last run that trained it ended.
+
+    A fit loads the epoch that it selects after each run, and some runs train copies of the network
+    or only the posterior's spread.
+    """
+
+    def __init__(self, network: nn.Module) -> None:
+        self.watched = network
+        self.network = network
+
+    def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        watched = {id(parameter) for parameter in self.watched.parameters()}
+        trained = {
+            id(parameter)
+            for optimiser in trainer.optimizers
+            for group in optimiser.param_groups
+            for parameter in group["params"]
+        }
+        if watched & trained:
+            with torch.no_grad():
+                self.network = copy.deepcopy(self.watched).cpu()
