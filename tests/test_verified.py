@@ -235,11 +235,8 @@ def test_elements_of_a_row_are_verified_one_by_one():
     pixels, labels = torch.randn(12, 2, 3, 3), torch.randint(2, (12, 3, 3))
     segmented = LabelFlip(nn.Conv2d(2, 2, 1), 2, dims=("height", "width"))
     known = verified_rows(segmented, labels)
-    steps = [
-        CrossFit(folds=2, warm_up=WarmUp(epochs=2), epochs=1),
-        WarmUp(epochs=1),
-        Joint(epochs=1),
-    ]
+    once = WarmUp(epochs=1)
+    steps = [CrossFit(folds=2, warm_up=once, epochs=1), once, Joint(epochs=1)]
     one = fit(segmented, (pixels, labels), steps=steps, verified=known)
     r = responsibilities(one, pixels, labels, verified=known)
     switch = known.switch(labels)

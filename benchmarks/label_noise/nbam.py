@@ -12,7 +12,7 @@ from benchmarks.label_noise.figures import Outcome
 from benchmarks.label_noise.training import Task, probabilities
 from nbam_pyro import LabelFlip, fit, responsibilities, transition_matrix
 from nbam_pyro.errors import CollapseWarning
-from nbam_pyro.inference import Joint
+from nbam_pyro.inference import Joint, default_steps
 from nbam_pyro.models import Story, three_heads
 
 
@@ -21,8 +21,17 @@ def nbam(task: Task) -> Outcome:
     problem = task.problem
     network = task.data.network()
     last = LastEpoch(network)
-    fitted = _fit(task, LabelFlip(network, task.data.classes), last)
-    flags = responsibilities(fitted, problem.x, problem.labels.observed)
+    story = LabelFlip(network, task.data.classes)
+    data = task.data
+    steps = default_steps(
+        story,
+        epochs=data.epochs,
+        lr=data.lr,
+        weight_decay=data.weight_decay,
+        one_cycle=data.one_cycle,
+    )
+    fitted = _fit(task, story, last, steps=steps)
+    flags = fitted.training.responsibility
     matrix = transition_matrix(fitted)
     return Outcome(
         flags=flags,

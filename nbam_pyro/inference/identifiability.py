@@ -89,16 +89,25 @@ class Identifiability:
     @classmethod
     def from_json(cls, values: dict[str, Any]) -> "Identifiability":
         """From its attributes, as JSON has them."""
-        pairs = tuple(
-            MutualPair(*(tuple(v) if isinstance(v, list) else v for v in pair.values()))
+        pairs = [
+            MutualPair(
+                tuple(pair["classes"]),
+                tuple(pair["rates"]),
+                tuple(pair["exchanged"]),
+                pair["decided"],
+            )
             for pair in values["pairs"]
+        ]
+        return cls(
+            flagged=values["flagged"],
+            alarm=values["alarm"],
+            margin=tuple(values["margin"]),
+            margin_probability=tuple(values["margin_probability"]),
+            occupancy=tuple(values["occupancy"]),
+            band=tuple((sharpness, rate) for sharpness, rate in values["band"]),
+            restarts=tuple(values["restarts"]),
+            pairs=tuple(pairs),
         )
-        lists = {
-            name: tuple(tuple(v) if isinstance(v, list) else v for v in value)
-            for name, value in values.items()
-            if isinstance(value, list) and name != "pairs"
-        }
-        return cls(flagged=values["flagged"], alarm=values["alarm"], pairs=pairs, **lists)
 
     @property
     def verdict(self) -> Verdict:

@@ -1,5 +1,7 @@
 """What `fit` does with a story when it is not told."""
 
+from dataclasses import replace
+
 from nbam_pyro.inference.crossfit import CrossFit
 from nbam_pyro.inference.robust import RobustStart
 from nbam_pyro.inference.starts import Anchors, Vertices
@@ -8,7 +10,12 @@ from nbam_pyro.models import LabelFlip, LatentSwitch, LocationScale, ShiftedComp
 
 
 def default_steps(
-    story: Story, *, epochs: int | None = None, lr: float = 2e-3, weight_decay: float = 1e-2
+    story: Story,
+    *,
+    epochs: int | None = None,
+    lr: float = 2e-3,
+    weight_decay: float = 1e-2,
+    one_cycle: bool = False,
 ) -> list[Step]:
     """The recipe of `fit` for a story.
 
@@ -28,15 +35,17 @@ def default_steps(
         story: what to fit.
         epochs: of one plain training run of its network; all steps are in proportion. None for 100
             for labels, 190 for measurements, 80 for others. The recipe for labels then costs
-            about 2.1 plain runs.
+            about 2.2 plain runs.
         lr: step size of AdamW for the networks.
         weight_decay: of AdamW.
+        one_cycle: let the step size of the long joint fit rise and fall, for runs of few epochs.
     """
     if isinstance(story, LabelFlip):
-        return _labels(story, epochs or 100, lr, weight_decay)
+        steps = _labels(story, epochs or 100, lr, weight_decay)
+        return [replace(s, one_cycle=one_cycle) if isinstance(s, Joint) else s for s in steps]
     if isinstance(story, LatentSwitch) and isinstance(story.clean, LocationScale):
         return _measurements(story, epochs or 190, lr, weight_decay)
-    return [Joint(epochs=epochs or 80, lr=lr, weight_decay=weight_decay)]
+    return [Joint(epochs=epochs or 80, lr=lr, weight_decay=weight_decay, one_cycle=one_cycle)]
 
 
 def _labels(story: LabelFlip, epochs: int, lr: float, weight_decay: float) -> list[Step]:

@@ -1,4 +1,4 @@
-"""What a fit says about itself: its training rows, whether it has collapsed, what it can tell."""
+"""What a fit says about itself: whether it has collapsed, and what it can tell."""
 
 import dataclasses
 
@@ -13,7 +13,6 @@ from nbam_pyro.inference.posterior import predict, responsibilities
 from nbam_pyro.inference.result import Fit
 from nbam_pyro.inference.rows import Rows
 from nbam_pyro.inference.run import Run
-from nbam_pyro.inference.training_rows import training_rows
 from nbam_pyro.models import (
     BernoulliLikelihood,
     ClosedStory,
@@ -27,15 +26,13 @@ from nbam_pyro.priors import FlipPrior
 
 def with_reports(fit: Fit, run: Run) -> tuple[Fit, str | None]:
     """The fit with its reports, and advice where it has collapsed."""
-    training = training_rows(fit, run.rows, run.cross_fitted)
-    fit = dataclasses.replace(fit, training=training)
     if not isinstance(run.story, ClosedStory):
         return fit, None
     collapse = _collapse(fit, run)
     fit = dataclasses.replace(fit, collapse=collapse)
     if isinstance(run.story, LabelFlip):
         report = identify(
-            training,
+            fit.training,
             matrix_draws(fit),
             collapse=collapse,
             prior=run.story.prior or FlipPrior(),

@@ -27,8 +27,7 @@ class Fit:
         history: one row per epoch of every Lightning run: step, epoch, loss, held_out_loss.
         held_out: which rows were kept from training and only selected epochs and restarts, (N,).
         kind: shape and type of the rows it was fitted to.
-        training: what it says about the rows it was fitted to; the fit of `story` and `guide`
-            alone, on its way, has none.
+        training: what it says about the rows it was fitted to.
         collapse: whether the flags mean anything; None where the story declares no predictor.
         identifiability: what the data can tell about a latent true label; None for other stories.
     """
@@ -38,7 +37,7 @@ class Fit:
     history: pd.DataFrame
     held_out: np.ndarray
     kind: RowKind
-    training: "TrainingRows | None" = None
+    training: "TrainingRows"
     collapse: CollapseReport | None = None
     identifiability: Identifiability | None = None
 

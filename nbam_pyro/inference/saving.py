@@ -36,7 +36,7 @@ def save(fit: Fit, folder: str | Path, *, overwrite: bool = False) -> None:
 
     `model.json` (the story by class and arguments, history, reports, versions),
     `model.safetensors` (networks, guide, posteriors of the training rows), `posterior.nc` (draws of
-    the global latents, for ArviZ) and `manifest.json` (checksums). The rows themselves are not stored.
+    the global latents, for ArviZ) and `manifest.json` (checksums). Features are not stored.
 
     Args:
         fit: a fit.
@@ -59,8 +59,7 @@ def write_fit(folder: Path, fit: Fit) -> None:
         for name, value in module.state_dict().items()
     }
     tensors["held_out"] = torch.as_tensor(fit.held_out)
-    if fit.training is not None:
-        tensors |= fit.training.tensors()
+    tensors |= fit.training.tensors()
     (folder / "model.safetensors").write_bytes(safetensors.torch.save(tensors))
     posterior_tree(fit).to_netcdf(folder / "posterior.nc", engine="h5netcdf")
     write_json(
@@ -70,7 +69,7 @@ def write_fit(folder: Path, fit: Fit) -> None:
             "story": _described(fit.story),
             "guide": f"{type(fit.guide).__module__}.{type(fit.guide).__qualname__}",
             "rows": vars(fit.kind),
-            "training": None if fit.training is None else fit.training.to_json(),
+            "training": fit.training.to_json(),
             "collapse": None if fit.collapse is None else vars(fit.collapse),
             "identifiability": (
                 None if fit.identifiability is None else dataclasses.asdict(fit.identifiability)
@@ -152,16 +151,14 @@ def _loaded(
     posterior = make_guide(story.float(), *kind.blank(2), family=family)
     _fill(story, "story", tensors)  # in the precision it was saved in
     _fill(posterior, "guide", tensors)
-    collapse, report, training = (
-        model[name] for name in ("collapse", "identifiability", "training")
-    )
+    collapse, report = model["collapse"], model["identifiability"]
     return Fit(
         story=story,
         guide=posterior,
         history=pd.DataFrame(model["history"]),
         held_out=tensors["held_out"].numpy().astype(bool),
         kind=kind,
-        training=None if training is None else TrainingRows.from_saved(training, tensors),
+        training=TrainingRows.from_saved(model["training"], tensors),
         collapse=None if collapse is None else CollapseReport(**collapse),
         identifiability=None if report is None else Identifiability.from_json(report),
     )

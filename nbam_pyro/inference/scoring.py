@@ -13,7 +13,7 @@ from nbam_pyro.errors import DataError
 from nbam_pyro.inference.guides import Draw, each_draw, evaluating, guide_draws, guide_median
 from nbam_pyro.inference.result import Fit
 from nbam_pyro.inference.rows import as_tensor, check_finite
-from nbam_pyro.models import ClosedStory, LabelFlip
+from nbam_pyro.models import ClosedStory, LabelFlip, Story
 from nbam_pyro.verified import Verified
 
 
@@ -55,6 +55,10 @@ def scored_rows(fit: Fit, x: Any, y: Any = None, verified: Verified | None = Non
     if y is not None:
         _check_labels(fit, rows, targets)
     if verified is not None:
+        if len(verified) != len(rows):
+            raise DataError(
+                f"x has {len(rows)} rows, {len(verified)} are verified; they must agree."
+            )
         _check_verified(fit, targets, verified)
     return Scored(rows, targets, verified)
 
@@ -93,16 +97,16 @@ def mean_over_draws(
 def _each_part(fit: Fit, of: RowFunction, rows: Scored, num_draws: int) -> Iterator[Tensor]:
     draws = guide_draws(fit.guide, num_draws)
     for part in rows.parts():
-        yield draw_by_draw(fit, of, part, draws).cpu()
+        yield draw_by_draw(fit.story, of, part, draws).cpu()
 
 
-def draw_by_draw(fit: Fit, of: RowFunction, rows: Scored, draws: Draw) -> Tensor:
+def draw_by_draw(story: Story, of: RowFunction, rows: Scored, draws: Draw) -> Tensor:
     """A function of a few rows at every draw of the global latents, (S, n, ...)."""
     # Data-dependent argument checks of distributions do not pass through vmap.
-    with torch.no_grad(), evaluating(fit.story), pyro.validation_enabled(False):
+    with torch.no_grad(), evaluating(story), pyro.validation_enabled(False):
         if not draws:  # no global latents: every draw is the same
             return of(rows, {})[None]
-        if isinstance(fit.story, ClosedStory):  # networks do not depend on draws and run once
+        if isinstance(story, ClosedStory):  # networks do not depend on draws and run once
             return torch.vmap(lambda one: of(rows, one))(draws)
         count = len(next(iter(draws.values())))
         return torch.stack([of(rows, one) for one in each_draw(draws, count)])

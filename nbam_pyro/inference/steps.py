@@ -100,6 +100,8 @@ class Joint(Step):
             scales and shifts; 0 leaves them as they are.
         spread_lr: step size for the guide's standard deviations; 0 leaves them as they are.
         patience: stop after so many epochs without improvement.
+        one_cycle: let step sizes rise to these and fall to nothing (Smith & Topin 2018), for runs
+            of few epochs.
     """
 
     epochs: int = 80
@@ -108,6 +110,7 @@ class Joint(Step):
     guide_lr: float = 2e-2
     spread_lr: float = 2e-2
     patience: int = 40
+    one_cycle: bool = False
 
     def __call__(self, run: Run) -> None:
         guide = run.guide_or_new()
@@ -118,6 +121,7 @@ class Joint(Step):
             loss=lambda batch: objective(batch, num_data),
             held_out_loss=run.negative_log_marginal,
             groups=self._groups(run.story, guide),
+            one_cycle=self.one_cycle,
         )
         spreads, _ = spreads_and_locations(guide)
         with _frozen([] if self.spread_lr else spreads):

@@ -48,12 +48,14 @@ class Training(pl.LightningModule):
         loss: BatchLoss,
         groups: Sequence[dict[str, Any]],
         held_out_loss: BatchLoss | None = None,
+        one_cycle: bool = False,
     ) -> None:
         super().__init__()
         self.parts = nn.ModuleList(modules)
         self.loss = loss
         self.held_out_loss = held_out_loss or loss
         self.groups = groups
+        self.one_cycle = one_cycle
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         value = self.loss(batch)
@@ -64,8 +66,16 @@ class Training(pl.LightningModule):
         value = self.held_out_loss(batch)
         self.log("held_out_loss", value, batch_size=len(batch[0]), prog_bar=True)
 
-    def configure_optimizers(self) -> torch.optim.Optimizer:
-        return torch.optim.AdamW([dict(group) for group in self.groups])
+    def configure_optimizers(self) -> Any:
+        optimiser = torch.optim.AdamW([dict(group) for group in self.groups])
+        if not self.one_cycle:
+            return optimiser
+        schedule = torch.optim.lr_scheduler.OneCycleLR(
+            optimiser,
+            [group["lr"] for group in optimiser.param_groups],
+            total_steps=int(self.trainer.estimated_stepping_batches),
+        )
+        return [optimiser], [{"scheduler": schedule, "interval": "step"}]
 
 
 def train(

@@ -7,18 +7,17 @@ from typing import Any, Literal
 import numpy as np
 import pyro
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from nbam_pyro import functional as nf
 from nbam_pyro.errors import StoryError
 from nbam_pyro.inference.enumeration import log_joint
 from nbam_pyro.inference.evidence import Evidence
 from nbam_pyro.inference.guides import Draw, evaluating, guide_draws
-from nbam_pyro.inference.result import Fit
 from nbam_pyro.inference.rows import Batch, Rows
 from nbam_pyro.inference.scoring import Scored, draw_by_draw
 from nbam_pyro.inference.shares import Share, share_of
-from nbam_pyro.models import LabelFlip
+from nbam_pyro.models import LabelFlip, Story
 
 _DRAWS = 100
 # Draws x rows x classes that are held in memory at once.
@@ -79,17 +78,23 @@ class TrainingRows:
         )
 
 
-def training_rows(fit: Fit, rows: Rows, cross_fitted: Evidence | None) -> TrainingRows:
+def training_rows(
+    story: Story, guide: nn.Module, rows: Rows, cross_fitted: Evidence | None
+) -> TrainingRows:
     """Score the rows of a fit.
 
     Args:
-        fit: what was fitted.
-        rows: to what.
+        story: with its fitted networks.
+        guide: the posterior of its global latents.
+        rows: what it was fitted to.
         cross_fitted: log probabilities of their true labels out of fold; None for none.
     """
-    draws = guide_draws(fit.guide, _DRAWS)
-    labels = isinstance(fit.story, LabelFlip)
-    each = _of_labels(fit, rows, cross_fitted, draws) if labels else _in_sample(fit, rows, draws)
+    draws = guide_draws(guide, _DRAWS)
+    labels = isinstance(story, LabelFlip)
+    if isinstance(story, LabelFlip):
+        each = _of_labels(story, rows, cross_fitted, draws)
+    else:
+        each = _in_sample(story, rows, draws)
     responsibility, true_label, drawn = [], [], []
     for r, posterior in each:
         responsibility.append(r.mean(0))
@@ -107,31 +112,30 @@ def training_rows(fit: Fit, rows: Rows, cross_fitted: Evidence | None) -> Traini
 Scores = Iterator[tuple[Tensor, Tensor | None]]
 
 
-def _in_sample(fit: Fit, rows: Rows, draws: Draw) -> Scores:
+def _in_sample(story: Story, rows: Rows, draws: Draw) -> Scores:
     """Responsibilities by draw, (S, n, *dims), of a few rows at a time."""
 
     def of(scored: Scored, latents: Draw) -> Tensor:
-        pair = log_joint(fit.story, scored.x, scored.y, latents, verified=scored.verified)
-        return nf.responsibility(*pair)
+        return nf.responsibility(
+            *log_joint(story, scored.x, scored.y, latents, verified=scored.verified)
+        )
 
     for x, y, _, verified in rows.loader(np.arange(len(rows)), 1024):
-        r = draw_by_draw(fit, of, Scored(x, y, verified), draws)
+        r = draw_by_draw(story, of, Scored(x, y, verified), draws)
         yield r.expand(_DRAWS, *r.shape[1:]), None
 
 
-def _of_labels(fit: Fit, rows: Rows, cross_fitted: Evidence | None, draws: Draw) -> Scores:
+def _of_labels(story: LabelFlip, rows: Rows, cross_fitted: Evidence | None, draws: Draw) -> Scores:
     """Responsibilities (S, n, *dims) and true labels (S, n, *dims, K) of a few rows at a time."""
-    story = fit.story
-    elements = rows.y[0].numel()
-    size = max(1, min(1024, _ENTRIES // (_DRAWS * elements * story.num_classes)))  # type: ignore[operator]
+    size = max(1, min(1024, _ENTRIES // (_DRAWS * rows.y[0].numel() * story.num_classes)))
     start = 0
     # Data-dependent argument checks of distributions do not pass through vmap.
     with torch.no_grad(), evaluating(story), pyro.validation_enabled(False):
         for batch in rows.loader(np.arange(len(rows)), size):
-            count = batch.y.numel()
-            part = None if cross_fitted is None else cross_fitted.log_probs[start : start + count]
-            start += count
-            posterior = _true_labels(story, batch, part, draws)  # type: ignore[arg-type]
+            stop = start + batch.y.numel()
+            apart = None if cross_fitted is None else cross_fitted.log_probs[start:stop]
+            start = stop
+            posterior = _true_labels(story, batch, apart, draws)
             own = batch.y.expand(_DRAWS, *batch.y.shape)[..., None]
             yield 1 - posterior.gather(-1, own)[..., 0], posterior
 
