@@ -115,7 +115,7 @@ def _codes(
         raise DataError(f"{name} have shape {column.shape}; pred_probs has {n} rows.")
     cells = pd.Index(column)
     codes = names.get_indexer(cells)
-    unknown = (codes < 0) & ~cells.isna()
+    unknown = (codes < 0) & ~np.asarray(cells.isna())
     if unverified is not None and unknown.any():
         unknown &= ~cells.isin([unverified])
     if unknown.any():
