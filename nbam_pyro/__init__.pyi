@@ -25,3 +25,4 @@ from .models import robust_regression as robust_regression
 from .pred_probs import from_pred_probs as from_pred_probs
 from .priors import Beta as Beta
 from .priors import FlipPrior as FlipPrior
+from .verified import Verified as Verified

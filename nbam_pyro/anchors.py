@@ -6,8 +6,12 @@ from torch import Tensor
 
 from nbam_pyro.functional import off_diagonal
 from nbam_pyro.priors import FlipPrior
+from nbam_pyro.verified import Verified
 
 __all__ = ["anchor_counts", "anchor_start"]
+
+# Two classes exchange their names where their verified rows ask for it by more than so many.
+_DOUBT = 4
 
 
 def anchor_counts(
@@ -16,6 +20,7 @@ def anchor_counts(
     *,
     confident: float = 0.7,
     weights: Float[Tensor, " n"] | None = None,
+    verified: Verified | None = None,
 ) -> Float[Tensor, "k k"]:
     r"""Count the observed labels of each class's anchors.
 
@@ -25,11 +30,17 @@ def anchor_counts(
     (Patrini et al. 2017; Liu & Tao 2016) repeats what the network has memorised and is biased
     towards no contamination; counts on predictions out of fold are not.
 
+    A row whose true label is verified is an anchor of that class and of no other; one that is
+    verified as contaminated is none of its observed class. Of a mutual pair of which most labels
+    are wrong the network predicts each class by the other's name: two classes exchange their names
+    where the verified rows of both are predicted so.
+
     Args:
         log_probs: log predicted probabilities, (N, K), best from folds that did not see the row.
         labels: observed labels, (N,).
         confident: share in (0, 1].
         weights: how many times each row counts, (N,); None for once.
+        verified: what is verified of the rows, (N,); None for nothing.
 
     Returns:
         counts by true (predicted) and observed label, (K, K).
@@ -40,16 +51,54 @@ def anchor_counts(
         >>> anchor_counts(p.log(), y, confident=1.0)
         tensor([[ 8.,  2.],
                 [ 0., 10.]])
+        >>> verified = Verified.of(y, true_label=torch.tensor([-1] * 19 + [0]))
+        >>> anchor_counts(p.log(), y, confident=1.0, verified=verified)
+        tensor([[8., 3.],
+                [0., 9.]])
     """
+    if verified is None:
+        return _of_most_certain(log_probs, labels, confident, weights)
+    k = log_probs.shape[1]
+    true = verified.label(labels)
+    known = true >= 0
+    log_probs = _renamed(log_probs, true)
+    flipped = (verified.contaminated == 1) & ~known
+    log_probs[flipped, labels[flipped]] = -torch.inf
+    of = [None, None] if weights is None else [weights[known], weights[~known]]
+    exact = torch.bincount(true[known] * k + labels[known], of[0], minlength=k * k).view(k, k)
+    return exact + _of_most_certain(log_probs[~known], labels[~known], confident, of[1])
+
+
+def _of_most_certain(
+    log_probs: Tensor, labels: Tensor, confident: float, weights: Tensor | None
+) -> Tensor:
     n, k = log_probs.shape
     predicted = torch.bincount(log_probs.argmax(-1), minlength=k).tolist()
     least = min(n, max(5, round(0.01 * n)))
     rows = []
     for c in range(k):
-        anchors = log_probs[:, c].topk(max(least, round(confident * predicted[c]))).indices
+        certainty, anchors = log_probs[:, c].topk(max(least, round(confident * predicted[c])))
+        anchors = anchors[certainty > -torch.inf]
         counted = None if weights is None else weights[anchors]
         rows.append(torch.bincount(labels[anchors], counted, minlength=k))
     return torch.stack(rows).to(log_probs.dtype)
+
+
+def _renamed(log_probs: Tensor, true: Tensor) -> Tensor:
+    """A copy in which two classes exchange their names where verified rows of both ask for it."""
+    k = log_probs.shape[1]
+    known = true >= 0
+    votes = torch.bincount(true[known] * k + log_probs[known].argmax(-1), minlength=k * k)
+    votes = votes.view(k, k)  # by true and by predicted class
+    margin = votes - votes.diagonal()[:, None]
+    # Of one class alone it may be a flip in one direction, which needs no other names.
+    both = (margin + margin.mT).where((margin > 0) & (margin.mT > 0), 0).triu(1)
+    names = torch.arange(k, device=log_probs.device)
+    while both.max() > _DOUBT:
+        c, d = divmod(int(both.argmax()), k)
+        names[[c, d]] = names[[d, c]]
+        both[[c, d]] = both[:, [c, d]] = 0
+    return log_probs[:, names]
 
 
 def anchor_start(

@@ -9,7 +9,7 @@ thin `torch.nn.Module` that owns the story's global parameters:
   Normal anomaly likelihoods (regression), where `torch.nn.HuberLoss` was.
 """
 
-import math
+from functools import partial
 
 import torch
 import torch.nn.functional as F
@@ -18,9 +18,11 @@ from torch import Tensor, nn
 from nbam_pyro import functional as nf
 from nbam_pyro.anchors import anchor_counts, anchor_start
 from nbam_pyro.criterion import Movement, Reduction, known_reduction
+from nbam_pyro.elements import check_shapes, elements_of, log_flip_of, verified_of
 from nbam_pyro.errors import DataError
 from nbam_pyro.priors import FlipPrior
 from nbam_pyro.regression_loss import NBAMRegressionLoss, nbam_regression_loss
+from nbam_pyro.verified import Verified
 
 __all__ = ["NBAMLoss", "NBAMRegressionLoss", "nbam_loss", "nbam_regression_loss"]
 
@@ -32,6 +34,8 @@ def nbam_loss(
     flip_logits: Tensor,
     *,
     switch_logits: Tensor | None = None,
+    contaminated: Tensor | None = None,
+    true_label: Tensor | None = None,
     reduction: Reduction = "mean",
     ignore_index: int = -100,
 ) -> Tensor:
@@ -40,20 +44,25 @@ def nbam_loss(
     .. math:: -\log\Big( f_y (1 - \pi_y) + \sum_c f_c\, \pi_c\, T_{cy} \Big),
               \qquad \pi_c = \sigma(\alpha_c + g(x))
 
+    Of a verified element only the terms that agree with what is verified are left in the sum.
+
     Shape:
         - logits: (N, K) or (N, K, d1, ...), the clean predictor f before its softmax
         - target: (N) or (N, d1, ...), observed labels
         - rate_logits: (K), alpha, the logit of the contamination rate of each true class
         - flip_logits: (K, K-1), logits of the rows of T over the other classes
         - switch_logits: the shape of target, g(x), added to alpha; None for none
+        - contaminated: the shape of target, 1 where verified as contaminated, 0 as clean, -1 where
+          unknown; None where nothing is verified
+        - true_label: the shape of target, verified true labels, -1 where unknown; None for none
         - output: a scalar, or the shape of target for reduction "none"
 
     Args:
         reduction: "mean" over labelled elements, "sum" or "none", as in torch.
-        ignore_index: target value that is left out.
+        ignore_index: target value that is left out, whatever is verified of it.
 
     Raises:
-        DataError: the shapes do not fit together.
+        DataError: the shapes do not fit together, or what is verified contradicts target or itself.
 
     Example:
         >>> f, y = torch.tensor([[4.0, 0.0]]), torch.tensor([1])
@@ -61,17 +70,14 @@ def nbam_loss(
         >>> nbam_loss(f, y, rare, other) < torch.nn.functional.cross_entropy(f, y)
         tensor(True)
     """
-    _check_shapes(logits, target, len(rate_logits), switch_logits)
-    log_f, labels, deviation = _flatten(logits, target, switch_logits)
-    labelled = labels != ignore_index
-    log_flip = _log_flip(flip_logits)
-    pair = nf.label_flip_log_joint(
-        log_f, torch.where(labelled, labels, 0), rate_logits, log_flip, deviation
-    )
-    values = torch.where(labelled, -nf.log_marginal(*pair), 0.0)
+    check_shapes(logits, target, len(rate_logits), switch_logits)
+    verified = verified_of(logits, target, contaminated, true_label, ignore_index)
+    elements = elements_of(logits, target, switch_logits, verified, ignore_index)
+    pair = elements.pair(rate_logits, flip_logits)
+    values = torch.where(elements.labelled, -nf.log_marginal(*pair), 0.0)
     if reduction == "none":
         return values.view(target.shape)
-    return values.sum() / labelled.sum() if reduction == "mean" else values.sum()
+    return values.sum() / elements.labelled.sum() if reduction == "mean" else values.sum()
 
 
 class NBAMLoss(nn.Module):
@@ -80,8 +86,8 @@ class NBAMLoss(nn.Module):
     Rates and flip matrix are parameters of the loss, under their log-priors (see `FlipPrior`; the
     mode is taken in logit space, where the priors act as pseudo-counts). Give them to the
     optimiser beside the network's. Until `start_from` has set them from anchors the value is
-    plain cross-entropy: from an arbitrary start the story need not separate wrong labels from
-    hard ones.
+    plain cross-entropy, to verified true labels where there are any: from an arbitrary start the
+    story need not separate wrong labels from hard ones.
 
     Shape: as `nbam_loss`.
 
@@ -125,14 +131,19 @@ class NBAMLoss(nn.Module):
         self._movement = Movement()
 
     def forward(
-        self, logits: Tensor, target: Tensor, *, switch_logits: Tensor | None = None
+        self,
+        logits: Tensor,
+        target: Tensor,
+        *,
+        switch_logits: Tensor | None = None,
+        contaminated: Tensor | None = None,
+        true_label: Tensor | None = None,
     ) -> Tensor:
         """The loss of a batch; shapes as in `nbam_loss`."""
-        _check_shapes(logits, target, self.num_classes, switch_logits)
+        check_shapes(logits, target, self.num_classes, switch_logits)
         if not self.num_data:
-            return F.cross_entropy(
-                logits, target, reduction=self.reduction, ignore_index=self.ignore_index
-            )
+            verified = verified_of(logits, target, contaminated, true_label, self.ignore_index)
+            return self._cross_entropy(logits, target, verified)
         if self.training and torch.is_grad_enabled():
             self._movement.check(self.parameters())
         value = nbam_loss(
@@ -141,6 +152,8 @@ class NBAMLoss(nn.Module):
             self.rate_logits,
             self.flip_logits,
             switch_logits=switch_logits,
+            contaminated=contaminated,
+            true_label=true_label,
             reduction=self.reduction,
             ignore_index=self.ignore_index,
         )
@@ -153,7 +166,14 @@ class NBAMLoss(nn.Module):
         return value + share * labelled
 
     @torch.no_grad()
-    def start_from(self, logits: Tensor, target: Tensor) -> None:
+    def start_from(
+        self,
+        logits: Tensor,
+        target: Tensor,
+        *,
+        contaminated: Tensor | None = None,
+        true_label: Tensor | None = None,
+    ) -> None:
         """Set rates and flips from anchors; one line after your own warm-up epochs.
 
         Args:
@@ -161,16 +181,24 @@ class NBAMLoss(nn.Module):
                 the fewer epochs they have seen (or, best, from folds that did not see the row),
                 the less the estimate is biased towards no contamination.
             target: observed labels.
+            contaminated: what is verified of them, as in `forward`; they are counted as such.
+            true_label: what is verified of them, as in `forward`; they are counted as such.
 
         Raises:
-            DataError: no element is labelled, or the shapes do not fit.
+            DataError: no element is labelled, the shapes do not fit, or what is verified
+                contradicts target or itself.
         """
-        _check_shapes(logits, target, self.num_classes, None)
-        log_f, labels, _ = _flatten(logits, target, None)
-        labelled = labels != self.ignore_index
+        check_shapes(logits, target, self.num_classes, None)
+        verified = verified_of(logits, target, contaminated, true_label, self.ignore_index)
+        log_f, labels, labelled, *_ = elements_of(logits, target, None, verified, self.ignore_index)
         if not labelled.any():
             raise DataError("start_from got no labelled element; pass the training rows.")
-        rate, rows = anchor_start(anchor_counts(log_f[labelled], labels[labelled]), self.prior)
+        counts = anchor_counts(
+            log_f[labelled],
+            labels[labelled],
+            verified=None if verified is None else verified.flatten()[labelled],
+        )
+        rate, rows = anchor_start(counts, self.prior)
         self.rate_logits.copy_(rate.logit())
         self.flip_logits.copy_(rows.log())
         self.num_data.fill_(int(labelled.sum()))
@@ -178,57 +206,50 @@ class NBAMLoss(nn.Module):
 
     @torch.no_grad()
     def responsibility(
-        self, logits: Tensor, target: Tensor, *, switch_logits: Tensor | None = None
+        self,
+        logits: Tensor,
+        target: Tensor,
+        *,
+        switch_logits: Tensor | None = None,
+        contaminated: Tensor | None = None,
+        true_label: Tensor | None = None,
     ) -> Tensor:
         """P(z=1 | x, y) of every element, the shape of target; ignored ones keep their prior.
 
         Raises:
-            DataError: `start_from` has not been called, or the shapes do not fit.
+            DataError: `start_from` has not been called, the shapes do not fit, or what is verified
+                contradicts target or itself.
         """
-        _check_shapes(logits, target, self.num_classes, switch_logits)
+        check_shapes(logits, target, self.num_classes, switch_logits)
         if not self.num_data:
             raise DataError("The loss is still plain cross-entropy: call start_from first.")
-        log_f, labels, deviation = _flatten(logits, target, switch_logits)
-        labelled = labels != self.ignore_index
-        pair = nf.label_flip_log_joint(
-            log_f,
-            torch.where(labelled, labels, 0),
-            self.rate_logits,
-            _log_flip(self.flip_logits),
-            deviation,
-        )
-        prior = nf.label_flip_switch_logits(log_f, self.rate_logits, deviation).sigmoid()
-        return torch.where(labelled, nf.responsibility(*pair), prior).view(target.shape)
+        verified = verified_of(logits, target, contaminated, true_label, self.ignore_index)
+        elements = elements_of(logits, target, switch_logits, verified, self.ignore_index)
+        r = nf.responsibility(*elements.pair(self.rate_logits, self.flip_logits))
+        prior = nf.label_flip_switch_logits(
+            elements.log_f, self.rate_logits, elements.deviation
+        ).sigmoid()
+        return torch.where(elements.labelled, r, prior).view(target.shape)
 
     @property
     def transition_matrix(self) -> Tensor:
         """M = p(observed | true) at g = 0, (K, K)."""
-        flip = _log_flip(self.flip_logits).exp()
+        flip = log_flip_of(self.flip_logits).exp()
         return nf.transition_matrix(self.rate_logits.sigmoid(), flip).detach()
+
+    def _cross_entropy(self, logits: Tensor, target: Tensor, verified: Verified | None) -> Tensor:
+        loss = partial(F.cross_entropy, logits, ignore_index=self.ignore_index)
+        if verified is None:
+            return loss(target, reduction=self.reduction)
+        supposed, counted = verified.supposed(target)
+        target = torch.where(counted, supposed, self.ignore_index)
+        if self.reduction != "mean":
+            return loss(target, reduction=self.reduction)
+        # A batch may consist of nothing but wrong labels, of which no mean can be taken.
+        number = (target != self.ignore_index).sum().clamp_min(1)
+        return loss(target, reduction="sum") / number
 
     def _log_prior(self) -> Tensor:
         a, b = self.prior.rate
         rate = a * F.logsigmoid(self.rate_logits) + b * F.logsigmoid(-self.rate_logits)
         return rate.sum() + self.prior.flip * self.flip_logits.log_softmax(-1).sum()
-
-
-def _log_flip(flip_logits: Tensor) -> Tensor:
-    return nf.zero_diagonal(flip_logits.log_softmax(-1), fill=-math.inf)
-
-
-def _flatten(
-    logits: Tensor, target: Tensor, switch_logits: Tensor | None
-) -> tuple[Tensor, Tensor, Tensor | None]:
-    rows = logits.movedim(1, -1).reshape(-1, logits.shape[1])
-    deviation = None if switch_logits is None else switch_logits.reshape(-1)
-    return rows.log_softmax(-1), target.reshape(-1), deviation
-
-
-def _check_shapes(logits: Tensor, target: Tensor, k: int, switch: Tensor | None) -> None:
-    if logits.ndim < 2 or logits.shape[1] != k:
-        raise DataError(f"logits have shape {tuple(logits.shape)}; expected (N, {k}, ...).")
-    expected = (logits.shape[0], *logits.shape[2:])
-    if target.shape != expected:
-        raise DataError(f"target has shape {tuple(target.shape)}; expected {expected}.")
-    if switch is not None and switch.shape != expected:
-        raise DataError(f"switch_logits have shape {tuple(switch.shape)}; expected {expected}.")

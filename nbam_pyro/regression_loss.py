@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from nbam_pyro import functional as nf
 from nbam_pyro.criterion import Movement, Reduction, known_reduction, reduce
 from nbam_pyro.errors import DataError
+from nbam_pyro.verified import Verified
 
 __all__ = ["NBAMRegressionLoss", "nbam_regression_loss"]
 
@@ -21,6 +22,7 @@ def nbam_regression_loss(
     log_scale: Tensor,
     anomaly_loc: Tensor,
     anomaly_scale: Tensor,
+    contaminated: Tensor | None = None,
     reduction: Reduction = "mean",
 ) -> Tensor:
     r"""Negative log marginal of Normal measurements of which some are anomalies.
@@ -31,6 +33,8 @@ def nbam_regression_loss(
         - prediction, target: any common shape, in the units of the measurement
         - switch_logit, log_scale, anomaly_loc, anomaly_scale: broadcastable to it; logit of pi,
           log of sigma, m and S
+        - contaminated: the shape of target, 1 where verified as contaminated, 0 as clean, -1 where
+          unknown; the other term is left out of the sum there. None where nothing is verified
         - output: a scalar, or the shape of target for reduction "none"
 
     Example:
@@ -47,6 +51,7 @@ def nbam_regression_loss(
         log_scale=log_scale,
         anomaly_loc=anomaly_loc,
         anomaly_scale=anomaly_scale,
+        contaminated=contaminated,
     )
     return reduce(-nf.log_marginal(*pair), reduction)
 
@@ -56,7 +61,7 @@ class NBAMRegressionLoss(nn.Module):
 
     The rate pi and the noise scale sigma are parameters of the loss: give them to the optimiser.
     Until `start_from` has set them from residuals the value is the absolute error, which has no
-    units to choose and resists outliers.
+    units to choose and resists outliers; verified ones are left out of it.
 
     Shape: prediction and target of any common shape; output a scalar, or that shape for "none".
 
@@ -99,36 +104,50 @@ class NBAMRegressionLoss(nn.Module):
         self.register_buffer("num_data", torch.tensor(0))
         self._movement = Movement()
 
-    def forward(self, prediction: Tensor, target: Tensor) -> Tensor:
-        """The loss of a batch."""
+    def forward(
+        self, prediction: Tensor, target: Tensor, *, contaminated: Tensor | None = None
+    ) -> Tensor:
+        """The loss of a batch; contaminated as in `nbam_regression_loss`."""
         _same_shape(prediction, target)
         if not self.num_data:
-            return F.l1_loss(prediction, target, reduction=self.reduction)
+            if contaminated is None:
+                return F.l1_loss(prediction, target, reduction=self.reduction)
+            counted = _counted(target, contaminated)
+            values = F.l1_loss(prediction, target, reduction="none").where(counted, 0.0)
+            # A batch may consist of nothing but outliers, of which no mean can be taken.
+            number = counted.sum().clamp_min(1) if self.reduction == "mean" else 1
+            return values if self.reduction == "none" else values.sum() / number
         if self.training and torch.is_grad_enabled():
             self._movement.check(self.parameters())
         a, b = self.prior
         log_prior = a * F.logsigmoid(self.switch_logit) + b * F.logsigmoid(-self.switch_logit)
-        values = -nf.log_marginal(*self._pair(prediction, target)) - log_prior / self.num_data
-        return reduce(values, self.reduction)
+        pair = self._pair(prediction, target, contaminated)
+        return reduce(-nf.log_marginal(*pair) - log_prior / self.num_data, self.reduction)
 
     @torch.no_grad()
-    def start_from(self, prediction: Tensor, target: Tensor) -> None:
+    def start_from(
+        self, prediction: Tensor, target: Tensor, *, contaminated: Tensor | None = None
+    ) -> None:
         """Set scale, rate and the broad anomaly from the residuals of your own warm-up epochs.
 
         Args:
             prediction: predictions for the training rows in evaluation mode.
             target: measurements, the same shape.
+            contaminated: as in `forward`; verified outliers tell nothing of the scale.
 
         Raises:
-            DataError: fewer than two rows, all targets equal, or the shapes do not fit.
+            DataError: fewer than two rows that are not verified as contaminated, all targets equal,
+                or the shapes do not fit.
         """
         _same_shape(prediction, target)
-        if target.numel() < 2 or not target.std() > 0:
+        counted = _counted(target, contaminated)
+        if counted.sum() < 2 or not target.std() > 0:
             raise DataError("start_from needs at least two rows with different targets.")
-        residual = (target - prediction).abs().flatten()
+        residual = (target - prediction).abs()[counted]
         # 1.4826 MAD is the standard deviation of a Normal and ignores a minority of outliers.
         scale = (1.4826 * residual.median()).clamp_min(1e-3 * target.std())
-        share = (residual > 3 * scale).float().mean().clamp(0.01, 0.5)
+        wrong = (residual > 3 * scale).sum() + (~counted).sum()
+        share = (wrong / target.numel()).clamp(0.01, 0.5)
         self.log_scale.copy_(scale.log())
         self.switch_logit.copy_(share.logit())
         self.anomaly_loc.copy_(target.mean())
@@ -137,7 +156,9 @@ class NBAMRegressionLoss(nn.Module):
         self._movement = Movement()
 
     @torch.no_grad()
-    def responsibility(self, prediction: Tensor, target: Tensor) -> Tensor:
+    def responsibility(
+        self, prediction: Tensor, target: Tensor, *, contaminated: Tensor | None = None
+    ) -> Tensor:
         """P(z=1 | x, y) of every element, the shape of target.
 
         Raises:
@@ -146,9 +167,11 @@ class NBAMRegressionLoss(nn.Module):
         _same_shape(prediction, target)
         if not self.num_data:
             raise DataError("The loss is still the absolute error: call start_from first.")
-        return nf.responsibility(*self._pair(prediction, target))
+        return nf.responsibility(*self._pair(prediction, target, contaminated))
 
-    def _pair(self, prediction: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
+    def _pair(
+        self, prediction: Tensor, target: Tensor, contaminated: Tensor | None
+    ) -> tuple[Tensor, Tensor]:
         return _regression_pair(
             prediction,
             target,
@@ -156,6 +179,7 @@ class NBAMRegressionLoss(nn.Module):
             log_scale=self.log_scale,
             anomaly_loc=self.anomaly_loc,
             anomaly_scale=self.anomaly_scale,
+            contaminated=contaminated,
         )
 
 
@@ -167,10 +191,18 @@ def _regression_pair(
     log_scale: Tensor,
     anomaly_loc: Tensor,
     anomaly_scale: Tensor,
+    contaminated: Tensor | None,
 ) -> tuple[Tensor, Tensor]:
     clean = _normal_log_prob((target - prediction) / log_scale.exp(), log_scale)
     anomaly = _normal_log_prob((target - anomaly_loc) / anomaly_scale, anomaly_scale.log())
-    return nf.switch_log_joint(switch_logit, clean, anomaly)
+    a, b = nf.switch_log_joint(switch_logit, clean, anomaly)
+    if contaminated is None:
+        return a, b
+    return nf.observe_switch(a, b, Verified.of(target, contaminated=contaminated).contaminated)
+
+
+def _counted(target: Tensor, contaminated: Tensor | None) -> Tensor:
+    return Verified.of(target, contaminated=contaminated).supposed(target)[1]
 
 
 def _normal_log_prob(standardised: Tensor, log_scale: Tensor) -> Tensor:

@@ -31,6 +31,7 @@ from nbam_pyro.inference import (
     switch_map,
     true_label_posterior,
 )
+from nbam_pyro.inference.rows import Batch
 from nbam_pyro.models import (
     BernoulliLikelihood,
     BetaSwitch,
@@ -318,7 +319,7 @@ def test_weights_count_rows():
     objective = ClosedObjective(story, guide)
     weights = torch.tensor([2.0, 0.0] * 6)
     gradients = []
-    for batch in ((x, y, weights), (x[::2], y[::2], torch.ones(6))):
+    for batch in (Batch(x, y, weights), Batch(x[::2], y[::2], torch.ones(6))):
         torch.manual_seed(0)
         value = objective(batch, 12)
         gradients.append(torch.autograd.grad(value, list(story.parameters())))

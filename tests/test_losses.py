@@ -10,6 +10,7 @@ from torch import nn
 from nbam_pyro import FlipPrior, NBAMLoss, NBAMRegressionLoss
 from nbam_pyro.errors import DataError, OptimiserWarning
 from nbam_pyro.losses import nbam_loss, nbam_regression_loss
+from nbam_pyro.verified import Verified
 
 K = 4
 
@@ -169,6 +170,11 @@ def test_state_survives_a_state_dict():
     assert torch.equal(loss(*pair), other(*pair))
 
 
+def verified_loss(**known):
+    codes = {name: torch.tensor(values) for name, values in known.items()}
+    return NBAMLoss(K)(torch.zeros(2, K), torch.tensor([0, 1]), **codes)
+
+
 @pytest.mark.parametrize(
     ("mistake", "says"),
     [
@@ -184,11 +190,90 @@ def test_state_survives_a_state_dict():
         (lambda: NBAMRegressionLoss().responsibility(torch.zeros(3), torch.zeros(3)), "start_from"),
         (lambda: NBAMRegressionLoss().start_from(torch.zeros(3), torch.zeros(3)), "different"),
         (lambda: NBAMRegressionLoss(breadth=0.5), "breadth"),
+        (lambda: verified_loss(true_label=[0, 1], contaminated=[-1, 1]), "the same in 1 .* row 1"),
+        (lambda: verified_loss(true_label=[1, -1], contaminated=[0, 0]), "another one .* row 0"),
+        (lambda: verified_loss(true_label=[K, -1]), "none of the 4 classes"),
+        (lambda: verified_loss(true_label=[0, -2]), "none of the 4 classes .* row 1"),
+        (lambda: verified_loss(contaminated=[0, 2]), "neither 1, 0 nor -1"),
+        (lambda: verified_loss(contaminated=[0]), r"contaminated has shape \(1,\)"),
+        (
+            lambda: NBAMRegressionLoss()(
+                torch.zeros(2), torch.ones(2), contaminated=torch.tensor([0.0, torch.nan])
+            ),
+            "expected integers",
+        ),
     ],
 )
 def test_mistakes_are_named(mistake, says):
     with pytest.raises(DataError, match=says):
         mistake()
+
+
+def looked_at(target):
+    """Some elements verified, by their true label or by their switch."""
+    true = torch.randint(-K, K, target.shape).clamp_min(-1)
+    contaminated = torch.where(true < 0, torch.randint(-1, 2, target.shape), -1)
+    return {"true_label": true, "contaminated": contaminated}
+
+
+@pytest.mark.parametrize("shape", [(), (3, 2)])
+def test_verified_elements_are_respected(shape):
+    logits, target = batch(40, *shape)
+    known = looked_at(target)
+    target.view(-1)[0] = -100
+    loss = started()
+    r = loss.responsibility(logits, target, **known)
+    unaided = loss.responsibility(logits, target)
+    switch = Verified.of(target, **known).switch(target)
+    switch.view(-1)[0] = -1  # ignored, whatever is verified
+    assert torch.equal(r[switch >= 0], switch[switch >= 0].float())
+    assert torch.equal(r[switch < 0], unaided[switch < 0])
+    alone = loss(logits, target, **dict.fromkeys(known, torch.full_like(target, -1)))
+    assert torch.equal(alone, loss(logits, target))
+    assert loss(logits, target, **known) > alone  # more was observed
+
+
+@pytest.mark.parametrize("started_already", [False, True])
+@pytest.mark.parametrize("reduction", ["mean", "sum", "none"])
+def test_verified_elements_have_finite_gradients(reduction, started_already):
+    logits, target = batch(64)
+    loss = started(reduction) if started_already else NBAMLoss(K, reduction=reduction)
+    logits.requires_grad_()
+    loss(logits, target, **looked_at(target)).sum().backward()
+    assert logits.grad.isfinite().all()
+    everything_wrong = torch.ones_like(target)
+    value = loss(logits, target, contaminated=everything_wrong)
+    assert value.isfinite().all()
+    assert (value == 0).all() == (not started_already)  # cross-entropy has no use for them
+
+
+def test_verified_gradcheck():
+    logits, target = batch(6, dtype=torch.float64)
+    arguments = (
+        logits.requires_grad_(),
+        torch.randn(K, dtype=torch.float64, requires_grad=True),
+        torch.randn(K, K - 1, dtype=torch.float64, requires_grad=True),
+    )
+    known = looked_at(target)
+    assert torch.autograd.gradcheck(lambda *a: nbam_loss(a[0], target, *a[1:], **known), arguments)
+
+
+def test_cross_entropy_trains_on_verified_true_labels():
+    logits, target = batch(4)
+    true = torch.tensor([-1, int(target[1] + 1) % K, -1, -1])
+    wrong = torch.tensor([-1, -1, 1, 0])
+    supposed = torch.where(true >= 0, true, target)
+    supposed[2] = -100
+    ours = NBAMLoss(K)(logits, target, contaminated=wrong, true_label=true)
+    assert torch.allclose(ours, F.cross_entropy(logits, supposed))
+
+
+def test_starting_counts_what_is_verified():
+    truth = torch.arange(K).repeat_interleave(100)
+    target = torch.where(torch.arange(4 * 100) % 100 < 30, (truth + 1) % K, truth)
+    loss = NBAMLoss(K)
+    loss.start_from(torch.zeros(400, K), target, true_label=truth)
+    assert torch.allclose(loss.transition_matrix.diagonal(), torch.tensor(0.7), atol=0.02)
 
 
 def outliers():
@@ -241,3 +326,29 @@ def test_regression_gradcheck():
     target = torch.randn(4, dtype=torch.float64)
     arguments = [torch.randn(n, dtype=torch.float64, requires_grad=True) for n in (4, 1, 1)]
     assert torch.autograd.gradcheck(loss, arguments)
+
+
+def test_regression_respects_what_is_verified():
+    x, y = outliers()
+    prediction = 3 * x
+    contaminated = torch.full((60,), -1)
+    contaminated[:10], contaminated[10] = 0, 1
+    contaminated[0] = 1
+    loss = NBAMRegressionLoss()
+    plain = F.l1_loss(prediction[1:10], y[1:10])
+    assert torch.allclose(loss(prediction[:10], y[:10], contaminated=contaminated[:10]), plain)
+    loss.start_from(prediction, y, contaminated=contaminated)
+    r = loss.responsibility(prediction, y, contaminated=contaminated)
+    assert torch.equal(r[:11], contaminated[:11].float())
+    assert torch.equal(r[11:], loss.responsibility(prediction, y)[11:])
+
+
+@pytest.mark.parametrize("reduction", ["mean", "sum", "none"])
+def test_regression_has_finite_gradients_where_verified(reduction):
+    prediction, target = torch.randn(30, requires_grad=True), torch.randn(30)
+    loss = NBAMRegressionLoss(reduction=reduction)
+    for contaminated in (torch.arange(30) % 3 - 1, torch.ones(30).long()):
+        loss(prediction, target, contaminated=contaminated).sum().backward()
+        loss.start_from(prediction, target)
+    assert prediction.grad.isfinite().all()
+    assert all(p.grad.isfinite().all() for p in loss.parameters())

@@ -21,9 +21,16 @@ from nbam_pyro.inference import (
     sample_guide,
 )
 from nbam_pyro.inference.enumeration import check_closed_form, log_joint, switch_logits
+from nbam_pyro.inference.rows import Batch
 from nbam_pyro.models import LabelFlip, LatentSwitch
 from nbam_pyro.models.story import local_parameters
-from tests.cases import ALL_STORIES, CLOSED_STORIES, ThreeStates
+from tests.cases import (
+    ALL_STORIES,
+    CLOSED_STORIES,
+    HardOfHearing,
+    ThreeStates,
+    verified_rows,
+)
 
 
 def draw(story, x, y):
@@ -52,10 +59,54 @@ def test_closed_form_equals_enumeration(name, n, dtype):
     assert torch.allclose(switch_logits(story, x, y, latents), prior, rtol=1e-4, atol=1e-5)
 
 
-def gradients(objective, story, guide, x, y, num_data, seed=1):
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+@pytest.mark.parametrize("n", [1, 2, 64])
+@pytest.mark.parametrize("name", ALL_STORIES)
+def test_what_is_verified_rules_out_the_same_states(name, n, dtype):
+    """The closed form, the enumerated states and what both leave of the unverified pair."""
+    story, x, y = prepare(name, n, dtype)
+    latents = {k: v.to(dtype) for k, v in draw(story, x, y).items()}
+    verified = verified_rows(story, y)
+    exact = enumerate_states(story, x, y, latents, verified=verified)
+    a, b = log_joint(story, x, y, latents, verified=verified)
+    assert torch.allclose(a, exact.clean, rtol=1e-4, atol=1e-5)
+    assert torch.allclose(b, exact.contaminated, rtol=1e-4, atol=1e-5)
+    switch = verified.switch(y)
+    assert torch.equal(a == -torch.inf, switch == 1)
+    assert torch.equal(b == -torch.inf, switch == 0)
+    r = nf.responsibility(a, b)
+    assert (r[switch >= 0] == switch[switch >= 0]).all()
+    free_a, free_b = log_joint(story, x, y, latents)
+    assert torch.equal(a[switch < 1], free_a[switch < 1])
+    whole = (switch != 0) & (verified.true_label < 0)
+    assert torch.equal(b[whole], free_b[whole])
+    unseen = exact.prior_contaminated - exact.prior_clean  # z is not observed before y is
+    assert torch.allclose(switch_logits(story, x, y, latents), unseen, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("name", [name for name in CLOSED_STORIES if name.startswith("label_flip")])
+def test_true_labels_given_what_is_verified(name):
+    """Clean: the observed one. Contaminated: any other. Verified: that one."""
+    story, x, y = prepare(name, 64)
+    latents = draw(story, x, y)
+    verified = verified_rows(story, y)
+    posterior = story.true_label_log_posterior(x, y, latents, verified=verified).exp()
+    assert torch.allclose(posterior.sum(-1), torch.ones(y.shape))
+    known = verified.label(y)
+    sure = nn.functional.one_hot(known.clamp_min(0), story.num_classes).float()
+    assert torch.equal(posterior[known >= 0], sure[known >= 0])
+    r = nf.responsibility(*story.log_joint(x, y, latents, verified=verified))
+    own = posterior.gather(-1, y.unsqueeze(-1)).squeeze(-1)
+    assert torch.allclose(1 - own, r, atol=1e-5)
+    if story.num_classes > 2:
+        soft = posterior[(known < 0) & (verified.contaminated == 1)]
+        assert ((soft < 1).all(-1)).all()
+
+
+def gradients(objective, story, guide, x, y, num_data, seed=1, verified=None):
     parameters = [*story.parameters(), *guide.parameters()]
     torch.manual_seed(seed)  # the same draw of the global latents for both
-    value = objective((x, y, torch.ones(len(x))), num_data)
+    value = objective(Batch(x, y, torch.ones(len(x)), verified), num_data)
     return value, torch.autograd.grad(value, parameters, allow_unused=True)
 
 
@@ -68,6 +119,22 @@ def test_objectives_agree_in_value_and_gradients(name, n, times):
     guide = make_guide(story, x, y)
     closed = gradients(ClosedObjective(story, guide), story, guide, x, y, n * times)
     exact = gradients(EnumeratedObjective(story, guide), story, guide, x, y, n * times)
+    same(closed, exact)
+
+
+@pytest.mark.parametrize("n", [1, 2, 64])
+@pytest.mark.parametrize("name", CLOSED_STORIES)
+def test_objectives_agree_on_verified_rows(name, n):
+    story, x, y = prepare(name, n)
+    guide = make_guide(story, x, y)
+    verified = verified_rows(story, y)
+    closed = gradients(ClosedObjective(story, guide), story, guide, x, y, n, verified=verified)
+    exact = gradients(EnumeratedObjective(story, guide), story, guide, x, y, n, verified=verified)
+    same(closed, exact)
+    assert all(g.isfinite().all() for g in closed[1] if g is not None)
+
+
+def same(closed, exact):
     assert torch.allclose(closed[0], exact[0], rtol=1e-4, atol=1e-5)
     for ours, pyros in zip(closed[1], exact[1], strict=True):
         if ours is None or pyros is None:  # a parameter that the story does not use
@@ -93,7 +160,7 @@ def test_the_closed_objective_is_an_elbo_with_one_factor(name):
         expected = Trace_ELBO().differentiable_loss(model, guide, x, y, 30) / 30
     torch.manual_seed(3)
     assert torch.allclose(
-        ClosedObjective(story, guide)((x, y, torch.ones(len(x))), 30), expected, rtol=1e-4
+        ClosedObjective(story, guide)(Batch(x, y, torch.ones(len(x))), 30), expected, rtol=1e-4
     )
 
 
@@ -112,27 +179,34 @@ def test_a_guide_read_directly_is_the_guide_traced(name):
 
 
 @pytest.mark.parametrize("name", CLOSED_STORIES)
-def test_occam_identity(name):
+@pytest.mark.parametrize("looked_at", [False, True])
+def test_occam_identity(name, looked_at):
     story, x, y = prepare(name)
     latents = draw(story, x, y)
-    a, b = story.log_joint(x, y, latents)
+    verified = verified_rows(story, y) if looked_at else None
+    a, b = story.log_joint(x, y, latents, verified=verified)
     l = story.switch_logits(x, latents)
     r = nf.responsibility(a, b)
     l = l.expand(a.shape)
     clean, anomaly = a - nn.functional.logsigmoid(-l), b - nn.functional.logsigmoid(l)
-    expected = (1 - r) * clean + r * anomaly - nf.occam_penalty(l, a, b)
+    likelihood = torch.where(r < 1, (1 - r) * clean, 0) + torch.where(r > 0, r * anomaly, 0)
+    expected = likelihood - nf.occam_penalty(l, a, b)
     assert torch.allclose(nf.log_marginal(a, b), expected, rtol=1e-4, atol=1e-4)
 
 
+@pytest.mark.parametrize("looked_at", [False, True])
 @pytest.mark.parametrize("name", ALL_STORIES)
-def test_responsibilities_equal_compute_marginals(name):
+def test_responsibilities_equal_compute_marginals(name, looked_at):
     story, x, y = prepare(name)
     latents = draw(story, x, y)
+    verified = verified_rows(story, y) if looked_at else None
     with torch.no_grad(), local_parameters():
         conditioned = poutine.condition(story, data=latents)
         elbo = TraceEnum_ELBO(max_plate_nesting=1 + len(story.dims))
-        marginals = elbo.compute_marginals(conditioned, lambda x, y: None, x, y)
-        r = nf.responsibility(*log_joint(story, x, y, latents))
+        marginals = elbo.compute_marginals(
+            conditioned, lambda x, y, verified: None, x, y, verified=verified
+        )
+        r = nf.responsibility(*log_joint(story, x, y, latents, verified=verified))
     if isinstance(story, LabelFlip | LatentSwitch):
         expected = marginals["switch"].probs
     else:
@@ -166,6 +240,31 @@ def test_infer_discrete_agrees_and_prior_latents_do_not():
     assert ((switch_frequencies(right, x, y, story.contaminated, draws) - r).abs() < error).all()
     difference = switch_frequencies(wrong, x, y, story.contaminated, draws) - r
     assert (difference.abs() > error).any()
+
+
+@pytest.mark.parametrize("temperature", [0, 1])
+def test_infer_discrete_respects_what_is_verified(temperature):
+    story, x, y = prepare("label_flip", 64)
+    verified = verified_rows(story, y)
+    with local_parameters():
+        model = poutine.condition(story, data=draw(story, x, y))
+        sampler = infer_discrete(model, first_available_dim=-2, temperature=temperature)
+        trace = poutine.trace(sampler).get_trace(x, y, verified=verified)
+    switch, label = verified.switch(y), verified.label(y)
+    assert torch.equal(trace.nodes["switch"]["value"][switch >= 0].long(), switch[switch >= 0])
+    assert torch.equal(trace.nodes["true_label"]["value"][label >= 0], label[label >= 0])
+
+
+def test_a_story_that_does_not_hear_is_told_what_to_add():
+    story, x, y = HardOfHearing(), torch.randn(4, 4), torch.tensor([0, 1, 2, 0])
+    latents = {"shares": torch.tensor([0.7, 0.2, 0.1])}
+    assert enumerate_states(story, x, y, latents).clean.isfinite().all()
+    verified = verified_rows(story, y)
+    with pytest.raises(StoryError, match=r"HardOfHearing.forward .* verified=None"):
+        enumerate_states(story, x, y, latents, verified=verified)
+    objective = EnumeratedObjective(story, make_guide(story, x, y))
+    with pytest.raises(StoryError, match="observe_verified"):
+        objective(Batch(x, y, torch.ones(4), verified), 4)
 
 
 def test_a_story_draws_targets():

@@ -24,7 +24,8 @@ class Anchors(Step):
     """Start rates and T of a `LabelFlip` from the labels counted on its most certain rows.
 
     Which rows are certain is judged out of fold: copies of the story are warmed up on the other
-    folds, and their predictions are averaged over epochs. Memorised labels cannot enter.
+    folds, and their predictions are averaged over epochs. Memorised labels cannot enter. Verified
+    rows are counted as what they are, and say where two classes have exchanged names.
 
     Rates start at their posterior mean under the story's prior or, where that was left open, a
     sceptical one: the joint fit mends a start that is too low, but a mutual pair that starts near
@@ -67,11 +68,13 @@ class Anchors(Step):
             evidence[torch.as_tensor(predict)] = average.value
         weights = run.rows.weights[torch.as_tensor(run.training)]
         each = weights.reshape(-1, *[1] * (labels.ndim - 1)).expand(labels.shape)
+        verified = run.rows.verified
         counts = anchor_counts(
             evidence.flatten(end_dim=-2).log(),
             labels.flatten(),
             confident=self.confident,
             weights=each.flatten(),
+            verified=None if verified is None else verified[run.training].flatten(),
         )
         prior = self.prior or run.story.prior or FlipPrior(rate=(1.0, 9.0))
         rate, flip = anchor_start(counts, prior)
@@ -102,8 +105,6 @@ class _EpochAverage(Callback):
             return
         with torch.no_grad(), evaluating(self.story):
             batches = self.run.rows.loader(self.index, 1024)
-            parts = [
-                clean_predictor(self.story, x.to(pl_module.device)).probs for x, _, _ in batches
-            ]
+            parts = [clean_predictor(self.story, x.to(pl_module.device)).probs for x, *_ in batches]
         self.total = self.total + torch.cat(parts).cpu()
         self.count += 1

@@ -14,6 +14,7 @@ from nbam_pyro.inference.posterior import log_marginals
 from nbam_pyro.inference.result import Fit
 from nbam_pyro.inference.scoring import scored_rows
 from nbam_pyro.models import LabelFlip
+from nbam_pyro.verified import Verified
 
 __all__ = ["posterior_tree", "to_datatree"]
 
@@ -23,6 +24,7 @@ def to_datatree(
     x: Any,
     y: Any,
     *,
+    verified: Verified | None = None,
     num_draws: int = 500,
     class_names: Sequence[str] | None = None,
     row_ids: Sequence[Any] | None = None,
@@ -30,26 +32,30 @@ def to_datatree(
     """Convert a fit and the rows to look at into ArviZ's format.
 
     Groups: `posterior` (draws of the global latents from the guide; for `LabelFlip` also
-    "transition_matrix" and "flip_matrix"), `log_likelihood` (marginal over the switch),
-    `observed_data` and `constant_data`. Draws of a guide form one chain: use
-    `arviz_stats.summary(tree, kind="stats")`.
+    "transition_matrix" and "flip_matrix"), `log_likelihood` (marginal over the switch, where it is
+    not verified), `observed_data` (with -1 for what is not verified) and `constant_data`.
+    Draws of a guide form one chain: use `arviz_stats.summary(tree, kind="stats")`.
 
     Args:
         fit: a fit.
         x: rows, (N, ...).
         y: observed targets, (N,).
+        verified: what is verified of the rows, if anything.
         num_draws: of the global latents.
         class_names: coordinates of the classes; 0, ..., K-1 by default.
         row_ids: coordinates of the rows; 0, ..., N-1 by default.
     """
-    rows, targets = scored_rows(fit, x, y)
+    rows, targets, _ = scored_rows(fit, x, y, verified)
     posterior, coords, dims = _posterior(fit, num_draws, class_names)
     coords["row"] = np.arange(len(targets)) if row_ids is None else list(row_ids)
-    dims["y"] = ["row", *fit.story.dims]
+    known = {} if verified is None else vars(verified)
+    observed = {"y": targets, **{f"verified_{name}": codes for name, codes in known.items()}}
+    dims |= {name: ["row", *fit.story.dims] for name in observed}
+    marginals = log_marginals(fit, rows, targets, num_draws=num_draws, verified=verified)
     groups = {
         "posterior": posterior,
-        "log_likelihood": {"y": log_marginals(fit, rows, targets, num_draws=num_draws)[None]},
-        "observed_data": {"y": targets.numpy()},
+        "log_likelihood": {"y": marginals[None]},
+        "observed_data": {name: values.numpy() for name, values in observed.items()},
     }
     if len(fit.held_out) == len(targets):
         groups["constant_data"] = {"held_out": fit.held_out}

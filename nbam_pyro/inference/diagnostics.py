@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-__all__ = ["CollapseReport", "collapse_report"]
+__all__ = ["CollapseReport", "agreement", "collapse_report"]
 
 
 @dataclass(frozen=True)
@@ -15,10 +15,13 @@ class CollapseReport:
         contamination: mean responsibility of the rows looked at.
         disagreement: share of them whose target the clean predictor does not expect: another class
             is more probable, or the residual exceeds five robust standard deviations.
+        agreement: share of the verified switches that the fit judges right without being told;
+            None where nothing is verified.
     """
 
     contamination: float
     disagreement: float
+    agreement: float | None = None
 
     @property
     def vanished(self) -> bool:
@@ -27,8 +30,11 @@ class CollapseReport:
 
     @property
     def exchanged(self) -> bool:
-        """Most rows count as contaminated: the anomaly likelihood does the clean one's work."""
-        return self.contamination > 0.5
+        """Most rows count as contaminated: the anomaly likelihood does the clean one's work.
+
+        Unless most of the verified switches are judged right: then it is so.
+        """
+        return self.contamination > 0.5 and (self.agreement or 0.0) <= 0.5
 
     @property
     def collapsed(self) -> bool:
@@ -48,8 +54,27 @@ class CollapseReport:
         )
 
 
+def agreement(responsibilities: np.ndarray, switches: np.ndarray) -> float:
+    """Share of the known switches, 1 or 0, that responsibilities judge right; -1 is unknown.
+
+    Args:
+        responsibilities: P(z=1 | x, y) without what is verified, (N, ...).
+        switches: verified switches, the same shape, at least one of them known.
+
+    Example:
+        >>> agreement(np.array([0.9, 0.2, 0.8]), np.array([1, 1, -1]))
+        0.5
+    """
+    known = switches >= 0
+    return float(((responsibilities > 0.5) == (switches == 1))[known].mean())
+
+
 def collapse_report(
-    responsibilities: np.ndarray, predicted: np.ndarray, y: np.ndarray
+    responsibilities: np.ndarray,
+    predicted: np.ndarray,
+    y: np.ndarray,
+    *,
+    agreement: float | None = None,
 ) -> CollapseReport:
     """Compare what a fit flags with what it fails to predict, best on held-out rows.
 
@@ -59,9 +84,10 @@ def collapse_report(
     nothing.
 
     Args:
-        responsibilities: P(z=1 | x, y), (N,).
+        responsibilities: P(z=1 | x, y), (N,), without what is verified.
         predicted: class probabilities (N, ..., K), or predicted means of the shape of y.
         y: observed targets, (N, ...); measurements and means best in units of their own scale.
+        agreement: share of verified switches that are judged right; None where none is verified.
 
     Example:
         >>> predicted = np.eye(2)[[0, 0, 0, 1]]
@@ -74,4 +100,4 @@ def collapse_report(
         residual = np.abs(y - predicted)
         # Five, not three: clean noise may have the tails of a Laplace or a Student-t.
         surprises = residual > 5 * 1.4826 * np.median(residual)
-    return CollapseReport(float(responsibilities.mean()), float(surprises.mean()))
+    return CollapseReport(float(responsibilities.mean()), float(surprises.mean()), agreement)

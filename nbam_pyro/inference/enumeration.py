@@ -3,6 +3,8 @@
 Closed forms are tested against this route, and stories without one are fitted through it.
 """
 
+import inspect
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import torch
@@ -13,6 +15,7 @@ from torch import Tensor
 from nbam_pyro.errors import StoryError
 from nbam_pyro.models import ClosedStory, Latents, Story
 from nbam_pyro.models.story import local_parameters
+from nbam_pyro.verified import Verified
 
 
 class Enumerated(NamedTuple):
@@ -24,7 +27,9 @@ class Enumerated(NamedTuple):
     prior_contaminated: Tensor
 
 
-def enumerate_states(story: Story, x: Tensor, y: Tensor, latents: Latents) -> Enumerated:
+def enumerate_states(
+    story: Story, x: Tensor, y: Tensor, latents: Latents, *, verified: Verified | None = None
+) -> Enumerated:
     """Sum a story's states of every row into clean and contaminated, before and after seeing y.
 
     The log joint of all states is built explicitly, so that a batch of one is nothing special.
@@ -34,13 +39,16 @@ def enumerate_states(story: Story, x: Tensor, y: Tensor, latents: Latents) -> En
         x: rows, (N, ...).
         y: targets, (N, *dims).
         latents: one draw of its global latents by site name.
+        verified: what is verified of the rows; states that contradict it have no weight.
 
     Raises:
-        StoryError: a site of a datum is neither observed nor enumerated, or none is enumerated.
+        StoryError: a site of a datum is neither observed nor enumerated, none is enumerated, or
+            the story does not hear what is verified.
     """
+    known = heard(story.forward, verified)
     with local_parameters(), poutine.enum(first_available_dim=first_enumerated_dim(story)):
         conditioned = poutine.condition(story, data=dict(latents))
-        trace = poutine.trace(conditioned).get_trace(x, y, num_data=len(x))
+        trace = poutine.trace(conditioned).get_trace(x, y, num_data=len(x), **known)
     trace.compute_log_prob()
     joint = prior = torch.zeros(y.shape, device=x.device)
     states: dict[str, Tensor] = {}
@@ -78,11 +86,31 @@ def _split(log_weights: Tensor, flags: Tensor, ndim: int) -> tuple[Tensor, Tenso
     return clean, states.masked_fill(~flagged, -torch.inf).logsumexp(0)
 
 
-def log_joint(story: Story, x: Tensor, y: Tensor, latents: Latents) -> tuple[Tensor, Tensor]:
+def heard(method: Callable[..., Any], verified: Verified | None) -> dict[str, Verified]:
+    """The keyword by which a story's method hears what is verified; none where nothing is.
+
+    Raises:
+        StoryError: something is verified and the method has no such keyword.
+    """
+    if verified is None:
+        return {}
+    parameters = inspect.signature(method).parameters.values()
+    if not any(p.name == "verified" or p.kind is p.VAR_KEYWORD for p in parameters):
+        raise StoryError(
+            f"Rows are verified, but {method.__qualname__} does not hear it: give it the keyword "
+            "verified=None; in forward, where that is not None, write inside the plate "
+            'observe_verified("switch", z, verified.contaminated), from nbam_pyro.models.'
+        )
+    return {"verified": verified}
+
+
+def log_joint(
+    story: Story, x: Tensor, y: Tensor, latents: Latents, *, verified: Verified | None = None
+) -> tuple[Tensor, Tensor]:
     """The pair (a, b) of any story: its closed form where it has one, else by enumeration."""
     if isinstance(story, ClosedStory):
-        return story.log_joint(x, y, latents)
-    states = enumerate_states(story, x, y, latents)
+        return story.log_joint(x, y, latents, **heard(story.log_joint, verified))
+    states = enumerate_states(story, x, y, latents, verified=verified)
     return states.clean, states.contaminated
 
 
@@ -94,10 +122,12 @@ def switch_logits(story: Story, x: Tensor, y: Tensor, latents: Latents) -> Tenso
     return states.prior_contaminated - states.prior_clean
 
 
-def check_closed_form(story: Story, x: Tensor, y: Tensor, latents: Latents) -> None:
+def check_closed_form(
+    story: Story, x: Tensor, y: Tensor, latents: Latents, *, verified: Verified | None = None
+) -> None:
     """Raise a `StoryError` where a closed form and the story's own `forward` disagree on rows."""
-    exact = enumerate_states(story, x, y, latents)
-    pair = torch.stack(log_joint(story, x, y, latents))
+    exact = enumerate_states(story, x, y, latents, verified=verified)
+    pair = torch.stack(log_joint(story, x, y, latents, verified=verified))
     if not torch.allclose(pair, torch.stack(exact[:2]), rtol=1e-3, atol=1e-3, equal_nan=True):
         worst = (pair - torch.stack(exact[:2])).abs().nan_to_num(0.0).max()
         raise StoryError(

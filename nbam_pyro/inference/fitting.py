@@ -14,15 +14,17 @@ from sklearn.model_selection import train_test_split
 from torch import nn
 
 from nbam_pyro.errors import CollapseWarning, DataError, StoryError
-from nbam_pyro.inference.diagnostics import CollapseReport, collapse_report
+from nbam_pyro.inference.diagnostics import CollapseReport, agreement, collapse_report
 from nbam_pyro.inference.guides import evaluating
 from nbam_pyro.inference.posterior import predict, responsibilities
 from nbam_pyro.inference.recipes import default_steps
 from nbam_pyro.inference.result import Fit
-from nbam_pyro.inference.rows import Data, RowKind, Rows, as_rows
+from nbam_pyro.inference.row_kind import RowKind
+from nbam_pyro.inference.rows import Data, Rows, as_rows
 from nbam_pyro.inference.run import Run
 from nbam_pyro.inference.training import Options
 from nbam_pyro.models import BernoulliLikelihood, ClosedStory, LatentSwitch, LocationScale, Story
+from nbam_pyro.verified import Verified
 
 __all__ = ["fit"]
 
@@ -35,6 +37,7 @@ def fit(
     objective: Literal["closed", "elbo"] | None = None,
     guide: Callable[..., nn.Module] = AutoNormal,
     weights: np.ndarray | torch.Tensor | None = None,
+    verified: Verified | None = None,
     held_out: float | np.ndarray | None = None,
     batch_size: int | None = None,
     seed: int = 0,
@@ -45,8 +48,8 @@ def fit(
     r"""Fit a story by stochastic variational inference, the switch summed out exactly.
 
     Maximises the evidence lower bound of the global latents together with the networks, which are
-    point estimates. No clean label is used anywhere: epochs and restarts are selected by the log
-    marginal of *noisy* rows that are held out.
+    point estimates. No clean label is needed anywhere: epochs and restarts are selected by the
+    log marginal of *noisy* rows that are held out.
 
     Args:
         story: fitted in place.
@@ -59,6 +62,9 @@ def fit(
             like them, `guide(model, init_loc_fn=...)`.
         weights: how many times each row counts in the likelihood, (N,); None for once. They change
             what is estimated: rates become rates among the weighted rows.
+        verified: what is verified of the rows, such as `Verified.of(y, true_label=...)`; it is
+            observed in training and held-out rows alike. Which rows were verified may depend on
+            what was seen of them, x and y, but not on what was found. None for nothing.
         held_out: share of rows to hold out, or a boolean array that says which; 0 for none, and
             then the last epoch is kept. None for the validation rows of a data module, or 1/6.
         batch_size: rows of a training step; None for that of a loader, or 64.
@@ -73,9 +79,10 @@ def fit(
         The fit. A `CollapseWarning` is given where its flags mean nothing.
 
     Raises:
-        DataError: the data have missing values, too few rows, or targets the story cannot produce.
-        StoryError: story, steps and objective do not go together, or weights are given where there
-            is no closed form.
+        DataError: the data have missing values, too few rows, or targets the story cannot produce,
+            or what is verified contradicts the targets or itself.
+        StoryError: story, steps and objective do not go together, weights are given where there is
+            no closed form, or the story does not hear what is verified.
 
     Example:
         >>> from nbam_pyro.models import BetaSwitch, BroadNormal, LatentSwitch, NormalLikelihood
@@ -92,7 +99,7 @@ def fit(
         >>> responsibilities(line, x, y).argmax()
         np.int64(7)
     """
-    rows = as_rows(data, weights)
+    rows = as_rows(data, weights, verified)
     closed = isinstance(story, ClosedStory) if objective is None else objective == "closed"
     if weights is not None and not closed:
         raise StoryError("Weights need the closed form; enumeration counts every row once.")
@@ -118,12 +125,13 @@ def fit(
         for step in default_steps(story) if steps is None else steps:
             step(run)
         _check_numbers(story, run.guide_or_new())
+        few = rows.first(2)
         result = Fit(
             story=story,
             guide=run.guide_or_new(),
             history=pd.DataFrame(run.history),
             held_out=is_held_out,
-            kind=RowKind.of(*rows.first(2)),
+            kind=RowKind.of(few.x, few.y),
             collapse=None,
         )
         return _with_collapse_report(result, run)
@@ -140,8 +148,10 @@ def _check_numbers(*modules: nn.Module) -> None:
 def _check_targets(story: Story, rows: Rows) -> None:
     if isinstance(story, ClosedStory):
         with torch.no_grad(), evaluating(story):
-            for x, y, _ in rows.loader(np.arange(len(rows)), 1024):
+            for x, y, *_ in rows.loader(np.arange(len(rows)), 1024):
                 story.check_targets(x, y)
+        if rows.verified is not None:
+            story.check_verified(rows.y, rows.verified)
 
 
 def _split(rows: Rows, held_out: float | np.ndarray | None, seed: int) -> np.ndarray:
@@ -173,15 +183,29 @@ def _with_collapse_report(result: Fit, run: Run) -> Fit:
         return result
     index = run.held_out if len(run.held_out) else run.training
     r, predicted, y = [], [], []
-    for x_batch, y_batch, _ in run.rows.loader(index, 1024):
+    for x_batch, y_batch, *_ in run.rows.loader(index, 1024):
         r.append(responsibilities(result, x_batch, y_batch))
         expected, observed = _comparable(result, x_batch, y_batch)
         predicted.append(expected)
         y.append(observed)
-    report = collapse_report(np.concatenate(r), np.concatenate(predicted), np.concatenate(y))
+    report = collapse_report(
+        np.concatenate(r),
+        np.concatenate(predicted),
+        np.concatenate(y),
+        agreement=_agreement(result, run.rows),
+    )
     if report.collapsed:
         warnings.warn(_advice(run.story, report), CollapseWarning, stacklevel=3)
     return dataclasses.replace(result, collapse=report)
+
+
+def _agreement(result: Fit, rows: Rows) -> float | None:
+    """Whether the fit would have judged the verified rows right without being told."""
+    if rows.verified is None:
+        return None
+    index = rows.looked_at
+    r = [responsibilities(result, x, y) for x, y, *_ in rows.loader(index, 1024)]
+    return agreement(np.concatenate(r), rows.verified.switch(rows.y)[index].numpy())
 
 
 def _comparable(result: Fit, x: torch.Tensor, y: torch.Tensor) -> tuple[np.ndarray, np.ndarray]:

@@ -74,7 +74,7 @@ def transition_matrix(
     if story.locality and x is None:
         raise StoryError("With locality, rates depend on x: pass the rows to average over.")
 
-    rows = None if x is None else scored_rows(fit, x)[0]
+    rows = None if x is None else scored_rows(fit, x).x
 
     def of(latents: Draw) -> Tensor:
         rate = latents["rate"] if rows is None else story.rate_given(rows, latents)

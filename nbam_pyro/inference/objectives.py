@@ -4,7 +4,8 @@ Both are -ELBO / num_data of a mini-batch at one draw of the global latents:
 
     mean over the batch of -log p(y | x, latents)  +  (log q(latents) - log p(latents)) / num_data
 
-A row of weight w counts as w rows; targets of several switches sum over them.
+A row of weight w counts as w rows; targets of several switches sum over them; of a verified row
+the log marginal is that of what is verified, too.
 """
 
 from typing import Protocol
@@ -15,6 +16,7 @@ from torch import Tensor, nn
 
 from nbam_pyro import functional as nf
 from nbam_pyro.errors import StoryError
+from nbam_pyro.inference.enumeration import heard, log_joint
 from nbam_pyro.inference.guides import Draw, sample_guide
 from nbam_pyro.inference.rows import Batch
 from nbam_pyro.models import ClosedStory, Story
@@ -44,24 +46,26 @@ class ClosedObjective:
         self.guide = guide
 
     def __call__(self, batch: Batch, num_data: int) -> Tensor:
-        x, y, weights = batch
+        x, y, weights, verified = batch
         latents, log_q = sample_guide(self.guide, x, y, num_data=num_data)
         log_p = _log_prior(self.story.priors(), latents)
-        fit = weighted_mean(nf.log_marginal(*self.story.log_joint(x, y, latents)), weights)
-        return (log_q - log_p) / num_data - fit
+        pair = log_joint(self.story, x, y, latents, verified=verified)
+        return (log_q - log_p) / num_data - weighted_mean(nf.log_marginal(*pair), weights)
 
 
 class EnumeratedObjective:
     """Pyro's `TraceEnum_ELBO` of the story as it is written; every row counts once."""
 
     def __init__(self, story: Story, guide: nn.Module) -> None:
+        self.story = story
         with local_parameters():
             self.elbo = TraceEnum_ELBO(max_plate_nesting=1 + len(story.dims))(story, guide)
 
     def __call__(self, batch: Batch, num_data: int) -> Tensor:
-        x, y, _ = batch  # pyro.poutine.scale of a datum does not go with enumeration
+        x, y, _, verified = batch  # pyro.poutine.scale of a datum does not go with enumeration
+        known = heard(self.story.forward, verified)
         with local_parameters():
-            return self.elbo(x, y, num_data=num_data) / num_data
+            return self.elbo(x, y, num_data=num_data, **known) / num_data
 
 
 def weighted_mean(values: Tensor, weights: Tensor) -> Tensor:

@@ -16,12 +16,24 @@ from torch import Tensor
 
 from nbam_pyro import functional as nf
 from nbam_pyro.errors import StoryError, SupportWarning
-from nbam_pyro.inference.enumeration import first_enumerated_dim, log_joint, switch_logits
+from nbam_pyro.inference.enumeration import (
+    first_enumerated_dim,
+    heard,
+    log_joint,
+    switch_logits,
+)
 from nbam_pyro.inference.guides import Draw, each_draw, evaluating, guide_draws, guide_median
 from nbam_pyro.inference.result import Fit
-from nbam_pyro.inference.scoring import at_median, mean_over_draws, per_draw, scored_rows
+from nbam_pyro.inference.scoring import (
+    Scored,
+    at_median,
+    mean_over_draws,
+    per_draw,
+    scored_rows,
+)
 from nbam_pyro.models import ClosedStory, LabelFlip, LatentSwitch
 from nbam_pyro.models.story import local_parameters
+from nbam_pyro.verified import Verified
 
 __all__ = [
     "label_flip_of",
@@ -36,7 +48,9 @@ __all__ = [
 ]
 
 
-def responsibilities(fit: Fit, x: Any, y: Any, *, num_draws: int = 100) -> np.ndarray:
+def responsibilities(
+    fit: Fit, x: Any, y: Any, *, num_draws: int = 100, verified: Verified | None = None
+) -> np.ndarray:
     """P(z=1 | x, y) of every row, averaged over the posterior of the global latents.
 
     Args:
@@ -44,19 +58,26 @@ def responsibilities(fit: Fit, x: Any, y: Any, *, num_draws: int = 100) -> np.nd
         x: rows, (N, ...); one row will do.
         y: observed targets, (N,).
         num_draws: draws of the global latents.
+        verified: what is verified of the rows, if anything.
 
     Returns:
-        Probabilities, (N,). A measurement outside a stated range has responsibility 1.
+        Probabilities, (N,), of verified rows exactly 0 or 1. A measurement outside a stated range
+        has responsibility 1.
 
     Raises:
-        DataError: lengths differ, a value is missing or infinite, or a label is out of range.
+        DataError: lengths differ, a value is missing or infinite, a label is out of range, or what
+            is verified contradicts the targets or itself.
+        StoryError: the story does not hear what is verified.
     """
 
-    def of(rows: Tensor, targets: Tensor, latents: Draw) -> Tensor:
-        return nf.responsibility(*log_joint(fit.story, rows, targets, latents))
+    def of(rows: Scored, latents: Draw) -> Tensor:
+        return nf.responsibility(*_pair(fit, rows, latents))
 
-    values = mean_over_draws(fit, of, x, y, num_draws=num_draws)
+    values = mean_over_draws(fit, of, x, y, num_draws=num_draws, verified=verified)
     outside = _outside(fit, x, y)
+    if verified is not None:
+        outside &= verified.contaminated.numpy() < 0
+        values = np.where(verified.contaminated.numpy() > 0, 1.0, values)
     if outside.any():
         warnings.warn(
             f"{int(outside.sum())} targets lie outside the range of the anomaly likelihood; "
@@ -84,47 +105,55 @@ def prior_contamination(fit: Fit, x: Any, *, num_draws: int = 100) -> np.ndarray
         DataError: a value is missing or infinite, or the rows are of another kind.
     """
 
-    def of(rows: Tensor, targets: Tensor, latents: Draw) -> Tensor:
-        return switch_logits(fit.story, rows, targets, latents).sigmoid()
+    def of(rows: Scored, latents: Draw) -> Tensor:
+        return switch_logits(fit.story, rows.x, rows.y, latents).sigmoid()
 
     return mean_over_draws(fit, of, x, None, num_draws=num_draws)
 
 
-def log_marginals(fit: Fit, x: Any, y: Any, *, num_draws: int = 100) -> np.ndarray:
-    """log p(y | x, latents) with the switch summed out, one row per draw, (S, N), in nats."""
+def log_marginals(
+    fit: Fit, x: Any, y: Any, *, num_draws: int = 100, verified: Verified | None = None
+) -> np.ndarray:
+    """log p(y | x, latents) with the switch summed out, one row per draw, (S, N), in nats.
 
-    def of(rows: Tensor, targets: Tensor, latents: Draw) -> Tensor:
-        return nf.log_marginal(*log_joint(fit.story, rows, targets, latents))
+    Of a verified row it is log p(y, z | x, latents) or log p(y, c | x, latents).
+    """
 
-    return per_draw(fit, of, x, y, num_draws=num_draws)
+    def of(rows: Scored, latents: Draw) -> Tensor:
+        return nf.log_marginal(*_pair(fit, rows, latents))
+
+    return per_draw(fit, of, x, y, num_draws=num_draws, verified=verified)
 
 
-def occam_penalties(fit: Fit, x: Any, y: Any) -> np.ndarray:
+def occam_penalties(fit: Fit, x: Any, y: Any, *, verified: Verified | None = None) -> np.ndarray:
     """What flagging costs each row, KL(Bernoulli(r) || Bernoulli(pi)), (N,), in nats.
 
     Taken at the guide's median, where log p(y | x) = (1-r) log p_clean + r log q_anomaly - occam
-    holds exactly.
+    holds exactly. A row whose switch is verified pays the whole surprise, -log p(z | x).
     """
 
-    def of(rows: Tensor, targets: Tensor, latents: Draw) -> Tensor:
-        prior = switch_logits(fit.story, rows, targets, latents)
-        return nf.occam_penalty(prior, *log_joint(fit.story, rows, targets, latents))
+    def of(rows: Scored, latents: Draw) -> Tensor:
+        prior = switch_logits(fit.story, rows.x, rows.y, latents)
+        return nf.occam_penalty(prior, *_pair(fit, rows, latents))
 
-    return at_median(fit, of, x, y)
+    return at_median(fit, of, x, y, verified=verified)
 
 
-def true_label_posterior(fit: Fit, x: Any, y: Any, *, num_draws: int = 100) -> np.ndarray:
-    """The corrected label p(c | x, y), (N, K).
+def true_label_posterior(
+    fit: Fit, x: Any, y: Any, *, num_draws: int = 100, verified: Verified | None = None
+) -> np.ndarray:
+    """The corrected label p(c | x, y), (N, K), exact where it is verified.
 
     Raises:
         StoryError: the story has no latent true label.
     """
     story = label_flip_of(fit)
 
-    def of(rows: Tensor, targets: Tensor, latents: Draw) -> Tensor:
-        return story.true_label_log_posterior(rows, targets, latents).exp()
+    def of(rows: Scored, latents: Draw) -> Tensor:
+        known = heard(story.true_label_log_posterior, rows.verified)
+        return story.true_label_log_posterior(rows.x, rows.y, latents, **known).exp()
 
-    return mean_over_draws(fit, of, x, y, num_draws=num_draws)
+    return mean_over_draws(fit, of, x, y, num_draws=num_draws, verified=verified)
 
 
 def predict(fit: Fit, x: Any) -> np.ndarray:
@@ -139,15 +168,22 @@ def predict(fit: Fit, x: Any) -> np.ndarray:
     if not isinstance(story, ClosedStory):
         raise StoryError(f"{type(story).__name__} declares no clean predictor.")
 
-    def of(rows: Tensor, targets: Tensor, latents: Draw) -> Tensor:
-        predictor = story.clean_predictor(rows, latents)
+    def of(rows: Scored, latents: Draw) -> Tensor:
+        predictor = story.clean_predictor(rows.x, latents)
         return predictor.probs if isinstance(predictor, Categorical) else predictor.mean
 
     return at_median(fit, of, x)
 
 
 def switch_draws(
-    fit: Fit, x: Any, y: Any, *, num_draws: int = 100, seed: int = 0, most_probable: bool = False
+    fit: Fit,
+    x: Any,
+    y: Any,
+    *,
+    num_draws: int = 100,
+    seed: int = 0,
+    most_probable: bool = False,
+    verified: Verified | None = None,
 ) -> np.ndarray:
     """Switches drawn from their joint posterior by Pyro's `infer_discrete`, (S, N) booleans.
 
@@ -162,22 +198,26 @@ def switch_draws(
         num_draws: how many draws.
         seed: of the draws; torch's global random state is left as it was.
         most_probable: take the most probable switches given each draw instead of sampling them.
+        verified: what is verified of the rows, if anything.
     """
+    rows = scored_rows(fit, x, y, verified)
     draws = guide_draws(fit.guide, num_draws, seed=seed)
     with torch.no_grad(), torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         singles = each_draw(draws, num_draws)
-        return np.stack([_discrete(fit, x, y, one, most_probable) for one in singles])
+        return np.stack([_discrete(fit, rows, one, most_probable) for one in singles])
 
 
-def switch_map(fit: Fit, x: Any, y: Any) -> np.ndarray:
+def switch_map(fit: Fit, x: Any, y: Any, *, verified: Verified | None = None) -> np.ndarray:
     """The most probable switches at the guide's median, by `infer_discrete`, (N,) booleans."""
     with torch.no_grad():
-        return _discrete(fit, x, y, guide_median(fit.guide), True)
+        rows = scored_rows(fit, x, y, verified)
+        return _discrete(fit, rows, guide_median(fit.guide), True)
 
 
-def _discrete(fit: Fit, x: Any, y: Any, latents: Draw, most_probable: bool) -> np.ndarray:
-    rows, targets = scored_rows(fit, x, y)
+def _discrete(fit: Fit, rows: Scored, latents: Draw, most_probable: bool) -> np.ndarray:
+    x, y, verified = rows
+    known = heard(fit.story.forward, verified)
     conditioned = poutine.condition(fit.story, data=latents)
     sampler = infer_discrete(
         conditioned,
@@ -185,14 +225,18 @@ def _discrete(fit: Fit, x: Any, y: Any, latents: Draw, most_probable: bool) -> n
         temperature=0 if most_probable else 1,
     )
     with evaluating(fit.story), local_parameters():
-        trace = poutine.trace(sampler).get_trace(rows, targets, num_data=len(rows))
+        trace = poutine.trace(sampler).get_trace(x, y, num_data=len(x), **known)
     states = {
         name: site["value"]
         for name, site in trace.iter_stochastic_nodes()
         if site["infer"].get("enumerate")
     }
     # infer_discrete squeezes a batch of one to shape ().
-    return fit.story.contaminated(states).expand(targets.shape).cpu().numpy()
+    return fit.story.contaminated(states).expand(y.shape).cpu().numpy()
+
+
+def _pair(fit: Fit, rows: Scored, latents: Draw) -> tuple[Tensor, Tensor]:
+    return log_joint(fit.story, rows.x, rows.y, latents, verified=rows.verified)
 
 
 def label_flip_of(fit: Fit) -> LabelFlip:
@@ -212,4 +256,4 @@ def _outside(fit: Fit, x: Any, y: Any) -> np.ndarray:
     if not isinstance(fit.story, LatentSwitch):
         return np.zeros(np.shape(y), dtype=bool)
     story = fit.story
-    return at_median(fit, story.outside, x, y)
+    return at_median(fit, lambda rows, latents: story.outside(rows.x, rows.y, latents), x, y)

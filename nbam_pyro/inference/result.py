@@ -8,7 +8,7 @@ import pandas as pd
 from torch import nn
 
 from nbam_pyro.inference.diagnostics import CollapseReport
-from nbam_pyro.inference.rows import RowKind
+from nbam_pyro.inference.row_kind import RowKind
 from nbam_pyro.models import Story
 
 

@@ -69,10 +69,11 @@ class RobustStart(Step):
         run.guide = None
 
     def _pinball(self, story: LatentSwitch, batch: Batch) -> Tensor:
-        x, y, weights = batch
+        y, counted = batch.supposed()
         quantile = (1 - self.share) / 2
-        error = (y - clean_predictor(story, x).mean) / story.clean.scale
-        return weighted_mean(torch.maximum(quantile * error, (quantile - 1) * error), weights)
+        error = (y - clean_predictor(story, batch.x).mean) / story.clean.scale
+        values = torch.maximum(quantile * error, (quantile - 1) * error)
+        return weighted_mean(torch.where(counted, values, 0.0), batch.weights)
 
     def _set_scales(self, clean: LocationScale, anomaly: nn.Module, residuals: Tensor) -> Tensor:
         spread = _NORMAL * (residuals - residuals.median()).abs().median()
@@ -95,7 +96,11 @@ class RobustStart(Step):
 def _residuals(story: LatentSwitch, run: Run) -> Tensor:
     with torch.no_grad(), evaluating(story):
         batches = run.rows.loader(np.arange(len(run.rows)), 1024)
-        return torch.cat([y - clean_predictor(story, x).mean for x, y, _ in batches])
+        parts = []
+        for batch in batches:
+            y, counted = batch.supposed()
+            parts.append((y - clean_predictor(story, batch.x).mean)[counted])
+        return torch.cat(parts)
 
 
 def _shortest_half(values: Tensor) -> Tensor:

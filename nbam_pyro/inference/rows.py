@@ -22,6 +22,7 @@ from torch.utils.data import (
 )
 
 from nbam_pyro.errors import DataError
+from nbam_pyro.verified import Verified
 
 Data = tuple[Any, Any] | Dataset | DataLoader | LightningDataModule
 
@@ -33,59 +34,19 @@ class Batch(NamedTuple):
         x: (N, ...).
         y: targets, (N, ...).
         weights: how many times each row counts, (N,).
+        verified: what is verified of them; None where nothing is of any row.
     """
 
     x: Tensor
     y: Tensor
     weights: Tensor
+    verified: Verified | None = None
 
-
-@dataclass(frozen=True)
-class RowKind:
-    """Shape and type of a row and its target, by which data of another kind are told apart."""
-
-    x_shape: tuple[int, ...]
-    x_floating: bool
-    y_shape: tuple[int, ...]
-    y_floating: bool
-
-    @classmethod
-    def of(cls, x: Tensor, y: Tensor) -> "RowKind":
-        """The kind of a batch of rows."""
-        shapes = tuple(x.shape[1:]), tuple(y.shape[1:])
-        return cls(shapes[0], x.is_floating_point(), shapes[1], y.is_floating_point())
-
-    @classmethod
-    def from_json(cls, values: dict[str, Any]) -> "RowKind":
-        """From its attributes, as JSON has them."""
-        return cls(
-            tuple(values["x_shape"]),
-            values["x_floating"],
-            tuple(values["y_shape"]),
-            values["y_floating"],
-        )
-
-    def check(self, x: Tensor, y: Tensor) -> None:
-        """Raise a `DataError` where rows x or targets y cannot be of this kind.
-
-        Heights and widths of images may differ: networks that pool do not mind.
-        """
-        shape = tuple(x.shape[1:])
-        if len(shape) != len(self.x_shape) or shape[:1] != self.x_shape[:1]:
-            raise DataError(
-                f"Rows have shape {shape}, the fit has seen {self.x_shape}: pass the same features."
-            )
-        if y.ndim != 1 + len(self.y_shape):
-            raise DataError(
-                f"Targets have shape {tuple(y.shape)}, those of the fit (rows, *{self.y_shape})."
-            )
-
-    def blank(self, rows: int) -> tuple[Tensor, Tensor]:
-        """Rows and targets of zeros, enough to run a story once."""
-        return (
-            as_tensor(np.zeros((rows, *self.x_shape), float if self.x_floating else int)),
-            as_tensor(np.zeros((rows, *self.y_shape), float if self.y_floating else int)),
-        )
+    def supposed(self) -> tuple[Tensor, Tensor]:
+        """What one would train on if only what is verified were contaminated, and where."""
+        if self.verified is None:
+            return self.y, torch.ones_like(self.y, dtype=torch.bool)
+        return self.verified.supposed(self.y)
 
 
 @dataclass(frozen=True)
@@ -96,6 +57,7 @@ class Rows:
         dataset: of pairs.
         y: targets, (N, ...).
         weights: how many times each row counts, (N,).
+        verified: what is verified of them; None where nothing is.
         collate: makes a batch of pairs.
         workers: processes that load batches.
         batch_size: that the data came with, if any.
@@ -105,6 +67,7 @@ class Rows:
     dataset: Dataset
     y: Tensor
     weights: Tensor
+    verified: Verified | None = None
     collate: Callable[..., Any] = default_collate
     workers: int = 0
     batch_size: int | None = None
@@ -117,49 +80,69 @@ class Rows:
         """Batches of the rows named by index."""
         drop_last = shuffle and _leaves_one(index, batch_size)
         if not isinstance(self.dataset, TensorDataset) or self.collate is not default_collate:
-            subset: Dataset = Subset(_Weighted(self.dataset, self.weights), index.tolist())
+            subset: Dataset = Subset(_Numbered(self.dataset), index.tolist())
             return DataLoader(
                 subset,
                 batch_size,
                 shuffle=shuffle,
                 drop_last=drop_last,
-                collate_fn=_Collate(self.collate),
+                collate_fn=_Collate(self.collate, self.weights, self.verified),
                 num_workers=self.workers,
             )
         # Tensors are indexed by the whole batch at once, not row by row.
         order = SubsetRandomSampler(index.tolist()) if shuffle else index.tolist()
         batches = BatchSampler(order, batch_size, drop_last)
-        return DataLoader(
-            TensorDataset(*self.dataset.tensors, self.weights), batch_size=None, sampler=batches
-        )
+        x, y = self.dataset.tensors
+        tensors = _Tensors(Batch(x, y, self.weights, self.verified))
+        return DataLoader(tensors, batch_size=None, sampler=batches)
 
-    def first(self, count: int) -> tuple[Tensor, Tensor]:
-        """The first rows and their targets as one batch."""
-        index = np.arange(min(count, len(self)))
-        x, y, _ = next(iter(self.loader(index, len(index))))
-        return x, y
+    def first(self, count: int) -> Batch:
+        """The first rows as one batch; verified ones are up to half of it."""
+        verified, half = self.looked_at, count // 2
+        others = np.setdiff1d(np.arange(len(self)), verified)
+        index = np.r_[verified[:half], others, verified[half:]][:count]
+        return next(iter(self.loader(index, len(index))))
+
+    @property
+    def looked_at(self) -> np.ndarray:
+        """Indices of the rows of which anything is verified."""
+        if self.verified is None:
+            return np.arange(0)
+        return np.flatnonzero(self.verified.known.reshape(len(self), -1).any(-1))
 
 
-class _Weighted(Dataset):
-    def __init__(self, dataset: Dataset, weights: Tensor) -> None:
+class _Tensors(Dataset):
+    def __init__(self, rows: Batch) -> None:
+        self.rows = rows
+
+    def __getitem__(self, index: Any) -> Batch:
+        x, y, weights, verified = self.rows
+        known = None if verified is None else verified[index]
+        return Batch(x[index], y[index], weights[index], known)
+
+
+class _Numbered(Dataset):
+    def __init__(self, dataset: Dataset) -> None:
         self.dataset = dataset
-        self.weights = weights
 
-    def __getitem__(self, index: int) -> tuple[Any, Tensor]:
-        return self.dataset[index], self.weights[index]
+    def __getitem__(self, index: int) -> tuple[int, Any]:
+        return index, self.dataset[index]
 
 
 @dataclass(frozen=True)
 class _Collate:
     collate: Callable[..., Any]
+    weights: Tensor
+    verified: Verified | None
 
-    def __call__(self, items: Sequence[tuple[Any, Tensor]]) -> Batch:
-        pairs, weights = zip(*items, strict=True)
-        x, y = self.collate(list(pairs))
-        return Batch(as_tensor(x), as_tensor(y), torch.stack(weights))
+    def __call__(self, items: Sequence[tuple[int, Any]]) -> Batch:
+        index, pairs = (list(part) for part in zip(*items, strict=True))
+        x, y = self.collate(pairs)
+        verified = None if self.verified is None else self.verified[index]
+        return Batch(as_tensor(x), as_tensor(y), self.weights[index], verified)
 
 
-def as_rows(data: Data, weights: Any = None) -> Rows:
+def as_rows(data: Data, weights: Any = None, verified: Verified | None = None) -> Rows:
     """Rows from arrays or tensors (x, y), or from a data set, loader or data module of pairs.
 
     Floating point becomes torch's default type and integers become int64. A loader lends its data
@@ -169,10 +152,11 @@ def as_rows(data: Data, weights: Any = None) -> Rows:
     Args:
         data: as said.
         weights: how many times each row counts, (N,); None for once.
+        verified: what is verified of them, if anything.
 
     Raises:
         DataError: lengths differ, there are fewer than two rows, a value is missing or infinite,
-            a weight is negative, or the data have no length.
+            a weight is negative, something verified cannot be, or the data have no length.
     """
     match data:
         case LightningDataModule():
@@ -191,6 +175,9 @@ def as_rows(data: Data, weights: Any = None) -> Rows:
     if len(rows) < 2:
         raise DataError(f"There are {len(rows)} rows; a fit needs at least two.")
     check_finite("y", rows.y)
+    if verified is not None:
+        verified.check(rows.y)
+        rows = replace(rows, verified=verified if verified.known.any() else None)
     return rows if weights is None else _weighted(rows, as_tensor(weights))
 
 
@@ -227,7 +214,7 @@ def _of_module(module: LightningDataModule) -> Rows:
     both: Dataset = ConcatDataset([training.dataset, held_out.dataset])
     y, weights = _targets(both)
     flags = np.arange(len(y)) >= len(rows)
-    return Rows(both, y, weights, rows.collate, rows.workers, rows.batch_size, flags)
+    return replace(rows, dataset=both, y=y, weights=weights, held_out=flags)
 
 
 def _targets(dataset: Dataset) -> tuple[Tensor, Tensor]:

@@ -11,6 +11,7 @@ from pyro.infer.autoguide import AutoNormal
 from torch import Tensor, nn
 
 from nbam_pyro import functional as nf
+from nbam_pyro.inference.diagnostics import agreement
 from nbam_pyro.inference.enumeration import log_joint
 from nbam_pyro.inference.guides import Draw, evaluating, guide_median, make_guide
 from nbam_pyro.inference.objectives import weighted_mean
@@ -60,18 +61,32 @@ class Run:
                 contamination += share * float(nf.responsibility(*pair).mean())
         return loss, contamination
 
+    def exchanged(self) -> bool:
+        """Whether most rows count as contaminated, and verified rows do not bear that out."""
+        if self.judge(np.arange(len(self.rows)))[1] <= 0.5:
+            return False
+        verified, index = self.rows.verified, self.rows.looked_at
+        if verified is None:
+            return True
+        with torch.no_grad(), evaluating(self.story):
+            batches = self.rows.loader(index, 1024)
+            unaided = [self._pair(batch._replace(verified=None)) for batch in batches]
+        r = torch.cat([nf.responsibility(*pair) for pair in unaided])
+        return agreement(r.numpy(), verified.switch(self.rows.y)[index].numpy()) <= 0.5
+
     def negative_log_marginal(self, batch: Batch) -> Tensor:
         """Weighted mean negative log marginal of a batch at the guide's median."""
         return -weighted_mean(nf.log_marginal(*self._pair(batch)), batch[2])
 
     def _pair(self, batch: Batch) -> tuple[Tensor, Tensor]:
-        return log_joint(self.story, batch[0], batch[1], guide_median(self.guide_or_new()))
+        x, y, _, verified = batch
+        return log_joint(self.story, x, y, guide_median(self.guide_or_new()), verified=verified)
 
     def guide_or_new(self) -> nn.Module:
         """The guide, made from the starting values where there is none yet."""
         if self.guide is None:
-            x, y = self.rows.first(8)
-            self.guide = make_guide(self.story, x, y, family=self.family, start=self.start)
+            few = self.rows.first(8)
+            self.guide = make_guide(self.story, few.x, few.y, family=self.family, start=self.start)
         return self.guide
 
     def train(

@@ -19,7 +19,7 @@ from nbam_pyro.inference.description import build, describe
 from nbam_pyro.inference.diagnostics import CollapseReport
 from nbam_pyro.inference.guides import make_guide
 from nbam_pyro.inference.result import Fit
-from nbam_pyro.inference.rows import RowKind
+from nbam_pyro.inference.row_kind import RowKind
 from nbam_pyro.models import Story
 
 __all__ = ["load", "save", "write_fit"]

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from itertools import chain
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pyro
@@ -14,19 +14,34 @@ from nbam_pyro.inference.guides import Draw, each_draw, evaluating, guide_draws,
 from nbam_pyro.inference.result import Fit
 from nbam_pyro.inference.rows import as_tensor, check_finite
 from nbam_pyro.models import ClosedStory, LabelFlip
+from nbam_pyro.verified import Verified
 
-RowFunction = Callable[[Tensor, Tensor, Draw], Tensor]
+
+class Scored(NamedTuple):
+    """Rows to score, as tensors of the story's own precision."""
+
+    x: Tensor
+    y: Tensor
+    verified: Verified | None = None
+
+    def parts(self) -> "list[Scored]":
+        """A few rows at a time."""
+        starts = range(0, len(self.x), _CHUNK)
+        return [Scored(*(_part(rows, start) for rows in self)) for start in starts]
+
+
+RowFunction = Callable[[Scored, Draw], Tensor]
 
 # Rows at a time: bounds the memory of draws x rows x classes.
 _CHUNK = 2048
 
 
-def scored_rows(fit: Fit, x: Any, y: Any = None) -> tuple[Tensor, Tensor]:
-    """x and y as tensors of the story's own precision, checked; a single row is fine.
+def scored_rows(fit: Fit, x: Any, y: Any = None, verified: Verified | None = None) -> Scored:
+    """x, y and what is verified, checked; a single row is fine.
 
     Raises:
-        DataError: lengths differ, there is no row, rows are of another kind than those fitted, or a
-            value is missing or infinite.
+        DataError: lengths differ, there is no row, rows are of another kind than those fitted, a
+            value is missing or infinite, a label is unknown, or something verified cannot be.
     """
     parameters = chain(fit.story.parameters(), fit.guide.parameters())
     dtype = next((p.dtype for p in parameters if p.is_floating_point()), None)
@@ -37,52 +52,67 @@ def scored_rows(fit: Fit, x: Any, y: Any = None) -> tuple[Tensor, Tensor]:
     fit.kind.check(rows, targets)
     check_finite("x", rows)
     check_finite("y", targets)
-    return rows, targets
+    if y is not None:
+        _check_labels(fit, rows, targets)
+    if verified is not None:
+        _check_verified(fit, targets, verified)
+    return Scored(rows, targets, verified)
 
 
-def per_draw(fit: Fit, of: RowFunction, x: Any, y: Any, *, num_draws: int) -> np.ndarray:
+def per_draw(
+    fit: Fit,
+    of: RowFunction,
+    x: Any,
+    y: Any,
+    *,
+    num_draws: int,
+    verified: Verified | None = None,
+) -> np.ndarray:
     """A function of every row at every draw of the global latents, (S, N, ...).
 
     y is None where the function does not need it.
     """
-    rows, targets = scored_rows(fit, x, y)
-    if y is not None:
-        _check_labels(fit, rows, targets)
+    rows = scored_rows(fit, x, y, verified)
     draws = guide_draws(fit.guide, num_draws)
     # Data-dependent argument checks of distributions do not pass through vmap.
     with torch.no_grad(), evaluating(fit.story), pyro.validation_enabled(False):
-        parts = [
-            _batched(fit, of, rows[i : i + _CHUNK], targets[i : i + _CHUNK], draws)
-            for i in range(0, len(rows), _CHUNK)
-        ]
+        parts = [_batched(fit, of, part, draws) for part in rows.parts()]
     return torch.cat(parts, 1).cpu().numpy()
 
 
-def mean_over_draws(fit: Fit, of: RowFunction, x: Any, y: Any, *, num_draws: int) -> np.ndarray:
+def mean_over_draws(
+    fit: Fit,
+    of: RowFunction,
+    x: Any,
+    y: Any,
+    *,
+    num_draws: int,
+    verified: Verified | None = None,
+) -> np.ndarray:
     """As `per_draw`, averaged over the draws, (N, ...), in the memory of a few rows."""
+    if verified is not None and len(verified) != len(x):
+        raise DataError(f"x has {len(x)} rows, {len(verified)} are verified; they must agree.")
+    parts = ([_part(rows, i) for rows in (x, y, verified)] for i in range(0, len(x), _CHUNK))
     return np.concatenate(
         [
-            per_draw(fit, of, x[i : i + _CHUNK], _part(y, i), num_draws=num_draws).mean(0)
-            for i in range(0, len(x), _CHUNK)
+            per_draw(fit, of, x, y, num_draws=num_draws, verified=known).mean(0)
+            for x, y, known in parts
         ]
     )
 
 
-def _part(y: Any, start: int) -> Any:
-    return None if y is None else y[start : start + _CHUNK]
+def _part(rows: Any, start: int) -> Any:
+    return None if rows is None else rows[start : start + _CHUNK]
 
 
-def at_median(fit: Fit, of: RowFunction, x: Any, y: Any = None) -> np.ndarray:
+def at_median(
+    fit: Fit, of: RowFunction, x: Any, y: Any = None, *, verified: Verified | None = None
+) -> np.ndarray:
     """A function of every row at the guide's median, (N, ...); y is not needed by every one."""
-    rows, targets = scored_rows(fit, x, y)
-    if y is not None:
-        _check_labels(fit, rows, targets)
+    rows = scored_rows(fit, x, y, verified)
     latents = guide_median(fit.guide)
     with torch.no_grad(), evaluating(fit.story):
-        parts = [
-            of(rows[i : i + _CHUNK], targets[i : i + _CHUNK], latents)
-            for i in range(0, len(rows), _CHUNK)
-        ]
+        parts = [of(part, latents) for part in rows.parts()]
     return torch.cat(parts).cpu().numpy()
 
 
@@ -94,10 +124,17 @@ def _check_labels(fit: Fit, x: Tensor, y: Tensor) -> None:
             fit.story.check_targets(x, y)
 
 
-def _batched(fit: Fit, of: RowFunction, x: Tensor, y: Tensor, draws: Draw) -> Tensor:
+def _check_verified(fit: Fit, y: Tensor, verified: Verified) -> None:
+    if isinstance(fit.story, ClosedStory):
+        fit.story.check_verified(y, verified)
+    else:
+        verified.check(y)
+
+
+def _batched(fit: Fit, of: RowFunction, rows: Scored, draws: Draw) -> Tensor:
     if not draws:  # no global latents: every draw is the same
-        return of(x, y, {})[None]
+        return of(rows, {})[None]
     if isinstance(fit.story, ClosedStory):  # networks do not depend on draws and run once
-        return torch.vmap(lambda one: of(x, y, one))(draws)
+        return torch.vmap(lambda one: of(rows, one))(draws)
     count = len(next(iter(draws.values())))
-    return torch.stack([of(x, y, one) for one in each_draw(draws, count)])
+    return torch.stack([of(rows, one) for one in each_draw(draws, count)])

@@ -10,7 +10,8 @@ from nbam_pyro import functional as nf
 from nbam_pyro.inference.enumeration import log_joint
 from nbam_pyro.inference.guides import Draw
 from nbam_pyro.inference.result import Fit
-from nbam_pyro.inference.scoring import per_draw
+from nbam_pyro.inference.scoring import Scored, per_draw
+from nbam_pyro.verified import Verified
 
 __all__ = ["Share", "contaminated_share"]
 
@@ -33,7 +34,14 @@ class Share:
 
 
 def contaminated_share(
-    fit: Fit, x: Any, y: Any, *, probability: float = 0.9, num_draws: int = 200, seed: int = 0
+    fit: Fit,
+    x: Any,
+    y: Any,
+    *,
+    verified: Verified | None = None,
+    probability: float = 0.9,
+    num_draws: int = 200,
+    seed: int = 0,
 ) -> Share:
     """The share of these rows that is contaminated.
 
@@ -44,15 +52,17 @@ def contaminated_share(
         fit: a fit.
         x: rows, (N, ...).
         y: observed targets, (N,).
+        verified: what is verified of the rows, if anything.
         probability: of the interval.
         num_draws: of the global latents.
         seed: of the switches drawn.
     """
 
-    def of(rows: Tensor, targets: Tensor, latents: Draw) -> Tensor:
-        return nf.responsibility(*log_joint(fit.story, rows, targets, latents))
+    def of(rows: Scored, latents: Draw) -> Tensor:
+        pair = log_joint(fit.story, rows.x, rows.y, latents, verified=rows.verified)
+        return nf.responsibility(*pair)
 
-    r = per_draw(fit, of, x, y, num_draws=num_draws)
+    r = per_draw(fit, of, x, y, num_draws=num_draws, verified=verified)
     # Without global latents every draw is the same, and only the switches differ.
     r = np.broadcast_to(r, (num_draws, *r.shape[1:]))
     drawn = np.random.default_rng(seed).random(r.shape) < r

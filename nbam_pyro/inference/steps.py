@@ -41,9 +41,11 @@ class Step(ABC):
 
 @dataclass(frozen=True, kw_only=True)
 class WarmUp(Step):
-    """Train the clean predictor as if no row were contaminated.
+    """Train the clean predictor as if no row were contaminated but those verified.
 
-    The epoch that is best on the noisy held-out rows is kept.
+    A verified true label takes the place of the observed one; a row that is verified as
+    contaminated and whose true label is not known is left out. The epoch that is best on the
+    noisy held-out rows is kept.
 
     Args:
         epochs: how many.
@@ -65,8 +67,9 @@ class WarmUp(Step):
         """What to train: the clean predictor by its log likelihood, cross-entropy for labels."""
 
         def loss(batch: Batch) -> Tensor:
-            x, y, weights = batch
-            return -weighted_mean(clean_predictor(story, x).log_prob(y), weights)
+            y, counted = batch.supposed()
+            values = clean_predictor(story, batch.x).log_prob(y)
+            return -weighted_mean(torch.where(counted, values, 0.0), batch.weights)
 
         parameters = list(story.parameters())
         if not parameters:
@@ -168,7 +171,8 @@ class Restarts(Step):
     Best is by the log marginal of the noisy held-out rows (or of all rows). That can tell a good
     local optimum of the network from a bad one; it cannot tell a mutual pair of classes from the
     same pair with exchanged names, which have the same likelihood. An attempt that ends with most
-    rows contaminated loses to any that does not: fewer are supposed wrong than right.
+    rows contaminated loses to any that does not: fewer are supposed wrong than right, unless
+    it judges the switches of verified rows right.
 
     Args:
         attempts: the steps of each attempt; the same ones several times, or different ones.
@@ -188,7 +192,7 @@ class Restarts(Step):
             _restore(run, before)
             for step in steps:
                 step(run)
-            exchanged = run.judge(everything)[1] > 0.5
+            exchanged = run.exchanged()
             loss = run.judge(judges)[0]
             outcomes.append(((exchanged, math.inf if math.isnan(loss) else loss), _state(run)))
         _, best = min(outcomes, key=lambda outcome: outcome[0])
@@ -211,7 +215,8 @@ def _objective(run: Run, guide: nn.Module) -> Objective:
         return EnumeratedObjective(run.story, guide)
     objective = ClosedObjective(run.story, guide)
     with torch.no_grad(), evaluating(run.story):
-        check_closed_form(run.story, *run.rows.first(8), guide_median(guide))
+        x, y, _, verified = run.rows.first(8)
+        check_closed_form(run.story, x, y, guide_median(guide), verified=verified)
     return objective
 
 

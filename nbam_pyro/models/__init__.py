@@ -25,7 +25,7 @@ from nbam_pyro.models.label_flip import LabelFlip
 from nbam_pyro.models.latent_switch import Conditionals, LatentSwitch, three_heads
 from nbam_pyro.models.networks import Rescale, Standardise, mlp, resnet18, small_cnn
 from nbam_pyro.models.regression import robust_regression
-from nbam_pyro.models.story import ClosedStory, Latents, Story
+from nbam_pyro.models.story import ClosedStory, Latents, Story, observe_verified
 from nbam_pyro.models.switch_priors import BetaSwitch, FixedSwitch, HeadSwitch
 
 __all__ = [
@@ -58,6 +58,7 @@ __all__ = [
     "UniformLabels",
     "UniformRange",
     "mlp",
+    "observe_verified",
     "resnet18",
     "robust_regression",
     "small_cnn",

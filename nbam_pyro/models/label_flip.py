@@ -14,8 +14,9 @@ from nbam_pyro import functional as nf
 from nbam_pyro.errors import DataError, StoryError
 from nbam_pyro.memory import check_flip_memory
 from nbam_pyro.models.component import check_classes
-from nbam_pyro.models.story import ClosedStory, Latents
+from nbam_pyro.models.story import ClosedStory, Latents, observe_verified
 from nbam_pyro.priors import FlipPrior
+from nbam_pyro.verified import Verified
 
 
 class LabelFlip(ClosedStory):
@@ -91,7 +92,14 @@ class LabelFlip(ClosedStory):
         flip = torch.full((num_classes, num_classes - 1), float(prior.flip))
         self.register_buffer("flip_counts", flip)
 
-    def forward(self, x: Tensor, y: Tensor | None = None, *, num_data: int | None = None) -> Tensor:
+    def forward(
+        self,
+        x: Tensor,
+        y: Tensor | None = None,
+        *,
+        num_data: int | None = None,
+        verified: Verified | None = None,
+    ) -> Tensor:
         latents = self.sample_latents()
         alpha, log_flip = self.rates_and_flips(latents)
         log_f, g = self.log_predictor(x, latents)
@@ -105,6 +113,9 @@ class LabelFlip(ClosedStory):
             z = pyro.sample(
                 "switch", dist.Bernoulli(logits=logits), infer={"enumerate": "parallel"}
             )
+            if verified is not None:
+                observe_verified("true_label", c, verified.true_label)
+                observe_verified("switch", z, verified.contaminated)
             emission = Vindex(observed)[z.long(), c]
             return pyro.sample("y", dist.Categorical(logits=emission), obs=y)
 
@@ -134,10 +145,13 @@ class LabelFlip(ClosedStory):
         standard = nn.functional.layer_norm(h.detach(), h.shape[1:]) / math.sqrt(self.features)
         return self.network[-1](h).log_softmax(-1), standard @ latents["deviation"]  # type: ignore[index]
 
-    def log_joint(self, x: Tensor, y: Tensor, latents: Latents) -> tuple[Tensor, Tensor]:
+    def log_joint(
+        self, x: Tensor, y: Tensor, latents: Latents, *, verified: Verified | None = None
+    ) -> tuple[Tensor, Tensor]:
         log_f, g = self.log_predictor(x, latents)
         rows, labels = log_f.flatten(end_dim=-2), y.flatten()
-        a, b = nf.label_flip_log_joint(rows, labels, *self.rates_and_flips(latents), g)
+        known = {} if verified is None else vars(verified.flatten())
+        a, b = nf.label_flip_log_joint(rows, labels, *self.rates_and_flips(latents), g, **known)
         return a.reshape(y.shape), b.reshape(y.shape)
 
     def switch_logits(self, x: Tensor, latents: Latents) -> Tensor:
@@ -146,11 +160,15 @@ class LabelFlip(ClosedStory):
         logits = nf.label_flip_switch_logits(rows, latents["rate"].logit(), g)
         return logits.reshape(log_f.shape[:-1])
 
-    def true_label_log_posterior(self, x: Tensor, y: Tensor, latents: Latents) -> Tensor:
-        """log p(c | x, y), (N, *dims, K)."""
+    def true_label_log_posterior(
+        self, x: Tensor, y: Tensor, latents: Latents, *, verified: Verified | None = None
+    ) -> Tensor:
+        """log p(c | x, y), (N, *dims, K), and given what is verified."""
         log_f, g = self.log_predictor(x, latents)
         rows, labels = log_f.flatten(end_dim=-2), y.flatten()
-        posterior = nf.label_flip_log_posterior(rows, labels, *self.rates_and_flips(latents), g)
+        known = {} if verified is None else vars(verified.flatten())
+        alpha, log_flip = self.rates_and_flips(latents)
+        posterior = nf.label_flip_log_posterior(rows, labels, alpha, log_flip, g, **known)
         return posterior.reshape(log_f.shape)
 
     def clean_predictor(self, x: Tensor, latents: Latents) -> TorchDistribution:
@@ -176,6 +194,9 @@ class LabelFlip(ClosedStory):
                 f"Labels run from {int(y.min())} to {int(y.max())}; expected 0 to "
                 f"{self.num_classes - 1} for {self.num_classes} classes."
             )
+
+    def check_verified(self, y: Tensor, verified: Verified) -> None:
+        verified.check(y, num_classes=self.num_classes)
 
 
 def _last_width(network: nn.Module) -> int:

@@ -15,8 +15,9 @@ from nbam_pyro.errors import DataError, StoryError, SupportError
 from nbam_pyro.models.anomalies import ShiftedComponent
 from nbam_pyro.models.clean import CategoricalLikelihood
 from nbam_pyro.models.component import Component
-from nbam_pyro.models.story import ClosedStory, Latents
+from nbam_pyro.models.story import ClosedStory, Latents, observe_verified
 from nbam_pyro.models.switch_priors import HeadSwitch
+from nbam_pyro.verified import Verified
 
 
 class Conditionals(NamedTuple):
@@ -97,20 +98,32 @@ class LatentSwitch(ClosedStory):
             anomaly=self.anomaly(h, latents),
         )
 
-    def forward(self, x: Tensor, y: Tensor | None = None, *, num_data: int | None = None) -> Tensor:
+    def forward(
+        self,
+        x: Tensor,
+        y: Tensor | None = None,
+        *,
+        num_data: int | None = None,
+        verified: Verified | None = None,
+    ) -> Tensor:
         latents = self.sample_latents()
         switch, clean, anomaly = self.conditionals(x, latents)
         with self.plates(x, clean.batch_shape, num_data=num_data):
             z = pyro.sample("switch", switch, infer={"enumerate": "parallel"})
+            if verified is not None:
+                observe_verified("switch", z, verified.contaminated)
             mixture = dist.MaskedMixture(z.bool(), clean, anomaly, validate_args=False)
             return pyro.sample("y", mixture, obs=y)
 
     def priors(self) -> dict[str, TorchDistribution]:
         return {**self.switch.priors(), **self.clean.priors(), **self.anomaly.priors()}
 
-    def log_joint(self, x: Tensor, y: Tensor, latents: Latents) -> tuple[Tensor, Tensor]:
+    def log_joint(
+        self, x: Tensor, y: Tensor, latents: Latents, *, verified: Verified | None = None
+    ) -> tuple[Tensor, Tensor]:
         switch, clean, anomaly = self.conditionals(x, latents)
-        return nf.switch_log_joint(switch.logits, clean.log_prob(y), anomaly.log_prob(y))
+        a, b = nf.switch_log_joint(switch.logits, clean.log_prob(y), anomaly.log_prob(y))
+        return (a, b) if verified is None else nf.observe_switch(a, b, verified.contaminated)
 
     def switch_logits(self, x: Tensor, latents: Latents) -> Tensor:
         return self.conditionals(x, latents).switch.logits
@@ -146,6 +159,14 @@ class LatentSwitch(ClosedStory):
                 f"anomaly likelihood (the first in row {int(outside.nonzero()[0, 0])}): widen its "
                 "range or its classes so that it covers every target."
             )
+
+    def check_verified(self, y: Tensor, verified: Verified) -> None:
+        if (verified.true_label >= 0).any():
+            raise StoryError(
+                "A LatentSwitch has no latent true label that could be verified: say which rows "
+                "are contaminated instead, or fit a LabelFlip."
+            )
+        verified.check(y)
 
 
 def three_heads(

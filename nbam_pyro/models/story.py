@@ -5,9 +5,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 
 import pyro
+import torch
 from pyro.distributions import TorchDistribution
 from pyro.nn import PyroModule
 from torch import Tensor
+
+from nbam_pyro.verified import Verified
 
 Latents = Mapping[str, Tensor]
 
@@ -21,6 +24,21 @@ def local_parameters() -> AbstractContextManager[None]:
     return pyro.settings.context(module_local_params=True)
 
 
+def observe_verified(name: str, value: Tensor, verified: Tensor) -> None:
+    """Let what is verified of an enumerated site speak: only states that agree with it are left.
+
+    For `forward`, inside the plates. The observation is a factor of 1 or 0, since Pyro cannot
+    observe some rows of a site and enumerate the others.
+
+    Args:
+        name: of the site; the factor's is "{name}_verified".
+        value: of the site, or what matters of it, such as `kind > 0`.
+        verified: its value where verified, -1 where unknown, (N, *dims).
+    """
+    agrees = (verified < 0) | (value == verified)
+    pyro.factor(f"{name}_verified", torch.where(agrees, 0.0, -torch.inf))
+
+
 class _StoryMeta(ABCMeta, type(PyroModule)):  # type: ignore[misc]
     """Lets a PyroModule have abstract methods."""
 
@@ -32,6 +50,10 @@ class Story(PyroModule, metaclass=_StoryMeta):  # type: ignore[metaclass]
     `pyro.plate("data", num_data or len(x), subsample=x)`, everything about a datum inside it, and
     `infer={"enumerate": "parallel"}` on every discrete site. Any number of discrete sites and
     states and any names will do: `contaminated` says which states count as contamination.
+
+    For verified rows `forward` takes the keyword `verified`, a `Verified` or None, and tells it
+    inside the plate: `observe_verified("switch", z, verified.contaminated)`. A story without that
+    keyword serves where nothing is verified.
 
     Args:
         dims: names of the dimensions of a target, where each of its elements has a switch of its
@@ -62,8 +84,15 @@ class Story(PyroModule, metaclass=_StoryMeta):  # type: ignore[metaclass]
             yield
 
     @abstractmethod
-    def forward(self, x: Tensor, y: Tensor | None = None, *, num_data: int | None = None) -> Tensor:
-        """Tell the story of rows x, observed as y; draw y where it is None."""
+    def forward(
+        self,
+        x: Tensor,
+        y: Tensor | None = None,
+        *,
+        num_data: int | None = None,
+        verified: Verified | None = None,
+    ) -> Tensor:
+        """Tell the story of rows x, observed as y and verified; draw y where it is None."""
 
     def contaminated(self, states: Mapping[str, Tensor]) -> Tensor:
         """Which enumerated states count as contaminated; override it for switches of your own.
@@ -89,8 +118,13 @@ class ClosedStory(Story):
         """The priors of the global latents by site name; all of them, and only them."""
 
     @abstractmethod
-    def log_joint(self, x: Tensor, y: Tensor, latents: Latents) -> tuple[Tensor, Tensor]:
-        """The pair (a, b) of every switch, each (N,) or (N, *dims), given the global latents."""
+    def log_joint(
+        self, x: Tensor, y: Tensor, latents: Latents, *, verified: Verified | None = None
+    ) -> tuple[Tensor, Tensor]:
+        """The pair (a, b) of every switch, each (N,) or (N, *dims), given the global latents.
+
+        What is ruled out by what is verified is -inf.
+        """
 
     @abstractmethod
     def switch_logits(self, x: Tensor, latents: Latents) -> Tensor:
@@ -103,6 +137,10 @@ class ClosedStory(Story):
     @abstractmethod
     def check_targets(self, x: Tensor, y: Tensor) -> None:
         """Raise a `DataError` that says why where y cannot be fitted."""
+
+    @abstractmethod
+    def check_verified(self, y: Tensor, verified: Verified) -> None:
+        """Raise an error that says why where what is verified of targets y cannot be."""
 
     def sample_latents(self) -> dict[str, Tensor]:
         """Draw the global latents from `priors`, one Pyro sample site each."""

@@ -1,0 +1,143 @@
+r"""The latent true label: c ~ f(x), z ~ Bernoulli(pi_c), y = c or y ~ T_c, with c summed out."""
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from nbam_pyro.functional.switch import observe_switch
+
+__all__ = ["label_flip_log_joint", "label_flip_log_posterior", "label_flip_switch_logits"]
+
+
+def label_flip_log_joint(
+    log_f: Float[Tensor, "n k"],
+    labels: Int[Tensor, " n"],
+    rate_logits: Float[Tensor, " k"],
+    log_flip: Float[Tensor, "k k"],
+    deviation: Float[Tensor, " n"] | None = None,
+    *,
+    contaminated: Int[Tensor, " n"] | None = None,
+    true_label: Int[Tensor, " n"] | None = None,
+) -> tuple[Tensor, Tensor]:
+    r"""The pair (a, b) of the latent true label, with the true label c summed out.
+
+    .. math::
+        a = \log f_y + \log(1 - \pi_y), \qquad
+        b = \log \sum_c f_c\, \pi_c\, T_{cy}, \qquad \pi_c = \sigma(\alpha_c + g(x))
+
+    Of a verified true label c* only its own term is left: a where c* = y, with b = -inf; else
+    b = log(f_c* pi_c* T_c*y), with a = -inf. A verified switch leaves a or b (`observe_switch`).
+
+    Time and memory are O(N K + K^2): only the columns T[:, y] are gathered.
+
+    Args:
+        log_f: log p(c | x), (N, K), normalised.
+        labels: observed labels y, (N,).
+        rate_logits: alpha_c, (K,).
+        log_flip: log T, (K, K), -inf on the diagonal.
+        deviation: g(x), (N,), or None for none.
+        contaminated: 1 where verified as contaminated, 0 as clean, -1 where unknown, (N,); None
+            where nothing is.
+        true_label: verified true labels, -1 where unknown, (N,); None where none is.
+
+    Returns:
+        (a, b), each (N,).
+
+    Example:
+        >>> from nbam_pyro.functional import responsibility
+        >>> log_f = torch.tensor([[0.9, 0.1]]).log()
+        >>> log_flip = torch.tensor([[0.0, 1.0], [1.0, 0.0]]).log()
+        >>> story = log_f, torch.tensor([1]), torch.zeros(2), log_flip
+        >>> responsibility(*label_flip_log_joint(*story))
+        tensor([0.9000])
+        >>> responsibility(*label_flip_log_joint(*story, true_label=torch.tensor([1])))
+        tensor([0.])
+    """
+    a = _clean_term(log_f, labels, rate_logits, deviation)
+    terms = _contaminated_terms(log_f, labels, rate_logits, log_flip, deviation)
+    b = torch.logsumexp(terms, -1)
+    if true_label is not None:
+        known = true_label >= 0
+        own = terms.gather(-1, true_label.clamp_min(0)[:, None])[:, 0]
+        a, b = observe_switch(
+            a, torch.where(known, own, b), torch.where(known, (true_label != labels).long(), -1)
+        )
+    return (a, b) if contaminated is None else observe_switch(a, b, contaminated)
+
+
+def label_flip_log_posterior(
+    log_f: Float[Tensor, "n k"],
+    labels: Int[Tensor, " n"],
+    rate_logits: Float[Tensor, " k"],
+    log_flip: Float[Tensor, "k k"],
+    deviation: Float[Tensor, " n"] | None = None,
+    *,
+    contaminated: Int[Tensor, " n"] | None = None,
+    true_label: Int[Tensor, " n"] | None = None,
+) -> Float[Tensor, "n k"]:
+    """Log posterior of the true label, log p(c | x, y).
+
+    Takes the arguments of `label_flip_log_joint`; returns (N, K), normalised over classes.
+    Because T has a zero diagonal, 1 - p(c=y | x, y) is the responsibility. It is exact where the
+    true label is verified or the label is verified as clean, and leaves out y where that is
+    verified as contaminated.
+
+    Example:
+        >>> log_f = torch.tensor([[0.9, 0.1]]).log()
+        >>> log_flip = torch.tensor([[0.0, 1.0], [1.0, 0.0]]).log()
+        >>> story = log_f, torch.tensor([1]), torch.zeros(2), log_flip
+        >>> label_flip_log_posterior(*story).exp()
+        tensor([[0.9000, 0.1000]])
+        >>> label_flip_log_posterior(*story, contaminated=torch.tensor([1])).exp()
+        tensor([[1., 0.]])
+    """
+    terms = _contaminated_terms(log_f, labels, rate_logits, log_flip, deviation)
+    clean = _clean_term(log_f, labels, rate_logits, deviation)
+    if contaminated is not None:
+        clean = clean.masked_fill(contaminated == 1, -torch.inf)
+        terms = terms.masked_fill((contaminated == 0)[:, None], -torch.inf)
+    posterior = terms.scatter(-1, labels[:, None], clean[:, None]).log_softmax(-1)
+    if true_label is None:
+        return posterior
+    known = (true_label >= 0)[:, None]
+    sure = F.one_hot(true_label.clamp_min(0), log_f.shape[-1]).to(log_f).log()
+    return torch.where(known, sure, posterior)
+
+
+def _clean_term(log_f: Tensor, labels: Tensor, alpha: Tensor, deviation: Tensor | None) -> Tensor:
+    own = alpha[labels] if deviation is None else alpha[labels] + deviation
+    return log_f.gather(-1, labels[:, None])[:, 0] + F.logsigmoid(-own)
+
+
+def _contaminated_terms(
+    log_f: Tensor, labels: Tensor, alpha: Tensor, log_flip: Tensor, deviation: Tensor | None
+) -> Tensor:
+    if deviation is None:  # the rates join the matrix: one (N, K) addition less
+        return log_f + (F.logsigmoid(alpha)[:, None] + log_flip).mT[labels]
+    return log_f + F.logsigmoid(alpha + deviation[:, None]) + log_flip.mT[labels]
+
+
+def label_flip_switch_logits(
+    log_f: Float[Tensor, "n k"],
+    rate_logits: Float[Tensor, " k"],
+    deviation: Float[Tensor, " n"] | None = None,
+) -> Float[Tensor, " n"]:
+    """Logit of the prior P(z=1 | x) = sum_c f_c pi_c of the latent-true-label story.
+
+    Args:
+        log_f: log p(c | x), (N, K), normalised.
+        rate_logits: alpha_c, (K,).
+        deviation: g(x), (N,), or None for none.
+
+    Returns:
+        Logits, (N,).
+
+    Example:
+        >>> log_f = torch.tensor([[0.5, 0.5]]).log()
+        >>> label_flip_switch_logits(log_f, torch.tensor([0.2, 0.4]).logit()).sigmoid()
+        tensor([0.3000])
+    """
+    alpha = rate_logits if deviation is None else rate_logits + deviation[:, None]
+    contaminated = torch.logsumexp(log_f + F.logsigmoid(alpha), -1)
+    return contaminated - torch.logsumexp(log_f + F.logsigmoid(-alpha), -1)
