@@ -22,6 +22,7 @@ from .models import LabelFlip as LabelFlip
 from .models import LatentSwitch as LatentSwitch
 from .models import Story as Story
 from .models import robust_regression as robust_regression
+from .pred_probs import from_pred_probs as from_pred_probs
 from .priors import Beta as Beta
 from .priors import FlipPrior as FlipPrior
 from .verified import Verified as Verified

@@ -22,6 +22,9 @@ from nbam_pyro.priors import FlipPrior
 
 __all__ = ["RowsByLabel", "Transition", "estimate_transition"]
 
+# Longer sums in float32 round too much for EM to come to rest.
+_CHUNK = 8192
+
 
 @dataclass(frozen=True)
 class Transition:
@@ -90,7 +93,8 @@ def estimate_transition(
         start: counts to start from, (K, K), for instance from `anchor_counts` or of an earlier
             estimate; None for f itself, :math:`\sum_{i: y_i = y} w_i f_{ic}`.
         iterations: at most so many.
-        tolerance: in nats; EM ends when the objective rises by less.
+        tolerance: in nats; EM ends when the expected counts differ by less from those before, half
+            their chi-squared, which is what an iteration gains.
 
     Raises:
         DataError: shapes do not fit, a label is out of range, predictions are not normalised,
@@ -115,10 +119,10 @@ def estimate_transition(
     while True:
         rate, flips = anchor_start(counts, prior)
         flip = zero_diagonal(flips)
+        before = counts
         counts, log_marginal = rows.expected_counts(transition_matrix(rate, flip))
         objective.append(log_marginal + _log_prior(rate, flips, prior))
-        risen = objective[-1] - objective[-2] if len(objective) > 1 else math.inf
-        if risen < tolerance or len(objective) == iterations:
+        if len(objective) == iterations or _divergence(counts, before) < tolerance:
             break
     log_marginal += rows.verified_log_f
     history = torch.tensor(objective, dtype=torch.float64)
@@ -182,12 +186,15 @@ class RowsByLabel:
 
     def expected_counts(self, matrix: Float[Tensor, "k k"]) -> tuple[Float[Tensor, "k k"], float]:
         """Counts by true and observed label given M, and sum of log p(y | x), in nats."""
-        columns = matrix.to(self.f)
-        probs = torch.cat([f @ columns[:, y] for y, (f, _) in enumerate(self.groups())])
-        log_marginal = torch.dot(self.weights.double(), probs.log().double())
-        ratios = torch.div(self.weights, probs, out=probs).split(self.sizes)
-        sums = [ratio @ f for ratio, (f, _) in zip(ratios, self.groups(), strict=True)]
-        return torch.stack(sums, 1).double() * matrix, float(log_marginal)
+        columns, sums = matrix.to(self.f), torch.zeros_like(matrix)
+        probs = []
+        for y, group in enumerate(self.groups()):
+            for f, weights in zip(*(part.split(_CHUNK) for part in group), strict=True):
+                probs.append(f @ columns[:, y])
+                sums[:, y] += (weights / probs[-1]) @ f
+        # One logarithm of all: many of some rows each would keep threads waiting.
+        log_probs = torch.cat(probs).log_().mul_(self.weights)
+        return sums * matrix, float(log_probs.sum(dtype=torch.float64))
 
 
 def _log_prior(
@@ -196,6 +203,12 @@ def _log_prior(
     a, b = prior.rate
     rates = a * rate.log() + b * (-rate).log1p()
     return float(rates.sum() + prior.flip * flips.log().sum())
+
+
+def _divergence(one: Float[Tensor, "k k"], other: Float[Tensor, "k k"]) -> float:
+    # The difference of two objectives would drown in the rounding of millions of float32 rows.
+    total = (one + other).clamp_min(torch.finfo(one.dtype).tiny)
+    return float(((one - other).square() / total).sum())
 
 
 def _check(

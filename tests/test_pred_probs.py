@@ -1,0 +1,323 @@
+import json
+import subprocess
+import sys
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from nbam_pyro import FlipPrior, from_pred_probs
+from nbam_pyro import functional as nf
+from nbam_pyro.errors import DataError
+from nbam_pyro.pred_probs import SHARPNESS, SHARPNESS_BAND
+
+PRIOR = FlipPrior(rate=(1.0, 9.0))
+
+
+def simulated(n=600, k=3, seed=0, *, scale=4.0, rate=0.2):
+    """Labels of which some are wrong, probabilities of the observed label, and true labels."""
+    rng = np.random.default_rng(seed)
+    f = np.exp(scale * rng.normal(size=(n, k)))
+    f /= f.sum(1, keepdims=True)
+    true = (f.cumsum(1) > rng.random((n, 1))).argmax(1)
+    observed = np.where(rng.random(n) < rate, (true + 1) % k, true)
+    matrix = (1 - rate) * np.eye(k) + rate * np.roll(np.eye(k), 1, axis=1)
+    return observed, f @ matrix, true
+
+
+def figures(report):
+    return report.rows["responsibility"].to_numpy()
+
+
+def test_wrong_labels_are_found_and_counted():
+    y, p, true = simulated()
+    report = from_pred_probs(y, p)
+    wrong = y != true
+    r = figures(report)
+    assert ((r - wrong) ** 2).mean() < 0.7 * ((1 - p[np.arange(len(y)), y] - wrong) ** 2).mean()
+    assert r.mean() == pytest.approx(report.contamination["rate"], abs=1e-5)
+    low, high = report.contamination[["band_low", "band_high"]]
+    assert low <= wrong.mean() <= high
+    suggested = report.rows["suggested_label"].to_numpy()
+    assert (suggested == true).mean() > (y == true).mean()
+
+
+@settings(deadline=None, max_examples=15)
+@given(
+    st.integers(1, 40), st.integers(2, 5), st.floats(0.3, 8.0), st.booleans(), st.integers(0, 99)
+)
+def test_rows_are_the_closed_form_given_the_estimates(n, k, sharpness, verified, seed):
+    y, p, true = simulated(n, k, seed)
+    gold = np.where(np.arange(n) % 4 == 0, true, -1) if verified else None
+    report = from_pred_probs(y, p, gold=gold, sharpness=sharpness)
+    log_f = (sharpness * torch.tensor(p).clamp_min(1e-6).log()).log_softmax(-1)
+    rate = torch.tensor(report.rates["rate"].to_numpy(copy=True))
+    log_flip = torch.tensor(report.flip_matrix.to_numpy(copy=True)).log()
+    latents = torch.tensor(y), rate.logit(), log_flip
+    r = nf.responsibility(*nf.label_flip_log_joint(log_f, *latents)).numpy()
+    posterior = nf.label_flip_log_posterior(log_f, *latents).exp().numpy()
+    if verified:
+        known = gold >= 0
+        r[known] = gold[known] != y[known]
+        posterior[known] = np.eye(k)[gold[known]]
+    assert figures(report) == pytest.approx(r, abs=1e-4)
+    suggested = report.rows["suggested_label"].to_numpy()
+    assert posterior[np.arange(n), suggested] == pytest.approx(posterior.max(1), abs=1e-4)
+    assert report.rows["suggested_probability"].to_numpy() == pytest.approx(
+        posterior.max(1), abs=1e-4
+    )
+    assert (report.rows["predicted_label"] == p.argmax(1)).all()
+    matrix = nf.transition_matrix(rate, log_flip.exp())
+    assert report.transition_matrix.to_numpy() == pytest.approx(matrix.numpy())
+
+
+def test_permuting_rows_permutes_results():
+    y, p, true = simulated()
+    gold = np.where(np.arange(len(y)) < 50, true, -1)
+    order = np.random.default_rng(0).permutation(len(y))
+    one = from_pred_probs(y, p, gold=gold)
+    other = from_pred_probs(y[order], p[order], gold=gold[order])
+    # Rounding of float32 sums may end EM an iteration earlier.
+    assert figures(one)[order] == pytest.approx(figures(other), abs=2e-3)
+    assert one.sharpness == other.sharpness
+    assert one.transition_matrix.to_numpy() == pytest.approx(
+        other.transition_matrix.to_numpy(), abs=2e-3
+    )
+
+
+def test_permuting_classes_permutes_results():
+    y, p, _ = simulated()
+    one, other = from_pred_probs(y, p), from_pred_probs(2 - y, p[:, ::-1])
+    assert figures(one) == pytest.approx(figures(other), abs=2e-3)
+    assert one.rates["rate"].to_numpy()[::-1] == pytest.approx(
+        other.rates["rate"].to_numpy(), abs=2e-3
+    )
+
+
+def test_gold_rows_are_certain_and_teach():
+    y, p, true = simulated()
+    gold = np.where(np.arange(len(y)) < 150, true, -1)
+    report = from_pred_probs(y, p, gold=gold, sharpness=SHARPNESS)
+    rows = report.rows[:150]
+    assert (rows["responsibility"] == (y != true)[:150]).all()
+    assert (rows["suggested_label"] == true[:150]).all()
+    assert (rows["suggested_probability"] == 1).all()
+    error = abs(
+        report.transition_matrix.to_numpy() - (0.8 * np.eye(3) + 0.2 * np.eye(3)[[1, 2, 0]])
+    )
+    without = from_pred_probs(y, p).transition_matrix.to_numpy()
+    assert error.max() < abs(without - (0.8 * np.eye(3) + 0.2 * np.eye(3)[[1, 2, 0]])).max()
+    assert report.band["gold_log_prob"].notna().all()
+    assert "150 verified" in report.note
+
+
+@pytest.mark.parametrize("softness", [1.5, 4.0])
+def test_gold_labels_choose_the_sharpness(softness):
+    """Where p is f raised to 1 / a, gold labels say a, and the labels' own likelihood too."""
+    _, f, true = simulated(2000, rate=0.0, scale=3.0)
+    y = np.where(np.random.default_rng(1).random(2000) < 0.2, (true + 1) % 3, true)
+    p = f ** (1 / softness)
+    p /= p.sum(1, keepdims=True)
+    gold = np.where(np.random.default_rng(2).random(2000) < 0.3, true, -1)
+    report = from_pred_probs(y, p, gold=gold)
+    assert report.sharpness == softness
+    best = report.band["gold_log_prob"].idxmax()
+    assert report.band.loc[best, "sharpness"] == softness
+
+
+def test_gold_labels_that_are_all_unknown_say_nothing():
+    y, p, _ = simulated(100)
+    with_none = from_pred_probs(y, p, gold=[None] * 100)
+    assert with_none.sharpness == SHARPNESS
+    assert (figures(with_none) == figures(from_pred_probs(y, p))).all()
+    assert with_none.band["gold_log_prob"].isna().all()
+
+
+def test_the_band_holds_every_sharpness_and_the_chosen_one():
+    y, p, _ = simulated(300)
+    report = from_pred_probs(y, p, sharpness=3.0)
+    assert report.band["sharpness"].tolist() == sorted([*SHARPNESS_BAND, 3.0])
+    assert report.sharpness == 3.0
+    chosen = report.band.set_index("sharpness").loc[3.0]
+    assert chosen["rate"] == report.contamination["rate"]
+    assert chosen["flagged"] == (figures(report) > 0.5).sum()
+    for table in (report.rates, report.contamination.to_frame().T):
+        assert (table["band_low"] <= table["rate"]).all()
+        assert (table["rate"] <= table["band_high"]).all()
+        assert (table["low"] < table["rate"]).all()
+        assert (table["rate"] < table["high"]).all()
+    assert len(SHARPNESS_BAND) >= 5
+    assert SHARPNESS in SHARPNESS_BAND
+    assert "sharpness 3;" in report.note
+
+
+def test_intervals_widen_with_their_probability():
+    y, p, _ = simulated(300)
+    wide = from_pred_probs(y, p, probability=0.99).rates
+    narrow = from_pred_probs(y, p, probability=0.5).rates
+    assert (wide["low"] < narrow["low"]).all()
+    assert (wide["high"] > narrow["high"]).all()
+
+
+def test_the_prior_counts():
+    y, p, _ = simulated(60)
+    sceptical = from_pred_probs(y, p, prior=FlipPrior(rate=(1.0, 1000.0)))
+    assert sceptical.contamination["rate"] < 0.5 * from_pred_probs(y, p).contamination["rate"]
+    assert (figures(from_pred_probs(y, p)) == figures(from_pred_probs(y, p, prior=PRIOR))).all()
+
+
+NAMES = ["cat", "dog", "fox"]
+
+
+@pytest.mark.parametrize(
+    "kind",
+    ["list", "array", "object", "series", "categorical", "frame", "numbers"],
+)
+def test_labels_by_name_say_the_same_as_by_number(kind):
+    y, p, _ = simulated(200)
+    names = np.array(NAMES)[y]
+    of = {
+        "list": lambda: from_pred_probs(names.tolist(), p.tolist(), classes=NAMES),
+        "array": lambda: from_pred_probs(names, p, classes=np.array(NAMES)),
+        "object": lambda: from_pred_probs(names.astype(object), p, classes=tuple(NAMES)),
+        "series": lambda: from_pred_probs(pd.Series(names), p, classes=NAMES),
+        "categorical": lambda: from_pred_probs(pd.Categorical(names), p, classes=NAMES),
+        "frame": lambda: from_pred_probs(names, pd.DataFrame(p, columns=NAMES)),
+        "numbers": lambda: from_pred_probs(10.0 * y, p, classes=[0, 10, 20]),
+    }
+    report = of[kind]()
+    plain = from_pred_probs(y, p)
+    assert (figures(report) == figures(plain)).all()
+    classes = [0, 10, 20] if kind == "numbers" else NAMES
+    for frame in (report.transition_matrix, report.flip_matrix):
+        assert frame.index.tolist() == frame.columns.tolist() == classes
+        assert (frame.index.name, frame.columns.name) == ("true", "observed")
+    assert report.rates["class"].tolist() == classes
+    expected = np.array(classes)[plain.rows["suggested_label"]]
+    assert (report.rows["suggested_label"].to_numpy() == expected).all()
+
+
+@pytest.mark.parametrize(
+    "gold",
+    [
+        ["cat", None, "fox", None],
+        np.array(["cat", np.nan, "fox", pd.NA], dtype=object),
+        pd.Series(["cat", None, "fox", None]),
+        ["cat", -1, "fox", -1],
+    ],
+    ids=["list", "object", "series", "minus one"],
+)
+def test_gold_labels_may_be_missing_in_any_way(gold):
+    p = [[0.8, 0.1, 0.1], [0.1, 0.8, 0.1], [0.7, 0.2, 0.1], [0.1, 0.1, 0.8]]
+    report = from_pred_probs(["cat", "dog", "cat", "fox"], p, gold=gold, classes=NAMES)
+    assert figures(report)[[0, 2]].tolist() == [0, 1]
+    assert (figures(report)[[1, 3]] > 0).all()
+
+
+def test_gold_numbers_may_be_floats_and_minus_one_a_class():
+    p = [[0.8, 0.2], [0.3, 0.7], [0.6, 0.4]]
+    floats = from_pred_probs([0, 1, 1], p, gold=np.array([0.0, np.nan, 0.0]))
+    signs = from_pred_probs([-1, 1, 1], p, gold=[-1, None, -1], classes=[-1, 1])
+    assert figures(floats)[[0, 2]].tolist() == figures(signs)[[0, 2]].tolist() == [0, 1]
+
+
+def test_rows_keep_their_index():
+    y, p, true = simulated(50)
+    index = pd.Index([f"row {i}" for i in range(50)])
+    frame = pd.DataFrame(p, index=index)
+    for report in (
+        from_pred_probs(y, frame),
+        from_pred_probs(pd.Series(y, index=index), p),
+        from_pred_probs(y, p, gold=pd.Series(true, index=index)),
+    ):
+        assert report.rows.index.equals(index)
+        assert report.to_cleanlab().index.equals(index)
+
+
+def test_the_adapter_speaks_cleanlab_s_columns():
+    y, p, _ = simulated(100)
+    report = from_pred_probs(np.array(NAMES)[y], p, classes=NAMES)
+    issues = report.to_cleanlab()
+    assert list(issues) == ["is_label_issue", "label_quality", "given_label", "predicted_label"]
+    assert issues["is_label_issue"].dtype == bool
+    assert issues["is_label_issue"].sum() == (figures(report) > 0.5).sum() > 0
+    assert (issues["label_quality"] == 1 - figures(report)).all()
+    assert (issues["given_label"] == np.array(NAMES)[y]).all()
+    assert (issues["predicted_label"] == np.array(NAMES)[p.argmax(1)]).all()
+
+
+def test_arguments_are_left_as_they_are():
+    y, p, _ = simulated(50)
+    p = p.astype(np.float32)
+    before = p.copy()
+    p.flags.writeable = False
+    from_pred_probs(y, p)
+    assert (p == before).all()
+
+
+def test_impossible_labels_do_no_harm():
+    """Forests give probabilities of exactly zero, to observed and to verified labels."""
+    p = np.eye(3)[np.arange(60) % 3]
+    y = np.where(np.arange(60) < 6, (np.arange(60) + 1) % 3, np.arange(60) % 3)
+    report = from_pred_probs(y, p, gold=np.where(np.arange(60) < 2, y, -1))
+    assert np.isfinite(report.band).all(axis=None)
+    assert figures(report)[:2].tolist() == [0, 0]
+    assert (figures(report)[2:6] > 0.9).all()
+    assert (figures(report)[6:] < 0.1).all()
+
+
+P = np.array([[0.8, 0.2], [0.3, 0.7], [0.6, 0.4]])
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"pred_probs": P[:, :1]}, r"shape \(3, 1\)"),
+        ({"pred_probs": P[0]}, r"shape \(2,\)"),
+        ({"pred_probs": P[:0], "labels": []}, r"shape \(0, 2\)"),
+        ({"pred_probs": [["a", "b"]] * 3}, "expected numbers"),
+        ({"pred_probs": np.where(P == 0.2, np.nan, P)}, "1 rows of pred_probs .* first is row 0"),
+        ({"pred_probs": np.where(P == 0.4, np.inf, P)}, "first is row 2"),
+        ({"pred_probs": 3 * P}, "3 rows of pred_probs do not sum to one"),
+        ({"pred_probs": [[1.5, -0.5], [1.0, 0.0], [1.0, 0.0]]}, "negative entries such as -0.5"),
+        ({"labels": [0, 1]}, r"labels have shape \(2,\); pred_probs has 3 rows"),
+        ({"labels": [[0], [1], [1]]}, r"labels have shape \(3, 1\)"),
+        ({"labels": [0, 1, 2]}, "1 of labels are no class, such as 2; the classes are 0, 1"),
+        ({"labels": [0, 1, -1]}, "such as -1"),
+        ({"labels": [0, 1, 0.5]}, "such as 0.5"),
+        ({"labels": ["cat", "dog", "dog"]}, "such as 'cat'.*Name the columns"),
+        ({"labels": [0, None, 1]}, "1 labels are missing"),
+        ({"labels": [0, np.nan, 1]}, "1 labels are missing"),
+        ({"classes": ["cat", "dog"]}, "3 of labels are no class, such as 0"),
+        ({"classes": ["cat", "cat"]}, "2 different names"),
+        ({"classes": ["cat", None]}, "2 different names"),
+        ({"classes": [0, 1, 2]}, "pred_probs has 2 columns"),
+        ({"gold": [0, 1, 2]}, "1 of gold are no class, such as 2"),
+        ({"gold": [0, 1]}, r"gold have shape \(2,\)"),
+        ({"gold": [0, 1, "cat"]}, "such as 'cat'"),
+        ({"sharpness": 0}, "sharpness is 0"),
+        ({"sharpness": -1.0}, "positive"),
+        ({"sharpness": np.inf}, "finite"),
+        ({"sharpness": np.nan}, "positive"),
+        ({"probability": 1.0}, "probability is 1"),
+        ({"labels": pd.Series([0, 1, 1], index=[2, 1, 0]), "pred_probs": pd.DataFrame(P)}, "align"),
+    ],
+)
+def test_bad_input_is_refused(change, message):
+    arguments = {"labels": [0, 1, 1], "pred_probs": P, **change}
+    with pytest.raises(DataError, match=message):
+        from_pred_probs(**arguments)
+
+
+def test_neither_pyro_nor_lightning_is_imported():
+    code = (
+        "import json, sys; from nbam_pyro import from_pred_probs; "
+        "from_pred_probs([0, 1], [[0.5, 0.5], [0.5, 0.5]]); "
+        "print(json.dumps([name for name in ('pyro', 'lightning', 'cleanlab') "
+        "if name in sys.modules]))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert json.loads(done.stdout) == []
