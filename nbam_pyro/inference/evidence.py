@@ -1,5 +1,6 @@
 """Evidence on rates and flips: predictions for labels by networks that did not see them."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -7,10 +8,15 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from nbam_pyro.functional import transition_matrix, zero_diagonal
 from nbam_pyro.inference.rows import Rows
 from nbam_pyro.priors import FlipPrior
 from nbam_pyro.transition import Transition, estimate_transition
+from nbam_pyro.transition_intervals import transition_intervals
 from nbam_pyro.verified import Verified
+
+# A central interval of a Normal with this probability is two standard deviations wide.
+_ONE_SIGMA = 0.6827
 
 
 @dataclass(frozen=True)
@@ -60,16 +66,40 @@ class Evidence:
             sharpness: exponent a of p^a / sum p^a, 1 for the probabilities as they are.
             start: counts to start from, as of `estimate_transition`.
         """
-        log_f = self.log_probs
-        if self.verified is not None:  # a label that is known to be wrong is not the true one
-            wrong = self.verified.switch(self.labels) == 1
-            log_f = log_f.clone()
-            log_f[wrong, self.labels[wrong]] = -torch.inf
         return estimate_transition(
-            (sharpness * log_f).log_softmax(-1),
+            self._log_f(sharpness),
             self.labels,
             prior=prior,
             weights=self.weights,
             true_labels=self.true_labels,
             start=start,
         )
+
+    def rate_spread(self, prior: FlipPrior, latents: Mapping[str, Tensor]) -> Float[Tensor, " k"]:
+        """Posterior standard deviation of the logit of each rate, all else integrated out, (K,).
+
+        Args:
+            prior: of rates and flips.
+            latents: rates and rows of T, at or near their mode.
+        """
+        matrix = transition_matrix(latents["rate"], zero_diagonal(latents["flip"]))
+        counts = self.log_probs.exp().T @ self.weights
+        mode = self.transition(prior, start=counts[:, None] * matrix)
+        intervals = transition_intervals(
+            self._log_f(1.0),
+            self.labels,
+            mode,
+            prior=prior,
+            weights=self.weights,
+            true_labels=self.true_labels,
+            probability=_ONE_SIGMA,
+        )
+        return (intervals.rate_high.logit() - intervals.rate_low.logit()) / 2
+
+    def _log_f(self, sharpness: float) -> Float[Tensor, "n k"]:
+        log_f = self.log_probs
+        if self.verified is not None:  # a label that is known to be wrong is not the true one
+            wrong = self.verified.switch(self.labels) == 1
+            log_f = log_f.clone()
+            log_f[wrong, self.labels[wrong]] = -torch.inf
+        return (sharpness * log_f).log_softmax(-1)

@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from pyro.infer.autoguide import AutoNormal
 from torch import Tensor, nn
 
 from nbam_pyro.errors import StoryError
@@ -29,6 +30,7 @@ from nbam_pyro.inference.rows import Batch
 from nbam_pyro.inference.run import Run
 from nbam_pyro.inference.training import Training
 from nbam_pyro.models import ClosedStory, LabelFlip, Story
+from nbam_pyro.priors import FlipPrior
 
 
 class Step(ABC):
@@ -145,7 +147,9 @@ class Spread(Step):
 
     For stories whose joint fit keeps them narrow (`Joint(spread_lr=0)`): wide draws of a sparse
     flip matrix would blur what the network learns from. Where rates and T come from predictions
-    out of fold (`CrossFit`), so does their spread, unless there is a deviation g(x).
+    out of fold (`CrossFit`), so does their spread, unless there is a deviation g(x); an
+    `AutoNormal` then gives each rate its marginal width, from the observed information, where its
+    own would be the width given all other rates and flips.
 
     Args:
         epochs: how many.
@@ -157,9 +161,10 @@ class Spread(Step):
 
     def __call__(self, run: Run) -> None:
         guide = run.guide_or_new()
-        story = run.story
-        if run.cross_fitted is not None and isinstance(story, LabelFlip) and not story.locality:
-            run = run.of_evidence(run.cross_fitted)
+        story, evidence = run.story, run.cross_fitted
+        apart = isinstance(story, LabelFlip) and not story.locality
+        if evidence is not None and apart:
+            run = run.of_evidence(evidence)
         objective = _objective(run, guide)
         num_data = len(run.training)
         spreads, _ = spreads_and_locations(guide)
@@ -170,6 +175,9 @@ class Spread(Step):
         )
         with evaluating(run.story):  # neither dropout nor batch statistics move
             run.train("spread", module, epochs=self.epochs, select=False)
+        if evidence is not None and apart and type(guide) is AutoNormal:
+            spread = evidence.rate_spread(story.prior or FlipPrior(), guide_median(guide))
+            guide.scales.rate = spread.to(guide.scales.rate)
 
 
 @dataclass(frozen=True, kw_only=True)
