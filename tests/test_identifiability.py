@@ -1,0 +1,162 @@
+"""What a fit says it can tell, and what it cannot."""
+
+import dataclasses
+import json
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from torch import nn
+
+from nbam_pyro import LabelFlip, fit
+from nbam_pyro.errors import StoryError
+from nbam_pyro.inference import Anchors, CrossFit, Identifiability, MutualPair, Vertices, WarmUp
+from nbam_pyro.inference.evidence import Evidence
+from nbam_pyro.inference.identify import permutation_margins
+from nbam_pyro.verified import Verified
+
+SOUND = Identifiability(
+    flagged=0.2,
+    alarm=None,
+    margin=(0.3, 0.3, 0.3),
+    margin_probability=(1.0, 1.0, 1.0),
+    occupancy=(0.3, 0.3, 0.4),
+    band=((0.5, 0.19), (1.0, 0.2), (2.0, 0.21)),
+    restarts=(0.0, 0.0, 0.0),
+    pairs=(),
+)
+PAIR = MutualPair((0, 1), (0.4, 0.35), (0.65, 0.6), False)
+
+
+@pytest.mark.parametrize(
+    ("change", "verdict", "words"),
+    [
+        ({}, "identified", "identified"),
+        ({"flagged": 0.004}, "little contamination", "little"),
+        ({"alarm": "collapsed to no contamination"}, "cannot tell", "has collapsed"),
+        ({"flagged": 0.0, "alarm": "collapsed"}, "cannot tell", "collapsed"),
+        ({"occupancy": (0.5, 0.01, 0.49)}, "cannot tell", "taken for bee"),
+        ({"margin_probability": (0.8, 0.7, 1.0)}, "cannot tell", "open among ant, bee"),
+        ({"pairs": (PAIR,)}, "weak", "names of ant, bee rest on the assumption"),
+        (
+            {"pairs": (dataclasses.replace(PAIR, decided=True),), "margin_probability": (0, 0, 1)},
+            "identified",
+            "verified labels decide",
+        ),
+        ({"restarts": (0.0, 0.0, 0.3)}, "weak", "other flips of cat"),
+        ({"band": ((0.5, 0.1), (1.0, 0.2), (2.0, 0.35))}, "weak", "0.10 to 0.35"),
+    ],
+)
+def test_the_verdict_names_its_reason_and_classes(change, verdict, words):
+    report = dataclasses.replace(SOUND, **change)
+    assert report.verdict == verdict
+    text = "\n".join(report.lines(["ant", "bee", "cat"]))
+    assert words in text
+    assert f"Verdict: {verdict}." in text
+
+
+def test_both_readings_of_a_pair_are_printed_at_every_rate():
+    for rate in (0.1, 0.4, 0.6):
+        pair = MutualPair((5, 6), (rate, rate), (1 - rate, 1 - rate), False)
+        line = pair.line()
+        assert f"5<->6: {rate:.2f}".replace("0.", ".") in line
+        assert f"or {1 - rate:.2f} with the names exchanged".replace("0.", ".") in line
+        assert "the data cannot tell" in line
+    assert PAIR.line(["ant", "bee"]).startswith("ant<->bee: .40 and .35, or .65 and .60 with")
+
+
+def test_a_report_survives_json():
+    report = dataclasses.replace(SOUND, pairs=(PAIR,))
+    again = Identifiability.from_json(json.loads(json.dumps(dataclasses.asdict(report))))
+    assert again == report
+
+
+@given(st.integers(2, 6), st.integers(0, 1000))
+def test_margins_of_no_contamination_are_what_an_exchange_costs(k, seed):
+    share = np.random.default_rng(seed).dirichlet(np.ones(k))
+    margins = permutation_margins(np.eye(k)[None], share)[0]
+    others = [min(share[j] for j in range(k) if j != c) for c in range(k)]
+    assert margins == pytest.approx(share + others)
+
+
+def test_the_margin_of_a_mutual_pair_vanishes_at_one_half():
+    def pair(rate):
+        return np.array([[[1 - rate, rate, 0], [rate, 1 - rate, 0], [0, 0, 1.0]]])
+
+    third = np.full(3, 1 / 3)
+    assert permutation_margins(pair(0.5), third)[0, :2] == pytest.approx(0)
+    assert (permutation_margins(pair(0.4), third)[0, :2] > 0).all()
+    assert (permutation_margins(pair(0.6), third)[0, :2] < 0).all()
+
+
+def predictions(matrix, n=900, seed=0, noise=0.05):
+    """Predicted probabilities of observed labels near the vertices of a transition matrix."""
+    rng = np.random.default_rng(seed)
+    truth = rng.integers(len(matrix), size=n)
+    probs = rng.dirichlet(np.ones(len(matrix)), n) * noise + (1 - noise) * matrix[truth]
+    labels = np.array([rng.choice(len(matrix), p=matrix[c]) for c in truth])
+    return (
+        Evidence(
+            torch.tensor(probs, dtype=torch.float).log(),
+            torch.tensor(labels),
+            torch.ones(n),
+            None,
+        ),
+        truth,
+    )
+
+
+def rows_of(counts):
+    return (counts / counts.sum(1, keepdim=True)).numpy()
+
+
+MODERATE = np.array([[0.7, 0.3, 0.0], [0.0, 0.8, 0.2], [0.0, 0.0, 1.0]])
+CHAIN = np.array([[0.4, 0.6, 0.0], [0.0, 0.4, 0.6], [0.0, 0.0, 1.0]])
+
+
+@pytest.mark.parametrize("start", [Anchors(), Vertices(), Vertices(restarts=5)])
+def test_every_start_finds_moderate_rates(start):
+    evidence, _ = predictions(MODERATE)
+    assert rows_of(start.counts(evidence, seed=0)) == pytest.approx(MODERATE, abs=0.08)
+
+
+def test_vertices_find_a_chain_above_one_half_and_anchors_do_not():
+    evidence, _ = predictions(CHAIN)
+    assert rows_of(Vertices(restarts=5).counts(evidence, seed=0)) == pytest.approx(CHAIN, abs=0.08)
+    assert abs(rows_of(Anchors().counts(evidence, seed=0)) - CHAIN).max() > 0.3
+
+
+def test_verified_rows_name_the_vertices_of_a_mutual_pair():
+    pair = np.array([[0.4, 0.6, 0.0], [0.6, 0.4, 0.0], [0.0, 0.0, 1.0]])
+    evidence, truth = predictions(pair)
+    unaided = rows_of(Vertices(restarts=5).counts(evidence, seed=0))
+    assert unaided == pytest.approx(pair[[1, 0, 2]], abs=0.08)
+    known = np.where(np.arange(900) < 20, truth, -1)
+    verified = Verified.of(evidence.labels, true_label=known)
+    told = dataclasses.replace(evidence, verified=verified)
+    assert rows_of(Vertices(restarts=5).counts(told, seed=0)) == pytest.approx(pair, abs=0.08)
+
+
+def test_fewer_rows_than_classes_start_from_anchors():
+    evidence = Evidence(torch.eye(4)[:2].log_softmax(-1), torch.tensor([0, 1]), torch.ones(2), None)
+    assert Vertices().counts(evidence, seed=0).shape == (4, 4)
+
+
+def test_cross_fitting_leaves_evidence_and_needs_a_start():
+    torch.manual_seed(0)
+    x = 4 * torch.eye(3).repeat(20, 1) + torch.randn(60, 3)
+    y = torch.arange(60) % 3
+    quick = WarmUp(epochs=15, lr=0.05)
+    steps = [CrossFit(folds=2, warm_up=quick, skip=3, epochs=3, rounds=1, lr=0.05), quick]
+    fitted = fit(LabelFlip(nn.Linear(3, 3), 3), (x, y), steps=steps)
+    assert fitted.training.evidence == "cross-fitted"
+    assert fitted.training.true_label.sum(-1) == pytest.approx(1, abs=1e-4)
+    own = fitted.training.true_label[np.arange(60), y]
+    assert fitted.training.responsibility == pytest.approx(1 - own, abs=1e-5)
+    share = fitted.training.share
+    assert share.low <= share.high
+    assert fitted.identifiability.occupancy == pytest.approx([1 / 3] * 3, abs=0.1)
+    with pytest.raises(StoryError, match="starts"):
+        fit(LabelFlip(nn.Linear(3, 3), 3), (x, y), steps=[CrossFit(starts=[], warm_up=quick)])
