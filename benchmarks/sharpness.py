@@ -29,11 +29,10 @@ from sklearn.preprocessing import StandardScaler
 from benchmarks.common import environment, write_json
 from nbam_pyro import from_pred_probs
 from nbam_pyro.data import DIGITS_FLIPS, Contaminated, Flips, SymmetricFlips, contaminate
-from nbam_pyro.pred_probs import SHARPNESS, SHARPNESS_BAND
+from nbam_pyro.pred_probs import SHARPNESS, SHARPNESS_BAND, PredProbsReport
 
 DEVELOPMENT, CHECK = (100, 101), (0, 1)
 TRIED = (1.0, 1.5, 2.0, 2.5, 3.0, 4.0, 6.0)
-VERIFIED = 100
 
 
 class Labelled(NamedTuple):
@@ -131,24 +130,36 @@ def measure(seed: int) -> Iterator[dict[str, Any]]:
 
 
 def judge_all(case: Labelled, p: np.ndarray, seed: int) -> Iterator[dict[str, Any]]:
-    """One minus the probability of the label, every sharpness, and one chosen by gold labels."""
+    """One minus the probability of the label, every sharpness, and those that gold labels choose."""
     y, z = case.labels.observed, case.labels.contaminated
-    verified = np.random.default_rng(seed).permutation(len(y))[:VERIFIED]
-    gold = np.full(len(y), -1)
-    gold[verified] = case.labels.clean[verified]
-    rest = gold < 0
     plain = 1 - p[np.arange(len(y)), y]
-    yield {"sharpness": "1 - p(label)", **_judged(plain, z), "brier_rest": _brier(plain, z, rest)}
+    yield {"sharpness": "1 - p(label)", **_judged(plain, z)}
     for a in TRIED:
         report = from_pred_probs(y, p, sharpness=a)
-        r = report.rows["responsibility"].to_numpy()
-        row = {"sharpness": f"{a:g}", **_judged(r, z), "brier_rest": _brier(r, z, rest)}
+        row = {"sharpness": f"{a:g}", **_judged(_responsibility(report), z)}
         if a == SHARPNESS:
             low, high = report.contamination[["band_low", "band_high"]]
             row["in_band"] = low <= z.mean() <= high
         yield row
-    r = from_pred_probs(y, p, gold=gold).rows["responsibility"].to_numpy()
-    yield {"sharpness": f"{VERIFIED} gold labels", "brier_rest": _brier(r, z, rest)}
+    default = _responsibility(from_pred_probs(y, p))
+    drawn = np.random.default_rng(seed).permutation(len(y))
+    looked_at = {
+        "100 gold labels at random": drawn[:100],
+        "30 gold labels at random": drawn[:30],
+        "30 most suspicious gold labels": np.argsort(-plain)[:30],
+    }
+    for name, rows in looked_at.items():
+        gold = np.full(len(y), -1)
+        gold[rows] = case.labels.clean[rows]
+        rest = gold < 0
+        chosen = _responsibility(from_pred_probs(y, p, gold=gold))
+        fixed = _responsibility(from_pred_probs(y, p, gold=gold, sharpness=SHARPNESS))
+        yield {
+            "sharpness": name,
+            "brier_other_rows": _brier(chosen[rest], z[rest]),
+            "brier_other_rows_default": _brier(fixed[rest], z[rest]),
+            "brier_other_rows_without_gold": _brier(default[rest], z[rest]),
+        }
 
 
 def summary(table: pd.DataFrame) -> dict[str, Any]:
@@ -157,7 +168,9 @@ def summary(table: pd.DataFrame) -> dict[str, Any]:
     clean = table[table["rate"] == 0].pivot_table(
         index="sharpness", columns="data", values="flagged", aggfunc="max", sort=False
     )
-    columns = groups[["brier", "brier_rest", "rate_error"]].mean()
+    names = ["brier", "rate_error"]
+    gold = [name for name in table if name.startswith("brier_other_rows")]
+    columns = groups[[*names, *gold]].mean()
     columns["clean_digits_flagged_at_most"] = clean["digits"]
     columns["clean_simulation_flagged_at_most"] = clean["simulation"]
     noisy = table[table["rate"] > 0]
@@ -174,14 +187,18 @@ def summary(table: pd.DataFrame) -> dict[str, Any]:
 
 def _judged(r: np.ndarray, z: np.ndarray) -> dict[str, float]:
     return {
-        "brier": _brier(r, z, np.ones(len(z), dtype=bool)),
+        "brier": _brier(r, z),
         "rate_error": float(abs(r.mean() - z.mean())),
         "flagged": float((r > 0.5).mean()),
     }
 
 
-def _brier(r: np.ndarray, z: np.ndarray, rows: np.ndarray) -> float:
-    return float(((r - z)[rows] ** 2).mean())
+def _brier(r: np.ndarray, z: np.ndarray) -> float:
+    return float(((r - z) ** 2).mean())
+
+
+def _responsibility(report: PredProbsReport) -> np.ndarray:
+    return report.rows["responsibility"].to_numpy()
 
 
 if __name__ == "__main__":

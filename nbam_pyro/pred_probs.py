@@ -214,10 +214,8 @@ def _latents(transition: Transition) -> tuple[Tensor, Tensor]:
 def _responsibility(
     data: Predicted, log_f: Float[Tensor, "n k"], transition: Transition
 ) -> Float[Tensor, " n"]:
-    r = nf.responsibility(*nf.label_flip_log_joint(log_f, data.labels, *_latents(transition)))
-    if data.gold is None:
-        return r
-    return torch.where(data.gold < 0, r, (data.gold != data.labels).to(r))
+    pair = nf.label_flip_log_joint(log_f, data.labels, *_latents(transition), true_label=data.gold)
+    return nf.responsibility(*pair)
 
 
 def _gold_log_prob(data: Predicted, log_f: Float[Tensor, "n k"], transition: Transition) -> float:
@@ -234,19 +232,17 @@ def _likeliest(fits: Mapping[float, _Fitted]) -> float:
 
 
 def _rows(data: Predicted, log_f: Float[Tensor, "n k"], fit: _Fitted) -> pd.DataFrame:
-    log_posterior = nf.label_flip_log_posterior(log_f, data.labels, *_latents(fit.transition))
+    log_posterior = nf.label_flip_log_posterior(
+        log_f, data.labels, *_latents(fit.transition), true_label=data.gold
+    )
     best, suggested = log_posterior.max(-1)
-    best = best.exp_()
-    if data.gold is not None:
-        known = data.gold >= 0
-        best[known], suggested[known] = 1.0, data.gold[known]
     return pd.DataFrame(
         {
             "label": data.classes.take(data.labels.numpy()),
             "predicted_label": data.classes.take(data.log_p.argmax(-1).numpy()),
             "responsibility": fit.responsibility.double().numpy(),
             "suggested_label": data.classes.take(suggested.numpy()),
-            "suggested_probability": best.double().numpy(),
+            "suggested_probability": best.double().exp().numpy(),
         },
         index=data.index,
     )

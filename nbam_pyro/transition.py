@@ -187,14 +187,14 @@ class RowsByLabel:
     def expected_counts(self, matrix: Float[Tensor, "k k"]) -> tuple[Float[Tensor, "k k"], float]:
         """Counts by true and observed label given M, and sum of log p(y | x), in nats."""
         columns, sums = matrix.to(self.f), torch.zeros_like(matrix)
-        probs = []
+        log_marginal = matrix.new_zeros(())
         for y, group in enumerate(self.groups()):
             for f, weights in zip(*(part.split(_CHUNK) for part in group), strict=True):
-                probs.append(f @ columns[:, y])
-                sums[:, y] += (weights / probs[-1]) @ f
-        # One logarithm of all: many of some rows each would keep threads waiting.
-        log_probs = torch.cat(probs).log_().mul_(self.weights)
-        return sums * matrix, float(log_probs.sum(dtype=torch.float64))
+                probs = f @ columns[:, y]
+                # Not weights * log: that waits for threads even in a chunk as small as this.
+                log_marginal += torch.xlogy(weights, probs).sum(dtype=torch.float64)
+                sums[:, y] += (weights / probs) @ f
+        return sums * matrix, float(log_marginal)
 
 
 def _log_prior(

@@ -57,7 +57,8 @@ def transition_intervals(
 
     The share's spread adds that of the switches given M. Nothing is added for errors of log_f.
 
-    Takes O(N K^2 + K^4) time and O(N K + K^2) memory.
+    Takes O(N K^2) time, at most O(K^4) more where labels have more rows than there are classes, and
+    O(N K + K^2) memory.
 
     Args:
         log_f: as it was given to `estimate_transition`.
@@ -99,42 +100,58 @@ def _variances(
     """Of the rate of each class, (K,), and of the number of contaminated rows."""
     matrix = transition.matrix
     total, own = torch.zeros_like(matrix), torch.zeros_like(matrix)
-    across, rates = torch.zeros_like(transition.rate), torch.zeros_like(transition.rate)
+    across = torch.zeros_like(transition.rate)
     contaminated = matrix.new_zeros(())
     for y, (f, weights) in enumerate(rows.groups()):
         column = matrix[:, y]
-        data = _information(f, weights, column)
-        inverse = torch.linalg.inv(data + _prior_information(y, transition.rate, prior))
-        covariance = column[:, None] * inverse * column
-        total += covariance
-        own[y], rates[y] = covariance[y], covariance[y, y]
+        factor = _information_factor(f, weights, column)
+        prior_information = _prior_information(y, transition.rate, prior)
+        # Inverse of a diagonal matrix plus one of low rank (Woodbury): 1 / d - right' left.
+        right = factor / prior_information
+        left = torch.linalg.solve(_identity_like(right) + right @ factor.mT, right)
+        diagonal = column.square() / prior_information
+        total.diagonal().add_(diagonal)
+        total.addmm_((right * column).mT, left * column, alpha=-1)
+        own[y] = -(right[:, y] * column[y]) @ left * column
+        own[y, y] += diagonal[y]
         # How the number of contaminated rows answers to u; its own entry is -sum r (1 - r).
-        slope = data[y].clone()
+        slope = factor[:, y] @ factor
         slope[y] -= transition.counts[y, y]
-        across += column * (inverse @ slope)
-        contaminated += slope @ inverse @ slope - slope[y]
-    rates -= (own * torch.linalg.solve(total, own.mT).mT).sum(-1)
+        answer = slope / prior_information - right.mT @ (left @ slope)
+        across += column * answer
+        contaminated += slope @ answer - slope[y]
+    rates = own.diagonal() - (own * torch.linalg.solve(total, own.mT).mT).sum(-1)
     contaminated -= across @ torch.linalg.solve(total, across)
     return rates, contaminated
 
 
-def _information(
+def _information_factor(
     f: Float[Tensor, "n k"], weights: Float[Tensor, " n"], column: Float[Tensor, " k"]
-) -> Float[Tensor, "k k"]:
+) -> Float[Tensor, "m k"]:
+    """A matrix whose square is the information of the rows, with as few rows as it takes."""
     joint = f * column.to(f)
-    posterior = joint / joint.sum(-1, keepdim=True)
-    return (posterior.mT @ (posterior * weights[:, None])).double()
+    joint *= (weights.sqrt() / joint.sum(-1))[:, None]
+    if len(joint) <= len(column):
+        return joint.double()
+    values, vectors = torch.linalg.eigh((joint.mT @ joint).double())
+    return values.clamp_min(0).sqrt()[:, None] * vectors.mT
+
+
+def _identity_like(factor: Float[Tensor, "m k"]) -> Float[Tensor, "m m"]:
+    return torch.eye(len(factor), dtype=factor.dtype, device=factor.device)
 
 
 def _prior_information(
     label: int, rate: Float[Tensor, " k"], prior: FlipPrior
-) -> Float[Tensor, "k k"]:
-    """Of the block of one observed label; where rows sum to one, a rate is one minus its entry."""
+) -> Float[Tensor, " k"]:
+    """Diagonal of the block of one observed label; where rows sum to one, a rate is one minus its
+    entry.
+    """
     a, b = prior.rate
     entries = torch.full_like(rate, prior.flip)
     odds = (1 - rate[label]) / rate[label]
     entries[label] = b + (a - prior.flip * (len(rate) - 1)) * odds**2
-    return entries.diag()
+    return entries
 
 
 def _logit_interval(value: Tensor, variance: Tensor, z: Tensor) -> tuple[Tensor, Tensor]:
