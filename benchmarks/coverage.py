@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch.distributions import Categorical, Dirichlet
+from torch.distributions import Beta, Categorical, Dirichlet
 
 from benchmarks.common import environment, write_json
 from nbam_pyro import functional as nf
@@ -48,7 +48,7 @@ def simulate(seed: int, scale: float) -> torch.Tensor:
     torch.manual_seed(seed)
     prior = FlipPrior()
     log_f = (scale * torch.randn(ROWS, CLASSES)).log_softmax(-1)
-    rate = torch.distributions.Beta(*map(float, prior.rate)).sample((CLASSES,))
+    rate = Beta(float(prior.rate[0]), float(prior.rate[1])).sample((CLASSES,))
     rows = Dirichlet(torch.full((CLASSES, CLASSES - 1), prior.flip)).sample()
     truth = Categorical(logits=log_f).sample()
     flipped = torch.rand(ROWS) < rate[truth]

@@ -130,7 +130,7 @@ def measure(seed: int) -> Iterator[dict[str, Any]]:
 
 
 def judge_all(case: Labelled, p: np.ndarray, seed: int) -> Iterator[dict[str, Any]]:
-    """One minus the probability of the label, every sharpness, and those that gold labels choose."""
+    """One minus the label's probability, every sharpness, and those that gold labels choose."""
     y, z = case.labels.observed, case.labels.contaminated
     plain = 1 - p[np.arange(len(y)), y]
     yield {"sharpness": "1 - p(label)", **_judged(plain, z)}

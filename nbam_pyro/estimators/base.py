@@ -39,6 +39,7 @@ class NBAMEstimator(BaseEstimator, ABC):
         *,
         network: Network | None,
         contamination: Contamination,
+        epochs: int | None,
         steps: Sequence[Callable[[Run], None]] | None,
         held_out: float,
         batch_size: int,
@@ -48,6 +49,7 @@ class NBAMEstimator(BaseEstimator, ABC):
     ) -> None:
         self.network = network
         self.contamination = contamination
+        self.epochs = epochs
         self.steps = steps
         self.held_out = held_out
         self.batch_size = batch_size
@@ -119,6 +121,7 @@ class NBAMEstimator(BaseEstimator, ABC):
         self.fit_ = fit(
             story,
             (x[used], encoded),
+            epochs=self.epochs,
             steps=self.steps,
             weights=None if (weights == 1).all() else weights,
             verified=None if verified is None else verified[used],
@@ -131,8 +134,15 @@ class NBAMEstimator(BaseEstimator, ABC):
         if x.ndim == 2:  # so that a row scores the same however many are scored with it
             self.fit_.story.double()
             self.fit_.guide.double()
-        self.responsibility_ = score(self.fit_, x, all_encoded, present, verified)
-        self.contamination_ = float(self.responsibility_[used].mean())
+        self.responsibility_ = np.empty(len(x))
+        self.responsibility_[used] = self.fit_.training.responsibility
+        rest = ~used
+        if rest.any():  # rows that are new to the fit
+            known = None if verified is None else verified[rest]
+            self.responsibility_[rest] = score(
+                self.fit_, x[rest], all_encoded[rest[present]], present[rest], known
+            )
+        self.contamination_ = self.fit_.training.share.mean
 
     def _checked(self, X: Any) -> np.ndarray:
         check_is_fitted(self)

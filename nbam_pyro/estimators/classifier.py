@@ -31,6 +31,8 @@ class NBAMClassifier(ClassifierMixin, NBAMEstimator):
             (0, 1) for a prior of that mean worth 100 rows, or `Beta(a, b)`.
         class_weight: None, "balanced", or a mapping from class to weight, by observed label.
             Weights change what rates mean: they are rates among the weighted rows.
+        epochs: of one plain training run, to which the default recipe keeps its steps in
+            proportion; None for its own default.
         steps: of the fit; None for the default recipe.
         held_out: share of rows that only select epochs and restarts; their labels may be wrong too.
         batch_size: rows of a training step.
@@ -40,9 +42,9 @@ class NBAMClassifier(ClassifierMixin, NBAMEstimator):
 
     Attributes:
         classes_: the labels, sorted, (K,).
-        contamination_: mean responsibility of the labelled training rows (in-sample).
-        responsibility_: of every training row, (N,); an unlabelled row has its prior P(z=1 | x), a
-            verified one 0 or 1.
+        contamination_: mean responsibility of the labelled training rows.
+        responsibility_: of every training row, (N,), cross-fitted by the default steps; an
+            unlabelled row has its prior P(z=1 | x), a verified one 0 or 1.
         transition_matrix_: M = p(observed | true), (K, K).
         flip_matrix_: T = p(observed | true, z=1), (K, K), zero on its diagonal.
         fit_: the `Fit`, for everything else: intervals, corrected labels, ArviZ, saving.
@@ -68,6 +70,7 @@ class NBAMClassifier(ClassifierMixin, NBAMEstimator):
         network: Network | None = None,
         contamination: Contamination = None,
         class_weight: Mapping[Any, float] | str | None = None,
+        epochs: int | None = None,
         steps: Sequence[Callable[[Run], None]] | None = None,
         held_out: float = 1 / 6,
         batch_size: int = 64,
@@ -78,6 +81,7 @@ class NBAMClassifier(ClassifierMixin, NBAMEstimator):
         super().__init__(
             network=network,
             contamination=contamination,
+            epochs=epochs,
             steps=steps,
             held_out=held_out,
             batch_size=batch_size,

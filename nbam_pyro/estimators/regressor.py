@@ -39,6 +39,8 @@ class NBAMRegressor(RegressorMixin, NBAMEstimator):
         anomaly: another anomaly likelihood, such as `UniformRange(low, high)`; None for a shifted
             Student-t.
         input_dependent_scale: let the noise of clean measurements depend on x.
+        epochs: of one plain training run, to which the default recipe keeps its steps in
+            proportion; None for its own default.
         steps: of the fit; None for the default recipe.
         held_out: share of rows that only select epochs and attempts; they may be wrong too.
         batch_size: rows of a training step.
@@ -69,6 +71,7 @@ class NBAMRegressor(RegressorMixin, NBAMEstimator):
         contamination: Contamination = None,
         anomaly: Component | None = None,
         input_dependent_scale: bool = False,
+        epochs: int | None = None,
         steps: Sequence[Callable[[Run], None]] | None = None,
         held_out: float = 1 / 6,
         batch_size: int = 64,
@@ -79,6 +82,7 @@ class NBAMRegressor(RegressorMixin, NBAMEstimator):
         super().__init__(
             network=network,
             contamination=contamination,
+            epochs=epochs,
             steps=steps,
             held_out=held_out,
             batch_size=batch_size,

@@ -150,7 +150,6 @@ def score_file(
     if info.classes is not None and info.classes.dtype.kind in "iu":
         y = _whole(y, *column(y))
     table = flags(fit, info, encoded.x, y, source.rows, verified=info.verified(source))
-    table = table.drop(columns="held_out", errors="ignore")
     _write_csv(table, out)
     return table
 

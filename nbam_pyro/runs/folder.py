@@ -54,9 +54,9 @@ def write_run(
         The content of summary.json.
     """
     write_fit(folder, fit)
-    table = flags(fit, info, x, y, rows, verified=verified)
+    table = flags(fit, info, x, y, rows, verified=verified, fitted=True)
     summary = {
-        **summarise(fit, info, x, y, table, verified=verified),
+        **summarise(fit, info, y, table, verified=verified),
         "notes": notes,
         **(further or {}),
     }

@@ -9,9 +9,7 @@ import torch
 from nbam_pyro.estimators.targets import column
 from nbam_pyro.inference import (
     Fit,
-    contaminated_share,
     transition_matrix,
-    true_label_posterior,
 )
 from nbam_pyro.runs.info import RunInfo
 from nbam_pyro.verified import Verified
@@ -23,7 +21,6 @@ _RARE = 0.01
 def summarise(
     fit: Fit,
     info: RunInfo,
-    x: np.ndarray,
     y: np.ndarray,
     table: pd.DataFrame,
     *,
@@ -34,23 +31,22 @@ def summarise(
     Args:
         fit: of the run.
         info: of the run.
-        x: encoded rows, (N, ...).
         y: targets as their owner wrote them, (N,).
         table: from `flags`.
         verified: what is verified of the rows, (N,), if anything is said of that.
     """
     targets, present = info.targets(y)
     known = None if verified is None else verified[present]
-    share = contaminated_share(fit, x[present], targets, verified=known)
     r = table.sort_index()["responsibility"].to_numpy()[present]
     flagged = r > 0.5
     return {
         "data": info.data,
         "label": info.label,
         "task": "regression" if info.classes is None else "classification",
-        "rows": len(x),
+        "rows": len(y),
         "labelled": int(present.sum()),
-        "contamination": vars(share),
+        "contamination": vars(fit.training.share),
+        "evidence": fit.training.evidence,
         **({} if known is None else {"verified": _verified(targets, known)}),
         "flagged": int(flagged.sum()),
         "flagged_wrong": float(r[flagged].sum()),
@@ -62,7 +58,8 @@ def summarise(
             if info.classes is None
             else {
                 "classes": len(info.classes),
-                **_directions(fit, info.classes, x[present], targets, known),
+                **_directions(fit, info.classes, targets),
+                **_identifiability(fit, info.classes),
             }
         ),
     }
@@ -73,26 +70,19 @@ def _verified(targets: np.ndarray, verified: Verified) -> dict[str, int]:
     return {"clean": int((switch == 0).sum()), "contaminated": int((switch == 1).sum())}
 
 
-def _true_labels(targets: np.ndarray, verified: Verified | None, classes: int) -> np.ndarray:
-    """How many true labels of each class are verified, (K,)."""
-    if verified is None:
-        return np.zeros(classes, dtype=int)
-    labels = verified.label(torch.as_tensor(targets)).numpy()
-    return np.bincount(labels[labels >= 0], minlength=classes)
+def _identifiability(fit: Fit, classes: np.ndarray) -> dict[str, Any]:
+    report = fit.identifiability
+    if report is None:
+        return {}
+    return {"verdict": report.verdict, "identifiability": report.lines(classes.tolist())}
 
 
-def _directions(
-    fit: Fit,
-    classes: np.ndarray,
-    x: np.ndarray,
-    targets: np.ndarray,
-    verified: Verified | None,
-) -> dict[str, Any]:
+def _directions(fit: Fit, classes: np.ndarray, targets: np.ndarray) -> dict[str, Any]:
     """Flips by expected number of rows, largest first."""
     matrix = transition_matrix(fit)
     joint = np.zeros_like(matrix.mean)
-    np.add.at(joint.T, targets, true_label_posterior(fit, x, targets, verified=verified))
-    known = _true_labels(targets, verified, len(classes))
+    if fit.training.true_label is not None:
+        np.add.at(joint.T, targets, fit.training.true_label)
     pairs = np.argwhere((matrix.low > _RARE) & (joint >= 1) & ~np.eye(len(joint), dtype=bool))
     found = [
         {
@@ -102,7 +92,6 @@ def _directions(
             "low": float(matrix.low[c, o]),
             "high": float(matrix.high[c, o]),
             "rows": float(joint[c, o]),
-            "verified": int(known[c]),
         }
         for c, o in pairs
     ]

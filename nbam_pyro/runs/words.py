@@ -16,7 +16,7 @@ def show_lines(summary: dict[str, Any]) -> list[str]:
         lines += _directions(summary["directions"], wrong)
     else:
         lines += _sides(summary)
-    return [*lines, *_how_sure(summary)]
+    return [*lines, *_how_sure(summary), *summary.get("identifiability", [])]
 
 
 def _what(summary: dict[str, Any]) -> Iterator[str]:
@@ -51,21 +51,6 @@ def _directions(directions: list[dict[str, Any]], wrong: float) -> Iterator[str]
         )
     if others >= 1:
         yield f"  all other flips together: about {_rows(others)}"
-    found = {(one["true"], one["observed"]): one for one in directions}
-    for (true, observed), one in found.items():
-        back = found.get((observed, true))
-        if back is not None and str(true) < str(observed):
-            known = one.get("verified", 0) + back.get("verified", 0)
-            decided = (
-                f"the {_rows(known, 'verified true label')} of them told which it is."
-                if known
-                else "it is supposed that fewer labels are wrong than right."
-            )
-            yield (
-                f"  {true!r} and {observed!r} are mistaken for each other. With the two names "
-                f"exchanged, rates of {1 - back['rate']:.0%} and {1 - one['rate']:.0%} would "
-                f"explain the labels just as well; {decided}"
-            )
 
 
 def _sides(summary: dict[str, Any]) -> Iterator[str]:
@@ -95,8 +80,8 @@ def _how_sure(summary: dict[str, Any]) -> Iterator[str]:
     if summary["collapse"]:
         yield f"Do not trust these flags: the fit has {summary['collapse']}."
     yield (
-        "All of this is in-sample and conditional on the fitted network: the truth may lie a "
-        "little outside the intervals."
+        f"All of this is {summary['evidence']} and conditional on the fitted network: the truth "
+        "may lie a little outside the intervals."
     )
 
 
