@@ -2,6 +2,7 @@
 
 import joblib
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from sklearn.base import clone
@@ -13,7 +14,7 @@ from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from nbam_pyro import Beta, NBAMClassifier, NBAMRegressor
 from nbam_pyro.errors import DataError, NBAMError, SupportError
-from nbam_pyro.inference import Joint, RobustStart, WarmUp, transition_matrix
+from nbam_pyro.inference import Anchors, Joint, RobustStart, WarmUp, transition_matrix
 from nbam_pyro.models import UniformRange, mlp
 
 # Noise for labels, ten rows, one feature: scikit-learn's checks contain fits that must collapse.
@@ -193,7 +194,77 @@ def test_image_arrays_are_fitted():
     assert model.responsibility(x[:3], y[:3]).shape == (3,)
 
 
+def mistaken(n=160, seed=0):
+    """Two species of which most are called by each other's name, and a third."""
+    x, truth = make_blobs(n, centers=4 * np.eye(3, 4), cluster_std=1.0, random_state=seed)
+    rng = np.random.default_rng(seed)
+    names = np.array(["ant", "bee", "cat"])
+    flipped = (truth < 2) & (rng.random(n) < 0.7)
+    true_label = np.where(rng.random(n) < 0.2, names[truth], None)
+    return x, names[np.where(flipped, 1 - truth, truth)], names[truth], true_label
+
+
+def test_verified_true_labels_name_a_mutual_pair():
+    x, y, truth, true_label = mistaken()
+    steps = [
+        Anchors(folds=2, warm_up=WarmUp(epochs=15, lr=1e-2)),
+        Joint(epochs=20, lr=1e-2, guide_lr=1e-3),
+    ]
+    model = NBAMClassifier(steps=steps, random_state=0)
+    assert (model.fit(x, y).predict(x) == truth).mean() < 0.6
+    model.fit(x, y, true_label=true_label)
+    assert (model.predict(x) == truth).mean() > 0.9
+    verified = true_label != None  # noqa: E711
+    wrong = (y != truth).astype(float)
+    assert np.array_equal(model.responsibility_[verified], wrong[verified])
+    assert ((model.responsibility_ > 0.5) == (y != truth)).mean() > 0.9
+    alone = model.responsibility(x, y)  # as of rows that nobody has looked at
+    assert (alone != model.responsibility_)[verified].any()
+
+
+@collapses
+@pytest.mark.parametrize(
+    "write",
+    [
+        lambda codes: [None if c < 0 else bool(c) for c in codes],
+        lambda codes: np.where(codes < 0, np.nan, codes),
+        lambda codes: pd.Series(np.where(codes < 0, None, codes), dtype="Int64"),
+        lambda codes: [None if c < 0 else ["False", "TRUE"][c] for c in codes],
+    ],
+)
+def test_a_verified_switch_is_written_in_many_ways(write):
+    codes = np.arange(60) % 3 - 1
+    x, y, _ = blobs(60)
+    of_labels = NBAMClassifier(steps=QUICK).fit(x, y, contaminated=write(codes))
+    x, y, _ = line(60)
+    of_measurements = NBAMRegressor(steps=QUICK_REGRESSION).fit(x, y, contaminated=write(codes))
+    for model in (of_labels, of_measurements):
+        assert np.array_equal(model.responsibility_[codes >= 0], codes[codes >= 0])
+        assert len(np.unique(model.responsibility_[codes < 0])) > 2
+
+
+@collapses
+def test_what_is_verified_goes_with_missing_targets_and_weights():
+    x, y, truth = blobs(60)
+    y, true_label = y.astype(object), truth.astype(object)
+    y[50:], true_label[20:] = None, np.nan
+    weights = np.r_[np.zeros(10), np.ones(50)]
+    model = NBAMClassifier(steps=QUICK, random_state=0)
+    model.fit(x, y, weights, true_label=true_label)
+    assert np.array_equal(model.responsibility_[:20], (y != truth)[:20].astype(float))
+    assert ((model.responsibility_[20:] > 0) & (model.responsibility_[20:] < 1)).all()
+    alone = NBAMClassifier(steps=QUICK, random_state=0)
+    alone.fit(x[10:50], list(y[10:50]), true_label=list(true_label[10:50]))
+    assert np.array_equal(model.predict_proba(x), alone.predict_proba(x))
+    numbers = (y == "bee") * 1.0
+    of_floats = NBAMClassifier(steps=QUICK).fit(
+        x, numbers, true_label=np.r_[numbers[:9], [np.nan] * 51]
+    )
+    assert np.array_equal(of_floats.responsibility_[:9], np.zeros(9))
+
+
 X, Y = np.arange(24.0).reshape(12, 2), np.arange(12) % 2
+NAMES = np.array(["a", "b"])[Y]
 BAD = X.copy()
 BAD[3, 1] = np.inf
 
@@ -218,6 +289,21 @@ BAD[3, 1] = np.inf
         (lambda: NBAMClassifier(contamination=Beta(0, 1)).fit(X, Y), "positive"),
         (lambda: NBAMClassifier().fit(X, Y, sample_weight=-np.ones(12)), "[Nn]egative"),
         (lambda: NBAMClassifier().fit(X, Y, sample_weight=np.zeros(12)), "weight"),
+        (lambda: NBAMClassifier().fit(X, Y, true_label=[2] + [None] * 11), "true_label.*such as 2"),
+        (lambda: NBAMClassifier().fit(X, Y, true_label=["a"] * 12), "classes are such as 0"),
+        (lambda: NBAMClassifier().fit(X, NAMES, true_label=["a", 1] * 6), "true_label.*mix"),
+        (lambda: NBAMClassifier().fit(X, NAMES, true_label=NAMES[:5]), "5 rows and y has 12"),
+        (lambda: NBAMClassifier().fit(X, Y, contaminated=[2] * 12), "'2' is neither 1"),
+        (lambda: NBAMClassifier().fit(X, Y, contaminated=["so"] * 12), "'so' is neither 1"),
+        (lambda: NBAMRegressor().fit(X, X[:, 0], contaminated=[0.5] * 12), "'0.5' is neither 1"),
+        (
+            lambda: NBAMClassifier().fit(X, Y, true_label=1 - Y, contaminated=[None] * 3 + [0] * 9),
+            "another one in 9 cases, the first in row 3",
+        ),
+        (
+            lambda: NBAMClassifier().fit(X, [None, *NAMES[1:]], contaminated=[0] * 12),
+            "no target, the first row 0",
+        ),
     ],
 )
 def test_mistakes_are_named(call, says):

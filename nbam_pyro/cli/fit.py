@@ -22,6 +22,17 @@ def fit(
     label: Annotated[
         str | None, typer.Option(help="Column or array that holds the labels or measurements.")
     ] = None,
+    true_label: Annotated[
+        str | None,
+        typer.Option(help="Column or array of verified true labels; empty cells are unknown."),
+    ] = None,
+    contaminated: Annotated[
+        str | None,
+        typer.Option(
+            help="Column or array that says what is verified: 1 or true for wrong, 0 or false for "
+            "right; empty cells are unknown."
+        ),
+    ] = None,
     task: Annotated[
         str,
         typer.Option(
@@ -51,6 +62,8 @@ def fit(
             data,
             out,
             label=label,
+            true_label=true_label,
+            contaminated=contaminated,
             task=task,
             contamination=parse_contamination(contamination),
             overwrite=overwrite,

@@ -19,5 +19,9 @@ def show(
     for line in show_lines(summary):
         typer.echo(line)
     typer.echo("")
-    typer.echo(f"The {min(20, len(flags))} most suspicious rows (of {len(flags)}):")
+    which = f"of {len(flags)}"
+    if "verified" in flags:
+        flags = flags[~flags["verified"]].drop(columns="verified")
+        which = f"of {len(flags)} that are not verified"
+    typer.echo(f"The {min(20, len(flags))} most suspicious rows ({which}):")
     typer.echo(flags.head(20).to_string(index=False, float_format="{:.3f}".format))

@@ -13,6 +13,7 @@ from torch import nn
 
 from nbam_pyro.errors import DataError
 from nbam_pyro.estimators.targets import as_data_errors, column, score
+from nbam_pyro.estimators.verified import verified_rows
 from nbam_pyro.inference import Fit, fit
 from nbam_pyro.inference.run import Run
 from nbam_pyro.models import Standardise, Story
@@ -72,7 +73,15 @@ class NBAMEstimator(BaseEstimator, ABC):
         _same_length(x, present)
         return score(self.fit_, x, self._encoded(targets), present)
 
-    def _fit(self, X: Any, y: Any, sample_weight: Any) -> None:
+    def _fit(
+        self,
+        X: Any,
+        y: Any,
+        sample_weight: Any,
+        *,
+        contaminated: Any,
+        true_label: Any = None,
+    ) -> None:
         with as_data_errors():
             if y is None:
                 raise ValueError(
@@ -95,6 +104,13 @@ class NBAMEstimator(BaseEstimator, ABC):
         learned = targets[used[present]]
         encoded = self._learn_targets(learned)
         all_encoded = self._encoded(targets)
+        verified = verified_rows(
+            all_encoded,
+            present,
+            true_label=true_label,
+            contaminated=contaminated,
+            encode=self._encoded,
+        )
         weights = weights[used] * self._target_weights(learned)
         seed = int(check_random_state(self.random_state).randint(np.iinfo(np.int32).max))
         with torch.random.fork_rng():
@@ -105,6 +121,7 @@ class NBAMEstimator(BaseEstimator, ABC):
             (x[used], encoded),
             steps=self.steps,
             weights=None if (weights == 1).all() else weights,
+            verified=None if verified is None else verified[used],
             held_out=self.held_out,
             batch_size=self.batch_size,
             seed=seed,
@@ -114,7 +131,7 @@ class NBAMEstimator(BaseEstimator, ABC):
         if x.ndim == 2:  # so that a row scores the same however many are scored with it
             self.fit_.story.double()
             self.fit_.guide.double()
-        self.responsibility_ = score(self.fit_, x, all_encoded, present)
+        self.responsibility_ = score(self.fit_, x, all_encoded, present, verified)
         self.contamination_ = float(self.responsibility_[used].mean())
 
     def _checked(self, X: Any) -> np.ndarray:

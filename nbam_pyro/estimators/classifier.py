@@ -41,7 +41,8 @@ class NBAMClassifier(ClassifierMixin, NBAMEstimator):
     Attributes:
         classes_: the labels, sorted, (K,).
         contamination_: mean responsibility of the labelled training rows (in-sample).
-        responsibility_: of every training row, (N,); an unlabelled row has its prior P(z=1 | x).
+        responsibility_: of every training row, (N,); an unlabelled row has its prior P(z=1 | x), a
+            verified one 0 or 1.
         transition_matrix_: M = p(observed | true), (K, K).
         flip_matrix_: T = p(observed | true, z=1), (K, K), zero on its diagonal.
         fit_: the `Fit`, for everything else: intervals, corrected labels, ArviZ, saving.
@@ -86,19 +87,32 @@ class NBAMClassifier(ClassifierMixin, NBAMEstimator):
         )
         self.class_weight = class_weight
 
-    def fit(self, X: Any, y: Any, sample_weight: Any = None) -> "NBAMClassifier":
+    def fit(
+        self,
+        X: Any,
+        y: Any,
+        sample_weight: Any = None,
+        *,
+        true_label: Any = None,
+        contaminated: Any = None,
+    ) -> "NBAMClassifier":
         """Fit features and labels of which some may be wrong.
 
         Args:
             X: features, (N, D), or images (N, C, H, W); no missing or infinite values.
             y: observed labels, (N,): numbers or texts; NaN or None where a row is unlabelled.
             sample_weight: how many times each row counts, (N,).
+            true_label: verified true labels, (N,), written as y is and classes of y; NaN or None
+                where unknown.
+            contaminated: 1 or True where a label is verified as wrong, 0 or False where as right,
+                (N,); NaN or None where unknown.
 
         Raises:
             DataError: there is one class only, fewer than two rows of some class, a label that is
-                no class, or features with missing or infinite values.
+                no class, features with missing or infinite values, or what is verified contradicts
+                the labels or itself.
         """
-        self._fit(X, y, sample_weight)
+        self._fit(X, y, sample_weight, true_label=true_label, contaminated=contaminated)
         self.transition_matrix_ = transition_matrix(self.fit_).mean
         self.flip_matrix_ = flip_matrix(self.fit_).mean
         return self

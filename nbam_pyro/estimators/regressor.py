@@ -48,7 +48,8 @@ class NBAMRegressor(RegressorMixin, NBAMEstimator):
 
     Attributes:
         contamination_: mean responsibility of the labelled training rows (in-sample).
-        responsibility_: of every training row, (N,); one without a target has its prior P(z=1 | x).
+        responsibility_: of every training row, (N,); one without a target has its prior P(z=1 | x),
+            a verified one 0 or 1.
         fit_: the `Fit`, for everything else.
 
     Example:
@@ -88,20 +89,24 @@ class NBAMRegressor(RegressorMixin, NBAMEstimator):
         self.anomaly = anomaly
         self.input_dependent_scale = input_dependent_scale
 
-    def fit(self, X: Any, y: Any, sample_weight: Any = None) -> "NBAMRegressor":
+    def fit(
+        self, X: Any, y: Any, sample_weight: Any = None, *, contaminated: Any = None
+    ) -> "NBAMRegressor":
         """Fit features and measurements of which some may be wrong.
 
         Args:
             X: features, (N, D), or images (N, C, H, W); no missing or infinite values.
             y: measurements, (N,); NaN or None where there is none.
             sample_weight: how many times each row counts, (N,).
+            contaminated: 1 or True where a measurement is verified as wrong, 0 or False where as
+                right, (N,); NaN or None where unknown.
 
         Raises:
             DataError: measurements are texts, infinite or all the same, features have missing or
-                infinite values.
+                infinite values, or a value of contaminated is none.
             SupportError: a measurement lies outside the range of a bounded anomaly.
         """
-        self._fit(X, y, sample_weight)
+        self._fit(X, y, sample_weight, contaminated=contaminated)
         return self
 
     def predict(self, X: Any) -> np.ndarray:

@@ -10,6 +10,7 @@ from sklearn.utils import column_or_1d
 
 from nbam_pyro.errors import DataError
 from nbam_pyro.inference import Fit, prior_contamination, responsibilities
+from nbam_pyro.verified import Verified
 
 
 def column(y: Any) -> tuple[np.ndarray, np.ndarray]:
@@ -60,6 +61,17 @@ def encode_labels(y: np.ndarray, classes: np.ndarray) -> np.ndarray:
     return codes
 
 
+def in_words(y: np.ndarray) -> np.ndarray:
+    """Numbers as texts: those such as 7 look like numbers in a column of nothing else.
+
+    Example:
+        >>> in_words(np.array([7.0, 8.0])).tolist()
+        ['7', '8']
+    """
+    whole = y.dtype.kind == "f" and bool((y == np.round(y)).all())
+    return (y.astype(np.int64) if whole else y).astype(str)
+
+
 def encode_measurements(y: np.ndarray) -> np.ndarray:
     """Measurements as float64, (N,).
 
@@ -82,7 +94,13 @@ def encode_measurements(y: np.ndarray) -> np.ndarray:
     return values
 
 
-def score(fit: Fit, x: np.ndarray, y: np.ndarray, present: np.ndarray) -> np.ndarray:
+def score(
+    fit: Fit,
+    x: np.ndarray,
+    y: np.ndarray,
+    present: np.ndarray,
+    verified: Verified | None = None,
+) -> np.ndarray:
     """Responsibilities of rows with a target, and P(z=1 | x) of the others, (N,).
 
     Args:
@@ -90,10 +108,12 @@ def score(fit: Fit, x: np.ndarray, y: np.ndarray, present: np.ndarray) -> np.nda
         x: all rows.
         y: encoded targets of those that have one.
         present: which have one, (N,).
+        verified: what is verified of all rows, if anything.
     """
     values = np.empty(len(x))
     if present.any():
-        values[present] = responsibilities(fit, x[present], y)
+        known = None if verified is None else verified[present]
+        values[present] = responsibilities(fit, x[present], y, verified=known)
     if not present.all():
         values[~present] = prior_contamination(fit, x[~present])
     return values

@@ -2,6 +2,7 @@
 
 import zipfile
 import zlib
+from collections.abc import Sequence
 from pathlib import Path
 from typing import BinaryIO
 
@@ -15,13 +16,17 @@ __all__ = ["read_npz"]
 MAGIC = (b"PK\x03\x04", b"PK\x05\x06")  # with arrays, without
 
 
-def read_npz(path: Path, *, label: str) -> Source:
+def read_npz(
+    path: Path, *, label: str, beside: Sequence[str] = (), optional: bool = False
+) -> Source:
     """Read the array X and the labels from an archive written by `numpy.savez`.
 
     Args:
         path: of the archive.
         label: name of the array that holds the labels; among texts an empty one is a missing
             label.
+        beside: names of arrays that are neither features nor labels.
+        optional: pass over those of them that there are not.
 
     Raises:
         DataError: it is not such an archive, is cut off, or its arrays do not do.
@@ -30,24 +35,32 @@ def read_npz(path: Path, *, label: str) -> Source:
         if file.read(4) not in MAGIC:
             raise problem(f"{path} is not an NPZ archive; write it with numpy.savez.")
         file.seek(0)
-        x, y = _features_and_labels(file, label=label, path=path)
+        names = [label, *beside]
+        x, columns = _features_and_columns(file, names, path=path, optional=optional)
     if x.ndim < 2:
         raise problem(
             f"Array 'X' of {path} has shape {x.shape}; give a row per datum, for one feature "
             "X.reshape(-1, 1)."
         )
-    return Source(x=x, y=_labels(y, len(x), name=label, path=path), rows=np.arange(len(x)))
+    checked = {
+        name: _labels(values, len(x), name=name, path=path) for name, values in columns.items()
+    }
+    return Source(x=x, y=checked.pop(label), rows=np.arange(len(x)), beside=checked)
 
 
-def _features_and_labels(
-    file: BinaryIO, *, label: str, path: Path
-) -> tuple[np.ndarray, np.ndarray]:
+def _features_and_columns(
+    file: BinaryIO, names: list[str], *, path: Path, optional: bool
+) -> tuple[np.ndarray, dict[str, np.ndarray]]:
     try:
         # Not by its path: numpy leaves a damaged archive open.
         with np.load(file, allow_pickle=False) as archive:
-            if label == "X":
-                raise problem(f"The label is 'X', the array of features of {path}; name another.")
-            return _array(archive, "X", path=path), _array(archive, label, path=path)
+            if "X" in names:
+                what = "label" if names[0] == "X" else "verified array"
+                raise problem(f"The {what} is 'X', the array of features of {path}; name another.")
+            label, *beside = names
+            wanted = [label, *(one for one in beside if one in archive.files or not optional)]
+            x = _array(archive, "X", path=path)
+            return x, {name: _array(archive, name, path=path) for name in wanted}
     except (zipfile.BadZipFile, zlib.error, EOFError, OSError, NotImplementedError) as error:
         raise problem(
             f"{path} is truncated or damaged: {error}; copy or write it again."

@@ -1,10 +1,11 @@
 """Opening a data file or folder by what its name ends with."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from types import MappingProxyType
 
 from nbam_pyro.files.image_folder import read_image_folder
-from nbam_pyro.files.messages import problem
+from nbam_pyro.files.messages import listing, problem
 from nbam_pyro.files.npz import read_npz
 from nbam_pyro.files.source import Source
 from nbam_pyro.files.tables import read_csv, read_parquet
@@ -16,7 +17,9 @@ READERS = MappingProxyType(
 )
 
 
-def read(path: Path, *, label: str | None) -> Source:
+def read(
+    path: Path, *, label: str | None, beside: Sequence[str] = (), optional: bool = False
+) -> Source:
     """Read features and labels from a CSV, Parquet or NPZ file or a folder of images.
 
     Args:
@@ -24,20 +27,22 @@ def read(path: Path, *, label: str | None) -> Source:
             folder of images per class.
         label: name of the column or array that holds the labels; None for a folder, where the
             class folders' names are the labels.
+        beside: names of columns or arrays that are neither features nor labels.
+        optional: pass over those of them that the data do not have.
 
     Returns:
         The rows, not yet encoded.
 
     Raises:
-        DataError: the data cannot be read as what they claim to be, or have no such label.
+        DataError: the data cannot be read as what they claim to be, or have no such columns.
     """
     try:
-        return _read(path, label=label)
+        return _read(path, label=label, beside=beside, optional=optional)
     except OSError as error:
         raise problem(f"{path} cannot be read: {error.strerror or error}.") from error
 
 
-def _read(path: Path, *, label: str | None) -> Source:
+def _read(path: Path, *, label: str | None, beside: Sequence[str], optional: bool) -> Source:
     if not path.exists():
         raise problem(f"{path} does not exist; check the path.")
     if path.is_dir():
@@ -46,6 +51,8 @@ def _read(path: Path, *, label: str | None) -> Source:
                 f"{path} is a folder, whose labels are the names of its class folders; "
                 f"leave out the label {label!r}."
             )
+        if beside and not optional:
+            raise problem(f"{path} is a folder, which has no {listing(beside)}; leave that out.")
         return read_image_folder(path)
     reader = READERS.get(path.suffix.lower())
     if reader is None:
@@ -61,4 +68,4 @@ def _read(path: Path, *, label: str | None) -> Source:
         raise problem(
             f"{path} needs a label: name the column or array that holds the labels (--label NAME)."
         )
-    return reader(path, label=label)
+    return reader(path, label=label, beside=beside, optional=optional)

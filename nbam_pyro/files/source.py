@@ -1,5 +1,6 @@
 """What is read from a file, and what an encoding makes of it."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeAlias
@@ -26,11 +27,13 @@ class Source:
             objects; a missing label is NaN or None.
         rows: what the rows are called, (N,): 0 to N - 1 for tables and arrays, the path inside
             the folder for images.
+        beside: columns or arrays by name that are neither features nor labels, as y is.
     """
 
     x: Features
     y: np.ndarray
     rows: np.ndarray
+    beside: Mapping[str, np.ndarray] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,7 @@
 """CSV and Parquet files."""
 
 import os
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -15,18 +16,23 @@ from nbam_pyro.files.source import Source
 __all__ = ["read_csv", "read_parquet"]
 
 
-def read_csv(path: Path, *, label: str) -> Source:
+def read_csv(
+    path: Path, *, label: str, beside: Sequence[str] = (), optional: bool = False
+) -> Source:
     """Read a UTF-8 CSV file with a header and commas between its cells.
 
     Args:
         path: of the file.
         label: name of the column that holds the labels.
+        beside: names of columns that are neither features nor labels.
+        optional: pass over those of them that there are not.
 
     Raises:
         DataError: it is not such a file, or its columns do not do.
     """
     header = checked_header(path)
-    _check_names(header, label=label, path=path)
+    beside = [name for name in beside if name in header or not optional]
+    _check_names(header, label=label, beside=beside, path=path)
     try:
         # `names` keeps the header as it is written; `low_memory` would type a column in pieces.
         frame = pd.read_csv(
@@ -34,15 +40,19 @@ def read_csv(path: Path, *, label: str) -> Source:
         )
     except ValueError as error:
         raise problem(f"{path} cannot be parsed as CSV: {error}; check its quotes.") from error
-    return _source(frame, label=label)
+    return _source(frame, label=label, beside=beside)
 
 
-def read_parquet(path: Path, *, label: str) -> Source:
+def read_parquet(
+    path: Path, *, label: str, beside: Sequence[str] = (), optional: bool = False
+) -> Source:
     """Read one Parquet file; the index of a pandas table written to it is left out.
 
     Args:
         path: of the file.
         label: name of the column that holds the labels.
+        beside: names of columns that are neither features nor labels.
+        optional: pass over those of them that there are not.
 
     Raises:
         DataError: it is not such a file, is cut off, or its columns do not do.
@@ -61,10 +71,11 @@ def read_parquet(path: Path, *, label: str) -> Source:
     except Exception as error:  # Damage also shows as KeyError, TypeError, JSONDecodeError, ...
         raise problem(f"{path} is damaged: {error}; write it again.") from error
     frame.columns = pd.Index([str(name) for name in frame.columns])
-    _check_names(list(frame.columns), label=label, path=path)
+    beside = [name for name in beside if name in frame or not optional]
+    _check_names(list(frame.columns), label=label, beside=beside, path=path)
     if len(frame) == 0:
         raise problem(f"{path} has columns but no rows; add the data.")
-    return _source(frame, label=label)
+    return _source(frame, label=label, beside=beside)
 
 
 def _check_magic(path: Path) -> None:
@@ -78,7 +89,7 @@ def _check_magic(path: Path) -> None:
         raise problem(f"{path} is truncated: its end is missing; copy or write it again.")
 
 
-def _check_names(names: list[str], *, label: str, path: Path) -> None:
+def _check_names(names: list[str], *, label: str, beside: Sequence[str], path: Path) -> None:
     _check_repeats(names, label=label, path=path)
     if label not in names:
         split_otherwise = len(names) == 1 and any(mark in names[0] for mark in ";|\t")
@@ -87,13 +98,19 @@ def _check_names(names: list[str], *, label: str, path: Path) -> None:
             f"{path} has no column {label!r} for the labels; choose one of its columns: "
             f"{listing(names)}.{hint}"
         )
+    missing = [name for name in beside if name not in names]
+    if missing:
+        raise problem(
+            f"{path} has no column {listing(missing)}; choose one of its columns: {listing(names)}."
+        )
     if "" in (name.strip() for name in names):
         raise problem(
             f"{path} has a column without a name, perhaps an index that was saved with the "
             "table; name it or leave it out."
         )
-    if len(names) == 1:
-        raise problem(f"{path} has no feature column beside the label {label!r}; add one.")
+    if len(names) == 1 + len(beside):
+        what = f"the label {label!r}" if not beside else listing([label, *beside])
+        raise problem(f"{path} has no feature column beside {what}; add one.")
 
 
 def _check_repeats(names: list[str], *, label: str, path: Path) -> None:
@@ -104,9 +121,10 @@ def _check_repeats(names: list[str], *, label: str, path: Path) -> None:
         raise problem(f"{path} repeats columns: {listing(repeated)}; give each its own name.")
 
 
-def _source(frame: pd.DataFrame, *, label: str) -> Source:
+def _source(frame: pd.DataFrame, *, label: str, beside: Sequence[str]) -> Source:
     return Source(
-        x=frame.drop(columns=label).reset_index(drop=True),
+        x=frame.drop(columns=[label, *beside]).reset_index(drop=True),
         y=raw_labels(frame[label], name=label),
         rows=np.arange(len(frame)),
+        beside={name: raw_labels(frame[name], name=name) for name in beside},
     )

@@ -13,8 +13,8 @@ import pandas as pd
 from nbam_pyro.errors import DataError, FolderError
 from nbam_pyro.estimators import NBAMClassifier, NBAMRegressor
 from nbam_pyro.estimators.base import rate_prior
-from nbam_pyro.estimators.targets import column
-from nbam_pyro.files import encoding_of, read
+from nbam_pyro.estimators.targets import column, in_words
+from nbam_pyro.files import Source, encoding_of, read
 from nbam_pyro.folders import new_folder
 from nbam_pyro.priors import Beta
 from nbam_pyro.runs.flags import flags
@@ -32,6 +32,8 @@ def fit_file(
     out: Path,
     *,
     label: str | None = None,
+    true_label: str | None = None,
+    contaminated: str | None = None,
     task: str = "auto",
     contamination: float | Beta | None = None,
     overwrite: bool = False,
@@ -45,6 +47,9 @@ def fit_file(
         data: CSV, Parquet or NPZ, or a folder with one folder of images per label.
         out: the run folder to write, whole or not at all.
         label: the column or array of targets; None for image folders.
+        true_label: the column or array of verified true labels, if there is one.
+        contaminated: the column or array that says which targets are verified as right (0, false)
+            or wrong (1, true), if there is one.
         task: "classification", "regression", or "auto".
         contamination: prior of the share that is wrong, as of the estimators.
         overwrite: replace a run folder that exists.
@@ -62,9 +67,10 @@ def fit_file(
     rate_prior(contamination)  # before the slow part
     with new_folder(out, overwrite=overwrite) as draft:
         started = time.perf_counter()
-        source = read(data, label=label)
+        source = read(data, label=label, beside=_beside(label, true_label, contaminated))
         there, present = column(source.y)
         labels = _are_labels(there, task)
+        known = _known(source, labels, true_label, contaminated, texts=there.dtype.kind in "US")
         y = _whole(source.y, there, present) if labels else source.y
         encoding = encoding_of(source)
         encoded = encoding.encode(source.x)
@@ -75,12 +81,14 @@ def fit_file(
         estimator = (NBAMClassifier if labels else NBAMRegressor)(
             contamination=contamination, random_state=seed, progress=progress
         )
-        estimator.fit(encoded.x, y)
+        estimator.fit(encoded.x, y, **known)
         info = RunInfo(
             data=data.name,
             label=label,
             classes=getattr(estimator, "classes_", None),
             encoding=encoding,
+            true_label=true_label,
+            contaminated=contaminated,
         )
         return write_run(
             draft,
@@ -93,11 +101,14 @@ def fit_file(
                 "command": "fit",
                 "data": str(data),
                 "label": label,
+                "true_label": true_label,
+                "contaminated": contaminated,
                 "task": task,
                 "contamination": contamination,
                 "seed": seed,
             },
             notes=notes,
+            verified=info.verified(source),
             further={"seconds": round(time.perf_counter() - started, 1)},
         )
 
@@ -131,14 +142,15 @@ def score_file(
     if out.is_dir():
         raise FolderError(f"{out} is a folder: --out names the CSV file to write.")
     fit, info = read_run(run)
-    source = read(data, label=info.label)
+    source = read(data, label=info.label, beside=info.beside, optional=True)
     encoded = info.encoding.encode(source.x)
     for note in encoded.notes:
         say(f"Note: {note}.")
     y = source.y
     if info.classes is not None and info.classes.dtype.kind in "iu":
         y = _whole(y, *column(y))
-    table = flags(fit, info, encoded.x, y, source.rows).drop(columns="held_out", errors="ignore")
+    table = flags(fit, info, encoded.x, y, source.rows, verified=info.verified(source))
+    table = table.drop(columns="held_out", errors="ignore")
     _write_csv(table, out)
     return table
 
@@ -167,6 +179,42 @@ def parse_contamination(text: str | None) -> float | Beta | None:
             "with positive numbers."
         ) from error
     return share
+
+
+def _beside(label: str | None, true_label: str | None, contaminated: str | None) -> list[str]:
+    named = [name for name in (label, true_label, contaminated) if name is not None]
+    twice = {name for name in named if named.count(name) > 1}
+    if twice:
+        raise DataError(
+            f"{twice.pop()!r} is named twice by --label, --true-label and --contaminated; each "
+            "needs a column of its own."
+        )
+    return [name for name in named if name != label]
+
+
+def _known(
+    source: Source,
+    labels: bool,
+    true_label: str | None,
+    contaminated: str | None,
+    *,
+    texts: bool,
+) -> dict[str, np.ndarray]:
+    """What is verified, as the estimators' `fit` takes it."""
+    known = {}
+    if contaminated is not None:
+        known["contaminated"] = source.beside[contaminated]
+    if true_label is not None:
+        if not labels:
+            raise DataError(
+                "--true-label is for labels, and these are measurements: say with --contaminated "
+                "which of them are wrong."
+            )
+        there, present = column(source.beside[true_label])
+        values = np.full(len(present), None, dtype=object)
+        values[present] = in_words(there) if texts and there.dtype.kind in "biuf" else there
+        known["true_label"] = values
+    return known
 
 
 def _are_labels(y: np.ndarray, task: str) -> bool:

@@ -6,9 +6,18 @@ import pandas as pd
 from nbam_pyro.estimators.targets import score
 from nbam_pyro.inference import Fit, predict, true_label_posterior
 from nbam_pyro.runs.info import RunInfo
+from nbam_pyro.verified import Verified
 
 
-def flags(fit: Fit, info: RunInfo, x: np.ndarray, y: np.ndarray, rows: np.ndarray) -> pd.DataFrame:
+def flags(
+    fit: Fit,
+    info: RunInfo,
+    x: np.ndarray,
+    y: np.ndarray,
+    rows: np.ndarray,
+    *,
+    verified: Verified | None = None,
+) -> pd.DataFrame:
     """Score rows.
 
     Args:
@@ -17,25 +26,30 @@ def flags(fit: Fit, info: RunInfo, x: np.ndarray, y: np.ndarray, rows: np.ndarra
         x: encoded rows, (N, ...).
         y: targets as their owner wrote them, (N,), missing ones among them.
         rows: what the rows are called, (N,).
+        verified: what is verified of them, (N,), if anything is said of that.
 
     Returns:
         One row per row, sorted: row, label, responsibility, and for labels suggested_label and
         suggested_probability, for measurements prediction. For the rows that were fitted also
-        held_out: whether the row only selected epochs. The index is the order of the data.
+        held_out: whether the row only selected epochs, and where something is said of it verified:
+        whether anything is known of the row. The index is the order of the data.
     """
     targets, present = info.targets(y)
-    r = score(fit, x, targets, present)
+    known = None if verified is None else verified[present]
+    r = score(fit, x, targets, present, verified)
     columns = {"row": rows, "label": y, "responsibility": r}
     if info.classes is None:
         columns["prediction"] = predict(fit, x)
     else:
         suggested = predict(fit, x)
         if present.any():
-            suggested[present] = true_label_posterior(fit, x[present], targets)
+            suggested[present] = true_label_posterior(fit, x[present], targets, verified=known)
         columns["suggested_label"] = info.classes[suggested.argmax(1)]
         columns["suggested_probability"] = suggested.max(1)
     if present.sum() == len(fit.held_out):
         held_out = np.zeros(len(x), dtype=bool)
         held_out[present] = fit.held_out
         columns["held_out"] = held_out
+    if verified is not None:
+        columns["verified"] = verified.known.numpy()
     return pd.DataFrame(columns).sort_values("responsibility", ascending=False, kind="stable")

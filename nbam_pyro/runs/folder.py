@@ -16,6 +16,7 @@ from nbam_pyro.inference.saving import write_fit
 from nbam_pyro.runs.flags import flags
 from nbam_pyro.runs.info import RunInfo
 from nbam_pyro.runs.summary import summarise
+from nbam_pyro.verified import Verified
 
 __all__ = ["RunInfo", "read_report", "read_run", "write_run"]
 
@@ -31,6 +32,7 @@ def write_run(
     settings: Mapping[str, Any],
     notes: list[str],
     further: Mapping[str, Any] | None = None,
+    verified: Verified | None = None,
     contaminated: np.ndarray | None = None,
 ) -> dict[str, Any]:
     """Write fit, flags, summary, settings and plots.
@@ -45,14 +47,19 @@ def write_run(
         settings: written to settings.json.
         notes: what was done to the data, written to summary.json.
         further: added to summary.json.
+        verified: what is verified of the rows, (N,), if anything is said of that.
         contaminated: the truth, where it is known, for the plot of responsibilities.
 
     Returns:
         The content of summary.json.
     """
     write_fit(folder, fit)
-    table = flags(fit, info, x, y, rows)
-    summary = {**summarise(fit, info, x, y, table), "notes": notes, **(further or {})}
+    table = flags(fit, info, x, y, rows, verified=verified)
+    summary = {
+        **summarise(fit, info, x, y, table, verified=verified),
+        "notes": notes,
+        **(further or {}),
+    }
     table.to_csv(folder / "flags.csv", index=False)
     write_json(folder / "summary.json", summary)
     write_json(folder / "settings.json", settings)

@@ -6,8 +6,15 @@ from typing import Any
 import numpy as np
 
 from nbam_pyro.errors import FolderError
-from nbam_pyro.estimators.targets import column, encode_labels, encode_measurements
-from nbam_pyro.files import Encoding, encoding_from_json
+from nbam_pyro.estimators.targets import (
+    column,
+    encode_labels,
+    encode_measurements,
+    in_words,
+)
+from nbam_pyro.estimators.verified import verified_rows
+from nbam_pyro.files import Encoding, Source, encoding_from_json
+from nbam_pyro.verified import Verified
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -19,12 +26,21 @@ class RunInfo:
         label: the column or array of targets; None for image folders.
         classes: the labels, sorted; None for measurements.
         encoding: of the features.
+        true_label: the column or array of verified true labels, if there is one.
+        contaminated: the column or array that says what is verified as right or wrong, if any.
     """
 
     data: str
     label: str | None
     classes: np.ndarray | None
     encoding: Encoding
+    true_label: str | None = None
+    contaminated: str | None = None
+
+    @property
+    def beside(self) -> list[str]:
+        """The columns or arrays that are neither features nor labels."""
+        return [name for name in (self.true_label, self.contaminated) if name is not None]
 
     def targets(self, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Encoded targets of the rows that have one, and which have one, (N,).
@@ -33,11 +49,33 @@ class RunInfo:
             DataError: labels are no classes of the run, or measurements are no numbers.
         """
         there, present = column(y)
+        return self._encoded(there), present
+
+    def verified(self, source: Source) -> Verified | None:
+        """What the columns of a source say is verified; None if it has none of them.
+
+        Raises:
+            DataError: a value is no class or no switch, or something contradicts something else.
+        """
+        targets, present = self.targets(source.y)
+        true_label, contaminated = (
+            None if name is None else source.beside.get(name)
+            for name in (self.true_label, self.contaminated)
+        )
+        return verified_rows(
+            targets,
+            present,
+            true_label=true_label,
+            contaminated=contaminated,
+            encode=self._encoded,
+        )
+
+    def _encoded(self, there: np.ndarray) -> np.ndarray:
         if self.classes is None:
-            return encode_measurements(there), present
-        if self.classes.dtype.kind == "U" and there.dtype.kind in "biu":
-            there = there.astype(str)  # texts such as "7" look like numbers where all of them do
-        return encode_labels(there, self.classes), present
+            return encode_measurements(there)
+        if self.classes.dtype.kind == "U" and there.dtype.kind in "biuf":
+            there = in_words(there)
+        return encode_labels(there, self.classes)
 
     def to_json(self) -> dict[str, Any]:
         """As JSON."""
@@ -46,6 +84,8 @@ class RunInfo:
             "label": self.label,
             "classes": None if self.classes is None else self.classes.tolist(),
             "encoding": self.encoding.to_json(),
+            "true_label": self.true_label,
+            "contaminated": self.contaminated,
         }
 
     @classmethod
@@ -62,6 +102,8 @@ class RunInfo:
                 label=values["label"],
                 classes=None if classes is None else np.array(classes),
                 encoding=encoding_from_json(values["encoding"]),
+                true_label=values.get("true_label"),
+                contaminated=values.get("contaminated"),
             )
         except KeyError as error:
             raise FolderError(f"run.json has no {error}: restore it or fit again.") from error

@@ -33,6 +33,9 @@ def _how_much(summary: dict[str, Any]) -> Iterator[str]:
         f"How much: about {share['mean']:.1%} are probably wrong, {share['mean'] * n:.0f} of {n} "
         f"({share['probability']:.0%} interval {share['low'] * n:.0f} to {share['high'] * n:.0f})."
     )
+    if "verified" in summary:
+        right, wrong = summary["verified"]["clean"], summary["verified"]["contaminated"]
+        yield f"Verified: {_rows(right + wrong)}, {right} of them right and {wrong} wrong."
 
 
 def _directions(directions: list[dict[str, Any]], wrong: float) -> Iterator[str]:
@@ -48,14 +51,20 @@ def _directions(directions: list[dict[str, Any]], wrong: float) -> Iterator[str]
         )
     if others >= 1:
         yield f"  all other flips together: about {_rows(others)}"
-    found = {(one["true"], one["observed"]): one["rate"] for one in directions}
-    for (true, observed), rate in found.items():
+    found = {(one["true"], one["observed"]): one for one in directions}
+    for (true, observed), one in found.items():
         back = found.get((observed, true))
         if back is not None and str(true) < str(observed):
+            known = one.get("verified", 0) + back.get("verified", 0)
+            decided = (
+                f"the {_rows(known, 'verified true label')} of them told which it is."
+                if known
+                else "it is supposed that fewer labels are wrong than right."
+            )
             yield (
                 f"  {true!r} and {observed!r} are mistaken for each other. With the two names "
-                f"exchanged, rates of {1 - back:.0%} and {1 - rate:.0%} would explain the labels "
-                "just as well; it is supposed that fewer labels are wrong than right."
+                f"exchanged, rates of {1 - back['rate']:.0%} and {1 - one['rate']:.0%} would "
+                f"explain the labels just as well; {decided}"
             )
 
 
