@@ -169,7 +169,7 @@ def summary(table: pd.DataFrame) -> dict[str, Any]:
         index="sharpness", columns="data", values="flagged", aggfunc="max", sort=False
     )
     names = ["brier", "rate_error"]
-    gold = [name for name in table if name.startswith("brier_other_rows")]
+    gold = [name for name in map(str, table) if name.startswith("brier_other_rows")]
     columns = groups[[*names, *gold]].mean()
     columns["clean_digits_flagged_at_most"] = clean["digits"]
     columns["clean_simulation_flagged_at_most"] = clean["simulation"]
