@@ -47,6 +47,10 @@ def fit(
             "worth 100 rows) or beta:2,8. Open by default."
         ),
     ] = None,
+    epochs: Annotated[
+        int | None,
+        typer.Option(help="Epochs of one plain training run; the fit costs about two.", min=1),
+    ] = None,
     out: Annotated[Path, typer.Option(help="Run folder to write.")] = Path("nbam-run"),
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a run folder.")] = False,
     seed: Annotated[
@@ -66,6 +70,7 @@ def fit(
             contaminated=contaminated,
             task=task,
             contamination=parse_contamination(contamination),
+            epochs=epochs,
             overwrite=overwrite,
             seed=seed,
             progress=progress_wanted(),

@@ -36,6 +36,7 @@ def fit_file(
     contaminated: str | None = None,
     task: str = "auto",
     contamination: float | Beta | None = None,
+    epochs: int | None = None,
     overwrite: bool = False,
     seed: int = 0,
     progress: bool = False,
@@ -52,6 +53,7 @@ def fit_file(
             or wrong (1, true), if there is one.
         task: "classification", "regression", or "auto".
         contamination: prior of the share that is wrong, as of the estimators.
+        epochs: of one plain training run, as of the estimators.
         overwrite: replace a run folder that exists.
         seed: of everything random.
         progress: show progress bars.
@@ -79,7 +81,7 @@ def fit_file(
         more = " (if they are not, say so with --task)" if task == "auto" else ""
         say(f"Fitting {int(present.sum())} {kind}{more} ...")
         estimator = (NBAMClassifier if labels else NBAMRegressor)(
-            contamination=contamination, random_state=seed, progress=progress
+            contamination=contamination, epochs=epochs, random_state=seed, progress=progress
         )
         estimator.fit(encoded.x, y, **known)
         info = RunInfo(
@@ -105,6 +107,7 @@ def fit_file(
                 "contaminated": contaminated,
                 "task": task,
                 "contamination": contamination,
+                "epochs": epochs,
                 "seed": seed,
             },
             notes=notes,
