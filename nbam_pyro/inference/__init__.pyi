@@ -24,6 +24,7 @@ from .posterior import switch_draws as switch_draws
 from .posterior import switch_map as switch_map
 from .posterior import true_label_posterior as true_label_posterior
 from .recipes import default_steps as default_steps
+from .recount import Recount as Recount
 from .result import Fit as Fit
 from .robust import RobustStart as RobustStart
 from .run import Run as Run

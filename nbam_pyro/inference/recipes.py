@@ -3,6 +3,7 @@
 from dataclasses import replace
 
 from nbam_pyro.inference.crossfit import CrossFit
+from nbam_pyro.inference.recount import Recount
 from nbam_pyro.inference.robust import RobustStart
 from nbam_pyro.inference.starts import Anchors, Vertices
 from nbam_pyro.inference.steps import Joint, Reinitialise, Restarts, Spread, Step, WarmUp
@@ -20,7 +21,8 @@ def default_steps(
     """The recipe of `fit` for a story.
 
     For `LabelFlip`: rates and T cross-fitted from several starts, then one network fitted to all
-    rows with them, then the spread of their posterior. The network begins with a few epochs of
+    rows with them, then rates and T again, with the network among the evidence, and the spread of
+    their posterior. The network begins with a few epochs of
     warm-up: from fresh weights a mutual pair at a high rate may be merged into one class. A
     deviation g(x) is learned with the network, and rates and T move slowly with it, because the
     evidence of rows that are trained on is biased towards no contamination.
@@ -75,6 +77,7 @@ def _labels(story: LabelFlip, epochs: int, lr: float, weight_decay: float) -> li
             guide_lr=6e-4 if story.locality else 0.0,
             spread_lr=0.0,
         ),
+        Recount(),
         Spread(),
     ]
 

@@ -33,8 +33,8 @@ class TrainingRows:
         true_label: p(c | x, y), (N, *dims, K), where the story has a latent true label.
         share: of the rows that is contaminated, with an interval conditional on the networks.
         evidence: "cross-fitted" where predictions by networks that did not see the row's label
-            enter with the same weight as those of the fitted network (the geometric mean of both);
-            "in-sample" where the fitted network, which has seen it, stands alone.
+            enter, with `Recount` with the same weight as those of the fitted network; "in-sample"
+            where the fitted network, which has seen it, stands alone.
     """
 
     responsibility: np.ndarray
@@ -143,9 +143,7 @@ def _of_labels(story: LabelFlip, rows: Rows, cross_fitted: Evidence | None, draw
 def _true_labels(story: LabelFlip, batch: Batch, apart: Tensor | None, draws: Draw) -> Tensor:
     medians = {name: value.median(0).values for name, value in draws.items()}
     log_f, g = story.log_predictor(batch.x, medians)
-    log_f = log_f.flatten(end_dim=-2)
-    if apart is not None:
-        log_f = ((log_f + apart.to(log_f)) / 2).log_softmax(-1)
+    log_f = log_f.flatten(end_dim=-2) if apart is None else apart.to(log_f)
     labels = batch.y.flatten()
     known = {} if batch.verified is None else vars(batch.verified.flatten())
 

@@ -1,0 +1,53 @@
+"""`Recount`: the fitted network joins the evidence, and rates and flips follow."""
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from nbam_pyro.errors import StoryError
+from nbam_pyro.functional import off_diagonal
+from nbam_pyro.inference.guides import evaluating, guide_median
+from nbam_pyro.inference.run import Run
+from nbam_pyro.inference.steps import Step
+from nbam_pyro.models import LabelFlip
+from nbam_pyro.priors import FlipPrior
+
+
+@dataclass(frozen=True, kw_only=True)
+class Recount(Step):
+    r"""Let the fitted network join the evidence of `CrossFit`; move rates and T to their mode.
+
+    The evidence becomes the geometric mean of what the network says of a row and what the copies
+    say that did not see its label, :math:`f \propto \sqrt{f_{in} f_{out}}`: the network has learned
+    from more rows and for longer, the copies have not memorised. Rates and T are then estimated
+    from expected counts over all rows, by EM in closed form; where there is a deviation g(x) they
+    stay as they are.
+
+    Raises:
+        StoryError: the story is no `LabelFlip`, or no `CrossFit` came before.
+    """
+
+    def __call__(self, run: Run) -> None:
+        story = run.story
+        if not isinstance(story, LabelFlip) or run.cross_fitted is None:
+            raise StoryError("Recount needs a LabelFlip story and the evidence of CrossFit.")
+        log_f = (_network(run, story) + run.cross_fitted.log_probs) / 2
+        evidence = replace(run.cross_fitted, log_probs=log_f.log_softmax(-1))
+        run.cross_fitted = evidence
+        if story.locality:
+            return
+        mode = evidence.transition(story.prior or FlipPrior())
+        flips = off_diagonal(mode.flip)
+        run.start = {"rate": mode.rate.to(log_f), "flip": flips.to(log_f)}
+        run.guide = None
+
+
+def _network(run: Run, story: LabelFlip) -> Tensor:
+    """Log probabilities of true labels by the fitted network, one row per label."""
+    latents = guide_median(run.guide_or_new())
+    with torch.no_grad(), evaluating(story):
+        batches = run.rows.loader(np.arange(len(run.rows)), 1024)
+        parts = [story.log_predictor(batch.x, latents)[0] for batch in batches]
+    return torch.cat(parts).flatten(end_dim=-2).cpu()
