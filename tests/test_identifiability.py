@@ -12,7 +12,15 @@ from torch import nn
 
 from nbam_pyro import LabelFlip, fit
 from nbam_pyro.errors import StoryError
-from nbam_pyro.inference import Anchors, CrossFit, Identifiability, MutualPair, Vertices, WarmUp
+from nbam_pyro.inference import (
+    Anchors,
+    CrossFit,
+    Identifiability,
+    MutualPair,
+    Recount,
+    Vertices,
+    WarmUp,
+)
 from nbam_pyro.inference.evidence import Evidence
 from nbam_pyro.inference.identify import permutation_margins
 from nbam_pyro.verified import Verified
@@ -149,7 +157,11 @@ def test_cross_fitting_leaves_evidence_and_needs_a_start():
     x = 4 * torch.eye(3).repeat(20, 1) + torch.randn(60, 3)
     y = torch.arange(60) % 3
     quick = WarmUp(epochs=15, lr=0.05)
-    steps = [CrossFit(folds=2, warm_up=quick, skip=3, epochs=3, rounds=1, lr=0.05), quick]
+    steps = [
+        CrossFit(folds=2, warm_up=quick, skip=3, epochs=3, rounds=1, lr=0.05),
+        quick,
+        Recount(),
+    ]
     fitted = fit(LabelFlip(nn.Linear(3, 3), 3), (x, y), steps=steps)
     assert fitted.training.evidence == "cross-fitted"
     assert fitted.training.true_label.sum(-1) == pytest.approx(1, abs=1e-4)
@@ -158,5 +170,7 @@ def test_cross_fitting_leaves_evidence_and_needs_a_start():
     share = fitted.training.share
     assert share.low <= share.high
     assert fitted.identifiability.occupancy == pytest.approx([1 / 3] * 3, abs=0.1)
+    with pytest.raises(StoryError, match="evidence of CrossFit"):
+        fit(LabelFlip(nn.Linear(3, 3), 3), (x, y), steps=[quick, Recount()])
     with pytest.raises(StoryError, match="starts"):
         fit(LabelFlip(nn.Linear(3, 3), 3), (x, y), steps=[CrossFit(starts=[], warm_up=quick)])
