@@ -5,6 +5,7 @@ import warnings
 import numpy as np
 import pytest
 import torch
+from lightning.fabric.utilities import move_data_to_device
 from sklearn.datasets import load_digits
 from torch import nn
 from torch.utils.data import DataLoader, TensorDataset
@@ -26,7 +27,7 @@ from nbam_pyro.inference import (
     true_label_posterior,
 )
 from nbam_pyro.inference.diagnostics import CollapseReport, agreement
-from nbam_pyro.inference.rows import as_rows
+from nbam_pyro.inference.rows import Batch, as_rows
 from nbam_pyro.models import (
     BernoulliLikelihood,
     BetaSwitch,
@@ -148,6 +149,14 @@ def test_data_of_any_kind_carry_what_is_verified():
     for other in predictions:
         assert other == pytest.approx(predictions[0], abs=1e-4)
     assert (predictions[0].argmax(1) == (y + 1).numpy() % 3).mean() > 0.8  # as verified
+
+
+def test_lightning_moves_what_is_verified_with_its_rows():
+    x, y = torch.randn(4, 2), torch.arange(4)
+    rows = as_rows((x, y), None, Verified.of(y, contaminated=[0, 1, -1, -1]))
+    moved = move_data_to_device(rows.first(4), torch.device("meta"))
+    assert isinstance(moved, Batch)
+    assert {part.device.type for part in (moved.y, *vars(moved.verified).values())} == {"meta"}
 
 
 def test_a_batch_of_rows_to_look_at_has_verified_ones():
