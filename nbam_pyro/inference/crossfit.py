@@ -41,7 +41,7 @@ class CrossFit(Step):
     1. The copies are warmed up on the other folds as if nothing were contaminated; their
        predictions of the observed label, averaged over epochs, are evidence for `starts`.
     2. From each start the copies are fitted to the log marginal with rates and T fixed; then
-       rates and T move to their mode given the predictions out of fold, by EM
+       rates and T move towards their mode given the predictions out of fold, by EM
        (`nbam_pyro.transition.estimate_transition`). Every start sees the same random numbers. One
        is preferred to those before it where the log marginal of the rows out of fold is higher by
        more than two standard errors.
@@ -145,7 +145,8 @@ class CrossFit(Step):
             probs[fold.own] = _predict(run, fold.story, fold.own)
             probs[run.held_out] += _predict(run, fold.story, run.held_out) / len(folds)
         evidence = Evidence.of(_log(probs), run.rows)
-        return Attempt(start, evidence, evidence.transition(run.story.prior or FlipPrior()))  # type: ignore[union-attr]
+        prior = run.story.prior or FlipPrior()  # type: ignore[union-attr]
+        return Attempt(start, evidence, evidence.moved(prior, latents))
 
     def _joint(self, story: LabelFlip, latents: Draw) -> Training:
         means = {name: prior.mean for name, prior in story.priors().items()} | latents

@@ -17,6 +17,7 @@ from nbam_pyro.verified import Verified
 
 # A central interval of a Normal with this probability is two standard deviations wide.
 _ONE_SIGMA = 0.6827
+_ITERATIONS = 100
 
 
 @dataclass(frozen=True)
@@ -75,6 +76,26 @@ class Evidence:
             start=start,
         )
 
+    def moved(self, prior: FlipPrior, latents: Mapping[str, Tensor]) -> Transition:
+        """Rates and T after a hundred iterations of EM from those given.
+
+        Not all the way to the mode: where predictions hardly tell a flip from a hard row, it is
+        far off and no better than a start that was counted on certain rows, and EM is slow.
+
+        Args:
+            prior: of rates and flips.
+            latents: rates and rows of T by site name.
+        """
+        return estimate_transition(
+            self._log_f(1.0),
+            self.labels,
+            prior=prior,
+            weights=self.weights,
+            true_labels=self.true_labels,
+            start=self._counts(latents),
+            iterations=_ITERATIONS,
+        )
+
     def rate_spread(self, prior: FlipPrior, latents: Mapping[str, Tensor]) -> Float[Tensor, " k"]:
         """Posterior standard deviation of the logit of each rate, all else integrated out, (K,).
 
@@ -82,19 +103,31 @@ class Evidence:
             prior: of rates and flips.
             latents: rates and rows of T, at or near their mode.
         """
-        matrix = transition_matrix(latents["rate"], zero_diagonal(latents["flip"]))
-        counts = self.log_probs.exp().T @ self.weights
-        mode = self.transition(prior, start=counts[:, None] * matrix)
+        counts = self._counts(latents)
+        near = estimate_transition(
+            self._log_f(1.0),
+            self.labels,
+            prior=prior,
+            weights=self.weights,
+            true_labels=self.true_labels,
+            start=counts,
+            iterations=1,
+        )
         intervals = transition_intervals(
             self._log_f(1.0),
             self.labels,
-            mode,
+            near,
             prior=prior,
             weights=self.weights,
             true_labels=self.true_labels,
             probability=_ONE_SIGMA,
         )
         return (intervals.rate_high.logit() - intervals.rate_low.logit()) / 2
+
+    def _counts(self, latents: Mapping[str, Tensor]) -> Float[Tensor, "k k"]:
+        """Expected counts by true and observed label if predictions and rates were right."""
+        matrix = transition_matrix(latents["rate"], zero_diagonal(latents["flip"]))
+        return (self.log_probs.exp().T @ self.weights)[:, None] * matrix
 
     def _log_f(self, sharpness: float) -> Float[Tensor, "n k"]:
         log_f = self.log_probs

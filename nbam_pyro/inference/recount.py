@@ -17,7 +17,7 @@ from nbam_pyro.priors import FlipPrior
 
 @dataclass(frozen=True, kw_only=True)
 class Recount(Step):
-    r"""Let the fitted network join the evidence of `CrossFit`; move rates and T to their mode.
+    r"""Let the fitted network join the evidence of `CrossFit`; move rates and T towards their mode.
 
     The evidence becomes the geometric mean of what the network says of a row and what the copies
     say that did not see its label, :math:`f \propto \sqrt{f_{in} f_{out}}`: the network has learned
@@ -38,9 +38,9 @@ class Recount(Step):
         run.cross_fitted = evidence
         if story.locality:
             return
-        mode = evidence.transition(story.prior or FlipPrior())
-        flips = off_diagonal(mode.flip)
-        run.start = {"rate": mode.rate.to(log_f), "flip": flips.to(log_f)}
+        moved = evidence.moved(story.prior or FlipPrior(), guide_median(run.guide_or_new()))
+        flips = off_diagonal(moved.flip)
+        run.start = {"rate": moved.rate.to(log_f), "flip": flips.to(log_f)}
         run.guide = None
 
 
