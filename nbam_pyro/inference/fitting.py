@@ -22,7 +22,7 @@ from nbam_pyro.inference.rows import Data, Rows, as_rows
 from nbam_pyro.inference.run import Run
 from nbam_pyro.inference.training import Options
 from nbam_pyro.inference.training_rows import training_rows
-from nbam_pyro.models import ClosedStory, LabelFlip, Story
+from nbam_pyro.models import ClosedStory, Story
 from nbam_pyro.verified import Verified
 
 __all__ = ["fit"]
@@ -56,7 +56,8 @@ def fit(
         data: (x, y) as arrays or tensors, a torch `Dataset` of such pairs, or a `DataLoader` or
             `LightningDataModule` of one.
         epochs: of one plain training run of the network, to which the default recipe keeps its
-            steps in proportion; None for its own default (for labels 100, up to 300 of few rows).
+            steps in proportion; None for its own default, for labels 100: give more for
+            few hundred rows.
         steps: what to do in which order; None for the recipe of the story (`default_steps`), which
             also takes step size and weight decay.
         objective: "closed" for the closed form, "elbo" for Pyro's enumerated objective, which any
@@ -130,7 +131,7 @@ def fit(
             family=guide,
         )
         if steps is None:
-            steps = default_steps(story, epochs=epochs or _epochs(story, run))
+            steps = default_steps(story, epochs=epochs)
         for step in steps:
             step(run)
         posterior = run.guide_or_new()
@@ -148,14 +149,6 @@ def fit(
     if advice is not None:
         warnings.warn(advice, CollapseWarning, stacklevel=2)
     return result
-
-
-def _epochs(story: Story, run: Run) -> int | None:
-    """More epochs of few rows, where the usual number would be too few steps."""
-    if not isinstance(story, LabelFlip):
-        return None
-    steps = max(1, len(run.training) // run.options.batch_size)
-    return min(300, max(100, round(1500 / steps)))
 
 
 def _check_numbers(*modules: nn.Module) -> None:
