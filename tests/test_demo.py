@@ -98,7 +98,8 @@ def test_the_run_is_read_again(run):
     said = runner.invoke(app, ["show", str(out)])
     assert said.exit_code == 0
     assert "digits: 1257 labels in 10 classes" in said.stdout
-    assert "mistaken for each other" in said.stdout
+    assert "5<->6" in said.stdout
+    assert "with the names exchanged; the data cannot tell; taken: " in said.stdout
     digits = flipped_digits(seed=7)
     r = responsibilities(load(out), digits.x, digits.labels.observed)
     flags = pd.read_csv(out / "flags.csv").set_index("row").loc[digits.rows]

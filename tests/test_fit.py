@@ -65,7 +65,7 @@ SHORT = [
         lr=1e-2,
     ),
     Reinitialise(),
-    Joint(epochs=15, lr=1e-2, guide_lr=0.0, spread_lr=0.0),
+    Joint(epochs=6, lr=1e-2, guide_lr=0.0, spread_lr=0.0),
     Spread(epochs=2),
 ]
 

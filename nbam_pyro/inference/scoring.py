@@ -55,10 +55,6 @@ def scored_rows(fit: Fit, x: Any, y: Any = None, verified: Verified | None = Non
     if y is not None:
         _check_labels(fit, rows, targets)
     if verified is not None:
-        if len(verified) != len(rows):
-            raise DataError(
-                f"x has {len(rows)} rows, {len(verified)} are verified; they must agree."
-            )
         _check_verified(fit, targets, verified)
     return Scored(rows, targets, verified)
 
