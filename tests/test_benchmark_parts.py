@@ -17,7 +17,7 @@ from benchmarks.label_noise.training import Batches, Task, probabilities, train
 from nbam_pyro import LabelFlip, fit
 from nbam_pyro.data import Contaminated
 from nbam_pyro.errors import DataError
-from nbam_pyro.inference import Anchors, Joint, Spread, WarmUp
+from nbam_pyro.inference import CrossFit, Joint, Spread, WarmUp
 
 
 def logits_and_labels(n=7, k=4):
@@ -348,7 +348,8 @@ def test_the_last_epoch_is_that_of_the_last_run_that_trained_the_network():
     last = LastEpoch(network)
     warm_up = WarmUp(epochs=1)
     joint, spread = Joint(epochs=3, lr=0.1), Spread(epochs=1)
-    steps = [WarmUp(epochs=2), Anchors(folds=2, warm_up=warm_up), joint, spread]
+    cross = CrossFit(folds=2, warm_up=warm_up, epochs=1, rounds=1)
+    steps = [WarmUp(epochs=2), cross, joint, spread]
     # Without held-out rows the last epoch stays.
     story = LabelFlip(network, 3)
     fit(story, (x, y), steps=steps, held_out=0, trainer={"callbacks": [last]})
