@@ -346,9 +346,8 @@ def test_the_last_epoch_is_that_of_the_last_run_that_trained_the_network():
     x = 5.0 * nn.functional.one_hot(y, 4)
     network = nn.Linear(4, 3)
     last = LastEpoch(network)
-    warm_up = WarmUp(epochs=1)
     joint, spread = Joint(epochs=3, lr=0.1), Spread(epochs=1)
-    cross = CrossFit(folds=2, warm_up=warm_up, epochs=1, rounds=1)
+    cross = CrossFit(folds=2, warm_up=WarmUp(epochs=9, lr=0.1), epochs=3, rounds=1, lr=0.1)
     steps = [WarmUp(epochs=2), cross, joint, spread]
     # Without held-out rows the last epoch stays.
     story = LabelFlip(network, 3)
