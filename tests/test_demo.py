@@ -9,7 +9,7 @@ import xarray as xr
 from PIL import Image
 from typer.testing import CliRunner
 
-from nbam_pyro import load, responsibilities
+from nbam_pyro import load
 from nbam_pyro.cli import app
 from nbam_pyro.data import flipped_digits
 
@@ -101,7 +101,7 @@ def test_the_run_is_read_again(run):
     assert "5<->6" in said.stdout
     assert "with the names exchanged; the data cannot tell; taken: " in said.stdout
     digits = flipped_digits(seed=7)
-    r = responsibilities(load(out), digits.x, digits.labels.observed)
+    r = load(out).training.responsibility
     flags = pd.read_csv(out / "flags.csv").set_index("row").loc[digits.rows]
     assert flags["responsibility"].to_numpy() == pytest.approx(r, abs=1e-6)
 

@@ -137,7 +137,8 @@ def _of_labels(story: LabelFlip, rows: Rows, cross_fitted: Evidence | None, draw
             start = stop
             posterior = _true_labels(story, batch, apart, draws)
             own = batch.y.expand(_DRAWS, *batch.y.shape)[..., None]
-            yield 1 - posterior.gather(-1, own)[..., 0], posterior
+            # The sum of the others: 1 - p(c = y) would round small responsibilities to 0.
+            yield posterior.scatter(-1, own, 0.0).sum(-1), posterior
 
 
 def _true_labels(story: LabelFlip, batch: Batch, apart: Tensor | None, draws: Draw) -> Tensor:
