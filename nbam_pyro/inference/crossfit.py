@@ -29,6 +29,8 @@ from nbam_pyro.priors import FlipPrior
 
 # A later start must raise the log marginal by so many standard errors of the difference.
 _CLEARLY = 2.0
+# Starts of which no entry of M differs by more are tried once.
+_NEAR = 0.02
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,21 +41,26 @@ class CrossFit(Step):
     training row is predicted by a copy of the story that did not see it:
 
     1. The copies are warmed up on the other folds as if nothing were contaminated; their
-       predictions of the observed label, averaged over epochs, are evidence for `starts`.
+       predictions of the observed label, averaged over the later epochs, are evidence for
+       `starts`. The copies go back to where they were before the first of those epochs.
     2. From each start the copies are fitted to the log marginal with rates and T fixed; then
        rates and T move towards their mode given the predictions out of fold, by EM
-       (`nbam_pyro.transition.estimate_transition`). Every start sees the same random numbers. One
-       is preferred to those before it where the log marginal of the rows out of fold is higher by
-       more than two standard errors.
+       (`nbam_pyro.transition.estimate_transition`). Every start sees the same random numbers; one
+       that is nearly where an earlier one is, is left out. One is preferred to those before it
+       where the log marginal of the rows out of fold is higher by more than two standard errors.
     3. The best is continued for some rounds of the same.
 
+    A copy that has long been warmed up predicts observed labels, not true ones, and EM then moves
+    rates towards no contamination; hence the way back in 1, and no fewer epochs in 2 than it takes
+    to unlearn.
+
     The estimate and the last predictions stay in the run, as the start of the guide and as
-    `Run.cross_fitted`. A deviation g(x) starts anew.
+    `Run.cross_fitted`, and the story goes on from the weights of the first copy.
 
     Args:
         folds: at least 2.
         warm_up: how each copy is warmed up.
-        skip: epochs of the warm-up that are left out of the average.
+        skip: epochs of the warm-up before those averaged.
         starts: where rates and T may start, the most usual one first.
         epochs: of each fit between two estimates.
         rounds: how often the best start is continued.
@@ -74,8 +81,8 @@ class CrossFit(Step):
     warm_up: WarmUp = field(default_factory=lambda: WarmUp(epochs=12))
     skip: int = 4
     starts: Sequence[Start] = (Anchors(), Vertices(), Vertices(restarts=20))
-    epochs: int = 8
-    rounds: int = 2
+    epochs: int = 16
+    rounds: int = 1
     lr: float = 2e-3
     weight_decay: float = 1e-2
     prior: FlipPrior | None = None
@@ -86,14 +93,12 @@ class CrossFit(Step):
             raise StoryError("CrossFit needs a LabelFlip story: others have no flip matrix.")
         folds = list(self._folds(run, story))
         warm = self._warm_up(run, folds)
-        warmed, random = _states(folds), torch.get_rng_state()
-        best, states = None, warmed
-        for start in self.starts:
+        early, random = _states(folds), torch.get_rng_state()
+        best, states = None, early
+        for start, latents in self._begin(run, story, warm):
             torch.set_rng_state(random)
-            _restore(folds, warmed)
-            counts = start.counts(warm, seed=run.seed)
-            rate, flip = anchor_start(counts, self.prior or story.prior or FlipPrior(rate=(1, 9)))
-            attempt = self._round(run, folds, start, {"rate": rate, "flip": flip})
+            _restore(folds, early)
+            attempt = self._round(run, folds, start, latents)
             run.attempts.append(attempt)
             if best is None or attempt.gain(best) > _CLEARLY:
                 best, states = attempt, _states(folds)
@@ -102,9 +107,21 @@ class CrossFit(Step):
         _restore(folds, states)
         for _ in range(self.rounds):
             best = self._round(run, folds, best.start, best.latents)
+        story.load_state_dict(folds[0].story.state_dict())
         run.cross_fitted = best.evidence
         run.start = best.latents
         run.guide = None
+
+    def _begin(self, run: Run, story: LabelFlip, warm: Evidence) -> Iterator[tuple[Start, Draw]]:
+        """Rates and T of every start that is not nearly where an earlier one is."""
+        prior = self.prior or story.prior or FlipPrior(rate=(1, 9))
+        matrices: list[Tensor] = []
+        for start in self.starts:
+            rate, flip = anchor_start(start.counts(warm, seed=run.seed), prior)
+            matrix = nf.transition_matrix(rate, nf.zero_diagonal(flip))
+            if all((matrix - other).abs().max() > _NEAR for other in matrices):
+                matrices.append(matrix)
+                yield start, {"rate": rate, "flip": flip}
 
     def _folds(self, run: Run, story: LabelFlip) -> Iterator["_Fold"]:
         labels = run.rows.y[torch.as_tensor(run.training)].numpy()
@@ -129,6 +146,7 @@ class CrossFit(Step):
                 callbacks=[average],
             )
             probs[fold.own] = average.value
+            fold.story.load_state_dict(average.early)
         return Evidence.of(_log(probs[run.training]), run.rows, run.training)
 
     def _round(self, run: Run, folds: list["_Fold"], start: Start, latents: Draw) -> Attempt:
@@ -171,10 +189,11 @@ class _Fold:
 
 
 class _EpochAverage(Callback):
-    """Predicted probabilities of a fold's own rows, averaged over the epochs after the first."""
+    """Predictions of a fold's own rows, averaged over later epochs, and its copy before those."""
 
     def __init__(self, run: Run, fold: _Fold, skip: int) -> None:
         self.run, self.fold, self.skip = run, fold, skip
+        self.early = copy.deepcopy(fold.story.state_dict())
         self.total = torch.zeros(())
         self.count = 0
 
@@ -183,6 +202,8 @@ class _EpochAverage(Callback):
         return self.total / self.count
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        if trainer.current_epoch < self.skip:
+            self.early = copy.deepcopy(self.fold.story.state_dict())
         if trainer.current_epoch < min(self.skip, (trainer.max_epochs or 1) - 1):
             return
         self.total = self.total + _predict(self.run, self.fold.story, self.fold.own)

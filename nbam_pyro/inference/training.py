@@ -58,9 +58,7 @@ class Training(pl.LightningModule):
         self.one_cycle = one_cycle
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
-        value = self.loss(batch)
-        self.log("loss", value, on_step=False, on_epoch=True, batch_size=len(batch[0]))
-        return value
+        return self.loss(batch)
 
     def validation_step(self, batch: Batch, batch_idx: int) -> None:
         value = self.held_out_loss(batch)
@@ -157,12 +155,24 @@ class _Bar(RichProgressBar):
 
 
 class _History(Callback):
+    """Losses by epoch; one log entry a step would cost as much as the step of a small network."""
+
     def __init__(self) -> None:
         self.records: list[dict[str, float]] = []
+        self.steps: list[tuple[Tensor, int]] = []
+
+    def on_train_batch_end(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Batch, _: int
+    ) -> None:
+        self.steps.append((outputs["loss"], len(batch.y)))
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        losses = {name: float(value) for name, value in trainer.callback_metrics.items()}
-        self.records.append({"epoch": trainer.current_epoch, **losses})
+        losses, sizes = zip(*self.steps, strict=True)
+        self.steps = []
+        weights = torch.tensor(sizes, dtype=losses[0].dtype, device=losses[0].device)
+        loss = float(torch.stack(losses) @ weights / weights.sum())
+        others = {name: float(value) for name, value in trainer.callback_metrics.items()}
+        self.records.append({"epoch": trainer.current_epoch, "loss": loss, **others})
 
 
 @contextmanager
