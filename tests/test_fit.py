@@ -33,7 +33,7 @@ from nbam_pyro.inference import (
     switch_map,
     true_label_posterior,
 )
-from nbam_pyro.inference.rows import Batch
+from nbam_pyro.inference.rows import Batch, as_rows
 from nbam_pyro.models import (
     BernoulliLikelihood,
     BetaSwitch,
@@ -612,3 +612,11 @@ def test_targets_of_another_shape_are_refused_when_scored():
     with pytest.raises(DataError, match="units"):
         robust_regression(nn.Linear(1, 1), 1e25 * y)
     assert predict(fitted, x.numpy()[::-1]).shape == (30,)
+
+
+def test_rows_stay_where_they_are_without_a_gpu_or_room_on_it(monkeypatch):
+    rows = as_rows((torch.zeros(4, 2), torch.zeros(4)))
+    assert rows.near(torch.device("cpu")) is rows
+    monkeypatch.setattr(torch.cuda, "mem_get_info", lambda device: (100, 1000))
+    assert rows.near(torch.device("cuda")) is rows
+    assert not rows.copies

@@ -206,6 +206,7 @@ class _EpochAverage(Callback):
             self.early = copy.deepcopy(self.fold.story.state_dict())
         if trainer.current_epoch < min(self.skip, (trainer.max_epochs or 1) - 1):
             return
+        self.run.device = pl_module.device
         self.total = self.total + _predict(self.run, self.fold.story, self.fold.own)
         self.count += 1
 
@@ -214,10 +215,9 @@ def _predict(run: Run, story: LabelFlip, index: np.ndarray) -> Tensor:
     """Probabilities of classes of some rows, (n, *dims, K), on the CPU."""
     if not len(index):
         return torch.zeros(0, *run.rows.y.shape[1:], story.num_classes)
-    device = next(story.parameters()).device
-    with torch.no_grad(), evaluating(story):
-        batches = run.rows.loader(index, 1024)
-        parts = [clean_predictor(story, batch.x.to(device)).probs.cpu() for batch in batches]
+    with torch.no_grad(), evaluating(story, run.device):
+        batches = run.rows.near(run.device).loader(index, 1024)
+        parts = [clean_predictor(story, batch.x.to(run.device)).probs.cpu() for batch in batches]
     return torch.cat(parts)
 
 

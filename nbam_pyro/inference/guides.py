@@ -53,15 +53,20 @@ def _is_local(site: Mapping[str, Any]) -> bool:
 
 
 @contextmanager
-def evaluating(module: nn.Module) -> Iterator[None]:
-    """Evaluation mode inside, the former mode of every submodule after."""
+def evaluating(module: nn.Module, device: torch.device | None = None) -> Iterator[None]:
+    """Evaluation mode inside, on a device if one is named; mode and device as before after."""
     training = [part for part in module.modules() if part.training]
+    before = next((parameter.device for parameter in module.parameters()), None)
     module.eval()
+    if device is not None:
+        module.to(device)
     try:
         yield
     finally:
         for part in training:
             part.training = True
+        if device is not None and before is not None:
+            module.to(before)
 
 
 def sample_guide(guide: nn.Module, *args: Any, **kwargs: Any) -> tuple[Draw, Tensor]:

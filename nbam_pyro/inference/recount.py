@@ -46,8 +46,9 @@ class Recount(Step):
 
 def _network(run: Run, story: LabelFlip) -> Tensor:
     """Log probabilities of true labels by the fitted network, one row per label."""
-    latents = guide_median(run.guide_or_new())
-    with torch.no_grad(), evaluating(story):
-        batches = run.rows.loader(np.arange(len(run.rows)), 1024)
-        parts = [story.log_predictor(batch.x, latents)[0] for batch in batches]
-    return torch.cat(parts).flatten(end_dim=-2).cpu()
+    median = guide_median(run.guide_or_new())
+    latents = {name: value.to(run.device) for name, value in median.items()}
+    with torch.no_grad(), evaluating(story, run.device):
+        batches = run.rows.near(run.device).loader(np.arange(len(run.rows)), 1024)
+        parts = [story.log_predictor(batch.x.to(run.device), latents)[0].cpu() for batch in batches]
+    return torch.cat(parts).flatten(end_dim=-2)

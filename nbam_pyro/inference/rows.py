@@ -1,7 +1,7 @@
 """Rows of data, however they came, as what training needs."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -23,6 +23,9 @@ from torch.utils.data import (
 
 from nbam_pyro.errors import DataError
 from nbam_pyro.verified import Verified
+
+# x is copied to a GPU where it takes no more than so much of what is free there.
+_SHARE = 0.25
 
 Data = tuple[Any, Any] | Dataset | DataLoader | LightningDataModule
 
@@ -62,6 +65,7 @@ class Rows:
         workers: processes that load batches.
         batch_size: that the data came with, if any.
         held_out: rows that the data came with for validation, (N,) booleans, if any.
+        copies: of x by device, where `near` made one.
     """
 
     dataset: Dataset
@@ -72,6 +76,7 @@ class Rows:
     workers: int = 0
     batch_size: int | None = None
     held_out: np.ndarray | None = None
+    copies: dict[torch.device, Tensor] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.y)
@@ -79,7 +84,7 @@ class Rows:
     def loader(self, index: np.ndarray, batch_size: int, *, shuffle: bool = False) -> DataLoader:
         """Batches of the rows named by index."""
         drop_last = shuffle and _leaves_one(index, batch_size)
-        if not isinstance(self.dataset, TensorDataset) or self.collate is not default_collate:
+        if not self._is_tensors:
             subset: Dataset = Subset(_Numbered(self.dataset), index.tolist())
             return DataLoader(
                 subset,
@@ -92,9 +97,27 @@ class Rows:
         # Tensors are indexed by the whole batch at once, not row by row.
         order = SubsetRandomSampler(index.tolist()) if shuffle else index.tolist()
         batches = BatchSampler(order, batch_size, drop_last)
-        x, y = self.dataset.tensors
+        x, y = self.dataset.tensors  # type: ignore[attr-defined]
         tensors = _Tensors(Batch(x, y, self.weights, self.verified))
         return DataLoader(tensors, batch_size=None, sampler=batches)
+
+    def near(self, device: torch.device) -> "Rows":
+        """The same rows with x in the memory of a GPU, if x is one tensor and there is room.
+
+        Batches then need no transfer of x, and augmentation inside the network runs there.
+        """
+        if device.type != "cuda" or not self._is_tensors:
+            return self
+        x, y = self.dataset.tensors  # type: ignore[attr-defined]
+        if device not in self.copies:
+            if x.nbytes > _SHARE * torch.cuda.mem_get_info(device)[0]:
+                return self
+            self.copies[device] = x.to(device)
+        return replace(self, dataset=TensorDataset(self.copies[device], y.to(device)))
+
+    @property
+    def _is_tensors(self) -> bool:
+        return isinstance(self.dataset, TensorDataset) and self.collate is default_collate
 
     def first(self, count: int) -> Batch:
         """The first rows as one batch; verified ones are up to half of it."""

@@ -41,6 +41,7 @@ class Run:
         cross_fitted: log probabilities of true labels out of fold, from `CrossFit`.
         attempts: what it came to from each start.
         history: one record per epoch of every Lightning run.
+        device: where Lightning trained last; modules are on the CPU between runs.
     """
 
     story: Story
@@ -56,6 +57,7 @@ class Run:
     cross_fitted: Evidence | None = None
     attempts: list[Attempt] = field(default_factory=list)
     history: list[dict[str, Any]] = field(default_factory=list)
+    device: torch.device = field(default_factory=lambda: torch.device("cpu"))
 
     def judge(self, index: np.ndarray) -> tuple[float, float]:
         """Mean negative log marginal and mean responsibility of some rows."""
@@ -125,7 +127,7 @@ class Run:
         callbacks: Sequence[Callback] = (),
     ) -> None:
         """One Lightning run on the training rows, or some of them, and its share of history."""
-        records = train(
+        records, self.device = train(
             module,
             self.rows,
             self.training if index is None else index,

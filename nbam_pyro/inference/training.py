@@ -87,7 +87,7 @@ def train(
     label: str,
     patience: int | None = None,
     callbacks: Sequence[Callback] = (),
-) -> list[dict[str, float]]:
+) -> tuple[list[dict[str, float]], torch.device]:
     """Train for some epochs and load the one with the lowest held-out loss, if rows are held out.
 
     Args:
@@ -102,7 +102,7 @@ def train(
         callbacks: of Lightning's, beside those that select, stop and record.
 
     Returns:
-        one record per epoch: epoch, loss and, with held-out rows, held_out_loss.
+        one record per epoch: epoch, loss and, with held-out rows, held_out_loss; and the device.
     """
     history = _History()
     given = dict(options.trainer)
@@ -124,13 +124,15 @@ def train(
             enable_progress_bar=options.progress,
             **{**_DEFAULTS, **given},
         )
+        device = trainer.strategy.root_device
+        rows = rows.near(device)
         batches = rows.loader(index, options.batch_size, shuffle=True)
         held_out_batches = rows.loader(held_out, 1024) if selecting else None
         trainer.fit(module, batches, held_out_batches)
         if selecting:
             state = torch.load(best.best_model_path, weights_only=True)
             module.load_state_dict(state["state_dict"])
-    return history.records
+    return history.records, device
 
 
 _DEFAULTS: dict[str, Any] = {

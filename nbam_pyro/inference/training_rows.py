@@ -142,9 +142,11 @@ def _of_labels(story: LabelFlip, rows: Rows, cross_fitted: Evidence | None, draw
 
 
 def _true_labels(story: LabelFlip, batch: Batch, apart: Tensor | None, draws: Draw) -> Tensor:
-    medians = {name: value.median(0).values for name, value in draws.items()}
-    log_f, g = story.log_predictor(batch.x, medians)
-    log_f = log_f.flatten(end_dim=-2) if apart is None else apart.to(log_f)
+    log_f, g = apart, None
+    if log_f is None or story.locality:
+        medians = {name: value.median(0).values for name, value in draws.items()}
+        in_sample, g = story.log_predictor(batch.x, medians)
+        log_f = in_sample.flatten(end_dim=-2) if apart is None else apart.to(in_sample)
     labels = batch.y.flatten()
     known = {} if batch.verified is None else vars(batch.verified.flatten())
 
