@@ -13,8 +13,10 @@ class CollapseReport:
 
     Attributes:
         contamination: mean responsibility of the rows looked at.
-        disagreement: share of them whose target the clean predictor does not expect: another class
-            is more probable, or the residual exceeds five robust standard deviations.
+        disagreement: share of rows whose target the clean predictor does not expect. Of labels,
+            the half of the rows predicted to be of each class that it is surest of count, and
+            another class is more probable: classes that overlap disagree elsewhere. Of
+            measurements, the residual exceeds five robust standard deviations.
         agreement: share of the verified switches that the fit judges right without being told;
             None where nothing is verified.
     """
@@ -79,9 +81,9 @@ def collapse_report(
     """Compare what a fit flags with what it fails to predict, best on held-out rows.
 
     Where the prior of the switch has run to 0, nothing is flagged although many targets contradict
-    the predictor. Contamination near 0 with little disagreement is simply clean data; strongly
-    overlapping classes without contamination look like a collapse, and then, too, the flags mean
-    nothing.
+    the predictor. Contamination near 0 with little disagreement is simply clean data. Where labels
+    are random even on rows that look alike, contamination and ambiguity are the same, and a fit
+    without contamination counts as collapsed.
 
     Args:
         responsibilities: P(z=1 | x, y), (N,), without what is verified.
@@ -95,9 +97,18 @@ def collapse_report(
         True
     """
     if predicted.ndim > y.ndim:
-        surprises = predicted.argmax(-1) != y
+        surprises = (predicted.argmax(-1) != y)[_surest(predicted.max(-1), predicted.argmax(-1))]
     else:
         residual = np.abs(y - predicted)
         # Five, not three: clean noise may have the tails of a Laplace or a Student-t.
         surprises = residual > 5 * 1.4826 * np.median(residual)
     return CollapseReport(float(responsibilities.mean()), float(surprises.mean()), agreement)
+
+
+def _surest(confidence: np.ndarray, predicted: np.ndarray) -> np.ndarray:
+    """Of each predicted class the half of the rows predicted with most confidence, booleans."""
+    chosen = np.zeros(predicted.shape, dtype=bool)
+    for c in np.unique(predicted):
+        own = predicted == c
+        chosen |= own & (confidence >= np.median(confidence[own]))
+    return chosen
