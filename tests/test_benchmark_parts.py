@@ -332,7 +332,7 @@ def test_label_only_is_calibrated_and_blind_within_labels():
     assert outcome.flags.mean() == pytest.approx(one.problem.labels.rate)
 
 
-@pytest.mark.parametrize("method", ["nbam", "nbam_literal"])
+@pytest.mark.parametrize("method", ["nbam", "nbam_local", "nbam_literal"])
 def test_our_methods(method):
     outcome = METHODS[method](task())
     assert outcome.flags.shape == (200,)

@@ -6,6 +6,7 @@ published (see `losses`), and the network, epochs and optimiser of the data set.
 
 import dataclasses
 from collections.abc import Callable, Mapping
+from functools import partial
 from types import MappingProxyType
 
 import numpy as np
@@ -92,6 +93,7 @@ def _outcome(task: Task, trained: Trained, flags: np.ndarray) -> Outcome:
 METHODS: Mapping[str, Method] = MappingProxyType(
     {
         "nbam": nbam,
+        "nbam_local": partial(nbam, locality=1.0),
         "nbam_literal": nbam_literal,
         "cross_entropy": by_loss(losses.cross_entropy),
         "mae": by_loss(losses.mae),

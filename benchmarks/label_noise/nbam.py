@@ -16,12 +16,17 @@ from nbam_pyro.inference import Joint, default_steps
 from nbam_pyro.models import Story, three_heads
 
 
-def nbam(task: Task) -> Outcome:
-    """The default of the library: a latent true label, fitted as `fit` does when it is not told."""
+def nbam(task: Task, *, locality: float = 0.0) -> Outcome:
+    """A latent true label, fitted as `fit` does when it is not told.
+
+    Args:
+        task: what is given.
+        locality: of the deviation g(x); the library's default is none.
+    """
     problem = task.problem
     network = task.data.network()
     last = LastEpoch(network)
-    story = LabelFlip(network, task.data.classes)
+    story = LabelFlip(network, task.data.classes, locality=locality)
     data = task.data
     steps = default_steps(
         story,
