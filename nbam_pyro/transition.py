@@ -5,7 +5,8 @@ transition matrix M, whose log likelihood
 
 .. math:: \sum_i w_i \log \sum_c f_{ic} M_{c y_i}
 
-is concave in M. It needs neither Pyro nor a network, only torch.
+is concave in M. It needs neither Pyro nor a network, only torch. Frequencies of the true classes
+are those that f has, unless they are given a prior.
 """
 
 import math
@@ -16,6 +17,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from nbam_pyro.anchors import anchor_start
+from nbam_pyro.class_prior import ClassPrior, check_class_prior
 from nbam_pyro.errors import DataError
 from nbam_pyro.functional import transition_matrix, zero_diagonal
 from nbam_pyro.priors import FlipPrior
@@ -35,9 +37,13 @@ class Transition:
         flip: T, (K, K), zero diagonal.
         counts: expected number of rows by true and observed label, (K, K), as `anchor_counts`
             counts them; a start for an estimate from similar evidence.
-        log_marginal: sum of log p(y | x), of verified rows log p(y, c | x), in nats.
-        objective: log marginal of M plus log prior after each iteration, (iterations,); it does
-            not fall, up to rounding.
+        log_marginal: sum of log p(y | x), of verified rows log p(y, c | x), in nats; with a prior
+            on class frequencies of log p(x, y) and log p(x, y, c), less what no estimate changes.
+        objective: log marginal of M, and of class frequencies that have a prior, plus log prior
+            after each iteration, (iterations,); it does not fall, up to rounding.
+        class_frequency: share of the rows that truly are of each class, (K,): that of the counts,
+            or with a prior the mode, the share with its pseudo-counts.
+        log_shift: log of that mode less log of the mean of f, (K,); zeros without a prior.
     """
 
     rate: Float[Tensor, " k"]
@@ -45,6 +51,8 @@ class Transition:
     counts: Float[Tensor, "k k"]
     log_marginal: float
     objective: Float[Tensor, " iterations"]
+    class_frequency: Float[Tensor, " k"]
+    log_shift: Float[Tensor, " k"]
 
     @property
     def matrix(self) -> Float[Tensor, "k k"]:
@@ -56,6 +64,19 @@ class Transition:
         """The expected share of contaminated rows, the mean of their responsibilities."""
         return float(1 - self.counts.trace() / self.counts.sum())
 
+    def shifted(self, log_f: Float[Tensor, "n k"]) -> Float[Tensor, "n k"]:
+        r"""Predictions at these class frequencies, :math:`f_{ic} \pi_c / \bar f_c`, normalised.
+
+        Args:
+            log_f: log p(c | x), (N, K), as it was given to `estimate_transition`.
+
+        Returns:
+            log probabilities, (N, K); without a prior on class frequencies `log_f` itself.
+        """
+        if not self.log_shift.any():
+            return log_f
+        return (log_f + self.log_shift.to(log_f)).log_softmax(-1)
+
 
 def estimate_transition(
     log_f: Float[Tensor, "n k"],
@@ -65,6 +86,7 @@ def estimate_transition(
     weights: Float[Tensor, " n"] | None = None,
     true_labels: Int[Tensor, " n"] | None = None,
     start: Float[Tensor, "k k"] | None = None,
+    class_prior: float | None = None,
     iterations: int = 1000,
     tolerance: float = 1e-3,
 ) -> Transition:
@@ -80,6 +102,19 @@ def estimate_transition(
     T_{cy}`, the log prior density in these coordinates. `NBAMLoss` has the same. So the estimate
     stays inside (0, 1) where a mode in r itself, under a uniform prior, would be 0.
 
+    A prior on class frequencies, :math:`\pi \sim` Dirichlet(h, ..., h), is for those who know that
+    classes are about equally frequent. The predictions then only say how x differs by class,
+    :math:`p(x_i | c) \propto w_i f_{ic} / \bar f_c` with the mean :math:`\bar f_c = \sum_i w_i
+    f_{ic} / \sum_i w_i`, so that
+
+    .. math:: p(x_i, y_i) \propto \sum_c \frac{f_{ic}}{\bar f_c} \pi_c M_{c y_i}, \qquad
+              \pi_c = \frac{\sum_y N_{cy} + h}{\sum_{dy} N_{dy} + K h},
+
+    the latter in each maximisation; the objective has :math:`h \sum_c \log \pi_c` besides. Without
+    it :math:`\pi = \bar f` exactly. The model takes f as right at the frequencies :math:`\bar f`: a
+    wrong tilt towards a class is undone in part only, and where f is nearly 0 or 1 hardly at all.
+    Then :math:`\pi` is even at a large h, and the expected counts are not.
+
     Each iteration takes O(N K) time; memory is two (N, K) arrays of the type of `log_f`.
 
     Args:
@@ -92,16 +127,17 @@ def estimate_transition(
             verified may depend on x and y.
         start: counts to start from, (K, K), for instance from `anchor_counts` or of an earlier
             estimate; None for f itself, :math:`\sum_{i: y_i = y} w_i f_{ic}`.
+        class_prior: h, pseudo-count of each class; None, the default, for no prior.
         iterations: at most so many.
         tolerance: in nats; EM ends when the expected counts differ by less from those before, half
             their chi-squared, which is what an iteration gains.
 
     Raises:
         DataError: shapes do not fit, a label is out of range, predictions are not normalised,
-            weights are negative, or `iterations` is not positive.
+            weights are negative, or `class_prior` or `iterations` is not positive.
 
     Source: Dempster, Laird & Rubin (1977) for EM; Dawid & Skene (1979) for a matrix of observer's
-    errors estimated by it.
+    errors estimated by it; Saerens, Latinne & Decaestecker (2002) for class frequencies.
 
     Example:
         >>> f = torch.tensor([[1.0, 0.0], [0.0, 1.0]]).repeat_interleave(500, 0)
@@ -111,22 +147,35 @@ def estimate_transition(
     """
     if iterations < 1:
         raise DataError(f"iterations is {iterations}; EM needs at least one.")
+    check_class_prior(class_prior)
     rows = RowsByLabel.of(log_f, labels, weights=weights, true_labels=true_labels)
     if start is not None and start.shape != (rows.num_classes,) * 2:
         raise DataError(f"start has shape {tuple(start.shape)}; give counts, (K, K).")
     counts = rows.predicted_counts() if start is None else start.double()
+    classes = None if class_prior is None else ClassPrior.of(class_prior, log_f, weights)
+    log_shift = counts.new_zeros(rows.num_classes)
     objective: list[float] = []
     while True:
         rate, flips = anchor_start(counts, prior)
         flip = zero_diagonal(flips)
+        log_prior = _log_prior(rate, flips, prior)
+        if classes is not None:
+            log_frequency = classes.log_frequency(counts)
+            log_shift = log_frequency - classes.log_mean
+            log_prior += classes.pseudo_count * float(log_frequency.sum())
         before = counts
-        counts, log_marginal = rows.expected_counts(transition_matrix(rate, flip))
-        objective.append(log_marginal + _log_prior(rate, flips, prior))
+        scaled = transition_matrix(rate, flip) * log_shift.exp()[:, None]
+        counts, log_marginal = rows.expected_counts(scaled)
+        objective.append(log_marginal + log_prior)
         if len(objective) == iterations or _divergence(counts, before) < tolerance:
             break
     log_marginal += rows.verified_log_f
     history = torch.tensor(objective, dtype=torch.float64)
-    return Transition(rate, flip, counts, log_marginal, history)
+    if classes is None:
+        frequency = counts.sum(1) / counts.sum()
+    else:
+        frequency = (log_shift + classes.log_mean).exp()
+    return Transition(rate, flip, counts, log_marginal, history, frequency, log_shift)
 
 
 @dataclass(frozen=True)

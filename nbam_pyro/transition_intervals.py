@@ -55,7 +55,8 @@ def transition_intervals(
     .. math:: \mathrm{cov}(M_{\cdot y}, M_{\cdot y'}) = \delta_{yy'} C_y
               - C_y \Big(\sum_z C_z\Big)^{-1} C_{y'}.
 
-    The share's spread adds that of the switches given M. Nothing is added for errors of log_f.
+    The share's spread adds that of the switches given M. Nothing is added for errors of log_f, nor
+    for those of class frequencies: where they had a prior, the predictions are those at its mode.
 
     Takes O(N K^2) time, at most O(K^4) more where labels have more rows than there are classes, and
     O(N K + K^2) memory.
@@ -85,7 +86,8 @@ def transition_intervals(
     """
     if not 0 < probability < 1:
         raise DataError(f"probability is {probability}; it lies in (0, 1).")
-    rows = RowsByLabel.of(log_f, labels, weights=weights, true_labels=true_labels)
+    shifted = transition.shifted(log_f)
+    rows = RowsByLabel.of(shifted, labels, weights=weights, true_labels=true_labels)
     rates, contaminated = _variances(rows, transition, prior)
     z = torch.distributions.Normal(0.0, 1.0).icdf(torch.tensor((1 + probability) / 2)).double()
     rate_low, rate_high = _logit_interval(transition.rate, rates, z)
