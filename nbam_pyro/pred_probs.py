@@ -11,6 +11,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from nbam_pyro import functional as nf
+from nbam_pyro.class_prior import check_class_prior, class_prior_sentence
 from nbam_pyro.errors import DataError
 from nbam_pyro.pred_probs_data import Predicted
 from nbam_pyro.priors import FlipPrior
@@ -34,8 +35,8 @@ class PredProbsReport:
 
     Attributes:
         rows: one row per label, with the index of the data: label, predicted_label (most probable
-            given x), responsibility, suggested_label and suggested_probability (most probable
-            given x and the label).
+            by `pred_probs`), responsibility, suggested_label and suggested_probability (of the most
+            probable given x and the label).
         rates: one row per class: class, rate, low, high, band_low, band_high. The rate is of true
             members of the class; low and high are an interval given the sharpness, band_low and
             band_high the smallest and largest rate over the band.
@@ -46,6 +47,8 @@ class PredProbsReport:
             flagged (responsibilities above one half), gold_log_prob (log p(gold | x, label) summed
             over verified rows, in nats; NaN where there are none).
         sharpness: the one everything but the band is for.
+        class_prior: the pseudo-count by which class frequencies were supposed to be even; None
+            where they are those of `pred_probs`.
         note: what the intervals are conditional on, for the reader of a report.
     """
 
@@ -56,6 +59,7 @@ class PredProbsReport:
     flip_matrix: pd.DataFrame
     band: pd.DataFrame
     sharpness: float
+    class_prior: float | None
     note: str
 
     def to_cleanlab(self) -> pd.DataFrame:
@@ -88,6 +92,7 @@ def from_pred_probs(
     sharpness: float | None = None,
     classes: Sequence[Any] | None = None,
     prior: FlipPrior | None = None,
+    class_prior: float | None = None,
     probability: float = 0.9,
 ) -> PredProbsReport:
     r"""Responsibilities, rates and flips from any classifier's out-of-sample probabilities.
@@ -115,11 +120,16 @@ def from_pred_probs(
         sharpness: a, positive; None for `SHARPNESS`, or for what `gold` says.
         classes: names of the columns of `pred_probs`; None for those of a frame, or 0, ..., K-1.
         prior: of rates and flips; None for `FlipPrior(rate=(1.0, 9.0))`, sceptical of wrong labels.
+        class_prior: h of a Dirichlet(h, ..., h) prior on class frequencies, in rows per class; for
+            those who know that classes are about equally frequent, and the report says so. The
+            probabilities are then shifted to the frequencies found (`estimate_transition`). None,
+            the default, for no prior.
         probability: of the intervals, in (0, 1).
 
     Returns:
-        frames, see `PredProbsReport`. Intervals are conditional on the probabilities and on the
-        sharpness: errors of the classifier are not in them. The band is there for that.
+        frames, see `PredProbsReport`. Intervals are conditional on the probabilities, on the
+        sharpness and, with `class_prior`, on the class frequencies found: errors of the classifier
+        are not in them. The band is there for that.
 
     Raises:
         DataError: shapes, indices or names do not fit, a label is missing or no class, rows of
@@ -145,8 +155,9 @@ def from_pred_probs(
     data = Predicted.of(labels, pred_probs, gold=gold, classes=classes)
     if sharpness is not None and not 0 < sharpness < math.inf:
         raise DataError(f"sharpness is {sharpness}; it is positive and finite.")
+    check_class_prior(class_prior)
     prior = prior or FlipPrior(rate=(1.0, 9.0))
-    fits = _over_band(data, sorted({*SHARPNESS_BAND, sharpness or SHARPNESS}), prior)
+    fits = _over_band(data, sorted({*SHARPNESS_BAND, sharpness or SHARPNESS}), prior, class_prior)
     band = pd.DataFrame([fit.row for fit in fits.values()])
     if sharpness is None:
         sharpness = SHARPNESS if data.gold is None else _likeliest(fits)
@@ -161,14 +172,15 @@ def from_pred_probs(
         probability=probability,
     )
     return PredProbsReport(
-        rows=_rows(data, log_f, fit),
+        rows=_rows(data, fit.transition.shifted(log_f), fit),
         rates=_rates(data.classes, intervals, fit, fits.values()),
         contamination=_contamination(intervals, fit, band),
         transition_matrix=_matrix(fit.transition.matrix, data.classes),
         flip_matrix=_matrix(fit.transition.flip, data.classes),
         band=band,
         sharpness=sharpness,
-        note=_note(sharpness, data, band, probability),
+        class_prior=class_prior,
+        note=_note(sharpness, data, band, probability) + _supposed(class_prior),
     )
 
 
@@ -180,15 +192,23 @@ class _Fitted(NamedTuple):
     row: dict[str, float]
 
 
-def _over_band(data: Predicted, tried: Sequence[float], prior: FlipPrior) -> dict[float, _Fitted]:
+def _over_band(
+    data: Predicted, tried: Sequence[float], prior: FlipPrior, class_prior: float | None
+) -> dict[float, _Fitted]:
     fits: dict[float, _Fitted] = {}
     start = None
     for sharpness in tried:
         log_f = _log_f(data.log_p, sharpness)
         transition = estimate_transition(
-            log_f, data.labels, prior=prior, true_labels=data.gold, start=start
+            log_f,
+            data.labels,
+            prior=prior,
+            true_labels=data.gold,
+            start=start,
+            class_prior=class_prior,
         )
         start = transition.counts  # a sharpness differs little from the one before
+        log_f = transition.shifted(log_f)
         responsibility = _responsibility(data, log_f, transition)
         row = {
             "sharpness": sharpness,
@@ -288,3 +308,9 @@ def _note(sharpness: float, data: Predicted, band: pd.DataFrame, probability: fl
         f"run over {lowest:g} to {highest:g}"
         + (f", and {known} verified labels were used." if known else ".")
     )
+
+
+def _supposed(class_prior: float | None) -> str:
+    if class_prior is None:
+        return ""
+    return f" {class_prior_sentence(class_prior)} Intervals take the frequencies found as given."

@@ -13,6 +13,7 @@ from nbam_pyro import FlipPrior, from_pred_probs
 from nbam_pyro import functional as nf
 from nbam_pyro.errors import DataError
 from nbam_pyro.pred_probs import SHARPNESS, SHARPNESS_BAND
+from nbam_pyro.transition import estimate_transition
 
 PRIOR = FlipPrior(rate=(1.0, 9.0))
 
@@ -169,6 +170,52 @@ def test_the_prior_counts():
     assert (figures(from_pred_probs(y, p)) == figures(from_pred_probs(y, p, prior=PRIOR))).all()
 
 
+SUPPOSED = (
+    "Class frequencies were supposed to be even (Dirichlet, 50 for each class): that is an "
+    "assumption, not evidence."
+)
+
+
+def test_a_class_prior_shifts_the_rows_and_is_disclosed():
+    y, p, true = simulated(300, scale=1.0)
+    p = p * [3.0, 1.0, 1.0]
+    p /= p.sum(1, keepdims=True)
+    gold = np.where(np.arange(300) < 30, true, -1)
+    report = from_pred_probs(y, p, gold=gold, sharpness=2.0, class_prior=50)
+    assert report.class_prior == 50
+    assert SUPPOSED in report.note
+    log_f = (2.0 * torch.tensor(p).float().clamp_min(1e-6).log()).log_softmax(-1)
+    labels, known = torch.tensor(y), torch.tensor(gold)
+    fitted = estimate_transition(
+        log_f, labels, prior=PRIOR, true_labels=known, class_prior=50, tolerance=1e-6
+    )
+    latents = labels, fitted.rate.logit().float(), fitted.flip.log().float()
+    shifted = (log_f + fitted.log_shift.float()).log_softmax(-1)
+    r = nf.responsibility(*nf.label_flip_log_joint(shifted, *latents, true_label=known))
+    posterior = nf.label_flip_log_posterior(shifted, *latents, true_label=known).exp()
+    # EM of the report ends a little earlier; without the shift they differ by far more.
+    assert figures(report) == pytest.approx(r.numpy(), abs=0.02)
+    off = figures(from_pred_probs(y, p, gold=gold, sharpness=2.0))
+    assert abs(off - figures(report)).max() > 0.1
+    best = report.rows["suggested_probability"].to_numpy()
+    assert best == pytest.approx(posterior.max(1).values.numpy(), abs=0.02)
+    assert figures(report).mean() == pytest.approx(report.contamination["rate"], abs=1e-4)
+    assert (report.rows["predicted_label"] == p.argmax(1)).all()
+    assert (report.rates["low"] < report.rates["rate"]).all()
+    assert (report.rates["rate"] < report.rates["high"]).all()
+
+
+def test_without_a_class_prior_nothing_is_supposed_or_changed():
+    y, p, _ = simulated(300)
+    report, off = from_pred_probs(y, p), from_pred_probs(y, p, class_prior=None)
+    assert report.class_prior is None
+    assert "supposed" not in report.note
+    assert report.rows.equals(off.rows)
+    assert report.rates.equals(off.rates)
+    assert report.band.equals(off.band)
+    assert not from_pred_probs(y, p, class_prior=200).rows.equals(report.rows)
+
+
 NAMES = ["cat", "dog", "fox"]
 
 
@@ -303,6 +350,8 @@ P = np.array([[0.8, 0.2], [0.3, 0.7], [0.6, 0.4]])
         ({"sharpness": np.inf}, "finite"),
         ({"sharpness": np.nan}, "positive"),
         ({"probability": 1.0}, "probability is 1"),
+        ({"class_prior": 0}, "class_prior is 0"),
+        ({"class_prior": np.nan}, "class_prior is nan"),
         ({"labels": pd.Series([0, 1, 1], index=[2, 1, 0]), "pred_probs": pd.DataFrame(P)}, "align"),
     ],
 )
