@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from torch import nn
 
 from nbam_pyro import LabelFlip, fit
-from nbam_pyro.errors import StoryError
+from nbam_pyro.errors import DataError, StoryError
 from nbam_pyro.inference import (
     Anchors,
     CrossFit,
@@ -20,9 +20,13 @@ from nbam_pyro.inference import (
     Recount,
     Vertices,
     WarmUp,
+    default_steps,
+    transition_matrix,
 )
 from nbam_pyro.inference.evidence import Evidence
+from nbam_pyro.inference.guides import guide_median
 from nbam_pyro.inference.identify import permutation_margins
+from nbam_pyro.models import BetaSwitch, BroadNormal, LatentSwitch, NormalLikelihood
 from nbam_pyro.verified import Verified
 
 SOUND = Identifiability(
@@ -75,8 +79,21 @@ def test_both_readings_of_a_pair_are_printed_at_every_rate():
     assert PAIR.line(["ant", "bee"]).startswith("ant<->bee: .40 and .35, or .65 and .60 with")
 
 
-def test_a_report_survives_json():
-    report = dataclasses.replace(SOUND, pairs=(PAIR,))
+def test_what_was_supposed_of_frequencies_stands_between_reasons_and_pairs():
+    report = dataclasses.replace(SOUND, pairs=(PAIR,), class_prior=50.0)
+    plain = dataclasses.replace(report, class_prior=None)
+    supposed = (
+        "Class frequencies were supposed to be even (Dirichlet, 50 for each class): that is an "
+        "assumption, not evidence."
+    )
+    first, reason, pair = plain.lines()
+    assert report.lines() == [first, reason, supposed, pair]
+    assert report.verdict == plain.verdict
+
+
+@pytest.mark.parametrize("class_prior", [None, 50.0])
+def test_a_report_survives_json(class_prior):
+    report = dataclasses.replace(SOUND, pairs=(PAIR,), class_prior=class_prior)
     again = Identifiability.from_json(json.loads(json.dumps(dataclasses.asdict(report))))
     assert again == report
 
@@ -150,6 +167,83 @@ def test_verified_rows_name_the_vertices_of_a_mutual_pair():
 def test_fewer_rows_than_classes_start_from_anchors():
     evidence = Evidence(torch.eye(4)[:2].log_softmax(-1), torch.tensor([0, 1]), torch.ones(2), None)
     assert Vertices().counts(evidence, seed=0).shape == (4, 4)
+
+
+def uneven():
+    """Ninety rows of which two thirds are of the first class, some of the second called so."""
+    torch.manual_seed(0)
+    true = torch.tensor([0] * 40 + [1] * 30 + [2] * 20)
+    y = torch.where((true == 1) & (torch.arange(90) % 3 == 0), 0, true)
+    return 2 * torch.eye(3)[true] + torch.randn(90, 3), y
+
+
+def cross_fitted(class_prior, locality=0.0):
+    """Evidence after `CrossFit` and after `Recount`, rates before and after it, and the fit."""
+    seen = []
+
+    def look(run):
+        seen.append((run.cross_fitted, guide_median(run.guide_or_new())["rate"]))
+
+    quick = WarmUp(epochs=8, lr=0.05)
+    starts = (Anchors(),)
+    steps = [
+        CrossFit(
+            folds=2,
+            warm_up=quick,
+            starts=starts,
+            epochs=3,
+            rounds=0,
+            lr=0.05,
+            class_prior=class_prior,
+        ),
+        look,
+        Recount(class_prior=class_prior),
+        look,
+    ]
+    torch.manual_seed(0)
+    network = nn.Sequential(nn.Sequential(nn.Linear(3, 4), nn.Tanh()), nn.Linear(4, 3))
+    fitted = fit(LabelFlip(network, 3, locality=locality), uneven(), steps=steps)
+    return *seen, fitted
+
+
+@pytest.mark.filterwarnings("ignore::nbam_pyro.errors.CollapseWarning")
+@pytest.mark.parametrize("locality", [0.0, 1.0])
+def test_a_class_prior_shifts_the_evidence_that_is_kept(locality):
+    (off, _), _, plain = cross_fitted(None, locality)
+    (on, _), (after, _), fitted = cross_fitted(50.0, locality)
+    assert off.class_prior is None
+    assert on.class_prior == after.class_prior == fitted.identifiability.class_prior == 50.0
+    assert plain.identifiability.class_prior is None
+    shift = on.log_probs - off.log_probs  # by class, but for the normaliser of each row
+    shift = shift - shift[:, :1]
+    assert torch.allclose(shift, shift[:1].expand_as(shift), atol=1e-4)
+    assert shift[0, 1:].min() > 0.05  # towards classes that the network predicts too rarely
+    assert torch.allclose(on.log_probs.exp().sum(-1), torch.ones(90))
+    if not locality:  # the rows follow the evidence that was kept
+        matrix = transition_matrix(fitted).mean
+        own = after.log_probs.exp().numpy() * matrix[:, uneven()[1]].T
+        own /= own.sum(1, keepdims=True)
+        assert fitted.training.true_label == pytest.approx(own, abs=0.01)
+
+
+def test_recounting_with_a_deviation_shifts_evidence_and_leaves_rates():
+    (_, before), (after, then), _ = cross_fitted(50.0, locality=1.0)
+    assert torch.equal(before, then)
+    assert after.class_prior == 50.0
+
+
+def test_class_priors_are_checked_before_anything_is_fitted():
+    story = LabelFlip(nn.Linear(3, 3), 3)
+    for make in (CrossFit, Recount, lambda class_prior: default_steps(story, class_prior=-1.0)):
+        with pytest.raises(DataError, match="class_prior is -1"):
+            make(class_prior=-1.0)
+    steps = default_steps(story, class_prior=20.0)
+    assert [s.class_prior for s in steps if isinstance(s, CrossFit | Recount)] == [20.0, 20.0]
+    switch = LatentSwitch(
+        switch=BetaSwitch(), clean=NormalLikelihood(nn.Linear(1, 1)), anomaly=BroadNormal(0, 1)
+    )
+    with pytest.raises(StoryError, match="class_prior needs a LabelFlip"):
+        default_steps(switch, class_prior=20.0)
 
 
 def test_cross_fitting_leaves_evidence_and_needs_a_start():

@@ -16,7 +16,7 @@ from torch import nn
 from nbam_pyro import LabelFlip, NBAMClassifier, fit, load, responsibilities
 from nbam_pyro.errors import CollapseWarning, FolderError, NBAMError, StoryError
 from nbam_pyro.folders import write_manifest
-from nbam_pyro.inference import Joint, predict
+from nbam_pyro.inference import Joint, default_steps, predict
 from nbam_pyro.inference.description import build, describe
 from nbam_pyro.models import mlp, resnet18, small_cnn
 from tests.cases import ALL_STORIES, FEATURES, ThreeStates
@@ -41,6 +41,19 @@ def test_a_loaded_fit_scores_bit_for_bit_the_same(name, double, tmp_path):
     assert again.kind == fitted.kind
     assert again.collapse == fitted.collapse
     assert again.history.equals(fitted.history)
+
+
+@untrained
+@pytest.mark.parametrize("class_prior", [None, 50])
+def test_what_was_supposed_of_classes_is_saved(class_prior, tmp_path):
+    x, y = torch.randn(60, FEATURES), torch.arange(60) % 3
+    story = LabelFlip(mlp(FEATURES, 3), 3)
+    fitted = fit(story, (x, y), steps=default_steps(story, epochs=4, class_prior=class_prior))
+    assert fitted.identifiability.class_prior == class_prior
+    fitted.save(tmp_path / "fit")
+    again = load(tmp_path / "fit")
+    assert again.identifiability == fitted.identifiability
+    assert ("(Dirichlet, 50 for" in str(again.identifiability)) == (class_prior is not None)
 
 
 @pytest.mark.parametrize("make", [lambda: mlp(4, 3), lambda: small_cnn(1, 3)])

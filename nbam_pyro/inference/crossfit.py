@@ -13,6 +13,7 @@ from torch import Tensor
 
 from nbam_pyro import functional as nf
 from nbam_pyro.anchors import anchor_start
+from nbam_pyro.class_prior import check_class_prior
 from nbam_pyro.errors import StoryError
 from nbam_pyro.inference.attempts import Attempt
 from nbam_pyro.inference.enumeration import log_joint
@@ -69,8 +70,12 @@ class CrossFit(Step):
         prior: of the start; None for the story's own, or Beta(1, 9) where the story leaves it
             open: a mutual pair that starts near one half carries no information, and the network
             may merge the two classes.
+        class_prior: pseudo-count of each class of a Dirichlet prior on class frequencies, for those
+            who know that classes are about equally frequent; the evidence is then shifted to the
+            frequencies found (`estimate_transition`). None for no prior.
 
     Raises:
+        DataError: `class_prior` is not positive.
         StoryError: the story is no `LabelFlip`.
 
     Source: cross-fitting is Chernozhukov et al. (2018), DML1; the noise-transition matrix from
@@ -86,6 +91,10 @@ class CrossFit(Step):
     lr: float = 2e-3
     weight_decay: float = 1e-2
     prior: FlipPrior | None = None
+    class_prior: float | None = None
+
+    def __post_init__(self) -> None:
+        check_class_prior(self.class_prior)
 
     def __call__(self, run: Run) -> None:
         story = run.story
@@ -164,7 +173,8 @@ class CrossFit(Step):
             probs[run.held_out] += _predict(run, fold.story, run.held_out) / len(folds)
         evidence = Evidence.of(_log(probs), run.rows)
         prior = run.story.prior or FlipPrior()  # type: ignore[union-attr]
-        return Attempt(start, evidence, evidence.moved(prior, latents))
+        moved = evidence.moved(prior, latents, class_prior=self.class_prior)
+        return Attempt(start, evidence.shifted(moved, self.class_prior), moved)
 
     def _joint(self, story: LabelFlip, latents: Draw) -> Training:
         means = {name: prior.mean for name, prior in story.priors().items()} | latents

@@ -1,7 +1,7 @@
 """Evidence on rates and flips: predictions for labels by networks that did not see them."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -30,12 +30,15 @@ class Evidence:
         labels: observed labels, (N,).
         weights: how many times each counts, (N,).
         verified: what is verified of them; None for nothing.
+        class_prior: pseudo-count of each class by which they were `shifted`; None where they are
+            as networks predicted them.
     """
 
     log_probs: Float[Tensor, "n k"]
     labels: Int[Tensor, " n"]
     weights: Float[Tensor, " n"]
     verified: Verified | None
+    class_prior: float | None = None
 
     @classmethod
     def of(
@@ -76,7 +79,13 @@ class Evidence:
             start=start,
         )
 
-    def moved(self, prior: FlipPrior, latents: Mapping[str, Tensor]) -> Transition:
+    def moved(
+        self,
+        prior: FlipPrior,
+        latents: Mapping[str, Tensor],
+        *,
+        class_prior: float | None = None,
+    ) -> Transition:
         """Rates and T after a hundred iterations of EM from those given.
 
         Not all the way to the mode: where predictions hardly tell a flip from a hard row, it is
@@ -85,6 +94,7 @@ class Evidence:
         Args:
             prior: of rates and flips.
             latents: rates and rows of T by site name.
+            class_prior: pseudo-count of each class, as of `estimate_transition`.
         """
         return estimate_transition(
             self._log_f(1.0),
@@ -93,8 +103,21 @@ class Evidence:
             weights=self.weights,
             true_labels=self.true_labels,
             start=self._counts(latents),
+            class_prior=class_prior,
             iterations=_ITERATIONS,
         )
+
+    def shifted(self, transition: Transition, class_prior: float | None) -> "Evidence":
+        """The same evidence at the class frequencies of an estimate, and what they rest on.
+
+        Args:
+            transition: of this evidence.
+            class_prior: that it was estimated with; None for none, and nothing changes.
+        """
+        if class_prior is None:
+            return self
+        log_probs = transition.shifted(self.log_probs)
+        return replace(self, log_probs=log_probs, class_prior=float(class_prior))
 
     def rate_spread(self, prior: FlipPrior, latents: Mapping[str, Tensor]) -> Float[Tensor, " k"]:
         """Posterior standard deviation of the logit of each rate, all else integrated out, (K,).

@@ -4,6 +4,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from nbam_pyro.class_prior import class_prior_sentence
+
 __all__ = ["Identifiability", "MutualPair", "Verdict"]
 
 Verdict = Literal["identified", "weak", "cannot tell", "little contamination"]
@@ -75,6 +77,8 @@ class Identifiability:
         restarts: of each class, the largest difference between its row of M and that from another
             start whose labels are as probable out of fold, in total variation, (K,).
         pairs: every mutual pair with both readings.
+        class_prior: pseudo-count of each class by which class frequencies were supposed to be even;
+            None where nothing was supposed.
     """
 
     flagged: float
@@ -85,6 +89,7 @@ class Identifiability:
     band: tuple[tuple[float, float], ...]
     restarts: tuple[float, ...]
     pairs: tuple[MutualPair, ...]
+    class_prior: float | None = None
 
     @classmethod
     def from_json(cls, values: dict[str, Any]) -> "Identifiability":
@@ -107,6 +112,7 @@ class Identifiability:
             band=tuple((sharpness, rate) for sharpness, rate in values["band"]),
             restarts=tuple(values["restarts"]),
             pairs=tuple(pairs),
+            class_prior=values["class_prior"],
         )
 
     @property
@@ -119,7 +125,8 @@ class Identifiability:
         return "weak" if any(self._weak(None)) else "identified"
 
     def lines(self, names: Sequence[object] | None = None) -> list[str]:
-        """The verdict, its reasons with the classes concerned, and both readings of every pair.
+        """The verdict, its reasons with the classes concerned, what was supposed of frequencies,
+        and both readings of every pair.
 
         Args:
             names: of the classes; their numbers if None.
@@ -127,6 +134,8 @@ class Identifiability:
         reasons = [*self._cannot_tell(names)]
         if self.verdict == "weak":
             reasons += self._weak(names)
+        if self.class_prior is not None:
+            reasons.append(class_prior_sentence(self.class_prior))
         first = f"Can the data tell? Verdict: {self.verdict}."
         return [first, *reasons, *(pair.line(names) for pair in self.pairs)]
 

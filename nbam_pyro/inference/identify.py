@@ -52,6 +52,7 @@ def identify(
         band=() if evidence is None else _band(evidence, prior),
         restarts=_floats(_restarts(attempts, matrices.shape[-1])),
         pairs=tuple(_pairs(matrices, evidence)),
+        class_prior=None if evidence is None else evidence.class_prior,
     )
 
 

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 
+from nbam_pyro.errors import StoryError
 from nbam_pyro.inference.crossfit import CrossFit
 from nbam_pyro.inference.recount import Recount
 from nbam_pyro.inference.robust import RobustStart
@@ -17,6 +18,7 @@ def default_steps(
     lr: float = 2e-3,
     weight_decay: float = 1e-2,
     one_cycle: bool = False,
+    class_prior: float | None = None,
 ) -> list[Step]:
     """The recipe of `fit` for a story.
 
@@ -41,16 +43,27 @@ def default_steps(
         lr: step size of AdamW for the networks.
         weight_decay: of AdamW.
         one_cycle: let the step size of the long joint fit rise and fall, for runs of few epochs.
+        class_prior: pseudo-count of each class of a Dirichlet prior on the frequencies of true
+            labels, for those who know that classes are about equally frequent; the fit says that
+            it was supposed. None, the default, for no prior.
+
+    Raises:
+        DataError: `class_prior` is not positive.
+        StoryError: there is a `class_prior`, and the story is no `LabelFlip`.
     """
     if isinstance(story, LabelFlip):
-        steps = _labels(story, epochs or 100, lr, weight_decay)
+        steps = _labels(story, epochs or 100, lr, weight_decay, class_prior)
         return [replace(s, one_cycle=one_cycle) if isinstance(s, Joint) else s for s in steps]
+    if class_prior is not None:
+        raise StoryError("class_prior needs a LabelFlip story: others have no latent true label.")
     if isinstance(story, LatentSwitch) and isinstance(story.clean, LocationScale):
         return _measurements(story, epochs or 190, lr, weight_decay)
     return [Joint(epochs=epochs or 80, lr=lr, weight_decay=weight_decay, one_cycle=one_cycle)]
 
 
-def _labels(story: LabelFlip, epochs: int, lr: float, weight_decay: float) -> list[Step]:
+def _labels(
+    story: LabelFlip, epochs: int, lr: float, weight_decay: float, class_prior: float | None
+) -> list[Step]:
     def share(part: float) -> int:
         return max(1, round(part * epochs))
 
@@ -68,6 +81,7 @@ def _labels(story: LabelFlip, epochs: int, lr: float, weight_decay: float) -> li
             rounds=1,
             lr=lr,
             weight_decay=weight_decay,
+            class_prior=class_prior,
         ),
         Joint(
             epochs=share(0.7),
@@ -76,7 +90,7 @@ def _labels(story: LabelFlip, epochs: int, lr: float, weight_decay: float) -> li
             guide_lr=6e-4 if story.locality else 0.0,
             spread_lr=0.0,
         ),
-        Recount(),
+        Recount(class_prior=class_prior),
         Spread(),
     ]
 

@@ -6,6 +6,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from nbam_pyro.class_prior import check_class_prior
 from nbam_pyro.errors import StoryError
 from nbam_pyro.functional import off_diagonal
 from nbam_pyro.inference.guides import evaluating, guide_median
@@ -25,9 +26,19 @@ class Recount(Step):
     from expected counts over all rows, by EM in closed form; where there is a deviation g(x) they
     stay as they are.
 
+    Args:
+        class_prior: as of `CrossFit`, and best the same. The network's predictions enter as they
+            are, so that a shift of the copies' alone would be halved. None for no prior.
+
     Raises:
+        DataError: `class_prior` is not positive.
         StoryError: the story is no `LabelFlip`, or no `CrossFit` came before.
     """
+
+    class_prior: float | None = None
+
+    def __post_init__(self) -> None:
+        check_class_prior(self.class_prior)
 
     def __call__(self, run: Run) -> None:
         story = run.story
@@ -36,9 +47,14 @@ class Recount(Step):
         log_f = (_network(run, story) + run.cross_fitted.log_probs) / 2
         evidence = replace(run.cross_fitted, log_probs=log_f.log_softmax(-1))
         run.cross_fitted = evidence
+        if story.locality and self.class_prior is None:
+            return
+        latents = guide_median(run.guide_or_new())
+        prior = story.prior or FlipPrior()
+        moved = evidence.moved(prior, latents, class_prior=self.class_prior)
+        run.cross_fitted = evidence.shifted(moved, self.class_prior)
         if story.locality:
             return
-        moved = evidence.moved(story.prior or FlipPrior(), guide_median(run.guide_or_new()))
         flips = off_diagonal(moved.flip)
         run.start = {"rate": moved.rate.to(log_f), "flip": flips.to(log_f)}
         run.guide = None

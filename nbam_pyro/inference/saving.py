@@ -27,7 +27,7 @@ from nbam_pyro.models import Story
 
 __all__ = ["load", "save", "write_fit"]
 
-SCHEMA_VERSION = 3
+SCHEMA_VERSION = 4
 _PACKAGES = ["nbam-pyro", "torch", "pyro-ppl", "lightning", "arviz-base", "scikit-learn", "numpy"]
 
 
