@@ -25,6 +25,7 @@ class Outcome:
         rate: estimated share of contaminated training rows, if it estimates one.
         matrix: estimated M = p(observed | true), (K, K), if it estimates one.
         directions: the flips it names; None for those of the matrix by `named_directions`.
+        verdict: whether it says that the data can tell, if it says so.
     """
 
     flags: np.ndarray
@@ -33,6 +34,7 @@ class Outcome:
     rate: float | None = None
     matrix: np.ndarray | None = None
     directions: frozenset[Direction] | None = None
+    verdict: str | None = None
 
 
 def figures(problem: Problem, outcome: Outcome) -> dict[str, float | int | None]:
@@ -59,6 +61,8 @@ def figures(problem: Problem, outcome: Outcome) -> dict[str, float | int | None]
         "ece": expected_calibration_error(truth, flags),
         "rate_estimate": outcome.rate,
         "rate_true": problem.labels.rate,
+        "flagged": float((flags > 0.5).mean()),
+        "verdict": outcome.verdict,
         **_directions(problem, outcome),
         "transition_error": None if matrix is None else transition_error(problem.matrix, matrix),
     }

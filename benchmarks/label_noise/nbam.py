@@ -37,7 +37,7 @@ def nbam(task: Task, *, locality: float = 0.0) -> Outcome:
     )
     fitted = _fit(task, story, last, steps=steps)
     flags = fitted.training.responsibility
-    matrix = transition_matrix(fitted)
+    matrix, report = transition_matrix(fitted), fitted.identifiability
     return Outcome(
         flags=flags,
         last=probabilities(task, last.network, problem.x_test),
@@ -45,6 +45,7 @@ def nbam(task: Task, *, locality: float = 0.0) -> Outcome:
         rate=float(flags.mean()),
         matrix=matrix.mean,
         directions=frozenset(matrix.directions()),
+        verdict=None if report is None else report.verdict,
     )
 
 

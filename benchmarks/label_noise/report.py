@@ -40,6 +40,7 @@ COLUMNS = [
     ("resolvable", "brier_resolvable"),
     ("ECE", "ece"),
     ("rate", "rate_estimate"),
+    ("flagged", "flagged"),
     ("M error", "transition_error"),
     ("seconds", "seconds"),
 ]
