@@ -37,7 +37,7 @@ class Outcome:
     verdict: str | None = None
 
 
-def figures(problem: Problem, outcome: Outcome) -> dict[str, float | int | None]:
+def figures(problem: Problem, outcome: Outcome) -> dict[str, float | int | str | None]:
     """Every figure of a row, None where it is undefined.
 
     Flags are judged over the noisy training rows, validation included; `*_resolvable` leaves out
