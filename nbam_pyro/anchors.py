@@ -12,21 +12,25 @@ __all__ = ["anchor_counts", "anchor_start"]
 
 # Two classes exchange their names where their verified rows ask for it by more than so many.
 _DOUBT = 4
+# The less certain of the rows predicted to be of a class are no anchors, however few there are.
+_MOST = 0.7
 
 
 def anchor_counts(
     log_probs: Float[Tensor, "n k"],
     labels: Int[Tensor, " n"],
     *,
-    confident: float = 0.7,
+    confident: float = 0.2,
+    at_least: int = 70,
     weights: Float[Tensor, " n"] | None = None,
     verified: Verified | None = None,
 ) -> Float[Tensor, "k k"]:
     r"""Count the observed labels of each class's anchors.
 
     The anchors of class c are the rows whose true label is nearly certain: the most confident
-    `confident` share of the rows that are predicted to be c (at least 1 % of all rows and at
-    least five). Their observed labels are *counted*. Averaging predicted probabilities instead
+    `confident` share of the rows that are predicted to be c, but `at_least` so many, which give a
+    rate to within .06, unless they are more than 70 % of them (and in any case 1 % of all rows and
+    five). Their observed labels are *counted*. Averaging predicted probabilities instead
     (Patrini et al. 2017; Liu & Tao 2016) repeats what the network has memorised and is biased
     towards no contamination; counts on predictions out of fold are not.
 
@@ -39,6 +43,7 @@ def anchor_counts(
         log_probs: log predicted probabilities, (N, K), best from folds that did not see the row.
         labels: observed labels, (N,).
         confident: share in (0, 1].
+        at_least: so many rows of each class.
         weights: how many times each row counts, (N,); None for once.
         verified: what is verified of the rows, (N,); None for nothing.
 
@@ -57,7 +62,7 @@ def anchor_counts(
                 [0., 9.]])
     """
     if verified is None:
-        return _of_most_certain(log_probs, labels, confident, weights)
+        return _of_most_certain(log_probs, labels, confident, at_least, weights)
     k = log_probs.shape[1]
     true = verified.label(labels)
     known = true >= 0
@@ -66,19 +71,22 @@ def anchor_counts(
     log_probs[flipped, labels[flipped]] = -torch.inf
     of = [None, None] if weights is None else [weights[known], weights[~known]]
     exact = torch.bincount(true[known] * k + labels[known], of[0], minlength=k * k).view(k, k)
-    return exact + _of_most_certain(log_probs[~known], labels[~known], confident, of[1])
+    return exact + _of_most_certain(log_probs[~known], labels[~known], confident, at_least, of[1])
 
 
 def _of_most_certain(
-    log_probs: Tensor, labels: Tensor, confident: float, weights: Tensor | None
+    log_probs: Tensor, labels: Tensor, confident: float, at_least: int, weights: Tensor | None
 ) -> Tensor:
     n, k = log_probs.shape
     predicted = torch.bincount(log_probs.argmax(-1), minlength=k).tolist()
     least = min(n, max(5, round(0.01 * n)))
     rows = []
     for c in range(k):
-        certainty, anchors = log_probs[:, c].topk(max(least, round(confident * predicted[c])))
-        anchors = anchors[certainty > -torch.inf]
+        few = min(at_least, round(_MOST * predicted[c]))
+        count = max(least, few, round(confident * predicted[c]))
+        certainty = log_probs[:, c]
+        # All rows as certain as the last: among equals the order of the data must not decide.
+        anchors = (certainty >= certainty.topk(count).values[-1:]) & (certainty > -torch.inf)
         counted = None if weights is None else weights[anchors]
         rows.append(torch.bincount(labels[anchors], counted, minlength=k))
     return torch.stack(rows).to(log_probs.dtype)

@@ -84,8 +84,8 @@ class CrossFit(Step):
     """
 
     folds: int = 3
-    warm_up: WarmUp = field(default_factory=lambda: WarmUp(epochs=12))
-    skip: int = 4
+    warm_up: WarmUp = field(default_factory=lambda: WarmUp(epochs=20, one_cycle=True))
+    skip: int = 5
     starts: Sequence[Start] = (Anchors(), Vertices(), Vertices(restarts=20))
     epochs: int = 16
     rounds: int = 1

@@ -67,14 +67,11 @@ def _labels(
     def share(part: float) -> int:
         return max(1, round(part * epochs))
 
-    def warm_up(part: float) -> WarmUp:
-        return WarmUp(epochs=share(part), lr=lr, weight_decay=weight_decay)
-
     # Distances of all rows to K centres in K dimensions: fewer restarts where there are many.
     restarts = max(1, min(20, 400 // story.num_classes))
     return [
         CrossFit(
-            warm_up=warm_up(0.2),
+            warm_up=WarmUp(epochs=share(0.2), lr=lr, weight_decay=weight_decay, one_cycle=True),
             skip=share(0.05),
             starts=(Anchors(), Vertices(), Vertices(restarts=restarts)),
             epochs=share(0.16),

@@ -41,12 +41,13 @@ class Anchors(Start):
     what they are, and say where two classes have exchanged names.
 
     Args:
-        confident: share of the rows predicted to be of a class that serve as its anchors.
+        confident: share of the rows predicted to be of a class that serve as its anchors; of few
+            rows more (`anchor_counts`).
 
     Source: Liu & Tao (2016), Patrini et al. (2017); counted here, not averaged: `anchor_counts`.
     """
 
-    confident: float = 0.7
+    confident: float = 0.2
 
     def counts(self, evidence: Evidence, *, seed: int) -> Tensor:
         return anchor_counts(
@@ -84,7 +85,7 @@ class Vertices(Start):
         probs = evidence.log_probs.exp().numpy()
         classes = probs.shape[1]
         if len(probs) < classes:
-            return Anchors(confident=self.confident).counts(evidence, seed=seed)
+            return Anchors().counts(evidence, seed=seed)
         cluster, distance = self._clusters(probs, seed)
         rows = []
         for k in range(classes):

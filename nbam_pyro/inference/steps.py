@@ -53,6 +53,7 @@ class WarmUp(Step):
         epochs: how many.
         lr: step size of AdamW.
         weight_decay: of AdamW.
+        one_cycle: let the step size rise to `lr` and fall to nothing.
 
     Raises:
         StoryError: the story has no network, or no closed form and so no declared predictor.
@@ -61,6 +62,7 @@ class WarmUp(Step):
     epochs: int = 5
     lr: float = 2e-3
     weight_decay: float = 1e-2
+    one_cycle: bool = False
 
     def __call__(self, run: Run) -> None:
         run.train("warm-up", self.training(run.story), epochs=self.epochs)
@@ -77,7 +79,7 @@ class WarmUp(Step):
         if not parameters:
             raise StoryError(f"WarmUp needs networks to train; {type(story).__name__} has none.")
         groups = [{"params": parameters, "lr": self.lr, "weight_decay": self.weight_decay}]
-        return Training([story], loss=loss, groups=groups)
+        return Training([story], loss=loss, groups=groups, one_cycle=self.one_cycle)
 
 
 @dataclass(frozen=True, kw_only=True)
