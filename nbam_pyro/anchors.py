@@ -74,6 +74,16 @@ def anchor_counts(
     return exact + _of_most_certain(log_probs[~known], labels[~known], confident, at_least, of[1])
 
 
+def how_many(rows: int, confident: float, at_least: int) -> int:
+    """How many rows of a class are its anchors, of those predicted to be of it.
+
+    Example:
+        >>> [how_many(rows, 0.2, 70) for rows in (10, 200, 1000)]
+        [7, 70, 200]
+    """
+    return max(min(at_least, round(_MOST * rows)), round(confident * rows))
+
+
 def _of_most_certain(
     log_probs: Tensor, labels: Tensor, confident: float, at_least: int, weights: Tensor | None
 ) -> Tensor:
@@ -82,8 +92,7 @@ def _of_most_certain(
     least = min(n, max(5, round(0.01 * n)))
     rows = []
     for c in range(k):
-        few = min(at_least, round(_MOST * predicted[c]))
-        count = max(least, few, round(confident * predicted[c]))
+        count = max(least, how_many(predicted[c], confident, at_least))
         certainty = log_probs[:, c]
         # All rows as certain as the last: among equals the order of the data must not decide.
         anchors = (certainty >= certainty.topk(count).values[-1:]) & (certainty > -torch.inf)

@@ -49,8 +49,10 @@ class CrossFit(Step):
        (`nbam_pyro.transition.estimate_transition`). Every start sees the same random numbers; one
        that is nearly where an earlier one is, is left out. One is preferred to those before it
        where the log marginal of the rows out of fold is higher by more than two standard errors.
-    3. The best is continued for some rounds of the same, in which step sizes rise and fall: what
-       is predicted at a large step size is less certain than it need be.
+    3. The best is continued for some rounds of the same.
+
+    Step sizes rise and fall within each fit: what is predicted after a large step is noisier than
+    the differences between starts.
 
     A copy that has long been warmed up predicts observed labels, not true ones, and EM then moves
     rates towards no contamination; hence the way back in 1, and no fewer epochs in 2 than it takes
@@ -116,7 +118,7 @@ class CrossFit(Step):
             raise StoryError("CrossFit has no starts: give it at least one.")
         _restore(folds, states)
         for _ in range(self.rounds):
-            best = self._round(run, folds, best.start, best.latents, one_cycle=True)
+            best = self._round(run, folds, best.start, best.latents)
         story.load_state_dict(folds[0].story.state_dict())
         run.cross_fitted = best.evidence
         run.start = best.latents
@@ -159,21 +161,13 @@ class CrossFit(Step):
             fold.story.load_state_dict(average.early)
         return Evidence.of(_log(probs[run.training]), run.rows, run.training)
 
-    def _round(
-        self,
-        run: Run,
-        folds: list["_Fold"],
-        start: Start,
-        latents: Draw,
-        *,
-        one_cycle: bool = False,
-    ) -> Attempt:
+    def _round(self, run: Run, folds: list["_Fold"], start: Start, latents: Draw) -> Attempt:
         """Fit the copies with rates and T fixed, then estimate rates and T."""
         probs = torch.zeros(*run.rows.y.shape, run.story.num_classes)  # type: ignore[arg-type]
         for fold in folds:
             run.train(
                 "joint out of fold",
-                self._joint(fold.story, latents, one_cycle=one_cycle),
+                self._joint(fold.story, latents),
                 epochs=self.epochs,
                 index=fold.others,
                 select=False,
@@ -185,7 +179,7 @@ class CrossFit(Step):
         moved = evidence.moved(prior, latents, class_prior=self.class_prior)
         return Attempt(start, evidence.shifted(moved, self.class_prior), moved)
 
-    def _joint(self, story: LabelFlip, latents: Draw, *, one_cycle: bool) -> Training:
+    def _joint(self, story: LabelFlip, latents: Draw) -> Training:
         means = {name: prior.mean for name, prior in story.priors().items()} | latents
 
         def loss(batch: Batch) -> Tensor:
@@ -195,7 +189,7 @@ class CrossFit(Step):
 
         parameters = list(story.parameters())
         groups = [{"params": parameters, "lr": self.lr, "weight_decay": self.weight_decay}]
-        return Training([story], loss=loss, groups=groups, one_cycle=one_cycle)
+        return Training([story], loss=loss, groups=groups, one_cycle=True)
 
 
 @dataclass(frozen=True)

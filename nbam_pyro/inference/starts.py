@@ -11,11 +11,13 @@ from sklearn.cluster import KMeans
 from sklearn.exceptions import ConvergenceWarning
 from torch import Tensor
 
-from nbam_pyro.anchors import anchor_counts
+from nbam_pyro.anchors import anchor_counts, how_many
 from nbam_pyro.inference.evidence import Evidence
 
 # k-means looks at no more rows than these.
 _ROWS = 20_000
+# Singular values of the centres, relative to the largest, that count as none.
+_COINCIDE = 0.01
 # A verified row of a class in a cluster is worth so many nats for giving the cluster its name.
 _VOTE = 2.0
 
@@ -43,17 +45,20 @@ class Anchors(Start):
     Args:
         confident: share of the rows predicted to be of a class that serve as its anchors; of few
             rows more (`anchor_counts`).
+        at_least: so many rows of each class.
 
     Source: Liu & Tao (2016), Patrini et al. (2017); counted here, not averaged: `anchor_counts`.
     """
 
     confident: float = 0.2
+    at_least: int = 70
 
     def counts(self, evidence: Evidence, *, seed: int) -> Tensor:
         return anchor_counts(
             evidence.log_probs,
             evidence.labels,
             confident=self.confident,
+            at_least=self.at_least,
             weights=evidence.weights,
             verified=evidence.verified,
         )
@@ -72,33 +77,36 @@ class Vertices(Start):
     Args:
         restarts: random starts of k-means; 0 for one start from the rows predicted to be of each
             class, which keeps the two classes of a mutual pair apart more often.
-        confident: share of the rows of a cluster, nearest to its centre, whose labels count.
+        confident: share of the rows of a cluster whose labels count; of few rows more
+            (`anchor_counts`).
+        at_least: so many rows of each cluster.
 
     Source: the rows of M are vertices of the simplex of predictions (Patrini et al. 2017, theorem
     3).
     """
 
     restarts: int = 0
-    confident: float = 0.7
+    confident: float = 0.2
+    at_least: int = 70
 
     def counts(self, evidence: Evidence, *, seed: int) -> Tensor:
         probs = evidence.log_probs.exp().numpy()
         classes = probs.shape[1]
         if len(probs) < classes:
             return Anchors().counts(evidence, seed=seed)
-        cluster, distance = self._clusters(probs, seed)
+        cluster, purity = self._clusters(probs, seed)
         rows = []
         for k in range(classes):
             members = np.flatnonzero(cluster == k)
-            nearest = members[distance[members].argsort()]
-            core = nearest[: max(5, round(self.confident * len(members)))]
+            purest = members[(-purity[members, k]).argsort()]
+            core = purest[: max(5, how_many(len(members), self.confident, self.at_least))]
             labels, weights = evidence.labels[core], evidence.weights[core]
             rows.append(torch.bincount(labels, weights, minlength=classes))
         counts = torch.stack(rows).to(evidence.log_probs)
         return _named(counts, _votes(evidence, cluster))
 
     def _clusters(self, probs: np.ndarray, seed: int) -> tuple[np.ndarray, np.ndarray]:
-        """The cluster of every row and its distance to the centre."""
+        """The cluster of every row, (N,), and its weights of all centres, (N, K)."""
         classes = probs.shape[1]
         if self.restarts:
             means = KMeans(classes, n_init=self.restarts, random_state=seed)
@@ -108,8 +116,9 @@ class Vertices(Start):
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", ConvergenceWarning)  # fewer different rows than classes
             means.fit(probs[some])
-        distances = means.transform(probs)
-        return distances.argmin(1), distances.min(1)
+        # The cut-off keeps centres that nearly coincide from large weights of either sign.
+        weights = np.linalg.lstsq(means.cluster_centers_.T, probs.T, rcond=_COINCIDE)[0].T
+        return means.predict(probs), weights
 
 
 def _centres(probs: np.ndarray) -> np.ndarray:
