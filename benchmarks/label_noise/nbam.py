@@ -37,7 +37,8 @@ def nbam(task: Task, *, locality: float = 0.0) -> Outcome:
     )
     fitted = _fit(task, story, last, steps=steps)
     flags = fitted.training.responsibility
-    matrix, report = transition_matrix(fitted), fitted.identifiability
+    matrix = transition_matrix(fitted, problem.x if locality else None)
+    report = fitted.identifiability
     return Outcome(
         flags=flags,
         last=probabilities(task, last.network, problem.x_test),
