@@ -19,7 +19,6 @@ from nbam_pyro.inference import (
     ClosedObjective,
     CrossFit,
     Joint,
-    Reinitialise,
     Restarts,
     RobustStart,
     Spread,
@@ -64,7 +63,6 @@ SHORT = [
         rounds=1,
         lr=1e-2,
     ),
-    Reinitialise(),
     Joint(epochs=6, lr=1e-2, guide_lr=0.0, spread_lr=0.0),
     Spread(epochs=2),
 ]
@@ -90,7 +88,7 @@ def network():
 @pytest.fixture(scope="module")
 def blob_fit():
     torch.manual_seed(0)
-    x, y, truth = blobs()
+    x, y, truth = blobs(600)
     return fit(LabelFlip(network(), 3), (x, y), steps=SHORT, batch_size=16), x, y, truth
 
 
