@@ -197,7 +197,7 @@ def cross_fitted(class_prior, locality=0.0):
             class_prior=class_prior,
         ),
         look,
-        Recount(class_prior=class_prior),
+        Recount(),
         look,
     ]
     torch.manual_seed(0)
@@ -234,11 +234,11 @@ def test_recounting_with_a_deviation_shifts_evidence_and_leaves_rates():
 
 def test_class_priors_are_checked_before_anything_is_fitted():
     story = LabelFlip(nn.Linear(3, 3), 3)
-    for make in (CrossFit, Recount, lambda class_prior: default_steps(story, class_prior=-1.0)):
+    for make in (CrossFit, lambda class_prior: default_steps(story, class_prior=-1.0)):
         with pytest.raises(DataError, match="class_prior is -1"):
             make(class_prior=-1.0)
     steps = default_steps(story, class_prior=20.0)
-    assert [s.class_prior for s in steps if isinstance(s, CrossFit | Recount)] == [20.0, 20.0]
+    assert [s.class_prior for s in steps if isinstance(s, CrossFit)] == [20.0]
     switch = LatentSwitch(
         switch=BetaSwitch(), clean=NormalLikelihood(nn.Linear(1, 1)), anomaly=BroadNormal(0, 1)
     )

@@ -18,7 +18,7 @@ from nbam_pyro.errors import StoryError
 from nbam_pyro.inference.attempts import Attempt
 from nbam_pyro.inference.enumeration import log_joint
 from nbam_pyro.inference.evidence import Evidence
-from nbam_pyro.inference.guides import Draw, evaluating
+from nbam_pyro.inference.guides import Draw
 from nbam_pyro.inference.objectives import weighted_mean
 from nbam_pyro.inference.rows import Batch
 from nbam_pyro.inference.run import Run
@@ -215,9 +215,10 @@ class _EpochAverage(Callback):
         return self.total / self.count
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        if trainer.current_epoch < self.skip:
+        epochs = trainer.max_epochs or 1
+        if trainer.current_epoch + 1 == min(self.skip, epochs):
             self.early = copy.deepcopy(self.fold.story.state_dict())
-        if trainer.current_epoch < min(self.skip, (trainer.max_epochs or 1) - 1):
+        if trainer.current_epoch < min(self.skip, epochs - 1):
             return
         self.run.device = pl_module.device
         self.total = self.total + _predict(self.run, self.fold.story, self.fold.own)
@@ -226,12 +227,7 @@ class _EpochAverage(Callback):
 
 def _predict(run: Run, story: LabelFlip, index: np.ndarray) -> Tensor:
     """Probabilities of classes of some rows, (n, *dims, K), on the CPU."""
-    if not len(index):
-        return torch.zeros(0, *run.rows.y.shape[1:], story.num_classes)
-    with torch.no_grad(), evaluating(story, run.device):
-        batches = run.rows.near(run.device).loader(index, 1024)
-        parts = [clean_predictor(story, batch.x.to(run.device)).probs.cpu() for batch in batches]
-    return torch.cat(parts)
+    return run.predict(story, index, lambda x: clean_predictor(story, x).probs)
 
 
 def _log(probs: Tensor) -> Tensor:

@@ -97,7 +97,8 @@ def collapse_report(
         True
     """
     if predicted.ndim > y.ndim:
-        surprises = (predicted.argmax(-1) != y)[_surest(predicted.max(-1), predicted.argmax(-1))]
+        confidence, label = predicted.max(-1), predicted.argmax(-1)
+        surprises = (label != y)[_surest(confidence, label)]
     else:
         residual = np.abs(y - predicted)
         # Five, not three: clean noise may have the tails of a Laplace or a Student-t.

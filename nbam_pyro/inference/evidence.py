@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import torch
@@ -70,14 +71,7 @@ class Evidence:
             sharpness: exponent a of p^a / sum p^a, 1 for the probabilities as they are.
             start: counts to start from, as of `estimate_transition`.
         """
-        return estimate_transition(
-            self._log_f(sharpness),
-            self.labels,
-            prior=prior,
-            weights=self.weights,
-            true_labels=self.true_labels,
-            start=start,
-        )
+        return self._estimate(prior, sharpness=sharpness, start=start)
 
     def moved(
         self,
@@ -96,15 +90,8 @@ class Evidence:
             latents: rates and rows of T by site name.
             class_prior: pseudo-count of each class, as of `estimate_transition`.
         """
-        return estimate_transition(
-            self._log_f(1.0),
-            self.labels,
-            prior=prior,
-            weights=self.weights,
-            true_labels=self.true_labels,
-            start=self._counts(latents),
-            class_prior=class_prior,
-            iterations=_ITERATIONS,
+        return self._estimate(
+            prior, start=self._counts(latents), class_prior=class_prior, iterations=_ITERATIONS
         )
 
     def shifted(self, transition: Transition, class_prior: float | None) -> "Evidence":
@@ -126,16 +113,7 @@ class Evidence:
             prior: of rates and flips.
             latents: rates and rows of T, at or near their mode.
         """
-        counts = self._counts(latents)
-        near = estimate_transition(
-            self._log_f(1.0),
-            self.labels,
-            prior=prior,
-            weights=self.weights,
-            true_labels=self.true_labels,
-            start=counts,
-            iterations=1,
-        )
+        near = self._estimate(prior, start=self._counts(latents), iterations=1)
         intervals = transition_intervals(
             self._log_f(1.0),
             self.labels,
@@ -146,6 +124,16 @@ class Evidence:
             probability=_ONE_SIGMA,
         )
         return (intervals.rate_high.logit() - intervals.rate_low.logit()) / 2
+
+    def _estimate(self, prior: FlipPrior, *, sharpness: float = 1.0, **options: Any) -> Transition:
+        return estimate_transition(
+            self._log_f(sharpness),
+            self.labels,
+            prior=prior,
+            weights=self.weights,
+            true_labels=self.true_labels,
+            **options,
+        )
 
     def _counts(self, latents: Mapping[str, Tensor]) -> Float[Tensor, "k k"]:
         """Expected counts by true and observed label if predictions and rates were right."""

@@ -87,7 +87,7 @@ def _labels(
             guide_lr=6e-4 if story.locality else 0.0,
             spread_lr=0.0,
         ),
-        Recount(class_prior=class_prior),
+        Recount(),
         Spread(),
     ]
 

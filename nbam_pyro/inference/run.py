@@ -59,6 +59,22 @@ class Run:
     history: list[dict[str, Any]] = field(default_factory=list)
     device: torch.device = field(default_factory=lambda: torch.device("cpu"))
 
+    def predict(
+        self, story: LabelFlip, index: np.ndarray, of: Callable[[Tensor], Tensor]
+    ) -> Tensor:
+        """What a story in evaluation mode says of some rows, on the CPU.
+
+        Args:
+            story: its parameters may be elsewhere than the run's device, and stay there.
+            index: of the rows.
+            of: called with x of a few rows, (n, *input), returns (n, *dims, K).
+        """
+        if not len(index):
+            return torch.zeros(0, *self.rows.y.shape[1:], story.num_classes)
+        with torch.no_grad(), evaluating(story, self.device):
+            batches = self.rows.near(self.device).loader(index, 1024)
+            return torch.cat([of(batch.x.to(self.device)).cpu() for batch in batches])
+
     def judge(self, index: np.ndarray) -> tuple[float, float]:
         """Mean negative log marginal and mean responsibility of some rows."""
         loss = contamination = 0.0
