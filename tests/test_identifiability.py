@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -12,6 +13,7 @@ from torch import nn
 
 from nbam_pyro import LabelFlip, fit
 from nbam_pyro.errors import DataError, StoryError
+from nbam_pyro.functional import off_diagonal
 from nbam_pyro.inference import (
     Anchors,
     CrossFit,
@@ -23,6 +25,7 @@ from nbam_pyro.inference import (
     default_steps,
     transition_matrix,
 )
+from nbam_pyro.inference.attempts import Attempt
 from nbam_pyro.inference.evidence import Evidence
 from nbam_pyro.inference.guides import guide_median
 from nbam_pyro.inference.identify import permutation_margins
@@ -167,6 +170,40 @@ def test_verified_rows_name_the_vertices_of_a_mutual_pair():
 def test_fewer_rows_than_classes_start_from_anchors():
     evidence = Evidence(torch.eye(4)[:2].log_softmax(-1), torch.tensor([0, 1]), torch.ones(2), None)
     assert Vertices().counts(evidence, seed=0).shape == (4, 4)
+
+
+def test_a_flat_pool_is_sharpened_to_what_the_labels_bear_out():
+    torch.manual_seed(0)
+    log_f = (2 * torch.randn(20_000, 3)).log_softmax(-1)
+    matrix = torch.as_tensor(MODERATE, dtype=torch.float)
+    labels = torch.multinomial(log_f.exp() @ matrix, 1).flatten()
+    flat = Evidence((log_f / 2).log_softmax(-1), labels, torch.ones(20_000), None)
+    latents = {"rate": 1 - matrix.diagonal(), "flip": off_diagonal(matrix + 1e-6)}
+    latents["flip"] = latents["flip"] / latents["flip"].sum(-1, keepdim=True)
+    latents["rate"] = latents["rate"].clamp_min(1e-6)
+    sharpened = flat.sharpened(latents)
+    assert torch.allclose(sharpened.log_probs.exp(), log_f.exp(), atol=0.03)
+    assert sharpened.log_marginals(latents).mean() > flat.log_marginals(latents).mean()
+
+
+def test_of_equally_probable_attempts_the_surer_one_is_preferred():
+    rate = 0.4
+    labels = torch.tensor([0] * 60 + [1] * 40)
+
+    def attempt(first, matrix):
+        log_probs = torch.tensor([[first, 1 - first]]).log().expand(100, 2)
+        matrix = torch.tensor(matrix)
+        transition = SimpleNamespace(rate=1 - matrix.diagonal(), flip=torch.eye(2).flip(0))
+        return Attempt(Anchors(), Evidence(log_probs, labels, torch.ones(100), None), transition)
+
+    small = 1e-6
+    unsure = attempt(1 - rate, [[1 - small, small], [small, 1 - small]])
+    sure = attempt(1 - small, [[1 - rate, rate], [small, 1 - small]])
+    assert sure.evidence.entropy.max() < 0.01 < unsure.evidence.entropy.min()
+    assert sure.log_marginals() == pytest.approx(unsure.log_marginals(), abs=1e-4)
+    assert abs((sure.log_marginals() - unsure.log_marginals()).mean()) < 1e-4
+    assert sure.gain(unsure, entropy_cost=0.05) > 2
+    assert unsure.gain(sure, entropy_cost=0.05) < -2
 
 
 def uneven():

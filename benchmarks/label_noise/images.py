@@ -78,10 +78,10 @@ def augmented_cnn() -> nn.Sequential:
 def augmented_resnet() -> nn.Sequential:
     """ResNet-8 behind crops of four pixels and mirror images, for CIFAR-10.
 
-    A 3x3 stem and one block in each of three stages (16, 32, 64), batch norm, no first pooling: 75
-    thousand parameters.
+    A 3x3 stem that skips every other pixel, for the sake of CPUs, and one block in each of three
+    stages (16, 32, 64), batch norm, no pooling: 75 thousand parameters.
     """
-    stem = [nn.Conv2d(3, 16, 3, padding=1, bias=False), nn.BatchNorm2d(16), nn.ReLU()]
+    stem = [nn.Conv2d(3, 16, 3, stride=2, padding=1, bias=False), nn.BatchNorm2d(16), nn.ReLU()]
     stages = [Residual(before, after) for before, after in pairwise([16, 16, 32, 64])]
     trunk = nn.Sequential(CropAndFlip(4), *stem, *stages, nn.AdaptiveAvgPool2d(1), nn.Flatten())
     return _channels_last(nn.Sequential(trunk, nn.Linear(64, 10)))

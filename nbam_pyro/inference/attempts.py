@@ -36,17 +36,20 @@ class Attempt:
 
     def log_marginals(self) -> Float[Tensor, " n"]:
         """log p(y | x) of every row out of fold, and of what is verified of it."""
-        evidence, latents = self.evidence, self.latents
-        known = {} if evidence.verified is None else vars(evidence.verified)
-        log_flip = nf.zero_diagonal(latents["flip"].log(), fill=-math.inf)
-        rate = latents["rate"].logit()
-        pair = nf.label_flip_log_joint(evidence.log_probs, evidence.labels, rate, log_flip, **known)
-        return nf.log_marginal(*pair)
+        return self.evidence.log_marginals(self.latents)
 
-    def gain(self, other: "Attempt") -> float:
-        """By how many standard errors its rows are more probable than under another attempt."""
+    def gain(self, other: "Attempt", *, entropy_cost: float = 0.0) -> float:
+        """By how many standard errors its rows are more probable than under another attempt.
+
+        Args:
+            other: attempt at the same rows.
+            entropy_cost: what a nat of the entropy of a predicted true label costs, in nats of the
+                log marginal.
+        """
         counted = self.evidence.weights > 0
-        gains = (self.log_marginals() - other.log_marginals())[counted]
+        gains = self.log_marginals() - other.log_marginals()
+        gains -= entropy_cost * (self.evidence.entropy - other.evidence.entropy)
+        gains = gains[counted]
         error = float(gains.std()) / math.sqrt(len(gains))
         mean = float(gains.mean())
         return mean / error if error > 0 else math.copysign(math.inf, mean) if mean else 0.0

@@ -48,7 +48,8 @@ class CrossFit(Step):
        rates and T move towards their mode given the predictions out of fold, by EM
        (`nbam_pyro.transition.estimate_transition`). Every start sees the same random numbers; one
        that is nearly where an earlier one is, is left out. One is preferred to those before it
-       where the log marginal of the rows out of fold is higher by more than two standard errors.
+       where the log marginal of the rows out of fold, less `entropy_cost` times the entropy of the
+       predictions, is higher by more than two standard errors.
     3. The best is continued for some rounds of the same.
 
     Step sizes rise and fall within each fit: what is predicted after a large step is noisier than
@@ -68,6 +69,9 @@ class CrossFit(Step):
         starts: where rates and T may start, the most usual one first.
         epochs: of each fit between two estimates.
         rounds: how often the best start is continued.
+        entropy_cost: what a nat of the mean entropy of predicted true labels costs a start, in nats
+            of the log marginal: a prior that true labels are sharp given x. An uncertain predictor
+            without flips and a sure one with them can make the labels equally probable.
         lr: step size of AdamW.
         weight_decay: of AdamW.
         prior: of the start; None for the story's own, or Beta(1, 9) where the story leaves it
@@ -91,6 +95,7 @@ class CrossFit(Step):
     starts: Sequence[Start] = (Anchors(), Vertices(), Vertices(restarts=20))
     epochs: int = 16
     rounds: int = 1
+    entropy_cost: float = 0.05
     lr: float = 2e-3
     weight_decay: float = 1e-2
     prior: FlipPrior | None = None
@@ -112,7 +117,7 @@ class CrossFit(Step):
             _restore(folds, early)
             attempt = self._round(run, folds, start, latents)
             run.attempts.append(attempt)
-            if best is None or attempt.gain(best) > _CLEARLY:
+            if best is None or attempt.gain(best, entropy_cost=self.entropy_cost) > _CLEARLY:
                 best, states = attempt, _states(folds)
         if best is None:
             raise StoryError("CrossFit has no starts: give it at least one.")

@@ -1,5 +1,6 @@
 """Evidence on rates and flips: predictions for labels by networks that did not see them."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
@@ -7,9 +8,15 @@ from typing import Any
 import numpy as np
 import torch
 from jaxtyping import Float, Int
+from scipy.optimize import minimize_scalar
 from torch import Tensor
 
-from nbam_pyro.functional import transition_matrix, zero_diagonal
+from nbam_pyro.functional import (
+    label_flip_log_joint,
+    log_marginal,
+    transition_matrix,
+    zero_diagonal,
+)
 from nbam_pyro.inference.rows import Rows
 from nbam_pyro.priors import FlipPrior
 from nbam_pyro.transition import Transition, estimate_transition
@@ -60,6 +67,48 @@ class Evidence:
     def true_labels(self) -> Int[Tensor, " n"] | None:
         """Verified true labels, -1 where unknown; None for none."""
         return None if self.verified is None else self.verified.label(self.labels)
+
+    @property
+    def entropy(self) -> Float[Tensor, " n"]:
+        """Entropy of the probabilities of each row, in nats."""
+        return torch.special.entr(self.log_probs.exp()).sum(-1)
+
+    def log_marginals(self, latents: Mapping[str, Tensor]) -> Float[Tensor, " n"]:
+        """log p(y | x) of every row, and of what is verified of it.
+
+        Args:
+            latents: rates and rows of T by site name.
+        """
+        known = {} if self.verified is None else vars(self.verified)
+        log_flip = zero_diagonal(latents["flip"].log(), fill=-math.inf)
+        rate = latents["rate"].logit()
+        return log_marginal(
+            *label_flip_log_joint(self.log_probs, self.labels, rate, log_flip, **known)
+        )
+
+    def sharpened(self, latents: Mapping[str, Tensor]) -> "Evidence":
+        r"""The evidence :math:`p^a / \sum p^a` with the largest log marginal, a in (1/3, 3).
+
+        A pool of several predictors is less sure than it has reason to be, and what it is unsure of
+        is taken from the flips.
+
+        Args:
+            latents: rates and rows of T by site name, held fixed.
+
+        Source: pools need recalibration, Ranjan & Gneiting (2010); by one exponent, Guo et al.
+        (2017).
+        """
+
+        def loss(log_a: float) -> float:
+            marginals = self._power(math.exp(log_a)).log_marginals(latents)
+            return -float((marginals * self.weights).sum() / self.weights.sum())
+
+        bound = math.log(3)
+        best = minimize_scalar(loss, bounds=(-bound, bound), options={"xatol": 0.01})
+        return self._power(math.exp(best.x))
+
+    def _power(self, a: float) -> "Evidence":
+        return replace(self, log_probs=(a * self.log_probs).log_softmax(-1))
 
     def transition(
         self, prior: FlipPrior, *, sharpness: float = 1.0, start: Tensor | None = None

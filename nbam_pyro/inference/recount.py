@@ -20,9 +20,10 @@ class Recount(Step):
 
     The evidence becomes the geometric mean of what the network says of a row and what the copies
     say that did not see its label, :math:`f \propto \sqrt{f_{in} f_{out}}`: the network has learned
-    from more rows and for longer, the copies have not memorised. Rates and T are then estimated
-    from expected counts over all rows, by EM in closed form; where there is a deviation g(x) they
-    stay as they are.
+    from more rows and for longer, the copies have not memorised. Such a mean is too flat, and is
+    raised to the power that makes the labels most probable (`Evidence.sharpened`). Rates and T are
+    then estimated from expected counts over all rows, by EM in closed form; where there is a
+    deviation g(x) they stay as they are.
 
     A prior on class frequencies that `CrossFit` had holds here too: the network's predictions enter
     as they are, and a shift of the copies' alone would be halved.
@@ -36,8 +37,9 @@ class Recount(Step):
         if not isinstance(story, LabelFlip) or run.cross_fitted is None:
             raise StoryError("Recount needs a LabelFlip story and the evidence of CrossFit.")
         log_f = (_network(run, story) + run.cross_fitted.log_probs) / 2
-        evidence = replace(run.cross_fitted, log_probs=log_f.log_softmax(-1))
         latents = guide_median(run.guide_or_new())
+        pooled = replace(run.cross_fitted, log_probs=log_f.log_softmax(-1))
+        evidence = pooled.sharpened(latents)
         moved = evidence.moved(
             story.prior or FlipPrior(), latents, class_prior=evidence.class_prior
         )
