@@ -24,7 +24,6 @@ class Outcome:
         selected: the same at the epoch selected on noisy validation rows.
         rate: estimated share of contaminated training rows, if it estimates one.
         matrix: estimated M = p(observed | true), (K, K), if it estimates one.
-        directions: the flips it names; None for those of the matrix by `named_directions`.
         verdict: whether it says that the data can tell, if it says so.
     """
 
@@ -33,7 +32,6 @@ class Outcome:
     selected: np.ndarray | None = None
     rate: float | None = None
     matrix: np.ndarray | None = None
-    directions: frozenset[Direction] | None = None
     verdict: str | None = None
 
 
@@ -104,12 +102,11 @@ def named_directions(matrix: np.ndarray, *, above: float = 0.05) -> frozenset[Di
 
 
 def _directions(problem: Problem, outcome: Outcome) -> dict[str, int | None]:
-    true, named = problem.directions, outcome.directions
-    if named is None and outcome.matrix is not None:
-        named = named_directions(outcome.matrix)
-    if true is None or named is None:
+    true = problem.directions
+    if true is None or outcome.matrix is None:
         found = false = None
     else:
+        named = named_directions(outcome.matrix)
         found, false = len(named & true), len(named - true)
     return {
         "directions_found": found,

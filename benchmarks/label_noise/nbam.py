@@ -45,7 +45,6 @@ def nbam(task: Task, *, locality: float = 0.0) -> Outcome:
         selected=probabilities(task, network, problem.x_test),
         rate=float(flags.mean()),
         matrix=matrix.mean,
-        directions=frozenset(matrix.directions()),
         verdict=None if report is None else report.verdict,
     )
 

@@ -115,7 +115,7 @@ def make_problem(data: DataSet, kind: str, *, rate: float, seed: int, root: Path
     rows = _stratified(clean.y, data.train_size, seed)
     x, truth = clean.x[rows], clean.y[rows]
     noise = KINDS[kind]
-    labels = contaminate(truth, noise.corruption(data, x), rate=rate, seed=seed)
+    labels = contaminate(truth, noise.corruption(data, x, truth), rate=rate, seed=seed)
     matrix = labels.transition_matrix(data.classes)
     # A realised share may exceed one half by rounding where the rate does not.
     above = (matrix > 0.5) & (rate > 0.5) & ~np.eye(data.classes, dtype=bool)
@@ -227,7 +227,7 @@ class Noise:
         directions: source class -> the class its labels flip to; None where there is no such map.
     """
 
-    corruption: Callable[[DataSet, np.ndarray], Corruption]
+    corruption: Callable[[DataSet, np.ndarray, np.ndarray], Corruption]
     directions: Callable[[DataSet], Mapping[int, int]] | None = None
 
 
@@ -235,16 +235,18 @@ def _circle(data: DataSet) -> Mapping[int, int]:
     return {c: (c + 1) % data.classes for c in range(data.classes)}
 
 
-def _local(data: DataSet, x: np.ndarray) -> Corruption:
-    return Local(Flips(data.flips), half_space(x, share=0.5))
+def _local(data: DataSet, x: np.ndarray, y: np.ndarray) -> Corruption:
+    # By x alone a half-space would hold some classes and not others, and rates by class say that.
+    means = np.stack([x[y == c].mean(0) for c in range(data.classes)])
+    return Local(Flips(data.flips), half_space(x - means[y], share=0.5))
 
 
 KINDS: Mapping[str, Noise] = MappingProxyType(
     {
-        "asymmetric": Noise(lambda data, x: Flips(data.flips), lambda data: data.flips),
-        "symmetric": Noise(lambda data, x: SymmetricFlips(data.classes)),
-        "pair": Noise(lambda data, x: PairFlips(data.classes), _circle),
-        "instance": Noise(lambda data, x: InstanceFlips(x, data.classes)),
+        "asymmetric": Noise(lambda data, x, y: Flips(data.flips), lambda data: data.flips),
+        "symmetric": Noise(lambda data, x, y: SymmetricFlips(data.classes)),
+        "pair": Noise(lambda data, x, y: PairFlips(data.classes), _circle),
+        "instance": Noise(lambda data, x, y: InstanceFlips(x, data.classes)),
         # A class may lie outside the region altogether, so that its direction cannot be found.
         "local": Noise(_local),
     }

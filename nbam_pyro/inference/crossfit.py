@@ -49,7 +49,8 @@ class CrossFit(Step):
        (`nbam_pyro.transition.estimate_transition`). Every start sees the same random numbers; one
        that is nearly where an earlier one is, is left out. One is preferred to those before it
        where the log marginal of the rows out of fold, less `entropy_cost` times the entropy of the
-       predictions, is higher by more than two standard errors.
+       predictions, is higher by more than two standard errors. One that is clearly worse on the
+       rows of the first fold is given up there.
     3. The best is continued for some rounds of the same.
 
     Step sizes rise and fall within each fit: what is predicted after a large step is noisier than
@@ -115,7 +116,9 @@ class CrossFit(Step):
         for start, latents in self._begin(run, story, warm):
             torch.set_rng_state(random)
             _restore(folds, early)
-            attempt = self._round(run, folds, start, latents)
+            attempt = self._round(run, folds, start, latents, rival=best)
+            if attempt is None:
+                continue
             run.attempts.append(attempt)
             if best is None or attempt.gain(best, entropy_cost=self.entropy_cost) > _CLEARLY:
                 best, states = attempt, _states(folds)
@@ -123,7 +126,7 @@ class CrossFit(Step):
             raise StoryError("CrossFit has no starts: give it at least one.")
         _restore(folds, states)
         for _ in range(self.rounds):
-            best = self._round(run, folds, best.start, best.latents)
+            best = self._round(run, folds, best.start, best.latents) or best
         story.load_state_dict(folds[0].story.state_dict())
         run.cross_fitted = best.evidence
         run.start = best.latents
@@ -166,8 +169,19 @@ class CrossFit(Step):
             fold.story.load_state_dict(average.early)
         return Evidence.of(_log(probs[run.training]), run.rows, run.training)
 
-    def _round(self, run: Run, folds: list["_Fold"], start: Start, latents: Draw) -> Attempt:
-        """Fit the copies with rates and T fixed, then estimate rates and T."""
+    def _round(
+        self,
+        run: Run,
+        folds: list["_Fold"],
+        start: Start,
+        latents: Draw,
+        *,
+        rival: Attempt | None = None,
+    ) -> Attempt | None:
+        """Fit the copies with rates and T fixed, then estimate rates and T.
+
+        None where the rows of the first fold are clearly less probable than under the rival.
+        """
         probs = torch.zeros(*run.rows.y.shape, run.story.num_classes)  # type: ignore[arg-type]
         for fold in folds:
             run.train(
@@ -179,7 +193,19 @@ class CrossFit(Step):
             )
             probs[fold.own] = _predict(run, fold.story, fold.own)
             probs[run.held_out] += _predict(run, fold.story, run.held_out) / len(folds)
-        evidence = Evidence.of(_log(probs), run.rows)
+            if rival is not None and fold is folds[0]:
+                log_probs = rival.evidence.log_probs.view_as(probs)[fold.own]
+                other = self._attempt(run, rival.start, rival.latents, log_probs, fold.own)
+                one = self._attempt(run, start, latents, _log(probs[fold.own]), fold.own)
+                if one.gain(other, entropy_cost=self.entropy_cost) < -_CLEARLY:
+                    return None
+        return self._attempt(run, start, latents, _log(probs), np.arange(len(run.rows)))
+
+    def _attempt(
+        self, run: Run, start: Start, latents: Draw, log_probs: Tensor, index: np.ndarray
+    ) -> Attempt:
+        """Rates and T from predictions of some rows, and the evidence at their frequencies."""
+        evidence = Evidence.of(log_probs, run.rows, index)
         prior = run.story.prior or FlipPrior()  # type: ignore[union-attr]
         moved = evidence.moved(prior, latents, class_prior=self.class_prior)
         return Attempt(start, evidence.shifted(moved, self.class_prior), moved)

@@ -73,17 +73,20 @@ class Evidence:
         """Entropy of the probabilities of each row, in nats."""
         return torch.special.entr(self.log_probs.exp()).sum(-1)
 
-    def log_marginals(self, latents: Mapping[str, Tensor]) -> Float[Tensor, " n"]:
+    def log_marginals(
+        self, latents: Mapping[str, Tensor], deviation: Tensor | None = None
+    ) -> Float[Tensor, " n"]:
         """log p(y | x) of every row, and of what is verified of it.
 
         Args:
             latents: rates and rows of T by site name.
+            deviation: g(x), (N,); None for none.
         """
         known = {} if self.verified is None else vars(self.verified)
         log_flip = zero_diagonal(latents["flip"].log(), fill=-math.inf)
         rate = latents["rate"].logit()
         return log_marginal(
-            *label_flip_log_joint(self.log_probs, self.labels, rate, log_flip, **known)
+            *label_flip_log_joint(self.log_probs, self.labels, rate, log_flip, deviation, **known)
         )
 
     def sharpened(self, latents: Mapping[str, Tensor]) -> "Evidence":

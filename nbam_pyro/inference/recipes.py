@@ -22,12 +22,12 @@ def default_steps(
 ) -> list[Step]:
     """The recipe of `fit` for a story.
 
-    For `LabelFlip`: rates and T cross-fitted from several starts, then the network fitted to all
-    rows with them, then rates and T again, with the network among the evidence, and the spread of
-    their posterior. The network goes on from a copy of the cross-fit: from fresh weights a mutual
-    pair at a high rate may be merged into one class. A deviation g(x) is learned with the network,
-    and rates and T move slowly with it, because the evidence of rows that are trained on is biased
-    towards no contamination.
+    For `LabelFlip`: rates and T cross-fitted from several starts, then twice the network fitted to
+    all rows with them, and rates, T and a deviation g(x) again, with the network among the
+    evidence, and the spread of their posterior. The network goes on from a copy of the cross-fit:
+    from fresh weights a mutual pair at a high rate may be merged into one class. Nothing of the
+    switch moves while the network is trained, because rows that are trained on are biased towards
+    no contamination.
 
     For measurements (a `LatentSwitch` whose clean likelihood has a location and a scale): short
     attempts from robust fits, a joint fit, and small steps at its end. Where the anomaly is shifted
@@ -67,6 +67,12 @@ def _labels(
     def share(part: float) -> int:
         return max(1, round(part * epochs))
 
+    def joint(part: int) -> Joint:
+        return Joint(
+            epochs=max(1, part), lr=lr, weight_decay=weight_decay, guide_lr=0.0, spread_lr=0.0
+        )
+
+    half = share(0.35)
     # Distances of all rows to K centres in K dimensions: fewer restarts where there are many.
     restarts = max(1, min(20, 400 // story.num_classes))
     return [
@@ -80,13 +86,9 @@ def _labels(
             weight_decay=weight_decay,
             class_prior=class_prior,
         ),
-        Joint(
-            epochs=share(0.7),
-            lr=lr,
-            weight_decay=weight_decay,
-            guide_lr=6e-4 if story.locality else 0.0,
-            spread_lr=0.0,
-        ),
+        joint(half),
+        Recount(),
+        joint(share(0.7) - half),
         Recount(),
         Spread(),
     ]

@@ -1,13 +1,15 @@
-"""`Recount`: the fitted network joins the evidence, and rates and flips follow."""
+"""`Recount`: the fitted network joins the evidence; rates, flips and g(x) follow."""
 
 from dataclasses import dataclass, replace
 
 import numpy as np
+import torch
 from torch import Tensor
 
 from nbam_pyro.errors import StoryError
 from nbam_pyro.functional import off_diagonal
-from nbam_pyro.inference.guides import guide_median
+from nbam_pyro.inference.evidence import Evidence
+from nbam_pyro.inference.guides import Draw, guide_median
 from nbam_pyro.inference.run import Run
 from nbam_pyro.inference.steps import Step
 from nbam_pyro.models import LabelFlip
@@ -22,8 +24,8 @@ class Recount(Step):
     say that did not see its label, :math:`f \propto \sqrt{f_{in} f_{out}}`: the network has learned
     from more rows and for longer, the copies have not memorised. Such a mean is too flat, and is
     raised to the power that makes the labels most probable (`Evidence.sharpened`). Rates and T are
-    then estimated from expected counts over all rows, by EM in closed form; where there is a
-    deviation g(x) they stay as they are.
+    then estimated from expected counts over all rows, by EM in closed form, and after them the
+    weights of a deviation g(x), at their mode given rates, T and the evidence.
 
     A prior on class frequencies that `CrossFit` had holds here too: the network's predictions enter
     as they are, and a shift of the copies' alone would be halved.
@@ -44,11 +46,29 @@ class Recount(Step):
             story.prior or FlipPrior(), latents, class_prior=evidence.class_prior
         )
         run.cross_fitted = evidence.shifted(moved, evidence.class_prior)
+        start = {"rate": moved.rate.to(log_f), "flip": off_diagonal(moved.flip).to(log_f)}
         if story.locality:
-            return
-        flips = off_diagonal(moved.flip)
-        run.start = {"rate": moved.rate.to(log_f), "flip": flips.to(log_f)}
+            start["deviation"] = _deviation(run, story, run.cross_fitted, start)
+        run.start = start
         run.guide = None
+
+
+def _deviation(run: Run, story: LabelFlip, evidence: Evidence, latents: Draw) -> Tensor:
+    """Weights of g(x) at their mode, (features,), given rates, T and evidence, by L-BFGS."""
+    features = run.predict(story, np.arange(len(run.rows)), story.deviation_features)
+    weights = torch.zeros(story.features, requires_grad=True)
+    optimizer = torch.optim.LBFGS([weights], max_iter=100, line_search_fn="strong_wolfe")
+
+    def loss() -> Tensor:
+        optimizer.zero_grad()
+        marginals = evidence.log_marginals(latents, features @ weights)
+        penalty = weights.square().sum() / (2 * story.locality**2)
+        value = penalty - (marginals * evidence.weights).sum()
+        value.backward()
+        return value
+
+    optimizer.step(loss)
+    return weights.detach()
 
 
 def _network(run: Run, story: LabelFlip) -> Tensor:

@@ -142,8 +142,15 @@ class LabelFlip(ClosedStory):
         if not self.locality:
             return self.network(x).movedim(1, -1).log_softmax(-1), None
         h = self.network[:-1](x)  # type: ignore[index]
-        standard = nn.functional.layer_norm(h.detach(), h.shape[1:]) / math.sqrt(self.features)
-        return self.network[-1](h).log_softmax(-1), standard @ latents["deviation"]  # type: ignore[index]
+        g = self._standard(h) @ latents["deviation"]
+        return self.network[-1](h).log_softmax(-1), g  # type: ignore[index]
+
+    def deviation_features(self, x: Tensor) -> Tensor:
+        """The features that g(x) is linear in, (N, features); only where there is a locality."""
+        return self._standard(self.network[:-1](x))  # type: ignore[index]
+
+    def _standard(self, h: Tensor) -> Tensor:
+        return nn.functional.layer_norm(h.detach(), h.shape[1:]) / math.sqrt(self.features)
 
     def log_joint(
         self, x: Tensor, y: Tensor, latents: Latents, *, verified: Verified | None = None
