@@ -38,18 +38,19 @@ class Attempt:
         """log p(y | x) of every row out of fold, and of what is verified of it."""
         return self.evidence.log_marginals(self.latents)
 
-    def gain(self, other: "Attempt", *, entropy_cost: float = 0.0) -> float:
+    def gain(self, other: "Attempt", *, information: float = 0.0) -> float:
         """By how many standard errors its rows are more probable than under another attempt.
 
         Args:
             other: attempt at the same rows.
-            entropy_cost: what a nat of the entropy of a predicted true label costs, in nats of the
-                log marginal.
+            information: what a nat of the information of x about
+                the true label is worth, in nats of the log marginal.
         """
         counted = self.evidence.weights > 0
         gains = self.log_marginals() - other.log_marginals()
-        gains -= entropy_cost * (self.evidence.entropy - other.evidence.entropy)
+        gains -= information * (self.evidence.entropy - other.evidence.entropy)
         gains = gains[counted]
         error = float(gains.std()) / math.sqrt(len(gains))
-        mean = float(gains.mean())
+        occupied = self.evidence.occupied_entropy - other.evidence.occupied_entropy
+        mean = float(gains.mean()) + information * occupied
         return mean / error if error > 0 else math.copysign(math.inf, mean) if mean else 0.0

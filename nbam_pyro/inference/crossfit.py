@@ -48,9 +48,9 @@ class CrossFit(Step):
        rates and T move towards their mode given the predictions out of fold, by EM
        (`nbam_pyro.transition.estimate_transition`). Every start sees the same random numbers; one
        that is nearly where an earlier one is, is left out. One is preferred to those before it
-       where the log marginal of the rows out of fold, less `entropy_cost` times the entropy of the
-       predictions, is higher by more than two standard errors. One that is clearly worse on the
-       rows of the first fold is given up there.
+       where the log marginal of the rows out of fold, and `information` times the information of
+       the predictions about classes, are higher by more than two standard errors. One that is
+       clearly worse on the rows of the first fold is given up there.
     3. The best is continued for some rounds of the same.
 
     Step sizes rise and fall within each fit: what is predicted after a large step is noisier than
@@ -70,9 +70,10 @@ class CrossFit(Step):
         starts: where rates and T may start, the most usual one first.
         epochs: of each fit between two estimates.
         rounds: how often the best start is continued.
-        entropy_cost: what a nat of the mean entropy of predicted true labels costs a start, in nats
-            of the log marginal: a prior that true labels are sharp given x. An uncertain predictor
-            without flips and a sure one with them can make the labels equally probable.
+        information: what a nat of the information of x about the true label, H(mean f) - mean H(f),
+            is worth to a start, in nats of the log marginal: a prior that true labels are sharp
+            given x. An uncertain predictor without flips and a sure one with them can make the
+            labels equally probable. The entropy of f alone would reward merging two classes.
         lr: step size of AdamW.
         weight_decay: of AdamW.
         prior: of the start; None for the story's own, or Beta(1, 9) where the story leaves it
@@ -87,7 +88,7 @@ class CrossFit(Step):
         StoryError: the story is no `LabelFlip`.
 
     Source: cross-fitting is Chernozhukov et al. (2018), DML1; the noise-transition matrix from
-    anchors Patrini et al. (2017).
+    anchors Patrini et al. (2017); information as a prior on predictors Krause et al. (2010).
     """
 
     folds: int = 3
@@ -96,7 +97,7 @@ class CrossFit(Step):
     starts: Sequence[Start] = (Anchors(), Vertices(), Vertices(restarts=20))
     epochs: int = 16
     rounds: int = 1
-    entropy_cost: float = 0.05
+    information: float = 0.05
     lr: float = 2e-3
     weight_decay: float = 1e-2
     prior: FlipPrior | None = None
@@ -120,7 +121,7 @@ class CrossFit(Step):
             if attempt is None:
                 continue
             run.attempts.append(attempt)
-            if best is None or attempt.gain(best, entropy_cost=self.entropy_cost) > _CLEARLY:
+            if best is None or attempt.gain(best, information=self.information) > _CLEARLY:
                 best, states = attempt, _states(folds)
         if best is None:
             raise StoryError("CrossFit has no starts: give it at least one.")
@@ -197,7 +198,7 @@ class CrossFit(Step):
                 log_probs = rival.evidence.log_probs.view_as(probs)[fold.own]
                 other = self._attempt(run, rival.start, rival.latents, log_probs, fold.own)
                 one = self._attempt(run, start, latents, _log(probs[fold.own]), fold.own)
-                if one.gain(other, entropy_cost=self.entropy_cost) < -_CLEARLY:
+                if one.gain(other, information=self.information) < -_CLEARLY:
                     return None
         return self._attempt(run, start, latents, _log(probs), np.arange(len(run.rows)))
 

@@ -73,6 +73,15 @@ class Evidence:
         """Entropy of the probabilities of each row, in nats."""
         return torch.special.entr(self.log_probs.exp()).sum(-1)
 
+    @property
+    def occupied_entropy(self) -> float:
+        """Entropy of the mean of the probabilities: how evenly classes are occupied, in nats.
+
+        Less the mean of `entropy`, it is the information that x has about the class.
+        """
+        mean = self.weights @ self.log_probs.exp() / self.weights.sum()
+        return float(torch.special.entr(mean).sum())
+
     def log_marginals(
         self, latents: Mapping[str, Tensor], deviation: Tensor | None = None
     ) -> Float[Tensor, " n"]:
