@@ -32,6 +32,9 @@ from nbam_pyro.inference.training import Training
 from nbam_pyro.models import ClosedStory, LabelFlip, Story
 from nbam_pyro.priors import FlipPrior
 
+# Steps of an epoch that the spread of a posterior is fitted for.
+_STEPS = 20
+
 
 class Step(ABC):
     """Something a fit does to its `Run`."""
@@ -154,7 +157,7 @@ class Spread(Step):
     own would be the width given all other rates and flips.
 
     Args:
-        epochs: how many.
+        epochs: how many of up to 20 steps; where an epoch has more, fewer for as many steps.
         lr: step size.
     """
 
@@ -169,6 +172,8 @@ class Spread(Step):
             run = run.of_evidence(evidence)
         objective = _objective(run, guide)
         num_data = len(run.training)
+        steps = num_data / run.options.batch_size
+        epochs = math.ceil(self.epochs * min(1.0, _STEPS / steps))
         spreads, _ = spreads_and_locations(guide)
         module = Training(
             [run.story, guide],
@@ -176,7 +181,7 @@ class Spread(Step):
             groups=[{"params": spreads, "lr": self.lr, "weight_decay": 0.0}],
         )
         with evaluating(run.story):  # neither dropout nor batch statistics move
-            run.train("spread", module, epochs=self.epochs, select=False)
+            run.train("spread", module, epochs=epochs, select=False)
         if evidence is not None and apart and type(guide) is AutoNormal:
             spread = evidence.rate_spread(story.prior or FlipPrior(), guide_median(guide))
             guide.scales.rate = spread.to(guide.scales.rate)
