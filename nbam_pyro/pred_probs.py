@@ -2,7 +2,6 @@
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import pandas as pd
@@ -14,74 +13,18 @@ from nbam_pyro import functional as nf
 from nbam_pyro.class_prior import check_class_prior, class_prior_sentence
 from nbam_pyro.errors import DataError
 from nbam_pyro.pred_probs_data import Predicted
+from nbam_pyro.pred_probs_report import FLAGGED, PredProbsReport
 from nbam_pyro.priors import FlipPrior
 from nbam_pyro.transition import Transition, estimate_transition
 from nbam_pyro.transition_intervals import TransitionIntervals, transition_intervals
 
-__all__ = ["SHARPNESS", "SHARPNESS_BAND", "PredProbsReport", "from_pred_probs"]
+__all__ = ["SHARPNESS", "SHARPNESS_BAND", "from_pred_probs"]
 
 SHARPNESS = 2.5
 """The sharpness where nothing else is said."""
 
 SHARPNESS_BAND = (1.5, 2.0, SHARPNESS, 4.0, 6.0)
 """Over these every main quantity is reported."""
-
-_FLAGGED = 0.5
-
-
-@dataclass(frozen=True, eq=False)
-class PredProbsReport:
-    """What `from_pred_probs` found.
-
-    Attributes:
-        rows: one row per label, with the index of the data: label, predicted_label (most probable
-            by `pred_probs`), responsibility, suggested_label and suggested_probability (of the most
-            probable given x and the label).
-        rates: one row per class: class, rate, low, high, band_low, band_high. The rate is of true
-            members of the class; low and high are an interval given the sharpness, band_low and
-            band_high the smallest and largest rate over the band.
-        contamination: the share of wrong labels: rate, low, high, band_low, band_high.
-        transition_matrix: M = p(observed | true), one row per true class.
-        flip_matrix: T = p(observed | true, wrong), zero diagonal.
-        band: one row per sharpness: sharpness, rate (share of wrong labels), log_marginal (nats),
-            flagged (responsibilities above one half), gold_log_prob (log p(gold | x, label) summed
-            over verified rows, in nats; NaN where there are none).
-        sharpness: the one everything but the band is for.
-        class_prior: the pseudo-count by which class frequencies were supposed to be even; None
-            where they are those of `pred_probs`.
-        note: what the intervals are conditional on, for the reader of a report.
-    """
-
-    rows: pd.DataFrame
-    rates: pd.DataFrame
-    contamination: pd.Series
-    transition_matrix: pd.DataFrame
-    flip_matrix: pd.DataFrame
-    band: pd.DataFrame
-    sharpness: float
-    class_prior: float | None
-    note: str
-
-    def to_cleanlab(self) -> pd.DataFrame:
-        """The rows in the columns of cleanlab's `get_label_issues`.
-
-        Returns:
-            is_label_issue (the responsibility is above one half), label_quality (one minus the
-            responsibility), given_label and predicted_label, with the index of the data.
-
-        Example:
-            >>> report = from_pred_probs([0, 1, 0], [[0.9, 0.1], [0.2, 0.8], [0.7, 0.3]])
-            >>> list(report.to_cleanlab())
-            ['is_label_issue', 'label_quality', 'given_label', 'predicted_label']
-        """
-        return pd.DataFrame(
-            {
-                "is_label_issue": self.rows["responsibility"] > _FLAGGED,
-                "label_quality": 1 - self.rows["responsibility"],
-                "given_label": self.rows["label"],
-                "predicted_label": self.rows["predicted_label"],
-            }
-        )
 
 
 def from_pred_probs(
@@ -214,7 +157,7 @@ def _over_band(
             "sharpness": sharpness,
             "rate": transition.share,
             "log_marginal": transition.log_marginal,
-            "flagged": int((responsibility > _FLAGGED).sum()),
+            "flagged": int((responsibility > FLAGGED).sum()),
             "gold_log_prob": _gold_log_prob(data, log_f, transition),
         }
         fits[sharpness] = _Fitted(transition, responsibility, row)

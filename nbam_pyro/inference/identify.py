@@ -39,7 +39,7 @@ def identify(
         collapse: of the held-out rows.
         prior: of rates and flips.
         evidence: log probabilities of the true label out of fold; None for none.
-        attempts: what the fit came to from each start.
+        attempts: what the fit came to from each start that was not given up early.
     """
     occupancy = training.occupancy()
     margins = permutation_margins(matrices, occupancy)

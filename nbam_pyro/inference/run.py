@@ -39,7 +39,7 @@ class Run:
         guide: posterior of the global latents; made by the first `Joint` where it is None.
         start: where the guide's locations start, from `CrossFit` or `RobustStart`.
         cross_fitted: log probabilities of true labels out of fold, from `CrossFit`.
-        attempts: what it came to from each start.
+        attempts: what it came to from each start that was not given up early.
         history: one record per epoch of every Lightning run.
         device: where Lightning trained last; modules are on the CPU between runs.
     """
