@@ -97,7 +97,7 @@ class CrossFit(Step):
     starts: Sequence[Start] = (Anchors(), Vertices(), Vertices(restarts=20))
     epochs: int = 16
     rounds: int = 1
-    information: float = 0.05
+    information: float = 0.1
     lr: float = 2e-3
     weight_decay: float = 1e-2
     prior: FlipPrior | None = None
