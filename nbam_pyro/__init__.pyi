@@ -1,4 +1,5 @@
 from . import data as data
+from . import decisions as decisions
 from . import errors as errors
 from . import estimators as estimators
 from . import files as files

@@ -1,0 +1,234 @@
+"""What to do about responsibilities: flag, review, relabel, weigh.
+
+A decision is read from posterior probabilities alone, so that it is as good as they are calibrated.
+"""
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from nbam_pyro.errors import DataError
+
+__all__ = ["Costs", "Flags", "flags", "relabel", "review_queue", "weights"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Costs:
+    """What mistakes cost, in any unit.
+
+    Args:
+        false_alarm: of flagging a clean datum, positive.
+        miss: of keeping a contaminated one, positive.
+        review: of asking somebody, who is then right; None where nobody can be asked.
+
+    Raises:
+        DataError: a cost is not positive and finite.
+
+    Example:
+        >>> Costs(false_alarm=1.0, miss=4.0)
+        Costs(false_alarm=1.0, miss=4.0, review=None)
+    """
+
+    false_alarm: float
+    miss: float
+    review: float | None = None
+
+    def __post_init__(self) -> None:
+        given = [self.false_alarm, self.miss, *([] if self.review is None else [self.review])]
+        if not all(0 < cost < math.inf for cost in given):
+            raise DataError(f"{self}: costs are positive and finite.")
+
+
+@dataclass(frozen=True, eq=False)
+class Flags:
+    """Which data to treat as contaminated, and what is expected of that.
+
+    Attributes:
+        flagged: booleans of the shape of the responsibilities.
+        review: those to ask somebody about; nothing but False where reviewing has no price.
+        threshold: the lowest responsibility that is flagged; infinity where none is.
+        expected_true_positives: sum of the responsibilities of what is flagged.
+        expected_false_discovery_rate: mean of 1 - r over what is flagged, 0 where nothing is.
+        expected_missed: sum of the responsibilities of what is neither flagged nor reviewed.
+    """
+
+    flagged: np.ndarray
+    review: np.ndarray
+    threshold: float
+    expected_true_positives: float
+    expected_false_discovery_rate: float
+    expected_missed: float
+
+
+def flags(
+    responsibility: np.ndarray, *, fdr: float | None = None, costs: Costs | None = None
+) -> Flags:
+    r"""Flag as many as a false discovery rate allows, or what costs least.
+
+    With `fdr`, the largest set :math:`\{i : r_i \ge t\}` whose posterior expected false discovery
+    rate, the mean of 1 - r over it, is at most that. With `costs`, for each datum the action with
+    the smallest expected cost: keep, :math:`r\,c_{miss}`; flag, :math:`(1 - r)\,c_{false}`; review,
+    :math:`c_{review}`.
+
+    Args:
+        responsibility: P(z=1 | x, y), (N, ...), for instance `fitted.training.responsibility`.
+        fdr: in (0, 1); give this or `costs`.
+        costs: of mistakes and of reviews.
+
+    Raises:
+        DataError: responsibilities are no probabilities, or not exactly one of the two is given.
+
+    Source: Newton et al. (2004) and Müller et al. (2004) for the posterior expected false discovery
+    rate.
+
+    Example:
+        >>> r = np.array([0.99, 0.9, 0.6, 0.1])
+        >>> flags(r, fdr=0.1).flagged
+        array([ True,  True, False, False])
+        >>> flags(r, costs=Costs(false_alarm=1.0, miss=1.0, review=0.2)).review
+        array([False, False,  True, False])
+    """
+    r = _probabilities(responsibility)
+    if (fdr is None) == (costs is None):
+        raise DataError("Give either fdr, a false discovery rate, or costs.")
+    if costs is not None:
+        return _cheapest(r, costs)
+    if fdr is None or not 0 < fdr < 1:
+        raise DataError(f"fdr is {fdr}; a false discovery rate lies in (0, 1).")
+    values, counts = np.unique(r, return_counts=True)  # equal rows are flagged together
+    values, counts = values[::-1], counts[::-1]
+    rates = np.cumsum(counts * (1 - values)) / np.cumsum(counts)
+    allowed = np.flatnonzero(rates <= fdr)
+    flagged = r >= values[allowed[-1]] if len(allowed) else np.zeros(r.shape, dtype=bool)
+    return _flags(r, flagged, np.zeros(r.shape, dtype=bool))
+
+
+def review_queue(responsibility: np.ndarray, *, budget: int) -> pd.DataFrame:
+    """The data to look at first, most probably contaminated ones before others.
+
+    Args:
+        responsibility: P(z=1 | x, y), (N,), or (N, *dims).
+        budget: how many, at least 1; of fewer data all.
+
+    Returns:
+        one line per datum in the order of review: row (and dim_1, ... of targets with several
+        elements), responsibility, expected_true_positives up to it.
+
+    Raises:
+        DataError: responsibilities are no probabilities, or the budget is not positive.
+
+    Example:
+        >>> review_queue(np.array([0.2, 0.9, 0.5]), budget=2)
+           row  responsibility  expected_true_positives
+        0    1             0.9                      0.9
+        1    2             0.5                      1.4
+    """
+    r = _probabilities(responsibility)
+    if budget < 1:
+        raise DataError(f"budget is {budget}; review at least one.")
+    order = (-r).argsort(axis=None, kind="stable")[:budget]
+    places = np.unravel_index(order, r.shape)
+    names = ["row", *(f"dim_{i}" for i in range(1, r.ndim))]
+    chosen = r.ravel()[order]
+    return pd.DataFrame(
+        {
+            **dict(zip(names, places, strict=True)),
+            "responsibility": chosen,
+            "expected_true_positives": chosen.cumsum(),
+        }
+    )
+
+
+def relabel(true_label: np.ndarray, labels: np.ndarray, *, threshold: float = 0.9) -> pd.DataFrame:
+    """The labels to replace: where another one is probable enough.
+
+    Args:
+        true_label: p(c | x, y), (N, K), for instance `fitted.training.true_label`.
+        labels: observed labels 0, ..., K-1, (N,).
+        threshold: posterior probability from which a label is replaced, in (0.5, 1].
+
+    Returns:
+        one line per row to replace: row, label, new_label, probability. The sum of the
+        probabilities is the expected number of right replacements.
+
+    Raises:
+        DataError: shapes do not fit, the posterior has no probabilities, a label is no class, or
+            the threshold is out of range.
+
+    Example:
+        >>> posterior = np.array([[0.97, 0.03], [0.6, 0.4]])
+        >>> relabel(posterior, np.array([1, 1]))
+           row  label  new_label  probability
+        0    0      1          0         0.97
+    """
+    posterior, labels = _probabilities(true_label), np.asarray(labels)
+    if posterior.ndim != 2 or labels.shape != posterior.shape[:1]:
+        raise DataError(
+            f"true_label has shape {posterior.shape} and labels {labels.shape}; expected (N, K) "
+            "and (N,)."
+        )
+    if (
+        not np.issubdtype(labels.dtype, np.integer)
+        or not np.isin(labels, range(posterior.shape[1])).all()
+    ):
+        raise DataError(f"Labels must be 0, ..., {posterior.shape[1] - 1}, as columns are.")
+    if not 0.5 < threshold <= 1:
+        raise DataError(f"threshold is {threshold}; it lies in (0.5, 1].")
+    best, probability = posterior.argmax(1), posterior.max(1)
+    rows = np.flatnonzero((best != labels) & (probability >= threshold))
+    return pd.DataFrame(
+        {
+            "row": rows,
+            "label": labels[rows],
+            "new_label": best[rows],
+            "probability": probability[rows],
+        }
+    )
+
+
+def weights(responsibility: np.ndarray) -> np.ndarray:
+    """Weights for the training of something else: 1 - r, the probability of being clean.
+
+    The weighted loss is the expected loss over the rows that are clean. To leave rows out or to
+    replace labels instead, see `flags` and `relabel`.
+
+    Args:
+        responsibility: P(z=1 | x, y), (N, ...).
+
+    Raises:
+        DataError: responsibilities are no probabilities.
+
+    Example:
+        >>> weights(np.array([0.25, 1.0]))
+        array([0.75, 0.  ])
+    """
+    return 1 - _probabilities(responsibility)
+
+
+def _cheapest(r: np.ndarray, costs: Costs) -> Flags:
+    keep, flag = r * costs.miss, (1 - r) * costs.false_alarm
+    least = np.minimum(keep, flag)
+    review = np.zeros(r.shape, dtype=bool) if costs.review is None else least > costs.review
+    return _flags(r, (flag < keep) & ~review, review)
+
+
+def _flags(r: np.ndarray, flagged: np.ndarray, review: np.ndarray) -> Flags:
+    chosen = r[flagged]
+    return Flags(
+        flagged=flagged,
+        review=review,
+        threshold=float(chosen.min()) if len(chosen) else math.inf,
+        expected_true_positives=float(chosen.sum()),
+        expected_false_discovery_rate=float((1 - chosen).mean()) if len(chosen) else 0.0,
+        expected_missed=float(r[~flagged & ~review].sum()),
+    )
+
+
+def _probabilities(values: np.ndarray) -> np.ndarray:
+    values = np.asarray(values, dtype=float)
+    # Sums of float32 probabilities may exceed one by rounding.
+    if not (np.isfinite(values) & (values >= 0) & (values <= 1 + 1e-5)).all():
+        raise DataError("Probabilities must be finite and in [0, 1].")
+    return values.clip(max=1.0)

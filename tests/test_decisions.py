@@ -1,0 +1,99 @@
+"""Decisions from responsibilities."""
+
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
+
+from nbam_pyro.decisions import Costs, flags, relabel, review_queue, weights
+from nbam_pyro.errors import DataError
+
+PROBABILITIES = hnp.arrays(float, st.integers(1, 30), elements=st.floats(0, 1))
+
+
+@given(PROBABILITIES, st.floats(0.01, 0.99))
+def test_the_largest_set_that_the_rate_allows_is_flagged(r, fdr):
+    found = flags(r, fdr=fdr)
+    flagged = found.flagged
+    assert found.expected_false_discovery_rate <= fdr + 1e-12
+    assert found.expected_true_positives == pytest.approx(r[flagged].sum())
+    assert found.expected_missed == pytest.approx(r[~flagged].sum())
+    assert not found.review.any()
+    rest = r[~flagged]
+    if len(rest):  # the next datum, with all that are equal to it, is one too many
+        assert not flagged.any() or rest.max() < found.threshold
+        wider = r >= rest.max()
+        assert (1 - r[wider]).mean() > fdr - 1e-12
+
+
+@given(PROBABILITIES, st.floats(0.1, 9), st.floats(0.1, 9), st.none() | st.floats(0.1, 9))
+def test_no_other_action_costs_less(r, false_alarm, miss, review):
+    found = flags(r, costs=Costs(false_alarm=false_alarm, miss=miss, review=review))
+    actions = np.stack([r * miss, (1 - r) * false_alarm, np.full(len(r), review or math.inf)])
+    chosen = np.where(found.review, 2, np.where(found.flagged, 1, 0))
+    assert actions[chosen, np.arange(len(r))] == pytest.approx(actions.min(0))
+
+
+def test_nothing_is_flagged_where_nothing_is_sure_enough():
+    found = flags(np.array([0.3, 0.2]), fdr=0.1)
+    assert not found.flagged.any()
+    assert found.threshold == math.inf
+    assert found.expected_false_discovery_rate == 0
+
+
+def test_the_expected_rate_is_the_realised_one_where_responsibilities_are_calibrated():
+    rng = np.random.default_rng(0)
+    r = rng.beta(0.3, 0.7, 20_000)
+    z = rng.random(20_000) < r
+    found = flags(r, fdr=0.1)
+    assert (~z[found.flagged]).mean() == pytest.approx(0.1, abs=0.01)
+    assert z[found.flagged].sum() == pytest.approx(found.expected_true_positives, rel=0.02)
+
+
+def test_the_queue_keeps_the_place_of_every_element():
+    r = np.array([[0.1, 0.9], [0.8, 0.2]])
+    queue = review_queue(r, budget=3)
+    assert queue[["row", "dim_1"]].to_numpy().tolist() == [[0, 1], [1, 0], [1, 1]]
+    assert queue["expected_true_positives"].iloc[-1] == pytest.approx(1.9)
+    assert len(review_queue(r, budget=100)) == 4
+
+
+def test_replaced_labels_are_sure_and_new():
+    rng = np.random.default_rng(0)
+    posterior = rng.dirichlet(np.full(4, 0.2), 200)
+    labels = rng.integers(4, size=200)
+    found = relabel(posterior, labels, threshold=0.8)
+    assert (found["label"] != found["new_label"]).all()
+    assert (found["probability"] >= 0.8).all()
+    assert (posterior[found["row"], found["new_label"]] == found["probability"]).all()
+    sure = posterior.max(1) >= 0.8
+    assert len(found) == (sure & (posterior.argmax(1) != labels)).sum()
+
+
+def test_weights_are_the_probability_of_being_clean():
+    assert weights(np.array([[0.25], [1 + 1e-7]])) == pytest.approx(np.array([[0.75], [0.0]]))
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda: flags(np.array([0.5])), "either fdr"),
+        (lambda: flags(np.array([0.5]), fdr=0.1, costs=Costs(false_alarm=1, miss=1)), "either fdr"),
+        (lambda: flags(np.array([0.5]), fdr=1.0), "fdr is 1.0"),
+        (lambda: flags(np.array([np.nan]), fdr=0.1), "finite"),
+        (lambda: flags(np.array([1.1]), fdr=0.1), "finite"),
+        (lambda: Costs(false_alarm=0, miss=1), "costs are positive"),
+        (lambda: Costs(false_alarm=1, miss=1, review=math.inf), "costs are positive"),
+        (lambda: review_queue(np.array([0.5]), budget=0), "budget is 0"),
+        (lambda: relabel(np.eye(2), np.array([0])), "expected"),
+        (lambda: relabel(np.eye(2), np.array([0, 2])), "as columns are"),
+        (lambda: relabel(np.eye(2), np.array([0.0, 1.0])), "as columns are"),
+        (lambda: relabel(np.eye(2), np.array([0, 1]), threshold=0.5), "threshold is 0.5"),
+    ],
+)
+def test_bad_input_is_named(call, message):
+    with pytest.raises(DataError, match=message):
+        call()
