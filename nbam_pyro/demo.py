@@ -66,7 +66,8 @@ def run_demo(
             story, (digits.x, digits.labels.observed), seed=seed, progress=progress, folder=draft
         )
         say("Training the same network with cross-entropy for comparison")
-        baseline = _cross_entropy_accuracy(digits, seed, Options(progress=progress, folder=draft))
+        options = Options(progress=progress, folder=draft)
+        baseline = _cross_entropy_accuracy(digits, fitted.held_out, seed, options)
         summary = judge(fitted, digits)
         summary["accuracy_cross_entropy"] = baseline
         summary["seconds"] = round(time.perf_counter() - started, 1)
@@ -110,8 +111,10 @@ def judge(fitted: Fit, digits: Digits) -> dict[str, Any]:
     }
 
 
-def _cross_entropy_accuracy(digits: Digits, seed: int, options: Options) -> float:
-    """The same network, optimiser and epochs on all noisy rows, last epoch."""
+def _cross_entropy_accuracy(
+    digits: Digits, held_out: np.ndarray, seed: int, options: Options
+) -> float:
+    """The same network, optimiser, epochs and noisy rows, those held out select the epoch too."""
     rows = as_rows((digits.x, digits.labels.observed))
     with torch.random.fork_rng():
         torch.manual_seed(seed)
@@ -124,8 +127,8 @@ def _cross_entropy_accuracy(digits: Digits, seed: int, options: Options) -> floa
         train(
             module,
             rows,
-            np.arange(len(rows)),
-            np.array([], dtype=int),
+            np.flatnonzero(~held_out),
+            np.flatnonzero(held_out),
             epochs=EPOCHS,
             options=options,
             label="cross-entropy",

@@ -95,7 +95,7 @@ def training_curve(history: pd.DataFrame, *, ax: Axes | None = None) -> Axes:
         ax.plot(last["epoch"], last["held_out_loss"], label="noisy held-out")
         best = int(last["held_out_loss"].argmin())
         ax.axvline(last["epoch"].iloc[best], color="grey", linestyle=":", label="epoch kept")
-    ax.set_xlabel("epoch of the joint fit")
+    ax.set_xlabel("epoch of the last joint fit")
     ax.set_ylabel("negative log marginal per row (nats)")
     ax.set_title("Training")
     ax.legend()

@@ -174,7 +174,7 @@ def draw(rows: pd.DataFrame, field: str, ax: Axes) -> None:
         if len(mean):
             ours = method == "nbam"
             style = {"nbam_literal": "--", "label_only": ":"}.get(method, "-")
-            colour = "black" if ours else f"C{place % 10}"
+            colour = "black" if ours else plt.get_cmap("tab20")(place)
             ax.plot(
                 mean, style, color=colour, lw=2.5 if ours else 1, marker="o", ms=3, label=method
             )

@@ -109,4 +109,4 @@ def _plots(
         draw(figure.subplots())
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", message="Glyph .* missing")  # a class named so
-            figure.savefig(folder / f"{name}.png", dpi=150)
+            figure.savefig(folder / f"{name}.png", dpi=150, bbox_inches="tight")

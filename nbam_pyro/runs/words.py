@@ -80,8 +80,8 @@ def _how_sure(summary: dict[str, Any]) -> Iterator[str]:
     if summary["collapse"]:
         yield f"Do not trust these flags: the fit has {summary['collapse']}."
     yield (
-        f"All of this is {summary['evidence']} and conditional on the fitted network: the truth "
-        "may lie a little outside the intervals."
+        f"All of this is {summary['evidence']} and conditional on the fitted network: its errors "
+        "are not in the intervals, and the truth may lie outside them."
     )
 
 
