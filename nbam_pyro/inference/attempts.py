@@ -50,7 +50,8 @@ class Attempt:
         gains = self.log_marginals() - other.log_marginals()
         gains -= information * (self.evidence.entropy - other.evidence.entropy)
         gains = gains[counted]
-        error = float(gains.std()) / math.sqrt(len(gains))
+        # One row alone says nothing about how far to trust it.
+        error = float(gains.std()) / math.sqrt(len(gains)) if len(gains) > 1 else math.inf
         occupied = self.evidence.occupied_entropy - other.evidence.occupied_entropy
         mean = float(gains.mean()) + information * occupied
         return mean / error if error > 0 else math.copysign(math.inf, mean) if mean else 0.0
