@@ -223,7 +223,7 @@ class Noise:
     """A kind of noise.
 
     Attributes:
-        corruption: for a data set and its training rows.
+        corruption: for a data set, its training rows and their true labels.
         directions: source class -> the class its labels flip to; None where there is no such map.
     """
 
@@ -247,7 +247,7 @@ KINDS: Mapping[str, Noise] = MappingProxyType(
         "symmetric": Noise(lambda data, x, y: SymmetricFlips(data.classes)),
         "pair": Noise(lambda data, x, y: PairFlips(data.classes), _circle),
         "instance": Noise(lambda data, x, y: InstanceFlips(x, data.classes)),
-        # A class may lie outside the region altogether, so that its direction cannot be found.
+        # How much of a class the region holds differs by class: no directions are judged.
         "local": Noise(_local),
     }
 )

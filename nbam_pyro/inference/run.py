@@ -22,6 +22,9 @@ from nbam_pyro.inference.rows import Batch, Rows
 from nbam_pyro.inference.training import Options, Training, train
 from nbam_pyro.models import LabelFlip, Story
 
+# Steps of an epoch that the spread of a posterior needs at most: batches may be as large as that.
+SPREAD_STEPS = 20
+
 
 @dataclass
 class Run:
@@ -67,7 +70,7 @@ class Run:
         Args:
             story: its parameters may be elsewhere than the run's device, and stay there.
             index: of the rows.
-            of: called with x of a few rows, (n, *input), returns (n, *dims, K).
+            of: called with x of a few rows, (n, *input), returns one line for each of them.
         """
         if not len(index):
             return torch.zeros(0, *self.rows.y.shape[1:], story.num_classes)
@@ -124,8 +127,7 @@ class Run:
         )
         story = LabelFlip(nn.Identity(), evidence.log_probs.shape[1], prior=self.story.prior)  # type: ignore[arg-type]
         index = np.arange(len(rows))
-        # A step for every twentieth of the rows is enough: they cost next to nothing.
-        size = max(self.options.batch_size, len(rows) // 20)
+        size = max(self.options.batch_size, len(rows) // SPREAD_STEPS)
         options = replace(self.options, batch_size=size)
         return replace(
             self, story=story, rows=rows, training=index, held_out=index[:0], options=options

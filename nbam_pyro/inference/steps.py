@@ -27,13 +27,10 @@ from nbam_pyro.inference.objectives import (
     weighted_mean,
 )
 from nbam_pyro.inference.rows import Batch
-from nbam_pyro.inference.run import Run
+from nbam_pyro.inference.run import SPREAD_STEPS, Run
 from nbam_pyro.inference.training import Training
 from nbam_pyro.models import ClosedStory, LabelFlip, Story
 from nbam_pyro.priors import FlipPrior
-
-# Steps of an epoch that the spread of a posterior is fitted for.
-_STEPS = 20
 
 
 class Step(ABC):
@@ -173,7 +170,7 @@ class Spread(Step):
         objective = _objective(run, guide)
         num_data = len(run.training)
         steps = num_data / run.options.batch_size
-        epochs = math.ceil(self.epochs * min(1.0, _STEPS / steps))
+        epochs = math.ceil(self.epochs * min(1.0, SPREAD_STEPS / steps))
         spreads, _ = spreads_and_locations(guide)
         module = Training(
             [run.story, guide],
