@@ -80,22 +80,23 @@ def responsibilities(
 
 
 def training_curve(history: pd.DataFrame, *, ax: Axes | None = None) -> Axes:
-    """Training and noisy held-out loss of the last joint fit by epoch.
+    """Training and noisy held-out loss of the joint fits, one after another.
 
     Args:
         history: of a `Fit`.
         ax: where to draw; the current axes if None.
     """
     ax = ax or plt.gca()
-    joint = history[history["step"] == "joint"]
-    starts = np.flatnonzero(joint["epoch"].to_numpy() == 0)
-    last = joint.iloc[starts[-1] :]
-    ax.plot(last["epoch"], last["loss"], label="training (with the prior's share)")
-    if "held_out_loss" in last:
-        ax.plot(last["epoch"], last["held_out_loss"], label="noisy held-out")
-        best = int(last["held_out_loss"].argmin())
-        ax.axvline(last["epoch"].iloc[best], color="grey", linestyle=":", label="epoch kept")
-    ax.set_xlabel("epoch of the last joint fit")
+    joint = history[history["step"] == "joint"].reset_index(drop=True)
+    part = (joint["epoch"] == 0).cumsum()
+    for number, one in joint.groupby(part):
+        first = number == 1
+        ax.plot(one.index, one["loss"], "C0", label="training (with the prior's share)" * first)
+        if "held_out_loss" in one:
+            ax.plot(one.index, one["held_out_loss"], "C1", label="noisy held-out" * first)
+            best = one["held_out_loss"].idxmin()
+            ax.axvline(best, color="grey", linestyle=":", label="epoch kept" * first)
+    ax.set_xlabel("epoch of a joint fit" if part.max() == 1 else "epoch of the joint fits in turn")
     ax.set_ylabel("negative log marginal per row (nats)")
     ax.set_title("Training")
     ax.legend()

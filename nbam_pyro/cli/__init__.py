@@ -1,5 +1,8 @@
 """The command line, `nbam`. Heavy imports wait until a command runs."""
 
+from importlib.metadata import version
+from typing import Annotated
+
 import typer
 
 from nbam_pyro.cli.demo import demo
@@ -10,7 +13,6 @@ from nbam_pyro.cli.show import show
 __all__ = ["app"]
 
 app = typer.Typer(
-    help="Probabilistic models for contaminated data.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
@@ -18,3 +20,19 @@ app = typer.Typer(
 )
 for command in (fit, score, show, demo):
     app.command()(command)
+
+
+def _say_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"nbam_pyro {version('nbam_pyro')}")
+        raise typer.Exit
+
+
+@app.callback()
+def main(
+    *,
+    version: Annotated[
+        bool, typer.Option("--version", callback=_say_version, is_eager=True, help="Say it.")
+    ] = False,
+) -> None:
+    """Probabilistic models for contaminated data."""

@@ -117,7 +117,7 @@ class CrossFit(Step):
         for start, latents in self._begin(run, story, warm):
             torch.set_rng_state(random)
             _restore(folds, early)
-            attempt = self._round(run, folds, start, latents, rival=best)
+            attempt = self._contest(run, folds, start, latents, best)
             if attempt is None:
                 continue
             run.attempts.append(attempt)
@@ -127,7 +127,7 @@ class CrossFit(Step):
             raise StoryError("CrossFit has no starts: give it at least one.")
         _restore(folds, states)
         for _ in range(self.rounds):
-            best = self._round(run, folds, best.start, best.latents) or best
+            best = self._round(run, folds, best)
         story.load_state_dict(folds[0].story.state_dict())
         run.cross_fitted = best.evidence
         run.start = best.latents
@@ -170,37 +170,40 @@ class CrossFit(Step):
             fold.story.load_state_dict(average.early)
         return Evidence.of(_log(probs[run.training]), run.rows, run.training)
 
-    def _round(
-        self,
-        run: Run,
-        folds: list["_Fold"],
-        start: Start,
-        latents: Draw,
-        *,
-        rival: Attempt | None = None,
+    def _contest(
+        self, run: Run, folds: list["_Fold"], start: Start, latents: Draw, rival: Attempt | None
     ) -> Attempt | None:
-        """Fit the copies with rates and T fixed, then estimate rates and T.
-
-        None where the rows of the first fold are clearly less probable than under the rival.
-        """
-        probs = torch.zeros(*run.rows.y.shape, run.story.num_classes)  # type: ignore[arg-type]
-        for fold in folds:
-            run.train(
-                "joint out of fold",
-                self._joint(fold.story, latents),
-                epochs=self.epochs,
-                index=fold.others,
-                select=False,
-            )
-            probs[fold.own] = _predict(run, fold.story, fold.own)
-            probs[run.held_out] += _predict(run, fold.story, run.held_out) / len(folds)
-            if rival is not None and fold is folds[0]:
-                log_probs = rival.evidence.log_probs.view_as(probs)[fold.own]
-                other = self._attempt(run, rival.start, rival.latents, log_probs, fold.own)
-                one = self._attempt(run, start, latents, _log(probs[fold.own]), fold.own)
-                if one.gain(other, information=self.information) < -_CLEARLY:
-                    return None
+        """A round from a start; None where the first fold already tells that the rival is ahead."""
+        first = self._fit(run, folds, folds[0], latents)
+        if rival is not None:
+            own = folds[0].own
+            log_probs = rival.evidence.log_probs.view_as(first)[own]
+            other = self._attempt(run, rival.start, rival.latents, log_probs, own)
+            one = self._attempt(run, start, latents, _log(first[own]), own)
+            if one.gain(other, information=self.information) < -_CLEARLY:
+                return None
+        probs = first + sum(self._fit(run, folds, fold, latents) for fold in folds[1:])
         return self._attempt(run, start, latents, _log(probs), np.arange(len(run.rows)))
+
+    def _round(self, run: Run, folds: list["_Fold"], best: Attempt) -> Attempt:
+        """Fit the copies with the rates and T of an attempt fixed, then estimate these again."""
+        parts = [self._fit(run, folds, fold, best.latents) for fold in folds]
+        log_probs = _log(torch.stack(parts).sum(0))
+        return self._attempt(run, best.start, best.latents, log_probs, np.arange(len(run.rows)))
+
+    def _fit(self, run: Run, folds: list["_Fold"], fold: "_Fold", latents: Draw) -> Tensor:
+        """Fit one copy; its share of the predictions of all rows, (N, *dims, K), 0 where none."""
+        run.train(
+            "joint out of fold",
+            self._joint(fold.story, latents),
+            epochs=self.epochs,
+            index=fold.others,
+            select=False,
+        )
+        probs = torch.zeros(*run.rows.y.shape, run.story.num_classes)  # type: ignore[arg-type]
+        probs[fold.own] = _predict(run, fold.story, fold.own)
+        probs[run.held_out] = _predict(run, fold.story, run.held_out) / len(folds)
+        return probs
 
     def _attempt(
         self, run: Run, start: Start, latents: Draw, log_probs: Tensor, index: np.ndarray

@@ -39,6 +39,13 @@ class MatrixEstimate:
     high: np.ndarray
     probability: float
 
+    def __str__(self) -> str:
+        """The mean, entries that would round to 0 left out."""
+        classes = range(len(self.mean))
+        true, observed = (pd.Index(classes, name=name) for name in ("true", "observed"))
+        frame = pd.DataFrame(self.mean, true, observed)
+        return str(frame.map(lambda share: f"{share:.2f}" if share >= 0.005 else ""))
+
     def frame(self) -> pd.DataFrame:
         """One row per entry: true, observed, mean, low, high."""
         k = len(self.mean)
