@@ -72,7 +72,7 @@ def _labels(
             epochs=max(1, part), lr=lr, weight_decay=weight_decay, guide_lr=0.0, spread_lr=0.0
         )
 
-    half = share(0.35)
+    first = share(0.2)
     # Distances of all rows to K centres in K dimensions: fewer restarts where there are many.
     restarts = max(1, min(20, 400 // story.num_classes))
     return [
@@ -86,9 +86,9 @@ def _labels(
             weight_decay=weight_decay,
             class_prior=class_prior,
         ),
-        joint(half),
+        joint(first),
         Recount(),
-        joint(share(0.7) - half),
+        joint(share(0.7) - first),
         Recount(),
         Spread(),
     ]
