@@ -15,10 +15,13 @@ from nbam_pyro.models import (
     Component,
     Conditionals,
     FixedSwitch,
+    GroupSwitch,
     HeadSwitch,
     LabelFlip,
     LaplaceLikelihood,
     LatentSwitch,
+    LinearNormal,
+    LinearSwitch,
     NegativeBinomialLikelihood,
     NormalLikelihood,
     PoissonLikelihood,
@@ -125,6 +128,11 @@ def tags(n=6):
 
 def pixels(n=6):
     return torch.randn(n, 2, 3, 4), torch.randint(3, (n, 3, 4))
+
+
+def grouped(n=6):
+    x, y = labels(3, n)
+    return torch.cat([x, torch.randint(-1, 3, (n, 1)).float()], 1), y
 
 
 def line(n=6):
@@ -235,6 +243,30 @@ CLOSED_STORIES = {
         lambda: LabelFlip(nn.Conv2d(2, 3, 1), 3, dims=("height", "width")),
         pixels,
     ),
+    "groups": (
+        _switch(
+            lambda: GroupSwitch(3),
+            lambda: CategoricalLikelihood(_head(3)),
+            lambda: UniformLabels(3),
+        ),
+        grouped,
+    ),
+    "input_dependent": (
+        _switch(
+            lambda: LinearSwitch(FEATURES),
+            lambda: LinearNormal(FEATURES),
+            lambda: BroadNormal(0.0, 20.0),
+        ),
+        values,
+    ),
+    "label_flip_groups": (
+        lambda: LabelFlip(_deep(3), 3, groups=3, locality=1.0),
+        grouped,
+    ),
+    "label_flip_last_layer": (
+        lambda: LabelFlip(_deep(3), 3, last_layer=1.0),
+        lambda n=6: labels(3, n),
+    ),
     "label_flip_local": (lambda: LabelFlip(_deep(3), 3, locality=1.0), lambda n=6: labels(3, n)),
 }
 ALL_STORIES = CLOSED_STORIES | {"three_states": (ThreeStates, lambda n=6: labels(3, n))}
@@ -243,6 +275,7 @@ SWITCH_PRIORS = {
     "fixed": lambda: FixedSwitch(0.2),
     "beta": BetaSwitch,
     "head": lambda: HeadSwitch(_head(1)),
+    "linear": lambda: LinearSwitch(FEATURES),
     "fixed_per_label": lambda: FixedSwitch(0.2, shape=(3,)),
     "beta_per_label": lambda: BetaSwitch(shape=(3,)),
     "head_per_label": lambda: HeadSwitch(_head(3), multi_label=True),
@@ -253,6 +286,7 @@ LIKELIHOODS = {
     "categorical_two": (lambda: CategoricalLikelihood(_head(2)), torch.tensor(1)),
     "normal": (lambda: NormalLikelihood(_head(1)), torch.tensor(0.5)),
     "normal_of_input": (lambda: NormalLikelihood(_head(2)), torch.tensor(0.5)),
+    "linear_normal": (lambda: LinearNormal(FEATURES), torch.tensor(0.5)),
     "laplace": (lambda: LaplaceLikelihood(_head(1)), torch.tensor(0.5)),
     "laplace_of_input": (lambda: LaplaceLikelihood(_head(2)), torch.tensor(0.5)),
     "student_t": (lambda: StudentTLikelihood(_head(1)), torch.tensor(0.5)),

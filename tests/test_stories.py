@@ -104,7 +104,7 @@ def test_true_labels_given_what_is_verified(name):
 
 
 def gradients(objective, story, guide, x, y, num_data, seed=1, verified=None):
-    parameters = [*story.parameters(), *guide.parameters()]
+    parameters = [p for m in (story, guide) for p in m.parameters() if p.requires_grad]
     torch.manual_seed(seed)  # the same draw of the global latents for both
     value = objective(Batch(x, y, torch.ones(len(x)), verified), num_data)
     return value, torch.autograd.grad(value, parameters, allow_unused=True)

@@ -10,6 +10,7 @@ from nbam_pyro.data.flips import (
     PairFlips,
     SymmetricFlips,
 )
+from nbam_pyro.data.groups import with_groups
 from nbam_pyro.data.instance import InstanceFlips
 from nbam_pyro.data.local import Local, half_space
 from nbam_pyro.data.measurements import GrossErrors, Shift
@@ -33,4 +34,5 @@ __all__ = [
     "flipped_digits",
     "half_space",
     "torchvision_data",
+    "with_groups",
 ]

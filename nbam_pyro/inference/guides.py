@@ -39,14 +39,15 @@ def make_guide(
         The guide, with its parameters made.
     """
     init = init_to_value(values=dict(start or {}), fallback=init_to_median)
-    globals_only = poutine.block(story, hide_fn=_is_local)
+    globals_only = poutine.block(story, hide_fn=is_local)
     with torch.no_grad(), evaluating(story), local_parameters():
         guide = family(globals_only, init_loc_fn=init)
         guide(x, y)  # lazy: its parameters do not exist before the first call
     return guide
 
 
-def _is_local(site: Mapping[str, Any]) -> bool:
+def is_local(site: Mapping[str, Any]) -> bool:
+    """Whether a site of a trace belongs to a datum and not to all of them."""
     return site["type"] == "sample" and (
         bool(site["cond_indep_stack"]) or site["infer"].get("enumerate") is not None
     )

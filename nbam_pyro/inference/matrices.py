@@ -75,11 +75,11 @@ def transition_matrix(
         num_draws: draws of the global latents; None for 1000, or fewer of large matrices.
 
     Raises:
-        StoryError: the story is no `LabelFlip`, or it has locality and x is missing.
+        StoryError: the story is no `LabelFlip`, or its rates depend on x, which is missing.
     """
     story = label_flip_of(fit)
-    if story.locality and x is None:
-        raise StoryError("With locality, rates depend on x: pass the rows to average over.")
+    if story.deviates and x is None:
+        raise StoryError("With locality or groups, rates depend on x: pass rows to average over.")
 
     rows = None if x is None else scored_rows(fit, x).x
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import torch
 from torch import Tensor
+from torch.distributions import biject_to
 
 from nbam_pyro.errors import StoryError
 from nbam_pyro.functional import off_diagonal
@@ -15,6 +16,9 @@ from nbam_pyro.inference.steps import Step
 from nbam_pyro.models import LabelFlip
 from nbam_pyro.priors import FlipPrior
 
+# Sites of what a row adds to the logit of its rate.
+_DEVIATION = ("deviation", "group", "group_spread")
+
 
 @dataclass(frozen=True, kw_only=True)
 class Recount(Step):
@@ -24,8 +28,8 @@ class Recount(Step):
     say that did not see its label, :math:`f \propto \sqrt{f_{in} f_{out}}`: the network has learned
     from more rows and for longer, the copies have not memorised. Such a mean is too flat, and is
     raised to the power that makes the labels most probable (`Evidence.sharpened`). Rates and T are
-    then estimated from expected counts over all rows, by EM in closed form, and after them the
-    weights of a deviation g(x), at their mode given rates, T and the evidence.
+    then estimated from expected counts over all rows, by EM in closed form, and after them what
+    deviates, g(x) and groups, at its mode given rates, T and the evidence.
 
     A prior on class frequencies that `CrossFit` had holds here too: the network's predictions enter
     as they are, and a shift of the copies' alone would be halved.
@@ -47,28 +51,33 @@ class Recount(Step):
         )
         run.cross_fitted = evidence.shifted(moved, evidence.class_prior)
         start = {"rate": moved.rate.to(log_f), "flip": off_diagonal(moved.flip).to(log_f)}
-        if story.locality:
-            start["deviation"] = _deviation(run, story, run.cross_fitted, start)
+        if story.deviates:
+            start |= _deviation(run, story, run.cross_fitted, start)
         run.start = start
         run.guide = None
 
 
-def _deviation(run: Run, story: LabelFlip, evidence: Evidence, latents: Draw) -> Tensor:
-    """Weights of g(x) at their mode, (features,), given rates, T and evidence, by L-BFGS."""
-    features = run.predict(story, np.arange(len(run.rows)), story.deviation_features)
-    weights = torch.zeros(story.features, requires_grad=True)
-    optimizer = torch.optim.LBFGS([weights], max_iter=100, line_search_fn="strong_wolfe")
+def _deviation(run: Run, story: LabelFlip, evidence: Evidence, latents: Draw) -> Draw:
+    """What deviates at its mode given rates, T and evidence, in the space of a guide."""
+    inputs = run.predict(story, np.arange(len(run.rows)), story.deviation_inputs)
+    priors = {name: prior for name, prior in story.priors().items() if name in _DEVIATION}
+    transforms = {name: biject_to(prior.support) for name, prior in priors.items()}
+    free = {n: transforms[n].inv(p.mean).clone().requires_grad_() for n, p in priors.items()}
+    optimizer = torch.optim.LBFGS(list(free.values()), max_iter=100, line_search_fn="strong_wolfe")
 
     def loss() -> Tensor:
         optimizer.zero_grad()
-        marginals = evidence.log_marginals(latents, features @ weights)
-        penalty = weights.square().sum() / (2 * story.locality**2)
-        value = penalty - (marginals * evidence.weights).sum()
-        value.backward()
-        return value
+        values = {name: transforms[name](u) for name, u in free.items()}
+        marginals = evidence.log_marginals(latents, story.deviation(inputs, values))
+        total = (marginals * evidence.weights).sum()
+        for name, value in values.items():
+            jacobian = transforms[name].log_abs_det_jacobian(free[name], value)
+            total = total + priors[name].log_prob(value).sum() + jacobian.sum()
+        (-total).backward()
+        return -total
 
     optimizer.step(loss)
-    return weights.detach()
+    return {name: transforms[name](u).detach() for name, u in free.items()}
 
 
 def _network(run: Run, story: LabelFlip) -> Tensor:

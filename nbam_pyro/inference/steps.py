@@ -164,7 +164,7 @@ class Spread(Step):
     def __call__(self, run: Run) -> None:
         guide = run.guide_or_new()
         story, evidence = run.story, run.cross_fitted
-        apart = isinstance(story, LabelFlip) and not story.locality
+        apart = isinstance(story, LabelFlip) and not story.deviates
         if evidence is not None and apart:
             run = run.of_evidence(evidence)
         objective = _objective(run, guide)

@@ -143,7 +143,7 @@ def _of_labels(story: LabelFlip, rows: Rows, cross_fitted: Evidence | None, draw
 
 def _true_labels(story: LabelFlip, batch: Batch, apart: Tensor | None, draws: Draw) -> Tensor:
     log_f, g = apart, None
-    if log_f is None or story.locality:
+    if log_f is None or story.deviates:
         medians = {name: value.median(0).values for name, value in draws.items()}
         in_sample, g = story.log_predictor(batch.x, medians)
         log_f = in_sample.flatten(end_dim=-2) if apart is None else apart.to(in_sample)

@@ -14,6 +14,7 @@ from nbam_pyro.models.clean import (
     BernoulliLikelihood,
     CategoricalLikelihood,
     LaplaceLikelihood,
+    LinearNormal,
     LocationScale,
     NegativeBinomialLikelihood,
     NormalLikelihood,
@@ -26,7 +27,13 @@ from nbam_pyro.models.latent_switch import Conditionals, LatentSwitch, three_hea
 from nbam_pyro.models.networks import Rescale, Standardise, mlp, resnet18, small_cnn
 from nbam_pyro.models.regression import robust_regression
 from nbam_pyro.models.story import ClosedStory, Latents, Story, observe_verified
-from nbam_pyro.models.switch_priors import BetaSwitch, FixedSwitch, HeadSwitch
+from nbam_pyro.models.switch_priors import (
+    BetaSwitch,
+    FixedSwitch,
+    GroupSwitch,
+    HeadSwitch,
+    LinearSwitch,
+)
 
 __all__ = [
     "BernoulliLikelihood",
@@ -39,11 +46,14 @@ __all__ = [
     "Component",
     "Conditionals",
     "FixedSwitch",
+    "GroupSwitch",
     "HeadSwitch",
     "LabelFlip",
     "LaplaceLikelihood",
     "LatentSwitch",
     "Latents",
+    "LinearNormal",
+    "LinearSwitch",
     "LocationScale",
     "NegativeBinomialLikelihood",
     "NormalLikelihood",

@@ -119,6 +119,54 @@ class NormalLikelihood(LocationScale):
         return dist.Normal(loc, scale, validate_args=False)
 
 
+class LinearNormal(Component):
+    r"""y ~ Normal(b + w . h, sigma) with a posterior of all three, where those above have a guess.
+
+    .. math::
+        w_j \sim N(0, s), \qquad b \sim N(m, s), \qquad \sigma \sim \mathrm{HalfNormal}(s)
+
+    The sites "weight" (D,), "bias" () and "noise" (). For regressions small enough to be checked
+    by `nuts`.
+
+    Args:
+        features: D, the columns of h.
+        scale: s, in the units of y; several times what is expected.
+        centre: m, about where y lies.
+
+    Raises:
+        DataError: a number is not positive.
+
+    Example:
+        >>> latents = {"weight": torch.ones(2), "bias": torch.tensor(1.0), "noise": torch.ones(())}
+        >>> LinearNormal(2)(torch.ones(1, 2), latents).mean
+        tensor([3.])
+    """
+
+    zero: Tensor
+
+    def __init__(self, features: int, *, scale: float = 10.0, centre: float = 0.0) -> None:
+        super().__init__()
+        check_positive("features", features)
+        check_positive("scale", scale)
+        self.features = features
+        self.scale = scale
+        self.centre = centre
+        self.register_buffer("zero", torch.zeros(()))
+
+    def priors(self) -> dict[str, TorchDistribution]:
+        scale = self.zero + self.scale
+        weight = dist.Normal(self.zero.expand(self.features), scale, validate_args=False)
+        return {
+            "weight": weight.to_event(1),
+            "bias": dist.Normal(self.zero + self.centre, scale, validate_args=False),
+            "noise": dist.HalfNormal(scale, validate_args=False),
+        }
+
+    def forward(self, h: Tensor, latents: Latents) -> TorchDistribution:
+        mean = h @ latents["weight"] + latents["bias"]
+        return dist.Normal(mean, latents["noise"], validate_args=False)
+
+
 class LaplaceLikelihood(LocationScale):
     r"""y ~ Laplace(f(h), b): clean measurements whose noise has heavier tails than a Normal's.
 

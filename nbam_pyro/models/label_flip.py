@@ -15,6 +15,7 @@ from nbam_pyro.errors import DataError, StoryError
 from nbam_pyro.memory import check_flip_memory
 from nbam_pyro.models.component import check_classes
 from nbam_pyro.models.story import ClosedStory, Latents, observe_verified
+from nbam_pyro.models.switch_priors import group_deviation, group_priors, split_groups
 from nbam_pyro.priors import FlipPrior
 from nbam_pyro.verified import Verified
 
@@ -45,13 +46,19 @@ class LabelFlip(ClosedStory):
             g(x) = w . h(x), through which rows near known corruptions become more suspect; h are
             the standardised features before the network's last layer, which get no gradient from
             g. 0 means no deviation. Site "deviation".
+        groups: how many groups (source, annotator, batch) have a deviation of their own,
+            partially pooled as by `GroupSwitch`; the code of its group is the last column or
+            channel of every row. 0 for none. Sites "group" and "group_spread".
+        last_layer: standard deviation of the Normal prior on the weights of the network's last
+            layer, which then have a posterior: the sites "weight" (K, D) and "bias" (K,). 0 for
+            point estimates.
         dims: names of the dimensions of a target whose elements are labels of their own, such as
             ("height", "width") for segmentation; none by default.
 
     Raises:
-        DataError: fewer than two classes, more than T has memory for, or a negative locality.
-        StoryError: locality needs a network that is an `nn.Sequential` ending in `nn.Linear`, and
-            one label per row.
+        DataError: fewer than two classes, more than T has memory for, or a negative number.
+        StoryError: locality and last_layer need a network that is an `nn.Sequential` ending in
+            `nn.Linear`, and these and groups need one label per row.
 
     Source: the latent switch is NBAM's (arXiv 2606.16524); without g and without anchors this is
     the noise-transition layer (Goldberger & Ben-Reuven 2017; Patrini et al. 2017).
@@ -72,20 +79,31 @@ class LabelFlip(ClosedStory):
         *,
         prior: FlipPrior | None = None,
         locality: float = 0.0,
+        groups: int = 0,
+        last_layer: float = 0.0,
         dims: Sequence[str] = (),
     ) -> None:
         super().__init__(dims=dims)
         check_classes(num_classes)
-        if locality < 0:
-            raise DataError(f"locality is {locality}; it is a standard deviation, 0 for none.")
-        if locality and dims:
-            raise StoryError("locality is for one label per row; give either it or dims.")
+        for name, value in (("locality", locality), ("last_layer", last_layer)):
+            if value < 0:
+                raise DataError(f"{name} is {value}; it is a standard deviation, 0 for none.")
+        if groups < 0:
+            raise DataError(f"groups is {groups}; it is a number of groups, 0 for none.")
+        if dims and (locality or groups or last_layer):
+            raise StoryError(
+                "locality, groups and last_layer are for one label per row; give them or dims."
+            )
         check_flip_memory(num_classes)
         self.network = network
         self.num_classes = num_classes
         self.prior = prior
         self.locality = locality
-        self.features = _last_width(network) if locality else 0
+        self.groups = groups
+        self.last_layer = last_layer
+        self.features = _last_width(network) if locality or last_layer else 0
+        if last_layer:  # its place is taken by draws
+            network[-1].requires_grad_(False)  # type: ignore[index]
         prior = prior or FlipPrior()
         rate = torch.tensor([float(count) for count in prior.rate])
         self.register_buffer("rate_counts", rate.repeat(num_classes, 1))
@@ -129,7 +147,17 @@ class LabelFlip(ClosedStory):
             scale = self.rate_counts.new_full((self.features,), self.locality)
             normal = dist.Normal(torch.zeros_like(scale), scale, validate_args=False)
             sites["deviation"] = normal.to_event(1)
+        if self.groups:
+            sites |= group_priors(self.groups, 1.0, self.rate_counts)
+        if self.last_layer:
+            scale = self.rate_counts.new_tensor(self.last_layer)
+            for name, size in self._last_sizes().items():
+                zeros = scale.new_zeros(size)
+                sites[name] = dist.Normal(zeros, scale, validate_args=False).to_event(len(size))
         return sites
+
+    def _last_sizes(self) -> dict[str, tuple[int, ...]]:
+        return {"weight": (self.num_classes, self.features), "bias": (self.num_classes,)}
 
     def rates_and_flips(self, latents: Latents) -> tuple[Tensor, Tensor]:
         """alpha_c = logit rate_c, (K,), and log T with -inf on its diagonal, (K, K)."""
@@ -137,20 +165,56 @@ class LabelFlip(ClosedStory):
         flip = latents["flip"].clamp_min(torch.finfo(latents["flip"].dtype).tiny)
         return latents["rate"].logit(), nf.zero_diagonal(flip.log(), fill=-math.inf)
 
+    @property
+    def deviates(self) -> bool:
+        """Whether the rate of a row depends on more than its true label."""
+        return bool(self.locality or self.groups)
+
     def log_predictor(self, x: Tensor, latents: Latents) -> tuple[Tensor, Tensor | None]:
-        """log f = log p(c | x), (N, *dims, K), and the deviation g(x), (N,) or None."""
-        if not self.locality:
-            return self.network(x).movedim(1, -1).log_softmax(-1), None
-        h = self.network[:-1](x)  # type: ignore[index]
-        g = self._standard(h) @ latents["deviation"]
-        return self.network[-1](h).log_softmax(-1), g  # type: ignore[index]
+        """log f = log p(c | x), (N, *dims, K), and the deviation of its logit, (N,) or None."""
+        x, codes = split_groups(x) if self.groups else (x, None)
+        if not self.features:
+            logits, inputs = self.network(x).movedim(1, -1), self._inputs(None, codes)
+        else:
+            h = self.network[:-1](x)  # type: ignore[index]
+            logits, inputs = self._last(h, latents), self._inputs(h, codes)
+        g = None if inputs is None else self.deviation(inputs, latents)
+        return logits.log_softmax(-1), g
 
-    def deviation_features(self, x: Tensor) -> Tensor:
-        """The features that g(x) is linear in, (N, features); only where there is a locality."""
-        return self._standard(self.network[:-1](x))  # type: ignore[index]
+    def deviation(self, inputs: Tensor, latents: Latents) -> Tensor:
+        """What a row adds to the logit of its rate, (N,), given its `deviation_inputs`."""
+        g = inputs.new_zeros(len(inputs))
+        if self.locality:
+            g = g + inputs[:, : self.features] @ latents["deviation"]
+        if self.groups:
+            g = g + group_deviation(inputs[:, -1].long(), latents)
+        return g
 
-    def _standard(self, h: Tensor) -> Tensor:
-        return nn.functional.layer_norm(h.detach(), h.shape[1:]) / math.sqrt(self.features)
+    def deviation_inputs(self, x: Tensor) -> Tensor:
+        """What the deviation depends on: standardised features, code of the group; (N, inputs).
+
+        Only where the story `deviates`.
+        """
+        x, codes = split_groups(x) if self.groups else (x, None)
+        h = self.network[:-1](x) if self.locality else None  # type: ignore[index]
+        inputs = self._inputs(h, codes)
+        if inputs is None:
+            raise StoryError("The story has neither locality nor groups: nothing deviates.")
+        return inputs
+
+    def _inputs(self, h: Tensor | None, codes: Tensor | None) -> Tensor | None:
+        parts = []
+        if self.locality and h is not None:
+            standard = nn.functional.layer_norm(h.detach(), h.shape[1:])
+            parts.append(standard / math.sqrt(self.features))
+        if codes is not None:
+            parts.append(codes[:, None].to(self.rate_counts))
+        return torch.cat(parts, 1) if parts else None
+
+    def _last(self, h: Tensor, latents: Latents) -> Tensor:
+        if self.last_layer:
+            return nn.functional.linear(h, latents["weight"], latents["bias"])
+        return self.network[-1](h)  # type: ignore[index]
 
     def log_joint(
         self, x: Tensor, y: Tensor, latents: Latents, *, verified: Verified | None = None
@@ -210,6 +274,6 @@ def _last_width(network: nn.Module) -> int:
     if isinstance(network, nn.Sequential) and isinstance(network[-1], nn.Linear):
         return network[-1].in_features
     raise StoryError(
-        "locality needs the features before the last layer: give the network as "
+        "locality and last_layer need the features before the last layer: give the network as "
         "nn.Sequential(trunk, nn.Linear(width, num_classes))."
     )

@@ -16,7 +16,7 @@ from nbam_pyro.models.anomalies import ShiftedComponent
 from nbam_pyro.models.clean import CategoricalLikelihood
 from nbam_pyro.models.component import Component
 from nbam_pyro.models.story import ClosedStory, Latents, observe_verified
-from nbam_pyro.models.switch_priors import HeadSwitch
+from nbam_pyro.models.switch_priors import GroupSwitch, HeadSwitch, split_groups
 from nbam_pyro.verified import Verified
 
 
@@ -43,7 +43,7 @@ class LatentSwitch(ClosedStory):
     narrow and a broad Normal do. Two free heads over classes do not (see `three_heads`).
 
     Args:
-        switch: prior of the switch.
+        switch: prior of the switch. With a `GroupSwitch` rows carry the code of their group.
         clean: clean likelihood.
         anomaly: anomaly likelihood.
         trunk: a network shared by the three, x -> h; by default they see x itself.
@@ -91,9 +91,10 @@ class LatentSwitch(ClosedStory):
 
     def conditionals(self, x: Tensor, latents: Latents) -> Conditionals:
         """The three conditionals given rows x (N, ...) and the global latents."""
+        x, codes = split_groups(x) if isinstance(self.switch, GroupSwitch) else (x, None)
         h = self.trunk(x)
         return Conditionals(
-            switch=self.switch(h, latents),
+            switch=self.switch(h if codes is None else codes, latents),
             clean=self.clean(h, latents),
             anomaly=self.anomaly(h, latents),
         )

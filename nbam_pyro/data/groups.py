@@ -1,0 +1,49 @@
+"""The group of every row (source, annotator, batch), carried beside its features."""
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+from torch import Tensor
+
+from nbam_pyro.errors import DataError
+
+
+def with_groups(x: Any, group: Any, *, names: Any = None) -> tuple[Tensor, np.ndarray]:
+    """Append the code of its group to every row, as its last column or channel.
+
+    For stories with groups: `GroupSwitch` and `LabelFlip(..., groups=...)`.
+
+    Args:
+        x: rows, (N, D), or images (N, C, H, W), where the code fills a channel.
+        group: of every row, (N,), of any kind; missing where unknown.
+        names: of all groups in the order of their codes, as a fit knows them; None for those that
+            occur, sorted. A group that is not among them is unknown, code -1.
+
+    Returns:
+        The rows with one more column or channel, as floats, and the names.
+
+    Raises:
+        DataError: lengths differ, or x has neither columns nor channels.
+
+    Example:
+        >>> x, names = with_groups(torch.zeros(3, 1), ["b", "a", "b"])
+        >>> x[:, -1], names.tolist()
+        (tensor([1., 0., 1.]), ['a', 'b'])
+        >>> with_groups(torch.zeros(1, 1), ["c"], names=names)[0][:, -1]
+        tensor([-1.])
+    """
+    rows = torch.as_tensor(x)
+    rows = rows if rows.is_floating_point() else rows.float()
+    values = pd.Series(np.asarray(group))
+    if rows.ndim < 2 or len(values) != len(rows):
+        raise DataError(
+            f"x has shape {tuple(rows.shape)} and there are {len(values)} groups: x needs a column "
+            "or channel, and every row a group."
+        )
+    known = np.sort(values.dropna().unique()) if names is None else np.asarray(names)
+    codes = torch.as_tensor(pd.Index(known).get_indexer(values))
+    shape = (len(rows), 1, *rows.shape[2:])
+    column = codes.to(rows).reshape(-1, *[1] * (rows.ndim - 1)).expand(shape)
+    return torch.cat([rows, column], 1), known

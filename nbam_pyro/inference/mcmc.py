@@ -1,0 +1,200 @@
+"""NUTS on what is small: the same story by Markov chains, as a check of a guide."""
+
+from typing import Any
+
+import numpy as np
+import pyro
+import torch
+import xarray as xr
+from joblib import Parallel, delayed
+from pyro.infer import MCMC, NUTS
+from pyro.infer.autoguide import init_to_value
+from torch import nn
+
+from nbam_pyro import functional as nf
+from nbam_pyro.errors import StoryError
+from nbam_pyro.inference.datatree import tree_of_draws
+from nbam_pyro.inference.enumeration import heard
+from nbam_pyro.inference.guides import Draw, each_draw, evaluating, guide_draws
+from nbam_pyro.inference.result import Fit
+from nbam_pyro.inference.scoring import Scored, scored_rows
+from nbam_pyro.models import ClosedStory, LabelFlip, Story
+from nbam_pyro.models.story import local_parameters
+from nbam_pyro.verified import Verified
+
+__all__ = ["nuts", "sample_chains"]
+
+
+def nuts(
+    fit: Fit,
+    x: Any,
+    y: Any,
+    *,
+    verified: Verified | None = None,
+    num_samples: int = 500,
+    num_warmup: int = 500,
+    chains: int = 4,
+    workers: int = 1,
+    target_accept: float = 0.8,
+    class_names: list[str] | None = None,
+    row_ids: list[Any] | None = None,
+    seed: int = 0,
+) -> xr.DataTree:
+    """Sample the global latents of a fitted story by the No-U-Turn Sampler, networks frozen.
+
+    The posterior that the guide approximates, without its family: rates, T and every other global
+    latent (such as the weights of a `BayesianNetwork`) given the same rows. Each chain starts from
+    a draw of the guide. The switch is summed out, in closed form or by Pyro's enumeration.
+
+    Every step looks at all rows and each latent, in Python: some thousand rows and some hundred
+    latents are minutes.
+
+    Args:
+        fit: a fit.
+        x: rows, (N, ...).
+        y: observed targets, (N,).
+        verified: what is verified of the rows, if anything.
+        num_samples: of each chain.
+        num_warmup: steps of each chain that only adapt it.
+        chains: how many.
+        workers: processes that chains run in.
+        target_accept: the acceptance probability that step sizes adapt to; nearer to 1 where some
+            transitions diverge.
+        class_names: coordinates of the classes; 0, ..., K-1 by default.
+        row_ids: coordinates of the rows; 0, ..., N-1 by default.
+        seed: of the chains; torch's global random state is left as it was.
+
+    Returns:
+        The groups of `to_datatree`, and `sample_stats` with "diverging".
+
+    Raises:
+        DataError: the rows are not of the kind fitted.
+        StoryError: the story has no global latents.
+
+    Source: Hoffman & Gelman (2014), by Pyro.
+    """
+    rows = scored_rows(fit, x, y, verified)
+    starts = each_draw(guide_draws(fit.guide, chains, seed=seed), chains)
+    draws, diverging = sample_chains(
+        fit.story,
+        rows,
+        starts,
+        num_samples=num_samples,
+        num_warmup=num_warmup,
+        workers=workers,
+        target_accept=target_accept,
+        seed=seed,
+    )
+    return tree_of_draws(
+        fit.story,
+        draws,
+        rows,
+        class_names=class_names,
+        row_ids=row_ids,
+        sample_stats={"diverging": diverging},
+        seed=seed,
+    )
+
+
+def sample_chains(
+    story: Story,
+    rows: Scored,
+    starts: list[Draw],
+    *,
+    num_samples: int = 500,
+    num_warmup: int = 500,
+    workers: int = 1,
+    target_accept: float = 0.8,
+    seed: int = 0,
+) -> tuple[Draw, np.ndarray]:
+    """Chains of the global latents of a story, one from each start.
+
+    Args:
+        story: any story; its parameters are kept as they are.
+        rows: all rows.
+        starts: of the chains, by site name.
+        num_samples: of each chain.
+        num_warmup: steps of each chain that only adapt it.
+        workers: processes that chains run in.
+        target_accept: the acceptance probability that step sizes adapt to.
+        seed: of the chains.
+
+    Returns:
+        Draws by site name, (chains, num_samples, ...), and which transitions diverged, (chains,
+        num_samples).
+
+    Raises:
+        StoryError: the story has no global latents.
+    """
+    if not starts or not starts[0]:
+        raise StoryError(f"{type(story).__name__} has no global latents: nothing is to sample.")
+    small = _frozen(story, rows)
+    results = Parallel(n_jobs=min(workers, len(starts)))(
+        delayed(_chain)(
+            *small, start, num_samples, num_warmup, target_accept, seed + 1000 * number
+        )
+        for number, start in enumerate(starts)
+    )
+    draws = {name: torch.stack([chain[name] for chain, _ in results]) for name in starts[0]}
+    return draws, np.stack([diverging for _, diverging in results])
+
+
+def _frozen(story: Story, rows: Scored) -> tuple[Story, Scored]:
+    """The story on what its network says of the rows, where no latent has a part in that."""
+    if not isinstance(story, LabelFlip) or set(story.priors()) != {"rate", "flip"}:
+        return story, rows
+    with torch.no_grad(), evaluating(story):
+        log_f = torch.cat([story.log_predictor(part.x, {})[0] for part in rows.parts()])
+    short = LabelFlip(nn.Identity(), story.num_classes, prior=story.prior, dims=story.dims)
+    return short, rows._replace(x=log_f.movedim(-1, 1))
+
+
+def _chain(
+    story: Story,
+    rows: Scored,
+    start: Draw,
+    num_samples: int,
+    num_warmup: int,
+    target_accept: float,
+    seed: int,
+) -> tuple[Draw, np.ndarray]:
+    """One chain, in a process of its own or in this one."""
+
+    def closed() -> None:
+        latents = story.sample_latents()  # type: ignore[operator]
+        known = heard(story.log_joint, rows.verified)  # type: ignore[arg-type]
+        pair = story.log_joint(rows.x, rows.y, latents, **known)  # type: ignore[operator]
+        pyro.factor("log_marginal", nf.log_marginal(*pair).sum())
+
+    def enumerated() -> None:
+        known = heard(story.forward, rows.verified)
+        story(rows.x, rows.y, num_data=len(rows.x), **known)
+
+    is_closed = isinstance(story, ClosedStory)
+    trainable = [p for p in story.parameters() if p.requires_grad]
+    for parameter in trainable:
+        parameter.requires_grad_(False)
+    try:
+        with (
+            torch.random.fork_rng(devices=[]),
+            evaluating(story),
+            local_parameters(),
+            pyro.validation_enabled(False),
+        ):
+            torch.manual_seed(seed)
+            kernel = NUTS(
+                closed if is_closed else enumerated,
+                target_accept_prob=target_accept,
+                init_strategy=init_to_value(values=start),
+                max_plate_nesting=0 if is_closed else 1 + len(story.dims),
+            )
+            mcmc = MCMC(
+                kernel, num_samples=num_samples, warmup_steps=num_warmup, disable_progbar=True
+            )
+            mcmc.run()
+    finally:
+        for parameter in trainable:
+            parameter.requires_grad_(True)
+    diverging = np.zeros(num_samples, dtype=bool)
+    diverging[mcmc.diagnostics()["divergences"]["chain 0"]] = True
+    return mcmc.get_samples(), diverging
