@@ -1,3 +1,7 @@
+from .comparison import Comparison as Comparison
+from .comparison import compare_priors as compare_priors
+from .comparison import loo as loo
+from .comparison import prior_sensitivity as prior_sensitivity
 from .crossfit import CrossFit as CrossFit
 from .datatree import to_datatree as to_datatree
 from .diagnostics import CollapseReport as CollapseReport
@@ -13,6 +17,7 @@ from .identifiability import MutualPair as MutualPair
 from .matrices import MatrixEstimate as MatrixEstimate
 from .matrices import flip_matrix as flip_matrix
 from .matrices import transition_matrix as transition_matrix
+from .mcmc import nuts as nuts
 from .objectives import ClosedObjective as ClosedObjective
 from .objectives import EnumeratedObjective as EnumeratedObjective
 from .posterior import log_marginals as log_marginals
@@ -38,6 +43,7 @@ from .steps import Joint as Joint
 from .steps import Reinitialise as Reinitialise
 from .steps import Restarts as Restarts
 from .steps import Spread as Spread
+from .steps import StartFrom as StartFrom
 from .steps import Step as Step
 from .steps import WarmUp as WarmUp
 from .training_rows import TrainingRows as TrainingRows

@@ -159,4 +159,3 @@ def _latents(
         del values["flip"]  # its columns mean another class in every row
         values |= {"flip_matrix": flips.numpy(), "transition_matrix": matrices.numpy()}
     return values, coords, dims
-

@@ -1,6 +1,6 @@
 """NUTS on what is small: the same story by Markov chains, as a check of a guide."""
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pyro
@@ -130,9 +130,7 @@ def sample_chains(
         raise StoryError(f"{type(story).__name__} has no global latents: nothing is to sample.")
     small = _frozen(story, rows)
     results = Parallel(n_jobs=min(workers, len(starts)))(
-        delayed(_chain)(
-            *small, start, num_samples, num_warmup, target_accept, seed + 1000 * number
-        )
+        delayed(_chain)(*small, start, num_samples, num_warmup, target_accept, seed + 1000 * number)
         for number, start in enumerate(starts)
     )
     draws = {name: torch.stack([chain[name] for chain, _ in results]) for name in starts[0]}
@@ -149,14 +147,14 @@ def _frozen(story: Story, rows: Scored) -> tuple[Story, Scored]:
     return short, rows._replace(x=log_f.movedim(-1, 1))
 
 
+class _Settings(NamedTuple):
+    num_samples: int
+    num_warmup: int
+    target_accept: float
+
+
 def _chain(
-    story: Story,
-    rows: Scored,
-    start: Draw,
-    num_samples: int,
-    num_warmup: int,
-    target_accept: float,
-    seed: int,
+    story: Story, rows: Scored, start: Draw, settings: _Settings, seed: int
 ) -> tuple[Draw, np.ndarray]:
     """One chain, in a process of its own or in this one."""
 
@@ -184,17 +182,20 @@ def _chain(
             torch.manual_seed(seed)
             kernel = NUTS(
                 closed if is_closed else enumerated,
-                target_accept_prob=target_accept,
+                target_accept_prob=settings.target_accept,
                 init_strategy=init_to_value(values=start),
                 max_plate_nesting=0 if is_closed else 1 + len(story.dims),
             )
             mcmc = MCMC(
-                kernel, num_samples=num_samples, warmup_steps=num_warmup, disable_progbar=True
+                kernel,
+                num_samples=settings.num_samples,
+                warmup_steps=settings.num_warmup,
+                disable_progbar=True,
             )
             mcmc.run()
     finally:
         for parameter in trainable:
             parameter.requires_grad_(True)
-    diverging = np.zeros(num_samples, dtype=bool)
+    diverging = np.zeros(settings.num_samples, dtype=bool)
     diverging[mcmc.diagnostics()["divergences"]["chain 0"]] = True
     return mcmc.get_samples(), diverging

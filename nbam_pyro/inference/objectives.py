@@ -10,6 +10,7 @@ the log marginal is that of what is verified, too.
 
 from typing import Protocol
 
+import torch
 from pyro.distributions import TorchDistribution
 from pyro.infer import TraceEnum_ELBO
 from torch import Tensor, nn
@@ -33,19 +34,29 @@ class Objective(Protocol):
 class ClosedObjective:
     """The closed form: the switch summed out by the story's `log_joint`.
 
+    Args:
+        story: with a closed form.
+        guide: of its global latents.
+        num_draws: of them, that each value is averaged over.
+
     Raises:
         StoryError: the story has no closed form.
     """
 
-    def __init__(self, story: Story, guide: nn.Module) -> None:
+    def __init__(self, story: Story, guide: nn.Module, *, num_draws: int = 1) -> None:
         if not isinstance(story, ClosedStory):
             raise StoryError(
                 f"{type(story).__name__} has no closed form; fit it with objective='elbo'."
             )
         self.story = story
         self.guide = guide
+        self.num_draws = num_draws
 
     def __call__(self, batch: Batch, num_data: int) -> Tensor:
+        values = [self._at_a_draw(batch, num_data) for _ in range(self.num_draws)]
+        return torch.stack(values).mean(0)
+
+    def _at_a_draw(self, batch: Batch, num_data: int) -> Tensor:
         x, y, weights, verified = batch
         latents, log_q = sample_guide(self.guide, x, y, num_data=num_data)
         log_p = _log_prior(self.story.priors(), latents)
@@ -54,12 +65,20 @@ class ClosedObjective:
 
 
 class EnumeratedObjective:
-    """Pyro's `TraceEnum_ELBO` of the story as it is written; every row counts once."""
+    """Pyro's `TraceEnum_ELBO` of the story as it is written; every row counts once.
 
-    def __init__(self, story: Story, guide: nn.Module) -> None:
+    Args:
+        story: any story.
+        guide: of its global latents.
+        num_draws: of them, that each value is averaged over.
+    """
+
+    def __init__(self, story: Story, guide: nn.Module, *, num_draws: int = 1) -> None:
         self.story = story
+        nesting = 1 + len(story.dims)
         with local_parameters():
-            self.elbo = TraceEnum_ELBO(max_plate_nesting=1 + len(story.dims))(story, guide)
+            elbo = TraceEnum_ELBO(num_particles=num_draws, max_plate_nesting=nesting)
+            self.elbo = elbo(story, guide)
 
     def __call__(self, batch: Batch, num_data: int) -> Tensor:
         x, y, _, verified = batch  # pyro.poutine.scale of a datum does not go with enumeration

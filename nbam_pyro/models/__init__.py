@@ -24,7 +24,14 @@ from nbam_pyro.models.clean import (
 from nbam_pyro.models.component import Component
 from nbam_pyro.models.label_flip import LabelFlip
 from nbam_pyro.models.latent_switch import Conditionals, LatentSwitch, three_heads
-from nbam_pyro.models.networks import Rescale, Standardise, mlp, resnet18, small_cnn
+from nbam_pyro.models.networks import (
+    Rescale,
+    Standardise,
+    WithoutGroups,
+    mlp,
+    resnet18,
+    small_cnn,
+)
 from nbam_pyro.models.regression import robust_regression
 from nbam_pyro.models.story import ClosedStory, Latents, Story, observe_verified
 from nbam_pyro.models.switch_priors import (
@@ -67,6 +74,7 @@ __all__ = [
     "StudentTLikelihood",
     "UniformLabels",
     "UniformRange",
+    "WithoutGroups",
     "mlp",
     "observe_verified",
     "resnet18",

@@ -131,6 +131,21 @@ class Standardise(nn.Module):
         return (x - self.mean) / self.scale
 
 
+class WithoutGroups(nn.Module):
+    """Rows without the code of their group, as the trunk of a story that has no groups.
+
+    So that stories with and without groups can be compared on the same rows.
+
+    Example:
+        >>> import torch
+        >>> WithoutGroups()(torch.tensor([[0.5, 2.0]]))
+        tensor([[0.5000]])
+    """
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x[:, :-1]
+
+
 class Rescale(nn.Module):
     """A prediction in the units of y, as the last layer of a network for regression.
 

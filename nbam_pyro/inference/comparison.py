@@ -1,0 +1,253 @@
+"""Compare assumptions: candidate priors and stories by what they predict of rows held out."""
+
+import copy
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import arviz_stats
+import numpy as np
+import pandas as pd
+import torch
+import xarray as xr
+from arviz_stats import ELPDData
+from sklearn.model_selection import KFold, StratifiedKFold
+
+from nbam_pyro.errors import DataError, StoryError
+from nbam_pyro.inference.datatree import to_datatree
+from nbam_pyro.inference.fitting import fit as fit_story
+from nbam_pyro.inference.posterior import log_marginals
+from nbam_pyro.inference.result import Fit
+from nbam_pyro.inference.rows import as_tensor
+from nbam_pyro.inference.run import Run
+from nbam_pyro.models import Story
+from nbam_pyro.verified import Verified
+
+__all__ = ["Comparison", "compare_priors", "loo", "prior_sensitivity"]
+
+Steps = Sequence[Callable[[Run], None]]
+
+
+@dataclass(frozen=True, eq=False)
+class Comparison:
+    """Candidates ranked by their expected log predictive density (ELPD) of rows out of fold.
+
+    Attributes:
+        elpd: of every candidate, as ArviZ has it; `elpd_i` has one value per row.
+        table: from `arviz_stats.compare`, the best first: "elpd", "se", "elpd_diff" from the best
+            and its standard error "dse", and stacking weights. For `arviz_plots.plot_compare`.
+        fold: in which fold each row was predicted, (N,).
+    """
+
+    elpd: dict[str, ELPDData]
+    table: pd.DataFrame
+    fold: np.ndarray
+
+    def __str__(self) -> str:
+        return f"{self.table[['rank', 'elpd', 'se', 'elpd_diff', 'dse', 'weight']].round(2)}"
+
+    def within(self, standard_errors: float = 2.0, *, nats: float = 4.0) -> list[str]:
+        """The candidates that the data do not tell from the best, the best first.
+
+        Args:
+            standard_errors: of the difference that count as none.
+            nats: that count as none, whatever their standard error: with less, a Normal
+                approximation of the difference is not to be trusted (Sivula et al. 2020).
+        """
+        near = self.table["elpd_diff"].abs() <= np.maximum(
+            standard_errors * self.table["dse"], nats
+        )
+        return list(self.table.index[near])
+
+
+def compare_priors(
+    stories: Mapping[str, Story],
+    x: Any,
+    y: Any,
+    *,
+    verified: Verified | None = None,
+    folds: int = 5,
+    steps: Steps | None = None,
+    num_draws: int = 200,
+    seed: int = 0,
+    **options: Any,
+) -> Comparison:
+    r"""Fit candidate stories to the same folds and compare what they predict of the others' rows.
+
+    .. math::
+        \mathrm{elpd} = \sum_i \log \frac{1}{S} \sum_s p(y_i \mid x_i, \theta_s^{(-k_i)})
+
+    with draws of the global latents, and networks, from a fit without the fold of row i. Every
+    candidate sees the same folds, the same random numbers and the same initial weights: those of
+    the first candidate, wherever names and shapes agree. The stories given are not changed.
+
+    Densities are of the observed targets, so candidates may differ in anything, anomaly
+    likelihoods included, but not in the data.
+
+    Args:
+        stories: candidates by name, at least two.
+        x: rows, (N, ...).
+        y: observed targets, (N,).
+        verified: what is verified of the rows, if anything.
+        folds: how many, at least 2.
+        steps: of every fit; None for the recipe of each story.
+        num_draws: S, of the global latents.
+        seed: of folds and fits.
+        options: further arguments of `fit`, such as `held_out`, `batch_size` or `epochs`.
+
+    Raises:
+        DataError: there are too few rows or folds.
+        StoryError: there are fewer than two candidates.
+
+    Source: cross-validated ELPD and its standard error, Vehtari et al. (2017); stacking, Yao et
+    al. (2018).
+    """
+    if len(stories) < 2:
+        raise StoryError("There is nothing to compare: give at least two stories by name.")
+    rows, targets = as_tensor(x), as_tensor(y)
+    fold = _folds(targets, folds, seed)
+    first = next(iter(stories.values()))
+    pointwise = {name: np.zeros(targets.shape, dtype=float) for name in stories}
+    for k in range(folds):
+        inside, outside = np.flatnonzero(fold != k), np.flatnonzero(fold == k)
+        for name, story in stories.items():
+            candidate = copy.deepcopy(story)
+            _lend_weights(first, candidate)
+            fitted = fit_story(
+                candidate,
+                (rows[inside], targets[inside]),
+                verified=None if verified is None else verified[torch.as_tensor(inside)],
+                steps=steps,
+                seed=seed + k,
+                **options,
+            )
+            pointwise[name][outside] = _log_density(
+                log_marginals(
+                    fitted,
+                    rows[outside],
+                    targets[outside],
+                    num_draws=num_draws,
+                    verified=None if verified is None else verified[torch.as_tensor(outside)],
+                )
+            )
+    elpd = {name: _elpd(values, folds, num_draws) for name, values in pointwise.items()}
+    return Comparison(elpd, arviz_stats.compare(elpd), fold)
+
+
+def loo(
+    fit: Fit, x: Any, y: Any, *, verified: Verified | None = None, num_draws: int = 2000
+) -> ELPDData:
+    """PSIS-LOO of a fit whose every fitted number has a posterior, with its k-hat diagnostics.
+
+    Leaving a row out by re-weighing draws needs draws of whatever the row has moved. The weights
+    of a trained network are a point estimate that has seen all rows: the result would be the
+    in-sample density, and prefer whatever memorises. `compare_priors` refits instead.
+
+    Args:
+        fit: of a story without trained parameters: on frozen features, with `last_layer`, or of
+            components such as `LinearNormal`.
+        x: the rows it was fitted to.
+        y: their targets.
+        verified: what is verified of them, if anything.
+        num_draws: of the global latents.
+
+    Returns:
+        ArviZ's estimate; `pareto_k` has k-hat of every row, of which those above 0.7 are not to
+        be trusted.
+
+    Raises:
+        StoryError: the story has parameters that were trained on these rows.
+
+    Source: Vehtari et al. (2017, 2024).
+    """
+    trained = [name for name, p in fit.story.named_parameters() if p.requires_grad]
+    if trained:
+        raise StoryError(
+            f"PSIS-LOO is unsafe here: {trained[0]!r} and {len(trained) - 1} more are point "
+            "estimates that have seen these rows, so that leaving one out changes nothing. Use "
+            "compare_priors, which refits; or freeze the features and give the weights a "
+            "posterior, as LabelFlip(..., last_layer=1.0) and LinearNormal do."
+        )
+    tree = to_datatree(fit, x, y, verified=verified, num_draws=num_draws, num_predictive=1)
+    return arviz_stats.loo(tree, pointwise=True)
+
+
+def prior_sensitivity(tree: xr.DataTree, *, var_names: Sequence[str] | None = None) -> pd.DataFrame:
+    """How much posteriors move when a prior, or the likelihood, is raised to a power near 1.
+
+    Args:
+        tree: from `to_datatree` or `nuts`.
+        var_names: of the posterior to look at; None for all.
+
+    Returns:
+        One row per number of the posterior; a column for the prior of every site and one for the
+        likelihood. Above 0.05 is sensitive. A number that the data say little about moves with
+        its prior and not with the likelihood; one that moves with both is where they disagree.
+
+    Source: power-scaling, Kallioinen et al. (2024), by ArviZ.
+    """
+    names = list(tree.posterior.data_vars) if var_names is None else list(var_names)
+    sites = [str(site) for site in tree.log_prior.data_vars]
+    columns = {site: _psense(tree, names, "prior", site) for site in sites}
+    columns["likelihood"] = _psense(tree, names, "likelihood", None)
+    return pd.DataFrame(columns)
+
+
+def _psense(tree: xr.DataTree, names: list[str], group: str, site: str | None) -> pd.Series:
+    sites = None if site is None else [site]
+    result = arviz_stats.psense(tree, var_names=names, group=group, group_var_names=sites)
+    flat: dict[str, float] = {}
+    for name in names:
+        values, draws = result[name], tree.posterior[name]
+        moves = draws.std(["chain", "draw"]) > 0  # a diagonal that is 0 by definition does not
+        for at in np.ndindex(values.shape):
+            labels = [str(values[dim].values[i]) for dim, i in zip(values.dims, at, strict=True)]
+            if moves.values[at]:
+                flat[f"{name}[{', '.join(labels)}]" if at else name] = float(values.values[at])
+    return pd.Series(flat)
+
+
+def _folds(y: torch.Tensor, folds: int, seed: int) -> np.ndarray:
+    if not 2 <= folds <= len(y) // 2:
+        raise DataError(f"{folds} folds of {len(y)} rows: give at least 2, of two rows or more.")
+    labels = y.numpy()
+    stratify = labels.ndim == 1 and not y.is_floating_point()
+    enough = stratify and np.unique(labels, return_counts=True)[1].min() >= folds
+    kind = StratifiedKFold if enough else KFold
+    fold = np.zeros(len(y), dtype=int)
+    splits = kind(folds, shuffle=True, random_state=seed).split(labels, labels if enough else None)
+    for k, (_, own) in enumerate(splits):
+        fold[own] = k
+    return fold
+
+
+def _lend_weights(lender: Story, borrower: Story) -> None:
+    given = dict(lender.named_parameters())
+    with torch.no_grad():
+        for name, parameter in borrower.named_parameters():
+            if name in given and given[name].shape == parameter.shape:
+                parameter.copy_(given[name])
+
+
+def _log_density(draws: np.ndarray) -> np.ndarray:
+    """Log of the mean density over draws, (S, N, ...) -> (N, ...)."""
+    values = torch.as_tensor(draws).double()
+    return (values.logsumexp(0) - math.log(len(values))).numpy()
+
+
+def _elpd(values: np.ndarray, folds: int, num_draws: int) -> ELPDData:
+    flat = values.reshape(len(values), -1).sum(1)  # a row with several switches is one datum
+    return ELPDData(
+        kind="loo_kfold",
+        elpd=float(flat.sum()),
+        se=float(math.sqrt(len(flat)) * flat.std()),
+        p=math.nan,
+        n_samples=num_draws,
+        n_data_points=len(flat),
+        scale="log",
+        warning=False,
+        good_k=math.nan,
+        elpd_i=xr.DataArray(flat, dims=["row"], coords={"row": np.arange(len(flat))}),
+        n_folds=folds,
+    )
