@@ -15,6 +15,7 @@ from typing import Annotated, Any
 import numpy as np
 import torch
 import typer
+from scipy.special import expit, logit
 from sklearn.linear_model import HuberRegressor
 
 from benchmarks.common import environment, write_json
@@ -41,7 +42,7 @@ def simulate(generator: str, seed: int) -> tuple[torch.Tensor, torch.Tensor]:
     rng = np.random.default_rng([seed, CANDIDATES.index(generator)])
     x = rng.normal(size=(ROWS, 2))
     group = rng.integers(GROUPS, size=ROWS)
-    of_group = rng.permutation(1 / (1 + np.exp(-np.linspace(*_logit([0.02, 0.5]), GROUPS))))
+    of_group = rng.permutation(expit(np.linspace(logit(0.02), logit(0.5), GROUPS)))
     match generator:
         case "fixed":
             rate = np.full(ROWS, 0.05)
@@ -50,7 +51,7 @@ def simulate(generator: str, seed: int) -> tuple[torch.Tensor, torch.Tensor]:
         case "groups":
             rate = of_group[group]
         case _:
-            rate = 1 / (1 + np.exp(-(_logit(0.1) + SLOPE * x[:, 0])))
+            rate = expit(logit(0.1) + SLOPE * x[:, 0])
     wrong = rng.random(ROWS) < rate
     y = 1.0 + x @ [2.0, -1.0] + rng.normal(size=ROWS)
     y[wrong] = rng.normal(0.0, 12.0, wrong.sum())
@@ -111,13 +112,9 @@ def compare(generator: str, seed: int) -> dict[str, Any]:
         "best": table.index[0],
         "found": generator in result.within(),
         "first": bool(table.index[0] == generator and abs(second["elpd_diff"]) > 2 * second["dse"]),
-        **{f"elpd_{name}": float(table.loc[name, "elpd"]) for name in CANDIDATES},
-        **{f"dse_{name}": float(table.loc[name, "dse"]) for name in CANDIDATES},
+        **{f"elpd_{name}": float(table["elpd"][name]) for name in CANDIDATES},
+        **{f"dse_{name}": float(table["dse"][name]) for name in CANDIDATES},
     }
-
-
-def _logit(p: Any) -> Any:
-    return np.log(np.asarray(p) / (1 - np.asarray(p)))
 
 
 def main(

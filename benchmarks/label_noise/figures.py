@@ -4,11 +4,10 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import torch
 from sklearn.metrics import accuracy_score, average_precision_score, brier_score_loss, roc_auc_score
-from torchmetrics.functional.classification import binary_calibration_error
 
 from benchmarks.label_noise.problems import Problem
+from nbam_pyro.inference import expected_calibration_error
 
 Direction = tuple[int, int]
 
@@ -56,7 +55,7 @@ def figures(problem: Problem, outcome: Outcome) -> dict[str, float | int | str |
         "average_precision": average_precision_score(truth, flags) if truth.any() else None,
         "brier": _brier(truth, flags),
         "brier_resolvable": _brier(truth[known], flags[known]),
-        "ece": expected_calibration_error(truth, flags),
+        "ece": expected_calibration_error(flags, truth),
         "rate_estimate": outcome.rate,
         "rate_true": problem.labels.rate,
         "flagged": float((flags > 0.5).mean()),
@@ -81,12 +80,6 @@ def auroc_within_label(truth: np.ndarray, flags: np.ndarray, observed: np.ndarra
             total += count * roc_auc_score(truth[here], flags[here])
             pairs += count
     return total / pairs if pairs else None
-
-
-def expected_calibration_error(truth: np.ndarray, flags: np.ndarray) -> float:
-    """Mean distance between stated and true share of contamination in 15 equal-width bins."""
-    error = binary_calibration_error(torch.as_tensor(flags), torch.as_tensor(truth), n_bins=15)
-    return float(error)
 
 
 def transition_error(true: np.ndarray, estimate: np.ndarray) -> float:

@@ -1,3 +1,8 @@
+from .agreement import posterior_agreement as posterior_agreement
+from .checks import KnownFlips as KnownFlips
+from .checks import confusion_check as confusion_check
+from .checks import expected_calibration_error as expected_calibration_error
+from .checks import known_flips as known_flips
 from .comparison import Comparison as Comparison
 from .comparison import compare_priors as compare_priors
 from .comparison import loo as loo

@@ -189,22 +189,29 @@ def prior_sensitivity(tree: xr.DataTree, *, var_names: Sequence[str] | None = No
     """
     names = list(tree.posterior.data_vars) if var_names is None else list(var_names)
     sites = [str(site) for site in tree.log_prior.data_vars]
-    columns = {site: _psense(tree, names, "prior", site) for site in sites}
-    columns["likelihood"] = _psense(tree, names, "likelihood", None)
-    return pd.DataFrame(columns)
+    moved = {"likelihood": _psense(tree, names, "likelihood", None)}
+    for site in map(str, tree.log_prior.data_vars):
+        flat = float(tree.log_prior[site].std()) == 0  # a uniform prior has no power to raise
+        moved[site] = 0 * moved["likelihood"] if flat else _psense(tree, names, "prior", site)
+    return pd.DataFrame(moved)
 
 
 def _psense(tree: xr.DataTree, names: list[str], group: str, site: str | None) -> pd.Series:
     sites = None if site is None else [site]
     result = arviz_stats.psense(tree, var_names=names, group=group, group_var_names=sites)
+    values = _entries(result, names)
+    moves = _entries(tree.posterior.std(["chain", "draw"]), names) > 0  # not so where T is 0
+    return values[moves]
+
+
+def _entries(data: Any, names: Sequence[str]) -> pd.Series:
+    """Every number of some variables, by its name and coordinates."""
     flat: dict[str, float] = {}
     for name in names:
-        values, draws = result[name], tree.posterior[name]
-        moves = draws.std(["chain", "draw"]) > 0  # a diagonal that is 0 by definition does not
+        values = data[name]
         for at in np.ndindex(values.shape):
-            labels = [str(values[dim].values[i]) for dim, i in zip(values.dims, at, strict=True)]
-            if moves.values[at]:
-                flat[f"{name}[{', '.join(labels)}]" if at else name] = float(values.values[at])
+            where = [str(values[d].values[i]) for d, i in zip(values.dims, at, strict=True)]
+            flat[f"{name}[{', '.join(where)}]" if at else name] = float(values.values[at])
     return pd.Series(flat)
 
 

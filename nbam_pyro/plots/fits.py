@@ -1,17 +1,16 @@
-"""Pictures of a fit; each function draws into an `Axes` and returns it."""
+"""How labels flip, and how the fit went."""
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import matplotlib.pyplot as plt
-import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 
 if TYPE_CHECKING:
     from nbam_pyro.inference import MatrixEstimate
 
-__all__ = ["responsibilities", "training_curve", "transition_matrix"]
+__all__ = ["training_curve", "transition_matrix"]
 
 
 def transition_matrix(
@@ -52,33 +51,6 @@ def transition_matrix(
     return ax
 
 
-def responsibilities(
-    values: np.ndarray, *, contaminated: np.ndarray | None = None, ax: Axes | None = None
-) -> Axes:
-    """Histogram of responsibilities, split by the truth where it is known.
-
-    Args:
-        values: P(z=1 | x, y), (N,).
-        contaminated: the truth, (N,) booleans, or None.
-        ax: where to draw; the current axes if None.
-    """
-    ax = ax or plt.gca()
-    bins = np.linspace(0, 1, 21).tolist()
-    if contaminated is None:
-        ax.hist(values, bins=bins, color="tab:blue")
-    else:
-        parts = [values[~contaminated], values[contaminated]]
-        colours = ["tab:blue", "tab:orange"]
-        ax.hist(parts, bins=bins, color=colours, label=["clean", "contaminated"])
-        ax.legend(title="truth")
-    ax.set_yscale("log")
-    ax.set_ylim(bottom=0.8)
-    ax.set_xlabel("responsibility P(contaminated | x, y)")
-    ax.set_ylabel("rows")
-    ax.set_title("How sure the flags are")
-    return ax
-
-
 def training_curve(history: pd.DataFrame, *, ax: Axes | None = None) -> Axes:
     """Training and noisy held-out loss of the joint fits, one after another.
 
@@ -94,8 +66,9 @@ def training_curve(history: pd.DataFrame, *, ax: Axes | None = None) -> Axes:
         ax.plot(one.index, one["loss"], "C0", label="training (with the prior's share)" * first)
         if "held_out_loss" in one:
             ax.plot(one.index, one["held_out_loss"], "C1", label="noisy held-out" * first)
-            best = one["held_out_loss"].idxmin()
-            ax.axvline(best, color="grey", linestyle=":", label="epoch kept" * first)
+            best = int(one["held_out_loss"].argmin())
+            kept = one.index.to_numpy()[best]
+            ax.axvline(kept, color="grey", linestyle=":", label="epoch kept" * first)
     ax.set_xlabel("epoch of a joint fit" if part.max() == 1 else "epoch of the joint fits in turn")
     ax.set_ylabel("negative log marginal per row (nats)")
     ax.set_title("Training")

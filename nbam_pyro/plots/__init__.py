@@ -1,0 +1,24 @@
+"""Pictures of a fit; each function draws into an `Axes` and returns it."""
+
+from nbam_pyro.plots.fits import training_curve, transition_matrix
+from nbam_pyro.plots.flags import (
+    contamination_map,
+    occam_penalty,
+    reliability,
+    responsibilities,
+    responsibilities_by,
+)
+from nbam_pyro.plots.posteriors import agreement, prior_comparison, rate_posterior
+
+__all__ = [
+    "agreement",
+    "contamination_map",
+    "occam_penalty",
+    "prior_comparison",
+    "rate_posterior",
+    "reliability",
+    "responsibilities",
+    "responsibilities_by",
+    "training_curve",
+    "transition_matrix",
+]
