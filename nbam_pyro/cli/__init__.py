@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from nbam_pyro.cli.compare import compare
 from nbam_pyro.cli.demo import demo
 from nbam_pyro.cli.fit import fit
 from nbam_pyro.cli.score import score
@@ -18,7 +19,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-for command in (fit, score, show, demo):
+for command in (fit, score, show, compare, demo):
     app.command()(command)
 
 

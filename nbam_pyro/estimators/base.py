@@ -75,6 +75,33 @@ class NBAMEstimator(BaseEstimator, ABC):
         _same_length(x, present)
         return score(self.fit_, x, self._encoded(targets), present)
 
+    def prepared(self, X: Any, y: Any) -> tuple[Story, np.ndarray, np.ndarray]:
+        """What `fit` would fit, for `compare_priors` and for steps of your own.
+
+        Args:
+            X: features, (N, D), or images (N, C, H, W).
+            y: observed targets, (N,); rows without one are left out.
+
+        Returns:
+            The story, untrained and drawn by `random_state`; the rows; their encoded targets.
+
+        Raises:
+            DataError: X or y cannot be fitted.
+        """
+        x = np.asarray(X)
+        targets, present = column(y)
+        _same_length(x, present)
+        encoded = self._learn_targets(targets)
+        return self._drawn(x[present], encoded, self._seed()), x[present], encoded
+
+    def _seed(self) -> int:
+        return int(check_random_state(self.random_state).randint(np.iinfo(np.int32).max))
+
+    def _drawn(self, x: np.ndarray, encoded: np.ndarray, seed: int) -> Story:
+        with torch.random.fork_rng():
+            torch.manual_seed(seed)
+            return self._story(x, encoded)
+
     def _fit(
         self,
         X: Any,
@@ -114,10 +141,8 @@ class NBAMEstimator(BaseEstimator, ABC):
             encode=self._encoded,
         )
         weights = weights[used] * self._target_weights(learned)
-        seed = int(check_random_state(self.random_state).randint(np.iinfo(np.int32).max))
-        with torch.random.fork_rng():
-            torch.manual_seed(seed)
-            story = self._story(x[used], encoded)
+        seed = self._seed()
+        story = self._drawn(x[used], encoded, seed)
         self.fit_ = fit(
             story,
             (x[used], encoded),

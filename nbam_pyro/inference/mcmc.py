@@ -129,8 +129,9 @@ def sample_chains(
     if not starts or not starts[0]:
         raise StoryError(f"{type(story).__name__} has no global latents: nothing is to sample.")
     small = _frozen(story, rows)
+    settings = _Settings(num_samples, num_warmup, target_accept)
     results = Parallel(n_jobs=min(workers, len(starts)))(
-        delayed(_chain)(*small, start, num_samples, num_warmup, target_accept, seed + 1000 * number)
+        delayed(_chain)(*small, start, settings, seed + 1000 * number)
         for number, start in enumerate(starts)
     )
     draws = {name: torch.stack([chain[name] for chain, _ in results]) for name in starts[0]}

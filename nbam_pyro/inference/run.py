@@ -45,6 +45,7 @@ class Run:
         attempts: what it came to from each start that was not given up early.
         history: one record per epoch of every Lightning run.
         device: where Lightning trained last; modules are on the CPU between runs.
+        spent: what all Lightning runs on networks have cost, in epochs of all training rows.
     """
 
     story: Story
@@ -61,6 +62,7 @@ class Run:
     attempts: list[Attempt] = field(default_factory=list)
     history: list[dict[str, Any]] = field(default_factory=list)
     device: torch.device = field(default_factory=lambda: torch.device("cpu"))
+    spent: float = 0.0
 
     def predict(
         self, story: LabelFlip, index: np.ndarray, of: Callable[[Tensor], Tensor]
@@ -145,10 +147,11 @@ class Run:
         callbacks: Sequence[Callback] = (),
     ) -> None:
         """One Lightning run on the training rows, or some of them, and its share of history."""
+        rows = self.training if index is None else index
         records, self.device = train(
             module,
             self.rows,
-            self.training if index is None else index,
+            rows,
             self.held_out if select else self.held_out[:0],
             epochs=epochs,
             options=self.options,
@@ -157,3 +160,4 @@ class Run:
             callbacks=callbacks,
         )
         self.history += [{"step": step, **record} for record in records]
+        self.spent += len(records) * len(rows) / len(self.training)

@@ -113,6 +113,8 @@ class Joint(Step):
 
     Args:
         epochs: at most so many.
+        budget: more epochs than those where steps before left something over: until the run has
+            cost so many epochs of all training rows in all. None for no more.
         lr: step size of AdamW for the networks.
         weight_decay: of the networks; the guide and single numbers have none.
         guide_lr: step size for the guide's locations and for single numbers of the story, such as
@@ -126,6 +128,7 @@ class Joint(Step):
     """
 
     epochs: int = 80
+    budget: float | None = None
     lr: float = 2e-3
     weight_decay: float = 1e-2
     guide_lr: float = 2e-2
@@ -147,7 +150,9 @@ class Joint(Step):
         )
         spreads, _ = spreads_and_locations(guide)
         with _frozen([] if self.spread_lr else spreads):
-            run.train("joint", module, epochs=self.epochs, patience=self.patience)
+            left = 0 if self.budget is None else round(self.budget - run.spent)
+            epochs = max(self.epochs, left)
+            run.train("joint", module, epochs=epochs, patience=self.patience)
 
     def _groups(self, story: Story, guide: nn.Module) -> list[dict[str, Any]]:
         spreads, locations = spreads_and_locations(guide)

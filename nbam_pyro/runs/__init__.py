@@ -1,11 +1,13 @@
 """Runs of the command line: data files in, a run folder out, and what it says in words."""
 
 from nbam_pyro.runs.commands import fit_file, parse_contamination, score_file
+from nbam_pyro.runs.comparing import compare_runs
 from nbam_pyro.runs.folder import RunInfo, read_report, read_run, write_run
 from nbam_pyro.runs.words import show_lines
 
 __all__ = [
     "RunInfo",
+    "compare_runs",
     "fit_file",
     "parse_contamination",
     "read_report",

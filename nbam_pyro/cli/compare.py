@@ -1,0 +1,35 @@
+"""`nbam compare`."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from nbam_pyro.cli.common import mistakes
+
+
+def compare(
+    runs: Annotated[
+        list[Path], typer.Argument(metavar="RUN...", help="Run folders of the same data file.")
+    ],
+    *,
+    folds: Annotated[int, typer.Option(help="Folds; every run is fitted once for each.")] = 5,
+    out: Annotated[Path | None, typer.Option(help="CSV file to write.")] = None,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the file.")] = False,
+) -> None:
+    """Compare the priors of runs: which predicts rows best that it has not seen."""
+    with mistakes():
+        from nbam_pyro.errors import FolderError
+        from nbam_pyro.runs import compare_runs
+
+        if out is not None and out.exists() and not overwrite:
+            raise FolderError(f"{out} exists already: choose another --out or pass --overwrite.")
+        comparison = compare_runs(runs, folds=folds, say=typer.echo)
+        if out is not None:
+            comparison.table.rename_axis("run").to_csv(out)
+    typer.echo(str(comparison))
+    near = comparison.within()
+    if len(near) > 1:
+        typer.echo(f"The data do not tell these apart: {', '.join(near)}.")
+    else:
+        typer.echo(f"{near[0]} predicts best, by more than two standard errors and four nats.")

@@ -1,0 +1,92 @@
+"""What `nbam compare` does: the priors of several runs on the same data, folds and weights."""
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from nbam_pyro.errors import DataError, FolderError
+from nbam_pyro.estimators import NBAMClassifier, NBAMRegressor
+from nbam_pyro.estimators.targets import column
+from nbam_pyro.files import read
+from nbam_pyro.folders import read_json
+from nbam_pyro.inference import Comparison, compare_priors
+from nbam_pyro.priors import Beta
+from nbam_pyro.runs.folder import read_run
+
+__all__ = ["compare_runs"]
+
+# What must be the same for densities to be comparable, and what the fits share.
+_SHARED = ("data", "label", "true_label", "contaminated", "epochs", "seed")
+
+
+def compare_runs(
+    runs: Sequence[Path],
+    *,
+    folds: int = 5,
+    say: Callable[[str], None] = lambda _: None,
+) -> Comparison:
+    """Compare the priors of runs by what they predict of rows held out.
+
+    Every run is fitted again, once for each fold, on the data file that it names.
+
+    Args:
+        runs: run folders of one data file, which differ in `--contamination`.
+        folds: how many.
+        say: is told what is done.
+
+    Raises:
+        DataError: there are fewer than two runs, they are not of the same data and settings, or
+            the file has other rows now.
+        FolderError: a run is incomplete, was changed, or was not written by `nbam fit`.
+    """
+    if len(runs) < 2 or len(set(runs)) < len(runs):
+        raise DataError("There is nothing to compare: name at least two different runs.")
+    settings = {str(run): _settings(run) for run in runs}
+    first = settings[str(runs[0])]
+    for name, one in settings.items():
+        for key in _SHARED:
+            if one[key] != first[key]:
+                raise DataError(
+                    f"{runs[0]} has {key} {first[key]!r} and {name} has {one[key]!r}: densities "
+                    "can be compared on the same data only, and priors with the same settings."
+                )
+    fit, info = read_run(runs[0])
+    source = read(Path(first["data"]), label=info.label, beside=info.beside)
+    encoded = info.encoding.encode(source.x)
+    targets, present = column(source.y)
+    if present.sum() != len(fit.held_out):
+        raise DataError(
+            f"{first['data']} has {int(present.sum())} targets and the run had "
+            f"{len(fit.held_out)}: fit it again."
+        )
+    stories = {}
+    rows, y = encoded.x, np.empty(0)
+    for name, one in settings.items():
+        estimator = (NBAMRegressor if info.classes is None else NBAMClassifier)(
+            contamination=_contamination(one["contamination"]), random_state=one["seed"]
+        )
+        stories[name], rows, y = estimator.prepared(encoded.x, source.y)
+    say(f"Fitting {len(stories)} runs to {folds} folds of {len(y)} rows ...")
+    verified = info.verified(source)
+    return compare_priors(
+        stories,
+        rows,
+        y,
+        verified=None if verified is None else verified[present],
+        folds=folds,
+        epochs=first["epochs"],
+        seed=first["seed"],
+    )
+
+
+def _settings(run: Path) -> dict[str, Any]:
+    settings = read_json(run / "settings.json")
+    if settings.get("command") != "fit":
+        raise FolderError(f"{run} was not written by nbam fit: there is no data file to go back to.")
+    return settings
+
+
+def _contamination(value: Any) -> Any:
+    return Beta(*value) if isinstance(value, list) else value
