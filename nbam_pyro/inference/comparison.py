@@ -2,6 +2,7 @@
 
 import copy
 import math
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -132,7 +133,10 @@ def compare_priors(
                 )
             )
     elpd = {name: _elpd(values, folds, num_draws) for name, values in pointwise.items()}
-    return Comparison(elpd, arviz_stats.compare(elpd), fold)
+    with warnings.catch_warnings():  # ArviZ 0.8 sorts in place, which pandas 3 deprecates
+        warnings.filterwarnings("ignore", message="The inplace keyword")
+        table = arviz_stats.compare(elpd)
+    return Comparison(elpd, table, fold)
 
 
 def loo(
@@ -188,7 +192,6 @@ def prior_sensitivity(tree: xr.DataTree, *, var_names: Sequence[str] | None = No
     Source: power-scaling, Kallioinen et al. (2024), by ArviZ.
     """
     names = list(tree.posterior.data_vars) if var_names is None else list(var_names)
-    sites = [str(site) for site in tree.log_prior.data_vars]
     moved = {"likelihood": _psense(tree, names, "likelihood", None)}
     for site in map(str, tree.log_prior.data_vars):
         flat = float(tree.log_prior[site].std()) == 0  # a uniform prior has no power to raise
@@ -198,7 +201,8 @@ def prior_sensitivity(tree: xr.DataTree, *, var_names: Sequence[str] | None = No
 
 def _psense(tree: xr.DataTree, names: list[str], group: str, site: str | None) -> pd.Series:
     sites = None if site is None else [site]
-    result = arviz_stats.psense(tree, var_names=names, group=group, group_var_names=sites)
+    with np.errstate(invalid="ignore"):  # of what never moves
+        result = arviz_stats.psense(tree, var_names=names, group=group, group_var_names=sites)
     values = _entries(result, names)
     moves = _entries(tree.posterior.std(["chain", "draw"]), names) > 0  # not so where T is 0
     return values[moves]

@@ -50,7 +50,7 @@ class CrossFit(Step):
        that is nearly where an earlier one is, is left out. One is preferred to those before it
        where the log marginal of the rows out of fold, and `information` times the information of
        the predictions about classes, are higher by more than two standard errors. One that is
-       clearly worse on the rows of the first fold is given up there.
+       not ahead on the rows of the first fold is given up there.
     3. The best is continued for some rounds of the same.
 
     Step sizes rise and fall within each fit: what is predicted after a large step is noisier than
@@ -173,14 +173,14 @@ class CrossFit(Step):
     def _contest(
         self, run: Run, folds: list["_Fold"], start: Start, latents: Draw, rival: Attempt | None
     ) -> Attempt | None:
-        """A round from a start; None where the first fold already tells that the rival is ahead."""
+        """A round from a start; None where it is not ahead of its rival on the first fold."""
         first = self._fit(run, folds, folds[0], latents)
         if rival is not None:
             own = folds[0].own
             log_probs = rival.evidence.log_probs.view_as(first)[own]
             other = self._attempt(run, rival.start, rival.latents, log_probs, own)
             one = self._attempt(run, start, latents, _log(first[own]), own)
-            if one.gain(other, information=self.information) < -_CLEARLY:
+            if one.gain(other, information=self.information) <= 0:
                 return None
         probs = first + sum(self._fit(run, folds, fold, latents) for fold in folds[1:])
         return self._attempt(run, start, latents, _log(probs), np.arange(len(run.rows)))

@@ -11,7 +11,7 @@ from pyro.infer.autoguide import AutoNormal, init_to_median, init_to_value
 from torch import Tensor, nn
 from torch.distributions import biject_to
 
-from nbam_pyro.models import Story
+from nbam_pyro.models import ClosedStory, Story
 from nbam_pyro.models.story import local_parameters
 
 Draw = dict[str, Tensor]
@@ -33,12 +33,16 @@ def make_guide(
         y: their targets.
         family: one of Pyro's autoguides, or what is called like them:
             `family(model, init_loc_fn=...)`.
-        start: where locations start, by site name, in the site's own space; else prior medians.
+        start: where locations start, by site name, in the site's own space; else prior
+            means, or medians where the story declares no priors.
 
     Returns:
         The guide, with its parameters made.
     """
-    init = init_to_value(values=dict(start or {}), fallback=init_to_median)
+    # Pyro's own median is that of 15 draws, which lies anywhere where a prior is wide.
+    priors = story.priors() if isinstance(story, ClosedStory) else {}
+    values = {name: prior.mean for name, prior in priors.items()} | dict(start or {})
+    init = init_to_value(values=values, fallback=init_to_median)
     globals_only = poutine.block(story, hide_fn=is_local)
     with torch.no_grad(), evaluating(story), local_parameters():
         guide = family(globals_only, init_loc_fn=init)

@@ -12,7 +12,7 @@ from pyro.infer.autoguide import init_to_value
 from torch import nn
 
 from nbam_pyro import functional as nf
-from nbam_pyro.errors import StoryError
+from nbam_pyro.errors import DataError, StoryError
 from nbam_pyro.inference.datatree import tree_of_draws
 from nbam_pyro.inference.enumeration import heard
 from nbam_pyro.inference.guides import Draw, each_draw, evaluating, guide_draws
@@ -68,7 +68,7 @@ def nuts(
         The groups of `to_datatree`, and `sample_stats` with "diverging".
 
     Raises:
-        DataError: the rows are not of the kind fitted.
+        DataError: the rows are not of the kind fitted, or there are fewer than four samples.
         StoryError: the story has no global latents.
 
     Source: Hoffman & Gelman (2014), by Pyro.
@@ -124,8 +124,11 @@ def sample_chains(
         num_samples).
 
     Raises:
+        DataError: there are fewer than four samples.
         StoryError: the story has no global latents.
     """
+    if num_samples < 4:
+        raise DataError(f"num_samples is {num_samples}; chains need at least four.")
     if not starts or not starts[0]:
         raise StoryError(f"{type(story).__name__} has no global latents: nothing is to sample.")
     small = _frozen(story, rows)

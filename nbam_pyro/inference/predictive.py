@@ -5,6 +5,7 @@ from typing import Any
 import numpy as np
 import torch
 from pyro import poutine
+from pyro.poutine.util import prune_subsample_sites
 from torch import Tensor
 
 from nbam_pyro.inference.guides import Draw, each_draw, evaluating, is_local
@@ -41,7 +42,7 @@ def log_priors(story: Story, rows: Scored, draws: Draw) -> dict[str, np.ndarray]
         draws: by site name, (chains, draws, ...).
     """
     shape = next(iter(draws.values())).shape[:2]
-    with torch.no_grad():
+    with torch.no_grad(), torch.random.fork_rng(devices=[]):  # sites of data are drawn on the way
         if isinstance(story, ClosedStory):
             terms = {n: p.log_prob(draws[n].cpu()) for n, p in story.priors().items()}
         else:
@@ -83,7 +84,7 @@ def _global_sites(story: Story, rows: Scored, latents: Draw) -> dict[str, Any]:
     """Pyro's record of every global latent, drawn from the prior where not given."""
     told = poutine.block(poutine.condition(story, data=latents), hide_fn=is_local)
     with evaluating(story), local_parameters():
-        trace = poutine.trace(told).get_trace(rows.x[:2], rows.y[:2])
+        trace = prune_subsample_sites(poutine.trace(told).get_trace(rows.x[:2], rows.y[:2]))
     trace.compute_log_prob()
     sites: dict[str, Any] = trace.nodes
     return {name: site for name, site in sites.items() if site["type"] == "sample"}

@@ -10,7 +10,6 @@ from nbam_pyro.inference.starts import Anchors, Vertices
 from nbam_pyro.inference.steps import Joint, Reinitialise, Restarts, Spread, Step, WarmUp
 from nbam_pyro.models import LabelFlip, LatentSwitch, LocationScale, ShiftedComponent, Story
 
-
 # Epochs of training that labels may cost, in plain runs; predictions come on top.
 _BUDGET = 2.1
 
@@ -43,7 +42,7 @@ def default_steps(
         story: what to fit.
         epochs: of one plain training run of its network; all steps are in proportion. None for 100
             for labels, 190 for measurements, 80 for others. The recipe for labels then costs
-            about 2.1 plain runs, and up to 2.6 where three starts differ, and some predictions.
+            about 2.1 plain runs, and up to 2.4 where three starts differ, and some predictions.
         lr: step size of AdamW for the networks.
         weight_decay: of AdamW.
         one_cycle: let the step size of the long joint fit rise and fall, for runs of few epochs.

@@ -95,7 +95,7 @@ class StartFrom(Step):
     """Let the guide start anew from values of the global latents, such as another fit's.
 
     Args:
-        latents: by site name, in the site's own space; prior medians for the others.
+        latents: by site name, in the site's own space; prior means for the others.
     """
 
     latents: Mapping[str, Tensor]

@@ -55,7 +55,7 @@ def compare_runs(
     fit, info = read_run(runs[0])
     source = read(Path(first["data"]), label=info.label, beside=info.beside)
     encoded = info.encoding.encode(source.x)
-    targets, present = column(source.y)
+    _, present = column(source.y)
     if present.sum() != len(fit.held_out):
         raise DataError(
             f"{first['data']} has {int(present.sum())} targets and the run had "
@@ -84,7 +84,9 @@ def compare_runs(
 def _settings(run: Path) -> dict[str, Any]:
     settings = read_json(run / "settings.json")
     if settings.get("command") != "fit":
-        raise FolderError(f"{run} was not written by nbam fit: there is no data file to go back to.")
+        raise FolderError(
+            f"{run} was not written by nbam fit: there is no data file to go back to."
+        )
     return settings
 
 

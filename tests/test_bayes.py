@@ -1,0 +1,382 @@
+"""The Bayesian workflow: draws, chains, comparisons, checks."""
+
+import arviz_plots
+import arviz_stats
+import numpy as np
+import pytest
+import torch
+from matplotlib import pyplot as plt
+from pyro.infer.autoguide import AutoMultivariateNormal
+from torch import nn
+
+from nbam_pyro import FlipPrior, LabelFlip, LatentSwitch, fit, to_datatree
+from nbam_pyro.data import with_groups
+from nbam_pyro.errors import DataError, StoryError
+from nbam_pyro.inference import (
+    Fit,
+    Joint,
+    StartFrom,
+    compare_priors,
+    confusion_check,
+    guide_draws,
+    guide_median,
+    known_flips,
+    log_marginals,
+    loo,
+    nuts,
+    posterior_agreement,
+    prior_sensitivity,
+    responsibilities,
+)
+from nbam_pyro.inference.predictive import log_priors, predictive_draws, prior_draws
+from nbam_pyro.inference.scoring import Scored
+from nbam_pyro.models import (
+    BetaSwitch,
+    BroadNormal,
+    FixedSwitch,
+    GroupSwitch,
+    LinearNormal,
+    LinearSwitch,
+    WithoutGroups,
+)
+from tests.cases import ALL_STORIES, ThreeStates
+
+# A fit of an epoch or two has no reason to be sound.
+untrained = pytest.mark.filterwarnings("ignore::nbam_pyro.errors.CollapseWarning")
+
+FULL = Joint(epochs=400, guide_lr=0.05, spread_lr=0.05, one_cycle=True, num_draws=10, patience=400)
+
+
+def line(n=60, seed=0):
+    rng = np.random.default_rng(seed)
+    x = np.linspace(-1, 1, n)[:, None]
+    y = 1 + 2 * x[:, 0] + 0.3 * rng.normal(size=n)
+    wrong = rng.permutation(n) < n // 5
+    y[wrong] = rng.uniform(-20, 20, n // 5)
+    return torch.as_tensor(x).float(), torch.as_tensor(y).float(), wrong
+
+
+def line_story(switch=None):
+    switch = switch or BetaSwitch(1, 9)
+    return LatentSwitch(switch=switch, clean=LinearNormal(1), anomaly=BroadNormal(0.0, 12.0))
+
+
+def labels_given_f(n=200, seed=0):
+    """Logits of three classes and labels that follow them, of which a quarter are flipped."""
+    rng = np.random.default_rng(seed)
+    x = 6 * np.eye(3)[rng.integers(3, size=n)] + rng.normal(size=(n, 3))
+    f = np.exp(x) / np.exp(x).sum(1, keepdims=True)
+    true = (rng.random(n)[:, None] > f.cumsum(1)).sum(1)
+    flip = rng.random(n) < 0.25
+    y = np.where(flip, (true + 1) % 3, true)
+    return torch.as_tensor(x).float(), torch.as_tensor(y), flip
+
+
+@pytest.fixture(scope="module")
+def line_fit():
+    torch.manual_seed(0)
+    x, y, wrong = line()
+    start = StartFrom({"weight": torch.tensor([2.0]), "noise": torch.tensor(0.5)})
+    fitted = fit(
+        line_story(),
+        (x, y),
+        steps=[start, FULL],
+        guide=AutoMultivariateNormal,
+        held_out=0,
+        batch_size=60,
+    )
+    return fitted, x, y, wrong
+
+
+@pytest.fixture(scope="module")
+def line_trees(line_fit):
+    fitted, x, y, _ = line_fit
+    chains = nuts(fitted, x, y, num_samples=300, num_warmup=200, chains=2, seed=1)
+    return to_datatree(fitted, x, y, num_draws=2000), chains
+
+
+@pytest.fixture(scope="module")
+def flip_fit():
+    torch.manual_seed(0)
+    x, y, flip = labels_given_f()
+    story = LabelFlip(nn.Identity(), 3, prior=FlipPrior(rate=(1, 4), flip=1.0))
+    return fit(story, (x, y), steps=[FULL], held_out=0, batch_size=200), x, y, flip
+
+
+@pytest.mark.parametrize("name", ALL_STORIES)
+def test_every_story_has_draws_from_its_prior_and_of_its_targets(name):
+    make, data = ALL_STORIES[name]
+    x, y = data()
+    story, rows = make(), Scored(x, y)
+    state = torch.get_rng_state()
+    draws = prior_draws(story, rows, 4, seed=1)
+    assert all(len(value) == 4 for value in draws.values())
+    again = predictive_draws(story, rows, draws, 4, seed=1)
+    assert again.shape == (1, 4, *y.shape)
+    assert np.array_equal(again, predictive_draws(story, rows, draws, 4, seed=1))
+    if draws:
+        terms = log_priors(story, rows, {name: value[None] for name, value in draws.items()})
+        assert terms.keys() == draws.keys()
+        assert all(term.shape == (1, 4) and np.isfinite(term).all() for term in terms.values())
+    assert torch.equal(state, torch.get_rng_state())
+
+
+def test_chains_and_a_full_guide_agree_on_a_line(line_trees):
+    table = posterior_agreement(*line_trees)
+    assert set(table.index) == {"contamination", "weight[0]", "bias", "noise"}
+    assert (table["r_hat"] < 1.05).all()
+    assert (table["shift"].abs() < 0.4).all()
+    assert table["width"].between(0.6, 1.6).all()
+
+
+def test_chains_and_guide_agree_on_rates_given_f(flip_fit):
+    fitted, x, y, _ = flip_fit
+    chains = nuts(fitted, x, y, num_samples=300, num_warmup=200, chains=2, class_names=list("abc"))
+    guide = to_datatree(fitted, x, y, num_draws=2000, class_names=list("abc"))
+    table = posterior_agreement(guide, chains, var_names=["rate"])
+    assert list(table.index) == ["rate[a]", "rate[b]", "rate[c]"]
+    assert (table["shift"].abs() < 0.4).all()
+    assert table["width"].between(0.6, 1.5).all()
+    assert chains.sample_stats["diverging"].shape == (2, 300)
+    assert chains.posterior["transition_matrix"].shape == (2, 300, 3, 3)
+
+
+@untrained
+def test_a_story_without_closed_form_is_sampled_by_enumeration():
+    torch.manual_seed(0)
+    x, y = ALL_STORIES["three_states"][1](12)
+    fitted = fit(ThreeStates(), (x, y), steps=[Joint(epochs=1)], held_out=0)
+    tree = nuts(fitted, x, y, num_samples=5, num_warmup=5, chains=1)
+    assert tree.posterior["shares"].shape == (1, 5, 3)
+    assert all(p.requires_grad for p in fitted.story.parameters())
+
+
+def test_chains_in_processes_are_those_of_one_process(flip_fit):
+    fitted, x, y, _ = flip_fit
+    trees = [
+        nuts(fitted, x, y, num_samples=4, num_warmup=4, chains=2, workers=workers)
+        for workers in (1, 2)
+    ]
+    assert trees[0].posterior.equals(trees[1].posterior)
+
+
+def test_what_has_no_global_latent_is_not_sampled():
+    make, data = ALL_STORIES["uniform_labels"]
+    fitted = fit(make(), data(20), steps=[Joint(epochs=1)], held_out=0)
+    with pytest.raises(StoryError, match="nothing is to sample"):
+        nuts(fitted, *data(20))
+    with pytest.raises(DataError, match="at least four"):
+        nuts(fitted, *data(20), num_samples=2)
+    tree = to_datatree(fitted, *data(20), num_predictive=3)
+    assert tree.posterior_predictive["y"].shape == (1, 3, 20)
+    assert "log_prior" not in tree.children
+
+
+def test_every_group_serves_arviz(line_trees, tmp_path):
+    plt.switch_backend("agg")
+    for tree in line_trees:
+        assert {
+            "posterior",
+            "posterior_predictive",
+            "log_likelihood",
+            "log_prior",
+            "prior",
+            "prior_predictive",
+            "observed_data",
+        } <= set(tree.children)
+        arviz_stats.loo(tree)
+        for plot in (arviz_plots.plot_trace, arviz_plots.plot_forest, arviz_plots.plot_ppc_dist):
+            plot(tree)
+            plt.close("all")
+        arviz_plots.plot_prior_posterior(tree, var_names=["contamination"])
+        plt.close("all")
+        tree.to_netcdf(tmp_path / "tree.nc", engine="h5netcdf")
+    assert len(arviz_stats.summary(line_trees[1])) == 4
+
+
+def test_sensitivity_names_priors_and_numbers(line_trees):
+    table = prior_sensitivity(line_trees[1], var_names=["contamination", "noise"])
+    assert list(table.index) == ["contamination", "noise"]
+    assert set(table.columns) == {"likelihood", "contamination", "weight", "bias", "noise"}
+    assert table.loc["contamination", "contamination"] > table.loc["contamination", "weight"]
+
+
+def test_a_uniform_prior_is_not_sensitive(flip_fit):
+    fitted, x, y, _ = flip_fit
+    fitted = fit(
+        LabelFlip(nn.Identity(), 3, prior=FlipPrior(rate=(1, 1))),
+        (x, y),
+        steps=[FULL],
+        held_out=0,
+        batch_size=200,
+    )
+    table = prior_sensitivity(to_datatree(fitted, x, y, num_predictive=1))
+    assert (table["rate"] == 0).all()
+    assert "flip_matrix[0, 0]" not in table.index  # 0 by definition
+    assert "flip_matrix[0, 1]" in table.index
+
+
+@untrained
+def test_loo_is_refused_where_weights_have_seen_the_rows(line_fit, flip_fit):
+    fitted, x, y, _ = line_fit
+    assert float(loo(fitted, x, y).pareto_k.max()) < 0.7
+    x, y, _ = labels_given_f(60)
+    trained = fit(LabelFlip(nn.Linear(3, 3), 3), (x, y), steps=[Joint(epochs=2)])
+    with pytest.raises(StoryError, match="compare_priors"):
+        loo(trained, x, y)
+
+
+def test_the_prior_that_made_the_data_predicts_best():
+    rng = np.random.default_rng(3)
+    group = rng.integers(4, size=240)
+    x = rng.normal(size=(240, 1))
+    y = 2 * x[:, 0] + 0.5 * rng.normal(size=240)
+    wrong = rng.random(240) < np.array([0.01, 0.02, 0.5, 0.6])[group]
+    y[wrong] = 12 * rng.normal(size=wrong.sum())
+    rows, names = with_groups(x, group)
+    assert list(names) == [0, 1, 2, 3]
+
+    def story(switch):
+        trunk = None if isinstance(switch, GroupSwitch) else WithoutGroups()
+        anomaly = BroadNormal(0.0, 12.0)
+        return LatentSwitch(switch=switch, clean=LinearNormal(1), anomaly=anomaly, trunk=trunk)
+
+    stories = {
+        "fixed": story(FixedSwitch(0.05)),
+        "one rate": story(BetaSwitch(3, 7)),
+        "groups": story(GroupSwitch(4)),
+        "input": story(LinearSwitch(1)),
+    }
+    joint = Joint(epochs=150, guide_lr=0.05, spread_lr=0.05, one_cycle=True)
+    steps = [StartFrom({"weight": torch.tensor([2.0]), "noise": torch.tensor(0.5)}), joint]
+    comparison = compare_priors(
+        stories, rows, y, folds=3, steps=steps, held_out=0, batch_size=240, num_draws=50
+    )
+    assert comparison.within() == ["groups"]
+    assert comparison.table.index[0] == "groups"
+    assert "groups" in str(comparison)
+    assert sorted(np.unique(comparison.fold)) == [0, 1, 2]
+    assert comparison.elpd["fixed"].elpd_i.shape == (240,)
+    arviz_plots.plot_compare(comparison.table)
+    plt.close("all")
+
+
+@untrained
+def test_candidates_start_from_the_same_weights_and_stay_as_they_are():
+    x, y, _ = labels_given_f(60)
+    torch.manual_seed(0)
+    stories = {name: LabelFlip(nn.Linear(3, 3), 3) for name in "ab"}
+    before = [p.clone() for story in stories.values() for p in story.parameters()]
+    result = compare_priors(stories, x, y, folds=2, steps=[Joint(epochs=2)], num_draws=5)
+    assert result.elpd["a"].elpd == result.elpd["b"].elpd
+    after = [p for story in stories.values() for p in story.parameters()]
+    assert all(torch.equal(a, b) for a, b in zip(before, after, strict=True))
+
+
+def test_what_cannot_be_compared_is_refused():
+    x, y, _ = labels_given_f(20)
+    one = {"one": LabelFlip(nn.Linear(3, 3), 3)}
+    with pytest.raises(StoryError, match="at least two"):
+        compare_priors(one, x, y)
+    with pytest.raises(DataError, match="folds"):
+        compare_priors(one | {"two": one["one"]}, x, y, folds=1)
+
+
+@untrained
+def test_labels_drawn_anew_look_like_those_observed(flip_fit):
+    fitted, x, y, _ = flip_fit
+    table = confusion_check(fitted, x, y, num_draws=100)
+    assert len(table) == 3 * 4
+    whole = table[table["observed"] == -1].set_index("predicted")
+    assert (whole["low"] <= whole["mean"]).all()
+    assert (whole["p"] > 0.01).all()
+    counted = table[table["observed"] >= 0]["count"].sum()
+    assert counted == len(y)
+    # A story that expects no contamination is found out.
+    median = guide_median(fitted.guide)
+    sure = LabelFlip(nn.Identity(), 3, prior=FlipPrior(rate=(1.0, 1e6)))
+    start = StartFrom(median | {"rate": torch.full((3,), 1e-4)})
+    wrong = fit(sure, (x, y), steps=[start, Joint(epochs=1)], held_out=0)
+    table = confusion_check(wrong, x, y, num_draws=100)
+    assert table[table["observed"] == -1]["p"].min() < 0.05
+
+
+def test_flips_made_on_purpose_are_found(flip_fit):
+    fitted, x, y, _ = flip_fit
+    found = known_flips(fitted, x, y, share=0.1, seed=1)
+    assert found.auroc > 0.97
+    assert found.ece < 0.1
+    assert found.recall > 0.6
+    assert "less independent" in str(found)
+    with pytest.raises(DataError, match="share"):
+        known_flips(fitted, x, y, share=0.0)
+    with pytest.raises(DataError, match="more rows"):
+        known_flips(fitted, x[:2], y[:2], share=0.001)
+
+
+def test_rates_of_groups_are_found_for_a_latent_true_label():
+    torch.manual_seed(0)
+    x, y, _ = labels_given_f(300, seed=2)
+    true = x.argmax(1)
+    rng = np.random.default_rng(0)
+    group = rng.choice(["good", "bad"], 300)
+    flip = rng.random(300) < np.where(group == "bad", 0.5, 0.02)
+    y = torch.where(torch.as_tensor(flip), (true + 1) % 3, true)
+    rows, names = with_groups(x, group)
+    assert list(names) == ["bad", "good"]
+    story = LabelFlip(nn.Identity(), 3, groups=2)
+    fitted = fit(story, (rows, y), steps=[FULL], held_out=0, batch_size=300)
+    draws = guide_draws(fitted.guide, 200)
+    u = draws["group_spread"][:, None] * draws["group"]
+    assert (u[:, 0] > u[:, 1]).float().mean() > 0.95
+    r = responsibilities(fitted, rows, y)
+    assert ((r > 0.5) == flip).mean() > 0.9
+    # An unknown group is between the two.
+    unknown, _ = with_groups(x, ["?"] * 300, names=names)
+    density = log_marginals(fitted, unknown, y)
+    assert np.isfinite(density).all()
+
+
+@untrained
+def test_the_default_recipe_fits_groups_and_saves_them(tmp_path):
+    torch.manual_seed(0)
+    x, y, _ = labels_given_f(120)
+    rows, _ = with_groups(x, np.arange(120) % 2)
+    story = LabelFlip(nn.Sequential(nn.Linear(3, 8), nn.Linear(8, 3)), 3, groups=2)
+    fitted = fit(story, (rows, y), epochs=6)
+    assert isinstance(fitted, Fit)
+    fitted.save(tmp_path / "run")
+    from nbam_pyro import load
+
+    again = load(tmp_path / "run")
+    assert np.array_equal(responsibilities(again, rows, y), responsibilities(fitted, rows, y))
+
+
+@pytest.mark.filterwarnings("ignore:Estimated shape parameter")
+def test_a_last_layer_has_a_posterior():
+    torch.manual_seed(0)
+    x, y, _ = labels_given_f(150)
+    story = LabelFlip(nn.Sequential(nn.Linear(3, 3)), 3, last_layer=2.0)
+    steps = [StartFrom({"weight": torch.eye(3), "rate": torch.full((3,), 0.1)}), FULL]
+    fitted = fit(story, (x, y), steps=steps, held_out=0, batch_size=150)
+    tree = to_datatree(fitted, x, y, num_draws=50)
+    assert tree.posterior["weight"].shape == (1, 50, 3, 3)
+    assert float(loo(fitted, x, y, num_draws=200).elpd) < 0
+
+
+@pytest.mark.parametrize(
+    ("x", "group", "match"),
+    [(torch.zeros(3), [1, 2, 3], "column"), (torch.zeros(3, 1), [1, 2], "every row")],
+)
+def test_groups_that_do_not_fit_are_refused(x, group, match):
+    with pytest.raises(DataError, match=match):
+        with_groups(x, group)
+    with pytest.raises(DataError, match="with_groups"):
+        LabelFlip(nn.Linear(1, 2), 2, groups=2).log_predictor(torch.zeros(3, 1), {})
+
+
+def test_missing_groups_are_unknown_and_images_carry_a_channel():
+    rows, names = with_groups(torch.zeros(3, 2, 4, 4), ["a", None, "b"])
+    assert rows.shape == (3, 3, 4, 4)
+    assert rows[:, -1, 0, 0].tolist() == [0.0, -1.0, 1.0]
+    assert list(names) == ["a", "b"]
