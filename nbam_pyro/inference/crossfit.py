@@ -180,7 +180,10 @@ class CrossFit(Step):
             log_probs = rival.evidence.log_probs.view_as(first)[own]
             other = self._attempt(run, rival.start, rival.latents, log_probs, own)
             one = self._attempt(run, start, latents, _log(first[own]), own)
-            if one.gain(other, information=self.information) <= 0:
+            gain = one.gain(other, information=self.information)
+            if gain <= 0:
+                if gain > -_CLEARLY:
+                    run.undecided.append(one.transition.matrix)
                 return None
         probs = first + sum(self._fit(run, folds, fold, latents) for fold in folds[1:])
         return self._attempt(run, start, latents, _log(probs), np.arange(len(run.rows)))

@@ -3,6 +3,7 @@
 import numpy as np
 import torch
 from scipy.optimize import linear_sum_assignment
+from torch import Tensor
 
 from nbam_pyro.inference.attempts import Attempt
 from nbam_pyro.inference.diagnostics import CollapseReport
@@ -30,6 +31,7 @@ def identify(
     prior: FlipPrior,
     evidence: Evidence | None,
     attempts: list[Attempt],
+    undecided: list[Tensor],
 ) -> Identifiability:
     """The report of a fit of a `LabelFlip`.
 
@@ -40,6 +42,7 @@ def identify(
         prior: of rates and flips.
         evidence: log probabilities of the true label out of fold; None for none.
         attempts: what the fit came to from each start that was not given up early.
+        undecided: M from starts given up though not clearly worse.
     """
     occupancy = training.occupancy()
     margins = permutation_margins(matrices, occupancy)
@@ -50,7 +53,7 @@ def identify(
         margin_probability=_floats((margins > 0).mean(0)),
         occupancy=_floats(occupancy),
         band=() if evidence is None else _band(evidence, prior),
-        restarts=_floats(_restarts(attempts, matrices.shape[-1])),
+        restarts=_floats(_restarts(attempts, undecided, matrices.shape[-1])),
         pairs=tuple(_pairs(matrices, evidence)),
         class_prior=None if evidence is None else evidence.class_prior,
     )
@@ -96,13 +99,13 @@ def _band(evidence: Evidence, prior: FlipPrior) -> tuple[tuple[float, float], ..
     return tuple(band)
 
 
-def _restarts(attempts: list[Attempt], k: int) -> np.ndarray:
+def _restarts(attempts: list[Attempt], undecided: list[Tensor], k: int) -> np.ndarray:
     """Largest distance of each row of M between attempts that explain the labels as well."""
     if not attempts:
         return np.zeros(k)
     best = max(attempts, key=lambda one: float(one.log_marginals().mean()))
-    rivals = [one for one in attempts if one.gain(best) > -_CLEARLY]
-    apart = [(one.transition.matrix - best.transition.matrix).abs().sum(1) / 2 for one in rivals]
+    rivals = [one.transition.matrix for one in attempts if one.gain(best) > -_CLEARLY]
+    apart = [(m - best.transition.matrix).abs().sum(1) / 2 for m in (*rivals, *undecided)]
     return torch.stack(apart).max(0).values.numpy()
 
 

@@ -38,6 +38,7 @@ def with_reports(fit: Fit, run: Run) -> tuple[Fit, str | None]:
             prior=run.story.prior or FlipPrior(),
             evidence=run.cross_fitted,
             attempts=run.attempts,
+            undecided=run.undecided,
         )
         fit = dataclasses.replace(fit, identifiability=report)
     return fit, _advice(run.story, collapse) if collapse.collapsed else None

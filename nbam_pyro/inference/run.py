@@ -43,6 +43,7 @@ class Run:
         start: where the guide's locations start, from `CrossFit` or `RobustStart`.
         cross_fitted: log probabilities of true labels out of fold, from `CrossFit`.
         attempts: what it came to from each start that was not given up early.
+        undecided: M on the first fold from starts given up though not clearly worse, (K, K) each.
         history: one record per epoch of every Lightning run.
         device: where Lightning trained last; modules are on the CPU between runs.
         spent: what all Lightning runs on networks have cost, in epochs of all training rows.
@@ -60,6 +61,7 @@ class Run:
     start: Draw = field(default_factory=dict)
     cross_fitted: Evidence | None = None
     attempts: list[Attempt] = field(default_factory=list)
+    undecided: list[Tensor] = field(default_factory=list)
     history: list[dict[str, Any]] = field(default_factory=list)
     device: torch.device = field(default_factory=lambda: torch.device("cpu"))
     spent: float = 0.0
