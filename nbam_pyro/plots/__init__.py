@@ -9,6 +9,7 @@ from nbam_pyro.plots.flags import (
     responsibilities_by,
 )
 from nbam_pyro.plots.posteriors import agreement, prior_comparison, rate_posterior
+from nbam_pyro.plots.story import story
 
 __all__ = [
     "agreement",
@@ -19,6 +20,7 @@ __all__ = [
     "reliability",
     "responsibilities",
     "responsibilities_by",
+    "story",
     "training_curve",
     "transition_matrix",
 ]
