@@ -23,6 +23,7 @@ from nbam_pyro.inference import (
     known_flips,
     log_marginals,
     loo,
+    make_guide,
     nuts,
     posterior_agreement,
     prior_sensitivity,
@@ -380,3 +381,13 @@ def test_missing_groups_are_unknown_and_images_carry_a_channel():
     assert rows.shape == (3, 3, 4, 4)
     assert rows[:, -1, 0, 0].tolist() == [0.0, -1.0, 1.0]
     assert list(names) == ["a", "b"]
+
+
+def test_a_guide_starts_at_prior_means():
+    story = LatentSwitch(
+        switch=BetaSwitch(1, 9), clean=LinearNormal(3, centre=5.0), anomaly=BroadNormal(0.0, 9.0)
+    )
+    median = guide_median(make_guide(story, torch.zeros(2, 3), torch.zeros(2)))
+    assert float(median["contamination"]) == pytest.approx(0.1)
+    assert float(median["bias"]) == 5.0
+    assert median["weight"].tolist() == [0.0, 0.0, 0.0]

@@ -41,8 +41,8 @@ def make_guide(
     """
     # Pyro's own median is that of 15 draws, which lies anywhere where a prior is wide.
     priors = story.priors() if isinstance(story, ClosedStory) else {}
-    values = {name: prior.mean for name, prior in priors.items()} | dict(start or {})
-    init = init_to_value(values=values, fallback=init_to_median)
+    means = {name: prior.mean.clone() for name, prior in priors.items()}  # not expanded
+    init = init_to_value(values=means | dict(start or {}), fallback=init_to_median)
     globals_only = poutine.block(story, hide_fn=is_local)
     with torch.no_grad(), evaluating(story), local_parameters():
         guide = family(globals_only, init_loc_fn=init)
