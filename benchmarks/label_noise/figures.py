@@ -7,6 +7,7 @@ import numpy as np
 from sklearn.metrics import accuracy_score, average_precision_score, brier_score_loss, roc_auc_score
 
 from benchmarks.label_noise.problems import Problem
+from nbam_pyro import decisions
 from nbam_pyro.inference import expected_calibration_error
 
 Direction = tuple[int, int]
@@ -59,9 +60,19 @@ def figures(problem: Problem, outcome: Outcome) -> dict[str, float | int | str |
         "rate_estimate": outcome.rate,
         "rate_true": problem.labels.rate,
         "flagged": float((flags > 0.5).mean()),
+        **_at_a_false_discovery_rate(truth, flags),
         "verdict": outcome.verdict,
         **_directions(problem, outcome),
         "transition_error": None if matrix is None else transition_error(problem.matrix, matrix),
+    }
+
+
+def _at_a_false_discovery_rate(truth: np.ndarray, flags: np.ndarray) -> dict[str, float | None]:
+    """What comes of flagging at a posterior-expected false discovery rate of .1."""
+    flagged = decisions.flags(flags, fdr=0.1).flagged
+    return {
+        "false_discoveries": float((~truth)[flagged].mean()) if flagged.any() else None,
+        "recall": float(flagged[truth].mean()) if truth.any() else None,
     }
 
 
