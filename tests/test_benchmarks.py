@@ -15,9 +15,10 @@ ESTIMATES = {"rate_estimate", "directions_found", "directions_false", "transitio
 ACCURACIES = {"accuracy_last", "accuracy_selected", "accuracy_resolvable"}
 FLAGS = {"auroc", "auroc_resolvable", "auroc_within_label", "average_precision", "ece"}
 SHARES = FLAGS | {"brier", "brier_resolvable", "rate_overall", "rate_true", "rate_per_class"}
-SHARES |= {"flagged"}
+SHARES |= {"flagged", "recall"}
 CASE = {"dataset", "kind", "method", "seed", "device", "versions", "train_size", "epochs"}
 FIELDS = CASE | SHARES | ACCURACIES | ESTIMATES | {"directions_total", "verdict", "seconds"}
+FIELDS |= {"false_discoveries"}  # of nothing where nothing is flagged
 ESTIMATING = {"forward", "noise_layer"}
 QUICK = ["cross_entropy", "nce_rce", "forward", "noise_layer", "elr", "label_only"]
 
