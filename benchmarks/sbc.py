@@ -28,7 +28,7 @@ from nbam_pyro.inference.scoring import Scored
 
 CLASSES, ROWS, BINS = 3, 200, 10
 # Ranks among so many draws, far enough apart to be nearly independent.
-RANKS = 99
+RANKS, THIN = 99, 3
 PRIOR = FlipPrior(rate=(1.0, 4.0), flip=1.0)
 
 
@@ -51,9 +51,10 @@ def ranks(seed: int) -> dict[str, Any]:
     torch.set_num_threads(1)
     story, rows, truth = simulate(seed)
     start = {"rate": torch.full((CLASSES,), 0.2), "flip": torch.full((CLASSES, 2), 0.5)}
-    draws, diverging = sample_chains(story, rows, [start], num_samples=4 * RANKS, num_warmup=200)
-    chain = {name: value[0, ::4] for name, value in draws.items()}
-    joint = Joint(epochs=200, guide_lr=0.1, spread_lr=0.1, one_cycle=True, num_draws=10)
+    length = THIN * RANKS
+    draws, diverging = sample_chains(story, rows, [start], num_samples=length, num_warmup=150)
+    chain = {name: value[0, ::THIN] for name, value in draws.items()}
+    joint = Joint(epochs=150, guide_lr=0.1, spread_lr=0.1, one_cycle=True, num_draws=4)
     fitted = fit(story, (rows.x, rows.y), steps=[joint], held_out=0, batch_size=ROWS, seed=seed)
     guide = guide_draws(fitted.guide, RANKS, seed=seed)
     return {
@@ -94,9 +95,9 @@ def main(
         raise typer.Exit(1)
 
 
-def uniformity(found: np.ndarray) -> list[float]:
+def uniformity(found: np.ndarray, *, bins: int = BINS) -> list[float]:
     """The p-value of a uniform distribution over bins, for every column of ranks."""
-    counts = [np.bincount(column * BINS // (RANKS + 1), minlength=BINS) for column in found.T]
+    counts = [np.bincount(column * bins // (RANKS + 1), minlength=bins) for column in found.T]
     return [float(chisquare(count).pvalue) for count in counts]
 
 

@@ -9,6 +9,7 @@ from matplotlib import pyplot as plt
 from pyro.infer.autoguide import AutoMultivariateNormal
 from torch import nn
 
+from benchmarks.sbc import ranks, uniformity
 from nbam_pyro import FlipPrior, LabelFlip, LatentSwitch, fit, to_datatree
 from nbam_pyro.data import with_groups
 from nbam_pyro.errors import DataError, StoryError
@@ -391,3 +392,12 @@ def test_a_guide_starts_at_prior_means():
     assert float(median["contamination"]) == pytest.approx(0.1)
     assert float(median["bias"]) == 5.0
     assert median["weight"].tolist() == [0.0, 0.0, 0.0]
+
+
+@untrained  # where the prior draws a rate above one half
+def test_ranks_of_chains_are_uniform():
+    """Simulation-based calibration on few simulations; the benchmark has two hundred."""
+    rows = [ranks(seed) for seed in range(1000, 1020)]
+    p = uniformity(np.array([row["nuts"] for row in rows]), bins=4)
+    assert len(p) == 6
+    assert min(p) > 0.01 / 6
