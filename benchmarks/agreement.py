@@ -3,9 +3,9 @@
     python -m benchmarks.agreement --json benchmarks/results/agreement.json
 
 On a line with 20 % outliers, all of whose numbers have a posterior; and on digits with five classes
-mislabelled at 40 %, where a fitted network is frozen and rates and flips have one; with --last-layer
-its last layer, too, which takes many times as long. The guide has falling steps and ten draws a
-step.
+mislabelled at 40 %, where a fitted network is frozen and rates and flips have one; with
+--last-layer its last layer, too, which takes many times as long. The guide has falling steps and
+ten draws a step.
 """
 
 import time
