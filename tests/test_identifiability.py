@@ -305,7 +305,7 @@ def test_class_priors_are_checked_before_anything_is_fitted():
     switch = LatentSwitch(
         switch=BetaSwitch(), clean=NormalLikelihood(nn.Linear(1, 1)), anomaly=BroadNormal(0, 1)
     )
-    with pytest.raises(StoryError, match="class_prior needs a LabelFlip"):
+    with pytest.raises(StoryError, match="class_prior is for the recipe"):
         default_steps(switch, class_prior=20.0)
 
 

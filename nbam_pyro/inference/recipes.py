@@ -36,7 +36,8 @@ def default_steps(
     attempts from robust fits, a joint fit, and small steps at its end. Where the anomaly is shifted
     from the clean mean the attempts suppose errors upwards, to both sides and downwards.
 
-    For any other story: a joint fit.
+    For any other story, and a `LabelFlip` whose last layer has a posterior: a joint fit. Give the
+    latter frozen features, and `StartFrom` what a fit of theirs came to before it.
 
     Args:
         story: what to fit.
@@ -52,13 +53,13 @@ def default_steps(
 
     Raises:
         DataError: `class_prior` is not positive.
-        StoryError: there is a `class_prior`, and the story is no `LabelFlip`.
+        StoryError: there is a `class_prior`, and the story is no `LabelFlip` that trains its network.
     """
-    if isinstance(story, LabelFlip):
+    if isinstance(story, LabelFlip) and not story.last_layer:
         steps = _labels(story, epochs or 100, lr, weight_decay, class_prior)
         return [replace(s, one_cycle=one_cycle) if isinstance(s, Joint) else s for s in steps]
     if class_prior is not None:
-        raise StoryError("class_prior needs a LabelFlip story: others have no latent true label.")
+        raise StoryError("class_prior is for the recipe of a LabelFlip that trains its network.")
     if isinstance(story, LatentSwitch) and isinstance(story.clean, LocationScale):
         return _measurements(story, epochs or 190, lr, weight_decay)
     return [Joint(epochs=epochs or 80, lr=lr, weight_decay=weight_decay, one_cycle=one_cycle)]
