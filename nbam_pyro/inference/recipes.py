@@ -53,7 +53,7 @@ def default_steps(
 
     Raises:
         DataError: `class_prior` is not positive.
-        StoryError: there is a `class_prior`, and the story is no `LabelFlip` that trains its network.
+        StoryError: there is a `class_prior`, and no `LabelFlip` whose network is trained.
     """
     if isinstance(story, LabelFlip) and not story.last_layer:
         steps = _labels(story, epochs or 100, lr, weight_decay, class_prior)
