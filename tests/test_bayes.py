@@ -17,6 +17,7 @@ from nbam_pyro.inference import (
     Fit,
     Joint,
     StartFrom,
+    WarmUp,
     compare_priors,
     confusion_check,
     guide_draws,
@@ -39,6 +40,7 @@ from nbam_pyro.models import (
     GroupSwitch,
     LinearNormal,
     LinearSwitch,
+    NormalLikelihood,
     WithoutGroups,
 )
 from tests.cases import ALL_STORIES, ThreeStates
@@ -167,7 +169,7 @@ def test_what_has_no_global_latent_is_not_sampled():
     fitted = fit(make(), data(20), steps=[Joint(epochs=1)], held_out=0)
     with pytest.raises(StoryError, match="nothing is to sample"):
         nuts(fitted, *data(20))
-    with pytest.raises(DataError, match="at least four"):
+    with pytest.raises(DataError, match="four samples"):
         nuts(fitted, *data(20), num_samples=2)
     tree = to_datatree(fitted, *data(20), num_predictive=3)
     assert tree.posterior_predictive["y"].shape == (1, 3, 20)
@@ -401,3 +403,72 @@ def test_ranks_of_chains_are_uniform():
     p = uniformity(np.array([row["nuts"] for row in rows]), bins=4)
     assert len(p) == 6
     assert min(p) > 0.01 / 6
+
+
+def test_groups_go_with_every_clean_likelihood():
+    torch.manual_seed(0)
+    x, y, _ = line(20)
+    rows, _ = with_groups(x, ["a", "b"] * 10)
+    clean = NormalLikelihood(nn.Linear(1, 1))
+    story = LatentSwitch(switch=GroupSwitch(2), clean=clean, anomaly=BroadNormal(0.0, 12.0))
+    fitted = fit(story, (rows, y), steps=[Joint(epochs=1)], held_out=0)
+    assert responsibilities(fitted, rows, y).shape == (20,)
+    bad, _ = with_groups(x, ["a", "b", "c", "d"] * 5)
+    with pytest.raises(DataError, match="with_groups"):
+        responsibilities(fitted, bad, y)
+    with pytest.raises(DataError, match="with_groups"):
+        fit(story, (bad, y), steps=[Joint(epochs=1)])
+    with pytest.raises(DataError, match="with_groups"):  # a feature is no code
+        fit(LabelFlip(nn.Linear(1, 2), 2, groups=2), (torch.rand(9, 2), torch.arange(9) % 2))
+
+
+def test_missing_groups_among_texts_are_unknown():
+    rows, names = with_groups(torch.zeros(3, 1), ["b", float("nan"), "a"])
+    assert rows[:, -1].tolist() == [1.0, -1.0, 0.0]
+    assert list(names) == ["a", "b"]
+    with pytest.raises(DataError, match="twice"):
+        with_groups(torch.zeros(3, 1), ["a", "b", "a"], names=["a", "b", "a"])
+
+
+def test_two_components_do_not_share_a_site():
+    with pytest.raises(StoryError, match="global latent"):
+        LatentSwitch(switch=BetaSwitch(), clean=LinearNormal(1), anomaly=LinearNormal(1, scale=50))
+
+
+def test_the_network_of_a_last_layer_is_left_alone():
+    network = nn.Sequential(nn.Linear(3, 3))
+    story = LabelFlip(network, 3, last_layer=1.0)
+    assert all(p.requires_grad for p in network.parameters())
+    x, y, _ = labels_given_f(30)
+    with pytest.raises(StoryError, match="StartFrom"):
+        fit(story, (x, y), steps=[WarmUp(epochs=1)])
+    with pytest.raises(StoryError, match="no site 'wieght'"):
+        fit(story, (x, y), steps=[StartFrom({"wieght": torch.eye(3)}), Joint(epochs=1)])
+
+
+@untrained
+def test_loo_wants_rows_that_were_trained_on():
+    x, y, _ = line(30)
+    fitted = fit(line_story(), (x, y), steps=[Joint(epochs=1)])
+    with pytest.raises(DataError, match="held out"):
+        loo(fitted, x, y)
+
+
+def test_options_by_row_are_refused():
+    x, y, _ = line(30)
+    stories = {"a": line_story(), "b": line_story(FixedSwitch(0.1))}
+    with pytest.raises(DataError, match="weights by row"):
+        compare_priors(stories, x, y, weights=np.ones(30))
+    with pytest.raises(DataError, match="rows"):
+        compare_priors(stories, x, y[:20])
+
+
+@untrained
+def test_a_row_of_several_labels_is_one_datum():
+    make, data = ALL_STORIES["multi_label"]
+    torch.manual_seed(0)
+    x, y = data(24)
+    result = compare_priors(
+        {"a": make(), "b": make()}, x, y, folds=2, steps=[Joint(epochs=1)], num_draws=5
+    )
+    assert result.elpd["a"].elpd_i.shape == (24,)

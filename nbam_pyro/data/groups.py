@@ -25,7 +25,7 @@ def with_groups(x: Any, group: Any, *, names: Any = None) -> tuple[Tensor, np.nd
         The rows with one more column or channel, as floats, and the names.
 
     Raises:
-        DataError: lengths differ, or x has neither columns nor channels.
+        DataError: lengths differ, x has neither columns nor channels, or a name occurs twice.
 
     Example:
         >>> x, names = with_groups(torch.zeros(3, 1), ["b", "a", "b"])
@@ -34,15 +34,20 @@ def with_groups(x: Any, group: Any, *, names: Any = None) -> tuple[Tensor, np.nd
         >>> with_groups(torch.zeros(1, 1), ["c"], names=names)[0][:, -1]
         tensor([-1.])
     """
-    rows = torch.as_tensor(x)
+    rows = torch.as_tensor(x.to_numpy() if isinstance(x, pd.DataFrame) else x)
     rows = rows if rows.is_floating_point() else rows.float()
-    values = pd.Series(np.asarray(group))
+    # NumPy would write a missing value among texts as a text.
+    values = pd.Series(group if isinstance(group, pd.Series) else list(group)).reset_index(
+        drop=True
+    )
     if rows.ndim < 2 or len(values) != len(rows):
         raise DataError(
             f"x has shape {tuple(rows.shape)} and there are {len(values)} groups: x needs a column "
             "or channel, and every row a group."
         )
     known = np.sort(values.dropna().unique()) if names is None else np.asarray(names)
+    if len(set(known.tolist())) < len(known):
+        raise DataError("A name occurs twice among the names of groups: each needs its own.")
     codes = torch.as_tensor(pd.Index(known).get_indexer(values))
     shape = (len(rows), 1, *rows.shape[2:])
     column = codes.to(rows).reshape(-1, *[1] * (rows.ndim - 1)).expand(shape)

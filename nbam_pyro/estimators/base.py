@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from sklearn.base import BaseEstimator
+from sklearn.base import BaseEstimator, clone
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
 from torch import nn
@@ -88,11 +88,15 @@ class NBAMEstimator(BaseEstimator, ABC):
         Raises:
             DataError: X or y cannot be fitted.
         """
-        x = np.asarray(X)
+        one = clone(self)  # an estimator that was fitted stays as it is
+        with as_data_errors():
+            x = validate_data(
+                one, X, dtype=[np.float64, np.float32], allow_nd=True, ensure_min_samples=2
+            )
         targets, present = column(y)
         _same_length(x, present)
-        encoded = self._learn_targets(targets)
-        return self._drawn(x[present], encoded, self._seed()), x[present], encoded
+        encoded = one._learn_targets(targets)
+        return one._drawn(x[present], encoded, one._seed()), x[present], encoded
 
     def _seed(self) -> int:
         return int(check_random_state(self.random_state).randint(np.iinfo(np.int32).max))

@@ -7,6 +7,8 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
+from nbam_pyro.errors import DataError
+
 __all__ = ["posterior_agreement"]
 
 
@@ -23,6 +25,9 @@ def posterior_agreement(
         chains: from `nuts`, on the same rows.
         var_names: of the posterior; None for all.
 
+    Raises:
+        DataError: the two have other classes or sites.
+
     Returns:
         One row per number, without those that never move: "mean" and "sd" of both, "shift", the
         difference of the means in standard deviations of the chains, "width", the ratio of
@@ -32,6 +37,11 @@ def posterior_agreement(
     names = [str(v) for v in chains.posterior.data_vars] if var_names is None else list(var_names)
     one = _summary(guide, names, "stats")
     other = _summary(chains, names, "all")
+    if not one.index.equals(other.index):
+        raise DataError(
+            f"The two posteriors name their numbers differently, such as {one.index[0]!r} and "
+            f"{other.index[0]!r}: make both with the same class_names."
+        )
     moving = other.index[other["sd"] > 0]
     one, other = one.loc[moving], other.loc[moving]
     return pd.DataFrame(

@@ -12,7 +12,7 @@ from torchmetrics.functional.classification import binary_calibration_error
 
 from nbam_pyro import functional as nf
 from nbam_pyro.decisions import flags
-from nbam_pyro.errors import DataError
+from nbam_pyro.errors import DataError, StoryError
 from nbam_pyro.inference.guides import guide_draws, guide_median
 from nbam_pyro.inference.posterior import label_flip_of, responsibilities
 from nbam_pyro.inference.predictive import predictive_draws
@@ -137,9 +137,11 @@ def known_flips(
 
     Raises:
         DataError: the share is not in (0, 1), or no row is flipped.
-        StoryError: the story is no `LabelFlip`.
+        StoryError: the story is no `LabelFlip`, or has several labels per row.
     """
     story = label_flip_of(fit)
+    if story.dims:
+        raise StoryError("known_flips is for one label per row; this story has dims.")
     if not 0 < share < 1:
         raise DataError(f"share is {share}; it must lie in (0, 1).")
     rows = scored_rows(fit, x, y)
@@ -156,6 +158,8 @@ def known_flips(
     flip = nf.zero_diagonal(latents["flip"]).double().numpy()
     labels[flipped] = _flipped(labels[flipped], flip, rng)
     told = {**latents, "rate": torch.full_like(latents["rate"], share)}
+    # Flips made on purpose know of no groups and places.
+    told |= {n: torch.zeros_like(latents[n]) for n in ("deviation", "group") if n in latents}
 
     def of(part: Scored, _: Any) -> Tensor:
         return nf.responsibility(*story.log_joint(part.x, part.y, told))

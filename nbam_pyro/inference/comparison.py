@@ -20,7 +20,7 @@ from nbam_pyro.inference.datatree import to_datatree
 from nbam_pyro.inference.fitting import fit as fit_story
 from nbam_pyro.inference.posterior import log_marginals
 from nbam_pyro.inference.result import Fit
-from nbam_pyro.inference.rows import as_tensor
+from nbam_pyro.inference.rows import as_rows, as_tensor
 from nbam_pyro.inference.run import Run
 from nbam_pyro.models import Story
 from nbam_pyro.verified import Verified
@@ -81,7 +81,8 @@ def compare_priors(
 
     with draws of the global latents, and networks, from a fit without the fold of row i. Every
     candidate sees the same folds, the same random numbers and the same initial weights: those of
-    the first candidate, wherever names and shapes agree. The stories given are not changed.
+    the first candidate, wherever names and shapes agree (not single numbers, such as scales, nor
+    what is frozen). The stories given are not changed.
 
     Densities are of the observed targets, so candidates may differ in anything, anomaly
     likelihoods included, but not in the data.
@@ -95,10 +96,13 @@ def compare_priors(
         steps: of every fit; None for the recipe of each story.
         num_draws: S, of the global latents.
         seed: of folds and fits.
-        options: further arguments of `fit`, such as `held_out`, `batch_size` or `epochs`.
+        options: further arguments of `fit`, such as `batch_size`, `epochs`, or a share `held_out`.
+
+    Returns:
+        The ranking, with standard errors of the differences.
 
     Raises:
-        DataError: there are too few rows or folds.
+        DataError: there are too few rows or folds, lengths differ, or an option is by row.
         StoryError: there are fewer than two candidates.
 
     Source: cross-validated ELPD and its standard error, Vehtari et al. (2017); stacking, Yao et
@@ -106,10 +110,16 @@ def compare_priors(
     """
     if len(stories) < 2:
         raise StoryError("There is nothing to compare: give at least two stories by name.")
+    per_row = {"weights", "held_out"} & {n for n, v in options.items() if np.ndim(v)}
+    if per_row:
+        raise DataError(
+            f"{per_row.pop()} by row cannot be split into folds: give a share, or none."
+        )
+    as_rows((x, y), None, verified)  # for its checks
     rows, targets = as_tensor(x), as_tensor(y)
     fold = _folds(targets, folds, seed)
     first = next(iter(stories.values()))
-    pointwise = {name: np.zeros(targets.shape, dtype=float) for name in stories}
+    pointwise = {name: np.zeros(len(targets)) for name in stories}
     for k in range(folds):
         inside, outside = np.flatnonzero(fold != k), np.flatnonzero(fold == k)
         for name, story in stories.items():
@@ -161,6 +171,7 @@ def loo(
         be trusted.
 
     Raises:
+        DataError: some of the rows were held out from the fit.
         StoryError: the story has parameters that were trained on these rows.
 
     Source: Vehtari et al. (2017, 2024).
@@ -172,6 +183,11 @@ def loo(
             "estimates that have seen these rows, so that leaving one out changes nothing. Use "
             "compare_priors, which refits; or freeze the features and give the weights a "
             "posterior, as LabelFlip(..., last_layer=1.0) and LinearNormal do."
+        )
+    if len(y) == len(fit.held_out) and fit.held_out.any():
+        raise DataError(
+            "Some of these rows were held out, have not moved the posterior and cannot be left out "
+            "of it: give the others, x[~fit.held_out], or fit with held_out=0."
         )
     tree = to_datatree(fit, x, y, verified=verified, num_draws=num_draws, num_predictive=1)
     return arviz_stats.loo(tree, pointwise=True)
@@ -194,7 +210,8 @@ def prior_sensitivity(tree: xr.DataTree, *, var_names: Sequence[str] | None = No
     names = list(tree.posterior.data_vars) if var_names is None else list(var_names)
     moved = {"likelihood": _psense(tree, names, "likelihood", None)}
     for site in map(str, tree.log_prior.data_vars):
-        flat = float(tree.log_prior[site].std()) == 0  # a uniform prior has no power to raise
+        prior = tree.log_prior[site]
+        flat = bool(prior.max() == prior.min())  # a uniform prior has no power to raise
         moved[site] = 0 * moved["likelihood"] if flat else _psense(tree, names, "prior", site)
     return pd.DataFrame(moved)
 
@@ -237,28 +254,29 @@ def _lend_weights(lender: Story, borrower: Story) -> None:
     given = dict(lender.named_parameters())
     with torch.no_grad():
         for name, parameter in borrower.named_parameters():
-            if name in given and given[name].shape == parameter.shape:
+            trained = parameter.requires_grad and parameter.ndim
+            if trained and name in given and given[name].shape == parameter.shape:
                 parameter.copy_(given[name])
 
 
 def _log_density(draws: np.ndarray) -> np.ndarray:
-    """Log of the mean density over draws, (S, N, ...) -> (N, ...)."""
-    values = torch.as_tensor(draws).double()
+    """Log of the mean density of rows over draws, (S, N, ...) -> (N,)."""
+    # The elements of a row share a draw: the density of the row is their product.
+    values = torch.as_tensor(draws).double().reshape(*draws.shape[:2], -1).sum(-1)
     return (values.logsumexp(0) - math.log(len(values))).numpy()
 
 
 def _elpd(values: np.ndarray, folds: int, num_draws: int) -> ELPDData:
-    flat = values.reshape(len(values), -1).sum(1)  # a row with several switches is one datum
     return ELPDData(
         kind="loo_kfold",
-        elpd=float(flat.sum()),
-        se=float(math.sqrt(len(flat)) * flat.std()),
+        elpd=float(values.sum()),
+        se=float(math.sqrt(len(values)) * values.std()),
         p=math.nan,
         n_samples=num_draws,
-        n_data_points=len(flat),
+        n_data_points=len(values),
         scale="log",
         warning=False,
         good_k=math.nan,
-        elpd_i=xr.DataArray(flat, dims=["row"], coords={"row": np.arange(len(flat))}),
+        elpd_i=xr.DataArray(values, dims=["row"], coords={"row": np.arange(len(values))}),
         n_folds=folds,
     )

@@ -123,6 +123,7 @@ class CrossFit(Step):
             run.attempts.append(attempt)
             if best is None or attempt.gain(best, information=self.information) > _CLEARLY:
                 best, states = attempt, _states(folds)
+                run.undecided.clear()  # which was undecided against another
         if best is None:
             raise StoryError("CrossFit has no starts: give it at least one.")
         _restore(folds, states)

@@ -11,6 +11,7 @@ from pyro.infer.autoguide import AutoNormal, init_to_median, init_to_value
 from torch import Tensor, nn
 from torch.distributions import biject_to
 
+from nbam_pyro.errors import StoryError
 from nbam_pyro.models import ClosedStory, Story
 from nbam_pyro.models.story import local_parameters
 
@@ -38,11 +39,19 @@ def make_guide(
 
     Returns:
         The guide, with its parameters made.
+
+    Raises:
+        StoryError: a start is named that is no global latent of the story.
     """
     # Pyro's own median is that of 15 draws, which lies anywhere where a prior is wide.
     priors = story.priors() if isinstance(story, ClosedStory) else {}
     means = {name: prior.mean.clone() for name, prior in priors.items()}  # not expanded
     init = init_to_value(values=means | dict(start or {}), fallback=init_to_median)
+    unknown = set(start or {}) - priors.keys()
+    if priors and unknown:
+        raise StoryError(
+            f"There is no site {unknown.pop()!r} to start from; there are {[*priors]}."
+        )
     globals_only = poutine.block(story, hide_fn=is_local)
     with torch.no_grad(), evaluating(story), local_parameters():
         guide = family(globals_only, init_loc_fn=init)
@@ -128,7 +137,7 @@ def guide_draws(guide: nn.Module, num_draws: int, *, seed: int = 0) -> Draw:
     Torch's global random state is left as it was.
     """
     with torch.no_grad(), torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
+        torch.default_generator.manual_seed(seed)
         draws = [sample_guide(guide)[0] for _ in range(num_draws)]
     return {name: torch.stack([draw[name] for draw in draws]) for name in draws[0]}
 

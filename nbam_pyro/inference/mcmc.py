@@ -43,8 +43,12 @@ def nuts(
     """Sample the global latents of a fitted story by the No-U-Turn Sampler, networks frozen.
 
     The posterior that the guide approximates, without its family: rates, T and every other global
-    latent (such as the weights of a `BayesianNetwork`) given the same rows. Each chain starts from
-    a draw of the guide. The switch is summed out, in closed form or by Pyro's enumeration.
+    latent (such as the weights of a `LinearNormal`) given the rows. Each chain starts from a draw
+    of the guide. The switch is summed out, in closed form or by Pyro's enumeration.
+
+    That is what a guide fitted by `Joint` to the same rows, each counted once, approximates. Rates
+    and T of the default recipe for labels rest on predictions out of fold instead: given the rows
+    that a network was trained on, chains come out too low.
 
     Every step looks at all rows and each latent, in Python: some thousand rows and some hundred
     latents are minutes.
@@ -68,11 +72,14 @@ def nuts(
         The groups of `to_datatree`, and `sample_stats` with "diverging".
 
     Raises:
-        DataError: the rows are not of the kind fitted, or there are fewer than four samples.
+        DataError: the rows are not of the kind fitted, or there are fewer than four samples, or no
+            chain or process.
         StoryError: the story has no global latents.
 
     Source: Hoffman & Gelman (2014), by Pyro.
     """
+    if chains < 1:
+        raise DataError(f"chains is {chains}; there must be at least one.")
     rows = scored_rows(fit, x, y, verified)
     starts = each_draw(guide_draws(fit.guide, chains, seed=seed), chains)
     draws, diverging = sample_chains(
@@ -127,8 +134,11 @@ def sample_chains(
         DataError: there are fewer than four samples.
         StoryError: the story has no global latents.
     """
-    if num_samples < 4:
-        raise DataError(f"num_samples is {num_samples}; chains need at least four.")
+    if num_samples < 4 or workers < 1:
+        raise DataError(
+            f"num_samples is {num_samples} and workers {workers}; chains need at least four "
+            "samples and one process."
+        )
     if not starts or not starts[0]:
         raise StoryError(f"{type(story).__name__} has no global latents: nothing is to sample.")
     small = _frozen(story, rows)
@@ -143,11 +153,13 @@ def sample_chains(
 
 def _frozen(story: Story, rows: Scored) -> tuple[Story, Scored]:
     """The story on what its network says of the rows, where no latent has a part in that."""
-    if not isinstance(story, LabelFlip) or set(story.priors()) != {"rate", "flip"}:
+    # What derives from it may tell another story.
+    if type(story) is not LabelFlip or set(story.priors()) != {"rate", "flip"}:
         return story, rows
     with torch.no_grad(), evaluating(story):
         log_f = torch.cat([story.log_predictor(part.x, {})[0] for part in rows.parts()])
     short = LabelFlip(nn.Identity(), story.num_classes, prior=story.prior, dims=story.dims)
+    short.to(log_f)
     return short, rows._replace(x=log_f.movedim(-1, 1))
 
 
@@ -183,7 +195,7 @@ def _chain(
             local_parameters(),
             pyro.validation_enabled(False),
         ):
-            torch.manual_seed(seed)
+            torch.default_generator.manual_seed(seed)
             kernel = NUTS(
                 closed if is_closed else enumerated,
                 target_accept_prob=settings.target_accept,

@@ -203,7 +203,7 @@ def switch_draws(
     rows = scored_rows(fit, x, y, verified)
     draws = guide_draws(fit.guide, num_draws, seed=seed)
     with torch.no_grad(), torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
+        torch.default_generator.manual_seed(seed)
         singles = each_draw(draws, num_draws)
         return np.stack([_discrete(fit, rows, one, most_probable) for one in singles])
 

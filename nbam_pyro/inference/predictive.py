@@ -26,7 +26,7 @@ def prior_draws(story: Story, rows: Scored, num_draws: int, *, seed: int = 0) ->
         seed: of the draws; torch's global random state is left as it was.
     """
     with torch.no_grad(), torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
+        torch.default_generator.manual_seed(seed)
         if isinstance(story, ClosedStory):
             return {name: p.sample(torch.Size([num_draws])) for name, p in story.priors().items()}
         traced = [_global_sites(story, rows, {}) for _ in range(num_draws)]
@@ -44,7 +44,8 @@ def log_priors(story: Story, rows: Scored, draws: Draw) -> dict[str, np.ndarray]
     shape = next(iter(draws.values())).shape[:2]
     with torch.no_grad(), torch.random.fork_rng(devices=[]):  # sites of data are drawn on the way
         if isinstance(story, ClosedStory):
-            terms = {n: p.log_prob(draws[n].cpu()) for n, p in story.priors().items()}
+            priors = story.priors().items()
+            terms = {n: p.log_prob(draws[n].cpu()).reshape(*shape, -1).sum(-1) for n, p in priors}
         else:
             flat = {name: value.flatten(end_dim=1) for name, value in draws.items()}
             singles = each_draw(flat, shape.numel())
@@ -71,7 +72,7 @@ def predictive_draws(
         return torch.cat(parts).cpu()
 
     with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
+        torch.default_generator.manual_seed(seed)
         return torch.stack([draw(one) for one in each_draw(draws, num_draws)])[None].numpy()
 
 

@@ -50,6 +50,8 @@ def scored_rows(fit: Fit, x: Any, y: Any = None, verified: Verified | None = Non
     if len(rows) != len(targets) or not len(rows):
         raise DataError(f"x has {len(rows)} rows and y has {len(targets)}; they must agree.")
     fit.kind.check(rows, targets)
+    if isinstance(fit.story, ClosedStory):
+        fit.story.check_rows(rows)
     check_finite("x", rows)
     check_finite("y", targets)
     if y is not None:

@@ -287,5 +287,10 @@ def clean_predictor(story: Story, x: Tensor) -> Any:
     """The clean predictor at the prior means of the global latents, which it rarely depends on."""
     if not isinstance(story, ClosedStory):
         raise StoryError(f"WarmUp needs a clean predictor; {type(story).__name__} declares none.")
+    if isinstance(story, LabelFlip) and story.last_layer:
+        raise StoryError(
+            "The last layer has a posterior and cannot be warmed up: fit the network first, then "
+            "StartFrom what that came to, and Joint."
+        )
     latents = {name: prior.mean for name, prior in story.priors().items()}
     return story.clean_predictor(x, latents)

@@ -1,5 +1,6 @@
 """The latent true label: the default story for classification."""
 
+import copy
 import math
 from collections.abc import Sequence
 
@@ -15,7 +16,12 @@ from nbam_pyro.errors import DataError, StoryError
 from nbam_pyro.memory import check_flip_memory
 from nbam_pyro.models.component import check_classes
 from nbam_pyro.models.story import ClosedStory, Latents, observe_verified
-from nbam_pyro.models.switch_priors import group_deviation, group_priors, split_groups
+from nbam_pyro.models.switch_priors import (
+    check_groups,
+    group_deviation,
+    group_priors,
+    split_groups,
+)
 from nbam_pyro.priors import FlipPrior
 from nbam_pyro.verified import Verified
 
@@ -95,6 +101,10 @@ class LabelFlip(ClosedStory):
                 "locality, groups and last_layer are for one label per row; give them or dims."
             )
         check_flip_memory(num_classes)
+        if last_layer:  # its place is taken by draws; the network given keeps its own
+            _last_width(network)
+            last = copy.deepcopy(network[-1]).requires_grad_(False)  # type: ignore[index]
+            network = nn.Sequential(*network[:-1], last)  # type: ignore[index]
         self.network = network
         self.num_classes = num_classes
         self.prior = prior
@@ -102,8 +112,6 @@ class LabelFlip(ClosedStory):
         self.groups = groups
         self.last_layer = last_layer
         self.features = _last_width(network) if locality or last_layer else 0
-        if last_layer:  # its place is taken by draws
-            network[-1].requires_grad_(False)  # type: ignore[index]
         prior = prior or FlipPrior()
         rate = torch.tensor([float(count) for count in prior.rate])
         self.register_buffer("rate_counts", rate.repeat(num_classes, 1))
@@ -260,11 +268,16 @@ class LabelFlip(ClosedStory):
                 f"shape ({', '.join(['rows', *self.dims])}). More than one label per row needs "
                 "LabelFlip(..., dims=(...)) with a name for each further dimension."
             )
+        self.check_rows(x)
         if y.min() < 0 or y.max() >= self.num_classes:
             raise DataError(
                 f"Labels run from {int(y.min())} to {int(y.max())}; expected 0 to "
                 f"{self.num_classes - 1} for {self.num_classes} classes."
             )
+
+    def check_rows(self, x: Tensor) -> None:
+        if self.groups:
+            check_groups(x, self.groups)
 
     def check_verified(self, y: Tensor, verified: Verified) -> None:
         verified.check(y, num_classes=self.num_classes)

@@ -16,7 +16,7 @@ from nbam_pyro.models.anomalies import ShiftedComponent
 from nbam_pyro.models.clean import CategoricalLikelihood
 from nbam_pyro.models.component import Component
 from nbam_pyro.models.story import ClosedStory, Latents, observe_verified
-from nbam_pyro.models.switch_priors import GroupSwitch, HeadSwitch, split_groups
+from nbam_pyro.models.switch_priors import GroupSwitch, HeadSwitch, check_groups, split_groups
 from nbam_pyro.verified import Verified
 
 
@@ -51,7 +51,8 @@ class LatentSwitch(ClosedStory):
             ("label",) for multi-label targets (N, L); none by default.
 
     Raises:
-        StoryError: a shifted anomaly was made for another clean likelihood.
+        StoryError: a shifted anomaly was made for another clean likelihood, or two components have
+            a global latent of the same name.
 
     Source: NBAM, arXiv 2606.16524.
 
@@ -84,15 +85,26 @@ class LatentSwitch(ClosedStory):
                 "A shifted anomaly is shifted from the story's own clean likelihood: give it the "
                 "same module."
             )
+        sites = [site for part in (switch, clean, anomaly) for site in part.priors()]
+        twice = {site for site in sites if sites.count(site) > 1}
+        if twice:
+            raise StoryError(
+                f"Two components have a global latent {twice.pop()!r}, which would be one and the "
+                "same: give one of them another name for its site."
+            )
         self.switch = switch
         self.clean = clean
         self.anomaly = anomaly
         self.trunk = trunk or nn.Identity()
 
+    def features(self, x: Tensor) -> tuple[Tensor, Tensor | None]:
+        """h, (N, ...), and the codes of the rows' groups, (N,), or None where there are none."""
+        x, codes = split_groups(x) if isinstance(self.switch, GroupSwitch) else (x, None)
+        return self.trunk(x), codes
+
     def conditionals(self, x: Tensor, latents: Latents) -> Conditionals:
         """The three conditionals given rows x (N, ...) and the global latents."""
-        x, codes = split_groups(x) if isinstance(self.switch, GroupSwitch) else (x, None)
-        h = self.trunk(x)
+        h, codes = self.features(x)
         return Conditionals(
             switch=self.switch(h if codes is None else codes, latents),
             clean=self.clean(h, latents),
@@ -144,6 +156,7 @@ class LatentSwitch(ClosedStory):
                 f"({', '.join(['rows', *self.dims])}). More than one switch per row needs "
                 "LatentSwitch(..., dims=(...)) with a name for each further dimension."
             )
+        self.check_rows(x)
         latents = {name: prior.mean for name, prior in self.priors().items()}
         for name, part in self.conditionals(x, latents)._asdict().items():
             shape = part.batch_shape
@@ -160,6 +173,10 @@ class LatentSwitch(ClosedStory):
                 f"anomaly likelihood (the first in row {int(outside.nonzero()[0, 0])}): widen its "
                 "range or its classes so that it covers every target."
             )
+
+    def check_rows(self, x: Tensor) -> None:
+        if isinstance(self.switch, GroupSwitch):
+            check_groups(x, self.switch.groups)
 
     def check_verified(self, y: Tensor, verified: Verified) -> None:
         if (verified.true_label >= 0).any():

@@ -138,6 +138,9 @@ class ClosedStory(Story):
     def check_targets(self, x: Tensor, y: Tensor) -> None:
         """Raise a `DataError` that says why where y cannot be fitted."""
 
+    def check_rows(self, x: Tensor) -> None:
+        """Raise a `DataError` that says why where the story cannot read rows x."""
+
     @abstractmethod
     def check_verified(self, y: Tensor, verified: Verified) -> None:
         """Raise an error that says why where what is verified of targets y cannot be."""

@@ -225,6 +225,9 @@ class GroupSwitch(Component):
 def split_groups(x: Tensor) -> tuple[Tensor, Tensor]:
     """Rows without the codes of their groups, and the codes, (N,).
 
+    Args:
+        x: rows, (N, D + 1), or with one more channel, (N, C + 1, ...).
+
     Raises:
         DataError: x has no columns or channels, or nothing but codes.
     """
@@ -234,6 +237,18 @@ def split_groups(x: Tensor) -> tuple[Tensor, Tensor]:
             "a row's group, which with_groups appends."
         )
     return x[:, :-1], x[:, -1].flatten(1)[:, 0].long() if x.ndim > 2 else x[:, -1].long()
+
+
+def check_groups(x: Tensor, groups: int) -> None:
+    """Raise a `DataError` where the last column or channel of x has no codes of groups."""
+    _, codes = split_groups(x)
+    last = x[:, -1]
+    if (last != last.round()).any() or codes.min() < -1 or codes.max() >= groups:
+        raise DataError(
+            f"The last column of x runs from {float(last.min()):g} to {float(last.max()):g}; for "
+            f"{groups} groups it has their codes, 0 to {groups - 1}, and -1 where unknown: append "
+            "them by with_groups."
+        )
 
 
 def group_priors(groups: int, scale: float, like: Tensor) -> dict[str, TorchDistribution]:

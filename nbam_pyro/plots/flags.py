@@ -63,7 +63,7 @@ def responsibilities_by(
     frame = pd.DataFrame({"r": np.asarray(values), "by": np.asarray(by)})
     order = frame.groupby("by")["r"].mean().sort_values().index
     parts = [frame.loc[frame["by"] == group, "r"].to_numpy() for group in order]
-    labels = [str(group) if names is None else names[int(group)] for group in order]
+    labels = [_name(group, names) for group in order]
     ax.boxplot(
         parts,
         orientation="horizontal",
@@ -80,6 +80,12 @@ def responsibilities_by(
     return ax
 
 
+def _name(group: Any, names: Sequence[str] | None) -> str:
+    if names is None:
+        return str(group)
+    return "unknown" if group < 0 else names[int(group)]
+
+
 def reliability(
     values: np.ndarray, contaminated: np.ndarray, *, bins: int = 10, ax: Axes | None = None
 ) -> Axes:
@@ -93,7 +99,8 @@ def reliability(
     """
     ax = ax or plt.gca()
     realised, stated = calibration_curve(contaminated, np.clip(values, 0, 1), n_bins=bins)
-    index = np.minimum((np.asarray(values) * bins).astype(int), bins - 1)
+    edges = np.linspace(0, 1, bins + 1)[1:-1]  # as scikit-learn draws them
+    index = np.searchsorted(edges, np.clip(values, 0, 1))
     sizes = np.bincount(index, minlength=bins)
     error = np.sqrt(realised * (1 - realised) / np.maximum(sizes[sizes > 0], 1))
     ax.plot([0, 1], [0, 1], color="grey", linestyle=":")

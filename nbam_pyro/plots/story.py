@@ -8,6 +8,8 @@ from matplotlib.axes import Axes
 from matplotlib.patches import FancyBboxPatch
 from pyro.infer.inspect import get_model_relations
 
+from nbam_pyro.inference.guides import evaluating
+from nbam_pyro.inference.rows import as_tensor
 from nbam_pyro.models import Story
 from nbam_pyro.models.story import local_parameters
 
@@ -35,8 +37,8 @@ def story(one: Story, x: Any, y: Any, *, ax: Axes | None = None) -> Axes:
         True
     """
     ax = ax or plt.gca()
-    with local_parameters():
-        relations = get_model_relations(one, model_args=(x, y))
+    with evaluating(one), local_parameters():
+        relations = get_model_relations(one, model_args=(as_tensor(x), as_tensor(y)))
     families, observed = relations["sample_dist"], set(relations["observed"])
     graph = nx.DiGraph()
     for site, parents in relations["sample_sample"].items():

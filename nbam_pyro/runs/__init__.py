@@ -1,6 +1,6 @@
 """Runs of the command line: data files in, a run folder out, and what it says in words."""
 
-from nbam_pyro.runs.commands import fit_file, parse_contamination, score_file
+from nbam_pyro.runs.commands import fit_file, parse_contamination, score_file, write_csv
 from nbam_pyro.runs.comparing import compare_runs
 from nbam_pyro.runs.folder import RunInfo, read_report, read_run, write_run
 from nbam_pyro.runs.words import show_lines
@@ -14,5 +14,6 @@ __all__ = [
     "read_run",
     "score_file",
     "show_lines",
+    "write_csv",
     "write_run",
 ]

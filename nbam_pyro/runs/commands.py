@@ -21,7 +21,7 @@ from nbam_pyro.runs.flags import flags
 from nbam_pyro.runs.folder import read_run, write_run
 from nbam_pyro.runs.info import RunInfo
 
-__all__ = ["fit_file", "parse_contamination", "score_file"]
+__all__ = ["fit_file", "parse_contamination", "score_file", "write_csv"]
 
 # More different whole numbers than this are measurements, unless told otherwise.
 _LABELS = 20
@@ -153,7 +153,7 @@ def score_file(
     if info.classes is not None and info.classes.dtype.kind in "iu":
         y = _whole(y, *column(y))
     table = flags(fit, info, encoded.x, y, source.rows, verified=info.verified(source))
-    _write_csv(table, out)
+    write_csv(table, out)
     return table
 
 
@@ -252,7 +252,12 @@ def _all_whole(y: np.ndarray) -> bool:
     return bool((np.isfinite(y) & (np.abs(y) < 2**53)).all() and (y == np.round(y)).all())
 
 
-def _write_csv(table: pd.DataFrame, out: Path) -> None:
+def write_csv(table: pd.DataFrame, out: Path) -> None:
+    """Write a table whole or not at all, making the folder where it is missing.
+
+    Raises:
+        FolderError: it cannot be written.
+    """
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
         handle, draft = tempfile.mkstemp(prefix=f".{out.name}-", dir=out.parent)

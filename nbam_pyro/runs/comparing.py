@@ -47,12 +47,15 @@ def compare_runs(
     first = settings[str(runs[0])]
     for name, one in settings.items():
         for key in _SHARED:
-            if one[key] != first[key]:
+            if one.get(key) != first.get(key):
                 raise DataError(
-                    f"{runs[0]} has {key} {first[key]!r} and {name} has {one[key]!r}: densities "
-                    "can be compared on the same data only, and priors with the same settings."
+                    f"{runs[0]} has {key} {first.get(key)!r}, {name} has {one.get(key)!r}: "
+                    "densities are compared on the same data only, priors with the same settings."
                 )
-    fit, info = read_run(runs[0])
+    fits = [read_run(run) for run in runs]
+    fit, info = fits[0]
+    if any((one.classes is None) != (info.classes is None) for _, one in fits):
+        raise DataError("Some of the runs are of labels and some of measurements.")
     source = read(Path(first["data"]), label=info.label, beside=info.beside)
     encoded = info.encoding.encode(source.x)
     _, present = column(source.y)
