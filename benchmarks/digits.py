@@ -38,7 +38,7 @@ def main() -> None:
     for seed in range(arguments.seeds):
         rows.append({"seed": seed, **measure(seed)})
         print(rows[-1], flush=True)
-    mean = pd.DataFrame(rows).drop(columns="seed").mean().to_dict()
+    mean = pd.DataFrame(rows).drop(columns="seed").mean(numeric_only=True).to_dict()
     print(mean)
     write_json(arguments.json, {"rows": rows, "mean": mean, **environment()})
 
