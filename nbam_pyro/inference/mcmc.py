@@ -188,6 +188,8 @@ def _chain(
     trainable = [p for p in story.parameters() if p.requires_grad]
     for parameter in trainable:
         parameter.requires_grad_(False)
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)  # tensors are small, and threads wait for each other
     try:
         with (
             torch.random.fork_rng(devices=[]),
@@ -210,6 +212,7 @@ def _chain(
             )
             mcmc.run()
     finally:
+        torch.set_num_threads(threads)
         for parameter in trainable:
             parameter.requires_grad_(True)
     diverging = np.zeros(settings.num_samples, dtype=bool)
