@@ -213,7 +213,7 @@ def test_verified_true_labels_name_a_mutual_pair():
         Joint(epochs=20, lr=1e-2, guide_lr=1e-3),
     ]
     model = NBAMClassifier(steps=steps, random_state=0)
-    assert (model.fit(x, y).predict(x) == truth).mean() < 0.6
+    assert (model.fit(x, y).predict(x) == truth).mean() < 0.7  # the names of two are exchanged
     model.fit(x, y, true_label=true_label)
     assert (model.predict(x) == truth).mean() > 0.9
     verified = true_label != None  # noqa: E711
