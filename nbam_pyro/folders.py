@@ -12,6 +12,7 @@ from typing import Any
 from nbam_pyro.errors import FolderError
 
 __all__ = [
+    "check_file",
     "check_files",
     "check_folder",
     "new_folder",
@@ -38,6 +39,18 @@ def check_folder(folder: Path, *, overwrite: bool) -> None:
         )
     if not folder.is_dir() or (any(folder.iterdir()) and not (folder / _MANIFEST).exists()):
         raise FolderError(f"{folder} is not a run folder, so it is not overwritten.")
+
+
+def check_file(out: Path, *, overwrite: bool) -> None:
+    """Refuse a file that exists, before any work is done.
+
+    Raises:
+        FolderError: it exists and may not be overwritten, or is a folder.
+    """
+    if out.is_dir():
+        raise FolderError(f"{out} is a folder: --out names the CSV file to write.")
+    if out.exists() and not overwrite:
+        raise FolderError(f"{out} exists already: choose another --out or pass --overwrite.")
 
 
 @contextmanager

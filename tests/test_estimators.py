@@ -209,11 +209,11 @@ def mistaken(n=160, seed=0):
 def test_verified_true_labels_name_a_mutual_pair():
     x, y, truth, true_label = mistaken()
     steps = [
-        CrossFit(folds=2, warm_up=WarmUp(epochs=15, lr=1e-2), epochs=5, lr=1e-2),
-        Joint(epochs=20, lr=1e-2, guide_lr=1e-3),
+        CrossFit(folds=2, warm_up=WarmUp(epochs=15, lr=1e-2), epochs=20, lr=1e-2),
+        Joint(epochs=40, lr=1e-2, guide_lr=1e-3),
     ]
     model = NBAMClassifier(steps=steps, random_state=0)
-    assert (model.fit(x, y).predict(x) == truth).mean() < 0.7  # the names of two are exchanged
+    assert (model.fit(x, y).predict(x) == truth).mean() < 0.6  # the names of two are exchanged
     model.fit(x, y, true_label=true_label)
     assert (model.predict(x) == truth).mean() > 0.9
     verified = true_label != None  # noqa: E711

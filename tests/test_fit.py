@@ -385,7 +385,7 @@ def test_pixels_are_fitted_and_scored():
     assert r.shape == (24, 5, 5)
     assert ((r > 0.5) == (y != truth).numpy()).mean() > 0.97
     assert true_label_posterior(fitted, x, y).shape == (24, 5, 5, 2)
-    with pytest.raises(StoryError, match="or dims"):
+    with pytest.raises(StoryError, match="give them or dims"):
         LabelFlip(nn.Conv2d(2, 2, 1), 2, dims=("height", "width"), locality=1.0)
 
 
@@ -436,7 +436,7 @@ def test_locality_is_fitted_and_averaged():
     x, y, _ = blobs(90)
     fitted = fit(LabelFlip(network(), 3, locality=1.0), (x, y), steps=[Joint(epochs=2)])
     assert transition_matrix(fitted, x).mean.sum(1) == pytest.approx(np.ones(3), abs=1e-5)
-    with pytest.raises(StoryError, match="pass rows"):
+    with pytest.raises(StoryError, match="pass rows to average over"):
         transition_matrix(fitted)
 
 

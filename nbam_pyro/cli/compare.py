@@ -19,13 +19,11 @@ def compare(
 ) -> None:
     """Compare the priors of runs: which predicts rows best that it has not seen."""
     with mistakes():
-        from nbam_pyro.errors import FolderError
+        from nbam_pyro.folders import check_file
         from nbam_pyro.runs import compare_runs, write_csv
 
-        if out is not None and out.exists() and not overwrite:
-            raise FolderError(f"{out} exists already: choose another --out or pass --overwrite.")
-        if out is not None and out.is_dir():
-            raise FolderError(f"{out} is a folder: --out names the CSV file to write.")
+        if out is not None:
+            check_file(out, overwrite=overwrite)
         comparison = compare_runs(runs, folds=folds, say=typer.echo)
         if out is not None:
             write_csv(comparison.table.rename_axis("run").reset_index(), out)

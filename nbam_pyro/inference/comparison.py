@@ -7,17 +7,18 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import arviz_base
 import arviz_stats
 import numpy as np
 import pandas as pd
 import torch
 import xarray as xr
 from arviz_stats import ELPDData
-from sklearn.model_selection import KFold, StratifiedKFold
 
 from nbam_pyro.errors import DataError, StoryError
-from nbam_pyro.inference.datatree import to_datatree
+from nbam_pyro.inference.datatree import named_numbers, posterior_tree
 from nbam_pyro.inference.fitting import fit as fit_story
+from nbam_pyro.inference.folds import split
 from nbam_pyro.inference.posterior import log_marginals
 from nbam_pyro.inference.result import Fit
 from nbam_pyro.inference.rows import as_rows, as_tensor
@@ -189,7 +190,9 @@ def loo(
             "Some of these rows were held out, have not moved the posterior and cannot be left out "
             "of it: give the others, x[~fit.held_out], or fit with held_out=0."
         )
-    tree = to_datatree(fit, x, y, verified=verified, num_draws=num_draws, num_predictive=1)
+    tree = posterior_tree(fit, num_draws=num_draws)
+    densities = log_marginals(fit, x, y, num_draws=num_draws, verified=verified)
+    tree["log_likelihood"] = arviz_base.dict_to_dataset({"y": densities[None]})
     return arviz_stats.loo(tree, pointwise=True)
 
 
@@ -227,25 +230,14 @@ def _psense(tree: xr.DataTree, names: list[str], group: str, site: str | None) -
 
 def _entries(data: Any, names: Sequence[str]) -> pd.Series:
     """Every number of some variables, by its name and coordinates."""
-    flat: dict[str, float] = {}
-    for name in names:
-        values = data[name]
-        for at in np.ndindex(values.shape):
-            where = [str(values[d].values[i]) for d, i in zip(values.dims, at, strict=True)]
-            flat[f"{name}[{', '.join(where)}]" if at else name] = float(values.values[at])
-    return pd.Series(flat)
+    return pd.Series({name: float(value) for name, value in named_numbers(data, names)})
 
 
 def _folds(y: torch.Tensor, folds: int, seed: int) -> np.ndarray:
     if not 2 <= folds <= len(y) // 2:
         raise DataError(f"{folds} folds of {len(y)} rows: give at least 2, of two rows or more.")
-    labels = y.numpy()
-    stratify = labels.ndim == 1 and not y.is_floating_point()
-    enough = stratify and np.unique(labels, return_counts=True)[1].min() >= folds
-    kind = StratifiedKFold if enough else KFold
     fold = np.zeros(len(y), dtype=int)
-    splits = kind(folds, shuffle=True, random_state=seed).split(labels, labels if enough else None)
-    for k, (_, own) in enumerate(splits):
+    for k, (_, own) in enumerate(split(y.numpy(), folds, seed=seed)):
         fold[own] = k
     return fold
 

@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
-from sklearn.model_selection import KFold, StratifiedKFold
 from torch import Tensor
 
 from nbam_pyro import functional as nf
@@ -18,6 +17,7 @@ from nbam_pyro.errors import StoryError
 from nbam_pyro.inference.attempts import Attempt
 from nbam_pyro.inference.enumeration import log_joint
 from nbam_pyro.inference.evidence import Evidence
+from nbam_pyro.inference.folds import split
 from nbam_pyro.inference.guides import Draw
 from nbam_pyro.inference.objectives import weighted_mean
 from nbam_pyro.inference.rows import Batch
@@ -147,10 +147,7 @@ class CrossFit(Step):
 
     def _folds(self, run: Run, story: LabelFlip) -> Iterator["_Fold"]:
         labels = run.rows.y[torch.as_tensor(run.training)].numpy()
-        count = min(self.folds, len(labels))
-        enough = np.unique(labels, return_counts=True)[1].min() >= count
-        kind = StratifiedKFold if enough and labels.ndim == 1 else KFold
-        for others, own in kind(count, shuffle=True, random_state=run.seed).split(labels, labels):
+        for others, own in split(labels, min(self.folds, len(labels)), seed=run.seed):
             one = copy.deepcopy(story)
             reinitialise(one)
             yield _Fold(one, run.training[others], run.training[own])
@@ -175,7 +172,7 @@ class CrossFit(Step):
         self, run: Run, folds: list["_Fold"], start: Start, latents: Draw, rival: Attempt | None
     ) -> Attempt | None:
         """A round from a start; None where it is not ahead of its rival on the first fold."""
-        first = self._fit(run, folds, folds[0], latents)
+        first = self._fit(run, folds[0], latents, len(folds))
         if rival is not None:
             own = folds[0].own
             log_probs = rival.evidence.log_probs.view_as(first)[own]
@@ -186,16 +183,16 @@ class CrossFit(Step):
                 if gain > -_CLEARLY:
                     run.undecided.append(one.transition.matrix)
                 return None
-        probs = first + sum(self._fit(run, folds, fold, latents) for fold in folds[1:])
+        probs = sum((self._fit(run, fold, latents, len(folds)) for fold in folds[1:]), start=first)
         return self._attempt(run, start, latents, _log(probs), np.arange(len(run.rows)))
 
     def _round(self, run: Run, folds: list["_Fold"], best: Attempt) -> Attempt:
         """Fit the copies with the rates and T of an attempt fixed, then estimate these again."""
-        parts = [self._fit(run, folds, fold, best.latents) for fold in folds]
-        log_probs = _log(torch.stack(parts).sum(0))
+        fitted = (self._fit(run, fold, best.latents, len(folds)) for fold in folds)
+        log_probs = _log(sum(fitted, start=torch.zeros(())))
         return self._attempt(run, best.start, best.latents, log_probs, np.arange(len(run.rows)))
 
-    def _fit(self, run: Run, folds: list["_Fold"], fold: "_Fold", latents: Draw) -> Tensor:
+    def _fit(self, run: Run, fold: "_Fold", latents: Draw, folds: int) -> Tensor:
         """Fit one copy; its share of the predictions of all rows, (N, *dims, K), 0 where none."""
         run.train(
             "joint out of fold",
@@ -206,7 +203,7 @@ class CrossFit(Step):
         )
         probs = torch.zeros(*run.rows.y.shape, run.story.num_classes)  # type: ignore[arg-type]
         probs[fold.own] = _predict(run, fold.story, fold.own)
-        probs[run.held_out] = _predict(run, fold.story, run.held_out) / len(folds)
+        probs[run.held_out] = _predict(run, fold.story, run.held_out) / folds
         return probs
 
     def _attempt(

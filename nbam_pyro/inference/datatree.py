@@ -1,6 +1,6 @@
 """A fit as an ArviZ DataTree."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import arviz_base
@@ -13,11 +13,11 @@ from nbam_pyro.inference.enumeration import log_joint
 from nbam_pyro.inference.guides import Draw, guide_draws
 from nbam_pyro.inference.predictive import log_priors, predictive_draws, prior_draws
 from nbam_pyro.inference.result import Fit
-from nbam_pyro.inference.scoring import Scored, draw_by_draw, scored_rows
+from nbam_pyro.inference.scoring import Scored, at_draws, scored_rows
 from nbam_pyro.models import LabelFlip, Story
 from nbam_pyro.verified import Verified
 
-__all__ = ["posterior_tree", "to_datatree", "tree_of_draws"]
+__all__ = ["named_numbers", "posterior_tree", "to_datatree", "tree_of_draws"]
 
 
 def to_datatree(
@@ -126,6 +126,23 @@ def tree_of_draws(
     return tree
 
 
+def named_numbers(
+    data: xr.Dataset, names: Sequence[str], *, kept: Sequence[str] = ()
+) -> Iterator[tuple[str, xr.DataArray]]:
+    """Every number of some variables with ArviZ's name of it, such as "rate[cat]".
+
+    Args:
+        data: a group of a tree, or a summary of one.
+        names: of its variables.
+        kept: dimensions that stay: the values are arrays over them.
+    """
+    labeller = arviz_base.labels.BaseLabeller()
+    for name, where, at, values in arviz_base.xarray_var_iter(
+        data, var_names=list(names), skip_dims=set(kept)
+    ):
+        yield labeller.make_label_flat(name, where, at), values
+
+
 def posterior_tree(fit: Fit, *, num_draws: int = 500) -> xr.DataTree:
     """The `posterior` group alone, which needs no rows."""
     draws = guide_draws(fit.guide, num_draws)
@@ -137,8 +154,7 @@ def _log_likelihood(story: Story, rows: Scored, flat: Draw, chains: int) -> np.n
     def of(part: Scored, latents: Draw) -> torch.Tensor:
         return nf.log_marginal(*log_joint(story, part.x, part.y, latents, verified=part.verified))
 
-    parts = [draw_by_draw(story, of, part, flat) for part in rows.parts()]
-    values = torch.cat(parts, 1).cpu().numpy()
+    values = torch.cat(list(at_draws(story, of, rows, flat)), 1).numpy()
     return values.reshape(chains, -1, *values.shape[1:])
 
 

@@ -83,6 +83,14 @@ def evaluating(module: nn.Module, device: torch.device | None = None) -> Iterato
             module.to(before)
 
 
+@contextmanager
+def seeded(seed: int) -> Iterator[None]:
+    """Random numbers from a seed inside; torch's global random state is left as it was."""
+    with torch.random.fork_rng(devices=[]):
+        torch.default_generator.manual_seed(seed)
+        yield
+
+
 def sample_guide(guide: nn.Module, *args: Any, **kwargs: Any) -> tuple[Draw, Tensor]:
     """One reparametrised draw of the global latents and its log density under the guide.
 
@@ -136,8 +144,7 @@ def guide_draws(guide: nn.Module, num_draws: int, *, seed: int = 0) -> Draw:
 
     Torch's global random state is left as it was.
     """
-    with torch.no_grad(), torch.random.fork_rng(devices=[]):
-        torch.default_generator.manual_seed(seed)
+    with torch.no_grad(), seeded(seed):
         draws = [sample_guide(guide)[0] for _ in range(num_draws)]
     return {name: torch.stack([draw[name] for draw in draws]) for name in draws[0]}
 

@@ -15,7 +15,7 @@ from nbam_pyro import functional as nf
 from nbam_pyro.errors import DataError, StoryError
 from nbam_pyro.inference.datatree import tree_of_draws
 from nbam_pyro.inference.enumeration import heard
-from nbam_pyro.inference.guides import Draw, each_draw, evaluating, guide_draws
+from nbam_pyro.inference.guides import Draw, each_draw, evaluating, guide_draws, seeded
 from nbam_pyro.inference.result import Fit
 from nbam_pyro.inference.scoring import Scored, scored_rows
 from nbam_pyro.models import ClosedStory, LabelFlip, Story
@@ -192,12 +192,11 @@ def _chain(
     torch.set_num_threads(1)  # tensors are small, and threads wait for each other
     try:
         with (
-            torch.random.fork_rng(devices=[]),
+            seeded(seed),
             evaluating(story),
             local_parameters(),
             pyro.validation_enabled(False),
         ):
-            torch.default_generator.manual_seed(seed)
             kernel = NUTS(
                 closed if is_closed else enumerated,
                 target_accept_prob=settings.target_accept,

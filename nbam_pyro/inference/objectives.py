@@ -54,7 +54,7 @@ class ClosedObjective:
 
     def __call__(self, batch: Batch, num_data: int) -> Tensor:
         values = [self._at_a_draw(batch, num_data) for _ in range(self.num_draws)]
-        return torch.stack(values).mean(0)
+        return values[0] if self.num_draws == 1 else torch.stack(values).mean(0)
 
     def _at_a_draw(self, batch: Batch, num_data: int) -> Tensor:
         x, y, weights, verified = batch

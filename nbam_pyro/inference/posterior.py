@@ -22,7 +22,14 @@ from nbam_pyro.inference.enumeration import (
     log_joint,
     switch_logits,
 )
-from nbam_pyro.inference.guides import Draw, each_draw, evaluating, guide_draws, guide_median
+from nbam_pyro.inference.guides import (
+    Draw,
+    each_draw,
+    evaluating,
+    guide_draws,
+    guide_median,
+    seeded,
+)
 from nbam_pyro.inference.result import Fit
 from nbam_pyro.inference.scoring import (
     Scored,
@@ -202,8 +209,7 @@ def switch_draws(
     """
     rows = scored_rows(fit, x, y, verified)
     draws = guide_draws(fit.guide, num_draws, seed=seed)
-    with torch.no_grad(), torch.random.fork_rng(devices=[]):
-        torch.default_generator.manual_seed(seed)
+    with torch.no_grad(), seeded(seed):
         singles = each_draw(draws, num_draws)
         return np.stack([_discrete(fit, rows, one, most_probable) for one in singles])
 

@@ -8,7 +8,7 @@ from pyro import poutine
 from pyro.poutine.util import prune_subsample_sites
 from torch import Tensor
 
-from nbam_pyro.inference.guides import Draw, each_draw, evaluating, is_local
+from nbam_pyro.inference.guides import Draw, each_draw, evaluating, is_local, seeded
 from nbam_pyro.inference.scoring import Scored
 from nbam_pyro.models import ClosedStory, Story
 from nbam_pyro.models.story import local_parameters
@@ -25,8 +25,7 @@ def prior_draws(story: Story, rows: Scored, num_draws: int, *, seed: int = 0) ->
         num_draws: S.
         seed: of the draws; torch's global random state is left as it was.
     """
-    with torch.no_grad(), torch.random.fork_rng(devices=[]):
-        torch.default_generator.manual_seed(seed)
+    with torch.no_grad(), seeded(seed):
         if isinstance(story, ClosedStory):
             return {name: p.sample(torch.Size([num_draws])) for name, p in story.priors().items()}
         traced = [_global_sites(story, rows, {}) for _ in range(num_draws)]
@@ -71,8 +70,7 @@ def predictive_draws(
         parts = [_targets(story, part, latents) for part in rows.parts()]
         return torch.cat(parts).cpu()
 
-    with torch.random.fork_rng(devices=[]):
-        torch.default_generator.manual_seed(seed)
+    with seeded(seed):
         return torch.stack([draw(one) for one in each_draw(draws, num_draws)])[None].numpy()
 
 

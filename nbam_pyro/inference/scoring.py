@@ -75,7 +75,8 @@ def per_draw(
     y is None where the function does not need it.
     """
     rows = scored_rows(fit, x, y, verified)
-    return torch.cat(list(_each_part(fit, of, rows, num_draws)), 1).numpy()
+    draws = guide_draws(fit.guide, num_draws)
+    return torch.cat(list(at_draws(fit.story, of, rows, draws)), 1).numpy()
 
 
 def mean_over_draws(
@@ -89,13 +90,14 @@ def mean_over_draws(
 ) -> np.ndarray:
     """As `per_draw`, averaged over the draws, (N, ...), in the memory of a few rows."""
     rows = scored_rows(fit, x, y, verified)
-    return torch.cat([part.mean(0) for part in _each_part(fit, of, rows, num_draws)]).numpy()
-
-
-def _each_part(fit: Fit, of: RowFunction, rows: Scored, num_draws: int) -> Iterator[Tensor]:
     draws = guide_draws(fit.guide, num_draws)
+    return torch.cat([part.mean(0) for part in at_draws(fit.story, of, rows, draws)]).numpy()
+
+
+def at_draws(story: Story, of: RowFunction, rows: Scored, draws: Draw) -> Iterator[Tensor]:
+    """A function of rows at every draw of the global latents, (S, n, ...) for a few at a time."""
     for part in rows.parts():
-        yield draw_by_draw(fit.story, of, part, draws).cpu()
+        yield draw_by_draw(story, of, part, draws).cpu()
 
 
 def draw_by_draw(story: Story, of: RowFunction, rows: Scored, draws: Draw) -> Tensor:

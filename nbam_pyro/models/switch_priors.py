@@ -1,5 +1,6 @@
 """Priors of the switch: how probable contamination is before the target is seen."""
 
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 
 import pyro.distributions as dist
@@ -103,7 +104,38 @@ class HeadSwitch(Component):
         return dist.Bernoulli(logits=logits, validate_args=False)
 
 
-class LinearSwitch(Component):
+class _LogitSwitch(Component, ABC):
+    """z ~ Bernoulli(sigmoid(a + deviation)) with a Normal prior on the intercept a."""
+
+    centre: Tensor
+
+    def __init__(self, contamination: float, spread: float, scale: float) -> None:
+        super().__init__()
+        check_positive("spread", spread)
+        check_positive("scale", scale)
+        self.contamination = contamination
+        self.spread = spread
+        self.scale = scale
+        self.register_buffer("centre", _logit(contamination))
+
+    def priors(self) -> dict[str, TorchDistribution]:
+        intercept = dist.Normal(self.centre, self.spread, validate_args=False)
+        return {"intercept": intercept, **self.deviation_priors()}
+
+    def forward(self, h: Tensor, latents: Latents) -> TorchDistribution:
+        logits = latents["intercept"] + self.deviation(h, latents)
+        return dist.Bernoulli(logits=logits, validate_args=False)
+
+    @abstractmethod
+    def deviation_priors(self) -> dict[str, TorchDistribution]:
+        """Priors of what the deviations are made of."""
+
+    @abstractmethod
+    def deviation(self, h: Tensor, latents: Latents) -> Tensor:
+        """Of every row from the intercept, in logits, (N,)."""
+
+
+class LinearSwitch(_LogitSwitch):
     r"""z ~ Bernoulli(sigmoid(a + w . h)): contamination per input, shrunk to one rate.
 
     .. math::
@@ -128,8 +160,6 @@ class LinearSwitch(Component):
         tensor([0.5000, 0.8808])
     """
 
-    centre: Tensor
-
     def __init__(
         self,
         features: int,
@@ -138,27 +168,19 @@ class LinearSwitch(Component):
         spread: float = 1.5,
         scale: float = 1.0,
     ) -> None:
-        super().__init__()
         check_positive("features", features)
-        check_positive("spread", spread)
-        check_positive("scale", scale)
+        super().__init__(contamination, spread, scale)
         self.features = features
-        self.contamination = contamination
-        self.spread = spread
-        self.scale = scale
-        self.register_buffer("centre", _logit(contamination))
 
-    def priors(self) -> dict[str, TorchDistribution]:
+    def deviation_priors(self) -> dict[str, TorchDistribution]:
         slope = dist.Normal(self.centre.new_zeros(self.features), self.scale, validate_args=False)
-        intercept = dist.Normal(self.centre, self.spread, validate_args=False)
-        return {"intercept": intercept, "slope": slope.to_event(1)}
+        return {"slope": slope.to_event(1)}
 
-    def forward(self, h: Tensor, latents: Latents) -> TorchDistribution:
-        logits = latents["intercept"] + h @ latents["slope"]
-        return dist.Bernoulli(logits=logits, validate_args=False)
+    def deviation(self, h: Tensor, latents: Latents) -> Tensor:
+        return h @ latents["slope"]
 
 
-class GroupSwitch(Component):
+class GroupSwitch(_LogitSwitch):
     r"""Every group of rows (source, annotator, batch) has its own rate, partially pooled.
 
     .. math::
@@ -192,8 +214,6 @@ class GroupSwitch(Component):
         tensor([0.5000, 0.8808, 0.5000])
     """
 
-    centre: Tensor
-
     def __init__(
         self,
         groups: int,
@@ -202,24 +222,16 @@ class GroupSwitch(Component):
         spread: float = 1.5,
         scale: float = 1.0,
     ) -> None:
-        super().__init__()
         check_positive("groups", groups)
-        check_positive("spread", spread)
-        check_positive("scale", scale)
+        super().__init__(contamination, spread, scale)
         self.groups = groups
-        self.contamination = contamination
-        self.spread = spread
-        self.scale = scale
-        self.register_buffer("centre", _logit(contamination))
 
-    def priors(self) -> dict[str, TorchDistribution]:
-        intercept = dist.Normal(self.centre, self.spread, validate_args=False)
-        return {"intercept": intercept, **group_priors(self.groups, self.scale, self.centre)}
+    def deviation_priors(self) -> dict[str, TorchDistribution]:
+        return group_priors(self.groups, self.scale, self.centre)
 
-    def forward(self, h: Tensor, latents: Latents) -> TorchDistribution:
-        """The prior of the switch given codes of groups, (N,), in the place of features."""
-        logits = latents["intercept"] + group_deviation(h, latents)
-        return dist.Bernoulli(logits=logits, validate_args=False)
+    def deviation(self, h: Tensor, latents: Latents) -> Tensor:
+        """Of every row given codes of groups, (N,), in the place of features."""
+        return group_deviation(h, latents)
 
 
 def split_groups(x: Tensor) -> tuple[Tensor, Tensor]:

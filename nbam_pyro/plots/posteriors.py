@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-import arviz_base
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
@@ -11,6 +10,7 @@ import xarray as xr
 from matplotlib.axes import Axes
 
 from nbam_pyro.errors import StoryError
+from nbam_pyro.inference.datatree import named_numbers
 
 if TYPE_CHECKING:
     from nbam_pyro.inference import Comparison
@@ -99,14 +99,8 @@ def prior_comparison(comparison: "Comparison", *, ax: Axes | None = None) -> Axe
 
 def _flat(tree: xr.DataTree, group: str, names: Sequence[str]) -> pd.DataFrame:
     """Draws as rows, every number of the variables as a column with its name."""
-    data = arviz_base.extract(tree, group=group, var_names=list(names), keep_dataset=True)
-    columns = {}
-    for name in names:
-        values = data[name].transpose(..., "sample")
-        for at in np.ndindex(values.shape[:-1]):
-            where = [str(values[d].values[i]) for d, i in zip(values.dims, at, strict=False)]
-            columns[f"{name}[{', '.join(where)}]" if at else name] = values.values[at]
-    return pd.DataFrame(columns)
+    data = tree[group].to_dataset().stack(sample=["chain", "draw"], create_index=False)
+    return pd.DataFrame(dict(named_numbers(data, names, kept=["sample"])))
 
 
 def _intervals(ax: Axes, draws: pd.DataFrame, shift: float, colour: str, label: str) -> None:

@@ -15,7 +15,7 @@ from nbam_pyro.estimators import NBAMClassifier, NBAMRegressor
 from nbam_pyro.estimators.base import rate_prior
 from nbam_pyro.estimators.targets import column, in_words
 from nbam_pyro.files import Source, encoding_of, read
-from nbam_pyro.folders import new_folder
+from nbam_pyro.folders import check_file, new_folder
 from nbam_pyro.priors import Beta
 from nbam_pyro.runs.flags import flags
 from nbam_pyro.runs.folder import read_run, write_run
@@ -140,10 +140,7 @@ def score_file(
         DataError: the data are of another kind than those of the run.
         FolderError: the run is incomplete or was changed, or the file exists or cannot be written.
     """
-    if out.exists() and not overwrite:
-        raise FolderError(f"{out} exists already: choose another --out or pass --overwrite.")
-    if out.is_dir():
-        raise FolderError(f"{out} is a folder: --out names the CSV file to write.")
+    check_file(out, overwrite=overwrite)
     fit, info = read_run(run)
     source = read(data, label=info.label, beside=info.beside, optional=True)
     encoded = info.encoding.encode(source.x)

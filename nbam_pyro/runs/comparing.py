@@ -4,8 +4,6 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from nbam_pyro.errors import DataError, FolderError
 from nbam_pyro.estimators import NBAMClassifier, NBAMRegressor
 from nbam_pyro.estimators.targets import column
@@ -64,13 +62,14 @@ def compare_runs(
             f"{first['data']} has {int(present.sum())} targets and the run had "
             f"{len(fit.held_out)}: fit it again."
         )
-    stories = {}
-    rows, y = encoded.x, np.empty(0)
-    for name, one in settings.items():
-        estimator = (NBAMRegressor if info.classes is None else NBAMClassifier)(
-            contamination=_contamination(one["contamination"]), random_state=one["seed"]
-        )
-        stories[name], rows, y = estimator.prepared(encoded.x, source.y)
+    kind = NBAMRegressor if info.classes is None else NBAMClassifier
+    estimators = {
+        name: kind(contamination=_contamination(one["contamination"]), random_state=one["seed"])
+        for name, one in settings.items()
+    }
+    prepared = {name: one.prepared(encoded.x, source.y) for name, one in estimators.items()}
+    stories = {name: story for name, (story, _, _) in prepared.items()}
+    _, rows, y = next(iter(prepared.values()))
     say(f"Fitting {len(stories)} runs to {folds} folds of {len(y)} rows ...")
     verified = info.verified(source)
     return compare_priors(
