@@ -8,8 +8,8 @@ import torch
 
 from benchmarks.label_noise import __main__ as command
 from benchmarks.label_noise import grid, pruning, report
-from benchmarks.label_noise.results import read_rows
-from benchmarks.label_noise.runner import Case
+from benchmarks.label_noise.runner import KEY, Case
+from benchmarks.rows import RowFile
 
 ESTIMATES = {"rate_estimate", "directions_found", "directions_false", "transition_error"}
 ACCURACIES = {"accuracy_last", "accuracy_selected", "accuracy_resolvable"}
@@ -63,10 +63,10 @@ def test_a_run_goes_on_where_it_was(results, tmp_path, capsys):
     assert [line.split()[3:5] for line in lines] == [["label_only", "1"], ["elr", "1"]]
     command.main([*given, "--first-seed", "1", "--device", "cpu"])
     assert capsys.readouterr().out == ""
-    before = len(read_rows(path))
+    before = len(RowFile(path, KEY).read())
     command.main([*given, "--first-seed", "1", "--device", "cpu", "--overwrite"])
     assert len(capsys.readouterr().out.splitlines()) == 2
-    after = read_rows(path)
+    after = RowFile(path, KEY).read()
     assert len(after) == before
     # The same seed gives the same figures.
     expected = {row["seed"]: row for row in rows if row["method"] == "elr"}
@@ -90,7 +90,7 @@ def test_report(results, tmp_path):
     lines = [line for line in text.splitlines() if line.startswith("| `")]
     assert len(lines) == 2 * len(QUICK)
     assert len({line.count("|") for line in lines}) == 1
-    rows = read_rows(results / "0.6.json")
+    rows = RowFile(results / "0.6.json", KEY).read()
     mean = np.mean([row["auroc"] for row in rows if row["method"] == "elr"])
     assert f"{mean:.3f}".removeprefix("0") in next(
         line for line in lines[len(QUICK) :] if "elr" in line

@@ -12,6 +12,7 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
+from benchmarks.arguments import Parser, rate
 from benchmarks.label_noise import cli
 from benchmarks.label_noise.problems import DATASETS, KINDS
 from benchmarks.label_noise.runner import Case, run
@@ -20,14 +21,14 @@ from nbam_pyro.errors import DataError
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Measure one case."""
-    parser = cli.Parser(
+    parser = Parser(
         prog="python -m benchmarks.label_noise",
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--dataset", choices=list(DATASETS), required=True)
     parser.add_argument("--kind", choices=list(KINDS), required=True, help="of noise")
-    parser.add_argument("--rate", type=cli.rate, required=True, help="of each source class")
+    parser.add_argument("--rate", type=rate, required=True, help="of each source class")
     parser.add_argument("--json", type=Path, required=True, help="the file of rows")
     cli.add_conditions(parser, seeds=1)
     given = parser.parse_args(arguments)

@@ -9,6 +9,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+from benchmarks.arguments import Parser
 from benchmarks.label_noise import cli
 from benchmarks.label_noise.problems import DATASETS, KINDS
 from benchmarks.label_noise.runner import Case, run
@@ -43,7 +44,7 @@ GRID = (
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Measure what the files do not have yet."""
-    parser = cli.Parser(
+    parser = Parser(
         prog="python -m benchmarks.label_noise.grid",
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,

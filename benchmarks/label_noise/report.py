@@ -14,11 +14,12 @@ import matplotlib.pyplot as plt
 import pandas as pd
 from matplotlib.axes import Axes
 
-from benchmarks.label_noise import cli
+from benchmarks.arguments import Parser
 from benchmarks.label_noise.grid import RESULTS
 from benchmarks.label_noise.methods import METHODS
 from benchmarks.label_noise.problems import DATASETS, KINDS
-from benchmarks.label_noise.results import read_rows
+from benchmarks.label_noise.runner import KEY
+from benchmarks.rows import RowFile
 from nbam_pyro.errors import DataError
 
 DOCS = Path(__file__).parent.parent.parent / "docs"
@@ -55,7 +56,7 @@ DRAWN = {
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Write the tables and the figure."""
-    parser = cli.Parser(
+    parser = Parser(
         prog="python -m benchmarks.label_noise.report",
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
@@ -79,7 +80,7 @@ def load(paths: Iterable[Path]) -> pd.DataFrame:
     Raises:
         DataError: there are none, or a file is of something else.
     """
-    frame = pd.DataFrame([row for path in paths for row in read_rows(path)])
+    frame = pd.DataFrame([row for path in paths for row in RowFile(path, KEY).read()])
     if frame.empty:
         raise DataError("there are no rows to report; run benchmarks.label_noise.grid first.")
     orders = {"dataset": DATASETS, "kind": KINDS, "method": METHODS}

@@ -9,14 +9,14 @@ from typing import Any
 
 import torch
 
-from benchmarks.common import environment
 from benchmarks.label_noise.figures import figures
 from benchmarks.label_noise.methods import METHODS
 from benchmarks.label_noise.problems import DATASETS, DataSet, make_problem
 from benchmarks.label_noise.pruning import require_cleanlab
-from benchmarks.label_noise.results import add_row, key, read_rows
 from benchmarks.label_noise.training import Task
+from benchmarks.rows import RowFile, machine
 
+KEY = ("dataset", "kind", "rate_per_class", "train_size", "epochs", "method", "seed")
 _PRINTED = ("accuracy_selected", "auroc", "brier", "rate_estimate", "rate_true", "seconds")
 
 
@@ -69,17 +69,18 @@ def run(case: Case, conditions: Conditions, path: Path) -> None:
     data = DATASETS[case.dataset]
     size = conditions.train_size or data.train_size
     data = replace(data, train_size=size, epochs=conditions.epochs or data.epochs)
-    known = [] if conditions.overwrite else [key(row) for row in read_rows(path)]
+    file = RowFile(path, KEY)
+    known = [] if conditions.overwrite else [file.of(row) for row in file.read()]
     for seed in conditions.seeds:
         heads = [_head(case, data, method, seed) for method in conditions.methods]
-        missing = [head for head in heads if key(head) not in known]
+        missing = [head for head in heads if file.of(head) not in known]
         if not missing:
             continue
         problem = make_problem(data, case.kind, rate=case.rate, seed=seed, root=conditions.root)
         task = Task(problem=problem, data=data, seed=seed, device=conditions.device)
         for head in missing:
             row = {**head, **_machine(conditions.device, head["method"]), **measure(head, task)}
-            add_row(path, row)
+            file.add(row)
             printed = " ".join(f"{name} {_short(row[name])}" for name in _PRINTED)
             print(case.dataset, case.kind, case.rate, head["method"], seed, printed, flush=True)
 
@@ -107,13 +108,7 @@ def _head(case: Case, data: DataSet, method: str, seed: int) -> dict[str, Any]:
 
 
 def _machine(device: torch.device, method: str) -> dict[str, str]:
-    """Device and versions, as text, so that rows are flat."""
-    machine = environment(device)
-    versions = dict(machine["versions"])
-    if method == "cleanlab":
-        versions["cleanlab"] = version("cleanlab")
-    text = ", ".join(f"{name} {number}" for name, number in versions.items())
-    return {"device": machine["device"], "versions": text}
+    return machine(device, {"cleanlab": version("cleanlab")} if method == "cleanlab" else None)
 
 
 def _short(value: float | None) -> str:
