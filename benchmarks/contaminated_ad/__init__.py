@@ -1,0 +1,1 @@
+"""Anomaly detection where the training rows are contaminated, too."""

@@ -1,0 +1,165 @@
+"""Methods by their names on the command line: ours, and PyOD's where it is installed."""
+
+import importlib
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from benchmarks.contaminated_ad.protocol import Split
+from nbam_pyro.detection import (
+    Assignment,
+    AutoEncoder,
+    Backbone,
+    Blind,
+    DeepSVDD,
+    Hard,
+    InternalContrast,
+    NeuralTransformations,
+    Refine,
+    Rotations,
+    Soft,
+)
+from nbam_pyro.detection.assignments import UNKNOWN
+from nbam_pyro.detection.scaling import Range
+from nbam_pyro.detection.training import Prior, Schedule, energies_of, train_backbone
+from nbam_pyro.errors import DataError
+from nbam_pyro.inference.training import Options
+
+# What `deepsad` is told: so many of the training rows, normal ones and contaminants.
+_TOLD = 0.1
+
+
+@dataclass(frozen=True, kw_only=True)
+class Found:
+    """What a method says of one split.
+
+    Attributes:
+        scores: of the test rows, high for anomalies, (M,).
+        rate: estimated share of anomalies in training, where there is one.
+    """
+
+    scores: np.ndarray
+    rate: float | None = None
+
+
+Method = Callable[[Sequence[Split], float, int | None], list[Found]]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Ours:
+    """A backbone under an assignment.
+
+    Args:
+        backbone: makes the model for a number of features or channels.
+        assignment: of the switches.
+        told: share of training rows whose switch is observed.
+        epochs: of training.
+        lr: step size.
+        together: whether all splits are members of one model.
+    """
+
+    backbone: Callable[..., Backbone]
+    assignment: Assignment
+    told: float = 0.0
+    epochs: int = 200
+    lr: float = 1e-3
+    together: bool = True
+
+    def __call__(self, splits: Sequence[Split], alpha: float, epochs: int | None) -> list[Found]:
+        groups = [splits] if self.together else [[one] for one in splits]
+        return [found for group in groups for found in self._fit(group, alpha, epochs)]
+
+    def _fit(self, splits: Sequence[Split], alpha: float, epochs: int | None) -> list[Found]:
+        scales = [Range.of(one.train) for one in splits]
+        pairs = list(zip(scales, splits, strict=True))
+        train = torch.stack([torch.as_tensor(scale(one.train)) for scale, one in pairs])
+        test = torch.stack([torch.as_tensor(scale(one.test)) for scale, one in pairs])
+        model = self.backbone(train.shape[2], members=len(splits))
+        train_backbone(
+            model,
+            self.assignment,
+            train,
+            Prior(len(splits), alpha),
+            observed=torch.stack([self._observed(split) for split in splits]),
+            schedule=Schedule(epochs=epochs or self.epochs, lr=self.lr),
+            options=Options(batch_size=128),
+        )
+        return [Found(scores=scores.numpy()) for scores in energies_of(model, test).clean]
+
+    def _observed(self, split: Split) -> Tensor:
+        truth = torch.as_tensor(split.contaminant).long()
+        return torch.where(torch.rand(len(truth)) < self.told, truth, UNKNOWN)
+
+
+def tabular(name: str, features: int) -> Method:
+    """A method for tables.
+
+    Args:
+        name: such as "ntl-soft" or "iforest".
+        features: of the table, by which the networks' widths are chosen.
+    """
+    if name in PYOD:
+        return partial(_pyod, PYOD[name])
+    if name == "deepsad":
+        return Ours(backbone=DeepSVDD, assignment=Blind(), told=_TOLD)
+    family, _, way = name.partition("-")
+    told = 1.0 if way == "truth" else 0.0
+    return Ours(backbone=_backbone(family, features), assignment=WAYS[way], told=told)
+
+
+def rotations(name: str) -> Method:
+    """A method for images, such as "mhrot-hard"."""
+    way = name.partition("-")[2]
+    told = 1.0 if way == "truth" else 0.0
+    return Ours(backbone=Rotations, assignment=WAYS[way], told=told, epochs=4, together=False)
+
+
+def _backbone(family: str, features: int) -> Callable[..., Backbone]:
+    wide = features > 100
+    match family:
+        case "ntl":
+            large = {"transform_width": 200, "width": 64, "embedding": 32}
+            return partial(NeuralTransformations, **(large if wide else {}))
+        case "icl":
+            return InternalContrast
+        case "svdd":
+            return DeepSVDD
+        case _:
+            return AutoEncoder
+
+
+def _pyod(path: str, splits: Sequence[Split], alpha: float, epochs: int | None) -> list[Found]:
+    module, _, name = path.rpartition(".")
+    try:
+        make: Any = getattr(importlib.import_module(module), name)
+    except ImportError as error:
+        raise DataError(f"{name} is PyOD's: pip install pyod ({error}).") from error
+    found = []
+    for one in splits:
+        further = {"n_features": one.train.shape[1], "verbose": 0} if name == "DeepSVDD" else {}
+        detector = make(contamination=min(max(alpha, 0.01), 0.5), **further).fit(one.train)
+        found.append(Found(scores=np.asarray(detector.decision_function(one.test))))
+    return found
+
+
+WAYS = {
+    "blind": Blind(),
+    "refine": Refine(),
+    "soft": Soft(),
+    "hard": Hard(),
+    "truth": Blind(),
+}
+FAMILIES = ("ntl", "icl", "svdd", "ae")
+PYOD = {
+    "iforest": "pyod.models.iforest.IForest",
+    "ecod": "pyod.models.ecod.ECOD",
+    "lof": "pyod.models.lof.LOF",
+    "deepsvdd": "pyod.models.deep_svdd.DeepSVDD",
+}
+TABULAR = [*(f"{family}-{way}" for family in FAMILIES for way in WAYS), "deepsad", *PYOD]
+IMAGE = [f"mhrot-{way}" for way in WAYS]

@@ -1,0 +1,105 @@
+"""Training sets that are contaminated at a known rate, and their tests.
+
+Half of the normal rows train, the other half and all anomalies test. Contaminants are anomalies of
+the test set with Gaussian noise that has the anomalies' standard deviation in every feature, as in
+Qiu et al. (2022). So noisy copies of some test anomalies are seen in training, without a label:
+figures are of detectors that have met this kind of anomaly, not of any kind.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import scipy.io
+from torchvision.datasets import FashionMNIST
+
+from nbam_pyro.errors import DataError
+
+# Images of the class in training, anomalies among them included; and in the test.
+IMAGES, TEST_IMAGES = 2000, 2000
+
+
+@dataclass(frozen=True, kw_only=True)
+class Split:
+    """Rows to train on and to test with.
+
+    Attributes:
+        train: (N, ...), float32.
+        contaminant: which of them are anomalies, (N,) booleans.
+        test: (M, ...), float32.
+        anomaly: which of them are, (M,) booleans.
+    """
+
+    train: np.ndarray
+    contaminant: np.ndarray
+    test: np.ndarray
+    anomaly: np.ndarray
+
+
+def tables(folder: Path) -> Iterator[tuple[str, np.ndarray, np.ndarray]]:
+    """Name, rows (N, D) and anomalies (N,) of every `.mat` and `.npz` of a folder.
+
+    Raises:
+        DataError: there is none, or one has no arrays X and y.
+    """
+    files = sorted(path for path in folder.iterdir() if path.suffix in (".mat", ".npz"))
+    if not files:
+        raise DataError(f"{folder} has no .mat and no .npz files.")
+    for path in files:
+        held = scipy.io.loadmat(path) if path.suffix == ".mat" else np.load(path)
+        if "X" not in held or "y" not in held:
+            raise DataError(f"{path} has no arrays X and y.")
+        yield path.stem, np.asarray(held["X"], float), np.asarray(held["y"]).ravel() == 1
+
+
+def split(x: np.ndarray, anomaly: np.ndarray, *, alpha: float, seed: int) -> Split:
+    """One split of a table.
+
+    Args:
+        x: rows, (N, D).
+        anomaly: which of them are, (N,).
+        alpha: share of contaminants among the training rows.
+        seed: of the split and the noise.
+    """
+    rng = np.random.default_rng(seed)
+    normal, odd = rng.permutation(np.flatnonzero(~anomaly)), np.flatnonzero(anomaly)
+    half = len(normal) // 2
+    count = round(half * alpha / (1 - alpha))
+    noise = rng.normal(size=(count, x.shape[1])) * x[odd].std(0)
+    contaminants = x[rng.choice(odd, count)] + noise
+    test = np.r_[normal[half:], odd]
+    return Split(
+        train=np.r_[x[normal[:half]], contaminants].astype(np.float32),
+        contaminant=np.arange(half + count) >= half,
+        test=x[test].astype(np.float32),
+        anomaly=anomaly[test],
+    )
+
+
+def image_split(root: Path, normal: int, *, alpha: float, seed: int) -> Split:
+    """One class of Fashion-MNIST against the rest; contaminants are images of the others.
+
+    Args:
+        root: as torchvision stores it.
+        normal: the class.
+        alpha: share of contaminants among the training images.
+        seed: of the choice.
+    """
+    rng = np.random.default_rng(seed)
+    train, test = (FashionMNIST(root, train=part) for part in (True, False))
+    labels, held_out = train.targets.numpy(), test.targets.numpy()
+    count = round(IMAGES * alpha)
+    own = rng.choice(np.flatnonzero(labels == normal), IMAGES - count, replace=False)
+    others = rng.choice(np.flatnonzero(labels != normal), count, replace=False)
+    chosen = rng.choice(len(held_out), TEST_IMAGES, replace=False)
+    return Split(
+        train=_pixels(train.data.numpy()[np.r_[own, others]]),
+        contaminant=np.arange(IMAGES) >= len(own),
+        test=_pixels(test.data.numpy()[chosen]),
+        anomaly=held_out[chosen] != normal,
+    )
+
+
+def _pixels(images: np.ndarray) -> np.ndarray:
+    return (images[:, None] / 255).astype(np.float32)

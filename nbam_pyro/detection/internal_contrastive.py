@@ -1,0 +1,81 @@
+"""Internal contrastive learning: a window of features and what surrounds it know each other."""
+
+import torch
+from torch import Tensor
+from torch.nn.functional import normalize
+
+from nbam_pyro.detection.energies import Backbone, Energies
+from nbam_pyro.detection.neural_transformations import log_not
+from nbam_pyro.detection.stacks import stacked_mlp
+from nbam_pyro.errors import DataError
+
+
+class InternalContrast(Backbone):
+    r"""Windows a_k of consecutive features, their complements b_k, and an encoder for each.
+
+    .. math::
+        p_k = \mathrm{softmax}_l\big(\cos(f(a_k), g(b_l)) / \tau\big)_{l = k}, \qquad
+        E_n = -\mathrm{mean}_k \log p_k, \qquad E_a = -\mathrm{mean}_k \log(1 - p_k)
+
+    Args:
+        inputs: D, features of a row, at least 3.
+        members: S, models trained at once.
+        window: features in a window; None for 2 up to D = 40, 10 up to D = 160, and D - 150
+            beyond.
+        width: hidden units of both encoders.
+        embedding: their dimensions.
+        temperature: tau.
+
+    Raises:
+        DataError: there are fewer than 3 features, or the window leaves none.
+
+    Source: Shenkar & Wolf (2022); E_a of Qiu et al. (2022).
+
+    Example:
+        >>> pair = InternalContrast(6).energies(torch.randn(1, 4, 6))
+        >>> pair.anomalous.shape
+        torch.Size([1, 4])
+    """
+
+    def __init__(
+        self,
+        inputs: int,
+        *,
+        members: int = 1,
+        window: int | None = None,
+        width: int = 64,
+        embedding: int = 32,
+        temperature: float = 0.1,
+    ) -> None:
+        super().__init__()
+        if inputs < 3:
+            raise DataError(f"{inputs} features have no windows to tell apart; give at least 3.")
+        self.window = _usual_window(inputs) if window is None else window
+        if not 1 <= self.window <= inputs - 1:
+            raise DataError(f"A window of {self.window} of {inputs} features leaves no other.")
+        self.inside = stacked_mlp((members,), [self.window, width, width, embedding])
+        self.outside = stacked_mlp((members,), [inputs - self.window, width, width, embedding])
+        self.temperature = temperature
+
+    def energies(self, x: Tensor) -> Energies:
+        count = x.shape[-1] - self.window + 1
+        at = torch.arange(count, device=x.device)[:, None]
+        column = torch.arange(x.shape[-1], device=x.device)
+        within = (column >= at) & (column < at + self.window)  # (K, D)
+        order = within.int().argsort(stable=True, dim=-1, descending=True)
+        parts = x[..., order]  # (S, N, K, D), the window first
+        f = self._embed(self.inside, parts[..., : self.window])
+        g = self._embed(self.outside, parts[..., self.window :])
+        log_p = (f @ g.transpose(-1, -2) / self.temperature).log_softmax(-1)
+        own = log_p.diagonal(dim1=-2, dim2=-1)
+        return Energies(-own.mean(-1), -log_not(log_p).mean(-1))
+
+    @staticmethod
+    def _embed(network: torch.nn.Module, parts: Tensor) -> Tensor:
+        return normalize(network(parts.flatten(1, 2)), dim=-1).unflatten(1, parts.shape[1:3])
+
+
+def _usual_window(inputs: int) -> int:
+    if inputs <= 40:
+        return min(2, inputs - 2)
+    return 10 if inputs <= 160 else inputs - 150

@@ -1,0 +1,77 @@
+"""A backbone whose energies are densities: a mixture of Gaussians in a broad background."""
+
+import math
+
+import torch
+from torch import Tensor, nn
+
+from nbam_pyro.detection.energies import Backbone, Energies
+
+
+class GaussianMixture(Backbone):
+    r"""E_n = -log of a mixture of C Gaussians, E_a = -log of one broad Gaussian around all rows.
+
+    .. math::
+        E_n(x) = -\log \sum_c w_c N(x; \mu_c, L_c L_c^\top), \qquad
+        E_a(x) = -\log N(x; m, s^2 \Sigma)
+
+    with m and Sigma, diagonal, from median and quartiles of the rows. Both are normalised, so
+    `Exact` applies and the rate of anomalies may be learned.
+
+    Args:
+        inputs: D, features of a row.
+        members: S, models trained at once.
+        components: C.
+        breadth: s, how much broader than the rows the background is.
+
+    Source: likelihoods with a switch, arXiv 2211.15448.
+
+    Example:
+        >>> backbone, x = GaussianMixture(2), torch.randn(1, 40, 2)
+        >>> backbone.start(x)
+        >>> backbone.energies(x).clean.shape
+        torch.Size([1, 40])
+    """
+
+    normalised = True
+    middle: Tensor
+    scale: Tensor
+
+    def __init__(
+        self, inputs: int, *, members: int = 1, components: int = 4, breadth: float = 3.0
+    ) -> None:
+        super().__init__()
+        self.breadth = breadth
+        self.weight = nn.Parameter(torch.zeros(members, components))
+        self.mean = nn.Parameter(torch.zeros(members, components, inputs))
+        eye = torch.eye(inputs).expand(members, components, inputs, inputs)
+        # Of the inverse of L: no solve in the likelihood. The diagonal is kept as its logarithm.
+        self.precision = nn.Parameter(torch.zeros_like(eye))
+        self.register_buffer("middle", torch.zeros(members, 1, inputs))
+        self.register_buffer("scale", torch.ones(members, 1, inputs))
+
+    @torch.no_grad()
+    def start(self, x: Tensor) -> None:
+        quarter, middle, upper = x.quantile(x.new_tensor([0.25, 0.5, 0.75]), dim=1, keepdim=True)
+        spread = (upper - quarter) / 1.349
+        self.middle.copy_(middle)
+        # Half a constant feature: its quartiles agree.
+        self.scale.copy_(torch.where(spread > 0, spread, x.std(1, keepdim=True)).clamp_min(1e-3))
+        components = self.mean.shape[1]
+        first = torch.randint(x.shape[1], (components,))
+        self.mean.copy_((x[:, first] - self.middle) / self.scale)
+
+    def energies(self, x: Tensor) -> Energies:
+        u = (x - self.middle) / self.scale
+        log_volume = self.scale.log().sum(-1)
+        log_diagonal = self.precision.diagonal(dim1=-2, dim2=-1)
+        factor = self.precision.tril(-1) + log_diagonal.exp().diag_embed()
+        white = (u[:, None] - self.mean[:, :, None]) @ factor.transpose(-1, -2)  # (S, C, N, D)
+        parts = _log_normal(white) + log_diagonal.sum(-1)[..., None]
+        clean = (parts + self.weight.log_softmax(-1)[..., None]).logsumexp(1)
+        broad = _log_normal(u / self.breadth) - u.shape[-1] * math.log(self.breadth)
+        return Energies(log_volume - clean, log_volume - broad)
+
+
+def _log_normal(white: Tensor) -> Tensor:
+    return -0.5 * (white.square().sum(-1) + white.shape[-1] * math.log(2 * math.pi))

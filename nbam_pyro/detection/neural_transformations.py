@@ -1,0 +1,82 @@
+"""Neural transformation learning: transformations that keep a row recognisable, and apart."""
+
+import math
+
+import torch
+from torch import Tensor
+from torch.nn.functional import normalize
+
+from nbam_pyro.detection.energies import Backbone, Energies
+from nbam_pyro.detection.stacks import stacked_mlp
+
+
+class NeuralTransformations(Backbone):
+    r"""K learned transformations x_k = T_k(x) and an encoder f that tells them from each other.
+
+    .. math::
+        p_k = \frac{h(x_k, x)}{h(x_k, x) + \sum_{l \ne k} h(x_k, x_l)}, \qquad
+        h(a, b) = \exp(\cos(f(a), f(b)) / \tau)
+
+        E_n = -\frac{1}{\log K} \mathrm{mean}_k \log p_k, \qquad
+        E_a = -\frac{1}{\log K} \mathrm{mean}_k \log(1 - p_k)
+
+    Args:
+        inputs: D, features of a row.
+        members: S, models trained at once.
+        transforms: K, at least 2.
+        transform_width: hidden units of each T_k, a residual network.
+        width: hidden units of the encoder.
+        embedding: dimensions of f.
+        layers: of the encoder.
+        temperature: tau.
+
+    Source: Qiu et al. (2021, 2022).
+
+    Example:
+        >>> pair = NeuralTransformations(6).energies(torch.randn(1, 4, 6))
+        >>> pair.clean.shape
+        torch.Size([1, 4])
+    """
+
+    def __init__(
+        self,
+        inputs: int,
+        *,
+        members: int = 1,
+        transforms: int = 9,
+        transform_width: int = 24,
+        width: int = 24,
+        embedding: int = 24,
+        layers: int = 4,
+        temperature: float = 0.1,
+    ) -> None:
+        super().__init__()
+        self.transforms = stacked_mlp((members, transforms), [inputs, transform_width, inputs])
+        widths = [inputs, *[width] * (layers - 1), embedding]
+        self.encoder = stacked_mlp((members,), widths)
+        self.temperature = temperature
+
+    def energies(self, x: Tensor) -> Energies:
+        views = self.transforms(x[:, None]) + x[:, None]  # (S, K, N, D)
+        both = torch.cat([x[:, None], views], 1).flatten(1, 2)
+        z = normalize(self.encoder(both), dim=-1).unflatten(1, (-1, x.shape[1]))
+        z = z.transpose(1, 2)  # (S, N, 1 + K, embedding)
+        similarity = z[:, :, 1:] @ z.transpose(2, 3) / self.temperature  # to x, and to views
+        count = similarity.shape[2]
+        own = torch.eye(count, dtype=torch.bool, device=x.device)
+        among = similarity[..., 1:].where(~own, similarity[..., :1])  # x in the place of itself
+        log_p = among.log_softmax(-1)
+        scale = math.log(count)
+        right = log_p.diagonal(dim1=-2, dim2=-1)
+        return Energies(-right.mean(-1) / scale, -log_not(log_p).mean(-1) / scale)
+
+
+def log_not(log_p: Tensor) -> Tensor:
+    """log(1 - p_k) of the diagonal of log probabilities (..., K, K), as a sum of the others.
+
+    Example:
+        >>> log_not(torch.tensor([[0.9, 0.1], [0.3, 0.7]]).log()).exp()
+        tensor([0.1000, 0.3000])
+    """
+    own = torch.eye(log_p.shape[-1], dtype=torch.bool, device=log_p.device)
+    return log_p.masked_fill(own, -math.inf).logsumexp(-1)

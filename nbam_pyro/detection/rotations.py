@@ -1,0 +1,75 @@
+"""Multi-head RotNet: rotations and shifts of an image that a classifier of normal ones names."""
+
+import torch
+from torch import Tensor, nn
+
+from nbam_pyro.detection.energies import Backbone, Energies
+from nbam_pyro.errors import DataError
+
+
+class Rotations(Backbone):
+    r"""36 views of an image, by 4 rotations and 3 x 3 shifts, and three softmax heads.
+
+    .. math::
+        E_n = \mathrm{mean}_v \big(-\log p(r_v) - \log p(s_v) - \log p(t_v)\big)
+
+    and E_a is the cross-entropy of the heads to uniform predictions. All views are one batch.
+
+    Args:
+        channels: of the images, which are square.
+        members: one; images have no members.
+        width: channels of the first convolution.
+        shift: of a view, as a share of the side.
+
+    Raises:
+        DataError: more than one member is asked for.
+
+    Source: Hendrycks et al. (2019); E_a of Qiu et al. (2022).
+
+    Example:
+        >>> Rotations(1, width=4).energies(torch.randn(1, 2, 1, 12, 12)).clean.shape
+        torch.Size([1, 2])
+    """
+
+    def __init__(
+        self, channels: int, *, members: int = 1, width: int = 16, shift: float = 0.25
+    ) -> None:
+        super().__init__()
+        if members != 1:
+            raise DataError(f"Rotations has one member, not {members}.")
+        self.shift = shift
+        layers: list[nn.Module] = []
+        for inputs, outputs in ((channels, width), (width, 2 * width), (2 * width, 4 * width)):
+            layers += [
+                nn.Conv2d(inputs, outputs, 3, stride=2, padding=1, bias=False),
+                nn.BatchNorm2d(outputs),
+                nn.ReLU(),
+            ]
+        self.trunk = nn.Sequential(*layers, nn.AdaptiveAvgPool2d(2), nn.Flatten())
+        self.heads = nn.ModuleList([nn.Linear(16 * width, n) for n in (4, 3, 3)])
+
+    def energies(self, x: Tensor) -> Energies:
+        images = x[0]
+        views = self._views(images).flatten(0, 1)
+        h = self.trunk(views)
+        index = torch.cartesian_prod(torch.arange(4), torch.arange(3), torch.arange(3)).to(x.device)
+        clean, anomalous = [], []
+        for head, name in zip(self.heads, index.T, strict=True):
+            log_p = head(h).log_softmax(-1).unflatten(0, (36, len(images)))
+            own = log_p.gather(-1, name[:, None, None].expand(36, len(images), 1))
+            clean.append(-own.squeeze(-1).mean(0))
+            anomalous.append(-log_p.mean(-1).mean(0))
+        return Energies(torch.stack(clean).sum(0)[None], torch.stack(anomalous).sum(0)[None])
+
+    def _views(self, images: Tensor) -> Tensor:
+        """(36, N, C, H, W): rotations, then shifts down, then shifts to the right."""
+        step = max(1, round(self.shift * images.shape[-1]))
+        views = []
+        for turns in range(4):
+            turned = torch.rot90(images, turns, (-2, -1))
+            padded = nn.functional.pad(turned, [step] * 4, mode="reflect")
+            side = images.shape[-1]
+            for down in (0, step, 2 * step):
+                rows = padded[..., down : down + side, :]
+                views += [rows[..., right : right + side] for right in (0, step, 2 * step)]
+        return torch.stack(views)

@@ -1,0 +1,158 @@
+"""Train a backbone under an assignment of switches."""
+
+from dataclasses import dataclass
+
+import lightning.pytorch as pl
+import numpy as np
+import torch
+from lightning.pytorch.callbacks import Callback
+from torch import Tensor, nn
+from torch.utils.data import TensorDataset
+
+from nbam_pyro.detection.assignments import UNKNOWN, Assignment, Blind
+from nbam_pyro.detection.energies import Backbone, Energies
+from nbam_pyro.errors import DataError, StoryError
+from nbam_pyro.inference.rows import Batch, Rows
+from nbam_pyro.inference.training import Options, Training, train
+
+# Step sizes of the rate are so many times those of weights.
+_RATE_STEPS = 10
+
+
+class Prior(nn.Module):
+    """Prior log odds of an anomaly, (S, 1): given, or open and learned with the weights.
+
+    Args:
+        members: S.
+        rate: of anomalies; where it is open, where it starts.
+        learned: whether it is open.
+
+    Raises:
+        DataError: the rate is not in [0, 1).
+    """
+
+    logit: Tensor
+
+    def __init__(self, members: int, rate: float, *, learned: bool = False) -> None:
+        super().__init__()
+        if not 0 <= rate < 1:
+            raise DataError(f"The rate of anomalies is {rate}; it must lie in [0, 1).")
+        logit = torch.full((members, 1), rate).logit()
+        if learned:
+            self.logit = nn.Parameter(logit)
+        else:
+            self.register_buffer("logit", logit)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Schedule:
+    """How a backbone is trained.
+
+    Args:
+        epochs: in all.
+        warm_up: of them, before switches are assigned.
+        lr: step size of AdamW.
+        weight_decay: of AdamW.
+    """
+
+    epochs: int = 200
+    warm_up: int = 2
+    lr: float = 1e-3
+    weight_decay: float = 1e-5
+
+
+def train_backbone(
+    backbone: Backbone,
+    assignment: Assignment,
+    x: Tensor,
+    prior: "Prior",
+    *,
+    observed: Tensor | None = None,
+    schedule: Schedule,
+    options: Options,
+    label: str = "detector",
+    callbacks: tuple[Callback, ...] = (),
+) -> list[dict[str, float]]:
+    """Lower the loss of an assignment.
+
+    Args:
+        backbone: of S members.
+        assignment: of the switches, after the warm-up.
+        x: rows of every member, (S, N, ...).
+        prior: of the switches; its rate is learned where it is open.
+        observed: switches that are known, (S, N): 0, 1, or -1; None if none is.
+        schedule: epochs and steps.
+        options: batch size, progress and Lightning's own.
+        label: what the progress bar calls this run.
+        callbacks: of Lightning's.
+
+    Returns:
+        one record per epoch.
+
+    Raises:
+        StoryError: the assignment needs normalised energies and the backbone has none, or the
+            rate is open and the assignment cannot learn it.
+    """
+    check_energies(backbone, assignment, learned=any(True for _ in prior.parameters()))
+    members, count = x.shape[:2]
+    known = torch.full((members, count), UNKNOWN) if observed is None else observed
+    backbone.start(x)
+    now = _Phase(schedule.warm_up)
+
+    def loss(batch: Batch) -> Tensor:
+        assign = Blind() if now.warming else assignment
+        rows, index = batch.x.transpose(0, 1), batch.y
+        here = prior.logit.expand(members, count)[:, index]
+        return assign(here, backbone.energies(rows), known.to(rows.device)[:, index]).loss.sum()
+
+    weights = {"params": list(backbone.parameters()), "lr": schedule.lr}
+    groups = [
+        weights | {"weight_decay": schedule.weight_decay},
+        {"params": list(prior.parameters()), "lr": _RATE_STEPS * schedule.lr, "weight_decay": 0.0},
+    ]
+    data = TensorDataset(x.transpose(0, 1).contiguous(), torch.arange(count))
+    rows = Rows(data, data.tensors[1], torch.ones(count))
+    history, _ = train(
+        Training([backbone, prior], loss=loss, groups=groups),
+        rows,
+        np.arange(count),
+        np.arange(0),
+        epochs=schedule.epochs,
+        options=options,
+        label=label,
+        callbacks=[now, *callbacks],
+    )
+    return history
+
+
+class _Phase(Callback):
+    def __init__(self, warm_up: int) -> None:
+        self.warm_up = warm_up
+        self.warming = warm_up > 0
+
+    def on_train_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        self.warming = trainer.current_epoch < self.warm_up
+
+
+def check_energies(backbone: Backbone, assignment: Assignment, *, learned: bool) -> None:
+    """Refuse a posterior of energies that are no log densities, and a rate that nothing learns."""
+    if assignment.normalised_only and not backbone.normalised:
+        raise StoryError(
+            f"{type(assignment).__name__} needs energies that are negative log densities; those of "
+            f"{type(backbone).__name__} have units of their own, on which a posterior or a learned "
+            "rate would depend. Give a rate with Soft or Hard, or use the GaussianMixture backbone."
+        )
+    if learned and not assignment.normalised_only:
+        raise StoryError(
+            f"{type(assignment).__name__} ranks rows and cannot learn how many are anomalies: give "
+            "contamination as a number, or use Exact with the GaussianMixture backbone."
+        )
+
+
+@torch.no_grad()
+def energies_of(backbone: Backbone, x: Tensor, *, size: int = 1024) -> Energies:
+    """Energies (S, N) of rows (S, N, ...), a few at a time, on the CPU."""
+    backbone.eval()
+    device = next(backbone.parameters()).device
+    parts = [backbone.energies(part.to(device)) for part in x.split(size, 1)]
+    return Energies(*(torch.cat(side, 1).cpu() for side in zip(*parts, strict=True)))
