@@ -32,8 +32,12 @@ def atoms(n):
 
 @pytest.mark.parametrize(
     ("n", "mean", "support", "auc"),
-    [(0, -13.8155, 1.0, 1.0), (10_000, -13.8256, 0.99, 0.0), (1_000, -13.8165, 0.999, 0.0)]
-    + [(100, -13.8156, 0.9999, 0.0)],
+    [
+        (0, -13.8155, 1.0, 1.0),
+        (10_000, -13.8256, 0.99, 0.0),
+        (1_000, -13.8165, 0.999, 0.0),
+        (100, -13.8156, 0.9999, 0.0),
+    ],
 )
 def test_a_nearly_perfect_density_ranks_all_outliers_as_normal(n, mean, support, auc):
     density = atoms(n)
@@ -61,7 +65,7 @@ def test_mahalanobis_is_robust_to_a_singular_covariance(ridge):
     plane = rng.normal(size=(50, 2))
     x = np.c_[plane, plane.sum(1)] + 1000
     statistic = Mahalanobis(x, ridge=ridge)
-    inside, outside = statistic(x), statistic(x + [0, 0, 1.0])
+    inside, outside = statistic(x), statistic(np.add(x, [0, 0, 1.0]))
     assert np.isfinite(inside).all()
     assert inside.mean() == pytest.approx(2, rel=0.25)
     assert (outside > 10 * inside.max()).all() or ridge == 0.1

@@ -22,5 +22,6 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
             "Typicality",
         ],
         "svdd": ["DeepSVDD"],
+        "unified": ["UnifiedObjective", "Weights", "train_objective"],
     },
 )

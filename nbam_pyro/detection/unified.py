@@ -1,0 +1,237 @@
+r"""One objective of which auto-encoder, Deep SVDD and Deep SAD are instances.
+
+.. math::
+    \mathrm{KL}(p_n(x, z) \| p_a(x, z))
+        = I_n(x, z) - H_n(z) + E_{p_n(x)} \mathrm{CE}(p_n(z | x), p_a(z | x))
+
+up to a term that does not depend on the encoder. A deterministic encoder makes the first two
+infinite, so z = f(x) + noise.
+"""
+
+from dataclasses import dataclass
+
+import lightning.pytorch as pl
+import numpy as np
+import torch
+from lightning.pytorch.callbacks import Callback
+from torch import Tensor, nn
+from torch.utils.data import TensorDataset
+
+from nbam_pyro.detection.assignments import UNKNOWN
+from nbam_pyro.detection.stacks import stacked_mlp
+from nbam_pyro.errors import DataError
+from nbam_pyro.inference.rows import Batch, Rows
+from nbam_pyro.inference.training import Options, Training, train
+from nbam_pyro.models.component import check_positive
+
+__all__ = ["Terms", "UnifiedObjective", "Weights", "train_objective"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Weights:
+    """How much each term counts: (1, 0, 0) is an auto-encoder, (0, 1, 0) SVDD, (0, 1, 1) SAD.
+
+    Args:
+        information: of the bound on I_n(x, z), that z keeps what x says.
+        compactness: of -H_n(z), that normal rows lie together.
+        separation: of the cross-entropy, that anomalies lie elsewhere; it needs labelled ones.
+
+    Raises:
+        DataError: a weight is negative, or none is positive.
+    """
+
+    information: float = 1.0
+    compactness: float = 1.0
+    separation: float = 1.0
+
+    def __post_init__(self) -> None:
+        values = vars(self).values()
+        if min(values) < 0 or max(values) == 0:
+            raise DataError(f"{self}: weights cannot be negative, and one must be positive.")
+
+
+AUTO_ENCODER = Weights(compactness=0.0, separation=0.0)
+SVDD = Weights(information=0.0, separation=0.0)
+SAD = Weights(information=0.0)
+
+
+@dataclass(frozen=True)
+class Terms:
+    """The three terms of a batch, in nats, each to be raised.
+
+    Attributes:
+        information: a lower bound on I_n(x, z) less H(x): the mean log density of x given z.
+        compactness: a lower bound on -H_n(z), that of a Gaussian with the same variances.
+        separation: an upper entropy of labelled anomalies around the centre of the normal rows;
+            0 where there are none.
+    """
+
+    information: Tensor
+    compactness: Tensor
+    separation: Tensor
+
+
+class UnifiedObjective(nn.Module):
+    r"""Encoder with Gaussian noise, decoder, and the terms of the objective.
+
+    .. math::
+        I_n \ge \mathrm{const} - \frac{1}{2 s^2} E \|x - g(z)\|^2, \qquad
+        -H_n \ge -\tfrac12 \sum_j \log(2 \pi e \operatorname{Var} z_j), \qquad
+        \tfrac12 \sum_j \log(2 \pi e\, E_a (z_j - c_j)^2)
+
+    A row scores what it adds to the first two: reconstruction error in units of s, and squared
+    distance to the centre c in units of the normal variances, each by its weight.
+
+    Labelled anomalies shape the embedding for anomalies like them. Those of another type may end
+    nearer to the centre than without any label: see `python -m benchmarks.wrong_labels`.
+
+    Args:
+        inputs: D, features of a row.
+        weights: of the terms.
+        width: hidden units of encoder and decoder.
+        embedding: dimensions of z.
+        noise: standard deviation of the encoder's noise.
+        error: s, standard deviation of x given z.
+
+    Raises:
+        DataError: a size is not positive.
+
+    Example:
+        >>> objective = UnifiedObjective(5, weights=SVDD)
+        >>> terms = objective.terms(torch.randn(20, 5))
+        >>> float(terms.separation)
+        0.0
+    """
+
+    centre: Tensor
+    variance: Tensor
+
+    def __init__(
+        self,
+        inputs: int,
+        *,
+        weights: Weights,
+        width: int = 64,
+        embedding: int = 8,
+        noise: float = 0.1,
+        error: float = 0.1,
+    ) -> None:
+        super().__init__()
+        check_positive("noise", noise)
+        check_positive("error", error)
+        self.weights = weights
+        self.noise = noise
+        self.error = error
+        self.encoder = stacked_mlp((), [inputs, width, embedding])
+        self.decoder = stacked_mlp((), [embedding, width, inputs])
+        self.register_buffer("centre", torch.zeros(embedding))
+        self.register_buffer("variance", torch.ones(embedding))
+
+    def terms(self, x: Tensor, observed: Tensor | None = None) -> Terms:
+        """The terms of a batch.
+
+        Args:
+            x: rows, (N, D).
+            observed: 1 for labelled anomalies, 0 for labelled normal rows, -1 for others, which
+                count as normal; None if nothing is labelled.
+        """
+        odd = torch.zeros(len(x), dtype=torch.bool) if observed is None else observed == 1
+        odd = odd.to(x.device)
+        z = self.encoder(x)
+        noisy = z + self.noise * torch.randn_like(z)
+        error = (x - self.decoder(noisy))[~odd].square().sum(-1).mean()
+        centre, spread = _moments(z[~odd], self.noise)
+        zero = error.new_zeros(())
+        away = (z[odd] - centre).square().mean(0) + self.noise**2 if odd.any() else None
+        return Terms(
+            information=-0.5 * error / self.error**2,
+            compactness=-_entropy(spread),
+            separation=zero if away is None else _entropy(away),
+        )
+
+    def forward(self, x: Tensor, observed: Tensor | None = None) -> Tensor:
+        """The loss of a batch: minus the weighted sum of the terms."""
+        terms, weights = vars(self.terms(x, observed)), vars(self.weights)
+        return -torch.stack([weights[name] * value for name, value in terms.items()]).sum()
+
+    @torch.no_grad()
+    def finish(self, x: Tensor) -> None:
+        """Take the centre and the variances from normal rows, (N, D)."""
+        centre, variance = _moments(self.encoder(x), self.noise)
+        self.centre.copy_(centre)
+        self.variance.copy_(variance)
+
+    @torch.no_grad()
+    def scores(self, x: Tensor) -> Tensor:
+        """What every row adds to the loss of normal rows, (N,)."""
+        z = self.encoder(x)
+        error = (x - self.decoder(z)).square().sum(-1) / self.error**2
+        distance = ((z - self.centre).square() / self.variance).sum(-1)
+        return 0.5 * (self.weights.information * error + self.weights.compactness * distance)
+
+
+def train_objective(
+    objective: UnifiedObjective,
+    x: Tensor,
+    observed: Tensor | None = None,
+    *,
+    epochs: int = 100,
+    lr: float = 1e-3,
+    options: Options | None = None,
+) -> list[dict[str, float]]:
+    """Train and return one record per epoch: the loss, and every term.
+
+    Args:
+        objective: to train.
+        x: rows, (N, D).
+        observed: labels, (N,): 1, 0, or -1; None if nothing is labelled.
+        epochs: how many.
+        lr: step size of AdamW.
+        options: batch size, progress and Lightning's own.
+    """
+    known = torch.full((len(x),), UNKNOWN) if observed is None else observed
+    rows = Rows(TensorDataset(x, known), known, torch.ones(len(x)))
+    groups = [{"params": list(objective.parameters()), "lr": lr, "weight_decay": 1e-6}]
+
+    def loss(batch: Batch) -> Tensor:
+        return objective(batch.x, batch.y)
+
+    log = _LogTerms(objective)
+    module = Training([objective], loss=loss, groups=groups)
+    history, _ = train(
+        module,
+        rows,
+        np.arange(len(x)),
+        np.arange(0),
+        epochs=epochs,
+        options=options or Options(),
+        label="unified objective",
+        callbacks=[log],
+    )
+    objective.eval()
+    objective.finish(x[known != 1])
+    return [record | terms for record, terms in zip(history, log.records, strict=True)]
+
+
+class _LogTerms(Callback):
+    """The terms of all rows after every epoch."""
+
+    def __init__(self, objective: UnifiedObjective) -> None:
+        self.objective = objective
+        self.records: list[dict[str, float]] = []
+
+    def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        batches = trainer.train_dataloader
+        with torch.no_grad():
+            parts = [vars(self.objective.terms(b.x.to(pl_module.device), b.y)) for b in batches]  # type: ignore[union-attr]
+        means = {name: float(torch.stack([p[name] for p in parts]).mean()) for name in parts[0]}
+        self.records.append(means)
+
+
+def _moments(z: Tensor, noise: float) -> tuple[Tensor, Tensor]:
+    return z.mean(0), z.var(0, correction=0) + noise**2
+
+
+def _entropy(variance: Tensor) -> Tensor:
+    """Of a Gaussian with independent dimensions, in nats."""
+    return 0.5 * (2 * torch.pi * torch.e * variance).log().sum()
