@@ -3,6 +3,7 @@
 import functools
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from hypothesis import given
@@ -28,8 +29,10 @@ from nbam_pyro.detection import (
     Soft,
 )
 from nbam_pyro.detection.neural_transformations import log_not
-from nbam_pyro.detection.training import Prior, energies_of
+from nbam_pyro.detection.rates import decide, estimate_rate
+from nbam_pyro.detection.training import Prior, Schedule, check_energies, energies_of
 from nbam_pyro.errors import DataError, StoryError
+from nbam_pyro.inference.training import Options
 
 TABULAR = [NeuralTransformations, InternalContrast, DeepSVDD, AutoEncoder, GaussianMixture]
 ASSIGNMENTS = [Blind(), Refine(), Hard(), Soft(), Exact()]
@@ -65,7 +68,9 @@ def test_a_backbone_has_two_energies_for_every_row_of_every_member(make):
 @pytest.mark.parametrize("assignment", [Blind(), Refine(), Hard(), Soft()])
 def test_a_detector_never_gives_all_rows_one_score(make, assignment):
     x, _ = rows()
-    detector = AnomalyDetector(make, assignment=assignment, epochs=5, random_state=0).fit(x)
+    detector = AnomalyDetector(
+        make, assignment=assignment, contamination=0.1, epochs=5, random_state=0
+    ).fit(x)
     assert np.ptp(detector.decision_scores_) > 0
     assert detector.labels_.mean() == pytest.approx(0.1, abs=0.01)
     again = clone(detector).fit(x)
@@ -81,7 +86,7 @@ def test_rotations_have_36_views():
     assert views.shape == (36, 3, 1, 12, 12)
     middle = views[4::9]  # without a shift
     assert all(torch.equal(middle[k], torch.rot90(images, k, (-2, -1))) for k in range(4))
-    detector = AnomalyDetector(Rotations, epochs=1, batch_size=8, random_state=0)
+    detector = AnomalyDetector(Rotations, contamination=0.1, epochs=1, batch_size=8, random_state=0)
     assert np.ptp(detector.fit(images.repeat(4, 1, 1, 1).numpy()).decision_scores_) > 0
     with pytest.raises(DataError, match="one member"):
         Rotations(1, members=2)
@@ -159,13 +164,14 @@ def test_a_posterior_and_a_learned_rate_need_densities():
     with pytest.raises(StoryError, match="units of their own"):
         AnomalyDetector(assignment=Exact()).fit(x)
     with pytest.raises(StoryError, match="cannot learn how many"):
-        AnomalyDetector(contamination="auto").fit(x)
+        check_energies(DeepSVDD(5), Soft(), learned=True)
 
 
 def test_labelled_rows_make_it_deep_sad():
     x, odd = rows(share=0.2)
     observed = np.where(np.arange(len(x)) % 3 == 0, odd, -1)
-    settings = {"assignment": Blind(), "epochs": 60, "lr": 3e-3, "random_state": 0}
+    settings = {"assignment": Blind(), "epochs": 60, "lr": 3e-3}
+    settings |= {"random_state": 0, "contamination": 0.1}
     alone = AnomalyDetector(DeepSVDD, **settings).fit(x).decision_scores_
     told = AnomalyDetector(DeepSVDD, **settings).fit(x, observed=observed).decision_scores_
     others = observed == -1
@@ -179,7 +185,7 @@ def test_labelled_rows_make_it_deep_sad():
 
 def test_conventions_of_pyod_and_of_scikit_learn():
     x, _ = rows()
-    detector = AnomalyDetector(AutoEncoder, epochs=5, members=2, random_state=0)
+    detector = AnomalyDetector(AutoEncoder, contamination=0.1, epochs=5, members=2, random_state=0)
     assert detector.fit_predict(x).tolist() == detector.labels_.tolist()
     assert detector.predict(x).tolist() == detector.labels_.tolist()
     labels, confidence = detector.predict(x, return_confidence=True)
@@ -200,7 +206,7 @@ def test_conventions_of_pyod_and_of_scikit_learn():
 
 def test_members_are_averaged():
     x, _ = rows()
-    detector = AnomalyDetector(DeepSVDD, epochs=2, members=3, random_state=0).fit(x)
+    detector = AnomalyDetector(DeepSVDD, contamination=0, epochs=2, members=3).fit(x)
     by_member = detector.energies(x).clean
     assert by_member.shape == (3, 160)
     assert np.allclose(by_member.mean(0), detector.decision_scores_)
@@ -223,7 +229,7 @@ def test_settings_that_make_no_sense(settings, match):
 
 def test_rows_that_cannot_be_used():
     x, _ = rows()
-    detector = AnomalyDetector(AutoEncoder, epochs=1).fit(x)
+    detector = AnomalyDetector(AutoEncoder, contamination=0.1, epochs=1).fit(x)
     for bad in (x[:, :3], np.full_like(x, np.nan), x[0]):
         with pytest.raises(DataError):
             detector.decision_function(bad)
@@ -233,3 +239,52 @@ def test_rows_that_cannot_be_used():
         InternalContrast(4, window=4)
     with pytest.raises(DataError, match="rate of anomalies"):
         Prior(1, 1.0)
+
+
+def clustered(share, seed=0):
+    """Rows near a curve, and, apart from it, others around one place."""
+    rng = np.random.default_rng(seed)
+    t = rng.uniform(0, 1, 400)
+    x = np.c_[t, t**2, np.sqrt(t), 1 - t, t * (1 - t)] + 0.02 * rng.normal(size=(400, 5))
+    odd = rng.random(400) < share
+    x[odd] = [0.5, 0.8, 0.2, 0.7, 0.1] + 0.1 * rng.normal(size=(odd.sum(), 5))
+    return x.astype(np.float32), odd
+
+
+@pytest.mark.parametrize("share", [0.0, 0.15])
+def test_the_rate_is_that_at_which_models_agree(share):
+    x, odd = clustered(share)
+    detector = AnomalyDetector(epochs=40, lr=3e-3, random_state=0).fit(x)
+    estimate = detector.rate_
+    assert estimate.low <= odd.mean() <= estimate.high
+    assert detector.contamination_ == pytest.approx(estimate.rate)
+    assert len(estimate.agreement) == 6
+    if share:
+        assert roc_auc_score(odd, detector.decision_scores_) > 0.95
+
+
+def test_an_agreement_that_only_grows_says_nothing():
+    rates = pd.Index([0.1, 0.2, 0.3], name="rate")
+    for means, expected in (
+        ([0.85, 0.9, 0.95], 0.0),
+        ([0.3, 0.7, 0.5], 0.0),
+        ([0.7, 0.95, 0.8], 0.2),
+    ):
+        found = decide(pd.DataFrame({"mean": means, "se": 0.01}, index=rates))
+        assert found.rate == expected
+        assert found.low <= found.rate <= found.high
+
+
+def test_candidates_rise():
+    x = torch.rand(20, 5)
+    schedule, options = Schedule(epochs=1), Options()
+    for wrong in ({"candidates": [0.1]}, {"candidates": [0.2, 0.1]}, {"members": 1}):
+        with pytest.raises(DataError):
+            estimate_rate(
+                lambda m: DeepSVDD(5, members=m),
+                Soft(),
+                x,
+                **wrong,
+                schedule=schedule,
+                options=options,
+            )

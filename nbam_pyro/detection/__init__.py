@@ -12,6 +12,7 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
         "internal_contrastive": ["InternalContrast"],
         "mixtures": ["GaussianMixture"],
         "neural_transformations": ["NeuralTransformations"],
+        "rates": ["RateEstimate", "estimate_rate"],
         "rotations": ["Rotations"],
         "statistics": [
             "LikelihoodRatio",

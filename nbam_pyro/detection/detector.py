@@ -1,6 +1,7 @@
 """`AnomalyDetector`: a backbone, an assignment and a rate, with the interface of PyOD."""
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any, Literal
 
 import numpy as np
@@ -14,6 +15,7 @@ from torch import Tensor
 from nbam_pyro.detection.assignments import UNKNOWN, Assignment, Soft
 from nbam_pyro.detection.energies import Backbone, Energies
 from nbam_pyro.detection.neural_transformations import NeuralTransformations
+from nbam_pyro.detection.rates import estimate_rate
 from nbam_pyro.detection.scaling import Range
 from nbam_pyro.detection.training import Prior, Schedule, energies_of, train_backbone
 from nbam_pyro.errors import DataError
@@ -24,6 +26,8 @@ __all__ = ["AnomalyDetector", "OutlierView"]
 
 # Where a learned rate starts.
 _START = 0.1
+# Epochs after which models agree, or do not, as to which rows are anomalies.
+_SHORT = 60
 
 
 class AnomalyDetector(BaseEstimator):
@@ -41,7 +45,7 @@ class AnomalyDetector(BaseEstimator):
             `members=`. For other settings, `functools.partial(NeuralTransformations, width=64)`.
         assignment: of the switches; None for `Soft()`.
         contamination: share of anomalies among the training rows, at most one half; "auto" to learn
-            it, which needs `Exact` and densities, such as those of `GaussianMixture`.
+            it: with `Exact`, with the weights; else by where models agree, `estimate_rate`.
         members: models whose scores are averaged.
         epochs: of training.
         warm_up: of them, before switches are assigned.
@@ -59,6 +63,7 @@ class AnomalyDetector(BaseEstimator):
         backbone_: the trained model.
         decision_scores_: of the training rows, (N,).
         contamination_: the share given or learned.
+        rate_: what `estimate_rate` found, with an interval; None where it was not asked.
         threshold_: score above which a row is an anomaly: so many training rows are above it.
         labels_: of the training rows, 0 or 1, (N,).
         history_: one record per epoch.
@@ -84,7 +89,7 @@ class AnomalyDetector(BaseEstimator):
         backbone: Callable[..., Backbone] = NeuralTransformations,
         *,
         assignment: Assignment | None = None,
-        contamination: float | Literal["auto"] = 0.1,
+        contamination: float | Literal["auto"] = "auto",
         members: int = 1,
         epochs: int = 200,
         warm_up: int = 2,
@@ -126,35 +131,15 @@ class AnomalyDetector(BaseEstimator):
         """
         with as_data_errors():
             x = validate_data(self, X, dtype=np.float32, allow_nd=True, ensure_min_samples=2)
-        rate = self._rate()
+        self._check()
         known = _observed(observed, len(x))
         self.scale_ = self._learned_scale(x)
-        rows = self._rows(x)
         seed = int(check_random_state(self.random_state).randint(np.iinfo(np.int32).max))
         with torch.random.fork_rng():
             torch.manual_seed(seed)
-            self.backbone_ = self.backbone(x.shape[1], members=self.members)
-            prior = Prior(self.members, rate, learned=self.contamination == "auto")
-            self.history_ = train_backbone(
-                self.backbone_,
-                Soft() if self.assignment is None else self.assignment,
-                rows,
-                prior,
-                observed=None if known is None else known.expand(self.members, -1),
-                schedule=Schedule(
-                    epochs=self.epochs,
-                    warm_up=self.warm_up,
-                    lr=self.lr,
-                    weight_decay=self.weight_decay,
-                ),
-                options=Options(
-                    batch_size=self.batch_size,
-                    progress=self.progress,
-                    trainer=self.trainer or {},
-                ),
-            )
+            prior = self._train(x, known)
         self.contamination_ = float(prior.logit.detach().sigmoid().mean())
-        self.decision_scores_ = self._scores(energies_of(self.backbone_, rows))
+        self.decision_scores_ = self._scores(energies_of(self.backbone_, self._rows(x)))
         self.threshold_ = float(np.quantile(self.decision_scores_, 1 - self.contamination_))
         self.labels_ = (self.decision_scores_ > self.threshold_).astype(int)
         return self
@@ -219,14 +204,45 @@ class AnomalyDetector(BaseEstimator):
         """A view with the conventions of scikit-learn: -1 is an anomaly."""
         return OutlierView(self)
 
-    def _rate(self) -> float:
-        if self.contamination == "auto":
-            return _START
-        if isinstance(self.contamination, str) or not 0 <= self.contamination <= 0.5:
-            raise DataError(
-                f"contamination is {self.contamination!r}; give a share up to 0.5, or 'auto'."
-            )
-        return float(self.contamination)
+    def _check(self) -> None:
+        given = self.contamination
+        if given != "auto" and (isinstance(given, str) or not 0 <= given <= 0.5):
+            raise DataError(f"contamination is {given!r}; give a share up to 0.5, or 'auto'.")
+
+    def _train(self, x: np.ndarray, known: Tensor | None) -> Prior:
+        assignment = Soft() if self.assignment is None else self.assignment
+        rows = self._rows(x)
+        options = Options(
+            batch_size=self.batch_size, progress=self.progress, trainer=self.trainer or {}
+        )
+        schedule = Schedule(
+            epochs=self.epochs, warm_up=self.warm_up, lr=self.lr, weight_decay=self.weight_decay
+        )
+
+        def make(members: int) -> Backbone:
+            return self.backbone(x.shape[1], members=members)
+
+        self.rate_ = None
+        rate = self.contamination
+        learned = rate == "auto" and assignment.normalised_only
+        if learned:
+            rate = _START
+        elif rate == "auto":
+            short = replace(schedule, epochs=min(self.epochs, _SHORT))
+            self.rate_ = estimate_rate(make, assignment, rows[0], schedule=short, options=options)
+            rate = self.rate_.rate
+        prior = Prior(self.members, float(rate), learned=learned)
+        self.backbone_ = make(self.members)
+        self.history_ = train_backbone(
+            self.backbone_,
+            assignment,
+            rows,
+            prior,
+            observed=None if known is None else known.expand(self.members, -1),
+            schedule=schedule,
+            options=options,
+        )
+        return prior
 
     def _learned_scale(self, x: np.ndarray) -> Range:
         match self.scale:

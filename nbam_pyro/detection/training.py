@@ -140,12 +140,12 @@ def check_energies(backbone: Backbone, assignment: Assignment, *, learned: bool)
         raise StoryError(
             f"{type(assignment).__name__} needs energies that are negative log densities; those of "
             f"{type(backbone).__name__} have units of their own, on which a posterior or a learned "
-            "rate would depend. Give a rate with Soft or Hard, or use the GaussianMixture backbone."
+            "rate would depend. Use Soft or Hard, or the GaussianMixture backbone."
         )
     if learned and not assignment.normalised_only:
         raise StoryError(
-            f"{type(assignment).__name__} ranks rows and cannot learn how many are anomalies: give "
-            "contamination as a number, or use Exact with the GaussianMixture backbone."
+            f"{type(assignment).__name__} ranks rows and cannot learn how many are anomalies with "
+            "the weights: find the rate by estimate_rate, or use Exact with densities."
         )
 
 
