@@ -7,6 +7,7 @@ import typer
 
 from nbam_pyro.cli.compare import compare
 from nbam_pyro.cli.demo import demo
+from nbam_pyro.cli.detect import detect
 from nbam_pyro.cli.fit import fit
 from nbam_pyro.cli.score import score
 from nbam_pyro.cli.show import show
@@ -19,7 +20,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-for command in (fit, score, show, compare, demo):
+for command in (fit, score, show, compare, detect, demo):
     app.command()(command)
 
 

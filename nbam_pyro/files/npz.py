@@ -17,14 +17,14 @@ MAGIC = (b"PK\x03\x04", b"PK\x05\x06")  # with arrays, without
 
 
 def read_npz(
-    path: Path, *, label: str, beside: Sequence[str] = (), optional: bool = False
+    path: Path, *, label: str | None, beside: Sequence[str] = (), optional: bool = False
 ) -> Source:
     """Read the array X and the labels from an archive written by `numpy.savez`.
 
     Args:
         path: of the archive.
         label: name of the array that holds the labels; among texts an empty one is a missing
-            label.
+            label. None where there are none.
         beside: names of arrays that are neither features nor labels.
         optional: pass over those of them that there are not.
 
@@ -35,8 +35,7 @@ def read_npz(
         if file.read(4) not in MAGIC:
             raise problem(f"{path} is not an NPZ archive; write it with numpy.savez.")
         file.seek(0)
-        names = [label, *beside]
-        x, columns = _features_and_columns(file, names, path=path, optional=optional)
+        x, columns = _features_and_columns(file, label, beside, path=path, optional=optional)
     if x.ndim < 2:
         raise problem(
             f"Array 'X' of {path} has shape {x.shape}; give a row per datum, for one feature "
@@ -45,20 +44,21 @@ def read_npz(
     checked = {
         name: _labels(values, len(x), name=name, path=path) for name, values in columns.items()
     }
-    return Source(x=x, y=checked.pop(label), rows=np.arange(len(x)), beside=checked)
+    y = np.full(len(x), None) if label is None else checked.pop(label)
+    return Source(x=x, y=y, rows=np.arange(len(x)), beside=checked)
 
 
 def _features_and_columns(
-    file: BinaryIO, names: list[str], *, path: Path, optional: bool
+    file: BinaryIO, label: str | None, beside: Sequence[str], *, path: Path, optional: bool
 ) -> tuple[np.ndarray, dict[str, np.ndarray]]:
     try:
         # Not by its path: numpy leaves a damaged archive open.
         with np.load(file, allow_pickle=False) as archive:
-            if "X" in names:
-                what = "label" if names[0] == "X" else "verified array"
+            if "X" in (label, *beside):
+                what = "label" if label == "X" else "verified array"
                 raise problem(f"The {what} is 'X', the array of features of {path}; name another.")
-            label, *beside = names
-            wanted = [label, *(one for one in beside if one in archive.files or not optional)]
+            there = [one for one in beside if one in archive.files or not optional]
+            wanted = there if label is None else [label, *there]
             x = _array(archive, "X", path=path)
             return x, {name: _array(archive, name, path=path) for name in wanted}
     except (zipfile.BadZipFile, zlib.error, EOFError, OSError, NotImplementedError) as error:

@@ -18,7 +18,12 @@ READERS = MappingProxyType(
 
 
 def read(
-    path: Path, *, label: str | None, beside: Sequence[str] = (), optional: bool = False
+    path: Path,
+    *,
+    label: str | None,
+    beside: Sequence[str] = (),
+    optional: bool = False,
+    labelled: bool = True,
 ) -> Source:
     """Read features and labels from a CSV, Parquet or NPZ file or a folder of images.
 
@@ -29,6 +34,7 @@ def read(
             class folders' names are the labels.
         beside: names of columns or arrays that are neither features nor labels.
         optional: pass over those of them that the data do not have.
+        labelled: whether a table or an archive needs a label; without one every label is missing.
 
     Returns:
         The rows, not yet encoded.
@@ -37,12 +43,14 @@ def read(
         DataError: the data cannot be read as what they claim to be, or have no such columns.
     """
     try:
-        return _read(path, label=label, beside=beside, optional=optional)
+        return _read(path, label=label, beside=beside, optional=optional, labelled=labelled)
     except OSError as error:
         raise problem(f"{path} cannot be read: {error.strerror or error}.") from error
 
 
-def _read(path: Path, *, label: str | None, beside: Sequence[str], optional: bool) -> Source:
+def _read(
+    path: Path, *, label: str | None, beside: Sequence[str], optional: bool, labelled: bool
+) -> Source:
     if not path.exists():
         raise problem(f"{path} does not exist; check the path.")
     if path.is_dir():
@@ -64,7 +72,7 @@ def _read(path: Path, *, label: str | None, beside: Sequence[str], optional: boo
         raise problem(f"{path} is neither a file nor a folder; copy the data into a file.")
     if path.stat().st_size == 0:
         raise problem(f"{path} is empty; check that it was written.")
-    if label is None:
+    if label is None and labelled:
         raise problem(
             f"{path} needs a label: name the column or array that holds the labels (--label NAME)."
         )

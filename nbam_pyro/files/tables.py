@@ -17,13 +17,13 @@ __all__ = ["read_csv", "read_parquet"]
 
 
 def read_csv(
-    path: Path, *, label: str, beside: Sequence[str] = (), optional: bool = False
+    path: Path, *, label: str | None, beside: Sequence[str] = (), optional: bool = False
 ) -> Source:
     """Read a UTF-8 CSV file with a header and commas between its cells.
 
     Args:
         path: of the file.
-        label: name of the column that holds the labels.
+        label: name of the column that holds the labels; None where there are none.
         beside: names of columns that are neither features nor labels.
         optional: pass over those of them that there are not.
 
@@ -44,13 +44,13 @@ def read_csv(
 
 
 def read_parquet(
-    path: Path, *, label: str, beside: Sequence[str] = (), optional: bool = False
+    path: Path, *, label: str | None, beside: Sequence[str] = (), optional: bool = False
 ) -> Source:
     """Read one Parquet file; the index of a pandas table written to it is left out.
 
     Args:
         path: of the file.
-        label: name of the column that holds the labels.
+        label: name of the column that holds the labels; None where there are none.
         beside: names of columns that are neither features nor labels.
         optional: pass over those of them that there are not.
 
@@ -89,9 +89,9 @@ def _check_magic(path: Path) -> None:
         raise problem(f"{path} is truncated: its end is missing; copy or write it again.")
 
 
-def _check_names(names: list[str], *, label: str, beside: Sequence[str], path: Path) -> None:
+def _check_names(names: list[str], *, label: str | None, beside: Sequence[str], path: Path) -> None:
     _check_repeats(names, label=label, path=path)
-    if label not in names:
+    if label is not None and label not in names:
         split_otherwise = len(names) == 1 and any(mark in names[0] for mark in ";|\t")
         hint = " Separate its cells by commas." if split_otherwise else ""
         raise problem(
@@ -108,12 +108,13 @@ def _check_names(names: list[str], *, label: str, beside: Sequence[str], path: P
             f"{path} has a column without a name, perhaps an index that was saved with the "
             "table; name it or leave it out."
         )
-    if len(names) == 1 + len(beside):
-        what = f"the label {label!r}" if not beside else listing([label, *beside])
+    others = [*([] if label is None else [label]), *beside]
+    if len(names) == len(others):
+        what = f"the label {label!r}" if not beside else listing(others)
         raise problem(f"{path} has no feature column beside {what}; add one.")
 
 
-def _check_repeats(names: list[str], *, label: str, path: Path) -> None:
+def _check_repeats(names: list[str], *, label: str | None, path: Path) -> None:
     repeated = sorted({name for name in names if names.count(name) > 1})
     if label in repeated:
         raise problem(f"{path} has more than one column {label!r}; keep one for the labels.")
@@ -121,10 +122,12 @@ def _check_repeats(names: list[str], *, label: str, path: Path) -> None:
         raise problem(f"{path} repeats columns: {listing(repeated)}; give each its own name.")
 
 
-def _source(frame: pd.DataFrame, *, label: str, beside: Sequence[str]) -> Source:
+def _source(frame: pd.DataFrame, *, label: str | None, beside: Sequence[str]) -> Source:
+    others = [*([] if label is None else [label]), *beside]
+    none = np.full(len(frame), None)
     return Source(
-        x=frame.drop(columns=[label, *beside]).reset_index(drop=True),
-        y=raw_labels(frame[label], name=label),
+        x=frame.drop(columns=others).reset_index(drop=True),
+        y=none if label is None else raw_labels(frame[label], name=label),
         rows=np.arange(len(frame)),
         beside={name: raw_labels(frame[name], name=name) for name in beside},
     )

@@ -2,14 +2,18 @@
 
 from nbam_pyro.runs.commands import fit_file, parse_contamination, score_file, write_csv
 from nbam_pyro.runs.comparing import compare_runs
+from nbam_pyro.runs.detecting import detect_file, parse_backbone, parse_share
 from nbam_pyro.runs.folder import RunInfo, read_report, read_run, write_run
 from nbam_pyro.runs.words import show_lines
 
 __all__ = [
     "RunInfo",
     "compare_runs",
+    "detect_file",
     "fit_file",
+    "parse_backbone",
     "parse_contamination",
+    "parse_share",
     "read_report",
     "read_run",
     "score_file",

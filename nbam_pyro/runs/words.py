@@ -10,6 +10,8 @@ def show_lines(summary: dict[str, Any]) -> list[str]:
     Args:
         summary: the content of summary.json.
     """
+    if summary["task"] == "detection":
+        return list(_anomalies(summary))
     lines = [*_what(summary), *_how_much(summary)]
     if summary["task"] == "classification":
         wrong = summary["contamination"]["mean"] * summary["labelled"]
@@ -25,6 +27,30 @@ def _what(summary: dict[str, Any]) -> Iterator[str]:
     more = f" and {unlabelled} rows without one" if unlabelled else ""
     yield f"{summary['data']}: {summary['labelled']} {kind}{more}."
     yield from (f"Note: {note}." for note in summary["notes"])
+
+
+def _anomalies(summary: dict[str, Any]) -> Iterator[str]:
+    n, rate = summary["rows"], summary["rate"]
+    yield f"{summary['data']}: {n} rows of {summary['features']} features."
+    yield from (f"Note: {note}." for note in summary["notes"])
+    if summary["rate_high"] is None:
+        yield f"How many: {rate:.1%} of the rows, as was given."
+    elif rate == 0:
+        yield (
+            "How many: there is no share at which independent models agree which rows are "
+            "anomalies; trained as if there were none, so nothing is flagged. Look at the highest "
+            "scores, or give --contamination."
+        )
+    else:
+        low, high = summary["rate_low"], summary["rate_high"]
+        yield (
+            f"How many: about {rate:.1%} of the rows ({low:.1%} to {high:.1%}), the share at which "
+            "independent models agree which they are."
+        )
+    yield (
+        f"Which: {_rows(summary['flagged'])} flagged, with a score above "
+        f"{summary['threshold']:.4g}. Scores order rows; they are no probabilities."
+    )
 
 
 def _how_much(summary: dict[str, Any]) -> Iterator[str]:

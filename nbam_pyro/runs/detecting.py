@@ -1,0 +1,188 @@
+"""What `nbam detect` does: rows in, a run folder with their scores out."""
+
+import time
+from collections.abc import Callable
+from enum import StrEnum
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import pandas as pd
+from matplotlib.figure import Figure
+
+from nbam_pyro.detection import (
+    AnomalyDetector,
+    AutoEncoder,
+    Backbone,
+    DeepSVDD,
+    InternalContrast,
+    NeuralTransformations,
+)
+from nbam_pyro.errors import DataError
+from nbam_pyro.estimators.targets import column
+from nbam_pyro.files import encoding_of, read
+from nbam_pyro.folders import new_folder, write_json, write_manifest
+
+__all__ = ["BackboneName", "detect_file", "parse_backbone", "parse_share"]
+
+
+class BackboneName(StrEnum):
+    """The backbones that the command line knows."""
+
+    NTL = "ntl"
+    ICL = "icl"
+    SVDD = "svdd"
+    AE = "ae"
+
+    @property
+    def backbone(self) -> Callable[..., Backbone]:
+        """The class of that name."""
+        match self:
+            case BackboneName.NTL:
+                return NeuralTransformations
+            case BackboneName.ICL:
+                return InternalContrast
+            case BackboneName.SVDD:
+                return DeepSVDD
+            case BackboneName.AE:
+                return AutoEncoder
+
+
+def parse_backbone(text: str) -> BackboneName:
+    """A backbone from its name.
+
+    Raises:
+        DataError: there is no such backbone.
+
+    Example:
+        >>> parse_backbone("ntl")
+        <BackboneName.NTL: 'ntl'>
+    """
+    try:
+        return BackboneName(text)
+    except ValueError as error:
+        raise DataError(f"--backbone is {text!r}; give {', '.join(BackboneName)}.") from error
+
+
+def parse_share(text: str) -> float | Literal["auto"]:
+    """A share from "0.1", or "auto".
+
+    Raises:
+        DataError: it is neither.
+
+    Example:
+        >>> parse_share("0.1")
+        0.1
+    """
+    if text == "auto":
+        return "auto"
+    try:
+        return float(text)
+    except ValueError as error:
+        raise DataError(f"--contamination is {text!r}; give a share, or auto.") from error
+
+
+def detect_file(
+    data: Path,
+    out: Path,
+    *,
+    known: str | None = None,
+    backbone: BackboneName = BackboneName.NTL,
+    contamination: float | Literal["auto"] = "auto",
+    epochs: int = 200,
+    overwrite: bool = False,
+    seed: int = 0,
+    progress: bool = False,
+    say: Callable[[str], None] = lambda _: None,
+) -> dict[str, Any]:
+    """Find anomalies in a data file and write a run folder.
+
+    Args:
+        data: CSV, Parquet or NPZ with an array X; every column is a feature.
+        out: the run folder to write, whole or not at all.
+        known: the column or array that says which rows are known to be anomalies (1, true) or
+            normal (0, false), if there is one; it is no feature.
+        backbone: the model of normal rows.
+        contamination: share of anomalies, or "auto".
+        epochs: of training.
+        overwrite: replace a run folder that exists.
+        seed: of everything random.
+        progress: show progress bars.
+        say: is told what is done.
+
+    Returns:
+        The content of summary.json.
+
+    Raises:
+        DataError: the data cannot be used; the message says why.
+        FolderError: the folder exists and may not be overwritten, or cannot be written.
+    """
+    with new_folder(out, overwrite=overwrite) as draft:
+        started = time.perf_counter()
+        source = read(data, label=None, beside=[] if known is None else [known], labelled=False)
+        encoded = encoding_of(source).encode(source.x)
+        observed = None if known is None else _observed(source.beside[known], known)
+        say(f"Training on {len(encoded.x)} rows ...")
+        detector = AnomalyDetector(
+            backbone.backbone,
+            contamination=contamination,
+            epochs=epochs,
+            random_state=seed,
+            progress=progress,
+        )
+        detector.fit(encoded.x, observed=observed)
+        table = pd.DataFrame({"row": source.rows, "score": detector.decision_scores_})
+        table["flagged"] = detector.labels_ == 1
+        if observed is not None:
+            table["known"] = observed
+        estimate = detector.rate_
+        summary = {
+            "data": data.name,
+            "task": "detection",
+            "rows": len(table),
+            "features": int(np.prod(encoded.x.shape[1:])),
+            "backbone": backbone.value,
+            "rate": detector.contamination_,
+            "rate_low": None if estimate is None else estimate.low,
+            "rate_high": None if estimate is None else estimate.high,
+            "flagged": int(table["flagged"].sum()),
+            "threshold": detector.threshold_,
+            "notes": encoded.notes,
+            "seconds": round(time.perf_counter() - started, 1),
+        }
+        settings: dict[str, Any] = {"command": "detect", "data": str(data), "known": known}
+        settings |= {"backbone": backbone.value, "contamination": contamination}
+        table.sort_values("score", ascending=False, kind="stable").to_csv(
+            draft / "flags.csv", index=False
+        )
+        write_json(draft / "summary.json", summary)
+        write_json(draft / "settings.json", settings | {"epochs": epochs, "seed": seed})
+        _picture(draft, detector)
+        write_manifest(draft)
+        return summary
+
+
+def _observed(values: np.ndarray, name: str) -> np.ndarray:
+    there, present = column(values)
+    if not np.isin(there, [0, 1]).all():
+        raise DataError(
+            f"{name!r} has values such as {np.asarray(there).ravel()[0]!r}; it says 1 or true for "
+            "known anomalies, 0 or false for known normal rows, and nothing for the others."
+        )
+    observed = np.full(len(present), -1)
+    observed[present] = there.astype(int)
+    return observed
+
+
+def _picture(folder: Path, detector: AnomalyDetector) -> None:
+    (folder / "plots").mkdir()
+    figure = Figure(figsize=(6.4, 4), layout="constrained")
+    ax = figure.subplots()
+    ax.hist(detector.decision_scores_, bins=60, color="tab:blue")
+    ax.axvline(detector.threshold_, color="black", linestyle=":", label="flagged above")
+    ax.set_yscale("log")
+    ax.set_xlabel("score")
+    ax.set_ylabel("rows")
+    ax.set_title("Scores of the training rows")
+    ax.legend()
+    figure.savefig(folder / "plots" / "scores.png", dpi=150)
