@@ -41,7 +41,7 @@ class RadialSVDD(Backbone):
     centre: Tensor
 
     def __init__(self, inputs: int, *, members: int) -> None:
-        super().__init__()
+        super().__init__(members)
         self.register_buffer("places", torch.tensor(CENTRES))
         self.register_buffer("centre", torch.zeros(members, 1, 2))
         self.linear = nn.Parameter(torch.randn(members, len(CENTRES), 2))

@@ -1,5 +1,6 @@
 from . import data as data
 from . import decisions as decisions
+from . import detection as detection
 from . import errors as errors
 from . import estimators as estimators
 from . import files as files

@@ -3,7 +3,6 @@
 import functools
 
 import numpy as np
-import pandas as pd
 import pytest
 import torch
 from hypothesis import given
@@ -12,6 +11,7 @@ from sklearn.base import clone
 from sklearn.metrics import roc_auc_score
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
+from torch.nn.functional import normalize
 
 from nbam_pyro.detection import (
     AnomalyDetector,
@@ -27,12 +27,15 @@ from nbam_pyro.detection import (
     Refine,
     Rotations,
     Soft,
+    UnifiedObjective,
+    Weights,
+    train_objective,
 )
 from nbam_pyro.detection.neural_transformations import log_not
-from nbam_pyro.detection.rates import decide, estimate_rate
-from nbam_pyro.detection.training import Prior, Schedule, check_energies, energies_of
+from nbam_pyro.detection.rates import CANDIDATES, agreement, estimate_rate, shares_below
+from nbam_pyro.detection.training import Prior, check_energies, energies_of
+from nbam_pyro.detection.unified import SAD, SVDD
 from nbam_pyro.errors import DataError, StoryError
-from nbam_pyro.inference.training import Options
 
 TABULAR = [NeuralTransformations, InternalContrast, DeepSVDD, AutoEncoder, GaussianMixture]
 ASSIGNMENTS = [Blind(), Refine(), Hard(), Soft(), Exact()]
@@ -57,11 +60,16 @@ def test_a_backbone_has_two_energies_for_every_row_of_every_member(make):
     first = backbone.energies(x)
     assert all(part.shape == (2, 40) and part.isfinite().all() for part in first)
     assert first.clean.std() > 0
+    same = x[:1].expand(2, -1, -1)
+    backbone.start(same)
+    assert not torch.equal(*backbone.energies(same).clean)
+    backbone.start(x)
+    first = backbone.energies(x)
     first.clean[1].sum().backward()  # members have nothing in common
     for parameter in backbone.parameters():
         assert not parameter.grad[0].any()
     other = torch.cat([x[:1], torch.rand(1, 40, 5)])
-    assert torch.equal(backbone.energies(other).clean[0], first.clean[0])
+    assert torch.allclose(backbone.energies(other).clean[0], first.clean[0])
 
 
 @pytest.mark.parametrize("make", TABULAR)
@@ -88,8 +96,8 @@ def test_rotations_have_36_views():
     assert all(torch.equal(middle[k], torch.rot90(images, k, (-2, -1))) for k in range(4))
     detector = AnomalyDetector(Rotations, contamination=0.1, epochs=1, batch_size=8, random_state=0)
     assert np.ptp(detector.fit(images.repeat(4, 1, 1, 1).numpy()).decision_scores_) > 0
-    with pytest.raises(DataError, match="one member"):
-        Rotations(1, members=2)
+    pair = Rotations(1, members=2, width=4).energies(images.expand(2, *images.shape))
+    assert not torch.equal(*pair.clean)
 
 
 @given(energy, st.floats(-3, 3), st.sampled_from(ASSIGNMENTS))
@@ -107,7 +115,7 @@ def test_the_gradient_of_the_loss_is_the_weights(values, logit, assignment):
 @given(energy, st.floats(0, 0.5))
 def test_as_many_are_assigned_as_the_prior_expects(values, rate):
     pair = Energies(torch.tensor(values), -torch.tensor(values))
-    prior = Prior(1, rate).logit
+    prior = Prior([rate]).logit[0]
     assert Hard()(prior, pair).anomalous.sum() == round(torch.sigmoid(prior).item() * len(values))
     if rate == 0:
         assert Soft()(prior, pair).loss == Blind()(prior, pair).loss
@@ -119,6 +127,46 @@ def test_what_is_observed_stays(assignment):
     found = assignment(torch.tensor(-1.0), pair, torch.tensor([1, 0, 0]))
     assert found.anomalous.tolist() == [1, 0, 0]
     assert found.clean.tolist() == [0, 1, 1]
+
+
+def test_known_normal_rows_take_no_place_of_anomalies():
+    values = torch.arange(10.0)
+    told = torch.full((10,), -1)
+    told[8:] = 0  # the two highest are known to be normal
+    found = Hard()(torch.tensor(0.2).logit(), Energies(values, -values), told)
+    assert found.anomalous.nonzero().flatten().tolist() == [6, 7]
+    told[0] = 1
+    found = Hard()(torch.tensor(0.2).logit(), Energies(values, -values), told)
+    assert found.anomalous.nonzero().flatten().tolist() == [0, 7]
+
+
+@torch.no_grad()
+def test_energies_are_those_of_the_formulas():
+    torch.manual_seed(0)
+    x = torch.rand(1, 3, 5)
+    ntl = NeuralTransformations(5, transforms=4)
+    views = ntl.transforms(x[:, None]) + x[:, None]
+    z = [normalize(ntl.encoder(part[None])[0], dim=-1) for part in (x[0], *views[0])]
+    for i in range(3):
+        p = []
+        for k in range(1, 5):
+            h = [float((z[k][i] @ other[i] / 0.1).exp()) for other in z]
+            p.append(h[0] / (sum(h) - h[k]))
+        pair = ntl.energies(x)
+        assert pair.clean[0, i].item() == pytest.approx(-np.log(p).mean() / np.log(4), rel=1e-3)
+        expected = -np.log(1 - np.array(p)).mean() / np.log(4)
+        assert pair.anomalous[0, i].item() == pytest.approx(expected, rel=1e-3)
+    icl = InternalContrast(5, window=2, temperature=0.5)
+    windows = [x[..., k : k + 2] for k in range(4)]
+    rests = [torch.cat([x[..., :k], x[..., k + 2 :]], -1) for k in range(4)]
+    f = [normalize(icl.inside(part)[0], dim=-1) for part in windows]
+    g = [normalize(icl.outside(part)[0], dim=-1) for part in rests]
+    for i in range(3):
+        h = np.array([[float((a[i] @ b[i] / 0.5).exp()) for b in g] for a in f])
+        p = h.diagonal() / h.sum(1)
+        assert icl.energies(x).clean[0, i].item() == pytest.approx(-np.log(p).mean(), rel=1e-3)
+        expected = -np.log(1 - p).mean()
+        assert icl.energies(x).anomalous[0, i].item() == pytest.approx(expected, rel=1e-3)
 
 
 def test_labels_weigh_eta():
@@ -220,6 +268,12 @@ def test_members_are_averaged():
         ({"contamination": 0.7}, "contamination"),
         ({"contamination": "some"}, "contamination"),
         ({"scale": "log"}, "scale"),
+        ({"contamination": None}, "contamination"),
+        ({"members": 0}, "members"),
+        ({"batch_size": 0}, "batch_size"),
+        ({"lr": -1.0}, "lr"),
+        ({"backbone": functools.partial(NeuralTransformations, transforms=1)}, "transforms"),
+        ({"backbone": Rotations}, "takes rows of 3"),
     ],
 )
 def test_settings_that_make_no_sense(settings, match):
@@ -233,58 +287,112 @@ def test_rows_that_cannot_be_used():
     for bad in (x[:, :3], np.full_like(x, np.nan), x[0]):
         with pytest.raises(DataError):
             detector.decision_function(bad)
+    with pytest.raises(DataError, match="takes rows of 1"):
+        AnomalyDetector().fit(np.zeros((4, 1, 6, 6)))
+    with pytest.raises(DataError, match="squares"):
+        AnomalyDetector(Rotations, epochs=1).fit(np.zeros((4, 1, 6, 7)))
     with pytest.raises(DataError, match="at least 3"):
         AnomalyDetector(InternalContrast).fit(x[:, :2])
     with pytest.raises(DataError, match="leaves no other"):
         InternalContrast(4, window=4)
-    with pytest.raises(DataError, match="rate of anomalies"):
-        Prior(1, 1.0)
+    with pytest.raises(DataError, match="rates of anomalies"):
+        Prior([1.0])
 
 
-def clustered(share, seed=0):
-    """Rows near a curve, and, apart from it, others around one place."""
-    rng = np.random.default_rng(seed)
-    t = rng.uniform(0, 1, 400)
-    x = np.c_[t, t**2, np.sqrt(t), 1 - t, t * (1 - t)] + 0.02 * rng.normal(size=(400, 5))
-    odd = rng.random(400) < share
-    x[odd] = [0.5, 0.8, 0.2, 0.7, 0.1] + 0.1 * rng.normal(size=(odd.sum(), 5))
-    return x.astype(np.float32), odd
+def agreeing(rate, members=4, n=400, noise=0.3):
+    """Scores of members that agree which rows are the anomalies, and on nothing else."""
+    generator = torch.Generator().manual_seed(0)
+    odd = torch.arange(n) < round(rate * n)
+    told = np.repeat(CANDIDATES, members)
+    score = torch.where(odd, 2.0, 0.0) + noise * torch.randn(len(told), n, generator=generator)
+    return Energies(score, -score), told
 
 
-@pytest.mark.parametrize("share", [0.0, 0.15])
-def test_the_rate_is_that_at_which_models_agree(share):
-    x, odd = clustered(share)
-    detector = AnomalyDetector(epochs=40, lr=3e-3, random_state=0).fit(x)
-    estimate = detector.rate_
-    assert estimate.low <= odd.mean() <= estimate.high
-    assert detector.contamination_ == pytest.approx(estimate.rate)
-    assert len(estimate.agreement) == 6
-    if share:
-        assert roc_auc_score(odd, detector.decision_scores_) > 0.95
+@pytest.mark.parametrize("rate", [0.05, 0.1, 0.2])
+def test_the_rate_is_that_at_which_members_agree(rate):
+    found = estimate_rate(*agreeing(rate))
+    assert found.rate == rate
+    assert found.low <= rate <= found.high
+    assert list(found.agreement.index) == sorted(CANDIDATES)
 
 
-def test_an_agreement_that_only_grows_says_nothing():
-    rates = pd.Index([0.1, 0.2, 0.3], name="rate")
-    for means, expected in (
-        ([0.85, 0.9, 0.95], 0.0),
-        ([0.3, 0.7, 0.5], 0.0),
-        ([0.7, 0.95, 0.8], 0.2),
+def test_without_agreement_the_rate_is_none():
+    found = estimate_rate(*agreeing(0.0))
+    assert (found.rate, found.low, found.high) == (0.0, 0.0, 0.5)
+
+
+def test_an_agreement_that_grows_to_the_last_says_nothing():
+    score = torch.arange(400.0).expand(12, 400) + 20 * torch.randn(12, 400)
+    found = estimate_rate(Energies(score, -score), np.repeat([0.1, 0.2, 0.3], 4))
+    assert found.agreement["mean"].is_monotonic_increasing
+    assert found.rate == 0.0
+
+
+@given(st.integers(0, 99), st.sampled_from([0.1, 0.3]))
+def test_kappa_is_0_by_chance_and_1_for_the_same(seed, rate):
+    generator = torch.Generator().manual_seed(seed)
+    score = torch.rand(6, 400, generator=generator)
+    assert agreement(Energies(score, -score), rate).mean() == pytest.approx(0, abs=0.15)
+    same = score[:1].expand(2, 400)
+    assert agreement(Energies(same, -same), rate) == pytest.approx([1.0])
+
+
+def test_agreement_takes_several_members_and_rates():
+    score = torch.rand(2, 20)
+    for rates in ([0.1, 0.1], [0.1, 0.2]):
+        with pytest.raises(DataError, match="two or more"):
+            estimate_rate(Energies(score, -score), np.array(rates))
+
+
+def test_a_rate_that_is_not_known_is_averaged_over():
+    x, odd = rows(share=0.15)
+    detector = AnomalyDetector(AutoEncoder, epochs=60, lr=3e-3, random_state=0).fit(x)
+    assert len(detector.rates_) == 3 * len(CANDIDATES)
+    assert detector.contamination_ == detector.rate_.rate
+    trusted = detector.rates_ <= 0.1
+    clean = detector.energies(x).clean[torch.as_tensor(trusted)]
+    expected = shares_below(clean.sort().values, clean).mean(0)
+    assert np.allclose(detector.decision_scores_, expected)
+    assert roc_auc_score(odd, detector.decision_scores_) > 0.7
+    assert detector.labels_.mean() <= detector.contamination_ + 0.01
+
+
+def test_large_numbers_keep_their_differences():
+    x, _ = rows()
+    near, far = x.astype(float), x.astype(float) + 1e9
+    settings = {"contamination": 0.1, "epochs": 2, "random_state": 0}
+    scores = [AnomalyDetector(**settings).fit(part).decision_scores_ for part in (near, far)]
+    assert np.allclose(*scores, atol=1e-3)
+
+
+@pytest.mark.parametrize("weights", [Weights(), SVDD, SAD, Weights(compactness=0, separation=0)])
+def test_the_unified_objective_has_three_terms_and_no_collapse(weights):
+    torch.manual_seed(0)
+    x, odd = rows()
+    observed = torch.as_tensor(np.where(odd, 1, -1))
+    objective = UnifiedObjective(5, weights=weights)
+    history = train_objective(objective, torch.as_tensor(x), observed, epochs=30)
+    assert {"information", "compactness", "separation"} <= set(history[0])
+    total = sum(vars(weights)[name] * history[-1][name] for name in vars(weights))
+    assert history[-1]["loss"] == pytest.approx(-total, rel=1e-3)
+    assert history[-1]["loss"] < history[0]["loss"]
+    scores = objective.scores(torch.as_tensor(x)).numpy()
+    assert np.ptp(scores) > 0.01
+    assert roc_auc_score(odd, scores) > 0.8
+
+
+def test_a_batch_of_labelled_anomalies_alone_has_no_normal_terms():
+    objective = UnifiedObjective(5, weights=SAD)
+    terms = objective.terms(torch.rand(4, 5), torch.ones(4))
+    assert terms.information == terms.compactness == 0
+    assert terms.separation.isfinite()
+    for wrong in (torch.ones(4), torch.zeros(3)):
+        with pytest.raises(DataError, match="observed"):
+            train_objective(objective, torch.rand(4, 5), wrong, epochs=1)
+    for make in (
+        lambda: Weights(information=-1.0),
+        lambda: Weights(information=0, compactness=0, separation=0),
+        lambda: UnifiedObjective(5, weights=SVDD, embedding=0),
     ):
-        found = decide(pd.DataFrame({"mean": means, "se": 0.01}, index=rates))
-        assert found.rate == expected
-        assert found.low <= found.rate <= found.high
-
-
-def test_candidates_rise():
-    x = torch.rand(20, 5)
-    schedule, options = Schedule(epochs=1), Options()
-    for wrong in ({"candidates": [0.1]}, {"candidates": [0.2, 0.1]}, {"members": 1}):
         with pytest.raises(DataError):
-            estimate_rate(
-                lambda m: DeepSVDD(5, members=m),
-                Soft(),
-                x,
-                **wrong,
-                schedule=schedule,
-                options=options,
-            )
+            make()

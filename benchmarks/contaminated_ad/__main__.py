@@ -30,6 +30,7 @@ from benchmarks.contaminated_ad.methods import (
     TABULAR,
     Found,
     Method,
+    require_pyod,
     rotations,
     tabular,
 )
@@ -37,7 +38,7 @@ from benchmarks.contaminated_ad.protocol import Split, image_split, split, table
 from benchmarks.rows import Row, RowFile, machine
 from nbam_pyro.errors import DataError
 
-KEY = ("dataset", "method", "alpha0", "alpha", "seed")
+KEY = ("dataset", "method", "alpha0", "alpha", "epochs", "seed")
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -62,6 +63,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
     given = parser.parse_args(arguments)
     if (given.data_dir is None) == (given.dataset is None):
         parser.error("give --data-dir, for tables, or --dataset, for images")
+    unknown = set(given.methods) - set(TABULAR if given.data_dir else IMAGE)
+    if unknown:
+        parser.error(f"{', '.join(sorted(unknown))} is not for these data")
+    if given.alpha0 >= 1:
+        parser.error("--alpha0 is below 1: some rows are normal")
     given.alpha = given.alpha0 if given.alpha is None else given.alpha
     try:
         run(given)
@@ -71,13 +77,15 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 def run(given: argparse.Namespace) -> None:
     """Measure what the file does not have yet."""
+    if PYOD.keys() & set(given.methods):
+        require_pyod()
     file = RowFile(given.json, KEY)
     seeds = range(given.first_seed, given.first_seed + given.seeds)
     for dataset, splits, methods in _problems(given):
         for name, method in methods.items():
             heads = [
                 {"dataset": dataset, "method": name, "alpha0": given.alpha0, "alpha": given.alpha}
-                | {"seed": seed}
+                | {"epochs": given.epochs or getattr(method, "epochs", None), "seed": seed}
                 for seed in seeds
             ]
             known = [file.of(row) for row in file.read()]
@@ -130,11 +138,9 @@ def _problems(
 ) -> Iterator[tuple[str, Callable[..., Split], dict[str, Method]]]:
     """Name, split by seed, and methods of every data set."""
     if given.dataset is None:
-        for name, x, anomaly in tables(given.data_dir):
-            if given.only is None or name in given.only:
-                cut = partial(split, x, anomaly, alpha=given.alpha0)
-                methods = {method: tabular(method, x.shape[1]) for method in given.methods}
-                yield name, cut, methods
+        for name, x, anomaly in tables(given.data_dir, only=given.only):
+            cut = partial(split, x, anomaly, alpha=given.alpha0)
+            yield name, cut, {method: tabular(method, x.shape[1]) for method in given.methods}
         return
     if given.data_root is None:
         raise DataError("--data-root is missing: the folder of the images.")

@@ -1,6 +1,6 @@
 """Methods by their names on the command line: ours, and PyOD's where it is installed."""
 
-import importlib
+import importlib.util
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -12,6 +12,7 @@ from torch import Tensor
 
 from benchmarks.contaminated_ad.protocol import Split
 from nbam_pyro.detection import (
+    AnomalyDetector,
     Assignment,
     AutoEncoder,
     Backbone,
@@ -32,6 +33,7 @@ from nbam_pyro.inference.training import Options
 
 # What `deepsad` is told: so many of the training rows, normal ones and contaminants.
 _TOLD = 0.1
+_IMAGE_EPOCHS = 4
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,7 +54,7 @@ Method = Callable[[Sequence[Split], float, int | None], list[Found]]
 
 @dataclass(frozen=True, kw_only=True)
 class Ours:
-    """A backbone under an assignment.
+    """A backbone under an assignment; all splits are members of one model.
 
     Args:
         backbone: makes the model for a number of features or channels.
@@ -60,7 +62,6 @@ class Ours:
         told: share of training rows whose switch is observed.
         epochs: of training.
         lr: step size.
-        together: whether all splits are members of one model.
     """
 
     backbone: Callable[..., Backbone]
@@ -68,23 +69,18 @@ class Ours:
     told: float = 0.0
     epochs: int = 200
     lr: float = 1e-3
-    together: bool = True
 
     def __call__(self, splits: Sequence[Split], alpha: float, epochs: int | None) -> list[Found]:
-        groups = [splits] if self.together else [[one] for one in splits]
-        return [found for group in groups for found in self._fit(group, alpha, epochs)]
-
-    def _fit(self, splits: Sequence[Split], alpha: float, epochs: int | None) -> list[Found]:
         scales = [Range.of(one.train) for one in splits]
         pairs = list(zip(scales, splits, strict=True))
-        train = torch.stack([torch.as_tensor(scale(one.train)) for scale, one in pairs])
-        test = torch.stack([torch.as_tensor(scale(one.test)) for scale, one in pairs])
+        train = torch.stack([torch.as_tensor(scale(one.train)).float() for scale, one in pairs])
+        test = torch.stack([torch.as_tensor(scale(one.test)).float() for scale, one in pairs])
         model = self.backbone(train.shape[2], members=len(splits))
         train_backbone(
             model,
             self.assignment,
             train,
-            Prior(len(splits), alpha),
+            Prior([alpha] * len(splits)),
             observed=torch.stack([self._observed(split) for split in splits]),
             schedule=Schedule(epochs=epochs or self.epochs, lr=self.lr),
             options=Options(batch_size=128),
@@ -94,6 +90,29 @@ class Ours:
     def _observed(self, split: Split) -> Tensor:
         truth = torch.as_tensor(split.contaminant).long()
         return torch.where(torch.rand(len(truth)) < self.told, truth, UNKNOWN)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Auto:
+    """A detector that is not told how many anomalies there are.
+
+    Args:
+        backbone: makes the model.
+        epochs: of training.
+    """
+
+    backbone: Callable[..., Backbone]
+    epochs: int = 200
+
+    def __call__(self, splits: Sequence[Split], alpha: float, epochs: int | None) -> list[Found]:
+        return [self._of(split, epochs or self.epochs) for split in splits]
+
+    def _of(self, split: Split, epochs: int) -> Found:
+        seed = int(torch.randint(2**31, ()))
+        detector = AnomalyDetector(self.backbone, epochs=epochs, random_state=seed)
+        detector.fit(split.train)
+        scores = detector.decision_function(split.test)
+        return Found(scores=scores, rate=detector.contamination_)
 
 
 def tabular(name: str, features: int) -> Method:
@@ -108,6 +127,8 @@ def tabular(name: str, features: int) -> Method:
     if name == "deepsad":
         return Ours(backbone=DeepSVDD, assignment=Blind(), told=_TOLD)
     family, _, way = name.partition("-")
+    if way == "auto":
+        return Auto(backbone=_backbone(family, features))
     told = 1.0 if way == "truth" else 0.0
     return Ours(backbone=_backbone(family, features), assignment=WAYS[way], told=told)
 
@@ -115,8 +136,10 @@ def tabular(name: str, features: int) -> Method:
 def rotations(name: str) -> Method:
     """A method for images, such as "mhrot-hard"."""
     way = name.partition("-")[2]
+    if way == "auto":
+        return Auto(backbone=Rotations, epochs=_IMAGE_EPOCHS)
     told = 1.0 if way == "truth" else 0.0
-    return Ours(backbone=Rotations, assignment=WAYS[way], told=told, epochs=4, together=False)
+    return Ours(backbone=Rotations, assignment=WAYS[way], told=told, epochs=_IMAGE_EPOCHS)
 
 
 def _backbone(family: str, features: int) -> Callable[..., Backbone]:
@@ -129,16 +152,20 @@ def _backbone(family: str, features: int) -> Callable[..., Backbone]:
             return InternalContrast
         case "svdd":
             return DeepSVDD
-        case _:
+        case "ae":
             return AutoEncoder
+    raise DataError(f"There is no backbone {family!r}.")
+
+
+def require_pyod() -> None:
+    """Raise a `DataError` where PyOD is not installed."""
+    if importlib.util.find_spec("pyod") is None:
+        raise DataError("iforest, ecod, lof and deepsvdd are PyOD's: pip install pyod.")
 
 
 def _pyod(path: str, splits: Sequence[Split], alpha: float, epochs: int | None) -> list[Found]:
     module, _, name = path.rpartition(".")
-    try:
-        make: Any = getattr(importlib.import_module(module), name)
-    except ImportError as error:
-        raise DataError(f"{name} is PyOD's: pip install pyod ({error}).") from error
+    make: Any = getattr(importlib.import_module(module), name)
     found = []
     for one in splits:
         further = {"n_features": one.train.shape[1], "verbose": 0} if name == "DeepSVDD" else {}
@@ -161,5 +188,5 @@ PYOD = {
     "lof": "pyod.models.lof.LOF",
     "deepsvdd": "pyod.models.deep_svdd.DeepSVDD",
 }
-TABULAR = [*(f"{family}-{way}" for family in FAMILIES for way in WAYS), "deepsad", *PYOD]
-IMAGE = [f"mhrot-{way}" for way in WAYS]
+TABULAR = [*(f"{family}-{way}" for family in FAMILIES for way in [*WAYS, "auto"]), "deepsad", *PYOD]
+IMAGE = [f"mhrot-{way}" for way in [*WAYS, "auto"]]

@@ -6,7 +6,7 @@ Qiu et al. (2022). So noisy copies of some test anomalies are seen in training, 
 figures are of detectors that have met this kind of anomaly, not of any kind.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -25,9 +25,9 @@ class Split:
     """Rows to train on and to test with.
 
     Attributes:
-        train: (N, ...), float32.
+        train: (N, ...).
         contaminant: which of them are anomalies, (N,) booleans.
-        test: (M, ...), float32.
+        test: (M, ...).
         anomaly: which of them are, (M,) booleans.
     """
 
@@ -37,16 +37,27 @@ class Split:
     anomaly: np.ndarray
 
 
-def tables(folder: Path) -> Iterator[tuple[str, np.ndarray, np.ndarray]]:
+def tables(
+    folder: Path, *, only: Sequence[str] | None = None
+) -> Iterator[tuple[str, np.ndarray, np.ndarray]]:
     """Name, rows (N, D) and anomalies (N,) of every `.mat` and `.npz` of a folder.
 
+    Args:
+        folder: to read.
+        only: names of those to read; None for all.
+
     Raises:
-        DataError: there is none, or one has no arrays X and y.
+        DataError: there is none, or none of a name, or one has no arrays X and y.
     """
     files = sorted(path for path in folder.iterdir() if path.suffix in (".mat", ".npz"))
     if not files:
         raise DataError(f"{folder} has no .mat and no .npz files.")
+    missing = set(only or ()) - {path.stem for path in files}
+    if missing:
+        raise DataError(f"{folder} has no {', '.join(sorted(missing))}.")
     for path in files:
+        if only is not None and path.stem not in only:
+            continue
         held = scipy.io.loadmat(path) if path.suffix == ".mat" else np.load(path)
         if "X" not in held or "y" not in held:
             raise DataError(f"{path} has no arrays X and y.")
@@ -70,9 +81,9 @@ def split(x: np.ndarray, anomaly: np.ndarray, *, alpha: float, seed: int) -> Spl
     contaminants = x[rng.choice(odd, count)] + noise
     test = np.r_[normal[half:], odd]
     return Split(
-        train=np.r_[x[normal[:half]], contaminants].astype(np.float32),
+        train=np.r_[x[normal[:half]], contaminants],
         contaminant=np.arange(half + count) >= half,
-        test=x[test].astype(np.float32),
+        test=x[test],
         anomaly=anomaly[test],
     )
 

@@ -53,8 +53,15 @@ class Assignment(ABC):
         return f"{type(self).__name__}(label_weight={self.label_weight})"
 
     @abstractmethod
-    def weights(self, logit: Tensor, energies: Energies) -> tuple[Tensor, Tensor]:
-        """Weights of E_n and E_a of unlabelled rows; no gradient flows through them."""
+    def weights(self, logit: Tensor, energies: Energies, known: Tensor) -> tuple[Tensor, Tensor]:
+        """Weights of E_n and E_a of unlabelled rows; no gradient flows through them.
+
+        Args:
+            logit: prior log odds of an anomaly, broadcast to (..., N).
+            energies: of the rows.
+            known: infinity for observed anomalies, minus infinity for observed normal rows, else 0:
+                added to a score, it makes them first and last.
+        """
 
     def __call__(
         self, logit: Tensor, energies: Energies, observed: Tensor | None = None
@@ -69,7 +76,8 @@ class Assignment(ABC):
         Returns:
             Weights, and the mean energy they make, over the rows that count.
         """
-        clean, anomalous = (part.detach() for part in self.weights(logit, energies))
+        known = _known(energies.clean, observed)
+        clean, anomalous = (part.detach() for part in self.weights(logit, energies, known))
         if observed is not None:
             told = self.label_weight
             clean = torch.where(observed == UNKNOWN, clean, told * (observed == 0))
@@ -88,7 +96,7 @@ class Blind(Assignment):
         tensor(2.)
     """
 
-    def weights(self, logit: Tensor, energies: Energies) -> tuple[Tensor, Tensor]:
+    def weights(self, logit: Tensor, energies: Energies, known: Tensor) -> tuple[Tensor, Tensor]:
         return torch.ones_like(energies.clean), torch.zeros_like(energies.clean)
 
 
@@ -101,8 +109,8 @@ class Refine(Assignment):
         tensor(1.)
     """
 
-    def weights(self, logit: Tensor, energies: Energies) -> tuple[Tensor, Tensor]:
-        top = highest(energies.clean, logit)
+    def weights(self, logit: Tensor, energies: Energies, known: Tensor) -> tuple[Tensor, Tensor]:
+        top = highest(energies.clean + known, logit)
         return 1 - top, torch.zeros_like(top)
 
 
@@ -121,8 +129,8 @@ class Hard(Assignment):
         tensor([0., 1.])
     """
 
-    def weights(self, logit: Tensor, energies: Energies) -> tuple[Tensor, Tensor]:
-        top = highest(logit + energies.clean - energies.anomalous, logit)
+    def weights(self, logit: Tensor, energies: Energies, known: Tensor) -> tuple[Tensor, Tensor]:
+        top = highest(_log_odds(logit, energies) + known, logit)
         return 1 - top, top
 
 
@@ -139,8 +147,8 @@ class Soft(Assignment):
         tensor([0.0000, 0.5000])
     """
 
-    def weights(self, logit: Tensor, energies: Energies) -> tuple[Tensor, Tensor]:
-        top = highest(logit + energies.clean - energies.anomalous, logit)
+    def weights(self, logit: Tensor, energies: Energies, known: Tensor) -> tuple[Tensor, Tensor]:
+        top = highest(_log_odds(logit, energies) + known, logit)
         return 1 - top / 2, top / 2
 
 
@@ -163,7 +171,7 @@ class Exact(Assignment):
 
     normalised_only = True
 
-    def weights(self, logit: Tensor, energies: Energies) -> tuple[Tensor, Tensor]:
+    def weights(self, logit: Tensor, energies: Energies, known: Tensor) -> tuple[Tensor, Tensor]:
         r = nf.responsibility(*_log_joint(logit, energies))
         return 1 - r, r
 
@@ -171,16 +179,28 @@ class Exact(Assignment):
         self, logit: Tensor, energies: Energies, observed: Tensor | None = None
     ) -> Assigned:
         found = super().__call__(logit, energies, observed)
-        joint = _log_joint(logit, energies)
+        pair = _log_joint(logit, energies)
         if observed is None:
-            return found._replace(loss=-nf.log_marginal(*joint).mean(-1))
+            return found._replace(loss=-nf.log_marginal(*pair).mean(-1))
         counts = torch.where(observed == UNKNOWN, 1.0, self.label_weight)
-        values = counts * nf.log_marginal(*nf.observe_switch(*joint, observed))
+        values = counts * nf.log_marginal(*nf.observe_switch(*pair, observed))
         return found._replace(loss=-values.mean(-1))
 
 
 def _log_joint(logit: Tensor, energies: Energies) -> tuple[Tensor, Tensor]:
     return nf.switch_log_joint(logit, -energies.clean, -energies.anomalous)
+
+
+def _log_odds(logit: Tensor, energies: Energies) -> Tensor:
+    # A prior of 0 is the same for all rows: it would hide which scores are higher.
+    return torch.where(logit.isinf(), 0.0, logit) + energies.clean - energies.anomalous
+
+
+def _known(like: Tensor, observed: Tensor | None) -> Tensor:
+    known = torch.zeros_like(like)
+    if observed is None:
+        return known
+    return known.masked_fill(observed == 1, torch.inf).masked_fill(observed == 0, -torch.inf)
 
 
 def highest(score: Tensor, logit: Tensor) -> Tensor:

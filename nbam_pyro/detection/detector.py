@@ -1,7 +1,6 @@
 """`AnomalyDetector`: a backbone, an assignment and a rate, with the interface of PyOD."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 from typing import Any, Literal
 
 import numpy as np
@@ -15,19 +14,21 @@ from torch import Tensor
 from nbam_pyro.detection.assignments import UNKNOWN, Assignment, Soft
 from nbam_pyro.detection.energies import Backbone, Energies
 from nbam_pyro.detection.neural_transformations import NeuralTransformations
-from nbam_pyro.detection.rates import estimate_rate
+from nbam_pyro.detection.rates import CANDIDATES, estimate_rate, shares_below
 from nbam_pyro.detection.scaling import Range
 from nbam_pyro.detection.training import Prior, Schedule, energies_of, train_backbone
 from nbam_pyro.errors import DataError
 from nbam_pyro.estimators.targets import as_data_errors
 from nbam_pyro.inference.training import Options
+from nbam_pyro.models.component import check_positive
 
 __all__ = ["AnomalyDetector", "OutlierView"]
 
+_TYPES = [np.float64, np.float32]
 # Where a learned rate starts.
 _START = 0.1
-# Epochs after which models agree, or do not, as to which rows are anomalies.
-_SHORT = 60
+# Members that were told a higher rate only say where members agree.
+_TRUSTED = 0.1
 
 
 class AnomalyDetector(BaseEstimator):
@@ -35,7 +36,10 @@ class AnomalyDetector(BaseEstimator):
 
     While a backbone learns what normal rows are like, a latent switch says of each training row
     whether it is one; the assignment fills in the switch, and the rate says how many there are.
-    What a row scores is its clean energy E_n, averaged over members.
+
+    A row scores its clean energy E_n, averaged over members. Where members are told different
+    rates, energies are not comparable, and it scores the share of training rows of lower E_n,
+    averaged: what cannot be known is averaged over.
 
     Interface and conventions are PyOD's: 1 is an anomaly, scores are high for anomalies, y is
     ignored by `fit`. Labels, of some rows, are `observed`.
@@ -44,9 +48,11 @@ class AnomalyDetector(BaseEstimator):
         backbone: makes the model: called with the number of features (or channels of images) and
             `members=`. For other settings, `functools.partial(NeuralTransformations, width=64)`.
         assignment: of the switches; None for `Soft()`.
-        contamination: share of anomalies among the training rows, at most one half; "auto" to learn
-            it: with `Exact`, with the weights; else by where models agree, `estimate_rate`.
-        members: models whose scores are averaged.
+        contamination: share of anomalies among the training rows, at most one half. "auto" learns
+            it with the weights, for `Exact`; else members are told different rates, scores are
+            averaged over those told .05 and .1, and the share is that at which members agree.
+        members: models whose scores are averaged; so many, at least 2, for every rate where they
+            are told different ones.
         epochs: of training.
         warm_up: of them, before switches are assigned.
         lr: step size of AdamW.
@@ -64,6 +70,7 @@ class AnomalyDetector(BaseEstimator):
         decision_scores_: of the training rows, (N,).
         contamination_: the share given or learned.
         rate_: what `estimate_rate` found, with an interval; None where it was not asked.
+        rates_: what every member was told.
         threshold_: score above which a row is an anomaly: so many training rows are above it.
         labels_: of the training rows, 0 or 1, (N,).
         history_: one record per epoch.
@@ -76,11 +83,11 @@ class AnomalyDetector(BaseEstimator):
         >>> x = rng.normal(size=(200, 3)) * [1, 2, 0.1]
         >>> x[:20] += 8
         >>> detector = AnomalyDetector(
-        ...     GaussianMixture, assignment=Exact(), contamination="auto", random_state=0
+        ...     GaussianMixture, assignment=Exact(), epochs=200, random_state=0
         ... )
-        >>> int(detector.fit(x).labels_[:20].sum())
-        20
-        >>> bool(0.08 < detector.contamination_ < 0.16)
+        >>> int(detector.fit(x).labels_[20:].sum())  # none of the others is flagged
+        0
+        >>> bool(0.05 < detector.contamination_ < 0.16)
         True
     """
 
@@ -90,8 +97,8 @@ class AnomalyDetector(BaseEstimator):
         *,
         assignment: Assignment | None = None,
         contamination: float | Literal["auto"] = "auto",
-        members: int = 1,
-        epochs: int = 200,
+        members: int = 3,
+        epochs: int = 100,
         warm_up: int = 2,
         lr: float = 1e-3,
         weight_decay: float = 1e-5,
@@ -125,42 +132,54 @@ class AnomalyDetector(BaseEstimator):
                 where nothing is known. None if nothing is known of any.
 
         Raises:
-            DataError: X is no matrix of finite numbers or no images, the contamination is not in
-                [0, 0.5], or observed is of another length or has other values.
+            DataError: X is no matrix of finite numbers or no images, is not what the backbone
+                takes, a setting is out of its range, or observed is of another length or has other
+                values.
             StoryError: assignment, backbone and contamination do not go together.
         """
         with as_data_errors():
-            x = validate_data(self, X, dtype=np.float32, allow_nd=True, ensure_min_samples=2)
+            x = validate_data(
+                self, X, dtype=[np.float64, np.float32], allow_nd=True, ensure_min_samples=2
+            )
         self._check()
         known = _observed(observed, len(x))
         self.scale_ = self._learned_scale(x)
         seed = int(check_random_state(self.random_state).randint(np.iinfo(np.int32).max))
+        rows = self._rows(x)
         with torch.random.fork_rng():
             torch.manual_seed(seed)
-            prior = self._train(x, known)
-        self.contamination_ = float(prior.logit.detach().sigmoid().mean())
-        self.decision_scores_ = self._scores(energies_of(self.backbone_, self._rows(x)))
+            prior = self._train(rows, known)
+        energies = energies_of(self.backbone_, rows)
+        self.ranks_ = energies.clean[self._ranked()].sort().values
+        self.rate_ = estimate_rate(energies, self.rates_) if self._averages() else None
+        self.contamination_ = self._found(prior)
+        self.decision_scores_ = self._scores(energies)
         self.threshold_ = float(np.quantile(self.decision_scores_, 1 - self.contamination_))
         self.labels_ = (self.decision_scores_ > self.threshold_).astype(int)
         return self
 
     def decision_function(self, X: Any) -> np.ndarray:
-        """Scores of rows, high for anomalies, (N,)."""
+        """Scores of rows, high for anomalies, (N,).
+
+        Raises:
+            DataError: X is not like the training rows.
+        """
         return self._scores(self.energies(X))
 
     def energies(self, X: Any) -> Energies:
         """Both energies of rows by every member, (S, N) each."""
         check_is_fitted(self)
         with as_data_errors():
-            x = validate_data(self, X, dtype=np.float32, allow_nd=True, reset=False)
+            x = validate_data(self, X, dtype=_TYPES, allow_nd=True, reset=False)
         return energies_of(self.backbone_, self._rows(x))
 
     def predict(
         self, X: Any, return_confidence: bool = False
     ) -> np.ndarray | tuple[np.ndarray, np.ndarray]:
         """1 for rows that score above the threshold, else 0, (N,); with `predict_confidence`."""
-        labels = (self.decision_function(X) > self.threshold_).astype(int)
-        return (labels, self.predict_confidence(X)) if return_confidence else labels
+        scores = self.decision_function(X)
+        labels = (scores > self.threshold_).astype(int)
+        return (labels, self._confidence(scores)) if return_confidence else labels
 
     def predict_proba(self, X: Any, method: Literal["linear", "unify"] = "linear") -> np.ndarray:
         """Scores brought to [0, 1], by PyOD's conventions, (N, 2); they are no posterior.
@@ -190,7 +209,10 @@ class AnomalyDetector(BaseEstimator):
 
         Source: Perini et al. (2020).
         """
-        scores, train = self.decision_function(X), np.sort(self.decision_scores_)
+        return self._confidence(self.decision_function(X))
+
+    def _confidence(self, scores: np.ndarray) -> np.ndarray:
+        train = np.sort(self.decision_scores_)
         count = len(train)
         below = (1 + np.searchsorted(train, scores, side="right")) / (2 + count)
         outlier = 1 - binom.cdf(count - int(count * self.contamination_), count, below)
@@ -206,41 +228,58 @@ class AnomalyDetector(BaseEstimator):
 
     def _check(self) -> None:
         given = self.contamination
-        if given != "auto" and (isinstance(given, str) or not 0 <= given <= 0.5):
+        if given != "auto" and not (isinstance(given, (int, float)) and 0 <= given <= 0.5):
             raise DataError(f"contamination is {given!r}; give a share up to 0.5, or 'auto'.")
+        for name in ("members", "epochs", "lr", "batch_size"):
+            check_positive(name, getattr(self, name))
 
-    def _train(self, x: np.ndarray, known: Tensor | None) -> Prior:
-        assignment = Soft() if self.assignment is None else self.assignment
-        rows = self._rows(x)
-        options = Options(
-            batch_size=self.batch_size, progress=self.progress, trainer=self.trainer or {}
+    def _found(self, prior: Prior) -> float:
+        if self.rate_ is not None:
+            return self.rate_.rate
+        if self.contamination == "auto":
+            return float(prior.logit.detach().sigmoid().mean())
+        return float(self.contamination)
+
+    def _averages(self) -> bool:
+        """Whether members are told different rates, none being known or learned."""
+        return self.contamination == "auto" and not self._assignment().normalised_only
+
+    def _assignment(self) -> Assignment:
+        return Soft() if self.assignment is None else self.assignment
+
+    def _train(self, rows: Tensor, known: Tensor | None) -> Prior:
+        if self._averages():
+            self.rates_ = np.repeat(CANDIDATES, max(2, self.members))
+        else:
+            given = _START if self.contamination == "auto" else self.contamination
+            self.rates_ = np.repeat(given, self.members)
+        members = len(self.rates_)
+        prior = Prior(
+            self.rates_.tolist(), learned=self.contamination == "auto" and not self._averages()
         )
-        schedule = Schedule(
-            epochs=self.epochs, warm_up=self.warm_up, lr=self.lr, weight_decay=self.weight_decay
-        )
-
-        def make(members: int) -> Backbone:
-            return self.backbone(x.shape[1], members=members)
-
-        self.rate_ = None
-        rate = self.contamination
-        learned = rate == "auto" and assignment.normalised_only
-        if learned:
-            rate = _START
-        elif rate == "auto":
-            short = replace(schedule, epochs=min(self.epochs, _SHORT))
-            self.rate_ = estimate_rate(make, assignment, rows[0], schedule=short, options=options)
-            rate = self.rate_.rate
-        prior = Prior(self.members, float(rate), learned=learned)
-        self.backbone_ = make(self.members)
+        self.backbone_ = self.backbone(rows.shape[2], members=members)
+        if rows.ndim != 2 + self.backbone_.row_dims:
+            raise DataError(
+                f"{type(self.backbone_).__name__} takes rows of {self.backbone_.row_dims} "
+                f"dimensions, and X has shape {(*rows.shape[1:],)}."
+            )
         self.history_ = train_backbone(
             self.backbone_,
-            assignment,
+            self._assignment(),
             rows,
             prior,
-            observed=None if known is None else known.expand(self.members, -1),
-            schedule=schedule,
-            options=options,
+            observed=None if known is None else known.expand(members, -1),
+            schedule=Schedule(
+                epochs=self.epochs,
+                warm_up=self.warm_up,
+                lr=self.lr,
+                weight_decay=self.weight_decay,
+            ),
+            options=Options(
+                batch_size=self.batch_size,
+                progress=self.progress,
+                trainer=self.trainer or {},
+            ),
         )
         return prior
 
@@ -253,13 +292,17 @@ class AnomalyDetector(BaseEstimator):
         raise DataError(f"scale is {self.scale!r}; give 'range', or None.")
 
     def _rows(self, x: np.ndarray) -> Tensor:
-        """The same rows for every member, (S, N, ...)."""
-        rows = torch.as_tensor(self.scale_(x))
-        return rows.expand(self.members, *rows.shape)
+        """Rows as every member sees them, (1, N, ...)."""
+        return torch.as_tensor(self.scale_(x).astype(np.float32))[None]
 
-    @staticmethod
-    def _scores(energies: Energies) -> np.ndarray:
-        return energies.clean.double().mean(0).numpy()
+    def _ranked(self) -> Tensor:
+        """Which members are averaged."""
+        return torch.as_tensor(np.flatnonzero(self.rates_ <= _TRUSTED))
+
+    def _scores(self, energies: Energies) -> np.ndarray:
+        if not self._averages():
+            return energies.clean.double().mean(0).numpy()
+        return shares_below(self.ranks_, energies.clean[self._ranked()]).mean(0)
 
 
 class OutlierView(OutlierMixin, BaseEstimator):
@@ -267,6 +310,13 @@ class OutlierView(OutlierMixin, BaseEstimator):
 
     Args:
         detector: fitted by `fit`, if it is not already.
+
+    Example:
+        >>> from nbam_pyro.detection import AutoEncoder
+        >>> x = np.random.default_rng(0).normal(size=(40, 4))
+        >>> detector = AnomalyDetector(AutoEncoder, contamination=0.1, epochs=2, random_state=0)
+        >>> int((detector.as_sklearn().fit(x).predict(x) == -1).sum())
+        4
     """
 
     def __init__(self, detector: AnomalyDetector) -> None:

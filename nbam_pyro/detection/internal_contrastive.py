@@ -47,7 +47,7 @@ class InternalContrast(Backbone):
         embedding: int = 32,
         temperature: float = 0.1,
     ) -> None:
-        super().__init__()
+        super().__init__(members)
         if inputs < 3:
             raise DataError(f"{inputs} features have no windows to tell apart; give at least 3.")
         self.window = _usual_window(inputs) if window is None else window

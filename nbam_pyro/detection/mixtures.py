@@ -40,7 +40,7 @@ class GaussianMixture(Backbone):
     def __init__(
         self, inputs: int, *, members: int = 1, components: int = 4, breadth: float = 3.0
     ) -> None:
-        super().__init__()
+        super().__init__(members)
         self.breadth = breadth
         self.weight = nn.Parameter(torch.zeros(members, components))
         self.mean = nn.Parameter(torch.zeros(members, components, inputs))
@@ -57,9 +57,10 @@ class GaussianMixture(Backbone):
         self.middle.copy_(middle)
         # Half a constant feature: its quartiles agree.
         self.scale.copy_(torch.where(spread > 0, spread, x.std(1, keepdim=True)).clamp_min(1e-3))
-        components = self.mean.shape[1]
-        first = torch.randint(x.shape[1], (components,))
-        self.mean.copy_((x[:, first] - self.middle) / self.scale)
+        members, components = self.weight.shape
+        order = torch.rand(members, x.shape[1], device=x.device).argsort(1)  # own rows for each
+        first = order[:, torch.arange(components) % x.shape[1], None].expand(-1, -1, x.shape[2])
+        self.mean.copy_((x.gather(1, first) - self.middle) / self.scale)
 
     def energies(self, x: Tensor) -> Energies:
         u = (x - self.middle) / self.scale

@@ -8,6 +8,7 @@ from torch.nn.functional import normalize
 
 from nbam_pyro.detection.energies import Backbone, Energies
 from nbam_pyro.detection.stacks import stacked_mlp
+from nbam_pyro.errors import DataError
 
 
 class NeuralTransformations(Backbone):
@@ -30,6 +31,9 @@ class NeuralTransformations(Backbone):
         layers: of the encoder.
         temperature: tau.
 
+    Raises:
+        DataError: there are fewer than two transformations.
+
     Source: Qiu et al. (2021, 2022).
 
     Example:
@@ -50,7 +54,9 @@ class NeuralTransformations(Backbone):
         layers: int = 4,
         temperature: float = 0.1,
     ) -> None:
-        super().__init__()
+        super().__init__(members)
+        if transforms < 2:
+            raise DataError(f"transforms is {transforms}; two at least can be told apart.")
         self.transforms = stacked_mlp((members, transforms), [inputs, transform_width, inputs])
         widths = [inputs, *[width] * (layers - 1), embedding]
         self.encoder = stacked_mlp((members,), widths)

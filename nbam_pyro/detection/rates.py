@@ -1,6 +1,5 @@
 """How many of the training rows are anomalies, by where independent models agree on which."""
 
-from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -8,15 +7,13 @@ import pandas as pd
 import torch
 from torch import Tensor
 
-from nbam_pyro.detection.assignments import Assignment
-from nbam_pyro.detection.energies import Backbone, Energies
-from nbam_pyro.detection.training import Prior, Schedule, energies_of, train_backbone
+from nbam_pyro.detection.energies import Energies
 from nbam_pyro.errors import DataError
-from nbam_pyro.inference.training import Options
 
-__all__ = ["RateEstimate", "agreement", "estimate_rate"]
+__all__ = ["CANDIDATES", "RateEstimate", "agreement", "estimate_rate"]
 
-CANDIDATES = (0.05, 0.1, 0.15, 0.2, 0.25, 0.3)
+# What members are told where the rate is not known.
+CANDIDATES = (0.05, 0.1, 0.15, 0.2, 0.3)
 # Models that agree no better than this have found nothing in common.
 _AGREED = 0.8
 
@@ -26,7 +23,7 @@ class RateEstimate:
     """A rate of anomalies with its evidence.
 
     Attributes:
-        rate: the estimate; 0 where no rate makes models agree.
+        rate: the estimate; 0 where none can be told, and then the interval is 0 to 1/2.
         low: lower end of the interval.
         high: upper end: between them lie the candidates that the agreement of the pairs of models
             does not tell from the estimate, by two standard errors, and half a step to either side.
@@ -39,16 +36,7 @@ class RateEstimate:
     agreement: pd.DataFrame
 
 
-def estimate_rate(
-    make: Callable[[int], Backbone],
-    assignment: Assignment,
-    x: Tensor,
-    *,
-    candidates: Sequence[float] = CANDIDATES,
-    members: int = 4,
-    schedule: Schedule,
-    options: Options,
-) -> RateEstimate:
+def estimate_rate(energies: Energies, rates: np.ndarray) -> RateEstimate:
     r"""The rate under which models from different initial weights assign the same rows.
 
     Energies that are no densities cannot tell how many rows are anomalies by their size. But told
@@ -62,46 +50,39 @@ def estimate_rate(
     where J is the share of the rows assigned by one model that another assigns, too, and alpha what
     it would be by chance. The candidate of highest kappa is the estimate if that is above 0.8, and
     if larger candidates are lower: agreement that only grows with alpha is that on what normal rows
-    are like. Else the estimate is 0, and training is blind.
-
-    All candidates and members are one batched model.
+    are like. Else nothing can be told, and the estimate is 0.
 
     Args:
-        make: a backbone with so many members.
-        assignment: of the switches, such as `Soft`.
-        x: rows, (N, ...).
-        candidates: rates to try, each in (0, 1), rising; at least two.
-        members: models for each of them, at least 2.
-        schedule: of training.
-        options: of training.
+        energies: of the training rows by member, (S, N) each.
+        rates: what every member was told, (S,); two or more candidates of two or more members.
 
     Raises:
-        DataError: there are fewer than two candidates or members, or candidates do not rise.
+        DataError: there are fewer.
+
+    Example:
+        >>> torch.manual_seed(0)
+        <torch._C.Generator object at ...>
+        >>> odd = torch.arange(100) < 10
+        >>> score = torch.where(odd, 5.0, 0.0) + torch.rand(6, 100)  # members agree on ten rows
+        >>> found = estimate_rate(Energies(score, -score), np.repeat([0.05, 0.1, 0.2], 2))
+        >>> found.rate, round(found.low, 3), round(found.high, 3)
+        (0.1, 0.075, 0.15)
     """
-    rates = np.asarray(candidates, dtype=float)
-    if len(rates) < 2 or (np.diff(rates) <= 0).any() or rates[0] <= 0:
-        raise DataError(f"candidates are {list(candidates)}: give two or more that rise from 0.")
-    if members < 2:
-        raise DataError(f"members is {members}: agreement takes at least 2.")
-    every = np.repeat(rates, members)
-    prior = Prior(len(every), 0.0)
-    prior.logit.copy_(torch.as_tensor(every)[:, None].logit())
-    rows = x.expand(len(every), *x.shape)
-    backbone = make(len(every))
-    train_backbone(backbone, assignment, rows, prior, schedule=schedule, options=options)
-    found = energies_of(backbone, rows)
-    parts = [
-        agreement(Energies(*(side[every == rate] for side in found)), float(rate)) for rate in rates
-    ]
+    candidates, counts = np.unique(rates, return_counts=True)
+    if len(candidates) < 2 or counts.min() < 2:
+        raise DataError(
+            f"rates are {rates.tolist()}: agreement takes two or more members at two or more rates."
+        )
+    parts = [_agreement_at(energies, rates == rate, float(rate)) for rate in candidates]
     table = pd.DataFrame(
         {
             "mean": [part.mean() for part in parts],
             # Pairs share models: as many are independent as there are models, about.
-            "se": [part.std() / np.sqrt(members) for part in parts],
+            "se": [part.std() / np.sqrt(count) for part, count in zip(parts, counts, strict=True)],
         },
-        index=pd.Index(rates, name="rate"),
+        index=pd.Index(candidates, name="rate"),
     )
-    return decide(table)
+    return _decide(table)
 
 
 def agreement(energies: Energies, rate: float) -> np.ndarray:
@@ -120,27 +101,46 @@ def agreement(energies: Energies, rate: float) -> np.ndarray:
     members, count = score.shape
     top = max(1, round(rate * count))
     chosen = torch.zeros(members, count).scatter(1, score.topk(top, 1).indices, 1.0)
-    shared = (chosen @ chosen.T / top).numpy()[np.triu_indices(members, 1)]
-    return (shared - rate) / (1 - rate)
+    shared = (chosen @ chosen.T / top).double().numpy()[np.triu_indices(members, 1)]
+    chance = top / count
+    return (shared - chance) / (1 - chance)
 
 
-def decide(table: pd.DataFrame) -> RateEstimate:
-    """The estimate from the agreement by candidate: "mean" and "se"."""
+def _agreement_at(energies: Energies, told: np.ndarray, rate: float) -> np.ndarray:
+    index = torch.as_tensor(np.flatnonzero(told))
+    return agreement(Energies(energies.clean[index], energies.anomalous[index]), rate)
+
+
+def _decide(table: pd.DataFrame) -> RateEstimate:
     mean, se, rates = table["mean"].to_numpy(), table["se"].to_numpy(), table.index.to_numpy()
-    best = int(mean.argmax())
-    if mean[best] < _AGREED or best == len(rates) - 1:
-        return RateEstimate(0.0, 0.0, float(rates[0]), table)
+    best, last = int(mean.argmax()), len(rates) - 1
+    if mean[best] < _AGREED or best == last:
+        return RateEstimate(0.0, 0.0, 0.5, table)
     near = mean + 2 * np.hypot(se, se[best]) >= mean[best]
     low = high = best
     while low > 0 and near[low - 1]:
         low -= 1
-    while high < len(rates) - 1 and near[high + 1]:
+    while high < last and near[high + 1]:
         high += 1
-    below = rates[low - 1] if low else 0.0
-    above = rates[high + 1] if high < len(rates) - 1 else rates[-1]
+    below, above = rates[max(low - 1, 0)] if low else 0.0, rates[min(high + 1, last)]
     return RateEstimate(
         float(rates[best]),
         float((rates[low] + below) / 2),
         float((rates[high] + above) / 2),
         table,
     )
+
+
+def shares_below(train: Tensor, scores: Tensor) -> np.ndarray:
+    """The share of training scores that are below, by member.
+
+    Args:
+        train: (S, N), rising along N.
+        scores: (S, M).
+
+    Example:
+        >>> shares_below(torch.tensor([[1.0, 2.0, 3.0, 4.0]]), torch.tensor([[0.0, 2.5, 9.0]]))
+        array([[0. , 0.5, 1. ]])
+    """
+    below = torch.searchsorted(train.contiguous(), scores.contiguous())
+    return below.double().numpy() / train.shape[1]

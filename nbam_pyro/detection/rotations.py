@@ -17,12 +17,12 @@ class Rotations(Backbone):
 
     Args:
         channels: of the images, which are square.
-        members: one; images have no members.
+        members: S, models trained one after the other in every step.
         width: channels of the first convolution.
         shift: of a view, as a share of the side.
 
     Raises:
-        DataError: more than one member is asked for.
+        DataError: images are not square.
 
     Source: Hendrycks et al. (2019); E_a of Qiu et al. (2022).
 
@@ -31,35 +31,31 @@ class Rotations(Backbone):
         torch.Size([1, 2])
     """
 
+    row_dims = 3
+
     def __init__(
         self, channels: int, *, members: int = 1, width: int = 16, shift: float = 0.25
     ) -> None:
-        super().__init__()
-        if members != 1:
-            raise DataError(f"Rotations has one member, not {members}.")
+        super().__init__(members)
         self.shift = shift
-        layers: list[nn.Module] = []
-        for inputs, outputs in ((channels, width), (width, 2 * width), (2 * width, 4 * width)):
-            layers += [
-                nn.Conv2d(inputs, outputs, 3, stride=2, padding=1, bias=False),
-                nn.BatchNorm2d(outputs),
-                nn.ReLU(),
-            ]
-        self.trunk = nn.Sequential(*layers, nn.AdaptiveAvgPool2d(2), nn.Flatten())
-        self.heads = nn.ModuleList([nn.Linear(16 * width, n) for n in (4, 3, 3)])
+        self.classifiers = nn.ModuleList([_Classifier(channels, width) for _ in range(members)])
 
     def energies(self, x: Tensor) -> Energies:
-        images = x[0]
-        views = self._views(images).flatten(0, 1)
-        h = self.trunk(views)
-        index = torch.cartesian_prod(torch.arange(4), torch.arange(3), torch.arange(3)).to(x.device)
+        if x.shape[-1] != x.shape[-2]:
+            raise DataError(f"Images are {x.shape[-2]} by {x.shape[-1]}; rotations need squares.")
+        pairs = [self._of_member(*one) for one in zip(self.classifiers, x, strict=True)]
+        return Energies(*(torch.stack(side) for side in zip(*pairs, strict=True)))
+
+    def _of_member(self, classifier: nn.Module, images: Tensor) -> tuple[Tensor, Tensor]:
+        heads = classifier(self._views(images).flatten(0, 1))
+        names = torch.cartesian_prod(torch.arange(4), torch.arange(3), torch.arange(3))
         clean, anomalous = [], []
-        for head, name in zip(self.heads, index.T, strict=True):
-            log_p = head(h).log_softmax(-1).unflatten(0, (36, len(images)))
-            own = log_p.gather(-1, name[:, None, None].expand(36, len(images), 1))
+        for log_p, name in zip(heads, names.to(images.device).T, strict=True):
+            by_view = log_p.unflatten(0, (36, len(images)))
+            own = by_view.gather(-1, name[:, None, None].expand(36, len(images), 1))
             clean.append(-own.squeeze(-1).mean(0))
-            anomalous.append(-log_p.mean(-1).mean(0))
-        return Energies(torch.stack(clean).sum(0)[None], torch.stack(anomalous).sum(0)[None])
+            anomalous.append(-by_view.mean(-1).mean(0))
+        return torch.stack(clean).sum(0), torch.stack(anomalous).sum(0)
 
     def _views(self, images: Tensor) -> Tensor:
         """(36, N, C, H, W): rotations, then shifts down, then shifts to the right."""
@@ -73,3 +69,23 @@ class Rotations(Backbone):
                 rows = padded[..., down : down + side, :]
                 views += [rows[..., right : right + side] for right in (0, step, 2 * step)]
         return torch.stack(views)
+
+
+class _Classifier(nn.Module):
+    """Log probabilities of rotations (N, 4), shifts down (N, 3) and to the right (N, 3)."""
+
+    def __init__(self, channels: int, width: int) -> None:
+        super().__init__()
+        layers: list[nn.Module] = []
+        for inputs, outputs in ((channels, width), (width, 2 * width), (2 * width, 4 * width)):
+            layers += [
+                nn.Conv2d(inputs, outputs, 3, stride=2, padding=1, bias=False),
+                nn.BatchNorm2d(outputs),
+                nn.ReLU(),
+            ]
+        self.trunk = nn.Sequential(*layers, nn.AdaptiveAvgPool2d(2), nn.Flatten())
+        self.heads = nn.ModuleList([nn.Linear(16 * width, n) for n in (4, 3, 3)])
+
+    def forward(self, images: Tensor) -> list[Tensor]:
+        h = self.trunk(images)
+        return [head(h).log_softmax(-1) for head in self.heads]

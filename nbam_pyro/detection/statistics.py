@@ -7,6 +7,7 @@ interest ask for it. All are high for rows that look anomalous.
 """
 
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 from typing import ClassVar, Protocol
 
 import numpy as np
@@ -47,7 +48,11 @@ class TestStatistic(ABC):
 
     @abstractmethod
     def __call__(self, x: ArrayLike) -> np.ndarray:
-        """The statistic of rows (N, ...), (N,)."""
+        """The statistic of rows (N, ...), (N,).
+
+        Raises:
+            DataError: what the density or classifier returns, or x, has another shape.
+        """
 
 
 class LogLikelihood(TestStatistic):
@@ -132,7 +137,7 @@ class MaxLogit(TestStatistic):
 
     against = "rows with little of what tells known classes apart: not anomalies within a class"
 
-    def __init__(self, classifier: Density) -> None:
+    def __init__(self, classifier: Callable[[np.ndarray], ArrayLike]) -> None:
         self.classifier = classifier
 
     def __call__(self, x: ArrayLike) -> np.ndarray:
@@ -174,6 +179,8 @@ class Mahalanobis(TestStatistic):
         x = np.asarray(features, dtype=float)
         if x.ndim != 2 or not len(x):
             raise DataError(f"features have shape {x.shape}; they must be (M, D) with M > 0.")
+        if labels is not None and np.shape(labels) != (len(x),):
+            raise DataError(f"labels have shape {np.shape(labels)} for {len(x)} rows.")
         if ridge < 0:
             raise DataError(f"ridge is {ridge}; it cannot be negative.")
         y = np.zeros(len(x), dtype=int) if labels is None else np.asarray(labels)
@@ -192,7 +199,8 @@ class Mahalanobis(TestStatistic):
             raise DataError(f"x has shape {rows.shape}; it must be (N, {self.means.shape[1]}).")
         along = (rows[:, None] - self.means) @ self.directions  # (N, K, D)
         # What rounding leaves in a direction without variance is no distance.
-        size = np.finfo(float).eps * len(self.variance) * np.abs(rows).max(initial=1.0) * 8
+        large = np.maximum(np.abs(rows).max(1, initial=1.0), np.abs(self.means).max())
+        size = (8 * np.finfo(float).eps * len(self.variance) * large)[:, None, None]
         with np.errstate(divide="ignore", invalid="ignore"):
             squared = along**2 / self.variance
         still = self.variance == 0

@@ -39,19 +39,28 @@ class DeepSVDD(Backbone):
     def __init__(
         self, inputs: int, *, members: int = 1, width: int = 64, embedding: int = 32
     ) -> None:
-        super().__init__()
+        super().__init__(members)
         self.encoder = stacked_mlp((members,), [inputs, width, width, embedding])
         self.register_buffer("centre", torch.zeros(members, 1, embedding))
 
     @torch.no_grad()
     def start(self, x: Tensor) -> None:
-        centre = self.encoder(x).mean(1, keepdim=True)
-        side = torch.where(centre < 0, -_AWAY, _AWAY)
-        self.centre.copy_(torch.where(centre.abs() < _AWAY, side, centre))
+        self.centre.copy_(away_from_zero(self.encoder(x).mean(1, keepdim=True)))
 
     def energies(self, x: Tensor) -> Energies:
         distance = (self.encoder(x) - self.centre).square().sum(-1)
         return Energies(distance, inverse(distance))
+
+
+def away_from_zero(centre: Tensor) -> Tensor:
+    """A centre that weights of 0 do not reach.
+
+    Example:
+        >>> away_from_zero(torch.tensor([0.01, -0.5]))
+        tensor([ 0.1000, -0.5000])
+    """
+    side = torch.where(centre < 0, -_AWAY, _AWAY)
+    return torch.where(centre.abs() < _AWAY, side, centre)
 
 
 def inverse(energy: Tensor) -> Tensor:

@@ -1,5 +1,6 @@
 """Train a backbone under an assignment of switches."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import lightning.pytorch as pl
@@ -9,7 +10,7 @@ from lightning.pytorch.callbacks import Callback
 from torch import Tensor, nn
 from torch.utils.data import TensorDataset
 
-from nbam_pyro.detection.assignments import UNKNOWN, Assignment, Blind
+from nbam_pyro.detection.assignments import Assignment, Blind
 from nbam_pyro.detection.energies import Backbone, Energies
 from nbam_pyro.errors import DataError, StoryError
 from nbam_pyro.inference.rows import Batch, Rows
@@ -23,21 +24,24 @@ class Prior(nn.Module):
     """Prior log odds of an anomaly, (S, 1): given, or open and learned with the weights.
 
     Args:
-        members: S.
-        rate: of anomalies; where it is open, where it starts.
-        learned: whether it is open.
+        rates: of anomalies by member, (S,); where they are open, where they start.
+        learned: whether they are open.
 
     Raises:
-        DataError: the rate is not in [0, 1).
+        DataError: a rate is not in [0, 1).
+
+    Example:
+        >>> Prior([0.0, 0.5]).logit.sigmoid().tolist()
+        [[0.0], [0.5]]
     """
 
     logit: Tensor
 
-    def __init__(self, members: int, rate: float, *, learned: bool = False) -> None:
+    def __init__(self, rates: Sequence[float], *, learned: bool = False) -> None:
         super().__init__()
-        if not 0 <= rate < 1:
-            raise DataError(f"The rate of anomalies is {rate}; it must lie in [0, 1).")
-        logit = torch.full((members, 1), rate).logit()
+        if not all(0 <= rate < 1 for rate in rates):
+            raise DataError(f"The rates of anomalies are {list(rates)}; they must lie in [0, 1).")
+        logit = torch.tensor([float(rate) for rate in rates])[:, None].logit()
         if learned:
             self.logit = nn.Parameter(logit)
         else:
@@ -70,21 +74,17 @@ def train_backbone(
     observed: Tensor | None = None,
     schedule: Schedule,
     options: Options,
-    label: str = "detector",
-    callbacks: tuple[Callback, ...] = (),
 ) -> list[dict[str, float]]:
     """Lower the loss of an assignment.
 
     Args:
         backbone: of S members.
         assignment: of the switches, after the warm-up.
-        x: rows of every member, (S, N, ...).
+        x: rows of every member, (S, N, ...), or of all, (1, N, ...).
         prior: of the switches; its rate is learned where it is open.
         observed: switches that are known, (S, N): 0, 1, or -1; None if none is.
         schedule: epochs and steps.
         options: batch size, progress and Lightning's own.
-        label: what the progress bar calls this run.
-        callbacks: of Lightning's.
 
     Returns:
         one record per epoch.
@@ -94,16 +94,16 @@ def train_backbone(
             rate is open and the assignment cannot learn it.
     """
     check_energies(backbone, assignment, learned=any(True for _ in prior.parameters()))
-    members, count = x.shape[:2]
-    known = torch.full((members, count), UNKNOWN) if observed is None else observed
-    backbone.start(x)
+    count = x.shape[1]
+    backbone.start(backbone.rows(x))
     now = _Phase(schedule.warm_up)
+    blind = Blind(label_weight=assignment.label_weight)
 
     def loss(batch: Batch) -> Tensor:
-        assign = Blind() if now.warming else assignment
-        rows, index = batch.x.transpose(0, 1), batch.y
-        here = prior.logit.expand(members, count)[:, index]
-        return assign(here, backbone.energies(rows), known.to(rows.device)[:, index]).loss.sum()
+        assign = blind if now.warming else assignment
+        rows, index = backbone.rows(batch.x.transpose(0, 1)), batch.y
+        known = None if observed is None else observed.to(rows.device)[:, index]
+        return assign(prior.logit, backbone.energies(rows), known).loss.mean()
 
     weights = {"params": list(backbone.parameters()), "lr": schedule.lr}
     groups = [
@@ -119,8 +119,8 @@ def train_backbone(
         np.arange(0),
         epochs=schedule.epochs,
         options=options,
-        label=label,
-        callbacks=[now, *callbacks],
+        label="detector",
+        callbacks=[now],
     )
     return history
 
@@ -151,8 +151,8 @@ def check_energies(backbone: Backbone, assignment: Assignment, *, learned: bool)
 
 @torch.no_grad()
 def energies_of(backbone: Backbone, x: Tensor, *, size: int = 1024) -> Energies:
-    """Energies (S, N) of rows (S, N, ...), a few at a time, on the CPU."""
+    """Energies (S, N) of rows (S, N, ...) or (1, N, ...), a few at a time, on the CPU."""
     backbone.eval()
     device = next(backbone.parameters()).device
-    parts = [backbone.energies(part.to(device)) for part in x.split(size, 1)]
+    parts = [backbone.energies(backbone.rows(part.to(device))) for part in x.split(size, 1)]
     return Energies(*(torch.cat(side, 1).cpu() for side in zip(*parts, strict=True)))

@@ -8,7 +8,7 @@ up to a term that does not depend on the encoder. A deterministic encoder makes 
 infinite, so z = f(x) + noise.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import lightning.pytorch as pl
 import numpy as np
@@ -19,6 +19,7 @@ from torch.utils.data import TensorDataset
 
 from nbam_pyro.detection.assignments import UNKNOWN
 from nbam_pyro.detection.stacks import stacked_mlp
+from nbam_pyro.detection.svdd import away_from_zero
 from nbam_pyro.errors import DataError
 from nbam_pyro.inference.rows import Batch, Rows
 from nbam_pyro.inference.training import Options, Training, train
@@ -38,6 +39,10 @@ class Weights:
 
     Raises:
         DataError: a weight is negative, or none is positive.
+
+    Example:
+        >>> Weights(information=0.0)  # Deep SAD
+        Weights(information=0.0, compactness=1.0, separation=1.0)
     """
 
     information: float = 1.0
@@ -50,7 +55,6 @@ class Weights:
             raise DataError(f"{self}: weights cannot be negative, and one must be positive.")
 
 
-AUTO_ENCODER = Weights(compactness=0.0, separation=0.0)
 SVDD = Weights(information=0.0, separation=0.0)
 SAD = Weights(information=0.0)
 
@@ -60,10 +64,11 @@ class Terms:
     """The three terms of a batch, in nats, each to be raised.
 
     Attributes:
-        information: a lower bound on I_n(x, z) less H(x): the mean log density of x given z.
-        compactness: a lower bound on -H_n(z), that of a Gaussian with the same variances.
-        separation: an upper entropy of labelled anomalies around the centre of the normal rows;
-            0 where there are none.
+        information: a lower bound on I_n(x, z), up to constants: the reconstruction.
+        compactness: a lower bound on -H_n(z), that of a Gaussian of the same spread around the
+            centre.
+        separation: the entropy of a Gaussian with the spread of labelled anomalies around the same
+            centre; 0 where there are none.
     """
 
     information: Tensor
@@ -76,11 +81,14 @@ class UnifiedObjective(nn.Module):
 
     .. math::
         I_n \ge \mathrm{const} - \frac{1}{2 s^2} E \|x - g(z)\|^2, \qquad
-        -H_n \ge -\tfrac12 \sum_j \log(2 \pi e \operatorname{Var} z_j), \qquad
+        -H_n \ge -\tfrac12 \sum_j \log(2 \pi e\, E (z_j - c_j)^2), \qquad
         \tfrac12 \sum_j \log(2 \pi e\, E_a (z_j - c_j)^2)
 
+    The centre c is the mean embedding before training, moved away from 0, and there are no biases:
+    so a constant embedding is no solution.
+
     A row scores what it adds to the first two: reconstruction error in units of s, and squared
-    distance to the centre c in units of the normal variances, each by its weight.
+    distance to the centre in units of the normal variances, each by its weight.
 
     Labelled anomalies shape the embedding for anomalies like them. Those of another type may end
     nearer to the centre than without any label: see `python -m benchmarks.wrong_labels`.
@@ -117,6 +125,8 @@ class UnifiedObjective(nn.Module):
         error: float = 0.1,
     ) -> None:
         super().__init__()
+        for name, size in (("inputs", inputs), ("width", width), ("embedding", embedding)):
+            check_positive(name, size)
         check_positive("noise", noise)
         check_positive("error", error)
         self.weights = weights
@@ -138,28 +148,39 @@ class UnifiedObjective(nn.Module):
         odd = torch.zeros(len(x), dtype=torch.bool) if observed is None else observed == 1
         odd = odd.to(x.device)
         z = self.encoder(x)
-        noisy = z + self.noise * torch.randn_like(z)
-        error = (x - self.decoder(noisy))[~odd].square().sum(-1).mean()
-        centre, spread = _moments(z[~odd], self.noise)
-        zero = error.new_zeros(())
-        away = (z[odd] - centre).square().mean(0) + self.noise**2 if odd.any() else None
-        return Terms(
-            information=-0.5 * error / self.error**2,
-            compactness=-_entropy(spread),
-            separation=zero if away is None else _entropy(away),
-        )
+        zero = z.new_zeros(())
+        terms = Terms(zero, zero, zero)
+        if not odd.all():
+            noisy = z[~odd] + self.noise * torch.randn_like(z[~odd])
+            error = (x[~odd] - self.decoder(noisy)).square().sum(-1).mean()
+            near = -_entropy(self._spread(z[~odd]))
+            terms = replace(terms, information=-0.5 * error / self.error**2, compactness=near)
+        if odd.any():
+            terms = replace(terms, separation=_entropy(self._spread(z[odd])))
+        return terms
+
+    def _spread(self, z: Tensor) -> Tensor:
+        """Mean squared distances to the centre by dimension, with the noise's."""
+        return (z - self.centre).square().mean(0) + self.noise**2
 
     def forward(self, x: Tensor, observed: Tensor | None = None) -> Tensor:
         """The loss of a batch: minus the weighted sum of the terms."""
-        terms, weights = vars(self.terms(x, observed)), vars(self.weights)
-        return -torch.stack([weights[name] * value for name, value in terms.items()]).sum()
+        return self.weigh(self.terms(x, observed))
+
+    def weigh(self, terms: Terms) -> Tensor:
+        """The loss that terms make."""
+        weights = vars(self.weights)
+        return -torch.stack([weights[name] * value for name, value in vars(terms).items()]).sum()
+
+    @torch.no_grad()
+    def start(self, x: Tensor) -> None:
+        """Fix the centre before training, at the mean embedding of rows (N, D)."""
+        self.centre.copy_(away_from_zero(self.encoder(x).mean(0)))
 
     @torch.no_grad()
     def finish(self, x: Tensor) -> None:
-        """Take the centre and the variances from normal rows, (N, D)."""
-        centre, variance = _moments(self.encoder(x), self.noise)
-        self.centre.copy_(centre)
-        self.variance.copy_(variance)
+        """Take the variances from normal rows, (N, D)."""
+        self.variance.copy_(self._spread(self.encoder(x)))
 
     @torch.no_grad()
     def scores(self, x: Tensor) -> Tensor:
@@ -188,18 +209,35 @@ def train_objective(
         epochs: how many.
         lr: step size of AdamW.
         options: batch size, progress and Lightning's own.
+
+    Raises:
+        DataError: observed is of another length, or all rows are labelled anomalies.
+
+    Example:
+        >>> objective = UnifiedObjective(5, weights=SVDD)
+        >>> history = train_objective(objective, torch.rand(20, 5), epochs=1)
+        >>> sorted(history[0])
+        ['compactness', 'epoch', 'information', 'loss', 'separation']
     """
     known = torch.full((len(x),), UNKNOWN) if observed is None else observed
+    if len(known) != len(x) or (known == 1).all():
+        raise DataError(
+            f"observed has {len(known)} values for {len(x)} rows, of which some must not be "
+            "labelled anomalies."
+        )
     rows = Rows(TensorDataset(x, known), known, torch.ones(len(x)))
     groups = [{"params": list(objective.parameters()), "lr": lr, "weight_decay": 1e-6}]
 
-    def loss(batch: Batch) -> Tensor:
-        return objective(batch.x, batch.y)
+    objective.start(x)
+    log = _LogTerms()
 
-    log = _LogTerms(objective)
-    module = Training([objective], loss=loss, groups=groups)
+    def loss(batch: Batch) -> Tensor:
+        terms = objective.terms(batch.x, batch.y)
+        log.add(terms, len(batch.x))
+        return objective.weigh(terms)
+
     history, _ = train(
-        module,
+        Training([objective], loss=loss, groups=groups),
         rows,
         np.arange(len(x)),
         np.arange(0),
@@ -214,22 +252,27 @@ def train_objective(
 
 
 class _LogTerms(Callback):
-    """The terms of all rows after every epoch."""
+    """The mean of every term over the rows of an epoch."""
 
-    def __init__(self, objective: UnifiedObjective) -> None:
-        self.objective = objective
+    def __init__(self) -> None:
         self.records: list[dict[str, float]] = []
+        self.batches: list[tuple[Terms, int]] = []
+
+    def add(self, terms: Terms, rows: int) -> None:
+        """Note the terms of a batch."""
+        self.batches.append((terms, rows))
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        batches = trainer.train_dataloader
-        with torch.no_grad():
-            parts = [vars(self.objective.terms(b.x.to(pl_module.device), b.y)) for b in batches]  # type: ignore[union-attr]
-        means = {name: float(torch.stack([p[name] for p in parts]).mean()) for name in parts[0]}
-        self.records.append(means)
-
-
-def _moments(z: Tensor, noise: float) -> tuple[Tensor, Tensor]:
-    return z.mean(0), z.var(0, correction=0) + noise**2
+        count = sum(rows for _, rows in self.batches)
+        names = vars(self.batches[0][0])
+        self.records.append(
+            {
+                name: sum(float(vars(terms)[name].detach()) * rows for terms, rows in self.batches)
+                / count
+                for name in names
+            }
+        )
+        self.batches = []
 
 
 def _entropy(variance: Tensor) -> Tensor:

@@ -37,8 +37,8 @@ def verified_rows(
     if true_label is None and contaminated is None:
         return None
     codes = {
-        "contaminated": _codes("contaminated", contaminated, len(present), switches),
-        "true_label": _codes("true_label", true_label, len(present), encode),
+        "contaminated": codes_of("contaminated", contaminated, len(present), switches),
+        "true_label": codes_of("true_label", true_label, len(present), encode),
     }
     targets = np.zeros(len(present), y.dtype)
     targets[present] = y
@@ -70,16 +70,17 @@ def switches(values: np.ndarray) -> np.ndarray:
     return np.array(codes, dtype=np.int64)
 
 
-def _codes(
+def codes_of(
     name: str, values: Any, rows: int, encode: Callable[[np.ndarray], np.ndarray]
 ) -> np.ndarray:
+    """Codes of what is verified, (N,), -1 where nothing is."""
     codes = np.full(rows, -1)
     if values is None:
         return codes
     try:
         there, known = column(values)
         if len(known) != rows:
-            raise DataError(f"it has {len(known)} rows and y has {rows}; they must agree.")
+            raise DataError(f"it has {len(known)} rows and the data have {rows}; they must agree.")
         codes[known] = encode(there) if known.any() else []
     except DataError as error:
         raise DataError(f"{name} (what is verified): {error}") from error

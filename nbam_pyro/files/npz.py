@@ -41,6 +41,8 @@ def read_npz(
             f"Array 'X' of {path} has shape {x.shape}; give a row per datum, for one feature "
             "X.reshape(-1, 1)."
         )
+    if len(x) == 0:
+        raise problem(f"{path} has arrays but no rows; add the data.")
     checked = {
         name: _labels(values, len(x), name=name, path=path) for name, values in columns.items()
     }
@@ -101,8 +103,6 @@ def _labels(y: np.ndarray, rows: int, *, name: str, path: Path) -> np.ndarray:
             f"{path} has {counted(rows, 'row')} in 'X' and {counted(len(y), 'label')} in "
             f"{name!r}; their lengths must agree."
         )
-    if rows == 0:
-        raise problem(f"{path} has arrays but no rows; add the data.")
     if y.dtype.kind == "U":
         labels = y.astype(object)
         labels[y == ""] = None

@@ -19,7 +19,7 @@ from nbam_pyro.detection import (
     NeuralTransformations,
 )
 from nbam_pyro.errors import DataError
-from nbam_pyro.estimators.targets import column
+from nbam_pyro.estimators.verified import codes_of, switches
 from nbam_pyro.files import encoding_of, read
 from nbam_pyro.folders import new_folder, write_json, write_manifest
 
@@ -121,7 +121,16 @@ def detect_file(
         started = time.perf_counter()
         source = read(data, label=None, beside=[] if known is None else [known], labelled=False)
         encoded = encoding_of(source).encode(source.x)
-        observed = None if known is None else _observed(source.beside[known], known)
+        if encoded.x.ndim != 2:
+            raise DataError(
+                f"{data} has images or arrays of rows: nbam detect takes a row of features per "
+                "datum; for images use AnomalyDetector(Rotations) in Python."
+            )
+        observed = (
+            None
+            if known is None
+            else codes_of(known, source.beside[known], len(encoded.x), switches)
+        )
         say(f"Training on {len(encoded.x)} rows ...")
         detector = AnomalyDetector(
             backbone.backbone,
@@ -160,18 +169,6 @@ def detect_file(
         _picture(draft, detector)
         write_manifest(draft)
         return summary
-
-
-def _observed(values: np.ndarray, name: str) -> np.ndarray:
-    there, present = column(values)
-    if not np.isin(there, [0, 1]).all():
-        raise DataError(
-            f"{name!r} has values such as {np.asarray(there).ravel()[0]!r}; it says 1 or true for "
-            "known anomalies, 0 or false for known normal rows, and nothing for the others."
-        )
-    observed = np.full(len(present), -1)
-    observed[present] = there.astype(int)
-    return observed
 
 
 def _picture(folder: Path, detector: AnomalyDetector) -> None:

@@ -37,9 +37,9 @@ def _anomalies(summary: dict[str, Any]) -> Iterator[str]:
         yield f"How many: {rate:.1%} of the rows, as was given."
     elif rate == 0:
         yield (
-            "How many: there is no share at which independent models agree which rows are "
-            "anomalies; trained as if there were none, so nothing is flagged. Look at the highest "
-            "scores, or give --contamination."
+            "How many: cannot be told; there is no share at which independent models agree best "
+            "which rows are anomalies, so nothing is flagged. Look at the highest scores, or give "
+            "--contamination."
         )
     else:
         low, high = summary["rate_low"], summary["rate_high"]
