@@ -77,6 +77,7 @@ def measure(seed: int) -> dict[str, Any]:
             RadialSVDD,
             assignment=assignment,
             contamination=0.1,
+            members=1,
             epochs=200,
             lr=1e-2,
             batch_size=25,

@@ -1,0 +1,94 @@
+"""The benchmark of detectors from its command: a tiny run, resumption, the report, bad usage."""
+
+import json
+
+import numpy as np
+import pytest
+
+from benchmarks.contaminated_ad import __main__ as command
+from benchmarks.contaminated_ad import report
+from benchmarks.contaminated_ad.methods import Found
+from benchmarks.contaminated_ad.protocol import Split, split, tables
+
+FIELDS = {"dataset", "method", "seed", "alpha0", "alpha", "epochs", "auc", "average_precision"}
+FIELDS |= {"f1", "rate_estimate", "seconds", "device", "versions"}
+
+
+@pytest.fixture
+def folder(tmp_path):
+    rng = np.random.default_rng(0)
+    folder = tmp_path / "sets"
+    folder.mkdir()
+    for name in ("one", "two"):
+        x = rng.normal(size=(80, 2)) @ rng.normal(size=(2, 4))
+        y = np.arange(80) < 12
+        x[y] += rng.normal(size=(12, 4))
+        np.savez(folder / f"{name}.npz", X=x, y=y.astype(int))
+    return folder
+
+
+def run(folder, out, *more, methods="ntl-soft,ae-auto,deepsad"):
+    given = ["--data-dir", folder, "--methods", methods, "--epochs", 2, "--seeds", 2]
+    command.main([str(part) for part in [*given, "--json", out, *more]])
+
+
+def test_contaminants_are_of_the_right_share_and_unlike_their_sources(folder):
+    name, x, anomaly = next(iter(tables(folder)))
+    found = split(x, anomaly, alpha=0.2, seed=0)
+    assert name == "one"
+    assert found.contaminant.mean() == pytest.approx(0.2, abs=0.02)
+    assert len(found.test) == 34 + 12
+    assert found.anomaly.sum() == 12
+    train = {tuple(row) for row in found.train}
+    assert not train & {tuple(row) for row in found.test}
+    clean = split(x, anomaly, alpha=0.0, seed=0)
+    assert not clean.contaminant.any()
+
+
+def test_f1_is_at_the_true_count():
+    one = Split(
+        train=np.zeros((1, 1)),
+        contaminant=np.zeros(1, bool),
+        test=np.zeros((4, 1)),
+        anomaly=np.array([True, True, False, False]),
+    )
+    found = command.figures(one, Found(scores=np.array([3.0, 1.0, 2.0, 0.0])))
+    assert (found["f1"], found["auc"]) == (0.5, 0.75)
+
+
+def test_rows_are_flat_and_measured_once(folder, tmp_path, capsys):
+    out = tmp_path / "results" / "rows.json"
+    run(folder, out, "--alpha", "0.2")
+    rows = json.loads(out.read_text())
+    assert len(rows) == 2 * 3 * 2
+    assert set(rows[0]) == FIELDS
+    for row in rows:
+        assert all(0 <= row[name] <= 1 for name in ("auc", "average_precision", "f1"))
+        assert (row["alpha0"], row["alpha"], row["epochs"]) == (0.1, 0.2, 2)
+        assert (row["rate_estimate"] is None) == (row["method"] != "ae-auto")
+    capsys.readouterr()
+    run(folder, out, "--alpha", "0.2")
+    assert capsys.readouterr().out == ""
+    document = tmp_path / "document.md"
+    document.write_text(f"before\n{report.START}\n{report.END}\nafter\n")
+    report.main(["--results", str(out.parent), "--document", str(document)])
+    text = document.read_text()
+    assert "| one |" in text
+    assert "assumed 0.2" in text
+    assert text.startswith("before")
+
+
+@pytest.mark.parametrize(
+    ("more", "words"),
+    [
+        (["--only", "three"], "has no three"),
+        (["--alpha0", "1"], "below 1"),
+        (["--dataset", "fashion_mnist"], "--data-dir"),
+        (["--methods", "mhrot-soft"], "not for these data"),
+        (["--methods", "magic"], "magic"),
+    ],
+)
+def test_mistakes_are_said_in_one_line(folder, tmp_path, capsys, more, words):
+    with pytest.raises(SystemExit):
+        run(folder, tmp_path / "rows.json", *more)
+    assert words in capsys.readouterr().err
