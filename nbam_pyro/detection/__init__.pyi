@@ -5,8 +5,8 @@ from .assignments import Hard as Hard
 from .assignments import Refine as Refine
 from .assignments import Soft as Soft
 from .autoencoder import AutoEncoder as AutoEncoder
+from .conventions import OutlierView as OutlierView
 from .detector import AnomalyDetector as AnomalyDetector
-from .detector import OutlierView as OutlierView
 from .energies import Backbone as Backbone
 from .energies import Energies as Energies
 from .internal_contrastive import InternalContrast as InternalContrast

@@ -5,13 +5,13 @@ from typing import Any, Literal
 
 import numpy as np
 import torch
-from scipy.stats import binom
-from sklearn.base import BaseEstimator, OutlierMixin
+from sklearn.base import BaseEstimator
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted, validate_data
 from torch import Tensor
 
 from nbam_pyro.detection.assignments import UNKNOWN, Assignment, Soft
+from nbam_pyro.detection.conventions import OutlierView, as_shares, exceeding
 from nbam_pyro.detection.energies import Backbone, Energies
 from nbam_pyro.detection.neural_transformations import NeuralTransformations
 from nbam_pyro.detection.rates import CANDIDATES, estimate_rate, shares_below
@@ -22,7 +22,7 @@ from nbam_pyro.estimators.targets import as_data_errors
 from nbam_pyro.inference.training import Options
 from nbam_pyro.models.component import check_positive
 
-__all__ = ["AnomalyDetector", "OutlierView"]
+__all__ = ["AnomalyDetector"]
 
 _TYPES = [np.float64, np.float32]
 # Where a learned rate starts.
@@ -192,16 +192,7 @@ class AnomalyDetector(BaseEstimator):
         Raises:
             DataError: the method is neither.
         """
-        scores, train = self.decision_function(X), self.decision_scores_
-        match method:
-            case "linear":
-                share = (scores - train.min()) / max(np.ptp(train), np.finfo(float).tiny)
-            case "unify":
-                standard = (scores - train.mean()) / max(train.std(), np.finfo(float).tiny)
-                share = torch.erf(torch.as_tensor(standard / np.sqrt(2))).numpy()
-            case _:
-                raise DataError(f"method is {method!r}; give 'linear' or 'unify'.")
-        share = share.clip(0, 1)
+        share = as_shares(self.decision_function(X), self.decision_scores_, method=method)
         return np.stack([1 - share, share], 1)
 
     def predict_confidence(self, X: Any) -> np.ndarray:
@@ -212,10 +203,7 @@ class AnomalyDetector(BaseEstimator):
         return self._confidence(self.decision_function(X))
 
     def _confidence(self, scores: np.ndarray) -> np.ndarray:
-        train = np.sort(self.decision_scores_)
-        count = len(train)
-        below = (1 + np.searchsorted(train, scores, side="right")) / (2 + count)
-        outlier = 1 - binom.cdf(count - int(count * self.contamination_), count, below)
+        outlier = exceeding(scores, self.decision_scores_, rate=self.contamination_)
         return np.where(scores > self.threshold_, outlier, 1 - outlier)
 
     def fit_predict(self, X: Any, y: Any = None) -> np.ndarray:
@@ -303,49 +291,6 @@ class AnomalyDetector(BaseEstimator):
         if not self._averages():
             return energies.clean.double().mean(0).numpy()
         return shares_below(self.ranks_, energies.clean[self._ranked()]).mean(0)
-
-
-class OutlierView(OutlierMixin, BaseEstimator):
-    """A detector with the conventions of scikit-learn: 1 is normal, -1 an anomaly.
-
-    Args:
-        detector: fitted by `fit`, if it is not already.
-
-    Example:
-        >>> from nbam_pyro.detection import AutoEncoder
-        >>> x = np.random.default_rng(0).normal(size=(40, 4))
-        >>> detector = AnomalyDetector(AutoEncoder, contamination=0.1, epochs=2, random_state=0)
-        >>> int((detector.as_sklearn().fit(x).predict(x) == -1).sum())
-        4
-    """
-
-    def __init__(self, detector: AnomalyDetector) -> None:
-        self.detector = detector
-
-    def fit(self, X: Any, y: Any = None) -> "OutlierView":
-        """Fit the detector; y is ignored."""
-        self.detector.fit(X)
-        return self
-
-    @property
-    def offset_(self) -> float:
-        """What `score_samples` is below for anomalies."""
-        return -self.detector.threshold_
-
-    def score_samples(self, X: Any) -> np.ndarray:
-        """Scores, low for anomalies, (N,)."""
-        return -self.detector.decision_function(X)
-
-    def decision_function(self, X: Any) -> np.ndarray:
-        """Scores shifted so that anomalies are below 0, (N,)."""
-        return self.score_samples(X) - self.offset_
-
-    def predict(self, X: Any) -> np.ndarray:
-        """1 for normal rows, -1 for anomalies, (N,)."""
-        return 1 - 2 * np.asarray(self.detector.predict(X))
-
-    def __sklearn_is_fitted__(self) -> bool:
-        return hasattr(self.detector, "threshold_")
 
 
 def _observed(observed: Any, count: int) -> Tensor | None:
