@@ -16,7 +16,7 @@ def split(y: np.ndarray, folds: int, *, seed: int) -> Iterable[tuple[np.ndarray,
 
     Example:
         >>> [own.tolist() for _, own in split(np.array([0, 0, 1, 1]), 2, seed=0)]
-        [[0, 2], [1, 3]]
+        [[1, 2], [0, 3]]
     """
     labels = y.ndim == 1 and y.dtype.kind in "iu"
     enough = labels and np.unique(y, return_counts=True)[1].min() >= folds
