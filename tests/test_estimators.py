@@ -294,7 +294,10 @@ BAD[3, 1] = np.inf
         (lambda: NBAMClassifier().fit(X, Y, true_label=[2] + [None] * 11), "true_label.*such as 2"),
         (lambda: NBAMClassifier().fit(X, Y, true_label=["a"] * 12), "classes are such as 0"),
         (lambda: NBAMClassifier().fit(X, NAMES, true_label=["a", 1] * 6), "true_label.*mix"),
-        (lambda: NBAMClassifier().fit(X, NAMES, true_label=NAMES[:5]), "5 rows and the data have 12"),
+        (
+            lambda: NBAMClassifier().fit(X, NAMES, true_label=NAMES[:5]),
+            "5 rows and the data have 12",
+        ),
         (lambda: NBAMClassifier().fit(X, Y, contaminated=[2] * 12), "'2' is neither 1"),
         (lambda: NBAMClassifier().fit(X, Y, contaminated=["so"] * 12), "'so' is neither 1"),
         (lambda: NBAMRegressor().fit(X, X[:, 0], contaminated=[0.5] * 12), "'0.5' is neither 1"),

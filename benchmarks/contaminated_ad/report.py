@@ -52,8 +52,9 @@ def tables(rows: pd.DataFrame) -> str:
     parts = []
     for (family, alpha0, alpha), part in rows.groupby(["family", "alpha0", "alpha"]):
         assumed = "" if alpha == alpha0 else f", assumed {alpha:g}"
-        head = f"### {family}, share {alpha0:g}{assumed}\n\nAUC / F1 in percent, means of "
-        parts.append(f"{head}{part['seed'].nunique()} seeds.\n\n{table(part)}\n")
+        seeds = f"{part['seed'].nunique()} seeds; *mean*: over the data that all methods have."
+        head = f"### {family}, share {alpha0:g}{assumed}\n\nAUC / F1 in percent, {seeds}"
+        parts.append(f"{head}\n\n{table(part)}\n")
     return "\n".join(parts)
 
 
@@ -70,7 +71,8 @@ def table(rows: pd.DataFrame) -> str:
 
 
 def _cells(values: pd.Series, methods: list[str]) -> str:
-    return " | ".join(f"{values['auc', m]:.1f} / {values['f1', m]:.1f}" for m in methods)
+    pairs = [(values["auc", method], values["f1", method]) for method in methods]
+    return " | ".join("" if pd.isna(auc) else f"{auc:.1f} / {f1:.1f}" for auc, f1 in pairs)
 
 
 if __name__ == "__main__":
