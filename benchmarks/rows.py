@@ -53,11 +53,13 @@ class RowFile:
         return tuple(row[name] for name in self.key)
 
 
-def machine(device: torch.device, further: Mapping[str, str] | None = None) -> dict[str, str]:
+def machine(
+    device: torch.device | None, further: Mapping[str, str] | None = None
+) -> dict[str, str]:
     """Device and versions, as text, so that rows are flat.
 
     Args:
-        device: that was used.
+        device: that was used; None for a GPU where there is one.
         further: versions of other packages that were.
     """
     found = environment(device)

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 
+from benchmarks.documents import markers
 from benchmarks.label_noise import __main__ as command
 from benchmarks.label_noise import grid, pruning, report
 from benchmarks.label_noise.runner import KEY, Case
@@ -77,7 +78,7 @@ def test_a_run_goes_on_where_it_was(results, tmp_path, capsys):
 def test_report(results, tmp_path):
     document, picture = tmp_path / "docs" / "benchmarks.md", tmp_path / "docs" / "figure.png"
     document.parent.mkdir()
-    document.write_text(f"before\n{report.START}\nold\n{report.END}\nafter\n")
+    document.write_text("before\n{}\nold\n{}\nafter\n".format(*markers(report.NAME)))
     given = ["--results", results, "--document", document, "--figure", picture]
     report.main([str(part) for part in given])
     text = document.read_text()

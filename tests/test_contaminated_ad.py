@@ -6,12 +6,13 @@ import numpy as np
 import pytest
 
 from benchmarks.contaminated_ad import __main__ as command
-from benchmarks.contaminated_ad import report
+from benchmarks.contaminated_ad import rates, report
 from benchmarks.contaminated_ad.methods import Found
 from benchmarks.contaminated_ad.protocol import Split, split, tables
+from benchmarks.documents import markers
 
-FIELDS = {"dataset", "method", "seed", "alpha0", "alpha", "epochs", "auc", "average_precision"}
-FIELDS |= {"f1", "rate_estimate", "seconds", "device", "versions"}
+FIELDS = {"dataset", "method", "seed", "alpha0", "alpha", "scale", "epochs", "auc", "f1"}
+FIELDS |= {"average_precision", "rate_estimate", "seconds", "device", "versions"}
 
 
 @pytest.fixture
@@ -70,12 +71,32 @@ def test_rows_are_flat_and_measured_once(folder, tmp_path, capsys):
     run(folder, out, "--alpha", "0.2")
     assert capsys.readouterr().out == ""
     document = tmp_path / "document.md"
-    document.write_text(f"before\n{report.START}\n{report.END}\nafter\n")
+    document.write_text("before\n{}\n{}\nafter\n".format(*markers(report.NAME)))
     report.main(["--results", str(out.parent), "--document", str(document)])
     text = document.read_text()
     assert "| one |" in text
     assert "assumed 0.2" in text
     assert text.startswith("before")
+
+
+def test_what_a_wrong_rate_costs(tmp_path):
+    """Told the truth 90, off by a tenth either way 80 and 70, blind 80, auto 85."""
+    auc = {("ntl-blind", 0.1): 0.8, ("ntl-soft", 0.1): 0.9, ("ntl-soft", 0.2): 0.7}
+    auc |= {("ntl-auto", 0.1): 0.85}
+    rows = [
+        {"dataset": "one", "method": method, "alpha0": 0.1, "alpha": alpha, "scale": "range"}
+        | {"epochs": 2, "seed": seed, "auc": value + 0.01 * seed}
+        for (method, alpha), value in auc.items()
+        for seed in range(2)
+    ]
+    (tmp_path / "rows.json").write_text(json.dumps(rows))
+    document, picture = tmp_path / "document.md", tmp_path / "figure.png"
+    document.write_text("{}\n{}\n".format(*markers(rates.NAME)))
+    given = ["--results", tmp_path, "--document", document, "--figure", picture]
+    rates.main([str(part) for part in given])
+    line = "| 0.1 | 85.5 | 90.5 | -5.00 ± 0.00 | +15.00 ± 0.00 | +5.00 ± 0.00 |"
+    assert line in document.read_text()
+    assert picture.stat().st_size > 1000
 
 
 @pytest.mark.parametrize(

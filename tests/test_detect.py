@@ -42,6 +42,16 @@ def test_a_run_has_scores_flags_and_a_rate(table, tmp_path):
     shown = nbam("show", out)
     assert shown.exit_code == 0, shown.output
     assert "10.0% of the rows, as was given" in shown.output
+    scored = nbam("score", out, data, "--out", tmp_path / "new.csv")
+    assert scored.exit_code == 0, scored.output
+    assert "120 rows scored; 12 of them are flagged" in scored.output
+    pd.testing.assert_frame_equal(
+        pd.read_csv(tmp_path / "new.csv"), flags.drop(columns="known"), rtol=1e-6
+    )
+    table[list("abc")].to_csv(tmp_path / "other.csv", index=False)
+    other = nbam("score", out, tmp_path / "other.csv", "--out", tmp_path / "none.csv")
+    assert other.exit_code == 2
+    assert "'d'" in other.output
     again = nbam("detect", data, *common)
     assert again.exit_code == 2
     assert "exists already" in again.output

@@ -7,6 +7,7 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy.stats import binom
 from sklearn.base import clone
 from sklearn.metrics import roc_auc_score
 from sklearn.pipeline import make_pipeline
@@ -129,6 +130,28 @@ def test_what_is_observed_stays(assignment):
     assert found.clean.tolist() == [0, 1, 1]
 
 
+@pytest.mark.parametrize("weight", [1.0, 3.0])
+def test_the_exact_loss_of_observed_rows_is_their_joint(weight):
+    """Its gradients are the weights: eta for what is known, the posterior for what is not."""
+    clean = torch.tensor([0.3, 1.0, 2.0], dtype=torch.double, requires_grad=True)
+    anomalous = torch.tensor([1.5, 0.2, 2.5], dtype=torch.double, requires_grad=True)
+    logit = torch.tensor(-1.0, dtype=torch.double, requires_grad=True)
+    observed = torch.tensor([0, 1, -1])
+    pair = Energies(clean, anomalous)
+    found = Exact(label_weight=weight)(logit, pair, observed)
+    pi = logit.sigmoid()
+    by_hand = (
+        weight * ((1 - pi).log() - clean[0])
+        + weight * (pi.log() - anomalous[1])
+        + ((1 - pi) * (-clean[2]).exp() + pi * (-anomalous[2]).exp()).log()
+    )
+    torch.testing.assert_close(found.loss, -by_hand / 3)
+    gradients = torch.autograd.grad(found.loss, [clean, anomalous, logit])
+    torch.testing.assert_close(gradients[0], found.clean / 3)
+    torch.testing.assert_close(gradients[1], found.anomalous / 3)
+    torch.testing.assert_close(gradients[2], torch.autograd.grad(-by_hand / 3, logit)[0])
+
+
 def test_known_normal_rows_take_no_place_of_anomalies():
     values = torch.arange(10.0)
     told = torch.full((10,), -1)
@@ -145,7 +168,7 @@ def test_energies_are_those_of_the_formulas():
     torch.manual_seed(0)
     x = torch.rand(1, 3, 5)
     ntl = NeuralTransformations(5, transforms=4)
-    views = ntl.transforms(x[:, None]) + x[:, None]
+    views = ntl.views(x[:, None]) + x[:, None]
     z = [normalize(ntl.encoder(part[None])[0], dim=-1) for part in (x[0], *views[0])]
     for i in range(3):
         p = []
@@ -239,6 +262,12 @@ def test_conventions_of_pyod_and_of_scikit_learn():
     labels, confidence = detector.predict(x, return_confidence=True)
     assert labels.shape == confidence.shape == (160,)
     assert ((confidence >= 0) & (confidence <= 1)).all()
+    # By Perini et al.: more than n - k of n rows that are drawn again lie below it.
+    scores, train = detector.decision_function(x), detector.decision_scores_
+    n, k = len(train), round(len(train) * detector.contamination_)
+    below = (1 + (train[:, None] <= scores).sum(0)) / (2 + n)
+    outlier = binom.sf(n - k, n, below)
+    np.testing.assert_allclose(confidence, np.where(labels == 1, outlier, 1 - outlier), atol=1e-9)
     for method in ("linear", "unify"):
         probs = detector.predict_proba(x, method=method)
         assert probs.shape == (160, 2)
@@ -326,6 +355,22 @@ def test_an_agreement_that_grows_to_the_last_says_nothing():
     found = estimate_rate(Energies(score, -score), np.repeat([0.1, 0.2, 0.3], 4))
     assert found.agreement["mean"].is_monotonic_increasing
     assert found.rate == 0.0
+
+
+def test_rows_that_are_known_are_no_agreement():
+    """Members agree on ten known anomalies and on nothing else."""
+    torch.manual_seed(0)
+    known = torch.full((200,), -1)
+    known[:10] = 1
+    score = torch.rand(6, 200) + 5 * (known == 1)
+    energies, rates = Energies(score, -score), np.repeat([0.02, 0.05, 0.1], 2)
+    assert estimate_rate(energies, rates).rate == 0.05
+    found = estimate_rate(energies, rates, known)
+    assert found.rate == 0.0
+    assert found.agreement["mean"].loc[[0.02, 0.05]].eq(0).all()
+    # Ten more that they do agree on are found beside the known ones.
+    more = score + 5 * (torch.arange(200) < 20)
+    assert estimate_rate(Energies(more, -more), np.repeat([0.05, 0.1, 0.2], 2), known).rate == 0.1
 
 
 @given(st.integers(0, 99), st.sampled_from([0.1, 0.3]))

@@ -49,7 +49,10 @@ def test_mahalanobis_is_robust_to_a_singular_covariance(ridge):
     inside, outside = statistic(x), statistic(np.add(x, [0, 0, 1.0]))
     assert np.isfinite(inside).all()
     assert inside.mean() == pytest.approx(2, rel=0.25)
-    assert (outside > 10 * inside.max()).all() or ridge == 0.1
+    if ridge == 0.1:  # a tenth of the variance is added off the plane, too
+        assert outside.mean() > 1.5 * inside.mean()
+    else:
+        assert (outside > 10 * inside.max()).all()
     two = Mahalanobis(np.r_[x, x + 50], np.repeat([0, 1], 50), ridge=ridge)
     assert np.allclose(two(x + 50), two(x))
 

@@ -18,6 +18,7 @@ from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from importlib.metadata import version
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import torch
@@ -30,6 +31,7 @@ from benchmarks.contaminated_ad.methods import (
     TABULAR,
     Found,
     Method,
+    Told,
     require_pyod,
     rotations,
     tabular,
@@ -38,7 +40,7 @@ from benchmarks.contaminated_ad.protocol import Split, image_split, split, table
 from benchmarks.rows import Row, RowFile, machine
 from nbam_pyro.errors import DataError
 
-KEY = ("dataset", "method", "alpha0", "alpha", "epochs", "seed")
+KEY = ("dataset", "method", "alpha0", "alpha", "scale", "epochs", "seed")
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -58,7 +60,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--alpha", type=rate, help="share that is assumed; alpha0 by default")
     parser.add_argument("--seeds", type=count, default=3, help="how many")
     parser.add_argument("--first-seed", type=int, default=0)
-    parser.add_argument("--epochs", type=count, help="of training")
+    parser.add_argument("--epochs", type=count, help="of training; by method if left out")
+    parser.add_argument("--scale", choices=["range", "none"], default="range", help="of features")
     parser.add_argument("--json", type=Path, required=True, help="the file of rows")
     given = parser.parse_args(arguments)
     if (given.data_dir is None) == (given.dataset is None):
@@ -85,15 +88,19 @@ def run(given: argparse.Namespace) -> None:
         for name, method in methods.items():
             heads = [
                 {"dataset": dataset, "method": name, "alpha0": given.alpha0, "alpha": given.alpha}
-                | {"epochs": given.epochs or getattr(method, "epochs", None), "seed": seed}
+                | {"epochs": given.epochs or getattr(method, "epochs", 0), "seed": seed}
+                | {"scale": given.scale}
                 for seed in seeds
             ]
             known = [file.of(row) for row in file.read()]
             missing = [i for i, head in enumerate(heads) if file.of(head) not in known]
             if not missing:
                 continue
-            further = {"pyod": version("pyod")} if name in PYOD else None
-            environment = machine(torch.device("cpu"), further)
+            environment = (
+                machine(torch.device("cpu"), {"pyod": version("pyod")})
+                if name in PYOD
+                else machine(None)
+            )
             chosen = [splits(seed=seeds[i]) for i in missing]
             for i, row in zip(
                 missing, measure(method, chosen, given, seeds[missing[0]]), strict=True
@@ -114,7 +121,8 @@ def measure(
     with torch.random.fork_rng():
         torch.manual_seed(seed)
         np.random.seed(seed)  # noqa: NPY002  PyOD's
-        found = method(splits, given.alpha, given.epochs)
+        scale: Literal["range"] | None = None if given.scale == "none" else "range"
+        found = method(splits, Told(alpha=given.alpha, epochs=given.epochs, scale=scale))
     seconds = round((time.perf_counter() - started) / len(splits), 2)
     return [
         {**figures(one, outcome), "seconds": seconds}

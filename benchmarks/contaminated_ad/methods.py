@@ -4,7 +4,7 @@ import importlib.util
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -49,7 +49,22 @@ class Found:
     rate: float | None = None
 
 
-Method = Callable[[Sequence[Split], float, int | None], list[Found]]
+@dataclass(frozen=True, kw_only=True)
+class Told:
+    """What a method is told.
+
+    Attributes:
+        alpha: assumed share of anomalies in training.
+        epochs: of training; None for the method's own.
+        scale: of features, as `AnomalyDetector` has it.
+    """
+
+    alpha: float
+    epochs: int | None = None
+    scale: Literal["range"] | None = "range"
+
+
+Method = Callable[[Sequence[Split], Told], list[Found]]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,19 +74,19 @@ class Ours:
     Args:
         backbone: makes the model for a number of features or channels.
         assignment: of the switches.
-        told: share of training rows whose switch is observed.
+        observed: share of training rows whose switch is known.
         epochs: of training.
         lr: step size.
     """
 
     backbone: Callable[..., Backbone]
     assignment: Assignment
-    told: float = 0.0
-    epochs: int = 200
+    epochs: int
+    observed: float = 0.0
     lr: float = 1e-3
 
-    def __call__(self, splits: Sequence[Split], alpha: float, epochs: int | None) -> list[Found]:
-        scales = [Range.of(one.train) for one in splits]
+    def __call__(self, splits: Sequence[Split], told: Told) -> list[Found]:
+        scales = [Range.of(one.train) if told.scale else Range.none() for one in splits]
         pairs = list(zip(scales, splits, strict=True))
         train = torch.stack([torch.as_tensor(scale(one.train)).float() for scale, one in pairs])
         test = torch.stack([torch.as_tensor(scale(one.test)).float() for scale, one in pairs])
@@ -80,16 +95,16 @@ class Ours:
             model,
             self.assignment,
             train,
-            Prior([alpha] * len(splits)),
+            Prior([told.alpha] * len(splits)),
             observed=torch.stack([self._observed(split) for split in splits]),
-            schedule=Schedule(epochs=epochs or self.epochs, lr=self.lr),
+            schedule=Schedule(epochs=told.epochs or self.epochs, lr=self.lr),
             options=Options(batch_size=128),
         )
         return [Found(scores=scores.numpy()) for scores in energies_of(model, test).clean]
 
     def _observed(self, split: Split) -> Tensor:
         truth = torch.as_tensor(split.contaminant).long()
-        return torch.where(torch.rand(len(truth)) < self.told, truth, UNKNOWN)
+        return torch.where(torch.rand(len(truth)) < self.observed, truth, UNKNOWN)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -102,14 +117,18 @@ class Auto:
     """
 
     backbone: Callable[..., Backbone]
-    epochs: int = 200
+    epochs: int
 
-    def __call__(self, splits: Sequence[Split], alpha: float, epochs: int | None) -> list[Found]:
-        return [self._of(split, epochs or self.epochs) for split in splits]
+    def __call__(self, splits: Sequence[Split], told: Told) -> list[Found]:
+        return [self._of(split, told) for split in splits]
 
-    def _of(self, split: Split, epochs: int) -> Found:
-        seed = int(torch.randint(2**31, ()))
-        detector = AnomalyDetector(self.backbone, epochs=epochs, random_state=seed)
+    def _of(self, split: Split, told: Told) -> Found:
+        detector = AnomalyDetector(
+            self.backbone,
+            epochs=told.epochs or self.epochs,
+            scale=told.scale,
+            random_state=int(torch.randint(2**31, ())),
+        )
         detector.fit(split.train)
         scores = detector.decision_function(split.test)
         return Found(scores=scores, rate=detector.contamination_)
@@ -125,12 +144,16 @@ def tabular(name: str, features: int) -> Method:
     if name in PYOD:
         return partial(_pyod, PYOD[name])
     if name == "deepsad":
-        return Ours(backbone=DeepSVDD, assignment=Blind(), told=_TOLD)
+        return Ours(backbone=DeepSVDD, assignment=Blind(), observed=_TOLD, epochs=EPOCHS["svdd"])
     family, _, way = name.partition("-")
     if way == "auto":
-        return Auto(backbone=_backbone(family, features))
-    told = 1.0 if way == "truth" else 0.0
-    return Ours(backbone=_backbone(family, features), assignment=WAYS[way], told=told)
+        return Auto(backbone=_backbone(family, features), epochs=EPOCHS[family])
+    return Ours(
+        backbone=_backbone(family, features),
+        assignment=WAYS[way],
+        observed=1.0 if way == "truth" else 0.0,
+        epochs=EPOCHS[family],
+    )
 
 
 def rotations(name: str) -> Method:
@@ -138,8 +161,8 @@ def rotations(name: str) -> Method:
     way = name.partition("-")[2]
     if way == "auto":
         return Auto(backbone=Rotations, epochs=_IMAGE_EPOCHS)
-    told = 1.0 if way == "truth" else 0.0
-    return Ours(backbone=Rotations, assignment=WAYS[way], told=told, epochs=_IMAGE_EPOCHS)
+    observed = 1.0 if way == "truth" else 0.0
+    return Ours(backbone=Rotations, assignment=WAYS[way], observed=observed, epochs=_IMAGE_EPOCHS)
 
 
 def _backbone(family: str, features: int) -> Callable[..., Backbone]:
@@ -163,13 +186,13 @@ def require_pyod() -> None:
         raise DataError("iforest, ecod, lof and deepsvdd are PyOD's: pip install pyod.")
 
 
-def _pyod(path: str, splits: Sequence[Split], alpha: float, epochs: int | None) -> list[Found]:
+def _pyod(path: str, splits: Sequence[Split], told: Told) -> list[Found]:
     module, _, name = path.rpartition(".")
     make: Any = getattr(importlib.import_module(module), name)
     found = []
     for one in splits:
         further = {"n_features": one.train.shape[1], "verbose": 0} if name == "DeepSVDD" else {}
-        detector = make(contamination=min(max(alpha, 0.01), 0.5), **further).fit(one.train)
+        detector = make(contamination=min(max(told.alpha, 0.01), 0.5), **further).fit(one.train)
         found.append(Found(scores=np.asarray(detector.decision_function(one.test))))
     return found
 
@@ -181,12 +204,13 @@ WAYS = {
     "hard": Hard(),
     "truth": Blind(),
 }
-FAMILIES = ("ntl", "icl", "svdd", "ae")
+# Chosen on seeds from 100 on.
+EPOCHS = {"ntl": 200, "icl": 60, "svdd": 200, "ae": 200}
 PYOD = {
     "iforest": "pyod.models.iforest.IForest",
     "ecod": "pyod.models.ecod.ECOD",
     "lof": "pyod.models.lof.LOF",
     "deepsvdd": "pyod.models.deep_svdd.DeepSVDD",
 }
-TABULAR = [*(f"{family}-{way}" for family in FAMILIES for way in [*WAYS, "auto"]), "deepsad", *PYOD]
+TABULAR = [*(f"{family}-{way}" for family in EPOCHS for way in [*WAYS, "auto"]), "deepsad", *PYOD]
 IMAGE = [f"mhrot-{way}" for way in [*WAYS, "auto"]]

@@ -17,7 +17,7 @@ from torchvision.datasets import FashionMNIST
 from nbam_pyro.errors import DataError
 
 # Images of the class in training, anomalies among them included; and in the test.
-IMAGES, TEST_IMAGES = 2000, 2000
+IMAGES, TEST_IMAGES = 6000, 2000
 
 
 @dataclass(frozen=True, kw_only=True)

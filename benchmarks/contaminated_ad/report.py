@@ -1,8 +1,8 @@
-"""The table of detectors, from the files of rows.
+"""The tables of detectors, from the files of rows.
 
     python -m benchmarks.contaminated_ad.report
 
-It goes into docs/detection.md between its markers: means over seeds, and over data sets.
+They go into docs/detection.md between its markers: means over seeds, and over data sets.
 """
 
 import argparse
@@ -13,48 +13,55 @@ import pandas as pd
 
 from benchmarks.arguments import Parser
 from benchmarks.contaminated_ad.__main__ import KEY
+from benchmarks.documents import insert
 from benchmarks.rows import RowFile
+from nbam_pyro.errors import DataError
 
 ROOT = Path(__file__).parent.parent
 RESULTS, DOCUMENT = ROOT / "results" / "contaminated_ad", ROOT.parent / "docs" / "detection.md"
-START, END = (
-    "<!-- detection: made by benchmarks.contaminated_ad.report -->",
-    "<!-- detection ends -->",
-)
+NAME = "benchmarks.contaminated_ad.report"
+CASE = ["family", "alpha0", "alpha", "scale", "epochs"]
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Write the tables."""
     parser = Parser(
-        prog="python -m benchmarks.contaminated_ad.report",
+        prog=f"python -m {NAME}",
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--results", type=Path, default=RESULTS, help="folder of the rows")
     parser.add_argument("--document", type=Path, default=DOCUMENT, help="to write into")
     given = parser.parse_args(arguments)
-    rows = [
-        row for path in sorted(given.results.glob("*.json")) for row in RowFile(path, KEY).read()
-    ]
+    try:
+        insert(given.document, tables(load(given.results)), made_by=NAME)
+    except DataError as error:
+        parser.error(str(error))
+
+
+def load(folder: Path) -> pd.DataFrame:
+    """The rows of all files of a folder.
+
+    Raises:
+        DataError: there are none.
+    """
+    rows = [row for path in sorted(folder.glob("*.json")) for row in RowFile(path, KEY).read()]
     if not rows:
-        parser.error(f"{given.results} has no files of rows")
-    text = given.document.read_text()
-    before, _, rest = text.partition(START)
-    _, found, after = rest.partition(END)
-    if not found:
-        parser.error(f"{given.document} lacks the markers {START} and {END}")
-    given.document.write_text(f"{before}{START}\n\n{tables(pd.DataFrame(rows))}\n{END}{after}")
+        raise DataError(f"{folder} has no files of rows; run benchmarks.contaminated_ad first.")
+    return pd.DataFrame(rows)
 
 
 def tables(rows: pd.DataFrame) -> str:
-    """One table for every true and assumed share and family of methods: AUC and F1 in percent."""
-    rows = rows.assign(family=rows["method"].str.partition("-")[0])
+    """One table for each family of methods, true and assumed share, scale and epochs."""
     parts = []
-    for (family, alpha0, alpha), part in rows.groupby(["family", "alpha0", "alpha"]):
-        assumed = "" if alpha == alpha0 else f", assumed {alpha:g}"
-        seeds = f"{part['seed'].nunique()} seeds; *mean*: over the data that all methods have."
-        head = f"### {family}, share {alpha0:g}{assumed}\n\nAUC / F1 in percent, {seeds}"
-        parts.append(f"{head}\n\n{table(part)}\n")
+    for case, part in rows.assign(family=rows["method"].map(_family)).groupby(CASE):
+        family, alpha0, alpha, scale, epochs = case
+        head = f"### {family}, share {alpha0:g}"
+        head += "" if alpha == alpha0 else f", assumed {alpha:g}"
+        head += "" if scale == "range" else ", features as they are"
+        length = f"{epochs} epochs, " if epochs else ""
+        about = f"{length}{part['seed'].nunique()} seeds; *mean*: over the data that all have."
+        parts.append(f"{head}\n\nAUC / F1 in percent, {about}\n\n{table(part)}\n")
     return "\n".join(parts)
 
 
@@ -66,8 +73,15 @@ def table(rows: pd.DataFrame) -> str:
     lines.append("|" + "---|" * (1 + len(methods)))
     for name, values in wide.iterrows():
         lines.append(f"| {name} | {_cells(values, methods)} |")
-    lines.append(f"| *mean* | {_cells(wide.dropna().mean(), methods)} |")
+    whole = wide.dropna()
+    if len(whole) > 1:
+        lines.append(f"| *mean of {len(whole)}* | {_cells(whole.mean(), methods)} |")
     return "\n".join(lines)
+
+
+def _family(method: str) -> str:
+    """Methods of one backbone share a table."""
+    return method.partition("-")[0] if "-" in method else "others"
 
 
 def _cells(values: pd.Series, methods: list[str]) -> str:

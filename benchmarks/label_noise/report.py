@@ -15,6 +15,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 
 from benchmarks.arguments import Parser
+from benchmarks.documents import insert
 from benchmarks.label_noise.grid import RESULTS
 from benchmarks.label_noise.methods import METHODS
 from benchmarks.label_noise.problems import DATASETS, KINDS
@@ -23,10 +24,7 @@ from benchmarks.rows import RowFile
 from nbam_pyro.errors import DataError
 
 DOCS = Path(__file__).parent.parent.parent / "docs"
-START, END = (
-    "<!-- label noise: made by benchmarks.label_noise.report -->",
-    "<!-- label noise ends -->",
-)
+NAME = "benchmarks.label_noise.report"
 CASE = ["dataset", "kind", "rate_per_class", "train_size", "epochs"]
 # Heads of the table, and the fields that they are the means of.
 COLUMNS = [
@@ -57,7 +55,7 @@ DRAWN = {
 def main(arguments: Sequence[str] | None = None) -> None:
     """Write the tables and the figure."""
     parser = Parser(
-        prog="python -m benchmarks.label_noise.report",
+        prog=f"python -m {NAME}",
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
@@ -69,7 +67,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
         frame = load(sorted(given.results.glob("*.json")))
         figure(frame, given.figure)
         link = Path(os.path.relpath(given.figure, given.document.parent)).as_posix()
-        insert(given.document, f"![Every method against the rate]({link})\n\n{tables(frame)}")
+        text = f"![Every method against the rate]({link})\n\n{tables(frame)}"
+        insert(given.document, text, made_by=NAME)
     except DataError as error:
         parser.error(str(error))
 
@@ -129,20 +128,6 @@ def _number(value: float, places: int = 3) -> str:
     if pd.isna(value):
         return ""
     return f"{value:.{places}f}".removeprefix("0")
-
-
-def insert(document: Path, text: str) -> None:
-    """Put text between the markers of a document.
-
-    Raises:
-        DataError: it has no markers.
-    """
-    whole = document.read_text() if document.exists() else ""
-    before, start, rest = whole.partition(START)
-    _, end, after = rest.partition(END)
-    if not (start and end):
-        raise DataError(f"{document} has no lines {START} and {END}; add them where tables belong.")
-    document.write_text(f"{before}{start}\n\n{text}\n{end}{after}")
 
 
 def figure(frame: pd.DataFrame, path: Path) -> None:

@@ -15,6 +15,8 @@ from .neural_transformations import NeuralTransformations as NeuralTransformatio
 from .rates import RateEstimate as RateEstimate
 from .rates import estimate_rate as estimate_rate
 from .rotations import Rotations as Rotations
+from .saving import load_detector as load_detector
+from .saving import save_detector as save_detector
 from .statistics import LikelihoodRatio as LikelihoodRatio
 from .statistics import LogLikelihood as LogLikelihood
 from .statistics import Mahalanobis as Mahalanobis

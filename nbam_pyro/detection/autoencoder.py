@@ -26,7 +26,8 @@ class AutoEncoder(Backbone):
         self, inputs: int, *, members: int = 1, width: int = 32, embedding: int | None = None
     ) -> None:
         super().__init__(members)
-        code = max(1, inputs // 4) if embedding is None else embedding
+        self.inputs, self.width = inputs, width
+        self.embedding = code = max(1, inputs // 4) if embedding is None else embedding
         self.encoder = stacked_mlp((members,), [inputs, width, code])
         self.decoder = stacked_mlp((members,), [code, width, inputs])
 

@@ -58,9 +58,9 @@ class AnomalyDetector(BaseEstimator):
         lr: step size of AdamW.
         weight_decay: of AdamW.
         batch_size: rows of a training step.
-        scale: "range" brings every feature of the training rows to [0, 1]; None takes rows as they
-            are, as images always are. Backbones have no biases: rows around 0 would differ in
-            nothing but their direction, so do not centre them.
+        scale: "range" brings the middle 98% of every feature to [0.25, 1.25]; None takes rows as
+            they are, as images always are. Most backbones have no biases: rows around 0 would
+            differ in nothing but their direction, so do not centre them.
         random_state: seed of weights and batches.
         progress: show a progress bar.
         trainer: further arguments of `lightning.pytorch.Trainer`, such as `accelerator`.
@@ -151,7 +151,7 @@ class AnomalyDetector(BaseEstimator):
             prior = self._train(rows, known)
         energies = energies_of(self.backbone_, rows)
         self.ranks_ = energies.clean[self._ranked()].sort().values
-        self.rate_ = estimate_rate(energies, self.rates_) if self._averages() else None
+        self.rate_ = estimate_rate(energies, self.rates_, known) if self._averages() else None
         self.contamination_ = self._found(prior)
         self.decision_scores_ = self._scores(energies)
         self.threshold_ = float(np.quantile(self.decision_scores_, 1 - self.contamination_))
@@ -288,7 +288,7 @@ class AnomalyDetector(BaseEstimator):
         return torch.as_tensor(np.flatnonzero(self.rates_ <= _TRUSTED))
 
     def _scores(self, energies: Energies) -> np.ndarray:
-        if not self._averages():
+        if self.rate_ is None:
             return energies.clean.double().mean(0).numpy()
         return shares_below(self.ranks_, energies.clean[self._ranked()]).mean(0)
 

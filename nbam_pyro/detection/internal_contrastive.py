@@ -17,6 +17,8 @@ class InternalContrast(Backbone):
         p_k = \mathrm{softmax}_l\big(\cos(f(a_k), g(b_l)) / \tau\big)_{l = k}, \qquad
         E_n = -\mathrm{mean}_k \log p_k, \qquad E_a = -\mathrm{mean}_k \log(1 - p_k)
 
+    Encoders have biases: they cannot bring all windows to one constant, as p_k would be chance.
+
     Args:
         inputs: D, features of a row, at least 3.
         members: S, models trained at once.
@@ -53,8 +55,10 @@ class InternalContrast(Backbone):
         self.window = _usual_window(inputs) if window is None else window
         if not 1 <= self.window <= inputs - 1:
             raise DataError(f"A window of {self.window} of {inputs} features leaves no other.")
-        self.inside = stacked_mlp((members,), [self.window, width, width, embedding])
-        self.outside = stacked_mlp((members,), [inputs - self.window, width, width, embedding])
+        self.inputs, self.width, self.embedding = inputs, width, embedding
+        hidden = [width, width, embedding]
+        self.inside = stacked_mlp((members,), [self.window, *hidden], bias=True)
+        self.outside = stacked_mlp((members,), [inputs - self.window, *hidden], bias=True)
         self.temperature = temperature
 
     def energies(self, x: Tensor) -> Energies:

@@ -41,7 +41,7 @@ class GaussianMixture(Backbone):
         self, inputs: int, *, members: int = 1, components: int = 4, breadth: float = 3.0
     ) -> None:
         super().__init__(members)
-        self.breadth = breadth
+        self.inputs, self.components, self.breadth = inputs, components, breadth
         self.weight = nn.Parameter(torch.zeros(members, components))
         self.mean = nn.Parameter(torch.zeros(members, components, inputs))
         eye = torch.eye(inputs).expand(members, components, inputs, inputs)

@@ -4,11 +4,12 @@ import math
 
 import torch
 from torch import Tensor
-from torch.nn.functional import normalize
 
 from nbam_pyro.detection.energies import Backbone, Energies
 from nbam_pyro.detection.stacks import stacked_mlp
 from nbam_pyro.errors import DataError
+
+_TINY = 1e-24
 
 
 class NeuralTransformations(Backbone):
@@ -57,17 +58,18 @@ class NeuralTransformations(Backbone):
         super().__init__(members)
         if transforms < 2:
             raise DataError(f"transforms is {transforms}; two at least can be told apart.")
-        self.transforms = stacked_mlp((members, transforms), [inputs, transform_width, inputs])
+        self.inputs, self.transforms, self.transform_width = inputs, transforms, transform_width
+        self.width, self.embedding, self.layers = width, embedding, layers
+        self.views = stacked_mlp((members, transforms), [inputs, transform_width, inputs])
         widths = [inputs, *[width] * (layers - 1), embedding]
         self.encoder = stacked_mlp((members,), widths)
         self.temperature = temperature
 
     def energies(self, x: Tensor) -> Energies:
-        views = self.transforms(x[:, None]) + x[:, None]  # (S, K, N, D)
-        both = torch.cat([x[:, None], views], 1).flatten(1, 2)
-        z = normalize(self.encoder(both), dim=-1).unflatten(1, (-1, x.shape[1]))
-        z = z.transpose(1, 2)  # (S, N, 1 + K, embedding)
-        similarity = z[:, :, 1:] @ z.transpose(2, 3) / self.temperature  # to x, and to views
+        views = self.views(x[:, None]) + x[:, None]  # (S, K, N, D)
+        both = torch.cat([x[:, None], views], 1).transpose(1, 2)  # (S, N, 1 + K, D)
+        z = self.encoder(both.flatten(1, 2)).unflatten(1, both.shape[1:3])
+        similarity = cosines(z)[:, :, 1:] / self.temperature  # to x, and to views
         count = similarity.shape[2]
         own = torch.eye(count, dtype=torch.bool, device=x.device)
         among = similarity[..., 1:].where(~own, similarity[..., :1])  # x in the place of itself
@@ -75,6 +77,22 @@ class NeuralTransformations(Backbone):
         scale = math.log(count)
         right = log_p.diagonal(dim1=-2, dim2=-1)
         return Energies(-right.mean(-1) / scale, -log_not(log_p).mean(-1) / scale)
+
+
+def cosines(z: Tensor) -> Tensor:
+    """Cosines of all pairs of K vectors, (..., K, D) -> (..., K, K).
+
+    Products are divided by lengths, not vectors: there are fewer of them.
+
+    Example:
+        >>> cosines(torch.tensor([[3.0, 4.0], [0.0, 2.0]]))
+        tensor([[1.0000, 0.8000],
+                [0.8000, 1.0000]])
+    """
+    products = z @ z.transpose(-1, -2)
+    # A vector of no length has a cosine of 0 to everything.
+    inverse = products.diagonal(dim1=-2, dim2=-1).clamp(min=_TINY).rsqrt()
+    return products * inverse[..., :, None] * inverse[..., None, :]
 
 
 def log_not(log_p: Tensor) -> Tensor:

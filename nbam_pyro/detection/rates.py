@@ -1,5 +1,6 @@
 """How many of the training rows are anomalies, by where independent models agree on which."""
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -7,6 +8,7 @@ import pandas as pd
 import torch
 from torch import Tensor
 
+from nbam_pyro.detection.assignments import UNKNOWN
 from nbam_pyro.detection.energies import Energies
 from nbam_pyro.errors import DataError
 
@@ -36,7 +38,9 @@ class RateEstimate:
     agreement: pd.DataFrame
 
 
-def estimate_rate(energies: Energies, rates: np.ndarray) -> RateEstimate:
+def estimate_rate(
+    energies: Energies, rates: np.ndarray, observed: Tensor | None = None
+) -> RateEstimate:
     r"""The rate under which models from different initial weights assign the same rows.
 
     Energies that are no densities cannot tell how many rows are anomalies by their size. But told
@@ -55,6 +59,8 @@ def estimate_rate(energies: Energies, rates: np.ndarray) -> RateEstimate:
     Args:
         energies: of the training rows by member, (S, N) each.
         rates: what every member was told, (S,); two or more candidates of two or more members.
+        observed: switches that are known, (N,): 0, 1, or -1 where not. Models must agree on the
+            others.
 
     Raises:
         DataError: there are fewer.
@@ -73,7 +79,7 @@ def estimate_rate(energies: Energies, rates: np.ndarray) -> RateEstimate:
         raise DataError(
             f"rates are {rates.tolist()}: agreement takes two or more members at two or more rates."
         )
-    parts = [_agreement_at(energies, rates == rate, float(rate)) for rate in candidates]
+    parts = [agreement(_of(energies, rates == rate), float(rate), observed) for rate in candidates]
     table = pd.DataFrame(
         {
             "mean": [part.mean() for part in parts],
@@ -85,12 +91,14 @@ def estimate_rate(energies: Energies, rates: np.ndarray) -> RateEstimate:
     return _decide(table)
 
 
-def agreement(energies: Energies, rate: float) -> np.ndarray:
+def agreement(energies: Energies, rate: float, observed: Tensor | None = None) -> np.ndarray:
     """Kappa of every pair of members, as to which rows are the anomalies at a rate.
 
     Args:
         energies: (S, N) each.
         rate: of anomalies.
+        observed: switches that are known, (N,): 0, 1, or -1 where not; those that are known leave
+            the fewer anomalies to be agreed on. Where they leave none, kappa is 0.
 
     Example:
         >>> same = torch.arange(10.0).expand(2, 10)
@@ -98,17 +106,22 @@ def agreement(energies: Energies, rate: float) -> np.ndarray:
         array([1.])
     """
     score = energies.clean - energies.anomalous
+    top = max(1, round(rate * score.shape[1]))
+    if observed is not None:
+        top -= int((observed == 1).sum())
+        score = score[:, observed == UNKNOWN]
     members, count = score.shape
-    top = max(1, round(rate * count))
+    if not 0 < top < count:
+        return np.zeros(math.comb(members, 2))
     chosen = torch.zeros(members, count).scatter(1, score.topk(top, 1).indices, 1.0)
     shared = (chosen @ chosen.T / top).double().numpy()[np.triu_indices(members, 1)]
     chance = top / count
     return (shared - chance) / (1 - chance)
 
 
-def _agreement_at(energies: Energies, told: np.ndarray, rate: float) -> np.ndarray:
+def _of(energies: Energies, told: np.ndarray) -> Energies:
     index = torch.as_tensor(np.flatnonzero(told))
-    return agreement(Energies(energies.clean[index], energies.anomalous[index]), rate)
+    return Energies(energies.clean[index], energies.anomalous[index])
 
 
 def _decide(table: pd.DataFrame) -> RateEstimate:

@@ -1,16 +1,21 @@
-"""Features brought to [0, 1]."""
+"""Features brought to one range, whatever their units."""
 
 from dataclasses import dataclass
 
 import numpy as np
+
+# Shares of the training rows below and above what is brought to the range.
+_TAILS = (0.01, 0.99)
+_LOWEST = 0.25
 
 
 @dataclass(frozen=True, eq=False)
 class Range:
     """What every feature is less, and what it is divided by.
 
-    Backbones have no biases: rows around 0 would differ in nothing but their direction, so rows are
-    brought to [0, 1] and not centred.
+    The middle 98% of the training rows come to lie in [0.25, 1.25]; a few extreme values do not
+    decide where the others are. Rows are not centred: most backbones have no biases, and rows
+    around 0 would differ in nothing but their direction.
 
     Attributes:
         low: (D,), or (1,) for images, which are taken as they are.
@@ -22,17 +27,23 @@ class Range:
 
     @classmethod
     def of(cls, x: np.ndarray) -> "Range":
-        """From training rows, (N, D); a feature that is constant keeps its unit.
+        """From training rows, (N, D).
+
+        A feature of which 98% are equal is scaled by its whole range; one that is constant keeps
+        its unit.
 
         Example:
-            >>> scale = Range.of(np.array([[1.0, 5.0], [3.0, 5.0]], np.float32))
-            >>> scale(np.array([[2.0, 6.0]], np.float32))
-            array([[0.5, 1. ]], dtype=float32)
+            >>> scale = Range.of(np.array([[1.0, 5.0], [3.0, 5.0]]))
+            >>> scale(np.array([[2.0, 6.0]])).round(3)
+            array([[0.75, 1.25]])
         """
         if x.ndim > 2:
             return cls.none()
-        width = np.ptp(x, 0)
-        return cls(x.min(0), np.where(width > 0, width, np.float32(1)))
+        low, high = np.quantile(x, _TAILS, axis=0)
+        width = high - low
+        for instead in (np.ptp(x, 0), 1.0):
+            width = np.where(width > 0, width, instead)
+        return cls(low - _LOWEST * width, width)
 
     @classmethod
     def none(cls) -> "Range":

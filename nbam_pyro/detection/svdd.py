@@ -40,6 +40,7 @@ class DeepSVDD(Backbone):
         self, inputs: int, *, members: int = 1, width: int = 64, embedding: int = 32
     ) -> None:
         super().__init__(members)
+        self.inputs, self.width, self.embedding = inputs, width, embedding
         self.encoder = stacked_mlp((members,), [inputs, width, width, embedding])
         self.register_buffer("centre", torch.zeros(members, 1, embedding))
 

@@ -5,7 +5,6 @@ estimators keep them. No code and no pickle is stored; which classes may be buil
 by whoever loads. A module that is used twice is described once and referred to after.
 """
 
-import dataclasses
 import importlib
 import inspect
 from collections.abc import Collection, Mapping
@@ -15,7 +14,6 @@ import torch
 from torch import Tensor, nn
 
 from nbam_pyro.errors import StoryError
-from nbam_pyro.priors import FlipPrior
 
 __all__ = ["build", "describe"]
 
@@ -23,14 +21,17 @@ _PLAIN = (bool, int, float, str, type(None))
 # What torch's layers take without keeping: where and in which precision they are made.
 _FORGOTTEN = {"self", "device", "dtype"}
 _ANY = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
-_OURS = ("nbam_pyro.models.", "torch.nn.modules.")
+_OURS = ("nbam_pyro.models.", "nbam_pyro.detection.", "nbam_pyro.priors.", "torch.nn.modules.")
+# Classes here are no modules, but values that their arguments make.
+_VALUES = ("nbam_pyro.priors.", "nbam_pyro.detection.assignments.")
 
 
-def describe(module: nn.Module) -> dict[str, Any]:
+def describe(module: Any) -> dict[str, Any]:
     """A module, and whatever its constructor took, as JSON.
 
     Args:
-        module: of ours, of torch's layers, or of a class that keeps its arguments as attributes.
+        module: of ours, of torch's layers, or of a class that keeps its arguments as attributes;
+            or a prior, or an assignment.
 
     Raises:
         StoryError: a class does not keep an argument as an attribute of the same name, is nowhere
@@ -76,9 +77,8 @@ class _Describer:
     def value(self, value: Any) -> Any:
         if isinstance(value, nn.Module):
             return self._module(value)
-        if isinstance(value, FlipPrior):
-            arguments = {name: self.value(v) for name, v in dataclasses.asdict(value).items()}
-            return {"class": _path(FlipPrior), "arguments": arguments}
+        if _path(type(value)).startswith(_VALUES):
+            return {"class": _path(type(value)), "arguments": self._arguments(value)}
         if isinstance(value, Tensor) and value.numel() == 1:
             return value.item()
         if isinstance(value, _PLAIN):
@@ -94,7 +94,7 @@ class _Describer:
         number = self.numbers[id(module)] = len(self.numbers)
         return {"class": _path(type(module)), "arguments": arguments, "number": number}
 
-    def _arguments(self, module: nn.Module) -> dict[str, Any]:
+    def _arguments(self, module: Any) -> dict[str, Any]:
         kind = type(module)
         if "<locals>" in kind.__qualname__ or kind.__module__ == "__main__":
             raise StoryError(f"{_path(kind)} is nowhere to be imported from.")
@@ -151,12 +151,15 @@ class _Builder:
             found = getattr(importlib.import_module(module), name)
         except (ImportError, AttributeError, ValueError) as error:
             raise StoryError(f"{path} cannot be imported: {error}; pass story= instead.") from error
-        if not isinstance(found, type) or not issubclass(found, nn.Module | FlipPrior):
+        made = isinstance(found, type) and (
+            issubclass(found, nn.Module) or path.startswith(_VALUES)
+        )
+        if not made:
             raise StoryError(f"{path} is no module; no run folder of this library names it.")
         return found
 
     def _allowed(self, path: str) -> bool:
-        if self.allow is None or path.startswith(_OURS) or path == _path(FlipPrior):
+        if self.allow is None or path.startswith(_OURS):
             return True
         return any(path == prefix or path.startswith(f"{prefix}.") for prefix in self.allow)
 
@@ -165,5 +168,6 @@ def _path(kind: type) -> str:
     return f"{kind.__module__}.{kind.__qualname__}"
 
 
-def _structure(module: nn.Module) -> tuple[str, dict[str, tuple[int, ...]]]:
-    return repr(module), {n: tuple(value.shape) for n, value in module.state_dict().items()}
+def _structure(made: Any) -> tuple[str, dict[str, tuple[int, ...]]]:
+    state = made.state_dict() if isinstance(made, nn.Module) else {}
+    return repr(made), {name: tuple(value.shape) for name, value in state.items()}

@@ -2,7 +2,8 @@
 
 import dataclasses
 import platform
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterator
+from contextlib import contextmanager
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -53,11 +54,7 @@ def save(fit: Fit, folder: str | Path, *, overwrite: bool = False) -> None:
 
 def write_fit(folder: Path, fit: Fit) -> None:
     """The files of a fit, in a folder that exists; `write_manifest` is the caller's to call."""
-    tensors = {
-        f"{part}.{name}": value.detach().cpu().contiguous().clone()
-        for part, module in (("story", fit.story), ("guide", fit.guide))
-        for name, value in module.state_dict().items()
-    }
+    tensors = tensors_of("story", fit.story) | tensors_of("guide", fit.guide)
     tensors["held_out"] = torch.as_tensor(fit.held_out)
     tensors |= fit.training.tensors()
     (folder / "model.safetensors").write_bytes(safetensors.torch.save(tensors))
@@ -75,8 +72,7 @@ def write_fit(folder: Path, fit: Fit) -> None:
                 None if fit.identifiability is None else dataclasses.asdict(fit.identifiability)
             ),
             "history": _records(fit.history),
-            "versions": {name: version(name) for name in _PACKAGES}
-            | {"python": platform.python_version()},
+            "versions": versions(),
         },
     )
 
@@ -118,22 +114,35 @@ def load(
     """
     folder = Path(folder)
     check_files(folder, ["model.json", "model.safetensors", "posterior.nc"])
-    model = read_json(folder / "model.json")
-    if model.get("schema_version") != SCHEMA_VERSION:
+    with described(folder / "model.json", schema_version=SCHEMA_VERSION) as model:
+        return _loaded(folder, model, story, guide, allow)
+
+
+@contextmanager
+def described(path: Path, *, schema_version: int) -> Iterator[dict[str, Any]]:
+    """The description in a file; what goes wrong with its content is said of the file.
+
+    Args:
+        path: of the file.
+        schema_version: that is read.
+
+    Raises:
+        FolderError: it is of another version, or not as it was written.
+    """
+    model = read_json(path)
+    if model.get("schema_version") != schema_version:
         raise FolderError(
-            f"{folder} has schema version {model.get('schema_version')}; this version of the "
-            f"library reads {SCHEMA_VERSION}. Fit again, or install the version that wrote it "
+            f"{path.parent} has schema version {model.get('schema_version')}; this version of the "
+            f"library reads {schema_version}. Fit again, or install the version that wrote it "
             f"({model.get('versions', {}).get('nbam-pyro', 'unknown')})."
         )
     try:
-        return _loaded(folder, model, story, guide, allow)
+        yield model
     except (KeyError, TypeError, ValueError) as error:
         if isinstance(error, NBAMError):
             raise
         reason = " ".join(f"{type(error).__name__}: {error}".split())
-        raise FolderError(
-            f"{folder / 'model.json'} is not as it was written ({reason})."
-        ) from error
+        raise FolderError(f"{path} is not as it was written ({reason}).") from error
 
 
 def _loaded(
@@ -146,11 +155,11 @@ def _loaded(
     tensors = safetensors.torch.load_file(folder / "model.safetensors")
     kind = RowKind.from_json(model["rows"])
     story = story or _story(model["story"], allow)
-    _fill(story, "story", tensors)
+    fill(story, "story", tensors)
     family = guide or _family(model["guide"])
     posterior = make_guide(story.float(), *kind.blank(2), family=family)
-    _fill(story, "story", tensors)  # in the precision it was saved in
-    _fill(posterior, "guide", tensors)
+    fill(story, "story", tensors)  # in the precision it was saved in
+    fill(posterior, "guide", tensors)
     collapse, report = model["collapse"], model["identifiability"]
     return Fit(
         story=story,
@@ -195,7 +204,25 @@ def _family(path: str) -> Callable[..., nn.Module]:
     return family
 
 
-def _fill(module: nn.Module, part: str, tensors: dict[str, torch.Tensor]) -> None:
+def versions() -> dict[str, str]:
+    """Of the packages that a fit depends on."""
+    return {name: version(name) for name in _PACKAGES} | {"python": platform.python_version()}
+
+
+def tensors_of(part: str, module: nn.Module) -> dict[str, torch.Tensor]:
+    """The state of a module, by names that begin with that of the part."""
+    return {
+        f"{part}.{name}": value.detach().cpu().contiguous().clone()
+        for name, value in module.state_dict().items()
+    }
+
+
+def fill(module: nn.Module, part: str, tensors: dict[str, torch.Tensor]) -> None:
+    """Set a module's state from what `tensors_of` made.
+
+    Raises:
+        StoryError: the tensors are not its own.
+    """
     state = {
         name.removeprefix(f"{part}."): value
         for name, value in tensors.items()

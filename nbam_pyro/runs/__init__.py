@@ -4,7 +4,7 @@ from nbam_pyro.runs.commands import fit_file, parse_contamination, score_file, w
 from nbam_pyro.runs.comparing import compare_runs
 from nbam_pyro.runs.detecting import detect_file, parse_backbone, parse_share
 from nbam_pyro.runs.folder import RunInfo, read_report, read_run, write_run
-from nbam_pyro.runs.words import show_lines
+from nbam_pyro.runs.words import scored_line, show_lines
 
 __all__ = [
     "RunInfo",
@@ -17,6 +17,7 @@ __all__ = [
     "read_report",
     "read_run",
     "score_file",
+    "scored_line",
     "show_lines",
     "write_csv",
     "write_run",

@@ -17,6 +17,7 @@ from nbam_pyro.estimators.targets import column, in_words
 from nbam_pyro.files import Source, encoding_of, read
 from nbam_pyro.folders import check_file, new_folder
 from nbam_pyro.priors import Beta
+from nbam_pyro.runs.detecting import is_detected, score_detected
 from nbam_pyro.runs.flags import flags
 from nbam_pyro.runs.folder import read_run, write_run
 from nbam_pyro.runs.info import RunInfo
@@ -141,6 +142,12 @@ def score_file(
         FolderError: the run is incomplete or was changed, or the file exists or cannot be written.
     """
     check_file(out, overwrite=overwrite)
+    table = (score_detected if is_detected(run) else _score_labelled)(run, data, say=say)
+    write_csv(table, out)
+    return table
+
+
+def _score_labelled(run: Path, data: Path, *, say: Callable[[str], None]) -> pd.DataFrame:
     fit, info = read_run(run)
     source = read(data, label=info.label, beside=info.beside, optional=True)
     encoded = info.encoding.encode(source.x)
@@ -149,9 +156,7 @@ def score_file(
     y = source.y
     if info.classes is not None and info.classes.dtype.kind in "iu":
         y = _whole(y, *column(y))
-    table = flags(fit, info, encoded.x, y, source.rows, verified=info.verified(source))
-    write_csv(table, out)
-    return table
+    return flags(fit, info, encoded.x, y, source.rows, verified=info.verified(source))
 
 
 def parse_contamination(text: str | None) -> float | Beta | None:

@@ -18,12 +18,20 @@ from nbam_pyro.detection import (
     InternalContrast,
     NeuralTransformations,
 )
+from nbam_pyro.detection.saving import FILES, load_detector, write_detector
 from nbam_pyro.errors import DataError
 from nbam_pyro.estimators.verified import codes_of, switches
-from nbam_pyro.files import encoding_of, read
-from nbam_pyro.folders import new_folder, write_json, write_manifest
+from nbam_pyro.files import encoding_from_json, encoding_of, read
+from nbam_pyro.folders import check_files, new_folder, read_json, write_json, write_manifest
 
-__all__ = ["BackboneName", "detect_file", "parse_backbone", "parse_share"]
+__all__ = [
+    "BackboneName",
+    "detect_file",
+    "is_detected",
+    "parse_backbone",
+    "parse_share",
+    "score_detected",
+]
 
 
 class BackboneName(StrEnum):
@@ -120,7 +128,8 @@ def detect_file(
     with new_folder(out, overwrite=overwrite) as draft:
         started = time.perf_counter()
         source = read(data, label=None, beside=[] if known is None else [known], labelled=False)
-        encoded = encoding_of(source).encode(source.x)
+        encoding = encoding_of(source)
+        encoded = encoding.encode(source.x)
         if encoded.x.ndim != 2:
             raise DataError(
                 f"{data} has images or arrays of rows: nbam detect takes a row of features per "
@@ -140,8 +149,7 @@ def detect_file(
             progress=progress,
         )
         detector.fit(encoded.x, observed=observed)
-        table = pd.DataFrame({"row": source.rows, "score": detector.decision_scores_})
-        table["flagged"] = detector.labels_ == 1
+        table = _flags(source.rows, detector.decision_scores_, detector)
         if observed is not None:
             table["known"] = observed
         estimate = detector.rate_
@@ -161,14 +169,51 @@ def detect_file(
         }
         settings: dict[str, Any] = {"command": "detect", "data": str(data), "known": known}
         settings |= {"backbone": backbone.value, "contamination": contamination}
-        table.sort_values("score", ascending=False, kind="stable").to_csv(
-            draft / "flags.csv", index=False
-        )
+        ordered(table).to_csv(draft / "flags.csv", index=False)
         write_json(draft / "summary.json", summary)
         write_json(draft / "settings.json", settings | {"epochs": epochs, "seed": seed})
+        write_json(draft / "run.json", {"known": known, "encoding": encoding.to_json()})
+        write_detector(draft, detector)
         _picture(draft, detector)
         write_manifest(draft)
         return summary
+
+
+def score_detected(run: Path, data: Path, *, say: Callable[[str], None]) -> pd.DataFrame:
+    """Scores of new rows by the detector of a run, the highest first.
+
+    Args:
+        run: a run folder that `detect_file` wrote.
+        data: rows of the same kind as those of the run.
+        say: is told what is done.
+
+    Raises:
+        DataError: the data are of another kind than those of the run.
+        FolderError: the run is incomplete or was changed.
+    """
+    check_files(run, ["run.json"])
+    info = read_json(run / "run.json")
+    beside = [] if info["known"] is None else [info["known"]]
+    source = read(data, label=None, beside=beside, optional=True, labelled=False)
+    encoded = encoding_from_json(info["encoding"]).encode(source.x)
+    for note in encoded.notes:
+        say(f"Note: {note}.")
+    detector = load_detector(run)
+    return ordered(_flags(source.rows, detector.decision_function(encoded.x), detector))
+
+
+def is_detected(run: Path) -> bool:
+    """Whether a run is one of `detect_file`."""
+    return (run / FILES[0]).exists()
+
+
+def ordered(table: pd.DataFrame) -> pd.DataFrame:
+    """Rows with the highest score first."""
+    return table.sort_values("score", ascending=False, kind="stable")
+
+
+def _flags(rows: np.ndarray, scores: np.ndarray, detector: AnomalyDetector) -> pd.DataFrame:
+    return pd.DataFrame({"row": rows, "score": scores, "flagged": scores > detector.threshold_})
 
 
 def _picture(folder: Path, detector: AnomalyDetector) -> None:

@@ -3,6 +3,8 @@
 from collections.abc import Iterator
 from typing import Any
 
+import pandas as pd
+
 
 def show_lines(summary: dict[str, Any]) -> list[str]:
     """What a run found, line by line.
@@ -19,6 +21,26 @@ def show_lines(summary: dict[str, Any]) -> list[str]:
     else:
         lines += _sides(summary)
     return [*lines, *_how_sure(summary), *summary.get("identifiability", [])]
+
+
+def scored_line(table: pd.DataFrame) -> str:
+    """What scoring new rows found.
+
+    Args:
+        table: from `score_file`.
+
+    Example:
+        >>> scored_line(pd.DataFrame({"score": [2.0, 1.0], "flagged": [True, False]}))
+        '2 rows scored; 1 of them is flagged'
+    """
+    n = len(table)
+    if "responsibility" in table:
+        expected = table["responsibility"].sum()
+        return (
+            f"{n} rows scored; about {expected:.0f} of them ({expected / n:.1%}) are probably wrong"
+        )
+    flagged = int(table["flagged"].sum())
+    return f"{n} rows scored; {flagged} of them {'is' if flagged == 1 else 'are'} flagged"
 
 
 def _what(summary: dict[str, Any]) -> Iterator[str]:
