@@ -77,14 +77,14 @@ class _Describer:
     def value(self, value: Any) -> Any:
         if isinstance(value, nn.Module):
             return self._module(value)
-        if _path(type(value)).startswith(_VALUES):
-            return {"class": _path(type(value)), "arguments": self._arguments(value)}
         if isinstance(value, Tensor) and value.numel() == 1:
             return value.item()
         if isinstance(value, _PLAIN):
             return value
-        if isinstance(value, tuple | list):
+        if isinstance(value, tuple | list):  # a `Beta` is one, too
             return [self.value(item) for item in value]
+        if _path(type(value)).startswith(_VALUES):
+            return {"class": _path(type(value)), "arguments": self._arguments(value)}
         raise StoryError(f"A {type(value).__name__} cannot be written as JSON.")
 
     def _module(self, module: nn.Module) -> dict[str, Any]:
