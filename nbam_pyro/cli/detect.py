@@ -28,7 +28,7 @@ def detect(
     contamination: Annotated[
         str, typer.Option(help="Share of anomalies among the rows, up to 0.5; or auto.")
     ] = "auto",
-    epochs: Annotated[int, typer.Option(help="Epochs of training.", min=1)] = 200,
+    epochs: Annotated[int, typer.Option(help="Epochs of training.", min=1)] = 100,
     out: Annotated[Path, typer.Option(help="Run folder to write.")] = Path("nbam-run"),
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a run folder.")] = False,
     seed: Annotated[

@@ -97,7 +97,7 @@ def detect_file(
     known: str | None = None,
     backbone: BackboneName = BackboneName.NTL,
     contamination: float | Literal["auto"] = "auto",
-    epochs: int = 200,
+    epochs: int = 100,
     overwrite: bool = False,
     seed: int = 0,
     progress: bool = False,
