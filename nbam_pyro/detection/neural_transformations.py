@@ -22,6 +22,10 @@ class NeuralTransformations(Backbone):
         E_n = -\frac{1}{\log K} \mathrm{mean}_k \log p_k, \qquad
         E_a = -\frac{1}{\log K} \mathrm{mean}_k \log(1 - p_k)
 
+    Transformations have no biases: views that are constants would be told apart without a look at
+    the row. The encoder has them, unlike that of the source: without any bias E_n(c x) = E_n(x) for
+    c > 0, and a row of extreme size is as normal as one of the usual size.
+
     Args:
         inputs: D, features of a row.
         members: S, models trained at once.
@@ -62,7 +66,7 @@ class NeuralTransformations(Backbone):
         self.width, self.embedding, self.layers = width, embedding, layers
         self.views = stacked_mlp((members, transforms), [inputs, transform_width, inputs])
         widths = [inputs, *[width] * (layers - 1), embedding]
-        self.encoder = stacked_mlp((members,), widths)
+        self.encoder = stacked_mlp((members,), widths, bias=True)
         self.temperature = temperature
 
     def energies(self, x: Tensor) -> Energies:

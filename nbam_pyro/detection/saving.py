@@ -75,6 +75,7 @@ def write_detector(folder: Path, detector: AnomalyDetector) -> None:
     arrays = {
         "scale.low": detector.scale_.low,
         "scale.width": detector.scale_.width,
+        "scale.furthest": detector.scale_.furthest,
         "scores": detector.decision_scores_,
         "rates": detector.rates_,
     }
@@ -133,7 +134,8 @@ def _loaded(
     if model["names"]:
         detector.feature_names_in_ = np.array(model["names"], dtype=object)
     detector.backbone_ = backbone
-    detector.scale_ = Range(tensors["scale.low"].numpy(), tensors["scale.width"].numpy())
+    scale = (tensors[f"scale.{name}"].numpy() for name in ("low", "width", "furthest"))
+    detector.scale_ = Range(*scale)
     detector.rates_, detector.ranks_ = tensors["rates"].numpy(), tensors["ranks"]
     detector.rate_ = _rate_from_json(model["rate"])
     detector.decision_scores_ = tensors["scores"].numpy()

@@ -7,6 +7,8 @@ import numpy as np
 # Shares of the training rows below and above what is brought to the range.
 _TAILS = (0.01, 0.99)
 _LOWEST = 0.25
+# Energies of larger numbers would overflow.
+_FURTHEST = 1e4
 
 
 @dataclass(frozen=True, eq=False)
@@ -14,16 +16,19 @@ class Range:
     """What every feature is less, and what it is divided by.
 
     The middle 98% of the training rows come to lie in [0.25, 1.25]; a few extreme values do not
-    decide where the others are. Rows are not centred: most backbones have no biases, and rows
-    around 0 would differ in nothing but their direction.
+    decide where the others are, and what is further away than 10,000 such widths counts as so far
+    away. Rows are not centred: where networks have no biases, rows around 0 differ in nothing but
+    their direction.
 
     Attributes:
         low: (D,), or (1,) for images, which are taken as they are.
         width: of the same shape.
+        furthest: largest absolute value that comes out, ().
     """
 
     low: np.ndarray
     width: np.ndarray
+    furthest: np.ndarray
 
     @classmethod
     def of(cls, x: np.ndarray) -> "Range":
@@ -43,13 +48,13 @@ class Range:
         width = high - low
         for instead in (np.ptp(x, 0), 1.0):
             width = np.where(width > 0, width, instead)
-        return cls(low - _LOWEST * width, width)
+        return cls(low - _LOWEST * width, width, np.array(_FURTHEST))
 
     @classmethod
     def none(cls) -> "Range":
         """Which leaves rows as they are."""
-        return cls(np.zeros(1, np.float32), np.ones(1, np.float32))
+        return cls(np.zeros(1, np.float32), np.ones(1, np.float32), np.array(np.inf, np.float32))
 
     def __call__(self, x: np.ndarray) -> np.ndarray:
         """Rows in that range, (N, D)."""
-        return (x - self.low) / self.width
+        return np.clip((x - self.low) / self.width, -self.furthest, self.furthest)
