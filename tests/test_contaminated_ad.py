@@ -3,13 +3,15 @@
 import json
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from benchmarks.contaminated_ad import __main__ as command
 from benchmarks.contaminated_ad import rates, report
 from benchmarks.contaminated_ad.methods import Found
-from benchmarks.contaminated_ad.protocol import Split, split, tables
+from benchmarks.contaminated_ad.protocol import Split, image_split, split, tables
 from benchmarks.documents import markers
+from nbam_pyro.errors import DataError
 
 FIELDS = {"dataset", "method", "seed", "alpha0", "alpha", "scale", "epochs", "auc", "f1"}
 FIELDS |= {"average_precision", "rate_estimate", "seconds", "device", "versions"}
@@ -99,6 +101,29 @@ def test_what_a_wrong_rate_costs(tmp_path):
     assert picture.stat().st_size > 1000
 
 
+def test_rates_of_several_kinds_are_not_compared():
+    row = {"dataset": "one", "method": "ntl-soft", "alpha0": 0.1, "alpha": 0.1, "seed": 0}
+    rows = pd.DataFrame([row | {"auc": 1.0, "scale": "range", "epochs": n} for n in (1, 2)])
+    with pytest.raises(DataError, match="several"):
+        rates.by_told(rows)
+
+
+def test_tables_that_cannot_be_read(tmp_path):
+    path = tmp_path / "one.npz"
+    for words, arrays in (
+        ("no arrays X and y", {"X": np.zeros((3, 2))}),
+        ("needs an anomaly", {"X": np.zeros((3, 2)), "y": np.zeros(3)}),
+    ):
+        np.savez(path, **arrays)
+        with pytest.raises(DataError, match=words):
+            next(tables(tmp_path))
+    path.write_bytes(b"PK broken")
+    with pytest.raises(DataError, match="cannot be read"):
+        next(tables(tmp_path))
+    with pytest.raises(DataError, match="nowhere"):
+        image_split(tmp_path / "nowhere", 0, alpha=0.1, seed=0)
+
+
 @pytest.mark.parametrize(
     ("more", "words"),
     [
@@ -107,6 +132,7 @@ def test_what_a_wrong_rate_costs(tmp_path):
         (["--dataset", "fashion_mnist"], "--data-dir"),
         (["--methods", "mhrot-soft"], "not for these data"),
         (["--methods", "magic"], "magic"),
+        (["--classes", "ten"], "ten"),
     ],
 )
 def test_mistakes_are_said_in_one_line(folder, tmp_path, capsys, more, words):

@@ -5,9 +5,9 @@ import functools
 import numpy as np
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
-from scipy.stats import binom
+from scipy.stats import beta, binom
 from sklearn.base import clone
 from sklearn.metrics import roc_auc_score
 from sklearn.pipeline import make_pipeline
@@ -33,7 +33,13 @@ from nbam_pyro.detection import (
     train_objective,
 )
 from nbam_pyro.detection.neural_transformations import log_not
-from nbam_pyro.detection.rates import CANDIDATES, agreement, estimate_rate, shares_below
+from nbam_pyro.detection.rates import (
+    CANDIDATES,
+    agreement,
+    estimate_rate,
+    likely_rate,
+    shares_below,
+)
 from nbam_pyro.detection.training import Prior, check_energies, energies_of
 from nbam_pyro.detection.unified import SAD, SVDD
 from nbam_pyro.errors import DataError, StoryError
@@ -85,6 +91,44 @@ def test_a_detector_never_gives_all_rows_one_score(make, assignment):
     again = clone(detector).fit(x)
     assert np.array_equal(again.decision_scores_, detector.decision_scores_)
     assert np.allclose(detector.decision_function(x), detector.decision_scores_)
+
+
+def test_size_counts_and_one_feature_is_enough():
+    """Without any bias, the energies of NTL would be those of the direction alone."""
+    rng = np.random.default_rng(0)
+    detector = AnomalyDetector(contamination=0.05, epochs=40, random_state=0)
+    detector.fit(rng.uniform(1, 2, (300, 4)))
+    usual, odd = rng.uniform(1, 2, (100, 4)), rng.uniform(1, 2, (20, 4))
+    for factor in (0.2, 5.0):
+        scores = detector.decision_function(np.r_[usual, factor * odd])
+        assert roc_auc_score(np.arange(120) >= 100, scores) > 0.9
+    single = rng.normal(size=(100, 1))
+    scores = AnomalyDetector(contamination=0.1, epochs=2).fit(single).decision_scores_
+    assert np.ptp(scores) > 1e-3
+
+
+@pytest.mark.parametrize("make", TABULAR)
+@pytest.mark.parametrize("huge", [1e22, -1e39])
+def test_a_huge_value_is_an_anomaly_and_spoils_nothing(make, huge):
+    x = rows()[0].astype(float)
+    x[0, 0] = huge
+    detector = AnomalyDetector(make, contamination=0.1, epochs=2, random_state=0).fit(x)
+    assert np.isfinite(detector.decision_scores_).all()
+    assert np.isfinite(detector.decision_function(x)).all()
+    assert detector.labels_.sum() == 16
+
+
+def test_warm_up_takes_at_most_half_of_the_epochs():
+    x, _ = rows()
+    scores = [
+        AnomalyDetector(
+            AutoEncoder, assignment=one, contamination=0.3, epochs=2, warm_up=2, random_state=0
+        )
+        .fit(x)
+        .decision_scores_
+        for one in (Blind(), Hard())
+    ]
+    assert not np.array_equal(*scores)
 
 
 def test_rotations_have_36_views():
@@ -301,6 +345,9 @@ def test_members_are_averaged():
         ({"members": 0}, "members"),
         ({"batch_size": 0}, "batch_size"),
         ({"lr": -1.0}, "lr"),
+        ({"epochs": 1.5}, "epochs is 1.5; give a whole number"),
+        ({"warm_up": "some"}, "warm_up"),
+        ({"weight_decay": -1.0}, "weight_decay"),
         ({"backbone": functools.partial(NeuralTransformations, transforms=1)}, "transforms"),
         ({"backbone": Rotations}, "takes rows of 3"),
     ],
@@ -320,6 +367,14 @@ def test_rows_that_cannot_be_used():
         AnomalyDetector().fit(np.zeros((4, 1, 6, 6)))
     with pytest.raises(DataError, match="squares"):
         AnomalyDetector(Rotations, epochs=1).fit(np.zeros((4, 1, 6, 7)))
+    with pytest.raises(DataError, match="cannot be shifted"):
+        AnomalyDetector(Rotations, epochs=1).fit(np.zeros((4, 1, 1, 1)))
+    with pytest.raises(DataError, match="contamination is 0"):
+        AnomalyDetector(GaussianMixture, assignment=Exact(), contamination=0).fit(
+            x, observed=np.arange(len(x)) < 3
+        )
+    with pytest.raises(DataError, match="not finite"):
+        AnomalyDetector(contamination=0.1, epochs=1, scale=None).fit(x * np.float32(1e30))
     with pytest.raises(DataError, match="at least 3"):
         AnomalyDetector(InternalContrast).fit(x[:, :2])
     with pytest.raises(DataError, match="leaves no other"):
@@ -343,6 +398,22 @@ def test_the_rate_is_that_at_which_members_agree(rate):
     assert found.rate == rate
     assert found.low <= rate <= found.high
     assert list(found.agreement.index) == sorted(CANDIDATES)
+
+
+@settings(deadline=None, max_examples=20)
+@given(seed=st.integers(0, 999), count=st.integers(0, 100))
+def test_the_rate_of_densities_that_do_not_overlap_is_that_of_counting(seed, count):
+    odd = torch.from_numpy(np.random.default_rng(seed).permutation(200) < count)
+    pair = Energies(torch.where(odd, 50.0, 0.0)[None], torch.where(odd, 0.0, 50.0)[None])
+    found = likely_rate(pair)
+    exact = beta(count + 1, 200 - count + 1)  # under a uniform prior up to 1/2
+    low, high = exact.ppf(np.array([0.05, 0.95]) * exact.cdf(0.5))
+    assert found.low == pytest.approx(low, abs=2e-3)
+    assert found.high == pytest.approx(high, abs=2e-3)
+    assert found.low < found.rate < found.high
+    # Rows that are known say the same as rows that are plain.
+    known = likely_rate(Energies(torch.zeros(1, 200), torch.zeros(1, 200)), odd.long())
+    assert known.rate == pytest.approx(found.rate, abs=1e-3)
 
 
 def test_without_agreement_the_rate_is_none():

@@ -6,6 +6,8 @@ from functools import partial
 import numpy as np
 import pandas as pd
 import pytest
+from sklearn.exceptions import NotFittedError
+from torch import nn
 
 from nbam_pyro.detection import (
     AnomalyDetector,
@@ -17,6 +19,7 @@ from nbam_pyro.detection import (
     InternalContrast,
     NeuralTransformations,
     Rotations,
+    Soft,
     load_detector,
     save_detector,
 )
@@ -31,6 +34,7 @@ CASES = {
         "contamination": 0.1,
         "assignment": Hard(label_weight=2.0),
     },
+    "window": {"backbone": InternalContrast, "contamination": 0.1},
     "exact": {"backbone": GaussianMixture, "assignment": Exact()},
     "svdd": {"backbone": DeepSVDD, "contamination": 0.1, "scale": None},
     "ae": {"backbone": AutoEncoder, "contamination": 0.2},
@@ -39,6 +43,21 @@ CASES = {
 
 class Custom(AutoEncoder):
     """A backbone that is not ours."""
+
+
+class Half(Soft):
+    """An assignment that is not ours."""
+
+
+class Layered(AutoEncoder):
+    """A backbone that takes a module."""
+
+    def __init__(self, inputs, *, members=1, layer):
+        super().__init__(inputs, members=members)
+        self.layer = layer
+
+    def energies(self, x):
+        return super().energies(self.layer(x))
 
 
 @pytest.fixture
@@ -59,6 +78,8 @@ def test_a_loaded_detector_is_the_one_that_was_saved(case, rows, tmp_path):
     assert repr(again.assignment) == repr(detector.assignment)
     assert again.history_ == detector.history_
     if detector.rate_ is not None:
+        assert (again.rate_.low, again.rate_.high) == (detector.rate_.low, detector.rate_.high)
+    if case == "auto":
         pd.testing.assert_frame_equal(again.rate_.agreement, detector.rate_.agreement)
     with pytest.raises(FolderError, match="exists already"):
         save_detector(detector, tmp_path / "detector")
@@ -87,6 +108,36 @@ def test_classes_that_are_not_ours_are_allowed_by_name(rows, tmp_path):
         load_detector(tmp_path / "detector")
     again = load_detector(tmp_path / "detector", allow=[f"{__name__}.Custom"])
     assert isinstance(again.backbone_, Custom)
+
+
+def test_assignments_and_modules_of_backbones_that_are_not_ours(rows, tmp_path):
+    detector = AnomalyDetector(
+        partial(Layered, layer=nn.Linear(4, 4)),
+        assignment=Half(label_weight=2.0),
+        contamination=0.1,
+        epochs=2,
+        members=np.int64(2),
+    ).fit(rows)
+    save_detector(detector, tmp_path / "detector")
+    with pytest.raises(StoryError, match="allow="):
+        load_detector(tmp_path / "detector", allow=[f"{__name__}.Layered"])
+    again = load_detector(tmp_path / "detector", allow=[__name__])
+    assert repr(again.assignment) == "Half(label_weight=2.0)"
+    np.testing.assert_array_equal(again.decision_function(rows), detector.decision_function(rows))
+    assert again.fit(rows).backbone_.layer.weight.shape == (4, 4)
+
+
+def test_settings_that_follow_from_the_data_follow_from_new_data(rows, tmp_path):
+    detector = AnomalyDetector(AutoEncoder, contamination=0.1, epochs=1).fit(rows)
+    save_detector(detector, tmp_path / "detector")
+    wide = np.random.default_rng(0).normal(size=(30, 40))
+    again = load_detector(tmp_path / "detector").fit(wide)
+    assert again.backbone_.encoder[-1].weight.shape[-1] == 10
+
+
+def test_a_detector_that_is_not_fitted_is_not_saved(tmp_path):
+    with pytest.raises(NotFittedError):
+        save_detector(AnomalyDetector(AutoEncoder), tmp_path / "detector")
 
 
 def test_what_was_changed_is_refused(rows, tmp_path):

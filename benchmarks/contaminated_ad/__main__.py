@@ -54,7 +54,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--only", type=lambda text: text.split(","), help="tables, by commas")
     parser.add_argument("--dataset", choices=["fashion_mnist"], help="images in place of tables")
     parser.add_argument("--data-root", type=Path, help="folder of the images")
-    parser.add_argument("--classes", default="0,1", help="classes that are normal, one at a time")
+    parser.add_argument(
+        "--classes",
+        type=Names(map(str, range(10))),
+        default=["0", "1"],
+        help="classes that are normal, one at a time, by commas",
+    )
     parser.add_argument("--methods", type=Names([*TABULAR, *IMAGE]), required=True)
     parser.add_argument("--alpha0", type=rate, default=0.1, help="true share in training")
     parser.add_argument("--alpha", type=rate, help="share that is assumed; alpha0 by default")
@@ -152,7 +157,7 @@ def _problems(
         return
     if given.data_root is None:
         raise DataError("--data-root is missing: the folder of the images.")
-    for normal in map(int, given.classes.split(",")):
+    for normal in map(int, given.classes):
         cut = partial(image_split, given.data_root, normal, alpha=given.alpha0)
         methods = {method: rotations(method) for method in given.methods}
         yield f"{given.dataset}-{normal}", cut, methods

@@ -2,7 +2,7 @@
 
 import importlib.util
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, Literal
 
@@ -63,6 +63,11 @@ class Told:
     epochs: int | None = None
     scale: Literal["range"] | None = "range"
 
+    def scaled(self, split: Split) -> Split:
+        """A split with features as a detector of ours would see them."""
+        scale = Range.of(split.train) if self.scale else Range.none()
+        return replace(split, train=scale(split.train), test=scale(split.test))
+
 
 Method = Callable[[Sequence[Split], Told], list[Found]]
 
@@ -86,10 +91,9 @@ class Ours:
     lr: float = 1e-3
 
     def __call__(self, splits: Sequence[Split], told: Told) -> list[Found]:
-        scales = [Range.of(one.train) if told.scale else Range.none() for one in splits]
-        pairs = list(zip(scales, splits, strict=True))
-        train = torch.stack([torch.as_tensor(scale(one.train)).float() for scale, one in pairs])
-        test = torch.stack([torch.as_tensor(scale(one.test)).float() for scale, one in pairs])
+        scaled = [told.scaled(one) for one in splits]
+        train = torch.stack([torch.as_tensor(one.train).float() for one in scaled])
+        test = torch.stack([torch.as_tensor(one.test).float() for one in scaled])
         model = self.backbone(train.shape[2], members=len(splits))
         train_backbone(
             model,
@@ -190,7 +194,7 @@ def _pyod(path: str, splits: Sequence[Split], told: Told) -> list[Found]:
     module, _, name = path.rpartition(".")
     make: Any = getattr(importlib.import_module(module), name)
     found = []
-    for one in splits:
+    for one in map(told.scaled, splits):
         further = {"n_features": one.train.shape[1], "verbose": 0} if name == "DeepSVDD" else {}
         detector = make(contamination=min(max(told.alpha, 0.01), 0.5), **further).fit(one.train)
         found.append(Found(scores=np.asarray(detector.decision_function(one.test))))

@@ -9,6 +9,7 @@ figures are of detectors that have met this kind of anomaly, not of any kind.
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from zipfile import BadZipFile
 
 import numpy as np
 import scipy.io
@@ -47,7 +48,8 @@ def tables(
         only: names of those to read; None for all.
 
     Raises:
-        DataError: there is none, or none of a name, or one has no arrays X and y.
+        DataError: there is none, or none of a name, or one cannot be read, has no arrays X and y,
+            or lacks anomalies or normal rows.
     """
     files = sorted(path for path in folder.iterdir() if path.suffix in (".mat", ".npz"))
     if not files:
@@ -58,10 +60,21 @@ def tables(
     for path in files:
         if only is not None and path.stem not in only:
             continue
+        yield path.stem, *_table(path)
+
+
+def _table(path: Path) -> tuple[np.ndarray, np.ndarray]:
+    try:
         held = scipy.io.loadmat(path) if path.suffix == ".mat" else np.load(path)
-        if "X" not in held or "y" not in held:
-            raise DataError(f"{path} has no arrays X and y.")
-        yield path.stem, np.asarray(held["X"], float), np.asarray(held["y"]).ravel() == 1
+        x, anomaly = np.asarray(held["X"], float), np.asarray(held["y"]).ravel() == 1
+    except KeyError as error:
+        raise DataError(f"{path} has no arrays X and y.") from error
+    # What SciPy and NumPy raise of files that are broken, or of a newer format.
+    except (ValueError, OSError, NotImplementedError, BadZipFile) as error:
+        raise DataError(f"{path} cannot be read: {error}.") from error
+    if anomaly.sum() < 1 or (~anomaly).sum() < 2 or len(x) != len(anomaly):
+        raise DataError(f"{path} needs an anomaly (y = 1) and two normal rows, one y for each X.")
+    return x, anomaly
 
 
 def split(x: np.ndarray, anomaly: np.ndarray, *, alpha: float, seed: int) -> Split:
@@ -96,9 +109,15 @@ def image_split(root: Path, normal: int, *, alpha: float, seed: int) -> Split:
         normal: the class.
         alpha: share of contaminants among the training images.
         seed: of the choice.
+
+    Raises:
+        DataError: the images are not there.
     """
     rng = np.random.default_rng(seed)
-    train, test = (FashionMNIST(root, train=part) for part in (True, False))
+    try:
+        train, test = (FashionMNIST(root, train=part) for part in (True, False))
+    except RuntimeError as error:
+        raise DataError(f"{root}: {error}") from error
     labels, held_out = train.targets.numpy(), test.targets.numpy()
     count = round(IMAGES * alpha)
     own = rng.choice(np.flatnonzero(labels == normal), IMAGES - count, replace=False)

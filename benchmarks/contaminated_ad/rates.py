@@ -48,14 +48,18 @@ def main(arguments: Sequence[str] | None = None) -> None:
 def by_told(rows: pd.DataFrame) -> pd.DataFrame:
     """AUC by data set and seed, of data that have all, with columns (true share, what is told).
 
-    Being blind is being told 0.
+    Being blind is being told 0, and what is not told does not depend on what would have been.
 
     Raises:
-        DataError: a true share lacks the rows that are compared.
+        DataError: a true share lacks the rows that are compared, or rows are not of one kind.
     """
+    rows = rows[rows["method"].isin(["ntl-blind", "ntl-soft", "ntl-auto"])]
+    if len(rows[["scale", "epochs"]].drop_duplicates()) != 1:
+        raise DataError("The rows are of several scales or lengths of training, or there are none.")
     told = rows["alpha"].where(rows["method"] == "ntl-soft", 0.0).astype(object)
     told = told.where(rows["method"] != "ntl-auto", "auto")
-    wide = rows.assign(told=told).pivot(index=PAIR, columns=["alpha0", "told"], values="auc")
+    once = rows.assign(told=told).drop_duplicates([*PAIR, "alpha0", "told"])
+    wide = once.pivot(index=PAIR, columns=["alpha0", "told"], values="auc")
     for share in rows["alpha0"].unique():
         has = list(wide[share].columns)
         if not ({"auto", share, 0.0} <= set(has) and _wrong(share, has)):

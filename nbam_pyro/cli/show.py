@@ -9,7 +9,9 @@ from nbam_pyro.cli.common import mistakes
 
 
 def show(
-    run: Annotated[Path, typer.Argument(metavar="RUN", help="Run folder that nbam fit wrote.")],
+    run: Annotated[
+        Path, typer.Argument(metavar="RUN", help="Run folder that nbam fit or nbam detect wrote.")
+    ],
 ) -> None:
     """Say what a run found: how much is wrong, which directions, how sure, which rows first."""
     with mistakes():

@@ -14,6 +14,7 @@ from .mixtures import GaussianMixture as GaussianMixture
 from .neural_transformations import NeuralTransformations as NeuralTransformations
 from .rates import RateEstimate as RateEstimate
 from .rates import estimate_rate as estimate_rate
+from .rates import likely_rate as likely_rate
 from .rotations import Rotations as Rotations
 from .saving import load_detector as load_detector
 from .saving import save_detector as save_detector

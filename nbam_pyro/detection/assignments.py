@@ -41,6 +41,14 @@ class Assignment(ABC):
 
     Attributes:
         normalised_only: whether energies must be negative log densities.
+
+    Example:
+        >>> class Everything(Assignment):
+        ...     def weights(self, logit, energies, known):
+        ...         return torch.zeros_like(energies.clean), torch.ones_like(energies.clean)
+        >>> pair = Energies(torch.tensor([1.0, 3.0]), torch.tensor([4.0, 2.0]))
+        >>> Everything()(torch.tensor(0.0), pair).loss
+        tensor(3.)
     """
 
     normalised_only: ClassVar[bool] = False

@@ -14,7 +14,7 @@ class AutoEncoder(Backbone):
         inputs: D, features of a row.
         members: S, models trained at once.
         width: hidden units of encoder and decoder.
-        embedding: dimensions of the code; fewer than D.
+        embedding: dimensions of the code, fewer than D; None for D / 4.
 
     Example:
         >>> import torch
@@ -26,8 +26,8 @@ class AutoEncoder(Backbone):
         self, inputs: int, *, members: int = 1, width: int = 32, embedding: int | None = None
     ) -> None:
         super().__init__(members)
-        self.inputs, self.width = inputs, width
-        self.embedding = code = max(1, inputs // 4) if embedding is None else embedding
+        self.inputs, self.width, self.embedding = inputs, width, embedding
+        code = max(1, inputs // 4) if embedding is None else embedding
         self.encoder = stacked_mlp((members,), [inputs, width, code])
         self.decoder = stacked_mlp((members,), [code, width, inputs])
 

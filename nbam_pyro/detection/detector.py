@@ -10,17 +10,23 @@ from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted, validate_data
 from torch import Tensor
 
-from nbam_pyro.detection.assignments import UNKNOWN, Assignment, Soft
+from nbam_pyro.detection.assignments import Assignment, Soft
+from nbam_pyro.detection.checks import as_observed, check_settings
 from nbam_pyro.detection.conventions import OutlierView, as_shares, exceeding
 from nbam_pyro.detection.energies import Backbone, Energies
 from nbam_pyro.detection.neural_transformations import NeuralTransformations
-from nbam_pyro.detection.rates import CANDIDATES, estimate_rate, shares_below
+from nbam_pyro.detection.rates import (
+    CANDIDATES,
+    RateEstimate,
+    estimate_rate,
+    likely_rate,
+    shares_below,
+)
 from nbam_pyro.detection.scaling import Range
 from nbam_pyro.detection.training import Prior, Schedule, energies_of, train_backbone
 from nbam_pyro.errors import DataError
 from nbam_pyro.estimators.targets import as_data_errors
 from nbam_pyro.inference.training import Options
-from nbam_pyro.models.component import check_positive
 
 __all__ = ["AnomalyDetector"]
 
@@ -49,12 +55,12 @@ class AnomalyDetector(BaseEstimator):
             `members=`. For other settings, `functools.partial(NeuralTransformations, width=64)`.
         assignment: of the switches; None for `Soft()`.
         contamination: share of anomalies among the training rows, at most one half. "auto" learns
-            it with the weights, for `Exact`; else members are told different rates, scores are
+            it with the densities, for `Exact`; else members are told different rates, scores are
             averaged over those told .05 and .1, and the share is that at which members agree.
         members: models whose scores are averaged; so many, at least 2, for every rate where they
             are told different ones.
         epochs: of training.
-        warm_up: of them, before switches are assigned.
+        warm_up: of them, at most half, before switches are assigned.
         lr: step size of AdamW.
         weight_decay: of AdamW.
         batch_size: rows of a training step.
@@ -69,7 +75,8 @@ class AnomalyDetector(BaseEstimator):
         backbone_: the trained model.
         decision_scores_: of the training rows, (N,).
         contamination_: the share given or learned.
-        rate_: what `estimate_rate` found, with an interval; None where it was not asked.
+        rate_: the share with an interval, by `estimate_rate` or, for `Exact`, `likely_rate`; None
+            where it was given.
         rates_: what every member was told.
         threshold_: score above which a row is an anomaly: so many training rows are above it.
         labels_: of the training rows, 0 or 1, (N,).
@@ -133,26 +140,33 @@ class AnomalyDetector(BaseEstimator):
 
         Raises:
             DataError: X is no matrix of finite numbers or no images, is not what the backbone
-                takes, a setting is out of its range, or observed is of another length or has other
-                values.
+                takes, a setting is out of its range, observed is of another length or has other
+                values, or energies are not finite.
             StoryError: assignment, backbone and contamination do not go together.
         """
         with as_data_errors():
             x = validate_data(
                 self, X, dtype=[np.float64, np.float32], allow_nd=True, ensure_min_samples=2
             )
-        self._check()
-        known = _observed(observed, len(x))
+        check_settings(self)
+        known = as_observed(observed, len(x))
+        if (
+            self.contamination == 0
+            and self._assignment().normalised_only
+            and known is not None
+            and (known == 1).any()
+        ):
+            raise DataError("contamination is 0, but some rows are observed to be anomalies.")
         self.scale_ = self._learned_scale(x)
         seed = int(check_random_state(self.random_state).randint(np.iinfo(np.int32).max))
         rows = self._rows(x)
         with torch.random.fork_rng():
             torch.manual_seed(seed)
-            prior = self._train(rows, known)
+            self._train(rows, known)
         energies = energies_of(self.backbone_, rows)
         self.ranks_ = energies.clean[self._ranked()].sort().values
-        self.rate_ = estimate_rate(energies, self.rates_, known) if self._averages() else None
-        self.contamination_ = self._found(prior)
+        self.rate_ = self._found(energies, known)
+        self.contamination_ = float(self.contamination if self.rate_ is None else self.rate_.rate)
         self.decision_scores_ = self._scores(energies)
         self.threshold_ = float(np.quantile(self.decision_scores_, 1 - self.contamination_))
         self.labels_ = (self.decision_scores_ > self.threshold_).astype(int)
@@ -214,19 +228,12 @@ class AnomalyDetector(BaseEstimator):
         """A view with the conventions of scikit-learn: -1 is an anomaly."""
         return OutlierView(self)
 
-    def _check(self) -> None:
-        given = self.contamination
-        if given != "auto" and not (isinstance(given, (int, float)) and 0 <= given <= 0.5):
-            raise DataError(f"contamination is {given!r}; give a share up to 0.5, or 'auto'.")
-        for name in ("members", "epochs", "lr", "batch_size"):
-            check_positive(name, getattr(self, name))
-
-    def _found(self, prior: Prior) -> float:
-        if self.rate_ is not None:
-            return self.rate_.rate
-        if self.contamination == "auto":
-            return float(prior.logit.detach().sigmoid().mean())
-        return float(self.contamination)
+    def _found(self, energies: Energies, known: Tensor | None) -> RateEstimate | None:
+        if self.contamination != "auto":
+            return None
+        if self._averages():
+            return estimate_rate(energies, self.rates_, known)
+        return likely_rate(energies, known)
 
     def _averages(self) -> bool:
         """Whether members are told different rates, none being known or learned."""
@@ -235,7 +242,7 @@ class AnomalyDetector(BaseEstimator):
     def _assignment(self) -> Assignment:
         return Soft() if self.assignment is None else self.assignment
 
-    def _train(self, rows: Tensor, known: Tensor | None) -> Prior:
+    def _train(self, rows: Tensor, known: Tensor | None) -> None:
         if self._averages():
             self.rates_ = np.repeat(CANDIDATES, max(2, self.members))
         else:
@@ -269,7 +276,6 @@ class AnomalyDetector(BaseEstimator):
                 trainer=self.trainer or {},
             ),
         )
-        return prior
 
     def _learned_scale(self, x: np.ndarray) -> Range:
         match self.scale:
@@ -288,18 +294,6 @@ class AnomalyDetector(BaseEstimator):
         return torch.as_tensor(np.flatnonzero(self.rates_ <= _TRUSTED))
 
     def _scores(self, energies: Energies) -> np.ndarray:
-        if self.rate_ is None:
+        if not self._averages():
             return energies.clean.double().mean(0).numpy()
         return shares_below(self.ranks_, energies.clean[self._ranked()]).mean(0)
-
-
-def _observed(observed: Any, count: int) -> Tensor | None:
-    if observed is None:
-        return None
-    values = np.asarray(observed)
-    if values.shape != (count,) or not np.isin(values, [UNKNOWN, 0, 1]).all():
-        raise DataError(
-            f"observed has shape {values.shape} and values such as {values.ravel()[:5].tolist()}; "
-            f"it needs one of 1, 0 and -1 (unknown) for each of {count} rows."
-        )
-    return torch.as_tensor(values.astype(np.int64))

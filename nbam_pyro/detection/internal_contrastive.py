@@ -28,6 +28,9 @@ class InternalContrast(Backbone):
         embedding: their dimensions.
         temperature: tau.
 
+    Attributes:
+        size: of the windows.
+
     Raises:
         DataError: there are fewer than 3 features, or the window leaves none.
 
@@ -52,24 +55,25 @@ class InternalContrast(Backbone):
         super().__init__(members)
         if inputs < 3:
             raise DataError(f"{inputs} features have no windows to tell apart; give at least 3.")
-        self.window = _usual_window(inputs) if window is None else window
-        if not 1 <= self.window <= inputs - 1:
-            raise DataError(f"A window of {self.window} of {inputs} features leaves no other.")
+        self.window = window
+        self.size = size = _usual_window(inputs) if window is None else window
+        if not 1 <= size <= inputs - 1:
+            raise DataError(f"A window of {size} of {inputs} features leaves no other.")
         self.inputs, self.width, self.embedding = inputs, width, embedding
         hidden = [width, width, embedding]
-        self.inside = stacked_mlp((members,), [self.window, *hidden], bias=True)
-        self.outside = stacked_mlp((members,), [inputs - self.window, *hidden], bias=True)
+        self.inside = stacked_mlp((members,), [size, *hidden], bias=True)
+        self.outside = stacked_mlp((members,), [inputs - size, *hidden], bias=True)
         self.temperature = temperature
 
     def energies(self, x: Tensor) -> Energies:
-        count = x.shape[-1] - self.window + 1
+        count = x.shape[-1] - self.size + 1
         at = torch.arange(count, device=x.device)[:, None]
         column = torch.arange(x.shape[-1], device=x.device)
-        within = (column >= at) & (column < at + self.window)  # (K, D)
+        within = (column >= at) & (column < at + self.size)  # (K, D)
         order = within.int().argsort(stable=True, dim=-1, descending=True)
         parts = x[..., order]  # (S, N, K, D), the window first
-        f = self._embed(self.inside, parts[..., : self.window])
-        g = self._embed(self.outside, parts[..., self.window :])
+        f = self._embed(self.inside, parts[..., : self.size])
+        g = self._embed(self.outside, parts[..., self.size :])
         log_p = (f @ g.transpose(-1, -2) / self.temperature).log_softmax(-1)
         own = log_p.diagonal(dim1=-2, dim2=-1)
         return Energies(-own.mean(-1), -log_not(log_p).mean(-1))

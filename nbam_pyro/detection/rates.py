@@ -8,16 +8,20 @@ import pandas as pd
 import torch
 from torch import Tensor
 
+from nbam_pyro import functional as nf
 from nbam_pyro.detection.assignments import UNKNOWN
 from nbam_pyro.detection.energies import Energies
 from nbam_pyro.errors import DataError
 
-__all__ = ["CANDIDATES", "RateEstimate", "agreement", "estimate_rate"]
+__all__ = ["CANDIDATES", "RateEstimate", "agreement", "estimate_rate", "likely_rate"]
 
 # What members are told where the rate is not known.
 CANDIDATES = (0.05, 0.1, 0.15, 0.2, 0.3)
 # Models that agree no better than this have found nothing in common.
 _AGREED = 0.8
+# Rates up to one half at which a likelihood is computed.
+_GRID = (torch.arange(500) + 0.5) / 1000
+_TAILS = (0.05, 0.95)
 
 
 @dataclass(frozen=True)
@@ -27,15 +31,21 @@ class RateEstimate:
     Attributes:
         rate: the estimate; 0 where none can be told, and then the interval is 0 to 1/2.
         low: lower end of the interval.
-        high: upper end: between them lie the candidates that the agreement of the pairs of models
-            does not tell from the estimate, by two standard errors, and half a step to either side.
-        agreement: by candidate, "mean" over pairs of models and its "se".
+        high: upper end. By agreement: between them lie the candidates that the agreement of the
+            pairs of models does not tell from the estimate, by two standard errors, and half a step
+            to either side. By likelihood: 90% of the posterior is between them.
+        agreement: by candidate, "mean" over pairs of models and its "se"; None where the rate is
+            that of a likelihood.
+
+    Example:
+        >>> RateEstimate(0.1, 0.08, 0.13, None).rate
+        0.1
     """
 
     rate: float
     low: float
     high: float
-    agreement: pd.DataFrame
+    agreement: pd.DataFrame | None
 
 
 def estimate_rate(
@@ -91,6 +101,41 @@ def estimate_rate(
     return _decide(table)
 
 
+@torch.no_grad()
+def likely_rate(energies: Energies, observed: Tensor | None = None) -> RateEstimate:
+    r"""The posterior of the rate where energies are negative log densities.
+
+    .. math::
+        p(\pi | x) \propto \prod_i \big((1 - \pi) e^{-E_n(x_i)} + \pi e^{-E_a(x_i)}\big), \qquad
+        \pi \sim U(0, 1/2)
+
+    averaged over members, which may differ: a cluster of anomalies is a component of one, and
+    anomalies of another. The estimate is its mean. It is given the densities: that they were
+    learned from the same rows is not in the interval.
+
+    Args:
+        energies: of the training rows by member, (S, N) each.
+        observed: switches that are known, (N,): 0, 1, or -1 where not.
+
+    Example:
+        >>> far = torch.arange(200) < 20
+        >>> pair = Energies(torch.where(far, 30.0, 1.0)[None], torch.full((1, 200), 10.0))
+        >>> found = likely_rate(pair)
+        >>> round(found.rate, 2), round(found.low, 2), round(found.high, 2)
+        (0.1, 0.07, 0.14)
+    """
+    pairs = (
+        nf.switch_log_joint(rate.logit(), -energies.clean, -energies.anomalous) for rate in _GRID
+    )
+    if observed is not None:
+        known = observed.expand_as(energies.clean)
+        pairs = (nf.observe_switch(*pair, known) for pair in pairs)
+    marginals = torch.stack([nf.log_marginal(*pair).double().sum(-1) for pair in pairs], -1)
+    posterior = marginals.softmax(-1).mean(0)
+    low, high = (float(_GRID[(posterior.cumsum(0) < tail).sum()]) for tail in _TAILS)
+    return RateEstimate(float(posterior @ _GRID.double()), low, high, None)
+
+
 def agreement(energies: Energies, rate: float, observed: Tensor | None = None) -> np.ndarray:
     """Kappa of every pair of members, as to which rows are the anomalies at a rate.
 
@@ -135,7 +180,7 @@ def _decide(table: pd.DataFrame) -> RateEstimate:
         low -= 1
     while high < last and near[high + 1]:
         high += 1
-    below, above = rates[max(low - 1, 0)] if low else 0.0, rates[min(high + 1, last)]
+    below, above = rates[low - 1] if low else 0.0, rates[min(high + 1, last)]
     return RateEstimate(
         float(rates[best]),
         float((rates[low] + below) / 2),

@@ -22,7 +22,7 @@ class Rotations(Backbone):
         shift: of a view, as a share of the side.
 
     Raises:
-        DataError: images are not square.
+        DataError: images are not square, or too small to be shifted.
 
     Source: Hendrycks et al. (2019); E_a of Qiu et al. (2022).
 
@@ -45,6 +45,8 @@ class Rotations(Backbone):
     def energies(self, x: Tensor) -> Energies:
         if x.shape[-1] != x.shape[-2]:
             raise DataError(f"Images are {x.shape[-2]} by {x.shape[-1]}; rotations need squares.")
+        if self._step(x) >= x.shape[-1]:
+            raise DataError(f"Images of {x.shape[-1]} by {x.shape[-1]} cannot be shifted.")
         pairs = [self._of_member(*one) for one in zip(self.classifiers, x, strict=True)]
         return Energies(*(torch.stack(side) for side in zip(*pairs, strict=True)))
 
@@ -59,9 +61,12 @@ class Rotations(Backbone):
             anomalous.append(-by_view.mean(-1).mean(0))
         return torch.stack(clean).sum(0), torch.stack(anomalous).sum(0)
 
+    def _step(self, images: Tensor) -> int:
+        return max(1, round(self.shift * images.shape[-1]))
+
     def _views(self, images: Tensor) -> Tensor:
         """(36, N, C, H, W): rotations, then shifts down, then shifts to the right."""
-        step = max(1, round(self.shift * images.shape[-1]))
+        step = self._step(images)
         views = []
         for turns in range(4):
             turned = torch.rot90(images, turns, (-2, -1))

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 import safetensors.torch
 import torch
+from sklearn.utils.validation import check_is_fitted
 
 from nbam_pyro.detection.assignments import Assignment
 from nbam_pyro.detection.detector import AnomalyDetector
@@ -52,9 +53,22 @@ def save_detector(
         overwrite: replace a folder that was saved to.
 
     Raises:
-        StoryError: the backbone or the assignment is of a class that cannot be described.
+        NotFittedError: it is not fitted.
+        StoryError: the backbone or the assignment is of a class that cannot be described: one that
+            does not keep its arguments as attributes of the same names.
         FolderError: the folder exists and may not be overwritten, or cannot be written.
+
+    Example:
+        >>> import tempfile
+        >>> from nbam_pyro.detection import AutoEncoder
+        >>> x = np.random.default_rng(0).normal(size=(50, 4))
+        >>> detector = AnomalyDetector(AutoEncoder, contamination=0.1, epochs=2).fit(x)
+        >>> with tempfile.TemporaryDirectory() as parent:
+        ...     save_detector(detector, f"{parent}/detector")
+        ...     sorted(path.name for path in Path(parent, "detector").iterdir())
+        ['detector.json', 'detector.safetensors', 'manifest.json']
     """
+    check_is_fitted(detector)
     with new_folder(Path(folder), overwrite=overwrite) as draft:
         write_detector(draft, detector)
         write_manifest(draft)
@@ -66,7 +80,7 @@ def write_detector(folder: Path, detector: AnomalyDetector) -> None:
         "schema_version": _SCHEMA_VERSION,
         "backbone": describe(detector.backbone_),
         "assignment": None if detector.assignment is None else describe(detector.assignment),
-        "settings": {name: getattr(detector, name) for name in _SETTINGS},
+        "settings": {name: _plain(getattr(detector, name)) for name in _SETTINGS},
         "fitted": {name: getattr(detector, name) for name in _FITTED},
         "names": getattr(detector, "feature_names_in_", np.array([])).tolist(),
         "rate": _rate_as_json(detector.rate_),
@@ -125,7 +139,7 @@ def _loaded(
     fill(backbone, "backbone", tensors)
     # The first argument, of features or channels, and members are what `fit` gives.
     arguments = list(model["backbone"]["arguments"].items())[1:]
-    further = {name: value for name, value in arguments if name != "members"}
+    further = {name: build(value, allow=allow) for name, value in arguments if name != "members"}
     detector = AnomalyDetector(
         partial(type(backbone), **further), assignment=assignment, **model["settings"]
     )
@@ -143,15 +157,20 @@ def _loaded(
     return detector
 
 
+def _plain(value: Any) -> Any:
+    return value.item() if isinstance(value, np.generic) else value
+
+
 def _rate_as_json(rate: RateEstimate | None) -> dict[str, Any] | None:
     if rate is None:
         return None
-    table = rate.agreement.reset_index().to_dict("list")
+    table = None if rate.agreement is None else rate.agreement.reset_index().to_dict("list")
     return {"rate": rate.rate, "low": rate.low, "high": rate.high, "agreement": table}
 
 
 def _rate_from_json(values: dict[str, Any] | None) -> RateEstimate | None:
     if values is None:
         return None
-    table = pd.DataFrame(values["agreement"]).set_index("rate")
-    return RateEstimate(values["rate"], values["low"], values["high"], table)
+    table = values["agreement"]
+    held = None if table is None else pd.DataFrame(table).set_index("rate")
+    return RateEstimate(values["rate"], values["low"], values["high"], held)

@@ -54,7 +54,7 @@ class Schedule:
 
     Args:
         epochs: in all.
-        warm_up: of them, before switches are assigned.
+        warm_up: of them, at most half, before switches are assigned.
         lr: step size of AdamW.
         weight_decay: of AdamW.
     """
@@ -96,7 +96,7 @@ def train_backbone(
     check_energies(backbone, assignment, learned=any(True for _ in prior.parameters()))
     count = x.shape[1]
     backbone.start(backbone.rows(x))
-    now = _Phase(schedule.warm_up)
+    now = _Phase(min(schedule.warm_up, schedule.epochs // 2))
     blind = Blind(label_weight=assignment.label_weight)
 
     def loss(batch: Batch) -> Tensor:
@@ -150,9 +150,19 @@ def check_energies(backbone: Backbone, assignment: Assignment, *, learned: bool)
 
 
 @torch.no_grad()
-def energies_of(backbone: Backbone, x: Tensor, *, size: int = 1024) -> Energies:
-    """Energies (S, N) of rows (S, N, ...) or (1, N, ...), a few at a time, on the CPU."""
+def energies_of(backbone: Backbone, x: Tensor, *, size: int = 256) -> Energies:
+    """Energies (S, N) of rows (S, N, ...) or (1, N, ...), a few at a time, on the CPU.
+
+    Raises:
+        DataError: they are not finite.
+    """
     backbone.eval()
     device = next(backbone.parameters()).device
     parts = [backbone.energies(backbone.rows(part.to(device))) for part in x.split(size, 1)]
-    return Energies(*(torch.cat(side, 1).cpu() for side in zip(*parts, strict=True)))
+    found = Energies(*(torch.cat(side, 1).cpu() for side in zip(*parts, strict=True)))
+    if not all(side.isfinite().all() for side in found):
+        raise DataError(
+            "Energies are not finite: features or steps are too large. Use scale='range', or a "
+            "lower lr."
+        )
+    return found

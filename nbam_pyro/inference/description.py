@@ -22,7 +22,7 @@ _PLAIN = (bool, int, float, str, type(None))
 _FORGOTTEN = {"self", "device", "dtype"}
 _ANY = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
 _OURS = ("nbam_pyro.models.", "nbam_pyro.detection.", "nbam_pyro.priors.", "torch.nn.modules.")
-# Classes here are no modules, but values that their arguments make.
+# Classes here, and theirs, are no modules, but values that their arguments make.
 _VALUES = ("nbam_pyro.priors.", "nbam_pyro.detection.assignments.")
 
 
@@ -83,7 +83,7 @@ class _Describer:
             return value
         if isinstance(value, tuple | list):  # a `Beta` is one, too
             return [self.value(item) for item in value]
-        if _path(type(value)).startswith(_VALUES):
+        if _is_value(type(value)):
             return {"class": _path(type(value)), "arguments": self._arguments(value)}
         raise StoryError(f"A {type(value).__name__} cannot be written as JSON.")
 
@@ -144,17 +144,14 @@ class _Builder:
         if not self._allowed(path):
             raise StoryError(
                 f"The run needs {path}, which is neither ours nor torch's: load it with "
-                f"allow=[{path!r}] if you trust it, or pass story=."
+                f"allow=[{path!r}] if you trust it."
             )
         module, _, name = path.rpartition(".")
         try:
             found = getattr(importlib.import_module(module), name)
         except (ImportError, AttributeError, ValueError) as error:
-            raise StoryError(f"{path} cannot be imported: {error}; pass story= instead.") from error
-        made = isinstance(found, type) and (
-            issubclass(found, nn.Module) or path.startswith(_VALUES)
-        )
-        if not made:
+            raise StoryError(f"{path} cannot be imported: {error}.") from error
+        if not (isinstance(found, type) and (issubclass(found, nn.Module) or _is_value(found))):
             raise StoryError(f"{path} is no module; no run folder of this library names it.")
         return found
 
@@ -162,6 +159,10 @@ class _Builder:
         if self.allow is None or path.startswith(_OURS):
             return True
         return any(path == prefix or path.startswith(f"{prefix}.") for prefix in self.allow)
+
+
+def _is_value(kind: type) -> bool:
+    return any(_path(base).startswith(_VALUES) for base in kind.__mro__)
 
 
 def _path(kind: type) -> str:

@@ -190,7 +190,10 @@ def _described(story: Story) -> dict[str, Any]:
 def _story(described: dict[str, Any], allow: Collection[str]) -> Story:
     if "unknown" in described:
         raise StoryError(f"The story could not be described ({described['unknown']}): pass story=.")
-    story = build(described["description"], allow=allow)
+    try:
+        story = build(described["description"], allow=allow)
+    except StoryError as error:
+        raise StoryError(f"{error} Or pass story=.") from error
     if not isinstance(story, Story):
         raise StoryError("The description is of no story; pass story=.")
     return story

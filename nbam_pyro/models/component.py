@@ -2,6 +2,7 @@
 
 import math
 from abc import ABC, abstractmethod
+from numbers import Integral
 
 from pyro.distributions import TorchDistribution
 from torch import Tensor, nn
@@ -33,6 +34,12 @@ def check_positive(name: str, value: float) -> None:
     """Raise a `DataError` where a setting is not positive and finite."""
     if not 0 < value < math.inf:
         raise DataError(f"{name} is {value}; it must be positive and finite.")
+
+
+def check_whole(name: str, value: float, *, least: int) -> None:
+    """Raise a `DataError` where a setting is no whole number, or below the least."""
+    if not isinstance(value, Integral) or value < least:
+        raise DataError(f"{name} is {value!r}; give a whole number, {least} or more.")
 
 
 def check_classes(num_classes: int) -> None:

@@ -66,9 +66,9 @@ def _anomalies(summary: dict[str, Any]) -> Iterator[str]:
     else:
         low, high = summary["rate_low"], summary["rate_high"]
         yield (
-            f"How many: perhaps {rate:.1%} of the rows ({low:.1%} to {high:.1%}), the share at which "
-            "independent models agree best which they are. They also agree about normal rows that "
-            "are rare and alike: look at some flagged rows, or give --contamination."
+            f"How many: perhaps {rate:.1%} of the rows ({low:.1%} to {high:.1%}), the share at "
+            "which independent models agree best which they are. They also agree about normal rows "
+            "that are rare and alike: look at some flagged rows, or give --contamination."
         )
     yield (
         f"Which: {_rows(summary['flagged'])} flagged, with a score above "
