@@ -33,7 +33,7 @@ __all__ = ["AnomalyDetector"]
 _TYPES = [np.float64, np.float32]
 # Where a learned rate starts.
 _START = 0.1
-# Members that were told a higher rate only say where members agree.
+# Where members agree on no rate, those that were told a higher one are not averaged.
 _TRUSTED = 0.1
 
 
@@ -55,8 +55,9 @@ class AnomalyDetector(BaseEstimator):
             `members=`. For other settings, `functools.partial(NeuralTransformations, width=64)`.
         assignment: of the switches; None for `Soft()`.
         contamination: share of anomalies among the training rows, at most one half. "auto" learns
-            it with the densities, for `Exact`; else members are told different rates, scores are
-            averaged over those told .05 and .1, and the share is that at which members agree.
+            it with the densities, for `Exact`; else members are told different rates, the share is
+            that at which members agree, and scores are averaged over those that were told it, or
+            over those told .05 and .1 where no rate stands out.
         members: models whose scores are averaged; so many, at least 2, for every rate where they
             are told different ones.
         epochs: of training.
@@ -164,8 +165,8 @@ class AnomalyDetector(BaseEstimator):
             torch.manual_seed(seed)
             self._train(rows, known)
         energies = energies_of(self.backbone_, rows)
-        self.ranks_ = energies.clean[self._ranked()].sort().values
         self.rate_ = self._found(energies, known)
+        self.ranks_ = energies.clean[self._ranked()].sort().values
         self.contamination_ = float(self.contamination if self.rate_ is None else self.rate_.rate)
         self.decision_scores_ = self._scores(energies)
         self.threshold_ = float(np.quantile(self.decision_scores_, 1 - self.contamination_))
@@ -291,7 +292,9 @@ class AnomalyDetector(BaseEstimator):
 
     def _ranked(self) -> Tensor:
         """Which members are averaged."""
-        return torch.as_tensor(np.flatnonzero(self.rates_ <= _TRUSTED))
+        found = 0.0 if self.rate_ is None else self.rate_.rate
+        told = self.rates_ == found if found in CANDIDATES else self.rates_ <= _TRUSTED
+        return torch.as_tensor(np.flatnonzero(told))
 
     def _scores(self, energies: Energies) -> np.ndarray:
         if not self._averages():
