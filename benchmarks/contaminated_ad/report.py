@@ -13,6 +13,7 @@ import pandas as pd
 
 from benchmarks.arguments import Parser
 from benchmarks.contaminated_ad.__main__ import KEY
+from benchmarks.contaminated_ad.methods import IMAGE, PYOD, TABULAR
 from benchmarks.documents import insert
 from benchmarks.rows import RowFile
 from nbam_pyro.errors import DataError
@@ -20,6 +21,7 @@ from nbam_pyro.errors import DataError
 ROOT = Path(__file__).parent.parent
 RESULTS, DOCUMENT = ROOT / "results" / "contaminated_ad", ROOT.parent / "docs" / "detection.md"
 NAME = "benchmarks.contaminated_ad.report"
+ORDER = [*TABULAR, *IMAGE]
 CASE = ["family", "alpha0", "alpha", "scale", "epochs"]
 
 
@@ -67,7 +69,7 @@ def tables(rows: pd.DataFrame) -> str:
 
 def table(rows: pd.DataFrame) -> str:
     """Data sets by methods, and the mean over data sets that have all of them."""
-    methods = list(dict.fromkeys(rows["method"]))
+    methods = sorted(set(rows["method"]), key=ORDER.index)
     wide = 100 * rows.pivot_table(index="dataset", columns="method", values=["auc", "f1"])
     lines = ["| data | " + " | ".join(f"`{name}`" for name in methods) + " |"]
     lines.append("|" + "---|" * (1 + len(methods)))
@@ -80,8 +82,10 @@ def table(rows: pd.DataFrame) -> str:
 
 
 def _family(method: str) -> str:
-    """Methods of one backbone share a table."""
-    return method.partition("-")[0] if "-" in method else "others"
+    """Methods of one backbone share a table, and so do PyOD's."""
+    if method in PYOD:
+        return "PyOD"
+    return "svdd" if method == "deepsad" else method.partition("-")[0]
 
 
 def _cells(values: pd.Series, methods: list[str]) -> str:
