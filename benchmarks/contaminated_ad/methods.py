@@ -148,7 +148,8 @@ def tabular(name: str, features: int) -> Method:
     if name in PYOD:
         return partial(_pyod, PYOD[name])
     if name == "deepsad":
-        return Ours(backbone=DeepSVDD, assignment=Blind(), observed=_TOLD, epochs=EPOCHS["svdd"])
+        published = partial(DeepSVDD, far="inverse")
+        return Ours(backbone=published, assignment=Blind(), observed=_TOLD, epochs=EPOCHS["svdd"])
     family, _, way = name.partition("-")
     if way == "auto":
         return Auto(backbone=_backbone(family, features), epochs=EPOCHS[family])

@@ -9,6 +9,7 @@ from .conventions import OutlierView as OutlierView
 from .detector import AnomalyDetector as AnomalyDetector
 from .energies import Backbone as Backbone
 from .energies import Energies as Energies
+from .energies import complement as complement
 from .internal_contrastive import InternalContrast as InternalContrast
 from .mixtures import GaussianMixture as GaussianMixture
 from .neural_transformations import NeuralTransformations as NeuralTransformations

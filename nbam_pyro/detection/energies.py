@@ -3,9 +3,13 @@
 from abc import ABC, abstractmethod
 from typing import ClassVar, NamedTuple
 
+import torch
 from torch import Tensor, nn
 
 from nbam_pyro.errors import DataError
+
+# Energies of 0 would be infinite for an anomaly.
+_EPS = 1e-6
 
 
 class Energies(NamedTuple):
@@ -16,7 +20,6 @@ class Energies(NamedTuple):
         anomalous: E_a, (..., N): what it would be trained to lower if the row were an anomaly.
 
     Example:
-        >>> import torch
         >>> Energies(torch.tensor([1.0, 3.0]), torch.tensor([3.0, 1.0])).clean
         tensor([1., 3.])
     """
@@ -41,14 +44,13 @@ class Backbone(nn.Module, ABC):
         row_dims: of a row: 1 for features, 3 for images.
 
     Example:
-        >>> import torch
         >>> class Middle(Backbone):
         ...     def __init__(self, inputs: int, *, members: int = 1) -> None:
         ...         super().__init__(members)
         ...         self.middle = nn.Parameter(torch.zeros(members, 1, inputs))
         ...     def energies(self, x: Tensor) -> Energies:
         ...         distance = (x - self.middle).square().sum(-1)
-        ...         return Energies(distance, 1 / (distance + 1e-6))
+        ...         return Energies(distance, complement(distance))
         >>> Middle(2).energies(torch.ones(1, 3, 2)).clean
         tensor([[2., 2., 2.]], grad_fn=<SumBackward1>)
     """
@@ -72,3 +74,30 @@ class Backbone(nn.Module, ABC):
     def rows(self, x: Tensor) -> Tensor:
         """Rows of every member, (S, N, ...), where all may see the same ones, (1, N, ...)."""
         return x.expand(self.members, *x.shape[1:])
+
+
+def complement(energy: Tensor) -> Tensor:
+    r"""-log(1 - e^{-E}), the energy of an anomaly where e^{-E} says how normal a row is.
+
+    Both energies are equal where e^{-E} is one half, at E = log 2; where a row is far from normal,
+    nothing is gained by pushing it further. What that means depends on the unit of E.
+
+    Source: Ruff et al. (2021), hypersphere classification.
+
+    Example:
+        >>> complement(torch.tensor([0.5]).log().neg())
+        tensor([0.6931])
+    """
+    return -(-torch.expm1(-energy - _EPS)).log()
+
+
+def unit_of(values: Tensor) -> Tensor:
+    """The median of rows as a unit, (S, N) -> (S, 1); 1 where it is 0.
+
+    Example:
+        >>> unit_of(torch.tensor([[1.0, 3.0, 9.0], [0.0, 0.0, 1.0]]))
+        tensor([[3.],
+                [1.]])
+    """
+    middle = values.median(1, keepdim=True).values
+    return torch.where(middle > 0, middle, 1.0)

@@ -1,10 +1,13 @@
 """Deep SVDD, and with observed switches Deep SAD: normal rows near a centre, others far."""
 
+from typing import Literal
+
 import torch
 from torch import Tensor
 
-from nbam_pyro.detection.energies import Backbone, Energies
+from nbam_pyro.detection.energies import Backbone, Energies, complement, unit_of
 from nbam_pyro.detection.stacks import stacked_mlp
+from nbam_pyro.errors import DataError
 
 # A centre nearer to 0 could be reached by weights of 0.
 _AWAY = 0.1
@@ -12,20 +15,26 @@ _EPS = 1e-6
 
 
 class DeepSVDD(Backbone):
-    r"""E_n is the squared distance d of the embedding to a centre, E_a = 1 / (d + 10^{-6}).
+    r"""E_n is the squared distance d of the embedding to a centre, E_a = -log(1 - e^{-d}).
 
     The encoder has no biases, and the centre is the mean embedding before training, moved away
-    from 0: so the constant embedding is no solution.
+    from 0: so the constant embedding is no solution. The unit of d is its median before training.
 
-    With rows observed to be normal or anomalous, and `Blind` for the others, this is Deep SAD.
+    With rows observed to be normal or anomalous, and `Blind` for the others, this is Deep SAD, and
+    with `far="inverse"` as it was published.
 
     Args:
         inputs: D, features of a row.
         members: S, models trained at once.
         width: hidden units.
         embedding: dimensions of the embedding.
+        far: what E_a is: "complement", -log(1 - e^{-d}), or "inverse", 1 / (d + 10^{-6}), which
+            pushes rows that are near much harder.
 
-    Source: Ruff et al. (2018, 2020).
+    Raises:
+        DataError: far is neither.
+
+    Source: Ruff et al. (2018, 2020); the complement, Ruff et al. (2021).
 
     Example:
         >>> backbone, x = DeepSVDD(6), torch.randn(1, 4, 6)
@@ -35,22 +44,35 @@ class DeepSVDD(Backbone):
     """
 
     centre: Tensor
+    unit: Tensor
 
     def __init__(
-        self, inputs: int, *, members: int = 1, width: int = 64, embedding: int = 32
+        self,
+        inputs: int,
+        *,
+        members: int = 1,
+        width: int = 64,
+        embedding: int = 32,
+        far: Literal["complement", "inverse"] = "complement",
     ) -> None:
         super().__init__(members)
-        self.inputs, self.width, self.embedding = inputs, width, embedding
+        if far not in ("complement", "inverse"):
+            raise DataError(f"far is {far!r}; give 'complement' or 'inverse'.")
+        self.inputs, self.width, self.embedding, self.far = inputs, width, embedding, far
         self.encoder = stacked_mlp((members,), [inputs, width, width, embedding])
         self.register_buffer("centre", torch.zeros(members, 1, embedding))
+        self.register_buffer("unit", torch.ones(members, 1))
 
     @torch.no_grad()
     def start(self, x: Tensor) -> None:
-        self.centre.copy_(away_from_zero(self.encoder(x).mean(1, keepdim=True)))
+        z = self.encoder(x)
+        self.centre.copy_(away_from_zero(z.mean(1, keepdim=True)))
+        self.unit.copy_(unit_of((z - self.centre).square().sum(-1)))
 
     def energies(self, x: Tensor) -> Energies:
-        distance = (self.encoder(x) - self.centre).square().sum(-1)
-        return Energies(distance, inverse(distance))
+        distance = (self.encoder(x) - self.centre).square().sum(-1) / self.unit
+        other = complement(distance) if self.far == "complement" else inverse(distance)
+        return Energies(distance, other)
 
 
 def away_from_zero(centre: Tensor) -> Tensor:
