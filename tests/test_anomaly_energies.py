@@ -33,10 +33,17 @@ def test_the_unit_of_an_auto_encoder_is_that_of_its_rows(factor):
 
 def test_deep_svdd_has_the_anomaly_energy_of_deep_sad_if_told():
     torch.manual_seed(0)
-    backbone, x = DeepSVDD(5, far="inverse"), torch.rand(1, 41, 5)
+    x = torch.rand(1, 41, 5)
+    backbone = DeepSVDD(5)
     backbone.start(x)
     found = backbone.energies(x)
     assert found.clean.median().item() == pytest.approx(1)
+    assert torch.equal(found.anomalous, complement(found.clean))
+    backbone = DeepSVDD(5, far="inverse")
+    backbone.start(x)
+    found = backbone.energies(x)
+    distance = (backbone.encoder(x) - backbone.centre).square().sum(-1)
+    assert torch.equal(found.clean, distance)
     assert torch.allclose(found.anomalous, 1 / (found.clean + 1e-6))
     with pytest.raises(DataError, match="far is 'log'; give 'complement' or 'inverse'"):
         DeepSVDD(5, far="log")

@@ -21,15 +21,14 @@ class DeepSVDD(Backbone):
     from 0: so the constant embedding is no solution. The unit of d is its median before training.
 
     With rows observed to be normal or anomalous, and `Blind` for the others, this is Deep SAD, and
-    with `far="inverse"` as it was published.
+    with `far="inverse"` as it was published: E_a = 1 / (d + 10^{-6}), d without a unit.
 
     Args:
         inputs: D, features of a row.
         members: S, models trained at once.
         width: hidden units.
         embedding: dimensions of the embedding.
-        far: what E_a is: "complement", -log(1 - e^{-d}), or "inverse", 1 / (d + 10^{-6}), which
-            pushes rows that are near much harder.
+        far: what E_a is, "complement" or "inverse", which pushes rows that are near much harder.
 
     Raises:
         DataError: far is neither.
@@ -67,7 +66,8 @@ class DeepSVDD(Backbone):
     def start(self, x: Tensor) -> None:
         z = self.encoder(x)
         self.centre.copy_(away_from_zero(z.mean(1, keepdim=True)))
-        self.unit.copy_(unit_of((z - self.centre).square().sum(-1)))
+        if self.far == "complement":
+            self.unit.copy_(unit_of((z - self.centre).square().sum(-1)))
 
     def energies(self, x: Tensor) -> Energies:
         distance = (self.encoder(x) - self.centre).square().sum(-1) / self.unit
