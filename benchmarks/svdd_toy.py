@@ -27,8 +27,8 @@ from nbam_pyro.detection import (
     Hard,
     Refine,
     Soft,
+    inverse,
 )
-from nbam_pyro.detection.svdd import inverse
 
 CENTRES = [[1.0, 1.0], [-0.25, 2.5], [-1.0, 0.5]]
 WAYS: dict[str, Assignment] = {"blind": Blind(), "refine": Refine(), "soft": Soft(), "hard": Hard()}

@@ -13,8 +13,8 @@ from nbam_pyro.errors import DataError
 
 @given(st.floats(1e-3, 50), st.floats(1e-3, 50))
 def test_the_complement_falls_and_equals_at_one_half(one, other):
-    low, high = complement(torch.tensor(sorted([one, other])))
-    assert low >= high >= 0
+    of_near, of_far = complement(torch.tensor(sorted([one, other])))
+    assert of_near >= of_far >= 0
     half = torch.tensor(math.log(2))
     assert torch.isclose(complement(half), half, atol=1e-5)
     assert complement(torch.tensor([0.0, 1e30])).isfinite().all()

@@ -10,6 +10,7 @@ from .detector import AnomalyDetector as AnomalyDetector
 from .energies import Backbone as Backbone
 from .energies import Energies as Energies
 from .energies import complement as complement
+from .energies import inverse as inverse
 from .internal_contrastive import InternalContrast as InternalContrast
 from .mixtures import GaussianMixture as GaussianMixture
 from .neural_transformations import NeuralTransformations as NeuralTransformations

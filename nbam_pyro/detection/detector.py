@@ -166,8 +166,8 @@ class AnomalyDetector(BaseEstimator):
             self._train(rows, known)
         energies = energies_of(self.backbone_, rows)
         self.rate_ = self._found(energies, known)
-        self.ranks_ = energies.clean[self._ranked()].sort().values
         self.contamination_ = float(self.contamination if self.rate_ is None else self.rate_.rate)
+        self.ranks_ = energies.clean[self._ranked()].sort().values
         self.decision_scores_ = self._scores(energies)
         self.threshold_ = float(np.quantile(self.decision_scores_, 1 - self.contamination_))
         self.labels_ = (self.decision_scores_ > self.threshold_).astype(int)
@@ -291,9 +291,11 @@ class AnomalyDetector(BaseEstimator):
         return torch.as_tensor(self.scale_(x).astype(np.float32))[None]
 
     def _ranked(self) -> Tensor:
-        """Which members are averaged."""
-        found = 0.0 if self.rate_ is None else self.rate_.rate
-        told = self.rates_ == found if found in CANDIDATES else self.rates_ <= _TRUSTED
+        """Whose ranks are averaged: nobody's where all members are told one rate."""
+        if not self._averages():
+            return torch.arange(0)
+        found = self.contamination_
+        told = self.rates_ == found if found else self.rates_ <= _TRUSTED
         return torch.as_tensor(np.flatnonzero(told))
 
     def _scores(self, energies: Energies) -> np.ndarray:

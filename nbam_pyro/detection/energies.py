@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from nbam_pyro.errors import DataError
 
-# Energies of 0 would be infinite for an anomaly.
+# The anomaly energy of a row whose clean energy is 0 would be infinite.
 _EPS = 1e-6
 
 
@@ -89,6 +89,18 @@ def complement(energy: Tensor) -> Tensor:
         tensor([0.6931])
     """
     return -(-torch.expm1(-energy - _EPS)).log()
+
+
+def inverse(energy: Tensor) -> Tensor:
+    """1 / (E + 10^-6): the energy of an anomaly in Deep SAD.
+
+    Source: Ruff et al. (2020).
+
+    Example:
+        >>> inverse(torch.tensor([2.0]))
+        tensor([0.5000])
+    """
+    return 1 / (energy + _EPS)
 
 
 def unit_of(values: Tensor) -> Tensor:

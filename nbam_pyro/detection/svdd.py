@@ -5,13 +5,12 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from nbam_pyro.detection.energies import Backbone, Energies, complement, unit_of
+from nbam_pyro.detection.energies import Backbone, Energies, complement, inverse, unit_of
 from nbam_pyro.detection.stacks import stacked_mlp
 from nbam_pyro.errors import DataError
 
 # A centre nearer to 0 could be reached by weights of 0.
 _AWAY = 0.1
-_EPS = 1e-6
 
 
 class DeepSVDD(Backbone):
@@ -84,13 +83,3 @@ def away_from_zero(centre: Tensor) -> Tensor:
     """
     side = torch.where(centre < 0, -_AWAY, _AWAY)
     return torch.where(centre.abs() < _AWAY, side, centre)
-
-
-def inverse(energy: Tensor) -> Tensor:
-    """1 / (E + 10^-6): the energy of an anomaly where that of a normal row is a distance.
-
-    Example:
-        >>> inverse(torch.tensor([2.0]))
-        tensor([0.5000])
-    """
-    return 1 / (energy + _EPS)
