@@ -78,7 +78,7 @@ def _comparable(result: Fit, x: torch.Tensor, y: torch.Tensor) -> tuple[np.ndarr
         return np.stack([1 - predicted, predicted], -1), observed  # a class, not a mean
     if isinstance(story.clean, LocationScale):
         with torch.no_grad(), evaluating(story):
-            scale = story.clean.location_and_scale(story.features(x)[0])[1].numpy()
+            scale = story.clean.deviation_and_scale(story.features(x)[0])[1].numpy()
         return predicted / scale, observed / scale
     return predicted, observed
 

@@ -12,12 +12,16 @@ from nbam_pyro.inference.guides import evaluating
 from nbam_pyro.inference.objectives import weighted_mean
 from nbam_pyro.inference.rows import Batch
 from nbam_pyro.inference.run import Run
-from nbam_pyro.inference.steps import Step, clean_predictor
+from nbam_pyro.inference.steps import Step
 from nbam_pyro.inference.training import Training
 from nbam_pyro.models import LatentSwitch, LocationScale, ShiftedComponent
 
 # Standard deviations of a Normal per median absolute deviation.
 _NORMAL = 1.4826
+_NO_LOCATION = (
+    "RobustStart needs a LatentSwitch whose clean likelihood has a location and a scale; {} has "
+    "none."
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,10 +57,7 @@ class RobustStart(Step):
     def __call__(self, run: Run) -> None:
         story = run.story
         if not isinstance(story, LatentSwitch) or not isinstance(story.clean, LocationScale):
-            raise StoryError(
-                "RobustStart needs a LatentSwitch whose clean likelihood has a location and a "
-                f"scale; {type(story).__name__} has none."
-            )
+            raise StoryError(_NO_LOCATION.format(type(story).__name__))
         parameters = list(story.parameters())
         groups = [{"params": parameters, "lr": self.lr, "weight_decay": self.weight_decay}]
         module = Training([story], loss=lambda batch: self._pinball(story, batch), groups=groups)
@@ -71,7 +72,7 @@ class RobustStart(Step):
     def _pinball(self, story: LatentSwitch, batch: Batch) -> Tensor:
         y, counted = batch.supposed()
         quantile = (1 - self.share) / 2
-        error = (y - clean_predictor(story, batch.x).mean) / story.clean.scale
+        error = _residual(story, batch.x, y) / story.clean.scale
         values = torch.maximum(quantile * error, (quantile - 1) * error)
         return weighted_mean(torch.where(counted, values, 0.0), batch.weights)
 
@@ -86,10 +87,10 @@ class RobustStart(Step):
             scale = width = (1 - abs(self.share)) * spread
             shift = math.copysign(3.3, self.share) * scale
             rate = torch.tensor(abs(self.share))
-        clean.log_scale.copy_(scale.log())
+        clean.log_relative_scale.copy_((scale / clean.scale).log())
         if isinstance(anomaly, ShiftedComponent):
             anomaly.relative_shift.copy_(shift / anomaly.scale)
-            anomaly.log_scale.copy_(width.log())
+            anomaly.log_relative_scale.copy_((width / anomaly.scale).log())
         return rate
 
 
@@ -99,8 +100,17 @@ def _residuals(story: LatentSwitch, run: Run) -> Tensor:
         parts = []
         for batch in batches:
             y, counted = batch.supposed()
-            parts.append((y - clean_predictor(story, batch.x).mean)[counted])
+            parts.append(_residual(story, batch.x, y)[counted])
         return torch.cat(parts)
+
+
+def _residual(story: LatentSwitch, x: Tensor, y: Tensor) -> Tensor:
+    """y less the clean location, which is never rounded to the level of y."""
+    clean = story.clean
+    if not isinstance(clean, LocationScale):
+        raise StoryError(_NO_LOCATION.format(type(story).__name__))
+    deviation, _ = clean.deviation_and_scale(story.features(x)[0])
+    return (y - clean.centre).to(deviation.dtype) - deviation
 
 
 def _shortest_half(values: Tensor) -> Tensor:

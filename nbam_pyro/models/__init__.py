@@ -26,13 +26,13 @@ from nbam_pyro.models.label_flip import LabelFlip
 from nbam_pyro.models.latent_switch import Conditionals, LatentSwitch, three_heads
 from nbam_pyro.models.networks import (
     Rescale,
-    Standardise,
     WithoutGroups,
     mlp,
     resnet18,
     small_cnn,
 )
 from nbam_pyro.models.regression import robust_regression
+from nbam_pyro.models.standardise import Standardise
 from nbam_pyro.models.story import ClosedStory, Latents, Story, observe_verified
 from nbam_pyro.models.switch_priors import (
     BetaSwitch,

@@ -4,15 +4,18 @@ Those of a measurement are broader than, or shifted from, any clean likelihood b
 is what makes their switch mean contamination.
 """
 
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
+from typing import Any
 
 import pyro.distributions as dist
 import torch
-from pyro.distributions import TorchDistribution
+from pyro.distributions import TorchDistribution, constraints
 from torch import Tensor, nn
 
 from nbam_pyro.errors import DataError
+from nbam_pyro.models.centred import centred
 from nbam_pyro.models.clean import LocationScale
 from nbam_pyro.models.component import Component, check_classes, check_positive
 from nbam_pyro.models.story import Latents
@@ -58,27 +61,30 @@ class BroadNormal(Component):
         DataError: the scale is not positive.
 
     Example:
-        >>> BroadNormal.of(torch.tensor([0.0, 2.0, 4.0]))(torch.zeros(1, 1), {}).scale
-        tensor([6.])
+        >>> broad = BroadNormal.of(torch.tensor([0.0, 2.0, 4.0]))
+        >>> broad.loc, broad.scale
+        (2.0, 6.0)
     """
 
-    loc: Tensor
-    scale: Tensor
+    unit: Tensor
 
     def __init__(self, loc: float, scale: float) -> None:
         super().__init__()
         check_positive("scale", scale)
-        self.register_buffer("loc", torch.tensor(float(loc)))
-        self.register_buffer("scale", torch.tensor(float(scale)))
+        self.loc = loc
+        self.scale = scale
+        self.register_buffer("unit", torch.ones(()))
 
     @classmethod
     def of(cls, y: Tensor, *, breadth: float = 3.0) -> "BroadNormal":
         """Centred on the targets y, `breadth` of their standard deviations wide."""
+        y = y.double()
         return cls(y.mean().item(), breadth * y.std().item())
 
     def forward(self, h: Tensor, latents: Latents) -> TorchDistribution:
-        shape = h.shape[:1]
-        return dist.Normal(self.loc.expand(shape), self.scale.expand(shape), validate_args=False)
+        unit = self.unit.expand(h.shape[:1])
+        around = dist.Normal(torch.zeros_like(unit), self.scale * unit, validate_args=False)
+        return centred(around, self.loc)
 
 
 class BroadStudentT(Component):
@@ -98,20 +104,23 @@ class BroadStudentT(Component):
         True
     """
 
-    loc: Tensor
-    scale: Tensor
+    unit: Tensor
 
     def __init__(self, loc: float, scale: float, *, df: float = 2.0) -> None:
         super().__init__()
         check_positive("scale", scale)
         check_positive("df", df)
+        self.loc = loc
+        self.scale = scale
         self.df = df
-        self.register_buffer("loc", torch.tensor(float(loc)))
-        self.register_buffer("scale", torch.tensor(float(scale)))
+        self.register_buffer("unit", torch.ones(()))
 
     def forward(self, h: Tensor, latents: Latents) -> TorchDistribution:
-        loc, scale = self.loc.expand(h.shape[:1]), self.scale.expand(h.shape[:1])
-        return dist.StudentT(torch.full_like(loc, self.df), loc, scale, validate_args=False)
+        unit = self.unit.expand(h.shape[:1])
+        around = dist.StudentT(
+            self.df * unit, torch.zeros_like(unit), self.scale * unit, validate_args=False
+        )
+        return centred(around, self.loc)
 
 
 class ShiftedComponent(Component, ABC):
@@ -142,7 +151,7 @@ class ShiftedComponent(Component, ABC):
         self.separation = separation
         # In units of `scale`, so that an optimiser's steps mean the same for every y.
         self.relative_shift = nn.Parameter(torch.tensor(float(shift) / float(scale)))
-        self.log_scale = nn.Parameter(torch.tensor(float(scale)).log())
+        self.log_relative_scale = nn.Parameter(torch.zeros(()))
 
     @property
     def delta(self) -> Tensor:
@@ -150,14 +159,14 @@ class ShiftedComponent(Component, ABC):
         return self.scale * self.relative_shift
 
     def forward(self, h: Tensor, latents: Latents) -> TorchDistribution:
-        location, sigma = self.clean.location_and_scale(h)
-        apart = (self.separation * sigma) ** 2 - self.delta**2
-        scale = ((2 * self.log_scale).exp() + apart.clamp_min(0)).sqrt()
-        return self.around(location + self.delta, scale)
+        location, sigma = self.clean.deviation_and_scale(h)
+        apart = (self.separation * sigma / self.scale) ** 2 - self.relative_shift**2
+        scale = self.scale * ((2 * self.log_relative_scale).exp() + apart.clamp_min(0)).sqrt()
+        return centred(self.around(location + self.delta, scale), self.clean.centre)
 
     @abstractmethod
     def around(self, loc: Tensor, scale: Tensor) -> TorchDistribution:
-        """The family, with location (N,) and scale, both in the units of y."""
+        """The family of y - centre, with location (N,) and scale, both in the units of y."""
 
 
 class ShiftedNormal(ShiftedComponent):
@@ -247,8 +256,7 @@ class UniformRange(Component):
         tensor([0.1000])
     """
 
-    lower: Tensor
-    upper: Tensor
+    unit: Tensor
 
     def __init__(self, low: float, high: float) -> None:
         super().__init__()
@@ -256,15 +264,46 @@ class UniformRange(Component):
             raise DataError(f"The range [{low}, {high}] is empty.")
         self.low = low
         self.high = high
-        # Wider by one rounding error: torch's Uniform leaves its upper end out, and a target at an
-        # end must stay inside in double precision too.
-        infinity = torch.tensor(torch.inf)
-        self.register_buffer("lower", torch.tensor(float(low)).nextafter(-infinity))
-        self.register_buffer("upper", torch.tensor(float(high)).nextafter(infinity))
+        self.register_buffer("unit", torch.ones(()))
 
     def forward(self, h: Tensor, latents: Latents) -> TorchDistribution:
-        shape = h.shape[:1]
-        return dist.Uniform(self.lower.expand(shape), self.upper.expand(shape), validate_args=False)
+        return _Range(self.low, self.high, self.unit.expand(h.shape[:1]))
+
+
+class _Range(TorchDistribution):
+    """Uniform between two plain numbers, both included in whatever precision y has.
+
+    torch's own leaves its upper end out, and rounds both ends to the precision of a network.
+    """
+
+    arg_constraints: dict[str, Any] = {}  # noqa: RUF012 (torch's own declaration)
+    has_rsample = False
+
+    def __init__(self, low: float, high: float, unit: Tensor) -> None:
+        self.low = low
+        self.high = high
+        self.unit = unit
+        super().__init__(unit.shape, validate_args=False)
+
+    @property
+    def support(self) -> Any:
+        return constraints.interval(self.low, self.high)
+
+    @property
+    def mean(self) -> Tensor:
+        return (self.low + (self.high - self.low) / 2) * self.unit.double()
+
+    def log_prob(self, value: Tensor) -> Tensor:
+        density = -math.log(self.high - self.low) * self.unit
+        return torch.where(self.support.check(value), density, -torch.inf)
+
+    def sample(self, sample_shape: Any = torch.Size()) -> Tensor:
+        shape = self._extended_shape(sample_shape)
+        drawn = torch.rand(shape, dtype=torch.float64, device=self.unit.device)
+        return self.low + (self.high - self.low) * drawn
+
+    def expand(self, batch_shape: Any, _instance: Any = None) -> "_Range":
+        return _Range(self.low, self.high, self.unit.expand(batch_shape))
 
 
 class BroadCounts(Component):

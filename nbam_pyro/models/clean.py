@@ -11,6 +11,7 @@ from pyro.distributions import TorchDistribution
 from torch import Tensor, nn
 
 from nbam_pyro.errors import DataError
+from nbam_pyro.models.centred import centred
 from nbam_pyro.models.component import Component, check_positive
 from nbam_pyro.models.story import Latents
 
@@ -69,34 +70,39 @@ class _Binary(dist.Bernoulli):
 
 
 class LocationScale(Component, ABC):
-    """A measurement around head(h) with a scale that is learned; a base for families of your own.
+    """A measurement around centre + head(h) with a scale that is learned; a base for your own.
 
     Where the head has a second column the scale depends on the input:
     sigma(x) = sigma * exp(3 tanh(head(h)_2 / 3)), within a factor of e^3 of the common one, so that
     no row can be fitted with a scale of zero.
+
+    Targets are compared with the centre in their own precision. A centre near measurements that
+    lie far from 0, such as clock times, keeps their digits.
     """
 
-    def __init__(self, head: nn.Module, *, scale: float = 1.0) -> None:
+    def __init__(self, head: nn.Module, *, scale: float = 1.0, centre: float = 0.0) -> None:
         super().__init__()
         check_positive("scale", scale)
         self.head = head
         self.scale = scale
-        self.log_scale = nn.Parameter(torch.tensor(float(scale)).log())
+        self.centre = centre
+        # In units of `scale`, so that no unit of y is rounded more than another.
+        self.log_relative_scale = nn.Parameter(torch.zeros(()))
 
     def forward(self, h: Tensor, latents: Latents) -> TorchDistribution:
-        return self.around(*self.location_and_scale(h))
+        return centred(self.around(*self.deviation_and_scale(h)), self.centre)
 
-    def location_and_scale(self, h: Tensor) -> tuple[Tensor, Tensor]:
-        """Location (N,) and scale, () or (N,), in the units of y."""
+    def deviation_and_scale(self, h: Tensor) -> tuple[Tensor, Tensor]:
+        """Location less the centre, (N,), and scale, () or (N,), both in the units of y."""
         columns = self.head(h)
-        if columns.shape[-1] == 1:
-            return columns[..., 0], self.log_scale.exp()
-        relative = 3 * torch.tanh(columns[..., 1] / 3)
-        return columns[..., 0], (self.log_scale + relative).exp()
+        relative = self.log_relative_scale
+        if columns.shape[-1] > 1:
+            relative = relative + 3 * torch.tanh(columns[..., 1] / 3)
+        return columns[..., 0], self.scale * relative.exp()
 
     @abstractmethod
     def around(self, loc: Tensor, scale: Tensor) -> TorchDistribution:
-        """The family, with location (N,) and scale, both in the units of y."""
+        """The family of y - centre, with location (N,) and scale, both in the units of y."""
 
 
 class NormalLikelihood(LocationScale):
@@ -106,6 +112,8 @@ class NormalLikelihood(LocationScale):
         head: maps features (N, ...) to the mean, (N, 1), or to mean and log relative scale,
             (N, 2), for a scale that depends on the input.
         scale: where sigma starts, in the units of y.
+        centre: a number near measurements that lie far from 0, in the units of y; the mean is
+            centre + head(h).
 
     Raises:
         DataError: the scale is not positive.
@@ -173,6 +181,7 @@ class LaplaceLikelihood(LocationScale):
     Args:
         head: as of `NormalLikelihood`, for the median and the log relative scale.
         scale: where b starts, in the units of y.
+        centre: as of `NormalLikelihood`.
 
     Raises:
         DataError: the scale is not positive.
@@ -194,6 +203,7 @@ class StudentTLikelihood(LocationScale):
     Args:
         head: as of `NormalLikelihood`, for the location and the log relative scale.
         scale: where sigma starts, in the units of y.
+        centre: as of `NormalLikelihood`.
         df: degrees of freedom, above 1.
 
     Raises:
@@ -204,8 +214,10 @@ class StudentTLikelihood(LocationScale):
         tensor([5., 5.])
     """
 
-    def __init__(self, head: nn.Module, *, scale: float = 1.0, df: float = 4.0) -> None:
-        super().__init__(head, scale=scale)
+    def __init__(
+        self, head: nn.Module, *, scale: float = 1.0, centre: float = 0.0, df: float = 4.0
+    ) -> None:
+        super().__init__(head, scale=scale, centre=centre)
         if not df > 1:
             raise DataError(f"df is {df}; a Student-t with a mean needs more than 1.")
         self.df = df

@@ -92,45 +92,6 @@ class ResNet18Trunk(nn.Module):
         return self.layers(x)
 
 
-class Standardise(nn.Module):
-    """Columns of a table with mean 0 and variance 1, as the first layer of a network.
-
-    Args:
-        features: columns of x.
-
-    Example:
-        >>> import torch
-        >>> x = torch.tensor([[1.0, 5.0], [3.0, 5.0]])
-        >>> Standardise.of(x)(x)
-        tensor([[-1.,  0.],
-                [ 1.,  0.]])
-    """
-
-    mean: Tensor
-    scale: Tensor
-
-    def __init__(self, features: int) -> None:
-        super().__init__()
-        self.features = features
-        self.register_buffer("mean", torch.zeros(features))
-        self.register_buffer("scale", torch.ones(features))
-
-    @classmethod
-    def of(cls, x: Tensor) -> "Standardise":
-        """The layer for columns of x, (N, features); a constant column becomes 0."""
-        layer = cls(x.shape[1])
-        x = x.double()
-        layer.mean.copy_(x.mean(0))
-        deviation = x.std(0, correction=0)
-        # Below rounding error of the mean a column is constant.
-        constant = deviation <= 1e-9 * x.mean(0).abs()
-        layer.scale.copy_(torch.where(constant, torch.ones_like(deviation), deviation))
-        return layer
-
-    def forward(self, x: Tensor) -> Tensor:
-        return (x - self.mean) / self.scale
-
-
 class WithoutGroups(nn.Module):
     """Rows without the code of their group, as the trunk of a story that has no groups.
 

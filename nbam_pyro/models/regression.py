@@ -45,7 +45,7 @@ def robust_regression(
         torch.Size([3])
     """
     y = torch.as_tensor(y).double()
-    loc = y.median()
+    loc = y.median()  # one of the values, so that differences from it are exact
     scale = 1.4826 * (y - loc).abs().median()
     if not scale > 0:
         scale = y.std()
@@ -56,8 +56,8 @@ def robust_regression(
             f"The targets scatter by about {float(scale):.3g}; give them in units in which that is "
             "neither so large nor so small."
         )
-    head = nn.Sequential(network, Rescale(float(loc), float(scale)))
-    clean = NormalLikelihood(head, scale=float(scale))
+    head = nn.Sequential(network, Rescale(0.0, float(scale)))
+    clean = NormalLikelihood(head, scale=float(scale), centre=float(loc))
     return LatentSwitch(
         switch=switch or BetaSwitch(1.0, 4.0),
         clean=clean,

@@ -1,0 +1,72 @@
+"""Distributions of measurements far from 0, without the rounding of their level."""
+
+from typing import Any
+
+import torch
+from pyro.distributions import TorchDistribution
+from torch import Tensor
+
+__all__ = ["Centred", "centred"]
+
+
+class Centred(TorchDistribution):
+    """A distribution of y - centre, told of y.
+
+    The difference is taken in the precision of y before anything else is computed, so that
+    measurements such as 1e9 + 0.1 keep their digits even where a network works in single precision.
+
+    Args:
+        base: distribution of y - centre.
+        centre: a number near the measurements, in the units of y.
+    """
+
+    arg_constraints: dict[str, Any] = {}  # noqa: RUF012 (torch's own declaration)
+
+    def __init__(self, base: TorchDistribution, centre: float) -> None:
+        self.base = base
+        self.centre = centre
+        super().__init__(base.batch_shape, base.event_shape, validate_args=False)
+
+    @property
+    def has_rsample(self) -> bool:  # type: ignore[override]
+        return bool(self.base.has_rsample)
+
+    @property
+    def support(self) -> Any:
+        return self.base.support
+
+    @property
+    def mean(self) -> Tensor:
+        return self.base.mean.double() + self.centre
+
+    @property
+    def variance(self) -> Tensor:
+        return self.base.variance
+
+    def log_prob(self, value: Tensor) -> Tensor:
+        return self.base.log_prob((value - self.centre).to(self.base.mean.dtype))
+
+    def sample(self, sample_shape: Any = torch.Size()) -> Tensor:
+        return self.base.sample(sample_shape).double() + self.centre
+
+    def rsample(self, sample_shape: Any = torch.Size()) -> Tensor:
+        return self.base.rsample(sample_shape).double() + self.centre
+
+    def expand(self, batch_shape: Any, _instance: Any = None) -> "Centred":
+        return Centred(self.base.expand(batch_shape), self.centre)
+
+
+def centred(base: TorchDistribution, centre: float) -> TorchDistribution:
+    """The distribution of y, where `base` is that of y - centre.
+
+    Args:
+        base: of unbounded real numbers.
+        centre: in the units of y.
+
+    Example:
+        >>> import pyro.distributions as dist
+        >>> far = centred(dist.Normal(torch.zeros(1), torch.ones(1)), 1e9)
+        >>> far.log_prob(torch.tensor([1e9 + 1], dtype=torch.float64))
+        tensor([-1.4189])
+    """
+    return base if centre == 0 else Centred(base, centre)

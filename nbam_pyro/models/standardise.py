@@ -1,0 +1,66 @@
+"""`Standardise`: columns of a table at unit scale, as the first layer of a network."""
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from nbam_pyro.spacing import all_equal, blocks, middles
+from nbam_pyro.wild import column_limits
+
+__all__ = ["Standardise"]
+
+
+class Standardise(nn.Module):
+    r"""Columns of a table with mean 0 and variance 1, as the first layer of a network.
+
+    .. math:: h_j = \big(\min(\max(x_j, l_j), u_j) - c_j - m_j\big) / s_j
+
+    c is the median of a column, m and s are mean and standard deviation of what the clipped column
+    is beyond it: so a level far from 0 costs no digits. The limits l and u are infinite unless the
+    column has wild values (`nbam_pyro.wild`), which would squeeze all others together.
+
+    Args:
+        features: columns of x.
+
+    Example:
+        >>> import torch
+        >>> x = torch.tensor([[1.0, 5.0], [3.0, 5.0]])
+        >>> Standardise.of(x)(x)
+        tensor([[-1.,  0.],
+                [ 1.,  0.]])
+    """
+
+    centre: Tensor
+    mean: Tensor
+    scale: Tensor
+    low: Tensor
+    high: Tensor
+
+    def __init__(self, features: int) -> None:
+        super().__init__()
+        self.features = features
+        self.register_buffer("centre", torch.zeros(features))
+        self.register_buffer("mean", torch.zeros(features))
+        self.register_buffer("scale", torch.ones(features))
+        self.register_buffer("low", torch.full((features,), -torch.inf))
+        self.register_buffer("high", torch.full((features,), torch.inf))
+
+    @classmethod
+    def of(cls, x: Tensor) -> "Standardise":
+        """The layer for columns of x, (N, features), in their precision; a constant becomes 0."""
+        layer = cls(x.shape[1]).to(x.dtype if x.is_floating_point() else torch.float64)
+        table = x.detach().cpu().numpy()
+        limits = column_limits(table)
+        for block in blocks(table):
+            part = table[:, block].astype(np.float64, copy=False)
+            centre = middles(part)  # one of the values, so that differences from it are exact
+            rest = part.clip(limits[0][block], limits[1][block]) - centre
+            scale = np.where(all_equal(table[:, block]), 1.0, rest.std(0))
+            for name, values in (("centre", centre), ("mean", rest.mean(0)), ("scale", scale)):
+                getattr(layer, name)[block] = torch.as_tensor(values)
+        layer.low.copy_(torch.as_tensor(limits[0]))
+        layer.high.copy_(torch.as_tensor(limits[1]))
+        return layer
+
+    def forward(self, x: Tensor) -> Tensor:
+        return (x.clamp(self.low, self.high) - self.centre - self.mean) / self.scale
