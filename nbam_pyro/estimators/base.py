@@ -14,11 +14,13 @@ from torch import nn
 from nbam_pyro.errors import DataError
 from nbam_pyro.estimators.targets import as_data_errors, column, score
 from nbam_pyro.estimators.verified import verified_rows
+from nbam_pyro.exclusive import seeded
 from nbam_pyro.inference import Fit, fit
 from nbam_pyro.inference.run import Run
 from nbam_pyro.models import Standardise, Story
 from nbam_pyro.models.component import check_positive
 from nbam_pyro.priors import Beta
+from nbam_pyro.spacing import check_spacing
 
 Network = Callable[[int, int], nn.Module]
 Contamination = float | Beta | None
@@ -102,9 +104,10 @@ class NBAMEstimator(BaseEstimator, ABC):
         return int(check_random_state(self.random_state).randint(np.iinfo(np.int32).max))
 
     def _drawn(self, x: np.ndarray, encoded: np.ndarray, seed: int) -> Story:
-        with torch.random.fork_rng():
-            torch.manual_seed(seed)
-            return self._story(x, encoded)
+        with torch.inference_mode(False), seeded(seed, devices=True):
+            story = self._story(x, encoded)
+            # What comes in double precision is fitted in it: no level and no unit costs digits.
+            return story.double() if x.ndim == 2 and x.dtype == np.float64 else story
 
     def _fit(
         self,
@@ -126,6 +129,8 @@ class NBAMEstimator(BaseEstimator, ABC):
             weights = _check_sample_weight(
                 sample_weight, x, dtype=np.float64, ensure_non_negative=True
             )
+        if x.ndim == 2:
+            check_spacing(x, getattr(self, "feature_names_in_", None))
         targets, present = column(y)
         _same_length(x, present)
         # A row without weight informs nothing either: it is left out rather than carried along.

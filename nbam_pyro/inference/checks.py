@@ -17,7 +17,7 @@ from nbam_pyro.inference.guides import guide_draws, guide_median
 from nbam_pyro.inference.posterior import label_flip_of, responsibilities
 from nbam_pyro.inference.predictive import predictive_draws
 from nbam_pyro.inference.result import Fit
-from nbam_pyro.inference.scoring import Scored, at_median, scored_rows
+from nbam_pyro.inference.scoring import Scored, at_median, scored_rows, settled
 
 __all__ = ["KnownFlips", "confusion_check", "expected_calibration_error", "known_flips"]
 
@@ -50,6 +50,7 @@ def confusion_check(
 
     Source: Rubin (1984), Gelman et al. (1996).
     """
+    fit = settled(fit)
     story = label_flip_of(fit)
     rows = scored_rows(fit, x, y)
     k = story.num_classes
@@ -139,6 +140,7 @@ def known_flips(
         DataError: the share is not in (0, 1), or no row is flipped.
         StoryError: the story is no `LabelFlip`, or has several labels per row.
     """
+    fit = settled(fit)
     story = label_flip_of(fit)
     if story.dims:
         raise StoryError("known_flips is for one label per row; this story has dims.")

@@ -20,7 +20,7 @@ from nbam_pyro.inference.evidence import Evidence
 from nbam_pyro.inference.folds import split
 from nbam_pyro.inference.guides import Draw
 from nbam_pyro.inference.objectives import weighted_mean
-from nbam_pyro.inference.rows import Batch
+from nbam_pyro.inference.rows import Batch, precision_of
 from nbam_pyro.inference.run import Run
 from nbam_pyro.inference.starts import Anchors, Start, Vertices
 from nbam_pyro.inference.steps import Step, WarmUp, clean_predictor, reinitialise
@@ -153,7 +153,7 @@ class CrossFit(Step):
             yield _Fold(one, run.training[others], run.training[own])
 
     def _warm_up(self, run: Run, folds: list["_Fold"]) -> Evidence:
-        probs = torch.zeros(*run.rows.y.shape, run.story.num_classes)  # type: ignore[arg-type]
+        probs = _no_probs(run)
         for fold in folds:
             average = _EpochAverage(run, fold, self.skip)
             run.train(
@@ -201,7 +201,7 @@ class CrossFit(Step):
             index=fold.others,
             select=False,
         )
-        probs = torch.zeros(*run.rows.y.shape, run.story.num_classes)  # type: ignore[arg-type]
+        probs = _no_probs(run)
         probs[fold.own] = _predict(run, fold.story, fold.own)
         probs[run.held_out] = _predict(run, fold.story, run.held_out) / folds
         return probs
@@ -264,6 +264,12 @@ class _EpochAverage(Callback):
 def _predict(run: Run, story: LabelFlip, index: np.ndarray) -> Tensor:
     """Probabilities of classes of some rows, (n, *dims, K), on the CPU."""
     return run.predict(story, index, lambda x: clean_predictor(story, x).probs)
+
+
+def _no_probs(run: Run) -> Tensor:
+    """Probabilities of classes of all rows before any are predicted, (N, *dims, K)."""
+    classes: int = run.story.num_classes  # type: ignore[assignment]
+    return torch.zeros(*run.rows.y.shape, classes, dtype=precision_of(run.story))
 
 
 def _log(probs: Tensor) -> Tensor:

@@ -13,19 +13,26 @@ from sklearn.model_selection import train_test_split
 from torch import nn
 
 from nbam_pyro.errors import CollapseWarning, DataError, StoryError
+from nbam_pyro.exclusive import seeded
 from nbam_pyro.inference.guides import evaluating
 from nbam_pyro.inference.recipes import default_steps
 from nbam_pyro.inference.reports import with_reports
 from nbam_pyro.inference.result import Fit
 from nbam_pyro.inference.row_kind import RowKind
-from nbam_pyro.inference.rows import Data, Rows, as_rows
+from nbam_pyro.inference.rows import Data, Rows, as_rows, precision_of
 from nbam_pyro.inference.run import Run
 from nbam_pyro.inference.training import Options
 from nbam_pyro.inference.training_rows import training_rows
-from nbam_pyro.models import ClosedStory, Story
+from nbam_pyro.models import ClosedStory, LatentSwitch, LocationScale, Story
+from nbam_pyro.spacing import check_spacing
 from nbam_pyro.verified import Verified
 
 __all__ = ["fit"]
+
+_CENTRE = (
+    "give the clean likelihood a centre near the measurements (centre=), as robust_regression "
+    "does, or call story.double()."
+)
 
 
 def fit(
@@ -52,7 +59,8 @@ def fit(
     log marginal of *noisy* rows that are held out.
 
     Args:
-        story: fitted in place.
+        story: The story to fit. It is fitted in place, in its own precision, and left in
+            evaluation mode; a story in evaluation mode is put in training mode first.
         data: (x, y) as arrays or tensors, a torch `Dataset` of such pairs, or a `DataLoader` or
             `LightningDataModule` of one.
         epochs: of one plain training run of the network, to which the default recipe keeps its
@@ -107,12 +115,14 @@ def fit(
         raise DataError(
             f"epochs is {epochs}: it is positive and for the default recipe; steps have their own."
         )
-    rows = as_rows(data, weights, verified)
     closed = isinstance(story, ClosedStory) if objective is None else objective == "closed"
     if weights is not None and not closed:
         raise StoryError("Weights need the closed form; enumeration counts every row once.")
-    with torch.random.fork_rng():
-        torch.manual_seed(seed)
+    with torch.inference_mode(False), torch.enable_grad(), seeded(seed, devices=True):
+        _check_trainable(story)
+        rows = as_rows(data, weights, verified, dtype=precision_of(story))
+        if not story.training:  # as a fit leaves it
+            story.train()
         _check_targets(story, rows)
         is_held_out = _split(rows, held_out, seed)
         run = Run(
@@ -136,6 +146,8 @@ def fit(
             step(run)
         posterior = run.guide_or_new()
         _check_numbers(story, posterior)
+        story.eval()
+        posterior.eval()
         few = rows.first(2)
         result = Fit(
             story=story,
@@ -159,13 +171,31 @@ def _check_numbers(*modules: nn.Module) -> None:
         )
 
 
+def _check_trainable(story: Story) -> None:
+    if any(p.is_inference() for p in story.parameters()):
+        raise StoryError(
+            "The story was made inside torch.inference_mode, so that its networks cannot be "
+            "trained: make it outside."
+        )
+
+
 def _check_targets(story: Story, rows: Rows) -> None:
+    if isinstance(story, LatentSwitch):
+        _check_precision(story, rows)
     if isinstance(story, ClosedStory):
         with torch.no_grad(), evaluating(story):
             for x, y, *_ in rows.loader(np.arange(len(rows)), 1024):
                 story.check_targets(x, y)
         if rows.verified is not None:
             story.check_verified(rows.y, rows.verified)
+
+
+def _check_precision(story: LatentSwitch, rows: Rows) -> None:
+    """Refuse measurements whose digits a story in single precision would lose."""
+    if rows.y.dtype != torch.float64 or precision_of(story) != torch.float32:
+        return
+    centre = story.clean.centre if isinstance(story.clean, LocationScale) else 0.0
+    check_spacing(rows.y.flatten().numpy() - centre, ["y"], kind=np.float32, mend=_CENTRE)
 
 
 def _split(rows: Rows, held_out: float | np.ndarray | None, seed: int) -> np.ndarray:

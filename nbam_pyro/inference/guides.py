@@ -1,9 +1,10 @@
 """Guides: the variational posterior of a story's global latents."""
 
+import copy
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from operator import attrgetter
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from pyro import poutine
@@ -12,10 +13,12 @@ from torch import Tensor, nn
 from torch.distributions import biject_to
 
 from nbam_pyro.errors import StoryError
+from nbam_pyro.exclusive import seeded
 from nbam_pyro.models import ClosedStory, Story
 from nbam_pyro.models.story import local_parameters
 
 Draw = dict[str, Tensor]
+M = TypeVar("M", bound=nn.Module)
 
 
 def make_guide(
@@ -66,9 +69,22 @@ def is_local(site: Mapping[str, Any]) -> bool:
     )
 
 
+def evaluated(module: M) -> M:
+    """The module itself where all of it is in evaluation mode, else a copy of it that is.
+
+    So that scoring changes nothing that another thread may be using.
+    """
+    if not any(part.training for part in module.modules()):
+        return module
+    return copy.deepcopy(module).eval()
+
+
 @contextmanager
 def evaluating(module: nn.Module, device: torch.device | None = None) -> Iterator[None]:
-    """Evaluation mode inside, on a device if one is named; mode and device as before after."""
+    """Evaluation mode inside, on a device if one is named; mode and device as before after.
+
+    For modules that nothing else uses at the same time, as during a fit.
+    """
     training = [part for part in module.modules() if part.training]
     before = next((parameter.device for parameter in module.parameters()), None)
     module.eval()
@@ -83,14 +99,6 @@ def evaluating(module: nn.Module, device: torch.device | None = None) -> Iterato
             module.to(before)
 
 
-@contextmanager
-def seeded(seed: int) -> Iterator[None]:
-    """Random numbers from a seed inside; torch's global random state is left as it was."""
-    with torch.random.fork_rng(devices=[]):
-        torch.default_generator.manual_seed(seed)
-        yield
-
-
 def sample_guide(guide: nn.Module, *args: Any, **kwargs: Any) -> tuple[Draw, Tensor]:
     """One reparametrised draw of the global latents and its log density under the guide.
 
@@ -101,7 +109,7 @@ def sample_guide(guide: nn.Module, *args: Any, **kwargs: Any) -> tuple[Draw, Ten
         values by site name, in the sites' own space, and the log density summed over sites.
     """
     if type(guide) is AutoNormal:
-        return _sample_normal(guide)
+        return _sample_normal(guide, None)
     with local_parameters():
         trace = poutine.trace(guide).get_trace(*args, **kwargs)
     nodes: dict[str, Any] = dict(trace.iter_stochastic_nodes())
@@ -111,14 +119,12 @@ def sample_guide(guide: nn.Module, *args: Any, **kwargs: Any) -> tuple[Draw, Ten
     return draw, torch.as_tensor(trace.log_prob_sum())
 
 
-def _sample_normal(guide: AutoNormal) -> tuple[Draw, Tensor]:
+def _sample_normal(guide: AutoNormal, generator: torch.Generator | None) -> tuple[Draw, Tensor]:
     draw: Draw = {}
     log_q = torch.zeros(())
-    prototype: Any = guide.prototype_trace
-    for name, site in prototype.iter_stochastic_nodes():
-        loc, scale = (attrgetter(name)(part) for part in (guide.locs, guide.scales))
-        transform = biject_to(site["fn"].support)
-        noise = torch.randn_like(loc)
+    for name, loc, transform in _normal_sites(guide):
+        scale = attrgetter(name)(guide.scales)
+        noise = torch.randn(loc.shape, generator=generator, dtype=loc.dtype, device=loc.device)
         unconstrained = loc + scale * noise
         value = transform(unconstrained)
         log_det = transform.log_abs_det_jacobian(unconstrained, value)
@@ -130,6 +136,13 @@ def _sample_normal(guide: AutoNormal) -> tuple[Draw, Tensor]:
 
 
 _LOG_2PI = 1.8378770664093453
+
+
+def _normal_sites(guide: AutoNormal) -> Iterator[tuple[str, Tensor, Any]]:
+    """Name, location and transform of every site of an `AutoNormal`."""
+    prototype: Any = guide.prototype_trace
+    for name, site in prototype.iter_stochastic_nodes():
+        yield name, attrgetter(name)(guide.locs), biject_to(site["fn"].support)
 
 
 def spreads_and_locations(guide: nn.Module) -> tuple[list[nn.Parameter], list[nn.Parameter]]:
@@ -144,8 +157,13 @@ def guide_draws(guide: nn.Module, num_draws: int, *, seed: int = 0) -> Draw:
 
     Torch's global random state is left as it was.
     """
-    with torch.no_grad(), seeded(seed):
-        draws = [sample_guide(guide)[0] for _ in range(num_draws)]
+    with torch.no_grad():
+        if type(guide) is AutoNormal:
+            generator = torch.Generator().manual_seed(seed)
+            draws = [_sample_normal(guide, generator)[0] for _ in range(num_draws)]
+        else:
+            with seeded(seed):
+                draws = [sample_guide(guide)[0] for _ in range(num_draws)]
     return {name: torch.stack([draw[name] for draw in draws]) for name in draws[0]}
 
 
@@ -156,5 +174,8 @@ def each_draw(draws: Draw, num_draws: int) -> list[Draw]:
 
 def guide_median(guide: nn.Module) -> Draw:
     """The guide's median of every global latent, by site name."""
-    with torch.no_grad(), local_parameters():
-        return {name: value.detach() for name, value in guide.median().items()}  # type: ignore[operator]
+    with torch.no_grad():
+        if type(guide) is AutoNormal:
+            return {name: transform(loc) for name, loc, transform in _normal_sites(guide)}
+        with local_parameters():
+            return {name: value.detach() for name, value in guide.median().items()}  # type: ignore[operator]

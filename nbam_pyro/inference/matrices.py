@@ -11,10 +11,10 @@ from torch import Tensor
 
 from nbam_pyro import functional as nf
 from nbam_pyro.errors import StoryError
-from nbam_pyro.inference.guides import Draw, evaluating, guide_draws
+from nbam_pyro.inference.guides import Draw, guide_draws
 from nbam_pyro.inference.posterior import label_flip_of
 from nbam_pyro.inference.result import Fit
-from nbam_pyro.inference.scoring import scored_rows
+from nbam_pyro.inference.scoring import scored_rows, settled
 
 __all__ = ["MatrixEstimate", "flip_matrix", "transition_matrix"]
 
@@ -77,6 +77,7 @@ def transition_matrix(
     Raises:
         StoryError: the story is no `LabelFlip`, or its rates depend on x, which is missing.
     """
+    fit = settled(fit)
     story = label_flip_of(fit)
     if story.deviates and x is None:
         raise StoryError("With locality or groups, rates depend on x: pass rows to average over.")
@@ -114,7 +115,7 @@ def _matrix(
 ) -> MatrixEstimate:
     entries = label_flip_of(fit).num_classes ** 2
     draws = guide_draws(fit.guide, num_draws or max(50, min(1000, _ENTRIES // entries)))
-    with torch.no_grad(), evaluating(fit.story):
+    with torch.no_grad():
         values = torch.vmap(of)(draws).cpu().numpy()
     tail = (1 - probability) / 2
     low, high = np.quantile(values, [tail, 1 - tail], axis=0)

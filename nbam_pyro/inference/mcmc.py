@@ -1,5 +1,6 @@
 """NUTS on what is small: the same story by Markov chains, as a check of a guide."""
 
+import copy
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -13,9 +14,10 @@ from torch import nn
 
 from nbam_pyro import functional as nf
 from nbam_pyro.errors import DataError, StoryError
+from nbam_pyro.exclusive import seeded
 from nbam_pyro.inference.datatree import tree_of_draws
 from nbam_pyro.inference.enumeration import heard
-from nbam_pyro.inference.guides import Draw, each_draw, evaluating, guide_draws, seeded
+from nbam_pyro.inference.guides import Draw, each_draw, evaluated, guide_draws
 from nbam_pyro.inference.result import Fit
 from nbam_pyro.inference.scoring import Scored, scored_rows
 from nbam_pyro.models import ClosedStory, LabelFlip, Story
@@ -156,7 +158,8 @@ def _frozen(story: Story, rows: Scored) -> tuple[Story, Scored]:
     # What derives from it may tell another story.
     if type(story) is not LabelFlip or set(story.priors()) != {"rate", "flip"}:
         return story, rows
-    with torch.no_grad(), evaluating(story):
+    story = evaluated(story)
+    with torch.no_grad():
         log_f = torch.cat([story.log_predictor(part.x, {})[0] for part in rows.parts()])
     short = LabelFlip(nn.Identity(), story.num_classes, prior=story.prior, dims=story.dims)
     short.to(log_f)
@@ -185,15 +188,13 @@ def _chain(
         story(rows.x, rows.y, num_data=len(rows.x), **known)
 
     is_closed = isinstance(story, ClosedStory)
-    trainable = [p for p in story.parameters() if p.requires_grad]
-    for parameter in trainable:
-        parameter.requires_grad_(False)
+    # A copy without gradients, so that the story given may be used elsewhere meanwhile.
+    story = copy.deepcopy(story).eval().requires_grad_(False)
     threads = torch.get_num_threads()
     torch.set_num_threads(1)  # tensors are small, and threads wait for each other
     try:
         with (
             seeded(seed),
-            evaluating(story),
             local_parameters(),
             pyro.validation_enabled(False),
         ):
@@ -212,8 +213,6 @@ def _chain(
             mcmc.run()
     finally:
         torch.set_num_threads(threads)
-        for parameter in trainable:
-            parameter.requires_grad_(True)
     diverging = np.zeros(settings.num_samples, dtype=bool)
     diverging[mcmc.diagnostics()["divergences"]["chain 0"]] = True
     return mcmc.get_samples(), diverging

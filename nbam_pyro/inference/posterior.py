@@ -16,6 +16,7 @@ from torch import Tensor
 
 from nbam_pyro import functional as nf
 from nbam_pyro.errors import StoryError, SupportWarning
+from nbam_pyro.exclusive import seeded
 from nbam_pyro.inference.enumeration import (
     first_enumerated_dim,
     heard,
@@ -25,10 +26,8 @@ from nbam_pyro.inference.enumeration import (
 from nbam_pyro.inference.guides import (
     Draw,
     each_draw,
-    evaluating,
     guide_draws,
     guide_median,
-    seeded,
 )
 from nbam_pyro.inference.result import Fit
 from nbam_pyro.inference.scoring import (
@@ -37,6 +36,7 @@ from nbam_pyro.inference.scoring import (
     mean_over_draws,
     per_draw,
     scored_rows,
+    settled,
 )
 from nbam_pyro.models import ClosedStory, LabelFlip, LatentSwitch
 from nbam_pyro.models.story import local_parameters
@@ -76,6 +76,7 @@ def responsibilities(
             is verified contradicts the targets or itself.
         StoryError: the story does not hear what is verified.
     """
+    fit = settled(fit)
 
     def of(rows: Scored, latents: Draw) -> Tensor:
         return nf.responsibility(*_pair(fit, rows, latents))
@@ -111,6 +112,7 @@ def prior_contamination(fit: Fit, x: Any, *, num_draws: int = 100) -> np.ndarray
     Raises:
         DataError: a value is missing or infinite, or the rows are of another kind.
     """
+    fit = settled(fit)
 
     def of(rows: Scored, latents: Draw) -> Tensor:
         return switch_logits(fit.story, rows.x, rows.y, latents).sigmoid()
@@ -125,6 +127,7 @@ def log_marginals(
 
     Of a verified row it is log p(y, z | x, latents) or log p(y, c | x, latents).
     """
+    fit = settled(fit)
 
     def of(rows: Scored, latents: Draw) -> Tensor:
         return nf.log_marginal(*_pair(fit, rows, latents))
@@ -138,6 +141,7 @@ def occam_penalties(fit: Fit, x: Any, y: Any, *, verified: Verified | None = Non
     Taken at the guide's median, where log p(y | x) = (1-r) log p_clean + r log q_anomaly - occam
     holds exactly. A row whose switch is verified pays the whole surprise, -log p(z | x).
     """
+    fit = settled(fit)
 
     def of(rows: Scored, latents: Draw) -> Tensor:
         prior = switch_logits(fit.story, rows.x, rows.y, latents)
@@ -154,6 +158,7 @@ def true_label_posterior(
     Raises:
         StoryError: the story has no latent true label.
     """
+    fit = settled(fit)
     story = label_flip_of(fit)
 
     def of(rows: Scored, latents: Draw) -> Tensor:
@@ -171,6 +176,7 @@ def predict(fit: Fit, x: Any) -> np.ndarray:
     Raises:
         StoryError: the story has no closed form and so no declared predictor.
     """
+    fit = settled(fit)
     story = fit.story
     if not isinstance(story, ClosedStory):
         raise StoryError(f"{type(story).__name__} declares no clean predictor.")
@@ -207,6 +213,7 @@ def switch_draws(
         most_probable: take the most probable switches given each draw instead of sampling them.
         verified: what is verified of the rows, if anything.
     """
+    fit = settled(fit)
     rows = scored_rows(fit, x, y, verified)
     draws = guide_draws(fit.guide, num_draws, seed=seed)
     with torch.no_grad(), seeded(seed):
@@ -216,6 +223,7 @@ def switch_draws(
 
 def switch_map(fit: Fit, x: Any, y: Any, *, verified: Verified | None = None) -> np.ndarray:
     """The most probable switches at the guide's median, by `infer_discrete`, (N,) booleans."""
+    fit = settled(fit)
     with torch.no_grad():
         rows = scored_rows(fit, x, y, verified)
         return _discrete(fit, rows, guide_median(fit.guide), True)
@@ -230,7 +238,7 @@ def _discrete(fit: Fit, rows: Scored, latents: Draw, most_probable: bool) -> np.
         first_available_dim=first_enumerated_dim(fit.story),
         temperature=0 if most_probable else 1,
     )
-    with evaluating(fit.story), local_parameters():
+    with local_parameters():
         trace = poutine.trace(sampler).get_trace(x, y, num_data=len(x), **known)
     states = {
         name: site["value"]

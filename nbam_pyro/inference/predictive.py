@@ -8,7 +8,8 @@ from pyro import poutine
 from pyro.poutine.util import prune_subsample_sites
 from torch import Tensor
 
-from nbam_pyro.inference.guides import Draw, each_draw, evaluating, is_local, seeded
+from nbam_pyro.exclusive import seeded
+from nbam_pyro.inference.guides import Draw, each_draw, evaluated, is_local
 from nbam_pyro.inference.scoring import Scored
 from nbam_pyro.models import ClosedStory, Story
 from nbam_pyro.models.story import local_parameters
@@ -41,7 +42,7 @@ def log_priors(story: Story, rows: Scored, draws: Draw) -> dict[str, np.ndarray]
         draws: by site name, (chains, draws, ...).
     """
     shape = next(iter(draws.values())).shape[:2]
-    with torch.no_grad(), torch.random.fork_rng(devices=[]):  # sites of data are drawn on the way
+    with torch.no_grad(), seeded(0):  # sites of data are drawn on the way
         if isinstance(story, ClosedStory):
             priors = story.priors().items()
             terms = {n: p.log_prob(draws[n].cpu()).reshape(*shape, -1).sum(-1) for n, p in priors}
@@ -75,14 +76,15 @@ def predictive_draws(
 
 
 def _targets(story: Story, rows: Scored, latents: Draw) -> Tensor:
-    with torch.no_grad(), evaluating(story), local_parameters():
-        return poutine.condition(story, data=latents)(rows.x, None, num_data=len(rows.x))
+    with torch.no_grad(), local_parameters():
+        told = poutine.condition(evaluated(story), data=latents)
+        return told(rows.x, None, num_data=len(rows.x))
 
 
 def _global_sites(story: Story, rows: Scored, latents: Draw) -> dict[str, Any]:
     """Pyro's record of every global latent, drawn from the prior where not given."""
-    told = poutine.block(poutine.condition(story, data=latents), hide_fn=is_local)
-    with evaluating(story), local_parameters():
+    told = poutine.block(poutine.condition(evaluated(story), data=latents), hide_fn=is_local)
+    with local_parameters():
         trace = prune_subsample_sites(poutine.trace(told).get_trace(rows.x[:2], rows.y[:2]))
     trace.compute_log_prob()
     sites: dict[str, Any] = trace.nodes

@@ -3,11 +3,10 @@
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
+import torch
 from torch import Tensor
 
 from nbam_pyro.errors import DataError
-from nbam_pyro.inference.rows import as_tensor
 
 
 @dataclass(frozen=True)
@@ -50,9 +49,9 @@ class RowKind:
                 f"Targets have shape {tuple(y.shape)}, those of the fit (rows, *{self.y_shape})."
             )
 
-    def blank(self, rows: int) -> tuple[Tensor, Tensor]:
-        """Rows and targets of zeros, enough to run a story once."""
+    def blank(self, rows: int, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
+        """Rows and targets of zeros, enough to run a story once, in its precision."""
         return (
-            as_tensor(np.zeros((rows, *self.x_shape), float if self.x_floating else int)),
-            as_tensor(np.zeros((rows, *self.y_shape), float if self.y_floating else int)),
+            torch.zeros(rows, *self.x_shape, dtype=dtype if self.x_floating else torch.long),
+            torch.zeros(rows, *self.y_shape, dtype=dtype if self.y_floating else torch.long),
         )

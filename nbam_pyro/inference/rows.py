@@ -2,13 +2,14 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import chain
 from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
 import torch
 from lightning.pytorch import LightningDataModule
-from torch import Tensor
+from torch import Tensor, nn
 from torch.utils.data import (
     BatchSampler,
     ConcatDataset,
@@ -22,10 +23,15 @@ from torch.utils.data import (
 )
 
 from nbam_pyro.errors import DataError
+from nbam_pyro.spacing import check_spacing
 from nbam_pyro.verified import Verified
 
 # x is copied to a GPU where it takes no more than so much of what is free there.
 _SHARE = 0.25
+_DOUBLE = (
+    "the story works in single precision. Put Standardise.of(x) before its network and call "
+    "story.double(), or subtract a constant from the column."
+)
 
 Data = tuple[Any, Any] | Dataset | DataLoader | LightningDataModule
 
@@ -63,6 +69,7 @@ class Rows:
         verified: what is verified of them; None where nothing is.
         collate: makes a batch of pairs.
         workers: processes that load batches.
+        dtype: precision in which the story takes x; None where x has it already.
         batch_size: that the data came with, if any.
         held_out: rows that the data came with for validation, (N,) booleans, if any.
         copies: of x by device, where `near` made one.
@@ -74,6 +81,7 @@ class Rows:
     verified: Verified | None = None
     collate: Callable[..., Any] = default_collate
     workers: int = 0
+    dtype: torch.dtype | None = None
     batch_size: int | None = None
     held_out: np.ndarray | None = None
     copies: dict[torch.device, Tensor] = field(default_factory=dict)
@@ -91,7 +99,7 @@ class Rows:
                 batch_size,
                 shuffle=shuffle,
                 drop_last=drop_last,
-                collate_fn=_Collate(self.collate, self.weights, self.verified),
+                collate_fn=_Collate(self.collate, self.weights, self.verified, self.dtype),
                 num_workers=self.workers,
             )
         # Tensors are indexed by the whole batch at once, not row by row.
@@ -157,18 +165,26 @@ class _Collate:
     collate: Callable[..., Any]
     weights: Tensor
     verified: Verified | None
+    dtype: torch.dtype | None
 
     def __call__(self, items: Sequence[tuple[int, Any]]) -> Batch:
         index, pairs = (list(part) for part in zip(*items, strict=True))
         x, y = self.collate(pairs)
         verified = None if self.verified is None else self.verified[index]
-        return Batch(as_tensor(x), as_tensor(y), self.weights[index], verified)
+        rows = in_precision(as_tensor(x), self.dtype)
+        return Batch(rows, as_tensor(y), self.weights[index], verified)
 
 
-def as_rows(data: Data, weights: Any = None, verified: Verified | None = None) -> Rows:
+def as_rows(
+    data: Data,
+    weights: Any = None,
+    verified: Verified | None = None,
+    *,
+    dtype: torch.dtype | None = None,
+) -> Rows:
     """Rows from arrays or tensors (x, y), or from a data set, loader or data module of pairs.
 
-    Floating point becomes torch's default type and integers become int64. A loader lends its data
+    Measurements y keep their precision, integers become int64. A loader lends its data
     set, batch size, collation and workers; a data module lends those of its training loader, and
     its validation rows are held out.
 
@@ -176,20 +192,23 @@ def as_rows(data: Data, weights: Any = None, verified: Verified | None = None) -
         data: as said.
         weights: how many times each row counts, (N,); None for once.
         verified: what is verified of them, if anything.
+        dtype: precision of the story, which x is brought to; None for torch's default.
 
     Raises:
         DataError: lengths differ, there are fewer than two rows, a value is missing or infinite,
-            a weight is negative, something verified cannot be, or the data have no length.
+            columns of x would lose their digits in the story's precision, a weight is negative,
+            something verified cannot be, or the data have no length.
     """
+    dtype = dtype or torch.get_default_dtype()
     match data:
         case LightningDataModule():
-            rows = _of_module(data)
+            rows = _of_module(data, dtype)
         case DataLoader():
-            rows = _of_loader(data)
+            rows = _of_loader(data, dtype)
         case tuple() if len(data) == 2:
-            rows = _of_arrays(as_tensor(data[0]), as_tensor(data[1]))
+            rows = _of_arrays(as_tensor(data[0]), as_tensor(data[1]), dtype)
         case _ if hasattr(data, "__getitem__") or isinstance(data, IterableDataset):
-            rows = _of_dataset(data)
+            rows = _of_dataset(data, dtype)
         case _:
             raise DataError(
                 "Data are a pair (x, y), a Dataset, a DataLoader or a LightningDataModule; "
@@ -204,49 +223,51 @@ def as_rows(data: Data, weights: Any = None, verified: Verified | None = None) -
     return rows if weights is None else _weighted(rows, as_tensor(weights))
 
 
-def _of_arrays(x: Tensor, y: Tensor) -> Rows:
+def _of_arrays(x: Tensor, y: Tensor, dtype: torch.dtype) -> Rows:
     if len(x) != len(y):
         raise DataError(f"x has {len(x)} rows and y has {len(y)}; they must agree.")
     check_finite("x", x)
-    return Rows(TensorDataset(x, y), y, torch.ones(len(y)))
+    if x.dtype == torch.float64 and dtype == torch.float32 and x.ndim == 2 and len(x):
+        check_spacing(x.numpy(), kind=np.float32, mend=_DOUBLE)
+    return Rows(TensorDataset(in_precision(x, dtype), y), y, torch.ones(len(y), dtype=dtype))
 
 
-def _of_dataset(dataset: Dataset) -> Rows:
+def _of_dataset(dataset: Dataset, dtype: torch.dtype) -> Rows:
     if isinstance(dataset, TensorDataset) and len(dataset.tensors) == 2:
         x, y = dataset.tensors
-        return _of_arrays(as_tensor(x), as_tensor(y))
-    return Rows(dataset, *_targets(dataset))
+        return _of_arrays(as_tensor(x), as_tensor(y), dtype)
+    return Rows(dataset, *_targets(dataset, dtype), dtype=dtype)
 
 
-def _of_loader(loader: DataLoader) -> Rows:
+def _of_loader(loader: DataLoader, dtype: torch.dtype) -> Rows:
     return replace(
-        _of_dataset(loader.dataset),
+        _of_dataset(loader.dataset, dtype),
         collate=loader.collate_fn,
         workers=loader.num_workers,
         batch_size=loader.batch_size,
     )
 
 
-def _of_module(module: LightningDataModule) -> Rows:
+def _of_module(module: LightningDataModule, dtype: torch.dtype) -> Rows:
     module.prepare_data()
     module.setup("fit")
     training, held_out = module.train_dataloader(), module.val_dataloader()
-    rows = _of_loader(training)
+    rows = _of_loader(training, dtype)
     if not isinstance(held_out, DataLoader):  # Lightning's default has none
         return rows
     both: Dataset = ConcatDataset([training.dataset, held_out.dataset])
-    y, weights = _targets(both)
+    y, weights = _targets(both, dtype)
     flags = np.arange(len(y)) >= len(rows)
-    return replace(rows, dataset=both, y=y, weights=weights, held_out=flags)
+    return replace(rows, dataset=both, y=y, weights=weights, held_out=flags, dtype=dtype)
 
 
-def _targets(dataset: Dataset) -> tuple[Tensor, Tensor]:
+def _targets(dataset: Dataset, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
     if isinstance(dataset, IterableDataset) or not hasattr(dataset, "__len__"):
         raise DataError("The data set has no length: a fit needs rows that can be looked up.")
     y = [torch.as_tensor(dataset[i][1]) for i in range(len(dataset))]
     if not y:
         raise DataError("The data set is empty.")
-    return as_tensor(torch.stack(y)), torch.ones(len(y))
+    return as_tensor(torch.stack(y)), torch.ones(len(y), dtype=dtype)
 
 
 def _weighted(rows: Rows, weights: Tensor) -> Rows:
@@ -255,21 +276,40 @@ def _weighted(rows: Rows, weights: Tensor) -> Rows:
     check_finite("weights", weights)
     if (weights < 0).any() or not (weights > 0).any():
         raise DataError("weights must not be negative, nor all zero.")
-    return replace(rows, weights=weights.to(torch.get_default_dtype()))
+    return replace(rows, weights=weights.to(rows.weights))
 
 
-def as_tensor(values: Any, dtype: torch.dtype | None = None) -> Tensor:
-    """A tensor of a floating point type, by default torch's default, or of int64."""
+def as_tensor(values: Any) -> Tensor:
+    """A tensor of float32 or float64, as it came, or of int64."""
     if isinstance(values, pd.DataFrame | pd.Series):
         values = values.to_numpy()
     if isinstance(values, np.ndarray) and (
         not values.flags.writeable or any(stride < 0 for stride in values.strides)
     ):
         values = values.copy()  # torch takes neither memory it must not write nor reversed rows
-    tensor = torch.as_tensor(values).cpu()
-    if tensor.is_floating_point():
-        return tensor.to(dtype or torch.get_default_dtype())
-    return tensor.long()
+    try:
+        tensor = torch.as_tensor(values).detach().cpu()
+    except (TypeError, ValueError) as error:
+        raise DataError(f"These values are no numbers: {error}") from error
+    if tensor.is_inference():
+        tensor = tensor.clone()  # outside inference mode an ordinary tensor
+    if not tensor.is_floating_point():
+        return tensor.long()
+    return tensor if tensor.dtype in (torch.float32, torch.float64) else tensor.float()
+
+
+def in_precision(x: Tensor, dtype: torch.dtype | None) -> Tensor:
+    """Rows in the precision of a story; whole numbers stay what they are."""
+    return x.to(dtype) if dtype is not None and x.is_floating_point() else x
+
+
+def precision_of(*modules: nn.Module) -> torch.dtype:
+    """The floating point type of the first parameter or buffer, or torch's default."""
+    for module in modules:
+        for tensor in chain(module.parameters(), module.buffers()):
+            if tensor.is_floating_point():
+                return tensor.dtype
+    return torch.get_default_dtype()
 
 
 def check_finite(name: str, values: Tensor) -> None:

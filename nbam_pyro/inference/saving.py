@@ -157,7 +157,7 @@ def _loaded(
     story = story or _story(model["story"], allow)
     fill(story, "story", tensors)
     family = guide or _family(model["guide"])
-    posterior = make_guide(story.float(), *kind.blank(2), family=family)
+    posterior = make_guide(story.float(), *kind.blank(2, torch.float32), family=family)
     fill(story, "story", tensors)  # in the precision it was saved in
     fill(posterior, "guide", tensors)
     collapse, report = model["collapse"], model["identifiability"]

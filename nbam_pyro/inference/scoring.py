@@ -1,18 +1,17 @@
 """Evaluate a function of rows and global latents over the posterior of a fit."""
 
 from collections.abc import Callable, Iterator
-from itertools import chain
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 import numpy as np
-import pyro
 import torch
 from torch import Tensor
 
 from nbam_pyro.errors import DataError
-from nbam_pyro.inference.guides import Draw, each_draw, evaluating, guide_draws, guide_median
+from nbam_pyro.inference.guides import Draw, each_draw, evaluated, guide_draws, guide_median
 from nbam_pyro.inference.result import Fit
-from nbam_pyro.inference.rows import as_tensor, check_finite
+from nbam_pyro.inference.rows import as_tensor, check_finite, in_precision, precision_of
 from nbam_pyro.models import ClosedStory, LabelFlip, Story
 from nbam_pyro.verified import Verified
 
@@ -36,6 +35,12 @@ RowFunction = Callable[[Scored, Draw], Tensor]
 _CHUNK = 2048
 
 
+def settled(fit: Fit) -> Fit:
+    """The fit itself where its story is in evaluation mode, else with a copy of it that is."""
+    story = evaluated(fit.story)
+    return fit if story is fit.story else replace(fit, story=story)
+
+
 def scored_rows(fit: Fit, x: Any, y: Any = None, verified: Verified | None = None) -> Scored:
     """x, y and what is verified, checked; a single row is fine.
 
@@ -43,10 +48,9 @@ def scored_rows(fit: Fit, x: Any, y: Any = None, verified: Verified | None = Non
         DataError: lengths differ, there is no row, rows are of another kind than those fitted, a
             value is missing or infinite, a label is unknown, or something verified cannot be.
     """
-    parameters = chain(fit.story.parameters(), fit.guide.parameters())
-    dtype = next((p.dtype for p in parameters if p.is_floating_point()), None)
-    rows = as_tensor(x, dtype)
-    targets = fit.kind.blank(len(rows))[1] if y is None else as_tensor(y, dtype)
+    dtype = precision_of(fit.story, fit.guide)
+    rows = in_precision(as_tensor(x), dtype)
+    targets = fit.kind.blank(len(rows), dtype)[1] if y is None else as_tensor(y)
     if len(rows) != len(targets) or not len(rows):
         raise DataError(f"x has {len(rows)} rows and y has {len(targets)}; they must agree.")
     fit.kind.check(rows, targets)
@@ -102,12 +106,16 @@ def at_draws(story: Story, of: RowFunction, rows: Scored, draws: Draw) -> Iterat
 
 def draw_by_draw(story: Story, of: RowFunction, rows: Scored, draws: Draw) -> Tensor:
     """A function of a few rows at every draw of the global latents, (S, n, ...)."""
-    # Data-dependent argument checks of distributions do not pass through vmap.
-    with torch.no_grad(), evaluating(story), pyro.validation_enabled(False):
+    with torch.no_grad():
         if not draws:  # no global latents: every draw is the same
             return of(rows, {})[None]
         if isinstance(story, ClosedStory):  # networks do not depend on draws and run once
-            return torch.vmap(lambda one: of(rows, one))(draws)
+            try:
+                return torch.vmap(lambda one: of(rows, one))(draws)
+            except RuntimeError as error:
+                # Argument checks of somebody's distributions do not pass through vmap.
+                if "data-dependent control flow" not in str(error):
+                    raise
         count = len(next(iter(draws.values())))
         return torch.stack([of(rows, one) for one in each_draw(draws, count)])
 
@@ -122,7 +130,7 @@ def at_median(
     """A function of every row at the guide's median, (N, ...); y is not needed by every one."""
     rows = scored_rows(fit, x, y, verified)
     latents = guide_median(fit.guide)
-    with torch.no_grad(), evaluating(fit.story):
+    with torch.no_grad():
         parts = [of(part, latents) for part in rows.parts()]
     return torch.cat(parts).cpu().numpy()
 
@@ -131,7 +139,7 @@ def _check_labels(fit: Fit, x: Tensor, y: Tensor) -> None:
     # Measurements may lie outside a stated range when they are scored; labels may not.
     labels = isinstance(fit.story, LabelFlip) or not y.is_floating_point()
     if isinstance(fit.story, ClosedStory) and labels:
-        with torch.no_grad(), evaluating(fit.story):
+        with torch.no_grad():
             fit.story.check_targets(x, y)
 
 

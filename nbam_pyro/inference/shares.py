@@ -10,7 +10,7 @@ from nbam_pyro import functional as nf
 from nbam_pyro.inference.enumeration import log_joint
 from nbam_pyro.inference.guides import Draw
 from nbam_pyro.inference.result import Fit
-from nbam_pyro.inference.scoring import Scored, per_draw
+from nbam_pyro.inference.scoring import Scored, per_draw, settled
 from nbam_pyro.verified import Verified
 
 __all__ = ["Share", "contaminated_share"]
@@ -57,6 +57,7 @@ def contaminated_share(
         num_draws: of the global latents.
         seed: of the switches drawn.
     """
+    fit = settled(fit)
 
     def of(rows: Scored, latents: Draw) -> Tensor:
         pair = log_joint(fit.story, rows.x, rows.y, latents, verified=rows.verified)

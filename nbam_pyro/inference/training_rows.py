@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 import numpy as np
-import pyro
 import torch
 from torch import Tensor, nn
 
@@ -13,7 +12,7 @@ from nbam_pyro import functional as nf
 from nbam_pyro.errors import StoryError
 from nbam_pyro.inference.enumeration import log_joint
 from nbam_pyro.inference.evidence import Evidence
-from nbam_pyro.inference.guides import Draw, evaluating, guide_draws
+from nbam_pyro.inference.guides import Draw, guide_draws
 from nbam_pyro.inference.rows import Batch, Rows
 from nbam_pyro.inference.scoring import Scored, draw_by_draw
 from nbam_pyro.inference.shares import Share, share_of
@@ -84,7 +83,7 @@ def training_rows(
     """Score the rows of a fit.
 
     Args:
-        story: with its fitted networks.
+        story: with its fitted networks, in evaluation mode.
         guide: the posterior of its global latents.
         rows: what it was fitted to.
         cross_fitted: log probabilities of their true labels out of fold; None for none.
@@ -129,8 +128,7 @@ def _of_labels(story: LabelFlip, rows: Rows, cross_fitted: Evidence | None, draw
     """Responsibilities (S, n, *dims) and true labels (S, n, *dims, K) of a few rows at a time."""
     size = max(1, min(1024, _ENTRIES // (_DRAWS * rows.y[0].numel() * story.num_classes)))
     start = 0
-    # Data-dependent argument checks of distributions do not pass through vmap.
-    with torch.no_grad(), evaluating(story), pyro.validation_enabled(False):
+    with torch.no_grad():
         for batch in rows.loader(np.arange(len(rows)), size):
             stop = start + batch.y.numel()
             apart = None if cross_fitted is None else cross_fitted.log_probs[start:stop]

@@ -10,6 +10,7 @@ from nbam_pyro.models.component import Component
 from nbam_pyro.models.latent_switch import LatentSwitch
 from nbam_pyro.models.networks import Rescale
 from nbam_pyro.models.switch_priors import BetaSwitch
+from nbam_pyro.spacing import check_spacing
 
 
 def robust_regression(
@@ -37,7 +38,8 @@ def robust_regression(
         anomaly: another anomaly likelihood; None for the one above.
 
     Raises:
-        DataError: all targets have the same value, or scatter by more than 1e12 or less than 1e-12.
+        DataError: all targets have the same value, scatter by more than 1e12 or less than 1e-12,
+            or lie so far from 0 that double precision has lost their last digits.
 
     Example:
         >>> story = robust_regression(nn.Linear(2, 1), torch.arange(9.0))
@@ -45,6 +47,7 @@ def robust_regression(
         torch.Size([3])
     """
     y = torch.as_tensor(y).double()
+    check_spacing(y.numpy(), ["y"])
     loc = y.median()  # one of the values, so that differences from it are exact
     scale = 1.4826 * (y - loc).abs().median()
     if not scale > 0:

@@ -2,7 +2,7 @@
 
 from abc import ABCMeta, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager
 
 import pyro
 import torch
@@ -10,18 +10,22 @@ from pyro.distributions import TorchDistribution
 from pyro.nn import PyroModule
 from torch import Tensor
 
+from nbam_pyro.exclusive import exclusive
 from nbam_pyro.verified import Verified
 
 Latents = Mapping[str, Tensor]
 
 
-def local_parameters() -> AbstractContextManager[None]:
+@contextmanager
+def local_parameters() -> Iterator[None]:
     """Parameters stay in their modules inside, out of Pyro's global store.
 
     Only inside: as a global setting it would break a user's own `SVI`. A `PyroModule` called
-    inside must have been constructed inside, which `Story` sees to.
+    inside must have been constructed inside, which `Story` sees to. One thread at a time is
+    inside, since Pyro's settings and its stack of handlers belong to the whole process.
     """
-    return pyro.settings.context(module_local_params=True)
+    with exclusive(), pyro.settings.context(module_local_params=True):
+        yield
 
 
 def observe_verified(name: str, value: Tensor, verified: Tensor) -> None:
