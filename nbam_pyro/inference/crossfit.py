@@ -158,7 +158,7 @@ class CrossFit(Step):
             average = _EpochAverage(run, fold, self.skip)
             run.train(
                 "warm-up out of fold",
-                self.warm_up.training(fold.story),
+                self.warm_up.training(fold.story, speed=run.speed),
                 epochs=self.warm_up.epochs,
                 index=fold.others,
                 select=False,
@@ -196,7 +196,7 @@ class CrossFit(Step):
         """Fit one copy; its share of the predictions of all rows, (N, *dims, K), 0 where none."""
         run.train(
             "joint out of fold",
-            self._joint(fold.story, latents),
+            self._joint(fold.story, latents, run.speed * self.lr),
             epochs=self.epochs,
             index=fold.others,
             select=False,
@@ -215,7 +215,7 @@ class CrossFit(Step):
         moved = evidence.moved(prior, latents, class_prior=self.class_prior)
         return Attempt(start, evidence.shifted(moved, self.class_prior), moved)
 
-    def _joint(self, story: LabelFlip, latents: Draw) -> Training:
+    def _joint(self, story: LabelFlip, latents: Draw, lr: float) -> Training:
         means = {name: prior.mean for name, prior in story.priors().items()} | latents
 
         def loss(batch: Batch) -> Tensor:
@@ -224,7 +224,7 @@ class CrossFit(Step):
             return -weighted_mean(nf.log_marginal(*pair), batch.weights)
 
         parameters = list(story.parameters())
-        groups = [{"params": parameters, "lr": self.lr, "weight_decay": self.weight_decay}]
+        groups = [{"params": parameters, "lr": lr, "weight_decay": self.weight_decay}]
         return Training([story], loss=loss, groups=groups, one_cycle=True)
 
 

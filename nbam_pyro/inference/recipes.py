@@ -4,6 +4,7 @@ from dataclasses import replace
 
 from nbam_pyro.errors import StoryError
 from nbam_pyro.inference.crossfit import CrossFit
+from nbam_pyro.inference.pace import Pace
 from nbam_pyro.inference.recount import Recount
 from nbam_pyro.inference.robust import RobustStart
 from nbam_pyro.inference.starts import Anchors, Vertices
@@ -55,13 +56,15 @@ def default_steps(
         DataError: `class_prior` is not positive.
         StoryError: there is a `class_prior`, and no `LabelFlip` whose network is trained.
     """
+    pace = [Pace(lr=lr, weight_decay=weight_decay)] if epochs is None else []
     if isinstance(story, LabelFlip) and not story.last_layer:
         steps = _labels(story, epochs or 100, lr, weight_decay, class_prior)
-        return [replace(s, one_cycle=one_cycle) if isinstance(s, Joint) else s for s in steps]
+        steps = [replace(s, one_cycle=one_cycle) if isinstance(s, Joint) else s for s in steps]
+        return [*pace, *steps]
     if class_prior is not None:
         raise StoryError("class_prior is for the recipe of a LabelFlip that trains its network.")
     if isinstance(story, LatentSwitch) and isinstance(story.clean, LocationScale):
-        return _measurements(story, epochs or 190, lr, weight_decay)
+        return [*pace, *_measurements(story, epochs or 190, lr, weight_decay)]
     return [Joint(epochs=epochs or 80, lr=lr, weight_decay=weight_decay, one_cycle=one_cycle)]
 
 

@@ -58,10 +58,7 @@ class RobustStart(Step):
         story = run.story
         if not isinstance(story, LatentSwitch) or not isinstance(story.clean, LocationScale):
             raise StoryError(_NO_LOCATION.format(type(story).__name__))
-        parameters = list(story.parameters())
-        groups = [{"params": parameters, "lr": self.lr, "weight_decay": self.weight_decay}]
-        module = Training([story], loss=lambda batch: self._pinball(story, batch), groups=groups)
-        run.train("robust start", module, epochs=self.epochs)
+        run.train("robust start", self.training(story, speed=run.speed), epochs=self.epochs)
         residuals = _residuals(story, run)
         with torch.no_grad():
             rate = self._set_scales(story.clean, story.anomaly, residuals)
@@ -69,10 +66,23 @@ class RobustStart(Step):
             run.start = {"contamination": rate.expand(story.priors()["contamination"].shape())}
         run.guide = None
 
+    def training(
+        self, story: LatentSwitch, *, speed: float = 1.0, one_cycle: bool = False
+    ) -> Training:
+        """What to train: the clean location by its pinball loss."""
+        parameters, lr = list(story.parameters()), speed * self.lr
+        groups = [{"params": parameters, "lr": lr, "weight_decay": self.weight_decay}]
+        return Training(
+            [story],
+            loss=lambda batch: self._pinball(story, batch),
+            groups=groups,
+            one_cycle=one_cycle,
+        )
+
     def _pinball(self, story: LatentSwitch, batch: Batch) -> Tensor:
         y, counted = batch.supposed()
         quantile = (1 - self.share) / 2
-        error = _residual(story, batch.x, y) / story.clean.scale
+        error = residual(story, batch.x, y) / story.clean.scale
         values = torch.maximum(quantile * error, (quantile - 1) * error)
         return weighted_mean(torch.where(counted, values, 0.0), batch.weights)
 
@@ -100,11 +110,11 @@ def _residuals(story: LatentSwitch, run: Run) -> Tensor:
         parts = []
         for batch in batches:
             y, counted = batch.supposed()
-            parts.append(_residual(story, batch.x, y)[counted])
+            parts.append(residual(story, batch.x, y)[counted])
         return torch.cat(parts)
 
 
-def _residual(story: LatentSwitch, x: Tensor, y: Tensor) -> Tensor:
+def residual(story: LatentSwitch, x: Tensor, y: Tensor) -> Tensor:
     """y less the clean location, which is never rounded to the level of y."""
     clean = story.clean
     if not isinstance(clean, LocationScale):

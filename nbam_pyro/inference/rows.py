@@ -1,6 +1,6 @@
 """Rows of data, however they came, as what training needs."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import chain
 from typing import Any, NamedTuple
@@ -16,7 +16,7 @@ from torch.utils.data import (
     DataLoader,
     Dataset,
     IterableDataset,
-    Subset,
+    Sampler,
     SubsetRandomSampler,
     TensorDataset,
     default_collate,
@@ -89,22 +89,19 @@ class Rows:
     def __len__(self) -> int:
         return len(self.y)
 
-    def loader(self, index: np.ndarray, batch_size: int, *, shuffle: bool = False) -> DataLoader:
-        """Batches of the rows named by index."""
-        drop_last = shuffle and _leaves_one(index, batch_size)
+    def loader(
+        self, index: np.ndarray, batch_size: int, *, shuffle: bool = False, passes: int = 1
+    ) -> DataLoader:
+        """Batches of the rows named by index, each of them so many times."""
+        batches = _Batches(index.tolist(), batch_size, shuffle, passes)
         if not self._is_tensors:
-            subset: Dataset = Subset(_Numbered(self.dataset), index.tolist())
             return DataLoader(
-                subset,
-                batch_size,
-                shuffle=shuffle,
-                drop_last=drop_last,
+                _Numbered(self.dataset),
+                batch_sampler=batches,
                 collate_fn=_Collate(self.collate, self.weights, self.verified, self.dtype),
                 num_workers=self.workers,
             )
         # Tensors are indexed by the whole batch at once, not row by row.
-        order = SubsetRandomSampler(index.tolist()) if shuffle else index.tolist()
-        batches = BatchSampler(order, batch_size, drop_last)
         x, y = self.dataset.tensors  # type: ignore[attr-defined]
         tensors = _Tensors(Batch(x, y, self.weights, self.verified))
         return DataLoader(tensors, batch_size=None, sampler=batches)
@@ -140,6 +137,21 @@ class Rows:
         if self.verified is None:
             return np.arange(0)
         return np.flatnonzero(self.verified.known.reshape(len(self), -1).any(-1))
+
+
+class _Batches(Sampler[list[int]]):
+    """Batches of some rows, pass after pass, each pass in an order of its own if shuffled."""
+
+    def __init__(self, index: list[int], batch_size: int, shuffle: bool, passes: int) -> None:
+        order = SubsetRandomSampler(index) if shuffle else index
+        self.one_pass = BatchSampler(order, batch_size, shuffle and _leaves_one(index, batch_size))
+        self.passes = passes
+
+    def __iter__(self) -> Iterator[list[int]]:
+        return chain.from_iterable(iter(self.one_pass) for _ in range(self.passes))
+
+    def __len__(self) -> int:
+        return self.passes * len(self.one_pass)
 
 
 class _Tensors(Dataset):
@@ -322,6 +334,6 @@ def check_finite(name: str, values: Tensor) -> None:
         )
 
 
-def _leaves_one(index: np.ndarray, batch_size: int) -> bool:
+def _leaves_one(index: Sequence[int], batch_size: int) -> bool:
     # A last batch of one row breaks batch normalisation.
     return len(index) > 1 and len(index) % batch_size == 1

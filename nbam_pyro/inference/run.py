@@ -46,6 +46,8 @@ class Run:
         undecided: M on the first fold from starts given up though not clearly worse, (K, K) each.
         history: one record per epoch of every Lightning run.
         device: where Lightning trained last; modules are on the CPU between runs.
+        passes: how many times an epoch passes over the rows, from `Pace`.
+        speed: what step sizes of networks are multiplied by, from `Pace`.
         spent: what all Lightning runs on networks have cost, in epochs of all training rows.
     """
 
@@ -64,6 +66,8 @@ class Run:
     undecided: list[Tensor] = field(default_factory=list)
     history: list[dict[str, Any]] = field(default_factory=list)
     device: torch.device = field(default_factory=lambda: torch.device("cpu"))
+    passes: int = 1
+    speed: float = 1.0
     spent: float = 0.0
 
     def predict(
@@ -134,7 +138,13 @@ class Run:
         size = max(self.options.batch_size, len(rows) // SPREAD_STEPS)
         options = replace(self.options, batch_size=size)
         return replace(
-            self, story=story, rows=rows, training=index, held_out=index[:0], options=options
+            self,
+            story=story,
+            rows=rows,
+            training=index,
+            held_out=index[:0],
+            options=options,
+            passes=1,
         )
 
     def train(
@@ -158,6 +168,7 @@ class Run:
             epochs=epochs,
             options=self.options,
             label=step,
+            passes=self.passes,
             patience=patience,
             callbacks=callbacks,
         )

@@ -65,9 +65,9 @@ class WarmUp(Step):
     one_cycle: bool = False
 
     def __call__(self, run: Run) -> None:
-        run.train("warm-up", self.training(run.story), epochs=self.epochs)
+        run.train("warm-up", self.training(run.story, speed=run.speed), epochs=self.epochs)
 
-    def training(self, story: Story) -> Training:
+    def training(self, story: Story, *, speed: float = 1.0) -> Training:
         """What to train: the clean predictor by its log likelihood, cross-entropy for labels."""
 
         def loss(batch: Batch) -> Tensor:
@@ -78,7 +78,8 @@ class WarmUp(Step):
         parameters = list(story.parameters())
         if not parameters:
             raise StoryError(f"WarmUp needs networks to train; {type(story).__name__} has none.")
-        groups = [{"params": parameters, "lr": self.lr, "weight_decay": self.weight_decay}]
+        lr = speed * self.lr
+        groups = [{"params": parameters, "lr": lr, "weight_decay": self.weight_decay}]
         return Training([story], loss=loss, groups=groups, one_cycle=self.one_cycle)
 
 
@@ -145,7 +146,7 @@ class Joint(Step):
             [run.story, guide],
             loss=lambda batch: objective(batch, num_data),
             held_out_loss=run.negative_log_marginal,
-            groups=self._groups(run.story, guide),
+            groups=self._groups(run.story, guide, run.speed * self.lr),
             one_cycle=self.one_cycle,
         )
         spreads, _ = spreads_and_locations(guide)
@@ -154,12 +155,12 @@ class Joint(Step):
             epochs = max(self.epochs, left)
             run.train("joint", module, epochs=epochs, patience=self.patience)
 
-    def _groups(self, story: Story, guide: nn.Module) -> list[dict[str, Any]]:
+    def _groups(self, story: Story, guide: nn.Module, lr: float) -> list[dict[str, Any]]:
         spreads, locations = spreads_and_locations(guide)
         networks = [p for p in story.parameters() if p.ndim]
         numbers = [p for p in story.parameters() if not p.ndim]
         groups = [
-            {"params": networks, "lr": self.lr, "weight_decay": self.weight_decay},
+            {"params": networks, "lr": lr, "weight_decay": self.weight_decay},
             {"params": [*locations, *numbers], "lr": self.guide_lr, "weight_decay": 0.0},
             {"params": spreads, "lr": self.spread_lr, "weight_decay": 0.0},
         ]

@@ -85,6 +85,7 @@ def train(
     epochs: int,
     options: Options,
     label: str,
+    passes: int = 1,
     patience: int | None = None,
     callbacks: Sequence[Callback] = (),
 ) -> tuple[list[dict[str, float]], torch.device]:
@@ -98,6 +99,7 @@ def train(
         epochs: at most so many.
         options: batch size, progress and Lightning's own.
         label: what the progress bar calls this run.
+        passes: How many times an epoch passes over the rows.
         patience: stop after so many epochs without improvement; None never stops early.
         callbacks: of Lightning's, beside those that select, stop and record.
 
@@ -126,7 +128,7 @@ def train(
         )
         device = trainer.strategy.root_device
         rows = rows.near(device)
-        batches = rows.loader(index, options.batch_size, shuffle=True)
+        batches = rows.loader(index, options.batch_size, shuffle=True, passes=passes)
         held_out_batches = rows.loader(held_out, 1024) if selecting else None
         trainer.fit(module, batches, held_out_batches)
         if selecting:

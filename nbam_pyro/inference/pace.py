@@ -1,0 +1,194 @@
+"""`Pace`: step size and passes per epoch at which a network learns from few rows."""
+
+import copy
+import math
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from nbam_pyro.errors import StoryError
+from nbam_pyro.inference.folds import split
+from nbam_pyro.inference.guides import evaluating
+from nbam_pyro.inference.robust import RobustStart, residual
+from nbam_pyro.inference.rows import Batch
+from nbam_pyro.inference.run import Run
+from nbam_pyro.inference.steps import Step, WarmUp, clean_predictor, reinitialise
+from nbam_pyro.inference.training import Training, train
+from nbam_pyro.models import LabelFlip, LatentSwitch, LocationScale, Story
+
+# Trials of so many steps are long enough for a network that has learned something by then.
+_ENOUGH = 200
+# Longer trials than these are not made, whatever has been learned.
+_MOST = 1500
+# Step sizes are multiplied by this from trial to trial, so many times.
+_FASTER, _TIMES = 4.0, 2
+# A trial is preferred to a cheaper one where it lowers the held-out loss by so much, as a share of
+# the trivial prediction's.
+_WORTH = 0.03
+# A network has learned something where it beats the trivial prediction by so many standard errors.
+_CLEARLY = 2.0
+# Fewer rows held out than these do not tell trials apart: then all three thirds are.
+_ROWS = 100
+
+
+@dataclass(frozen=True, kw_only=True)
+class Pace(Step):
+    """Find step size and passes per epoch at which a network learns from few rows.
+
+    An epoch of 125 rows has two steps of 64, and networks differ in how many steps they need: a
+    linear layer hardly moves in a hundred. Copies of the story are trained on two thirds of the
+    rows as if nothing were contaminated: with the usual step size, with four and with sixteen times
+    that, and then with two, four, ... passes over the rows in every epoch. What clearly lowers the
+    loss of the other third is kept, and all later steps of the run go on at that pace.
+
+    Trials of more than two hundred steps are made only if the network has not learned anything by
+    then, and trials of more than 1500 steps never. Where the usual pace is best, the run goes on
+    with the same random numbers as without this step.
+
+    Args:
+        epochs: Epochs of each trial.
+        lr: Step size of AdamW.
+        weight_decay: Weight decay of AdamW.
+
+    Raises:
+        StoryError: The story is neither a `LabelFlip` nor one with a location and a scale.
+    """
+
+    epochs: int = 20
+    lr: float = 2e-3
+    weight_decay: float = 1e-2
+
+    def __call__(self, run: Run) -> None:
+        trials = _Trials(self, run, _losses(run.story))
+        best = usual = trials.at(1.0, 1)
+        if trials.steps >= _ENOUGH and trials.learned(usual):
+            return
+        for power in range(1, _TIMES + 1):
+            faster = trials.at(_FASTER**power, 1)
+            if not trials.better(faster, best):
+                break
+            best = faster
+        passes = 2
+        while passes * trials.steps <= (_ENOUGH if trials.learned(best) else _MOST):
+            longer = trials.at(best.speed, passes)
+            if trials.better(longer, best):
+                best = longer
+            elif trials.learned(best):
+                break
+            passes *= 2
+        run.speed, run.passes = best.speed, best.passes
+
+
+class _Trial(NamedTuple):
+    speed: float
+    passes: int
+    losses: Tensor
+
+
+class _Trials:
+    """Trials of one story on the same thirds of the rows, from the same random numbers."""
+
+    def __init__(self, step: Pace, run: Run, losses: "_Losses") -> None:
+        self.step, self.run, self.losses = step, run, losses
+        y = run.rows.y[torch.as_tensor(run.training)]
+        thirds = [
+            (run.training[others], run.training[own])
+            for others, own in split(y.numpy(), min(3, len(y)), seed=run.seed)
+        ]
+        self.thirds = thirds[:1] if len(thirds[0][1]) >= _ROWS else thirds
+        targets = run.rows.y
+        self.trivial = torch.cat([losses.trivial(targets[a], targets[b]) for a, b in self.thirds])
+        self.steps = step.epochs * math.ceil(len(thirds[0][0]) / run.options.batch_size)
+
+    def at(self, speed: float, passes: int) -> _Trial:
+        """Losses of the rows held out at a pace."""
+        random = torch.get_rng_state()
+        losses = torch.cat([self._third(*third, speed, passes) for third in self.thirds])
+        torch.set_rng_state(random)
+        return _Trial(speed, passes, losses)
+
+    def _third(self, others: np.ndarray, own: np.ndarray, speed: float, passes: int) -> Tensor:
+        story = copy.deepcopy(self.run.story)
+        reinitialise(story)
+        train(
+            self.losses.training(story, speed * self.step.lr, self.step.weight_decay),
+            self.run.rows,
+            others,
+            own[:0],
+            epochs=self.step.epochs,
+            options=self.run.options,
+            label="pace",
+            passes=passes,
+        )
+        with torch.no_grad(), evaluating(story):
+            batches = self.run.rows.loader(own, 1024)
+            return torch.cat([self.losses.of(story, batch) for batch in batches])
+
+    def better(self, one: _Trial, other: _Trial) -> bool:
+        """Whether a trial has a clearly lower loss than another."""
+        return bool((other.losses - one.losses).mean() > _WORTH * self.trivial.mean())
+
+    def learned(self, trial: _Trial) -> bool:
+        """Whether a trial beats the trivial prediction."""
+        gain = self.trivial - trial.losses
+        error = float(gain.std()) / math.sqrt(len(gain)) if len(gain) > 1 else math.inf
+        return float(gain.mean()) > _CLEARLY * error
+
+
+class _Losses(ABC):
+    """How well a story predicts targets as if none were contaminated."""
+
+    @abstractmethod
+    def training(self, story: Story, lr: float, weight_decay: float) -> Training:
+        """What to train."""
+
+    @abstractmethod
+    def of(self, story: Story, batch: Batch) -> Tensor:
+        """Loss of every row, (n,)."""
+
+    @abstractmethod
+    def trivial(self, others: Tensor, own: Tensor) -> Tensor:
+        """Loss of every row predicted from the targets of others, whatever its features, (n,)."""
+
+
+class _Labels(_Losses):
+    def training(self, story: Story, lr: float, weight_decay: float) -> Training:
+        return WarmUp(lr=lr, weight_decay=weight_decay, one_cycle=True).training(story)
+
+    def of(self, story: Story, batch: Batch) -> Tensor:
+        log_probs = clean_predictor(story, batch.x).log_prob(batch.y)
+        return -log_probs.reshape(len(batch.y), -1).mean(1)
+
+    def trivial(self, others: Tensor, own: Tensor) -> Tensor:
+        counts = torch.bincount(others.flatten(), minlength=int(own.max()) + 1) + 1.0
+        return -(counts / counts.sum()).log()[own].reshape(len(own), -1).mean(1)
+
+
+class _Measurements(_Losses):
+    def training(self, story: Story, lr: float, weight_decay: float) -> Training:
+        if not isinstance(story, LatentSwitch):
+            raise StoryError(f"{type(story).__name__} has no location.")
+        return RobustStart(lr=lr, weight_decay=weight_decay).training(story, one_cycle=True)
+
+    def of(self, story: Story, batch: Batch) -> Tensor:
+        if not isinstance(story, LatentSwitch):
+            raise StoryError(f"{type(story).__name__} has no location.")
+        return residual(story, batch.x, batch.y).abs()
+
+    def trivial(self, others: Tensor, own: Tensor) -> Tensor:
+        return (own - others.median()).abs()
+
+
+def _losses(story: Story) -> _Losses:
+    if isinstance(story, LabelFlip) and not story.last_layer:
+        return _Labels()
+    if isinstance(story, LatentSwitch) and isinstance(story.clean, LocationScale):
+        return _Measurements()
+    raise StoryError(
+        f"Pace is for a LabelFlip, or a LatentSwitch with a location and a scale; this is a "
+        f"{type(story).__name__}."
+    )
