@@ -3,6 +3,7 @@
 import math
 from dataclasses import dataclass
 
+import torch
 from jaxtyping import Float
 from torch import Tensor
 
@@ -38,6 +39,14 @@ class Attempt:
         """log p(y | x) of every row out of fold, and of what is verified of it."""
         return self.evidence.log_marginals(self.latents)
 
+    def beyond_frequencies(self) -> float:
+        """By how many standard errors labels are more probable than by their frequencies alone."""
+        evidence = self.evidence
+        counts = torch.bincount(evidence.labels, evidence.weights, evidence.log_probs.shape[1])
+        frequency = (counts / counts.sum()).log()[evidence.labels].to(evidence.log_probs)
+        gains = (self.log_marginals() - frequency)[evidence.weights > 0]
+        return mean_in_errors(gains)
+
     def gain(self, other: "Attempt", *, information: float = 0.0) -> float:
         """By how many standard errors its rows are more probable than under another attempt.
 
@@ -49,9 +58,18 @@ class Attempt:
         counted = self.evidence.weights > 0
         gains = self.log_marginals() - other.log_marginals()
         gains -= information * (self.evidence.entropy - other.evidence.entropy)
-        gains = gains[counted]
-        # One row alone says nothing about how far to trust it.
-        error = float(gains.std()) / math.sqrt(len(gains)) if len(gains) > 1 else math.inf
         occupied = self.evidence.occupied_entropy - other.evidence.occupied_entropy
-        mean = float(gains.mean()) + information * occupied
-        return mean / error if error > 0 else math.copysign(math.inf, mean) if mean else 0.0
+        return mean_in_errors(gains[counted] + information * occupied)
+
+
+def mean_in_errors(gains: Tensor) -> float:
+    """The mean of some gains in units of its standard error; 0 for one row alone.
+
+    Example:
+        >>> mean_in_errors(torch.tensor([1.0, 3.0]))
+        2.0
+    """
+    # One row alone says nothing about how far to trust it.
+    error = float(gains.std()) / math.sqrt(len(gains)) if len(gains) > 1 else math.inf
+    mean = float(gains.mean())
+    return mean / error if error > 0 else math.copysign(math.inf, mean) if mean else 0.0

@@ -19,11 +19,15 @@ class CollapseReport:
             measurements, the residual exceeds five robust standard deviations.
         agreement: share of the verified switches that the fit judges right without being told;
             None where nothing is verified.
+        gain: How much more probable labels are by their features than by their frequencies alone,
+            on rows that the network has not been trained on, in standard errors; None where that is
+            not known, and for measurements.
     """
 
     contamination: float
     disagreement: float
     agreement: float | None = None
+    gain: float | None = None
 
     @property
     def vanished(self) -> bool:
@@ -39,11 +43,21 @@ class CollapseReport:
         return self.contamination > 0.5 and (self.agreement or 0.0) <= 0.5
 
     @property
+    def learned_nothing(self) -> bool:
+        """The network predicts labels no better than their frequencies, by two standard errors."""
+        return self.gain is not None and self.gain < 2
+
+    @property
     def collapsed(self) -> bool:
-        """Either way, the flags mean nothing."""
-        return self.vanished or self.exchanged
+        """Any of the three: the flags mean nothing."""
+        return self.vanished or self.exchanged or self.learned_nothing
 
     def __str__(self) -> str:
+        if self.learned_nothing:
+            return (
+                "learned nothing: its network predicts labels of rows that it has not seen no "
+                "better than their frequencies do"
+            )
         if self.vanished:
             state = "collapsed to no contamination"
         elif self.exchanged:
@@ -77,6 +91,7 @@ def collapse_report(
     y: np.ndarray,
     *,
     agreement: float | None = None,
+    gain: float | None = None,
 ) -> CollapseReport:
     """Compare what a fit flags with what it fails to predict, best on held-out rows.
 
@@ -90,6 +105,7 @@ def collapse_report(
         predicted: class probabilities (N, ..., K), or predicted means of the shape of y.
         y: observed targets, (N, ...); measurements and means best in units of their own scale.
         agreement: share of verified switches that are judged right; None where none is verified.
+        gain: Of the report; None where it is not known.
 
     Example:
         >>> predicted = np.eye(2)[[0, 0, 0, 1]]
@@ -103,7 +119,7 @@ def collapse_report(
         residual = np.abs(y - predicted)
         # Five, not three: clean noise may have the tails of a Laplace or a Student-t.
         surprises = residual > 5 * 1.4826 * np.median(residual)
-    return CollapseReport(float(responsibilities.mean()), float(surprises.mean()), agreement)
+    return CollapseReport(float(responsibilities.mean()), float(surprises.mean()), agreement, gain)
 
 
 def _surest(confidence: np.ndarray, predicted: np.ndarray) -> np.ndarray:

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from nbam_pyro.errors import StoryError
+from nbam_pyro.inference.attempts import mean_in_errors
 from nbam_pyro.inference.folds import split
 from nbam_pyro.inference.guides import evaluating
 from nbam_pyro.inference.robust import RobustStart, residual
@@ -134,9 +135,7 @@ class _Trials:
 
     def learned(self, trial: _Trial) -> bool:
         """Whether a trial beats the trivial prediction."""
-        gain = self.trivial - trial.losses
-        error = float(gain.std()) / math.sqrt(len(gain)) if len(gain) > 1 else math.inf
-        return float(gain.mean()) > _CLEARLY * error
+        return mean_in_errors(self.trivial - trial.losses) > _CLEARLY
 
 
 class _Losses(ABC):

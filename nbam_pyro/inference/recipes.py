@@ -6,7 +6,7 @@ from nbam_pyro.errors import StoryError
 from nbam_pyro.inference.crossfit import CrossFit
 from nbam_pyro.inference.pace import Pace
 from nbam_pyro.inference.recount import Recount
-from nbam_pyro.inference.robust import RobustStart
+from nbam_pyro.inference.robust import RobustStart, Settle
 from nbam_pyro.inference.starts import Anchors, Vertices
 from nbam_pyro.inference.steps import Joint, Reinitialise, Restarts, Spread, Step, WarmUp
 from nbam_pyro.models import LabelFlip, LatentSwitch, LocationScale, ShiftedComponent, Story
@@ -34,7 +34,7 @@ def default_steps(
     no contamination.
 
     For measurements (a `LatentSwitch` whose clean likelihood has a location and a scale): short
-    attempts from robust fits, a joint fit, and small steps at its end. Where the anomaly is shifted
+    attempts from robust fits, a joint fit, small steps at its end, and rate and anomaly once more. Where the anomaly is shifted
     from the clean mean the attempts suppose errors upwards, to both sides and downwards.
 
     For any other story, and a `LabelFlip` whose last layer has a posterior: a joint fit. Give the
@@ -115,4 +115,5 @@ def _measurements(story: LatentSwitch, epochs: int, lr: float, weight_decay: flo
         ]
         for share in (0.0, *one_sided)
     ]
-    return [Restarts(attempts=attempts, all_rows=True), joint(110, lr), joint(40, lr / 10)]
+    restarts = Restarts(attempts=attempts, all_rows=True)
+    return [restarts, joint(110, lr), joint(40, lr / 10), Settle()]

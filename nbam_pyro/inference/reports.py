@@ -57,6 +57,7 @@ def _collapse(result: Fit, run: Run) -> CollapseReport:
         np.concatenate(predicted),
         np.concatenate(y),
         agreement=_agreement(result, run.rows),
+        gain=max((one.beyond_frequencies() for one in run.attempts), default=None),
     )
 
 
@@ -84,6 +85,11 @@ def _comparable(result: Fit, x: torch.Tensor, y: torch.Tensor) -> tuple[np.ndarr
 
 
 def _advice(story: Story, report: CollapseReport) -> str:
+    if report.learned_nothing:
+        return (
+            f"The fit has {report}. Its flags mean nothing: give it more rows, features that say "
+            "more about the labels, more epochs, or another network."
+        )
     message = (
         f"The fit has {report}: its flags mean nothing. Either the targets are right and merely "
         "hard to predict, or the story does not identify its switch."

@@ -1,4 +1,4 @@
-"""`RobustStart`: where a regression among wrong measurements starts."""
+"""`RobustStart` and `Settle`: where a regression among wrong measurements starts and ends."""
 
 import math
 from dataclasses import dataclass
@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from nbam_pyro.errors import DataError, StoryError
 from nbam_pyro.inference.guides import evaluating
-from nbam_pyro.inference.objectives import weighted_mean
+from nbam_pyro.inference.objectives import ClosedObjective, weighted_mean
 from nbam_pyro.inference.rows import Batch
 from nbam_pyro.inference.run import Run
 from nbam_pyro.inference.steps import Step
@@ -112,6 +112,48 @@ def _residuals(story: LatentSwitch, run: Run) -> Tensor:
             y, counted = batch.supposed()
             parts.append(residual(story, batch.x, y)[counted])
         return torch.cat(parts)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settle(Step):
+    """Fit rate and anomaly once more, around the network as it predicts.
+
+    While a network is trained, dropout makes some of its residuals large, which a fit takes for
+    contamination; and the clean scale is as wide as all of them. Here the network is in evaluation
+    mode, and it and the clean scale stay as they are: a scale that covers more than the noise is
+    safe, a rate that counts what dropout did is not.
+
+    Args:
+        steps: How many steps, or one epoch where that has more.
+        lr: Step size of AdamW.
+
+    Raises:
+        StoryError: The story is no `LatentSwitch`.
+    """
+
+    steps: int = 400
+    lr: float = 2e-2
+
+    def __call__(self, run: Run) -> None:
+        story = run.story
+        if not isinstance(story, LatentSwitch):
+            raise StoryError(f"Settle is for a LatentSwitch; this is a {type(story).__name__}.")
+        clean = {id(parameter) for parameter in story.clean.parameters()}
+        free = [p for p in story.parameters() if not p.ndim and id(p) not in clean]
+        guide = run.guide_or_new()
+        objective = ClosedObjective(story, guide)
+        num_data = len(run.training)
+        module = Training(
+            [story, guide],
+            loss=lambda batch: objective(batch, num_data),
+            groups=[
+                {"params": [*free, *guide.parameters()], "lr": self.lr, "weight_decay": 0.0},
+            ],
+            one_cycle=True,
+        )
+        each = math.ceil(num_data / run.options.batch_size)
+        with evaluating(story):
+            run.train("settle", module, epochs=math.ceil(self.steps / each), select=False)
 
 
 def residual(story: LatentSwitch, x: Tensor, y: Tensor) -> Tensor:
