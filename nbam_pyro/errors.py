@@ -33,5 +33,9 @@ class OptimiserWarning(NBAMWarning):
     """Parameters of a loss do not move: they were probably never given to the optimiser."""
 
 
+class WildValueWarning(NBAMWarning):
+    """Some values lie so far from the rest of their column that they count as its edge."""
+
+
 class SupportWarning(NBAMWarning):
     """Scored targets lie outside the stated range; they count as contaminated."""

@@ -1,5 +1,6 @@
 """Wild values: numbers so far from the rest of their column that they are mistakes or codes."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -7,7 +8,7 @@ from jaxtyping import Float
 
 from nbam_pyro.spacing import blocks, middles, robust_widths
 
-__all__ = ["WildValues", "column_limits", "wild_values"]
+__all__ = ["WildValues", "column_limits", "describe_wild", "wild_values"]
 
 # A wild value lies so many robust widths from the middle of its column ...
 _FAR = 10.0
@@ -15,6 +16,8 @@ _FAR = 10.0
 _GAP = 5.0
 # At most this share of a column can be wild: more of them are a group of their own.
 _MOST = 0.25
+# So many columns and rows are named.
+_NAMED = 3
 
 
 @dataclass(frozen=True)
@@ -102,3 +105,33 @@ def wild_values(x: Float[np.ndarray, "n d"]) -> list[WildValues]:
         rows = np.flatnonzero((x[:, j] < low[j]) | (x[:, j] > high[j]))
         found.append(WildValues(int(j), rows, x[rows, j]))
     return found
+
+
+def describe_wild(
+    found: Sequence[WildValues],
+    *,
+    columns: Sequence[object] | None = None,
+    rows: Sequence[object] | None = None,
+) -> str:
+    """One sentence that names wild values by column and row.
+
+    Args:
+        found: What `wild_values` returned, at least one column.
+        columns: Names of the columns; None for their numbers.
+        rows: Names of the rows; None for their numbers.
+
+    Example:
+        >>> describe_wild([WildValues(1, np.array([7]), np.array([-999.0]))], columns=["a", "b"])
+        "Values far from all others: -999 in column 'b' (row 7)"
+    """
+    parts = []
+    for one in found[:_NAMED]:
+        column = one.column if columns is None else repr(columns[one.column])
+        names = [str(row if rows is None else rows[row]) for row in one.rows[:_NAMED]]
+        more = f" and {len(one.rows) - _NAMED} more" if len(one.rows) > _NAMED else ""
+        values = np.unique(one.values)
+        value = f"{values[0]:g}" if len(values) == 1 else f"{values[0]:g} to {values[-1]:g}"
+        where = f"row{'s' if len(one.rows) > 1 else ''} {', '.join(names)}{more}"
+        parts.append(f"{value} in column {column} ({where})")
+    rest = f", and in {len(found) - _NAMED} more columns" if len(found) > _NAMED else ""
+    return f"Values far from all others: {'; '.join(parts)}{rest}"

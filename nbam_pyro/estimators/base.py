@@ -1,5 +1,6 @@
 """What the classifier and the regressor share: checked arrays in, one `fit`, posteriors out."""
 
+import warnings
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -11,7 +12,7 @@ from sklearn.utils import check_random_state
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
 from torch import nn
 
-from nbam_pyro.errors import DataError
+from nbam_pyro.errors import DataError, WildValueWarning
 from nbam_pyro.estimators.targets import as_data_errors, column, score
 from nbam_pyro.estimators.verified import verified_rows
 from nbam_pyro.exclusive import seeded
@@ -21,6 +22,7 @@ from nbam_pyro.models import Standardise, Story
 from nbam_pyro.models.component import check_positive
 from nbam_pyro.priors import Beta
 from nbam_pyro.spacing import check_spacing
+from nbam_pyro.wild import describe_wild, wild_values
 
 Network = Callable[[int, int], nn.Module]
 Contamination = float | Beta | None
@@ -130,7 +132,7 @@ class NBAMEstimator(BaseEstimator, ABC):
                 sample_weight, x, dtype=np.float64, ensure_non_negative=True
             )
         if x.ndim == 2:
-            check_spacing(x, getattr(self, "feature_names_in_", None))
+            self._check_columns(x)
         targets, present = column(y)
         _same_length(x, present)
         # A row without weight informs nothing either: it is left out rather than carried along.
@@ -177,6 +179,18 @@ class NBAMEstimator(BaseEstimator, ABC):
                 self.fit_, x[rest], all_encoded[rest[present]], present[rest], known
             )
         self.contamination_ = self.fit_.training.share.mean
+
+    def _check_columns(self, x: np.ndarray) -> None:
+        names = getattr(self, "feature_names_in_", None)
+        check_spacing(x, names)
+        wild = wild_values(x)
+        if wild:
+            warnings.warn(
+                f"{describe_wild(wild, columns=names)}. In the network they count as the edge of "
+                "their column. Mend them, or leave them out if they stand for missing values.",
+                WildValueWarning,
+                stacklevel=4,
+            )
 
     def _checked(self, X: Any) -> np.ndarray:
         check_is_fitted(self)
