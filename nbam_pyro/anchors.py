@@ -4,6 +4,8 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from nbam_pyro.checks import as_class_codes, check_weights, first_place
+from nbam_pyro.errors import DataError
 from nbam_pyro.functional import off_diagonal
 from nbam_pyro.priors import FlipPrior
 from nbam_pyro.verified import Verified
@@ -48,7 +50,12 @@ def anchor_counts(
         verified: what is verified of the rows, (N,); None for nothing.
 
     Returns:
-        counts by true (predicted) and observed label, (K, K).
+        counts by true (predicted) and observed label, (K, K), in the precision of `log_probs` but
+        at least in single precision.
+
+    Raises:
+        DataError: a log probability is NaN or above 0, a label is no class, or weights are not
+            finite, negative or all 0.
 
     Example:
         >>> p = torch.tensor([[0.9, 0.1]] * 10 + [[0.2, 0.8]] * 10)
@@ -61,6 +68,12 @@ def anchor_counts(
         tensor([[8., 3.],
                 [0., 9.]])
     """
+    _check_log_probs(log_probs)
+    labels = as_class_codes(labels, "labels", log_probs.shape[1], unlabelled=None)
+    if weights is not None:
+        check_weights(weights, len(labels))
+    # Half precision counts no further than 256 or 2048.
+    log_probs = log_probs.to(torch.promote_types(log_probs.dtype, torch.float32))
     if verified is None:
         return _of_most_certain(log_probs, labels, confident, at_least, weights)
     k = log_probs.shape[1]
@@ -82,6 +95,18 @@ def how_many(rows: int, confident: float, at_least: int) -> int:
         [7, 70, 200]
     """
     return max(min(at_least, round(_MOST * rows)), round(confident * rows))
+
+
+def _check_log_probs(log_probs: Tensor) -> None:
+    if log_probs.ndim != 2 or log_probs.shape[1] < 2:
+        raise DataError(f"log_probs has shape {tuple(log_probs.shape)}; expected (N, K), K >= 2.")
+    # Negated, so that NaN fails; rounding may leave a probability a little above one.
+    wrong = ~(log_probs <= 0.1)
+    if wrong.any():
+        raise DataError(
+            f"log_probs is {log_probs[wrong][0].item()} in {first_place(wrong)}; expected the "
+            "logarithm of a probability: look for a network that has diverged."
+        )
 
 
 def _of_most_certain(
