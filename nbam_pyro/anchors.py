@@ -4,8 +4,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from nbam_pyro.checks import as_class_codes, check_weights, first_place
-from nbam_pyro.errors import DataError
+from nbam_pyro.checks import as_class_codes, check_log_probs, check_weights
 from nbam_pyro.functional import off_diagonal
 from nbam_pyro.priors import FlipPrior
 from nbam_pyro.verified import Verified
@@ -68,7 +67,7 @@ def anchor_counts(
         tensor([[8., 3.],
                 [0., 9.]])
     """
-    _check_log_probs(log_probs)
+    check_log_probs(log_probs, "log_probs")
     labels = as_class_codes(labels, "labels", log_probs.shape[1], unlabelled=None)
     if weights is not None:
         check_weights(weights, len(labels))
@@ -95,18 +94,6 @@ def how_many(rows: int, confident: float, at_least: int) -> int:
         [7, 70, 200]
     """
     return max(min(at_least, round(_MOST * rows)), round(confident * rows))
-
-
-def _check_log_probs(log_probs: Tensor) -> None:
-    if log_probs.ndim != 2 or log_probs.shape[1] < 2:
-        raise DataError(f"log_probs has shape {tuple(log_probs.shape)}; expected (N, K), K >= 2.")
-    # Negated, so that NaN fails; rounding may leave a probability a little above one.
-    wrong = ~(log_probs <= 0.1)
-    if wrong.any():
-        raise DataError(
-            f"log_probs is {log_probs[wrong][0].item()} in {first_place(wrong)}; expected the "
-            "logarithm of a probability: look for a network that has diverged."
-        )
 
 
 def _of_most_certain(

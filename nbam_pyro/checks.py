@@ -1,11 +1,17 @@
 """Checks of tensors that name the first place where something is wrong."""
 
-import torch
 from torch import Tensor
 
 from nbam_pyro.errors import DataError
 
-__all__ = ["LARGEST", "as_class_codes", "check_finite", "check_weights", "first_place"]
+__all__ = [
+    "LARGEST",
+    "as_class_codes",
+    "check_finite",
+    "check_log_probs",
+    "check_weights",
+    "first_place",
+]
 
 LARGEST = 1e30
 """Numbers beyond it overflow when a few of them are added or squared in single precision."""
@@ -19,6 +25,7 @@ def first_place(wrong: Tensor) -> str:
             second columns.
 
     Example:
+        >>> import torch
         >>> first_place(torch.tensor([[False, False], [False, True]]))
         'row 1, column 1'
     """
@@ -50,6 +57,34 @@ def check_finite(values: Tensor, name: str, *, mend: str = "leave such rows out"
         f"{name} has {int(wrong.sum())} numbers that are missing, infinite or beyond {LARGEST:g}, "
         f"the first is {values[wrong][0].item()} in {first_place(wrong)}: {mend}."
     )
+
+
+def check_log_probs(values: Tensor, name: str) -> None:
+    """Refuse what is no logarithm of probabilities, one row per datum.
+
+    Args:
+        values: Logarithms of probabilities, (N, K); -inf where a class is impossible.
+        name: The name of the argument, for the message.
+
+    Raises:
+        DataError: There is no row, there are fewer than two columns, the type is no floating-point
+            type, or a number is NaN or above 0.
+    """
+    if values.ndim != 2 or values.shape[1] < 2 or not values.is_floating_point():
+        raise DataError(
+            f"{name} has shape {tuple(values.shape)} and type {values.dtype}; expected floats "
+            "(N, K), one column per class and at least two."
+        )
+    if not len(values):
+        raise DataError(f"{name} has no rows; pass at least one.")
+    # Negated, so that NaN fails; rounding may leave a probability a little above one.
+    wrong = ~(values.detach() <= 0.1)
+    if wrong.any():
+        raise DataError(
+            f"{name} is {values[wrong][0].item()} in {first_place(wrong)}; expected logarithms of "
+            "probabilities: pass logits through log_softmax, and look for a network that has "
+            "diverged."
+        )
 
 
 def check_weights(weights: Tensor, rows: int) -> None:
@@ -92,6 +127,7 @@ def as_class_codes(
             place, the expected classes and the mend.
 
     Example:
+        >>> import torch
         >>> as_class_codes(torch.tensor([2, 255], dtype=torch.uint8), "target", 3, unlabelled=255)
         tensor([  2, 255])
     """

@@ -102,10 +102,10 @@ class NBAMLoss(nn.Module):
 
     Rates and flip matrix are parameters of the loss, under their log-priors (see `FlipPrior`; the
     mode is taken in logit space, where the priors act as pseudo-counts). Give them to the
-    optimiser beside the network's. The log-priors count from their maximum, so that their
-    constants, which are large where classes are many, are not in the value. Until `start_from` has set them from anchors the value is
+    optimiser beside the network's. Until `start_from` has set them from anchors the value is
     plain cross-entropy, to verified true labels where there are any: from an arbitrary start the
-    story need not separate wrong labels from hard ones.
+    story need not separate wrong labels from hard ones. The log-priors count from their maximum:
+    their constants, which are large where classes are many, are not in the value.
 
     Predictions in double precision at `start_from` put the loss's parameters into it.
 

@@ -78,7 +78,8 @@ def check_resolution(prediction: Tensor, target: Tensor, needed: float) -> None:
         return
     which = "target" if target.dtype == kind else "prediction"
     raise DataError(
-        f"{which} has type {kind}, whose numbers lie too far apart at the size of the targets: more "
-        "than a hundredth of the targets' robust scatter. Subtract the median of the targets from "
-        "targets and predictions alike before they are rounded, or pass both in double precision."
+        f"{which} has type {kind}, whose numbers lie too far apart at the size of the targets, by "
+        "more than a hundredth of the targets' robust scatter. Subtract the median of the targets "
+        "from targets and predictions alike before they are rounded, or pass both in double "
+        "precision."
     )
