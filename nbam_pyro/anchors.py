@@ -4,7 +4,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from nbam_pyro.checks import as_class_codes, check_log_probs, check_weights
+from nbam_pyro.checks import as_class_codes, check_log_probs, check_predictions, check_weights
 from nbam_pyro.functional import off_diagonal
 from nbam_pyro.priors import FlipPrior
 from nbam_pyro.verified import Verified
@@ -67,6 +67,7 @@ def anchor_counts(
         tensor([[8., 3.],
                 [0., 9.]])
     """
+    check_predictions(log_probs, "log_probs")
     check_log_probs(log_probs, "log_probs")
     labels = as_class_codes(labels, "labels", log_probs.shape[1], unlabelled=None)
     if weights is not None:

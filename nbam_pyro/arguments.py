@@ -90,12 +90,10 @@ def as_cells(values: Any) -> pd.Index | np.ndarray:
             return values
     if _is_plain_number(values.dtype):
         return pd.Index(values)
+    if isinstance(values.dtype, np.dtype) and values.dtype.kind == "M":
+        values = pd.Index(values).astype(object)  # NumPy would make integers of dates
     # pandas would make types of its own of what it meets.
-    return (
-        pd.Index(np.asarray(pd.Index(values), dtype=object), dtype=object)
-        if (isinstance(values, np.ndarray) and values.dtype.kind == "M")
-        else pd.Index(values, dtype=object, tupleize_cols=False)
-    )
+    return pd.Index(values, dtype=object, tupleize_cols=False)
 
 
 def as_number(value: Any, name: str) -> float:
@@ -179,7 +177,9 @@ def _array(values: Any, name: str) -> np.ndarray:
         values = values.float() if values.dtype == torch.bfloat16 else values
         return values.numpy()
     if isinstance(values, np.ma.MaskedArray):  # what is masked must not count
-        return np.where(np.ma.getmaskarray(values), None, values.data.astype(object))
+        cells = values.data.astype(object)
+        cells[np.ma.getmaskarray(values)] = None
+        return cells
     if isinstance(values, list | tuple) and any(isinstance(one, torch.Tensor) for one in values):
         values = [_array(one, name) if isinstance(one, torch.Tensor) else one for one in values]
     try:

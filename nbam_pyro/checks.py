@@ -9,6 +9,7 @@ __all__ = [
     "as_class_codes",
     "check_finite",
     "check_log_probs",
+    "check_predictions",
     "check_weights",
     "first_place",
 ]
@@ -59,16 +60,16 @@ def check_finite(values: Tensor, name: str, *, mend: str = "leave such rows out"
     )
 
 
-def check_log_probs(values: Tensor, name: str) -> None:
-    """Refuse what is no logarithm of probabilities, one row per datum.
+def check_predictions(values: Tensor, name: str) -> None:
+    """Refuse what has not one row of floating-point numbers per datum and one column per class.
 
     Args:
-        values: Logarithms of probabilities, (N, K); -inf where a class is impossible.
+        values: Predictions, (N, K).
         name: The name of the argument, for the message.
 
     Raises:
-        DataError: There is no row, there are fewer than two columns, the type is no floating-point
-            type, or a number is NaN or above 0.
+        DataError: There is no row, there are fewer than two columns, or the type is no
+            floating-point type.
     """
     if values.ndim != 2 or values.shape[1] < 2 or not values.is_floating_point():
         raise DataError(
@@ -77,6 +78,18 @@ def check_log_probs(values: Tensor, name: str) -> None:
         )
     if not len(values):
         raise DataError(f"{name} has no rows; pass at least one.")
+
+
+def check_log_probs(values: Tensor, name: str) -> None:
+    """Refuse what is no logarithm of probabilities.
+
+    Args:
+        values: Logarithms of probabilities, (N, K); -inf where a class is impossible.
+        name: The name of the argument, for the message.
+
+    Raises:
+        DataError: A number is NaN or above 0.
+    """
     # Negated, so that NaN fails; rounding may leave a probability a little above one.
     wrong = ~(values.detach() <= 0.1)
     if wrong.any():

@@ -20,6 +20,7 @@ from nbam_pyro.checks import (
     as_class_codes,
     check_finite,
     check_log_probs,
+    check_predictions,
     check_weights,
     first_place,
 )
@@ -164,6 +165,7 @@ def estimate_transition(
     if iterations < 1:
         raise DataError(f"iterations is {iterations}; EM needs at least one.")
     check_class_prior(class_prior)
+    check_predictions(log_f, "log_f")
     log_f = _precise(log_f)
     rows = RowsByLabel.of(log_f, labels, weights=weights, true_labels=true_labels)
     counts = rows.predicted_counts() if start is None else _start(start, rows.num_classes)
@@ -219,10 +221,12 @@ class RowsByLabel:
         true_labels: Int[Tensor, " n"] | None,
     ) -> "RowsByLabel":
         """Check and group rows; arguments and errors as of `estimate_transition`."""
+        check_predictions(log_f, "log_f")
         log_f = _precise(log_f)
         labels = _labels("labels", labels, log_f, unlabelled=None)
         order = labels.argsort(stable=True)
         f = log_f[order].exp_()
+        _check_normalised(f.sum(1)[order.argsort()], log_f, _ROUNDING)
         if weights is not None:
             check_weights(weights, len(labels))
         each = f.new_ones(len(labels)) if weights is None else weights.detach()[order].to(f)
@@ -278,22 +282,25 @@ def _divergence(one: Float[Tensor, "k k"], other: Float[Tensor, "k k"]) -> float
 
 
 def _precise(log_f: Tensor) -> Tensor:
-    """Predictions without their graph, in single precision at least and normalised."""
-    check_log_probs(log_f, "log_f")
+    """Predictions without their graph, in single precision at least."""
     log_f = log_f.detach()
-    coarse = torch.finfo(log_f.dtype).bits < 32
-    if coarse:
-        log_f = log_f.float()
-    total = log_f.logsumexp(-1)
-    # Negated, so that rows without any possible class fail.
-    wrong = ~(total.abs() < (_COARSE_ROUNDING if coarse else _ROUNDING))
-    if wrong.any():
-        raise DataError(
-            f"log_f is not normalised in {int(wrong.sum())} rows, the first is "
-            f"{first_place(wrong)}: pass logits through log_softmax, or the logarithm of "
-            "probabilities that sum to one."
-        )
-    return log_f - total[:, None] if coarse else log_f
+    if not log_f.is_floating_point() or torch.finfo(log_f.dtype).bits >= 32:
+        return log_f
+    log_f = log_f.float()
+    _check_normalised(log_f.exp().sum(-1), log_f, _COARSE_ROUNDING)
+    return log_f.log_softmax(-1)
+
+
+def _check_normalised(total: Tensor, log_f: Tensor, rounding: float) -> None:
+    # Negated, so that NaN fails.
+    wrong = ~((total - 1).abs() < rounding)
+    if not wrong.any():
+        return
+    check_log_probs(log_f, "log_f")
+    raise DataError(
+        f"log_f is not normalised in {int(wrong.sum())} rows, the first is {first_place(wrong)}: "
+        "pass logits through log_softmax, or the logarithm of probabilities that sum to one."
+    )
 
 
 def _labels(name: str, values: Tensor, log_f: Tensor, *, unlabelled: int | None) -> Tensor:
