@@ -1,5 +1,7 @@
 """Anchors: a start for rates and flips from rows whose true label is nearly certain."""
 
+import math
+
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
@@ -30,10 +32,12 @@ def anchor_counts(
 
     The anchors of class c are the rows whose true label is nearly certain: the most confident
     `confident` share of the rows that are predicted to be c, but `at_least` so many, which give a
-    rate to within .06, unless they are more than 70 % of them (and in any case 1 % of all rows and
-    five). Their observed labels are *counted*. Averaging predicted probabilities instead
-    (Patrini et al. 2017; Liu & Tao 2016) repeats what the network has memorised and is biased
-    towards no contamination; counts on predictions out of fold are not.
+    rate to within .06, unless they are more than 70 % of them. In any case they are 1 % of all
+    rows, of more than ten classes a tenth of the rows that a class has on average, and five, of
+    smaller classes as many as a class has on average. Their observed labels are *counted*.
+    Averaging predicted probabilities instead (Patrini et al. 2017; Liu & Tao 2016) repeats what the
+    network has memorised and is biased towards no contamination; counts on predictions out of fold
+    are not.
 
     A row whose true label is verified is an anchor of that class and of no other; one that is
     verified as contaminated is none of its observed class. Of a mutual pair of which most labels
@@ -102,7 +106,8 @@ def _of_most_certain(
 ) -> Tensor:
     n, k = log_probs.shape
     predicted = torch.bincount(log_probs.argmax(-1), minlength=k).tolist()
-    least = min(n, max(5, round(0.01 * n)))
+    # More than a class has would be rows of other classes.
+    least = min(n, max(min(5, math.ceil(n / k)), round(min(0.01, 0.1 / k) * n)))
     rows = []
     for c in range(k):
         count = max(least, how_many(predicted[c], confident, at_least))

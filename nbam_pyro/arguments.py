@@ -27,7 +27,7 @@ def in_pandas(values: Any) -> Any:
 
 
 def as_numbers(values: Any, name: str) -> np.ndarray:
-    """Numbers as a NumPy array, NaN where one is missing; single precision stays so.
+    """Numbers as a NumPy array, NaN where one is missing; single precision stays so, True is 1.
 
     Args:
         values: Numbers of any shape: an array, lists (of lists), a tensor of any floating-point
@@ -57,6 +57,8 @@ def as_numbers(values: Any, name: str) -> np.ndarray:
     array = _array(values, name)
     if array.dtype == object:
         return _of_objects(array, name)
+    if array.dtype.kind == "b":
+        return array.astype(np.int64)
     if array.dtype.kind not in "iuf":
         raise DataError(f"{name} is of type {array.dtype}; expected numbers.")
     if array.dtype.kind == "f" and array.dtype not in (np.float32, np.float64):
@@ -161,9 +163,7 @@ def _is_scalar_of_array(value: Any) -> bool:
 
 
 def _is_number(dtype: Any) -> bool:
-    return pd.api.types.is_numeric_dtype(dtype) and not (
-        pd.api.types.is_bool_dtype(dtype) or pd.api.types.is_complex_dtype(dtype)
-    )
+    return pd.api.types.is_numeric_dtype(dtype) and not pd.api.types.is_complex_dtype(dtype)
 
 
 def _is_plain_number(dtype: Any) -> bool:
@@ -207,7 +207,7 @@ def _of_objects(values: np.ndarray, name: str, columns: Sequence[Any] | None = N
         return as_numbers(list(values), name)
     missing = np.asarray(pd.isna(values))
     wrong = np.array(
-        [not isinstance(one, Number) or isinstance(one, bool | complex) for one in values.flat],
+        [not isinstance(one, Number) or isinstance(one, complex) for one in values.flat],
         dtype=bool,
     ).reshape(values.shape)
     wrong &= ~missing
