@@ -54,7 +54,8 @@ def nbam_regression_loss(
         DataError: the shapes do not fit together, a number is not finite, a scale is not positive,
             an element is impossible under both likelihoods, or the numbers are too coarse: those of
             the type of prediction or target lie further apart, at the size of the targets, than a
-            hundredth of the targets' robust scatter (judged from 20 elements on).
+            hundredth of the targets' robust scatter (of fewer than 20 or equal targets: than the
+            scale of the noise).
 
     Example:
         >>> y = torch.tensor([0.1, 50.0])
@@ -64,8 +65,12 @@ def nbam_regression_loss(
         tensor(True)
     """
     target = _checked(prediction, target)
-    if target.numel() >= _ENOUGH:
-        check_resolution(prediction, target, needed_spacing(target))
+    if target.numel():
+        scatter = robust_scatter(target) if target.numel() >= _ENOUGH else 0.0
+        # A few targets, or equal ones, do not tell; but numbers may not lie further apart than the
+        # noise.
+        scatter = scatter or 100 * float(log_scale.detach().max().exp())
+        check_resolution(prediction, target, needed_spacing(target, scatter))
     pair = _regression_pair(
         prediction,
         target,
@@ -171,8 +176,11 @@ class NBAMRegressionLoss(nn.Module):
         target = _checked(prediction, target)
         counted = _counted(target, contaminated)
         if counted.sum() < 2 or not (target != target.flatten()[0]).any():
-            raise DataError("start_from needs at least two rows with different targets.")
-        needed = needed_spacing(target)
+            raise DataError(
+                f"start_from needs at least two rows with different targets in {target.dtype}; "
+                "pass double precision where they differ by little."
+            )
+        needed = needed_spacing(target, robust_scatter(target))
         check_resolution(prediction, target, needed)
         # In half precision sums of a few thousand rows no longer grow.
         precise = torch.promote_types(target.dtype, torch.float32)

@@ -28,23 +28,23 @@ def robust_scatter(values: Tensor) -> float:
     return scatter or float(values.std(correction=0))
 
 
-def needed_spacing(target: Tensor) -> float:
+def needed_spacing(target: Tensor, scatter: float) -> float:
     """The largest relative spacing of numbers that resolves measurements.
 
-    A hundredth of their robust scatter, relative to the power of two below the size of their
-    median.
+    A hundredth of their scatter, relative to the power of two below the size of their median.
 
     Args:
         target: Finite measurements of any shape, at least one.
+        scatter: Their robust scatter; 0 where it is not known.
 
     Returns:
-        At most 1: measurements around 0 ask for nothing, and equal ones do not tell.
+        At most 1: measurements around 0 ask for nothing, and neither does an unknown scatter.
 
     Example:
-        >>> needed_spacing(torch.tensor([1e9, 1e9 + 1, 1e9 + 2], dtype=torch.float64)) < 1e-10
+        >>> needed_spacing(torch.tensor([1e9, 1e9 + 1, 1e9 + 2], dtype=torch.float64), 1.5) < 1e-10
         True
     """
-    middle, scatter = abs(float(target.detach().flatten().median())), robust_scatter(target)
+    middle = abs(float(target.detach().flatten().median()))
     if not middle or not scatter:
         return 1.0
     return min(1.0, _SHARE * scatter / math.ldexp(0.5, math.frexp(middle)[1]))
@@ -68,7 +68,7 @@ def check_resolution(prediction: Tensor, target: Tensor, needed: float) -> None:
     Args:
         prediction: Predictions, of a floating-point type.
         target: Measurements, of a floating-point type.
-        needed: The largest relative spacing that resolves the targets, from `needed_spacing`.
+        needed: The largest relative spacing that resolves the targets (`needed_spacing`).
 
     Raises:
         DataError: The numbers of one of the two types lie further apart than that.
