@@ -45,9 +45,13 @@ class Costs:
     review: float | None = None
 
     def __post_init__(self) -> None:
-        for name, cost in vars(self).items():
-            if cost is not None and not 0 < as_number(cost, name) < math.inf:
+        for name, cost in list(vars(self).items()):
+            if cost is None:
+                continue
+            number = as_number(cost, name)
+            if not 0 < number < math.inf:
                 raise DataError(f"{self}: costs are positive and finite.")
+            object.__setattr__(self, name, number)
 
 
 @dataclass(frozen=True, eq=False)

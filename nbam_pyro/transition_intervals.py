@@ -1,5 +1,6 @@
 r"""How sure rates are, given predictions of the true label: the observed information of M."""
 
+import math
 from dataclasses import dataclass
 
 import torch
@@ -73,8 +74,11 @@ def transition_intervals(
     .. math:: \mathrm{cov}(M_{\cdot y}, M_{\cdot y'}) = \delta_{yy'} C_y
               - C_y \Big(\sum_z C_z\Big)^{-1} C_{y'}.
 
-    The share's spread adds that of the switches given M. Nothing is added for errors of log_f, nor
-    for those of class frequencies: where they had a prior, the predictions are those at its mode.
+    The share's spread adds that of the switches given M. Its ends are within Cantelli's bound, k
+    standard deviations from the estimate with :math:`1 / (1 + k^2)` half of what the interval
+    leaves out: that holds for any distribution, and counts where a share is almost 0 or 1. Nothing
+    is added for errors of log_f, nor for those of class frequencies: where they had a prior, the
+    predictions are those at its mode.
 
     Where predictions leave no doubt, such as the 0s and 1s of a decision tree, the share is certain
     given them: both ends are the share itself. A rate whose spread is lost in rounding, which only
@@ -110,10 +114,13 @@ def transition_intervals(
     shifted = transition.shifted(log_f)
     rows = RowsByLabel.of(shifted, labels, weights=weights, true_labels=true_labels)
     rates, contaminated = _variances(rows, transition, prior)
-    z = float(torch.special.ndtri(rates.new_tensor((1 + probability) / 2)))
-    rate_low, rate_high = _logit_interval(transition.rate, rates, z)
+    rate_low, rate_high = _logit_interval(transition.rate, rates, probability)
     share = rates.new_tensor(transition.share)
-    low, high = _logit_interval(share, contaminated / transition.counts.sum() ** 2, z)
+    variance = contaminated / transition.counts.sum() ** 2
+    ends = _logit_interval(share, variance, probability)
+    # Where the spread is many times the share, the logit scale alone would end at 0 and 1.
+    most = math.sqrt((1 + probability) / (1 - probability)) * variance.sqrt()
+    low, high = max(ends[0], share - most), min(ends[1], share + most)
     return TransitionIntervals(rate_low, rate_high, float(low), float(high), probability)
 
 
@@ -198,9 +205,10 @@ def _prior_information(
     return torch.where(entries.abs() < least.abs(), least, entries)
 
 
-def _logit_interval(value: Tensor, variance: Tensor, z: float) -> tuple[Tensor, Tensor]:
+def _logit_interval(value: Tensor, variance: Tensor, probability: float) -> tuple[Tensor, Tensor]:
     # A share of exactly 0 or 1, where every row is verified, is certain.
     certain = (variance == 0) | (value == 0) | (value == 1)
+    z = float(torch.special.ndtri(value.new_tensor((1 + probability) / 2)))
     spread = z * variance.sqrt() / (value * (1 - value))
     low, high = (value.logit() - spread).sigmoid(), (value.logit() + spread).sigmoid()
     return torch.where(certain, value, low), torch.where(certain, value, high)

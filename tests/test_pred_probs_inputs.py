@@ -238,6 +238,13 @@ def test_probabilities_of_0_and_1_have_a_finite_interval_and_are_disclosed():
     assert "has probability 1" not in from_pred_probs(Y, P).note
 
 
+def test_a_share_of_nearly_nothing_has_an_interval_of_nearly_nothing():
+    y = np.arange(300) % 3
+    p = 0.97 * np.eye(3)[y] + 0.01
+    contamination = from_pred_probs(y, p).contamination
+    assert 0 <= contamination["low"] <= contamination["rate"] <= contamination["high"] < 0.01
+
+
 @pytest.mark.parametrize("kind", [np.float32, np.float64])
 def test_precision_stays_as_it_was_given(kind):
     report = from_pred_probs(Y, P.astype(kind))
@@ -311,6 +318,18 @@ def test_half_precision_and_graphs_are_taken_by_the_estimate():
     again = estimate_transition(logits, y, prior=FlipPrior(), weights=weights)
     assert torch.equal(again.rate, exact.rate)
     assert not again.rate.requires_grad
+
+
+def test_a_report_is_printed_rounded_with_the_labels_that_are_suspicious():
+    y = np.arange(300) % 3
+    wrong = np.arange(300) < 30
+    p = 0.97 * np.eye(3)[y] + 0.01
+    clean = str(from_pred_probs(y, p))
+    assert "None is suspicious: the largest probability of being wrong is below 0.1 %" in clean
+    assert "0.000" not in clean
+    found = str(from_pred_probs(np.where(wrong, (y + 1) % 3, y), p))
+    assert "30 are more probably wrong than right; the 20 most suspicious:" in found
+    assert len(found.splitlines()) == 24
 
 
 EXTREME = st.sampled_from([0.0, 1e-300, 1e-12, 1e-6, 0.5, 1.0])
