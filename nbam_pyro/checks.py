@@ -1,5 +1,8 @@
 """Checks of tensors that name the first place where something is wrong."""
 
+import math
+
+import torch
 from torch import Tensor
 
 from nbam_pyro.errors import DataError
@@ -26,7 +29,6 @@ def first_place(wrong: Tensor) -> str:
             second columns.
 
     Example:
-        >>> import torch
         >>> first_place(torch.tensor([[False, False], [False, True]]))
         'row 1, column 1'
     """
@@ -49,11 +51,11 @@ def check_finite(values: Tensor, name: str, *, mend: str = "leave such rows out"
     Raises:
         DataError: A number is NaN, infinite or beyond `LARGEST`; the message names the first place.
     """
+    values = values.detach()
     # NaN compares false, so that one comparison finds all three.
-    fine = values.detach().abs() < LARGEST
-    if fine.all():
+    if not values.numel() or float(torch.linalg.vector_norm(values, math.inf)) < LARGEST:
         return
-    wrong = ~fine
+    wrong = ~(values.abs() < LARGEST)
     raise DataError(
         f"{name} has {int(wrong.sum())} numbers that are missing, infinite or beyond {LARGEST:g}, "
         f"the first is {values[wrong][0].item()} in {first_place(wrong)}: {mend}."
@@ -140,7 +142,6 @@ def as_class_codes(
             place, the expected classes and the mend.
 
     Example:
-        >>> import torch
         >>> as_class_codes(torch.tensor([2, 255], dtype=torch.uint8), "target", 3, unlabelled=255)
         tensor([  2, 255])
     """
@@ -150,6 +151,11 @@ def as_class_codes(
             f"{num_classes - 1}: convert it, for instance by .long()."
         )
     codes = values.detach().long()
+    if not codes.numel():
+        return codes
+    lowest, highest = codes.aminmax()
+    if lowest >= 0 and highest < num_classes:
+        return codes
     wrong = (codes < 0) | (codes >= num_classes)
     if unlabelled is not None:
         wrong &= codes != unlabelled

@@ -16,18 +16,12 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from nbam_pyro.anchors import anchor_start
-from nbam_pyro.checks import (
-    as_class_codes,
-    check_finite,
-    check_log_probs,
-    check_predictions,
-    check_weights,
-    first_place,
-)
+from nbam_pyro.checks import check_predictions, check_weights
 from nbam_pyro.class_prior import ClassPrior, check_class_prior
 from nbam_pyro.errors import DataError
 from nbam_pyro.functional import off_diagonal, transition_matrix, zero_diagonal
 from nbam_pyro.priors import FlipPrior
+from nbam_pyro.transition_inputs import check_normalised, labels_of, precise, start_counts
 
 __all__ = ["RowsByLabel", "Transition", "estimate_transition"]
 
@@ -35,9 +29,6 @@ __all__ = ["RowsByLabel", "Transition", "estimate_transition"]
 _CHUNK = 8192
 # Smaller entries of M, which only extreme priors leave, count as this in single precision.
 _LEAST = 1e-30
-# Rows may sum to one up to this; those of half precision, whose logarithms have two or three
-# digits, up to the other.
-_ROUNDING, _COARSE_ROUNDING = 1e-3, 0.05
 
 
 @dataclass(frozen=True)
@@ -166,9 +157,9 @@ def estimate_transition(
         raise DataError(f"iterations is {iterations}; EM needs at least one.")
     check_class_prior(class_prior)
     check_predictions(log_f, "log_f")
-    log_f = _precise(log_f)
+    log_f = precise(log_f)
     rows = RowsByLabel.of(log_f, labels, weights=weights, true_labels=true_labels)
-    counts = rows.predicted_counts() if start is None else _start(start, rows.num_classes)
+    counts = rows.predicted_counts() if start is None else start_counts(start, rows.num_classes)
     classes = None if class_prior is None else ClassPrior.of(class_prior, log_f, weights)
     log_shift = counts.new_zeros(rows.num_classes)
     objective: list[float] = []
@@ -222,17 +213,17 @@ class RowsByLabel:
     ) -> "RowsByLabel":
         """Check and group rows; arguments and errors as of `estimate_transition`."""
         check_predictions(log_f, "log_f")
-        log_f = _precise(log_f)
-        labels = _labels("labels", labels, log_f, unlabelled=None)
+        log_f = precise(log_f)
+        labels = labels_of("labels", labels, log_f, unlabelled=None)
         order = labels.argsort(stable=True)
         f = log_f[order].exp_()
-        _check_normalised(f.sum(1)[order.argsort()], log_f, _ROUNDING)
+        check_normalised(f.sum(1)[order.argsort()], log_f)
         if weights is not None:
             check_weights(weights, len(labels))
         each = f.new_ones(len(labels)) if weights is None else weights.detach()[order].to(f)
         verified = 0.0
         if true_labels is not None:
-            known = _labels("true_labels", true_labels, log_f, unlabelled=-1)[order]
+            known = labels_of("true_labels", true_labels, log_f, unlabelled=-1)[order]
             at = ((known >= 0) & (each > 0)).nonzero()[:, 0]
             own = log_f[order[at], known[at]].double()
             verified = float((own * each[at]).sum())
@@ -279,45 +270,3 @@ def _divergence(one: Float[Tensor, "k k"], other: Float[Tensor, "k k"]) -> float
     # The difference of two objectives would drown in the rounding of millions of float32 rows.
     total = (one + other).clamp_min(torch.finfo(one.dtype).tiny)
     return float(((one - other).square() / total).sum())
-
-
-def _precise(log_f: Tensor) -> Tensor:
-    """Predictions without their graph, in single precision at least."""
-    log_f = log_f.detach()
-    if not log_f.is_floating_point() or torch.finfo(log_f.dtype).bits >= 32:
-        return log_f
-    log_f = log_f.float()
-    _check_normalised(log_f.exp().sum(-1), log_f, _COARSE_ROUNDING)
-    return log_f.log_softmax(-1)
-
-
-def _check_normalised(total: Tensor, log_f: Tensor, rounding: float) -> None:
-    # Negated, so that NaN fails.
-    wrong = ~((total - 1).abs() < rounding)
-    if not wrong.any():
-        return
-    check_log_probs(log_f, "log_f")
-    raise DataError(
-        f"log_f is not normalised in {int(wrong.sum())} rows, the first is {first_place(wrong)}: "
-        "pass logits through log_softmax, or the logarithm of probabilities that sum to one."
-    )
-
-
-def _labels(name: str, values: Tensor, log_f: Tensor, *, unlabelled: int | None) -> Tensor:
-    n, k = log_f.shape
-    if values.shape != (n,):
-        raise DataError(f"{name} have shape {tuple(values.shape)}; expected ({n},), as log_f has.")
-    return as_class_codes(values, name, k, unlabelled=unlabelled)
-
-
-def _start(counts: Tensor, k: int) -> Float[Tensor, "k k"]:
-    if counts.shape != (k, k):
-        raise DataError(f"start has shape {tuple(counts.shape)}; give counts, ({k}, {k}).")
-    counts = counts.detach().double()
-    check_finite(counts, "start", mend="give counts by true and observed label")
-    if (counts < 0).any():
-        raise DataError(
-            f"start is negative in {first_place(counts < 0)}; give counts by true and observed "
-            "label."
-        )
-    return counts
