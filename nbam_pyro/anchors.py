@@ -1,9 +1,12 @@
 """Anchors: a start for rates and flips from rows whose true label is nearly certain."""
 
+import math
+
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from nbam_pyro.checks import as_class_codes, check_log_probs, check_predictions, check_weights
 from nbam_pyro.functional import off_diagonal
 from nbam_pyro.priors import FlipPrior
 from nbam_pyro.verified import Verified
@@ -29,10 +32,12 @@ def anchor_counts(
 
     The anchors of class c are the rows whose true label is nearly certain: the most confident
     `confident` share of the rows that are predicted to be c, but `at_least` so many, which give a
-    rate to within .06, unless they are more than 70 % of them (and in any case 1 % of all rows and
-    five). Their observed labels are *counted*. Averaging predicted probabilities instead
-    (Patrini et al. 2017; Liu & Tao 2016) repeats what the network has memorised and is biased
-    towards no contamination; counts on predictions out of fold are not.
+    rate to within .06, unless they are more than 70 % of them. In any case they are 1 % of all
+    rows, of more than ten classes a tenth of the rows that a class has on average, and five, of
+    smaller classes as many as a class has on average. Their observed labels are *counted*.
+    Averaging predicted probabilities instead (Patrini et al. 2017; Liu & Tao 2016) repeats what the
+    network has memorised and is biased towards no contamination; counts on predictions out of fold
+    are not.
 
     A row whose true label is verified is an anchor of that class and of no other; one that is
     verified as contaminated is none of its observed class. Of a mutual pair of which most labels
@@ -48,7 +53,12 @@ def anchor_counts(
         verified: what is verified of the rows, (N,); None for nothing.
 
     Returns:
-        counts by true (predicted) and observed label, (K, K).
+        counts by true (predicted) and observed label, (K, K), in the precision of `log_probs` but
+        at least in single precision.
+
+    Raises:
+        DataError: a log probability is NaN or above 0, a label is no class, or weights are not
+            finite, negative or all 0.
 
     Example:
         >>> p = torch.tensor([[0.9, 0.1]] * 10 + [[0.2, 0.8]] * 10)
@@ -61,6 +71,13 @@ def anchor_counts(
         tensor([[8., 3.],
                 [0., 9.]])
     """
+    check_predictions(log_probs, "log_probs")
+    check_log_probs(log_probs, "log_probs")
+    labels = as_class_codes(labels, "labels", log_probs.shape[1], unlabelled=None)
+    if weights is not None:
+        check_weights(weights, len(labels))
+    # Half precision counts no further than 256 or 2048.
+    log_probs = log_probs.to(torch.promote_types(log_probs.dtype, torch.float32))
     if verified is None:
         return _of_most_certain(log_probs, labels, confident, at_least, weights)
     k = log_probs.shape[1]
@@ -89,7 +106,8 @@ def _of_most_certain(
 ) -> Tensor:
     n, k = log_probs.shape
     predicted = torch.bincount(log_probs.argmax(-1), minlength=k).tolist()
-    least = min(n, max(5, round(0.01 * n)))
+    # More than a class has would be rows of other classes.
+    least = min(n, max(min(5, math.ceil(n / k)), round(min(0.01, 0.1 / k) * n)))
     rows = []
     for c in range(k):
         count = max(least, how_many(predicted[c], confident, at_least))

@@ -5,10 +5,19 @@ A decision is read from posterior probabilities alone, so that it is as good as 
 
 import math
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
+from nbam_pyro.arguments import (
+    as_cells,
+    as_number,
+    as_numbers,
+    check_numbers,
+    in_pandas,
+    place_of,
+)
 from nbam_pyro.errors import DataError
 
 __all__ = ["Costs", "Flags", "flags", "relabel", "review_queue", "weights"]
@@ -36,9 +45,13 @@ class Costs:
     review: float | None = None
 
     def __post_init__(self) -> None:
-        given = [self.false_alarm, self.miss, *([] if self.review is None else [self.review])]
-        if not all(0 < cost < math.inf for cost in given):
-            raise DataError(f"{self}: costs are positive and finite.")
+        for name, cost in list(vars(self).items()):
+            if cost is None:
+                continue
+            number = as_number(cost, name)
+            if not 0 < number < math.inf:
+                raise DataError(f"{self}: costs are positive and finite.")
+            object.__setattr__(self, name, number)
 
 
 @dataclass(frozen=True, eq=False)
@@ -62,9 +75,7 @@ class Flags:
     expected_missed: float
 
 
-def flags(
-    responsibility: np.ndarray, *, fdr: float | None = None, costs: Costs | None = None
-) -> Flags:
+def flags(responsibility: Any, *, fdr: float | None = None, costs: Costs | None = None) -> Flags:
     r"""Flag as many as a false discovery rate allows, or what costs least.
 
     With `fdr`, the largest set :math:`\{i : r_i \ge t\}` whose posterior expected false discovery
@@ -73,12 +84,14 @@ def flags(
     :math:`c_{review}`.
 
     Args:
-        responsibility: P(z=1 | x, y), (N, ...), for instance `fitted.training.responsibility`.
+        responsibility: P(z=1 | x, y), (N, ...), for instance `fitted.training.responsibility`; an
+            array, a list, a tensor, or a frame or column of pandas, polars or pyarrow.
         fdr: in (0, 1); give this or `costs`.
         costs: of mistakes and of reviews.
 
     Raises:
-        DataError: responsibilities are no probabilities, or not exactly one of the two is given.
+        DataError: there are no rows, responsibilities are no probabilities, or not exactly one of
+            the two is given.
 
     Source: Newton et al. (2004) and Müller et al. (2004) for the posterior expected false discovery
     rate.
@@ -90,34 +103,36 @@ def flags(
         >>> flags(r, costs=Costs(false_alarm=1.0, miss=1.0, review=0.2)).review
         array([False, False,  True, False])
     """
-    r = _probabilities(responsibility)
+    r = _probabilities(responsibility, "responsibility")
     if (fdr is None) == (costs is None):
         raise DataError("Give either fdr, a false discovery rate, or costs.")
     if costs is not None:
         return _cheapest(r, costs)
-    if fdr is None or not 0 < fdr < 1:
+    level = as_number(fdr, "fdr")
+    if not 0 < level < 1:
         raise DataError(f"fdr is {fdr}; a false discovery rate lies in (0, 1).")
     values, counts = np.unique(r, return_counts=True)  # equal rows are flagged together
     values, counts = values[::-1], counts[::-1]
     rates = np.cumsum(counts * (1 - values)) / np.cumsum(counts)
-    allowed = np.flatnonzero(rates <= fdr)
+    allowed = np.flatnonzero(rates <= level)
     flagged = r >= values[allowed[-1]] if len(allowed) else np.zeros(r.shape, dtype=bool)
     return _flags(r, flagged, np.zeros(r.shape, dtype=bool))
 
 
-def review_queue(responsibility: np.ndarray, *, budget: int) -> pd.DataFrame:
+def review_queue(responsibility: Any, *, budget: int) -> pd.DataFrame:
     """The data to look at first, most probably contaminated ones before others.
 
     Args:
-        responsibility: P(z=1 | x, y), (N,), or (N, *dims).
-        budget: how many, at least 1; of fewer data all.
+        responsibility: P(z=1 | x, y), (N,), or (N, *dims), of any kind that `flags` takes.
+        budget: how many, a whole number of at least 1; of fewer data all.
 
     Returns:
         one line per datum in the order of review: row (and dim_1, ... of targets with several
         elements), responsibility, expected_true_positives up to it.
 
     Raises:
-        DataError: responsibilities are no probabilities, or the budget is not positive.
+        DataError: there are no rows, responsibilities are no probabilities, or the budget is not a
+            positive whole number.
 
     Example:
         >>> review_queue(np.array([0.2, 0.9, 0.5]), budget=2)
@@ -125,10 +140,11 @@ def review_queue(responsibility: np.ndarray, *, budget: int) -> pd.DataFrame:
         0    1             0.9                      0.9
         1    2             0.5                      1.4
     """
-    r = _probabilities(responsibility)
-    if budget < 1:
-        raise DataError(f"budget is {budget}; review at least one.")
-    order = (-r).argsort(axis=None, kind="stable")[:budget]
+    r = _probabilities(responsibility, "responsibility")
+    number = as_number(budget, "budget")
+    if not number >= 1 or not number.is_integer():
+        raise DataError(f"budget is {budget}; review a whole number of data, at least one.")
+    order = (-r).argsort(axis=None, kind="stable")[: int(number)]
     places = np.unravel_index(order, r.shape)
     names = ["row", *(f"dim_{i}" for i in range(1, r.ndim))]
     chosen = r.ravel()[order]
@@ -141,12 +157,13 @@ def review_queue(responsibility: np.ndarray, *, budget: int) -> pd.DataFrame:
     )
 
 
-def relabel(true_label: np.ndarray, labels: np.ndarray, *, threshold: float = 0.9) -> pd.DataFrame:
+def relabel(true_label: Any, labels: Any, *, threshold: float = 0.9) -> pd.DataFrame:
     """The labels to replace: where another one is probable enough.
 
     Args:
-        true_label: p(c | x, y), (N, K), for instance `fitted.training.true_label`.
-        labels: observed labels 0, ..., K-1, (N,).
+        true_label: p(c | x, y), (N, K), for instance `fitted.training.true_label`; of any kind that
+            `flags` takes.
+        labels: observed labels 0, ..., K-1, as columns of true_label, (N,).
         threshold: posterior probability from which a label is replaced, in (0.5, 1].
 
     Returns:
@@ -154,8 +171,9 @@ def relabel(true_label: np.ndarray, labels: np.ndarray, *, threshold: float = 0.
         probabilities is the expected number of right replacements.
 
     Raises:
-        DataError: shapes do not fit, the posterior has no probabilities, a label is no class, or
-            the threshold is out of range.
+        DataError: there are no rows, shapes do not fit, the posterior has no probabilities, a label
+            is no class, a frame's columns are classes in another order, or the threshold is out of
+            range.
 
     Example:
         >>> posterior = np.array([[0.97, 0.03], [0.6, 0.4]])
@@ -163,48 +181,45 @@ def relabel(true_label: np.ndarray, labels: np.ndarray, *, threshold: float = 0.
            row  label  new_label  probability
         0    0      1          0         0.97
     """
-    posterior, labels = _probabilities(true_label), np.asarray(labels)
-    if posterior.ndim != 2 or labels.shape != posterior.shape[:1]:
+    posterior = _probabilities(true_label, "true_label")
+    cells = as_cells(labels)
+    if posterior.ndim != 2 or cells.shape != posterior.shape[:1]:
         raise DataError(
-            f"true_label has shape {posterior.shape} and labels {labels.shape}; expected (N, K) "
+            f"true_label has shape {posterior.shape} and labels {cells.shape}; expected (N, K) "
             "and (N,)."
         )
-    if (
-        not np.issubdtype(labels.dtype, np.integer)
-        or not np.isin(labels, range(posterior.shape[1])).all()
-    ):
-        raise DataError(f"Labels must be 0, ..., {posterior.shape[1] - 1}, as columns are.")
-    if not 0.5 < threshold <= 1:
+    codes = _columns_of(pd.Index(cells), posterior.shape[1], in_pandas(true_label))
+    if not 0.5 < as_number(threshold, "threshold") <= 1:
         raise DataError(f"threshold is {threshold}; it lies in (0.5, 1].")
     best, probability = posterior.argmax(1), posterior.max(1)
-    rows = np.flatnonzero((best != labels) & (probability >= threshold))
+    rows = np.flatnonzero((best != codes) & (probability >= threshold))
     return pd.DataFrame(
         {
             "row": rows,
-            "label": labels[rows],
+            "label": codes[rows],
             "new_label": best[rows],
             "probability": probability[rows],
         }
     )
 
 
-def weights(responsibility: np.ndarray) -> np.ndarray:
+def weights(responsibility: Any) -> np.ndarray:
     """Weights for the training of something else: 1 - r, the probability of being clean.
 
     The weighted loss is the expected loss over the rows that are clean. To leave rows out or to
     replace labels instead, see `flags` and `relabel`.
 
     Args:
-        responsibility: P(z=1 | x, y), (N, ...).
+        responsibility: P(z=1 | x, y), (N, ...), of any kind that `flags` takes.
 
     Raises:
-        DataError: responsibilities are no probabilities.
+        DataError: there are no rows, or responsibilities are no probabilities.
 
     Example:
         >>> weights(np.array([0.25, 1.0]))
         array([0.75, 0.  ])
     """
-    return 1 - _probabilities(responsibility)
+    return 1 - _probabilities(responsibility, "responsibility")
 
 
 def _cheapest(r: np.ndarray, costs: Costs) -> Flags:
@@ -226,9 +241,34 @@ def _flags(r: np.ndarray, flagged: np.ndarray, review: np.ndarray) -> Flags:
     )
 
 
-def _probabilities(values: np.ndarray) -> np.ndarray:
-    values = np.asarray(values, dtype=float)
+def _probabilities(values: Any, name: str) -> np.ndarray:
+    numbers = np.atleast_1d(as_numbers(values, name)).astype(float)
+    if not numbers.size:
+        raise DataError(f"{name} has no rows; pass at least one probability.")
+    check_numbers(numbers, name)
     # Sums of float32 probabilities may exceed one by rounding.
-    if not (np.isfinite(values) & (values >= 0) & (values <= 1 + 1e-5)).all():
-        raise DataError("Probabilities must be finite and in [0, 1].")
-    return values.clip(max=1.0)
+    if (wrong := (numbers < 0) | (numbers > 1 + 1e-5)).any():
+        raise DataError(
+            f"{name} is {numbers[wrong][0]} in {place_of(wrong)}; probabilities must be finite and "
+            "in [0, 1]."
+        )
+    return numbers.clip(max=1.0)
+
+
+def _columns_of(labels: pd.Index, k: int, posterior: Any) -> np.ndarray:
+    """Labels as numbers of the posterior's columns, (N,)."""
+    if isinstance(posterior, pd.DataFrame):
+        names = list(posterior.columns)
+        if names != list(range(k)) and set(names) == set(range(k)):
+            raise DataError(
+                f"The columns of true_label are {names}; put them in the order of the labels, 0 to "
+                f"{k - 1}."
+            )
+    whole = labels.map(lambda one: isinstance(one, int | np.integer) and 0 <= one < k)
+    if not whole.all():
+        row = int((~whole.to_numpy(dtype=bool)).argmax())
+        raise DataError(
+            f"The label in row {row} is {labels[row]!r}; labels must be whole numbers 0, ..., "
+            f"{k - 1}, as columns are."
+        )
+    return labels.to_numpy(dtype=np.int64)

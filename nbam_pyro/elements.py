@@ -7,10 +7,11 @@ import torch
 from torch import Tensor
 
 from nbam_pyro import functional as nf
+from nbam_pyro.checks import as_class_codes, check_finite
 from nbam_pyro.errors import DataError
-from nbam_pyro.verified import Verified
+from nbam_pyro.verified import Verified, verified_codes
 
-__all__ = ["Elements", "check_shapes", "elements_of", "log_flip_of", "verified_of"]
+__all__ = ["Elements", "checked_labels", "elements_of", "log_flip_of", "verified_of"]
 
 
 class Elements(NamedTuple):
@@ -47,7 +48,9 @@ def elements_of(
     ignore_index: int,
 ) -> Elements:
     """The elements of logits (N, K, d1, ...) and of what has the shape of target (N, d1, ...)."""
-    rows = logits.movedim(1, -1).reshape(-1, logits.shape[1])
+    # In half precision the logarithm of a probability has two or three digits.
+    precise = logits.to(torch.promote_types(logits.dtype, torch.float32))
+    rows = precise.movedim(1, -1).reshape(-1, logits.shape[1])
     labels = target.reshape(-1)
     labelled = labels != ignore_index
     return Elements(
@@ -64,15 +67,41 @@ def log_flip_of(flip_logits: Tensor) -> Tensor:
     return nf.zero_diagonal(flip_logits.log_softmax(-1), fill=-math.inf)
 
 
-def check_shapes(logits: Tensor, target: Tensor, k: int, switch: Tensor | None) -> None:
-    """Raise a `DataError` where logits, target and the prior's logits do not fit together."""
+def checked_labels(
+    logits: Tensor, target: Tensor, k: int, switch_logits: Tensor | None, ignore_index: int
+) -> Tensor:
+    """The target as int64, once logits, target and the prior's logits are known to fit together.
+
+    Args:
+        logits: Predictions, (N, K, d1, ...).
+        target: Observed labels of any integer type, (N, d1, ...).
+        k: The number of classes that the criterion has parameters for.
+        switch_logits: The prior's logits, in the shape of target; None where there are none.
+        ignore_index: The value of target that stands for no label.
+
+    Raises:
+        DataError: A shape or type does not fit, a number is not finite, or a label is no class.
+    """
     if logits.ndim < 2 or logits.shape[1] != k:
         raise DataError(f"logits have shape {tuple(logits.shape)}; expected (N, {k}, ...).")
+    if not logits.is_floating_point():
+        raise DataError(f"logits have type {logits.dtype}; expected floating-point numbers.")
     expected = (logits.shape[0], *logits.shape[2:])
     if target.shape != expected:
         raise DataError(f"target has shape {tuple(target.shape)}; expected {expected}.")
-    if switch is not None and switch.shape != expected:
-        raise DataError(f"switch_logits have shape {tuple(switch.shape)}; expected {expected}.")
+    if switch_logits is not None and switch_logits.shape != expected:
+        raise DataError(
+            f"switch_logits have shape {tuple(switch_logits.shape)}; expected {expected}."
+        )
+    check_finite(
+        logits,
+        "logits",
+        mend="look for a network that has diverged, and give an impossible class a logit such as "
+        "-1e4",
+    )
+    if switch_logits is not None:
+        check_finite(switch_logits, "switch_logits", mend="look for a network that has diverged")
+    return as_class_codes(target, "target", k, unlabelled=ignore_index, option="ignore_index")
 
 
 def verified_of(
@@ -91,7 +120,9 @@ def verified_of(
         return None
     ignored = target == ignore_index
     given = {"contaminated": contaminated, "true_label": true_label}
-    for name, codes in given.items():
-        if codes is not None and codes.shape == target.shape:
-            given[name] = codes.masked_fill(ignored, -1)
+    for name, values in given.items():
+        codes = verified_codes(values, target)
+        if codes.shape == target.shape:
+            codes = codes.masked_fill(ignored, -1)
+        given[name] = codes
     return Verified.of(target, **given, num_classes=logits.shape[1])

@@ -9,7 +9,7 @@ thin `torch.nn.Module` that owns the story's global parameters:
   Normal anomaly likelihoods (regression), where `torch.nn.HuberLoss` was.
 """
 
-from functools import partial
+import math
 
 import torch
 import torch.nn.functional as F
@@ -17,8 +17,16 @@ from torch import Tensor, nn
 
 from nbam_pyro import functional as nf
 from nbam_pyro.anchors import anchor_counts, anchor_start
-from nbam_pyro.criterion import Movement, Reduction, known_reduction
-from nbam_pyro.elements import check_shapes, elements_of, log_flip_of, verified_of
+from nbam_pyro.checks import check_finite
+from nbam_pyro.criterion import (
+    Movement,
+    Reduction,
+    adopt_precision,
+    adopt_saved_precision,
+    known_reduction,
+    rate_penalty,
+)
+from nbam_pyro.elements import Elements, checked_labels, elements_of, log_flip_of, verified_of
 from nbam_pyro.errors import DataError
 from nbam_pyro.priors import FlipPrior
 from nbam_pyro.regression_loss import NBAMRegressionLoss, nbam_regression_loss
@@ -48,7 +56,7 @@ def nbam_loss(
 
     Shape:
         - logits: (N, K) or (N, K, d1, ...), the clean predictor f before its softmax
-        - target: (N) or (N, d1, ...), observed labels
+        - target: (N) or (N, d1, ...), observed labels 0, ..., K-1 of any integer type
         - rate_logits: (K), alpha, the logit of the contamination rate of each true class
         - flip_logits: (K, K-1), logits of the rows of T over the other classes
         - switch_logits: the shape of target, g(x), added to alpha; None for none
@@ -58,11 +66,16 @@ def nbam_loss(
         - output: a scalar, or the shape of target for reduction "none"
 
     Args:
-        reduction: "mean" over labelled elements, "sum" or "none", as in torch.
+        reduction: "mean" over labelled elements, "sum" or "none", as in torch. The mean of no
+            labelled element is 0.
         ignore_index: target value that is left out, whatever is verified of it.
 
+    Returns:
+        the loss, in the precision of the logits but at least in single precision.
+
     Raises:
-        DataError: the shapes do not fit together, or what is verified contradicts target or itself.
+        DataError: the shapes do not fit together, a number is not finite, a label is no class, or
+            what is verified contradicts target or itself.
 
     Example:
         >>> f, y = torch.tensor([[4.0, 0.0]]), torch.tensor([1])
@@ -70,14 +83,18 @@ def nbam_loss(
         >>> nbam_loss(f, y, rare, other) < torch.nn.functional.cross_entropy(f, y)
         tensor(True)
     """
-    check_shapes(logits, target, len(rate_logits), switch_logits)
+    target = checked_labels(logits, target, len(rate_logits), switch_logits, ignore_index)
     verified = verified_of(logits, target, contaminated, true_label, ignore_index)
     elements = elements_of(logits, target, switch_logits, verified, ignore_index)
-    pair = elements.pair(rate_logits, flip_logits)
-    values = torch.where(elements.labelled, -nf.log_marginal(*pair), 0.0)
+    values = torch.where(
+        elements.labelled, -nf.log_marginal(*_pair(elements, rate_logits, flip_logits)), 0.0
+    )
     if reduction == "none":
         return values.view(target.shape)
-    return values.sum() / elements.labelled.sum() if reduction == "mean" else values.sum()
+    if reduction == "sum":
+        return values.sum()
+    # A batch may hold nothing but ignored elements, of which no mean can be taken.
+    return values.sum() / elements.labelled.sum().clamp_min(1)
 
 
 class NBAMLoss(nn.Module):
@@ -87,7 +104,10 @@ class NBAMLoss(nn.Module):
     mode is taken in logit space, where the priors act as pseudo-counts). Give them to the
     optimiser beside the network's. Until `start_from` has set them from anchors the value is
     plain cross-entropy, to verified true labels where there are any: from an arbitrary start the
-    story need not separate wrong labels from hard ones.
+    story need not separate wrong labels from hard ones. The log-priors count from their maximum:
+    their constants, which are large where classes are many, are not in the value.
+
+    Predictions in double precision at `start_from` put the loss's parameters into it.
 
     Shape: as `nbam_loss`.
 
@@ -128,6 +148,7 @@ class NBAMLoss(nn.Module):
         self.flip_logits = nn.Parameter(torch.zeros(num_classes, num_classes - 1))
         # The number of labelled elements seen by start_from; 0 means not started.
         self.register_buffer("num_data", torch.tensor(0))
+        self.register_load_state_dict_pre_hook(adopt_saved_precision)
         self._movement = Movement()
 
     def forward(
@@ -139,13 +160,11 @@ class NBAMLoss(nn.Module):
         contaminated: Tensor | None = None,
         true_label: Tensor | None = None,
     ) -> Tensor:
-        """The loss of a batch; shapes as in `nbam_loss`."""
-        check_shapes(logits, target, self.num_classes, switch_logits)
+        """The loss of a batch; shapes and errors as in `nbam_loss`."""
         if not self.num_data:
+            target = self._checked(logits, target, switch_logits)
             verified = verified_of(logits, target, contaminated, true_label, self.ignore_index)
             return self._cross_entropy(logits, target, verified)
-        if self.training and torch.is_grad_enabled():
-            self._movement.check(self.parameters())
         value = nbam_loss(
             logits,
             target,
@@ -157,13 +176,14 @@ class NBAMLoss(nn.Module):
             reduction=self.reduction,
             ignore_index=self.ignore_index,
         )
-        share = -self._log_prior() / self.num_data
+        if self.training and torch.is_grad_enabled():
+            self._movement.check(self.parameters(), logits)
+        # Wider than what it is compared with, which need not hold a negative ignore_index.
+        labelled = target.long() != self.ignore_index
+        share = self._prior_penalty() / self.num_data
         if self.reduction == "mean":
-            return value + share
-        labelled = target != self.ignore_index
-        if self.reduction == "sum":
-            return value + share * labelled.sum()
-        return value + share * labelled
+            return value + share * labelled.any()
+        return value + share * (labelled.sum() if self.reduction == "sum" else labelled)
 
     @torch.no_grad()
     def start_from(
@@ -185,10 +205,10 @@ class NBAMLoss(nn.Module):
             true_label: what is verified of them, as in `forward`; they are counted as such.
 
         Raises:
-            DataError: no element is labelled, the shapes do not fit, or what is verified
-                contradicts target or itself.
+            DataError: no element is labelled, the shapes do not fit, a number is not finite, a
+                label is no class, or what is verified contradicts target or itself.
         """
-        check_shapes(logits, target, self.num_classes, None)
+        target = self._checked(logits, target, None)
         verified = verified_of(logits, target, contaminated, true_label, self.ignore_index)
         log_f, labels, labelled, *_ = elements_of(logits, target, None, verified, self.ignore_index)
         if not labelled.any():
@@ -198,7 +218,8 @@ class NBAMLoss(nn.Module):
             labels[labelled],
             verified=None if verified is None else verified.flatten()[labelled],
         )
-        rate, rows = anchor_start(counts, self.prior)
+        adopt_precision(self, logits)
+        rate, rows = anchor_start(counts.double(), self.prior)
         self.rate_logits.copy_(rate.logit())
         self.flip_logits.copy_(rows.log())
         self.num_data.fill_(int(labelled.sum()))
@@ -217,15 +238,15 @@ class NBAMLoss(nn.Module):
         """P(z=1 | x, y) of every element, the shape of target; ignored ones keep their prior.
 
         Raises:
-            DataError: `start_from` has not been called, the shapes do not fit, or what is verified
-                contradicts target or itself.
+            DataError: `start_from` has not been called, the shapes do not fit, a number is not
+                finite, a label is no class, or what is verified contradicts target or itself.
         """
-        check_shapes(logits, target, self.num_classes, switch_logits)
+        target = self._checked(logits, target, switch_logits)
         if not self.num_data:
             raise DataError("The loss is still plain cross-entropy: call start_from first.")
         verified = verified_of(logits, target, contaminated, true_label, self.ignore_index)
         elements = elements_of(logits, target, switch_logits, verified, self.ignore_index)
-        r = nf.responsibility(*elements.pair(self.rate_logits, self.flip_logits))
+        r = nf.responsibility(*_pair(elements, self.rate_logits, self.flip_logits))
         prior = nf.label_flip_switch_logits(
             elements.log_f, self.rate_logits, elements.deviation
         ).sigmoid()
@@ -238,18 +259,26 @@ class NBAMLoss(nn.Module):
         return nf.transition_matrix(self.rate_logits.sigmoid(), flip).detach()
 
     def _cross_entropy(self, logits: Tensor, target: Tensor, verified: Verified | None) -> Tensor:
-        loss = partial(F.cross_entropy, logits, ignore_index=self.ignore_index)
-        if verified is None:
-            return loss(target, reduction=self.reduction)
-        supposed, counted = verified.supposed(target)
-        target = torch.where(counted, supposed, self.ignore_index)
-        if self.reduction != "mean":
-            return loss(target, reduction=self.reduction)
-        # A batch may consist of nothing but wrong labels, of which no mean can be taken.
-        number = (target != self.ignore_index).sum().clamp_min(1)
-        return loss(target, reduction="sum") / number
+        if verified is not None:
+            supposed, counted = verified.supposed(target)
+            target = torch.where(counted, supposed, self.ignore_index)
+        # A batch may hold nothing but ignored elements or wrong labels, of which torch's mean is
+        # NaN; their sum is 0.
+        nothing = self.reduction == "mean" and not (target != self.ignore_index).any()
+        reduction = "sum" if nothing else self.reduction
+        return F.cross_entropy(logits, target, ignore_index=self.ignore_index, reduction=reduction)
 
-    def _log_prior(self) -> Tensor:
-        a, b = self.prior.rate
-        rate = a * F.logsigmoid(self.rate_logits) + b * F.logsigmoid(-self.rate_logits)
-        return rate.sum() + self.prior.flip * self.flip_logits.log_softmax(-1).sum()
+    def _checked(self, logits: Tensor, target: Tensor, switch_logits: Tensor | None) -> Tensor:
+        return checked_labels(logits, target, self.num_classes, switch_logits, self.ignore_index)
+
+    def _prior_penalty(self) -> Tensor:
+        """How far the log priors lie below their maximum, where T is even."""
+        k, log_flip = self.num_classes, self.flip_logits.log_softmax(-1)
+        flips = self.prior.flip * (-math.log(k - 1) - log_flip).sum()
+        return rate_penalty(self.rate_logits, self.prior.rate) + flips
+
+
+def _pair(elements: Elements, rate_logits: Tensor, flip_logits: Tensor) -> tuple[Tensor, Tensor]:
+    for name, values in {"rate_logits": rate_logits, "flip_logits": flip_logits}.items():
+        check_finite(values, name, mend="look for a training that has diverged")
+    return elements.pair(rate_logits, flip_logits)

@@ -10,13 +10,18 @@ from jaxtyping import Float
 from torch import Tensor
 
 from nbam_pyro import functional as nf
+from nbam_pyro.arguments import as_number
 from nbam_pyro.class_prior import check_class_prior, class_prior_sentence
 from nbam_pyro.errors import DataError
 from nbam_pyro.pred_probs_data import Predicted
 from nbam_pyro.pred_probs_report import FLAGGED, PredProbsReport
 from nbam_pyro.priors import FlipPrior
 from nbam_pyro.transition import Transition, estimate_transition
-from nbam_pyro.transition_intervals import TransitionIntervals, transition_intervals
+from nbam_pyro.transition_intervals import (
+    TransitionIntervals,
+    check_probability,
+    transition_intervals,
+)
 
 __all__ = ["SHARPNESS", "SHARPNESS_BAND", "from_pred_probs"]
 
@@ -25,6 +30,9 @@ SHARPNESS = 2.5
 
 SHARPNESS_BAND = (1.5, 2.0, SHARPNESS, 4.0, 6.0)
 """Over these every main quantity is reported."""
+
+# Log probability from which on a prediction counts as sure.
+_SURE = math.log1p(-1e-6)
 
 
 def from_pred_probs(
@@ -55,13 +63,16 @@ def from_pred_probs(
     The default a = 2.5 was chosen on development data (docs/pred_probs.md).
 
     Args:
-        labels: observed labels, (N,), as columns of `pred_probs` 0, ..., K-1 or by name.
+        labels: observed labels, (N,), as columns of `pred_probs` 0, ..., K-1 or by name: numbers or
+            texts in an array, a list, a tensor, or a column of pandas, polars or pyarrow.
         pred_probs: p(c | x), (N, K), each row predicted by a classifier that was not trained on
-            it, for instance by `sklearn.model_selection.cross_val_predict`. A frame's columns are
-            the classes.
+            it, for instance by `sklearn.model_selection.cross_val_predict`: an array, lists, a
+            tensor, or a frame of pandas, polars or pyarrow, whose columns are the classes. Double
+            precision stays so.
         gold: verified labels, (N,), NaN, None or -1 where unknown; None for none.
         sharpness: a, positive; None for `SHARPNESS`, or for what `gold` says.
         classes: names of the columns of `pred_probs`; None for those of a frame, or 0, ..., K-1.
+            Where they are the names of a frame's columns in another order, each is its own column.
         prior: of rates and flips; None for `FlipPrior(rate=(1.0, 9.0))`, sceptical of wrong labels.
         class_prior: h of a Dirichlet(h, ..., h) prior on class frequencies, in rows per class; for
             those who know that classes are about equally frequent, and the report says so. The
@@ -96,9 +107,14 @@ def from_pred_probs(
         np.float64(0.84)
     """
     data = Predicted.of(labels, pred_probs, gold=gold, classes=classes)
-    if sharpness is not None and not 0 < sharpness < math.inf:
-        raise DataError(f"sharpness is {sharpness}; it is positive and finite.")
+    if sharpness is not None:
+        sharpness = as_number(sharpness, "sharpness")
+        if not 0 < sharpness < math.inf:
+            raise DataError(f"sharpness is {sharpness}; it is positive and finite.")
+    class_prior = None if class_prior is None else as_number(class_prior, "class_prior")
     check_class_prior(class_prior)
+    probability = as_number(probability, "probability")
+    check_probability(probability)
     prior = prior or FlipPrior(rate=(1.0, 9.0))
     fits = _over_band(data, sorted({*SHARPNESS_BAND, sharpness or SHARPNESS}), prior, class_prior)
     band = pd.DataFrame([fit.row for fit in fits.values()])
@@ -169,15 +185,17 @@ def _log_f(log_p: Float[Tensor, "n k"], sharpness: float) -> Float[Tensor, "n k"
     return log_f.sub_(log_f.logsumexp(-1, keepdim=True))
 
 
-def _latents(transition: Transition) -> tuple[Tensor, Tensor]:
-    """Logits of rates and log T, as the closed form takes them."""
-    return transition.rate.logit().float(), transition.flip.log().float()
+def _latents(transition: Transition, like: Tensor) -> tuple[Tensor, Tensor]:
+    """Logits of rates and log T, as the closed form takes them, in the precision of another."""
+    return transition.rate.logit().to(like), transition.flip.log().to(like)
 
 
 def _responsibility(
     data: Predicted, log_f: Float[Tensor, "n k"], transition: Transition
 ) -> Float[Tensor, " n"]:
-    pair = nf.label_flip_log_joint(log_f, data.labels, *_latents(transition), true_label=data.gold)
+    pair = nf.label_flip_log_joint(
+        log_f, data.labels, *_latents(transition, log_f), true_label=data.gold
+    )
     return nf.responsibility(*pair)
 
 
@@ -185,7 +203,7 @@ def _gold_log_prob(data: Predicted, log_f: Float[Tensor, "n k"], transition: Tra
     if data.gold is None:
         return math.nan
     known = data.gold >= 0
-    latents = _latents(transition)
+    latents = _latents(transition, log_f)
     posterior = nf.label_flip_log_posterior(log_f[known], data.labels[known], *latents)
     return float(posterior.gather(1, data.gold[known, None]).double().sum())
 
@@ -196,7 +214,7 @@ def _likeliest(fits: Mapping[float, _Fitted]) -> float:
 
 def _rows(data: Predicted, log_f: Float[Tensor, "n k"], fit: _Fitted) -> pd.DataFrame:
     log_posterior = nf.label_flip_log_posterior(
-        log_f, data.labels, *_latents(fit.transition), true_label=data.gold
+        log_f, data.labels, *_latents(fit.transition, log_f), true_label=data.gold
     )
     best, suggested = log_posterior.max(-1)
     return pd.DataFrame(
@@ -250,6 +268,20 @@ def _note(sharpness: float, data: Predicted, band: pd.DataFrame, probability: fl
         "errors of the classifier are not in them. Labels alone do not tell the sharpness: bands "
         f"run over {lowest:g} to {highest:g}"
         + (f", and {known} verified labels were used." if known else ".")
+        + _sure(data)
+    )
+
+
+def _sure(data: Predicted) -> str:
+    n = len(data.log_p)
+    sure = int((data.log_p.amax(-1) >= _SURE).sum())
+    if sure < n / 2:
+        return ""
+    return (
+        f" In {sure} of {n} rows one class has probability 1, as a decision tree says it: the "
+        "intervals hold no doubt about those rows and may be single points, which says nothing of "
+        "how right they are. Probabilities between 0 and 1, averaged over many trees or "
+        "calibrated, say more."
     )
 
 

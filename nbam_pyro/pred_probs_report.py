@@ -9,10 +9,13 @@ __all__ = ["FLAGGED", "PredProbsReport"]
 FLAGGED = 0.5
 """A label whose responsibility is above it counts as flagged."""
 
+# Rows of the table of the most suspicious labels.
+_SHOWN = 20
+
 
 @dataclass(frozen=True, eq=False)
 class PredProbsReport:
-    """What `from_pred_probs` found.
+    """What `from_pred_probs` found; `print` shows it rounded, with the most suspicious labels.
 
     Attributes:
         rows: one row per label, with the index of the data: label, predicted_label (most probable
@@ -43,6 +46,32 @@ class PredProbsReport:
     class_prior: float | None
     note: str
 
+    def __str__(self) -> str:
+        found = self.contamination
+        return (
+            f"Share of wrong labels: {_percent(found['rate'])} (interval {_percent(found['low'])} "
+            f"to {_percent(found['high'])}, band {_percent(found['band_low'])} to "
+            f"{_percent(found['band_high'])}) of {len(self.rows):,} labels.\n"
+            f"{self._suspicious()}\n{self.note}"
+        )
+
+    def _suspicious(self) -> str:
+        r = self.rows["responsibility"]
+        number = int((r > FLAGGED).sum())
+        if not number:
+            return (
+                "None is suspicious: the largest probability of being wrong is "
+                f"{_percent(r.max())}."
+            )
+        worst = self.rows.sort_values("responsibility", ascending=False, kind="stable")
+        shown = worst.head(min(number, _SHOWN)).drop(columns="suggested_probability")
+        table = shown.to_string(formatters={"responsibility": _percent})
+        return (
+            f"{number:,} are more probably wrong than right"
+            + (f"; the {_SHOWN} most suspicious" if number > _SHOWN else "")
+            + f":\n{table}"
+        )
+
     def to_cleanlab(self) -> pd.DataFrame:
         """The rows in the columns of cleanlab's `get_label_issues`.
 
@@ -64,3 +93,17 @@ class PredProbsReport:
                 "predicted_label": self.rows["predicted_label"],
             }
         )
+
+
+def _percent(share: float) -> str:
+    """A share in words, never rounded to nothing or to everything.
+
+    Example:
+        >>> [_percent(share) for share in (0.0, 0.0004, 0.123, 0.9999, 1.0)]
+        ['0 %', 'below 0.1 %', '12.3 %', 'above 99.9 %', '100 %']
+    """
+    if share in (0, 1):
+        return f"{100 * share:.0f} %"
+    if not 0.001 <= share <= 0.999:
+        return "below 0.1 %" if share < 0.5 else "above 99.9 %"
+    return f"{100 * share:.1f} %"

@@ -9,7 +9,6 @@ is concave in M. It needs neither Pyro nor a network, only torch. Frequencies of
 are those that f has, unless they are given a prior.
 """
 
-import math
 from dataclasses import dataclass
 
 import torch
@@ -17,15 +16,19 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from nbam_pyro.anchors import anchor_start
+from nbam_pyro.checks import check_predictions, check_weights
 from nbam_pyro.class_prior import ClassPrior, check_class_prior
 from nbam_pyro.errors import DataError
-from nbam_pyro.functional import transition_matrix, zero_diagonal
+from nbam_pyro.functional import off_diagonal, transition_matrix, zero_diagonal
 from nbam_pyro.priors import FlipPrior
+from nbam_pyro.transition_inputs import check_normalised, labels_of, precise, start_counts
 
 __all__ = ["RowsByLabel", "Transition", "estimate_transition"]
 
 # Longer sums in float32 round too much for EM to come to rest.
 _CHUNK = 8192
+# Smaller entries of M, which only extreme priors leave, count as this in single precision.
+_LEAST = 1e-30
 
 
 @dataclass(frozen=True)
@@ -39,6 +42,7 @@ class Transition:
             counts them; a start for an estimate from similar evidence.
         log_marginal: sum of log p(y | x), of verified rows log p(y, c | x), in nats; with a prior
             on class frequencies of log p(x, y) and log p(x, y, c), less what no estimate changes.
+            It is -inf where predictions call a verified label impossible.
         objective: log marginal of M, and of class frequencies that have a prior, plus log prior
             after each iteration, (iterations,); it does not fall, up to rounding.
         class_frequency: share of the rows that truly are of each class, (K,): that of the counts,
@@ -62,7 +66,7 @@ class Transition:
     @property
     def share(self) -> float:
         """The expected share of contaminated rows, the mean of their responsibilities."""
-        return float(1 - self.counts.trace() / self.counts.sum())
+        return float(off_diagonal(self.counts).sum() / self.counts.sum())
 
     def shifted(self, log_f: Float[Tensor, "n k"]) -> Float[Tensor, "n k"]:
         r"""Predictions at these class frequencies, :math:`f_{ic} \pi_c / \bar f_c`, normalised.
@@ -115,14 +119,17 @@ def estimate_transition(
     wrong tilt towards a class is undone in part only, and where f is nearly 0 or 1 hardly at all.
     Then :math:`\pi` is even at a large h, and the expected counts are not.
 
-    Each iteration takes O(N K) time; memory is two (N, K) arrays of the type of `log_f`.
+    Each iteration takes O(N K) time; memory is two (N, K) arrays of the type of `log_f`. Double
+    precision stays so, and half precision is computed with in single precision.
 
     Args:
-        log_f: log p(c | x), (N, K), normalised. Predictions of rows the predictor has been
-            trained on agree with the labels too much, so that rates come out too low.
-        labels: observed labels y, (N,).
+        log_f: log p(c | x), (N, K), normalised; a gradient graph is not followed. Predictions of
+            rows the predictor has been trained on agree with the labels too much, so that rates
+            come out too low.
+        labels: observed labels y, 0, ..., K-1 of any integer type, (N,).
         prior: of rates and flips.
-        weights: how many times each row counts, (N,); None for once.
+        weights: how many times each row counts, (N,); None for once. A class whose rows all weigh 0
+            has the rate that its prior and the other rows say.
         true_labels: verified labels, (N,), -1 where unknown; None for none. Which rows were
             verified may depend on x and y.
         start: counts to start from, (K, K), for instance from `anchor_counts` or of an earlier
@@ -133,8 +140,9 @@ def estimate_transition(
             their chi-squared, which is what an iteration gains.
 
     Raises:
-        DataError: shapes do not fit, a label is out of range, predictions are not normalised,
-            weights are negative, or `class_prior` or `iterations` is not positive.
+        DataError: shapes do not fit, a label is out of range, predictions are NaN or not
+            normalised, weights are negative, not finite or all 0, counts to start from are negative
+            or not finite, or `class_prior` or `iterations` is not positive.
 
     Source: Dempster, Laird & Rubin (1977) for EM; Dawid & Skene (1979) for a matrix of observer's
     errors estimated by it; Saerens, Latinne & Decaestecker (2002) for class frequencies.
@@ -148,10 +156,10 @@ def estimate_transition(
     if iterations < 1:
         raise DataError(f"iterations is {iterations}; EM needs at least one.")
     check_class_prior(class_prior)
+    check_predictions(log_f, "log_f")
+    log_f = precise(log_f)
     rows = RowsByLabel.of(log_f, labels, weights=weights, true_labels=true_labels)
-    if start is not None and start.shape != (rows.num_classes,) * 2:
-        raise DataError(f"start has shape {tuple(start.shape)}; give counts, (K, K).")
-    counts = rows.predicted_counts() if start is None else start.double()
+    counts = rows.predicted_counts() if start is None else start_counts(start, rows.num_classes)
     classes = None if class_prior is None else ClassPrior.of(class_prior, log_f, weights)
     log_shift = counts.new_zeros(rows.num_classes)
     objective: list[float] = []
@@ -167,7 +175,7 @@ def estimate_transition(
         scaled = transition_matrix(rate, flip) * log_shift.exp()[:, None]
         counts, log_marginal = rows.expected_counts(scaled)
         objective.append(log_marginal + log_prior)
-        if len(objective) == iterations or _divergence(counts, before) < tolerance:
+        if len(objective) >= iterations or _divergence(counts, before) < tolerance:
             break
     log_marginal += rows.verified_log_f
     history = torch.tensor(objective, dtype=torch.float64)
@@ -204,14 +212,18 @@ class RowsByLabel:
         true_labels: Int[Tensor, " n"] | None,
     ) -> "RowsByLabel":
         """Check and group rows; arguments and errors as of `estimate_transition`."""
-        _check(log_f, labels, weights, true_labels)
+        check_predictions(log_f, "log_f")
+        log_f = precise(log_f)
+        labels = labels_of("labels", labels, log_f, unlabelled=None)
         order = labels.argsort(stable=True)
-        f = log_f.detach()[order].exp_()
-        _check_normalised(f)
-        each = f.new_ones(len(labels)) if weights is None else weights[order].to(f)
+        f = log_f[order].exp_()
+        check_normalised(f.sum(1)[order.argsort()], log_f)
+        if weights is not None:
+            check_weights(weights, len(labels))
+        each = f.new_ones(len(labels)) if weights is None else weights.detach()[order].to(f)
         verified = 0.0
         if true_labels is not None:
-            known = true_labels[order]
+            known = labels_of("true_labels", true_labels, log_f, unlabelled=-1)[order]
             at = ((known >= 0) & (each > 0)).nonzero()[:, 0]
             own = log_f[order[at], known[at]].double()
             verified = float((own * each[at]).sum())
@@ -235,7 +247,7 @@ class RowsByLabel:
 
     def expected_counts(self, matrix: Float[Tensor, "k k"]) -> tuple[Float[Tensor, "k k"], float]:
         """Counts by true and observed label given M, and sum of log p(y | x), in nats."""
-        columns, sums = matrix.to(self.f), torch.zeros_like(matrix)
+        columns, sums = matrix.to(self.f).clamp_min(_LEAST), torch.zeros_like(matrix)
         log_marginal = matrix.new_zeros(())
         for y, group in enumerate(self.groups()):
             for f, weights in zip(*(part.split(_CHUNK) for part in group), strict=True):
@@ -258,43 +270,3 @@ def _divergence(one: Float[Tensor, "k k"], other: Float[Tensor, "k k"]) -> float
     # The difference of two objectives would drown in the rounding of millions of float32 rows.
     total = (one + other).clamp_min(torch.finfo(one.dtype).tiny)
     return float(((one - other).square() / total).sum())
-
-
-def _check(
-    log_f: Tensor, labels: Tensor, weights: Tensor | None, true_labels: Tensor | None
-) -> None:
-    if log_f.ndim != 2 or log_f.shape[1] < 2 or not len(log_f) or not log_f.is_floating_point():
-        raise DataError(
-            f"log_f has shape {tuple(log_f.shape)} and type {log_f.dtype}; expected floats (N, K), "
-            "one column per class and at least two."
-        )
-    n, k = log_f.shape
-    for name, values, lowest in [("labels", labels, 0), ("true_labels", true_labels, -1)]:
-        if values is None:
-            continue
-        if values.shape != (n,) or values.is_floating_point():
-            raise DataError(
-                f"{name} have shape {tuple(values.shape)} and type {values.dtype}; expected "
-                f"integers of shape ({n},)."
-            )
-        if values.min() < lowest or values.max() >= k:
-            raise DataError(
-                f"{name} run from {int(values.min())} to {int(values.max())}; expected {lowest} "
-                f"to {k - 1} for {k} classes."
-            )
-    if weights is not None and (weights.shape != (n,) or not _are_weights(weights)):
-        raise DataError(f"weights must be {n} numbers that are not negative, nor all zero.")
-
-
-def _are_weights(values: Tensor) -> bool:
-    return bool((values >= 0).all() and 0 < values.sum() < math.inf)
-
-
-def _check_normalised(f: Tensor) -> None:
-    # Negated, so that NaN fails.
-    wrong = ~((f.sum(1) - 1).abs() < 1e-3)
-    if wrong.any():
-        raise DataError(
-            f"log_f is not normalised in {int(wrong.sum())} rows: pass logits through log_softmax, "
-            "or the logarithm of probabilities that sum to one."
-        )

@@ -1,5 +1,6 @@
 r"""How sure rates are, given predictions of the true label: the observed information of M."""
 
+import math
 from dataclasses import dataclass
 
 import torch
@@ -10,7 +11,12 @@ from nbam_pyro.errors import DataError
 from nbam_pyro.priors import FlipPrior
 from nbam_pyro.transition import RowsByLabel, Transition
 
-__all__ = ["TransitionIntervals", "transition_intervals"]
+__all__ = ["TransitionIntervals", "check_probability", "transition_intervals"]
+
+# A variance that is a smaller share of the terms that it is the difference of is rounding.
+_LOST = 1e-12
+# The least information of the prior on an entry, in units of its pseudo-counts.
+_NEARLY_ZERO = 1e-6
 
 
 @dataclass(frozen=True)
@@ -30,6 +36,19 @@ class TransitionIntervals:
     share_low: float
     share_high: float
     probability: float
+
+
+def check_probability(value: float) -> None:
+    """Refuse what is no probability of an interval.
+
+    Args:
+        value: The probability, in (0, 1).
+
+    Raises:
+        DataError: It is outside.
+    """
+    if not 0 < value < 1:
+        raise DataError(f"probability is {value}; it lies in (0, 1).")
 
 
 def transition_intervals(
@@ -55,8 +74,15 @@ def transition_intervals(
     .. math:: \mathrm{cov}(M_{\cdot y}, M_{\cdot y'}) = \delta_{yy'} C_y
               - C_y \Big(\sum_z C_z\Big)^{-1} C_{y'}.
 
-    The share's spread adds that of the switches given M. Nothing is added for errors of log_f, nor
-    for those of class frequencies: where they had a prior, the predictions are those at its mode.
+    The share's spread adds that of the switches given M. Its ends are within Cantelli's bound, k
+    standard deviations from the estimate with :math:`1 / (1 + k^2)` half of what the interval
+    leaves out: that holds for any distribution, and counts where a share is almost 0 or 1. Nothing
+    is added for errors of log_f, nor for those of class frequencies: where they had a prior, the
+    predictions are those at its mode.
+
+    Where predictions leave no doubt, such as the 0s and 1s of a decision tree, the share is certain
+    given them: both ends are the share itself. A rate whose spread is lost in rounding, which only
+    extreme priors bring about, has the interval (0, 1): nothing is known of it.
 
     Takes O(N K^2) time, at most O(K^4) more where labels have more rows than there are classes, and
     O(N K + K^2) memory.
@@ -84,26 +110,30 @@ def transition_intervals(
         >>> transition_intervals(f.log(), y, fitted, prior=prior).rate_low
         tensor([0.1734, 0.0004], dtype=torch.float64)
     """
-    if not 0 < probability < 1:
-        raise DataError(f"probability is {probability}; it lies in (0, 1).")
+    check_probability(probability)
     shifted = transition.shifted(log_f)
     rows = RowsByLabel.of(shifted, labels, weights=weights, true_labels=true_labels)
     rates, contaminated = _variances(rows, transition, prior)
-    z = torch.distributions.Normal(0.0, 1.0).icdf(torch.tensor((1 + probability) / 2)).double()
-    rate_low, rate_high = _logit_interval(transition.rate, rates, z)
-    share = torch.tensor(transition.share).double()
-    low, high = _logit_interval(share, contaminated / transition.counts.sum() ** 2, z)
+    rate_low, rate_high = _logit_interval(transition.rate, rates, probability)
+    share = rates.new_tensor(transition.share)
+    variance = contaminated / transition.counts.sum() ** 2
+    ends = _logit_interval(share, variance, probability)
+    # Where the spread is many times the share, the logit scale alone would end at 0 and 1.
+    most = math.sqrt((1 + probability) / (1 - probability)) * variance.sqrt()
+    low, high = max(ends[0], share - most), min(ends[1], share + most)
     return TransitionIntervals(rate_low, rate_high, float(low), float(high), probability)
 
 
 def _variances(
     rows: RowsByLabel, transition: Transition, prior: FlipPrior
 ) -> tuple[Float[Tensor, " k"], Float[Tensor, ""]]:
-    """Of the rate of each class, (K,), and of the number of contaminated rows."""
+    """Of the rate of each class, (K,), infinite where lost in rounding, and of the number of
+    contaminated rows.
+    """
     matrix = transition.matrix
     total, own = torch.zeros_like(matrix), torch.zeros_like(matrix)
     across = torch.zeros_like(transition.rate)
-    contaminated = matrix.new_zeros(())
+    given_matrix, of_matrix = matrix.new_zeros(()), matrix.new_zeros(())
     for y, (f, weights) in enumerate(rows.groups()):
         column = matrix[:, y]
         factor = _information_factor(f, weights, column)
@@ -116,15 +146,20 @@ def _variances(
         total.addmm_((right * column).mT, left * column, alpha=-1)
         own[y] = -(right[:, y] * column[y]) @ left * column
         own[y, y] += diagonal[y]
-        # How the number of contaminated rows answers to u; its own entry is -sum r (1 - r).
+        # How the number of contaminated rows answers to u; its own entry is -sum r (1 - r), summed
+        # as such, because a difference of sums would round to less than nothing.
+        doubt = _doubt(f, weights, column, y)
         slope = factor[:, y] @ factor
-        slope[y] -= transition.counts[y, y]
+        slope[y] = -doubt
         answer = slope / prior_information - right.mT @ (left @ slope)
         across += column * answer
-        contaminated += slope @ answer - slope[y]
-    rates = own.diagonal() - (own * torch.linalg.solve(total, own.mT).mT).sum(-1)
-    contaminated -= across @ torch.linalg.solve(total, across)
-    return rates, contaminated
+        of_matrix += slope @ answer
+        given_matrix += doubt
+    free = own.diagonal()
+    rates = free - (own * torch.linalg.solve(total, own.mT).mT).sum(-1)
+    rates = torch.where(rates > _LOST * free.abs(), rates, torch.inf)
+    of_matrix -= across @ torch.linalg.solve(total, across)
+    return rates, given_matrix + of_matrix.clamp_min(0)
 
 
 def _information_factor(
@@ -137,6 +172,18 @@ def _information_factor(
         return joint.double()
     values, vectors = torch.linalg.eigh((joint.mT @ joint).double())
     return values.clamp_min(0).sqrt()[:, None] * vectors.mT
+
+
+def _doubt(
+    f: Float[Tensor, "n k"], weights: Float[Tensor, " n"], column: Float[Tensor, " k"], label: int
+) -> Float[Tensor, ""]:
+    """Sum of r (1 - r) over the rows of one observed label, r the probability that it is right."""
+    joint = f * column.to(f)
+    own = joint[:, label].clone()
+    joint[:, label] = 0
+    others = joint.sum(-1)
+    share = own / (own + others)
+    return (weights * share * (others / (own + others))).sum(dtype=torch.float64)
 
 
 def _identity_like(factor: Float[Tensor, "m k"]) -> Float[Tensor, "m m"]:
@@ -153,11 +200,15 @@ def _prior_information(
     entries = torch.full_like(rate, prior.flip)
     odds = (1 - rate[label]) / rate[label]
     entries[label] = b + (a - prior.flip * (len(rate) - 1)) * odds**2
-    return entries
+    # Alone an entry may be negative, but nothing can be divided by 0.
+    least = torch.full_like(entries, _NEARLY_ZERO * b).copysign(entries)
+    return torch.where(entries.abs() < least.abs(), least, entries)
 
 
-def _logit_interval(value: Tensor, variance: Tensor, z: Tensor) -> tuple[Tensor, Tensor]:
+def _logit_interval(value: Tensor, variance: Tensor, probability: float) -> tuple[Tensor, Tensor]:
     # A share of exactly 0 or 1, where every row is verified, is certain.
-    slope = (value * (1 - value)).clamp_min(torch.finfo(value.dtype).tiny)
-    spread = z * variance.sqrt() / slope
-    return (value.logit() - spread).sigmoid(), (value.logit() + spread).sigmoid()
+    certain = (variance == 0) | (value == 0) | (value == 1)
+    z = float(torch.special.ndtri(value.new_tensor((1 + probability) / 2)))
+    spread = z * variance.sqrt() / (value * (1 - value))
+    low, high = (value.logit() - spread).sigmoid(), (value.logit() + spread).sigmoid()
+    return torch.where(certain, value, low), torch.where(certain, value, high)

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from nbam_pyro.errors import DataError
 
-__all__ = ["Verified"]
+__all__ = ["Verified", "verified_codes"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -57,7 +57,7 @@ class Verified:
             DataError: a shape or a value is wrong, or something contradicts something else.
         """
         y = torch.as_tensor(y)
-        verified = cls(_codes(contaminated, y), _codes(true_label, y))
+        verified = cls(verified_codes(contaminated, y), verified_codes(true_label, y))
         verified.check(y, num_classes=num_classes)
         return verified
 
@@ -137,7 +137,13 @@ class Verified:
         return Verified(self.contaminated[rows], self.true_label[rows])
 
 
-def _codes(values: Any, y: Tensor) -> Tensor:
+def verified_codes(values: Any, y: Tensor) -> Tensor:
+    """What is verified of targets y as int64, or as the floats that `Verified.check` refuses.
+
+    Args:
+        values: Integers or booleans, in the shape of y; None for all unknown, which is -1.
+        y: Targets, (N, *dims).
+    """
     if values is None:
         return torch.full_like(y, -1, dtype=torch.long)
     codes = torch.as_tensor(values, device=y.device)

@@ -1,9 +1,13 @@
 """Decisions from responsibilities."""
 
 import math
+from decimal import Decimal
 
 import numpy as np
+import pandas as pd
+import polars as pl
 import pytest
+import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
@@ -77,12 +81,58 @@ def test_weights_are_the_probability_of_being_clean():
     assert weights(np.array([[0.25], [1 + 1e-7]])) == pytest.approx(np.array([[0.75], [0.0]]))
 
 
+R = [0.99, 0.9, 0.6, 0.1]
+KINDS = {
+    "list": R,
+    "Float64": pd.Series(R, dtype="Float64"),
+    "arrow": pd.Series(R, dtype="double[pyarrow]"),
+    "polars": pl.Series(R),
+    "graph": torch.tensor(R, dtype=torch.float64, requires_grad=True),
+    "decimals": [Decimal(str(r)) for r in R],
+}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_responsibilities_of_any_kind_say_the_same(kind):
+    r = KINDS[kind]
+    found = flags(r, fdr=np.float64(0.1))
+    assert found.flagged.tolist() == [True, True, False, False]
+    assert weights(r).tolist() == weights(np.array(R)).tolist()
+    assert review_queue(r, budget=np.int64(2))["row"].tolist() == [0, 1]
+    costs = Costs(false_alarm=np.float32(1), miss=np.int8(1), review=torch.tensor(0.2))
+    assert flags(r, costs=costs).review.tolist() == [False, False, True, False]
+
+
+@pytest.mark.parametrize("kind", [list, np.uint8, pl.Series, "Int64", "int64[pyarrow]"])
+def test_labels_of_any_kind_are_replaced_alike(kind):
+    posterior = pd.DataFrame([[0.97, 0.03], [0.6, 0.4], [0.02, 0.98]]).astype("Float64")
+    labels = [1, 1, 0]
+    of = pd.Series(labels, dtype=kind) if isinstance(kind, str) else kind(labels)
+    assert relabel(posterior, of, threshold=np.float32(0.9)).to_numpy().tolist() == [
+        [0, 1, 0, 0.97],
+        [2, 0, 1, 0.98],
+    ]
+
+
 @pytest.mark.parametrize(
     ("call", "message"),
     [
         (lambda: flags(np.array([0.5])), "either fdr"),
         (lambda: flags(np.array([0.5]), fdr=0.1, costs=Costs(false_alarm=1, miss=1)), "either fdr"),
         (lambda: flags(np.array([0.5]), fdr=1.0), "fdr is 1.0"),
+        (lambda: flags(np.array([0.5]), fdr="0.1"), "fdr is '0.1'"),
+        (lambda: flags([], fdr=0.1), "no rows"),
+        (lambda: weights(np.empty((0, 2))), "no rows"),
+        (lambda: weights([0.5, None]), "nan in row 1"),
+        (lambda: weights(pd.Series([0.5, pd.NA], dtype="Float64")), "nan in row 1"),
+        (lambda: weights([[0.5, 0.1], [0.1, -0.2]]), "-0.2 in row 1, column 1"),
+        (lambda: weights(["a"]), "expected numbers"),
+        (lambda: Costs(false_alarm=math.nan, miss=1), "costs are positive"),
+        (lambda: Costs(false_alarm="1", miss=1), "false_alarm is '1'"),
+        (lambda: review_queue(np.array([0.5]), budget=1.5), "whole number"),
+        (lambda: relabel(np.eye(2), ["a", "b"]), "row 0 is 'a'"),
+        (lambda: relabel(np.eye(2), [1, None]), "row 1 is None"),
+        (lambda: relabel(pd.DataFrame(np.eye(2), columns=[1, 0]), [0, 1]), "in the order of"),
         (lambda: flags(np.array([np.nan]), fdr=0.1), "finite"),
         (lambda: flags(np.array([1.1]), fdr=0.1), "finite"),
         (lambda: Costs(false_alarm=0, miss=1), "costs are positive"),

@@ -1,17 +1,20 @@
 """Features of rows, for contamination that depends on them."""
 
+from typing import Any
+
 import numpy as np
 
+from nbam_pyro.arguments import as_numbers, check_numbers
 from nbam_pyro.errors import DataError
 
 __all__ = ["flat_features"]
 
 
-def flat_features(x: np.ndarray) -> np.ndarray:
+def flat_features(x: Any) -> np.ndarray:
     """Features as floats, one row per datum, (N, S).
 
     Args:
-        x: numbers, (N, ...), for instance images.
+        x: numbers, (N, ...), for instance images; an array, lists, a tensor or a frame.
 
     Raises:
         DataError: there are none, or they are not finite numbers.
@@ -20,13 +23,12 @@ def flat_features(x: np.ndarray) -> np.ndarray:
         >>> flat_features(np.zeros((5, 3, 4, 4), np.uint8)).shape
         (5, 48)
     """
-    features = np.asarray(x)
+    features = as_numbers(x, "x")
     if not features.ndim or not features.size:
         raise DataError(
             f"x has shape {features.shape}; give one row of features per datum, (N, S)."
         )
-    if features.dtype.kind not in "biuf" or not np.isfinite(features).all():
-        raise DataError(f"x of type {features.dtype} must be finite numbers; leave other rows out.")
+    check_numbers(features, "x")
     # Pixels need no more than single precision, and images are many.
     return features.reshape(len(features), -1).astype(
         np.result_type(features, np.float32), copy=False

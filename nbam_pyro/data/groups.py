@@ -7,6 +7,7 @@ import pandas as pd
 import torch
 from torch import Tensor
 
+from nbam_pyro.arguments import as_numbers
 from nbam_pyro.errors import DataError
 
 
@@ -22,7 +23,8 @@ def with_groups(x: Any, group: Any, *, names: Any = None) -> tuple[Tensor, np.nd
             occur, sorted. A group that is not among them is unknown, code -1.
 
     Returns:
-        The rows with one more column or channel, as floats, and the names.
+        The rows with one more column or channel, as floats, and the names. Integers of four bytes
+            and more come back in double precision, which holds all of them up to 2^53.
 
     Raises:
         DataError: lengths differ, x has neither columns nor channels, or a name occurs twice.
@@ -34,8 +36,9 @@ def with_groups(x: Any, group: Any, *, names: Any = None) -> tuple[Tensor, np.nd
         >>> with_groups(torch.zeros(1, 1), ["c"], names=names)[0][:, -1]
         tensor([-1.])
     """
-    rows = torch.as_tensor(x.to_numpy() if isinstance(x, pd.DataFrame) else x)
-    rows = rows if rows.is_floating_point() else rows.float()
+    rows = x if isinstance(x, Tensor) else torch.as_tensor(as_numbers(x, "x"))
+    if not rows.is_floating_point():
+        rows = rows.to(torch.float32 if rows.element_size() <= 2 else torch.float64)
     # NumPy would write a missing value among texts as a text.
     values = pd.Series(group if isinstance(group, pd.Series) else list(group)).reset_index(
         drop=True

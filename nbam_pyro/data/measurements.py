@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from nbam_pyro.arguments import check_numbers
 from nbam_pyro.data.corruption import Corruption
 from nbam_pyro.errors import DataError
 
@@ -18,7 +19,8 @@ class Shift(Corruption):
         by: what is added, in units of y; its sign is the direction.
 
     Raises:
-        DataError: the shift is 0 or not finite; the values are not numbers.
+        DataError: the shift is 0 or not finite; the values are not finite
+            numbers.
 
     Example:
         >>> from nbam_pyro.data import contaminate
@@ -51,7 +53,8 @@ class GrossErrors(Corruption):
         scale: the smallest error, in units of y, positive.
 
     Raises:
-        DataError: the scale is not positive and finite; the values are not numbers.
+        DataError: the scale is not positive and finite; the values are not finite
+            numbers.
 
     Example:
         >>> from nbam_pyro.data import contaminate
@@ -78,3 +81,4 @@ class GrossErrors(Corruption):
 def _require_numbers(values: np.ndarray) -> None:
     if values.dtype.kind not in "iuf":
         raise DataError(f"Values of type {values.dtype} are no measurements; give numbers.")
+    check_numbers(values, "values")

@@ -81,7 +81,8 @@ def label_flip_log_posterior(
     Takes the arguments of `label_flip_log_joint`; returns (N, K), normalised over classes.
     Because T has a zero diagonal, 1 - p(c=y | x, y) is the responsibility. It is exact where the
     true label is verified or the label is verified as clean, and leaves out y where that is
-    verified as contaminated.
+    verified as contaminated. A row is NaN where its label is impossible whatever the true one, so
+    that there is no posterior.
 
     Example:
         >>> log_f = torch.tensor([[0.9, 0.1]]).log()

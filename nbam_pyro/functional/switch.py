@@ -39,7 +39,8 @@ def responsibility(a: Float[Tensor, "*b"], b: Float[Tensor, "*b"]) -> Float[Tens
         b: log p(z=1, y | x), the same shape.
 
     Returns:
-        Probabilities in [0, 1], the same shape.
+        Probabilities in [0, 1], the same shape; NaN where both are -inf: neither state can have
+        produced such a datum, so that there is no posterior.
 
     Example:
         >>> responsibility(torch.tensor(0.6).log(), torch.tensor(0.2).log())
