@@ -184,12 +184,40 @@ def named_numbers(
         yield labeller.make_label_flat(name, where, at), values
 
 
-def posterior_tree(fit: Fit, *, num_draws: int = 500) -> xr.DataTree:
-    """The `posterior` group alone, which needs no rows."""
+def posterior_tree(
+    fit: Fit, *, num_draws: int = 500, class_names: Sequence[Any] | None = None
+) -> xr.DataTree:
+    """The `posterior` group alone, which needs no rows.
+
+    Args:
+        fit: A fit.
+        num_draws: How many draws of the global latents to take.
+        class_names: Coordinates of the classes, (K,); 0, ..., K-1 by default.
+    """
     with exclusive():
         draws = guide_draws(fit.guide, num_draws)
-    posterior, coords, dims = _latents(fit.story, {n: v[None] for n, v in draws.items()}, None)
+    drawn = {name: value[None] for name, value in draws.items()}
+    posterior, coords, dims = _latents(fit.story, drawn, class_names)
     return arviz_base.from_dict({"posterior": posterior}, coords=coords, dims=dims)
+
+
+def prior_and_posterior(
+    fit: Fit, *, num_draws: int = 500, class_names: Sequence[Any] | None = None
+) -> xr.DataTree:
+    """The groups `posterior` and `prior` alone, for the rows that a fit was of.
+
+    Args:
+        fit: A fit.
+        num_draws: How many draws of the global latents to take.
+        class_names: Coordinates of the classes, (K,); 0, ..., K-1 by default.
+    """
+    tree = posterior_tree(fit, num_draws=num_draws, class_names=class_names)
+    with exclusive():
+        before = prior_draws(fit.story, Scored(*fit.kind.blank(2)), num_draws)
+    drawn = {name: value[None] for name, value in before.items()}
+    prior, coords, dims = _latents(fit.story, drawn, class_names)
+    tree["prior"] = arviz_base.from_dict({"prior": prior}, coords=coords, dims=dims)["prior"]
+    return tree
 
 
 def _predictive(
