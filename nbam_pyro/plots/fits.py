@@ -59,13 +59,15 @@ def transition_matrix(
 def _write(ax: Axes, matrix: Matrix) -> None:
     """Numbers into the cells."""
     k = len(matrix.mean)
-    size = min(9, max(3, 100 / k))
+    window = ax.get_window_extent()
+    cell = 72 * min(window.width, window.height) / ax.figure.dpi / k  # in points, as fonts are
+    size = min(9, max(3, 0.36 * cell))
     for (c, y), mean in np.ndenumerate(matrix.mean):
         text, small = f"{mean:.2f}" if mean >= 0.005 else "0", size
         if matrix.low is not None and matrix.high is not None and k <= _READABLE_INTERVALS:
             low, high = matrix.low[c, y], matrix.high[c, y]
             if c != y and low > 0.01:
-                text, small = f"{text}\n{low:.2f}-{high:.2f}", min(size, 54 / k)
+                text, small = f"{text}\n{low:.2f}-{high:.2f}", min(size, max(3, 0.17 * cell))
         colour = "white" if mean > 0.5 else "black"
         ax.text(y, c, text, ha="center", va="center", fontsize=small, color=colour)
 

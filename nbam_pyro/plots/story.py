@@ -131,7 +131,7 @@ def _bend(at: dict[str, tuple[float, float]], one: str, other: str) -> float:
     for site, point in at.items():
         share = (point - start) @ way / (way @ way)
         off = point - start - share * way
-        if site not in (one, other) and 0 < share < 1 and np.linalg.norm(off) < 0.2:
+        if site not in (one, other) and 0 < share < 1 and np.linalg.norm(off) < 0.26:
             return 0.45 if np.linalg.norm(off) < 0.05 else -0.15 * float(np.sign(side @ off))
     return 0.0
 
