@@ -12,7 +12,6 @@ A cell is right where the accuracy is at most .03 below the plain classifier's, 
 is within .05 of the truth or the verdict is that the data cannot tell.
 """
 
-import argparse
 import time
 import warnings
 from collections.abc import Callable
@@ -86,7 +85,7 @@ def convolution(inputs: int, classes: int) -> nn.Module:
     )
 
 
-NETWORKS = {"linear": linear, "perceptron": mlp, "convolution": convolution}
+NETWORKS: dict[str, Callable[[int, int], nn.Module]] = {"linear": linear, "perceptron": mlp, "convolution": convolution}
 
 
 def main() -> None:

@@ -19,6 +19,7 @@ from nbam_pyro.inference import (
     predict,
     transition_matrix,
 )
+from nbam_pyro.exclusive import seeded
 from nbam_pyro.inference.guides import evaluating
 from nbam_pyro.inference.rows import as_rows
 from nbam_pyro.inference.training import Options, Training, train
@@ -58,8 +59,7 @@ def run_demo(
     with new_folder(folder, overwrite=overwrite) as draft:
         started = time.perf_counter()
         digits = flipped_digits(seed=seed, rate=RATE)
-        with torch.random.fork_rng():
-            torch.manual_seed(seed)
+        with seeded(seed, devices=True):
             story = LabelFlip(mlp(64, 10), num_classes=10)
         say("Fitting the latent-true-label story")
         fitted = fit(
@@ -116,8 +116,7 @@ def _cross_entropy_accuracy(
 ) -> float:
     """The same network, optimiser, epochs and noisy rows, those held out select the epoch too."""
     rows = as_rows((digits.x, digits.labels.observed))
-    with torch.random.fork_rng():
-        torch.manual_seed(seed)
+    with seeded(seed, devices=True):
         network = mlp(64, 10)
         module = Training(
             [network],

@@ -127,10 +127,10 @@ def test_every_posterior_respects_what_is_verified(fitted):
 def test_a_datatree_says_what_is_verified(fitted):
     one, x, y, verified = fitted
     tree = to_datatree(one, x, y, num_draws=5, verified=verified)
-    assert (tree.observed_data["verified_true_label"] == verified.true_label.numpy()).all()
+    assert (tree.constant_data["verified_true_label"] == verified.true_label.numpy()).all()
     expected = log_marginals(one, x, y, num_draws=5, verified=verified)
     assert np.array_equal(tree.log_likelihood["y"][0], expected)
-    assert "verified_contaminated" not in to_datatree(one, x, y, num_draws=5).observed_data
+    assert "verified_contaminated" not in to_datatree(one, x, y, num_draws=5).constant_data
 
 
 @untrained

@@ -3,16 +3,19 @@
 import warnings
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
+from numbers import Real
 from typing import Any
 
 import numpy as np
 import torch
-from sklearn.base import BaseEstimator, clone
+from sklearn.base import BaseEstimator, clone, is_classifier
 from sklearn.utils import check_random_state
-from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
+from sklearn.utils.validation import check_is_fitted, validate_data
 from torch import nn
 
 from nbam_pyro.errors import DataError, WildValueWarning
+from nbam_pyro.estimators.features import as_features
+from nbam_pyro.estimators.row_weights import as_weights, check_classes_count
 from nbam_pyro.estimators.targets import as_data_errors, column, score
 from nbam_pyro.estimators.verified import verified_rows
 from nbam_pyro.exclusive import seeded
@@ -95,7 +98,11 @@ class NBAMEstimator(BaseEstimator, ABC):
         one = clone(self)  # an estimator that was fitted stays as it is
         with as_data_errors():
             x = validate_data(
-                one, X, dtype=[np.float64, np.float32], allow_nd=True, ensure_min_samples=2
+                one,
+                as_features(X),
+                dtype=[np.float64, np.float32],
+                allow_nd=True,
+                ensure_min_samples=2,
             )
         targets, present = column(y)
         _same_length(x, present)
@@ -103,7 +110,9 @@ class NBAMEstimator(BaseEstimator, ABC):
         return one._drawn(x[present], encoded, one._seed()), x[present], encoded
 
     def _seed(self) -> int:
-        return int(check_random_state(self.random_state).randint(np.iinfo(np.int32).max))
+        with as_data_errors():
+            state = check_random_state(self.random_state)
+        return int(state.randint(np.iinfo(np.int32).max))
 
     def _drawn(self, x: np.ndarray, encoded: np.ndarray, seed: int) -> Story:
         with torch.inference_mode(False), seeded(seed, devices=True):
@@ -126,13 +135,15 @@ class NBAMEstimator(BaseEstimator, ABC):
                     f"{type(self).__name__} requires y to be passed, but the target y is None"
                 )
             x = validate_data(
-                self, X, dtype=[np.float64, np.float32], allow_nd=True, ensure_min_samples=2
-            )
-            weights = _check_sample_weight(
-                sample_weight, x, dtype=np.float64, ensure_non_negative=True
+                self,
+                as_features(X),
+                dtype=[np.float64, np.float32],
+                allow_nd=True,
+                ensure_min_samples=2,
             )
         if x.ndim == 2:
             self._check_columns(x)
+        weights = as_weights(sample_weight, len(x))
         targets, present = column(y)
         _same_length(x, present)
         # A row without weight informs nothing either: it is left out rather than carried along.
@@ -141,6 +152,8 @@ class NBAMEstimator(BaseEstimator, ABC):
             raise DataError(
                 f"{int(used.sum())} rows have a target and a weight; a fit needs at least two."
             )
+        if is_classifier(self):
+            check_classes_count(targets, used[present])
         learned = targets[used[present]]
         encoded = self._learn_targets(learned)
         all_encoded = self._encoded(targets)
@@ -196,7 +209,7 @@ class NBAMEstimator(BaseEstimator, ABC):
         check_is_fitted(self)
         with as_data_errors():
             checked: np.ndarray = validate_data(
-                self, X, dtype=[np.float64, np.float32], allow_nd=True, reset=False
+                self, as_features(X), dtype=[np.float64, np.float32], allow_nd=True, reset=False
             )
         return checked
 
@@ -242,7 +255,7 @@ def rate_prior(contamination: Contamination) -> Beta | None:
         check_positive("Pseudo-count a of contamination", contamination[0])
         check_positive("Pseudo-count b of contamination", contamination[1])
         return Beta(*contamination)
-    if isinstance(contamination, (int, float)) and 0 < contamination < 1:
+    if isinstance(contamination, Real) and 0 < contamination < 1:
         return Beta(_WORTH * contamination, _WORTH * (1 - contamination))
     raise DataError(
         f"contamination is {contamination!r}; give None, a share strictly between 0 and 1, or "

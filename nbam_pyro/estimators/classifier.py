@@ -1,17 +1,21 @@
 """A scikit-learn classifier for labels of which some are wrong."""
 
-import warnings
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 from sklearn.base import ClassifierMixin
 from sklearn.utils import compute_sample_weight
-from sklearn.utils.multiclass import check_classification_targets
 
 from nbam_pyro.errors import DataError
 from nbam_pyro.estimators.base import Contamination, NBAMEstimator, Network, rate_prior
-from nbam_pyro.estimators.targets import encode_labels
+from nbam_pyro.estimators.row_weights import check_classes_count, labelled
+from nbam_pyro.estimators.targets import (
+    as_data_errors,
+    check_labels,
+    check_same_kind,
+    encode_labels,
+)
 from nbam_pyro.inference import flip_matrix, predict, transition_matrix
 from nbam_pyro.inference.run import Run
 from nbam_pyro.models import LabelFlip, mlp, small_cnn
@@ -132,19 +136,30 @@ class NBAMClassifier(ClassifierMixin, NBAMEstimator):
         labels: np.ndarray = self.classes_[most_probable]
         return labels
 
+    def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
+        """The accuracy of `predict` among the rows that have a label.
+
+        Labels are taken as they are, right or wrong. A label that is no class of the fit counts as
+        predicted wrongly, as in a fold of a cross-validation that misses a rare class.
+
+        Args:
+            X: Features, (N, D), or images (N, C, H, W).
+            y: Labels, (N,); rows without one (NaN or None) are left out.
+            sample_weight: How many times each row counts, (N,).
+
+        Returns:
+            The weighted share of labels that are predicted, between 0 and 1.
+
+        Raises:
+            DataError: No row has a label and a weight, or X or y do not fit what was trained on.
+        """
+        predicted = self.predict(X)
+        targets, used, weights = labelled(y, sample_weight, len(predicted), needed=1)
+        check_same_kind(targets, self.classes_)
+        return float(np.average(predicted[used] == targets, weights=weights))
+
     def _learn_targets(self, y: np.ndarray) -> np.ndarray:
-        if y.dtype.kind == "f" and not np.isfinite(y).all():
-            raise DataError("Input y contains infinity: labels are whole numbers or texts.")
-        try:
-            with warnings.catch_warnings():
-                # Many classes may be meant; too few rows of a class are refused below.
-                warnings.filterwarnings("ignore", message="The number of unique classes")
-                check_classification_targets(y)
-        except ValueError as error:
-            raise DataError(
-                f"Unknown label type: labels are whole numbers or texts, not such as "
-                f"{y[0].item()!r}; for measurements use NBAMRegressor, or --task regression."
-            ) from error
+        check_labels(y)
         self.classes_, codes, sizes = np.unique(y, return_inverse=True, return_counts=True)
         if len(self.classes_) < 2:
             only = self.classes_[0].item()
@@ -163,7 +178,9 @@ class NBAMClassifier(ClassifierMixin, NBAMEstimator):
     def _target_weights(self, y: np.ndarray) -> np.ndarray | float:
         if self.class_weight is None:
             return 1.0
-        weights: np.ndarray = compute_sample_weight(self.class_weight, y)
+        with as_data_errors():
+            weights: np.ndarray = compute_sample_weight(self.class_weight, y)
+            check_classes_count(y, weights != 0)
         return weights
 
     def _story(self, x: np.ndarray, y: np.ndarray) -> LabelFlip:

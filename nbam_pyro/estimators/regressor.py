@@ -8,8 +8,10 @@ from typing import Any
 import numpy as np
 import torch
 from sklearn.base import RegressorMixin
+from sklearn.metrics import r2_score
 
 from nbam_pyro.estimators.base import Contamination, NBAMEstimator, Network, rate_prior
+from nbam_pyro.estimators.row_weights import labelled
 from nbam_pyro.estimators.targets import encode_measurements
 from nbam_pyro.inference import predict
 from nbam_pyro.inference.run import Run
@@ -117,6 +119,27 @@ class NBAMRegressor(RegressorMixin, NBAMEstimator):
         """The clean mean f(x) of each row, (N,), in the units of y."""
         x = self._checked(X)
         return predict(self.fit_, x)
+
+    def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
+        """R squared of `predict` among the rows that have a measurement.
+
+        Measurements are taken as they are, right or wrong.
+
+        Args:
+            X: Features, (N, D), or images (N, C, H, W).
+            y: Measurements, (N,); rows without one (NaN or None) are left out.
+            sample_weight: How many times each row counts, (N,).
+
+        Returns:
+            1 for perfect predictions, 0 for those of the mean, and less for worse ones.
+
+        Raises:
+            DataError: Fewer than two rows have a measurement and a weight, or X or y do not fit
+                what was trained on.
+        """
+        predicted = self.predict(X)
+        targets, used, weights = labelled(y, sample_weight, len(predicted), needed=2)
+        return float(r2_score(encode_measurements(targets), predicted[used], sample_weight=weights))
 
     def _learn_targets(self, y: np.ndarray) -> np.ndarray:
         return encode_measurements(y)

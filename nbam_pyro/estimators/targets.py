@@ -2,6 +2,8 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from decimal import Decimal
+from numbers import Integral, Real
 from typing import Any
 
 import numpy as np
@@ -9,6 +11,8 @@ import pandas as pd
 from sklearn.utils import column_or_1d
 
 from nbam_pyro.errors import DataError
+from nbam_pyro.estimators.containers import unwrapped
+from nbam_pyro.estimators.features import is_date
 from nbam_pyro.inference import Fit, prior_contamination, responsibilities
 from nbam_pyro.verified import Verified
 
@@ -17,39 +21,88 @@ def column(y: Any) -> tuple[np.ndarray, np.ndarray]:
     """Targets in one dimension, and which of them are there.
 
     Args:
-        y: (N,), or (N, 1) with a warning, NaN or None where missing.
+        y: Targets, (N,), or (N, 1) with a warning, NaN, NA or None where missing: an array, a
+            list, or a column from pandas, polars (also lazy), Arrow or PyTorch.
 
     Returns:
-        the targets that are there, in the narrowest type that holds them, and booleans (N,).
+        The targets that are there, in the narrowest type that holds them (an object array where
+        none of NumPy's does, as for `decimal.Decimal`), and booleans (N,).
 
     Raises:
-        DataError: more than one dimension, or texts and numbers together.
+        DataError: There is more than one dimension, texts and numbers are mixed, or a target is
+            neither a number nor a text.
     """
+    y = unwrapped(y)
     # Lists and pandas' own types may hold None and NA, which must not turn integers into floats.
-    if isinstance(y, list) or pd.api.types.is_extension_array_dtype(y):
+    if isinstance(y, pd.DataFrame):
+        y = y.to_numpy(dtype=object)
+    elif isinstance(y, list | tuple) or pd.api.types.is_extension_array_dtype(y):
         y = np.asarray(y, dtype=object)
     with as_data_errors():
         values = column_or_1d(y, warn=True)
     values = np.asarray(values)
     present = ~pd.isna(values)
     there = values[present]
-    if values.dtype == object:
-        texts = [isinstance(value, str) for value in there]
-        if any(texts) and not all(texts):
-            raise DataError("The targets mix texts and numbers; write all of them one way.")
-        there = np.array(there.tolist())
+    if values.dtype.kind in "OmMcV":
+        for one in there:
+            _check_target(one)
+        there = _narrowest(there)
     return there, present
+
+
+def _check_target(one: Any) -> None:
+    if is_date(one):
+        raise DataError(
+            f"The targets are dates or times such as {str(one)!r}: write labels as texts, "
+            "y.astype(str); turn measurements into numbers, such as seconds since the first."
+        )
+    if not isinstance(one, Real | Decimal | np.bool_ | str | bytes):
+        raise DataError(
+            f"The targets are neither numbers nor texts: {one!r} is of type {type(one).__name__}; "
+            "write labels as texts, [str(label) for label in y], and measurements as numbers."
+        )
+
+
+def _narrowest(values: np.ndarray) -> np.ndarray:
+    """Objects that are numbers or texts in the narrowest type that keeps all their digits."""
+    texts = [isinstance(value, str | bytes) for value in values]
+    if any(texts) and not all(texts):
+        raise DataError("The targets mix texts and numbers; write all of them one way.")
+    narrow = np.array(values.tolist())
+    rounded = narrow.dtype.kind == "f" and all(isinstance(v, Integral) for v in values)
+    return values if rounded and len(values) else narrow
+
+
+def check_labels(y: np.ndarray) -> None:
+    """Check that targets, none of them missing, can be labels: whole numbers, booleans or texts.
+
+    Raises:
+        DataError: They are infinite, have decimal places, or no type of NumPy's holds them.
+    """
+    if y.dtype == object and len(y):
+        raise DataError(
+            f"Labels are whole numbers of at most 64 bits or texts, not {type(y[0]).__name__} such "
+            f"as {y[0]!r}: write them as texts, [str(label) for label in y]."
+        )
+    if y.dtype.kind != "f":
+        return
+    if not np.isfinite(y).all():
+        raise DataError("Input y contains infinity: labels are whole numbers or texts.")
+    broken = y[y != np.round(y)]
+    if len(broken):
+        raise DataError(
+            f"Unknown label type: labels are whole numbers or texts, not such as "
+            f"{broken[0].item()!r}; for measurements use NBAMRegressor, or --task regression."
+        )
 
 
 def encode_labels(y: np.ndarray, classes: np.ndarray) -> np.ndarray:
     """The number of each label among the sorted classes, (N,).
 
     Raises:
-        DataError: a label is no class.
+        DataError: A label is no class.
     """
-    if len(y) and (y.dtype.kind in "US") != (classes.dtype.kind in "US"):
-        one, known = y[0].item(), classes[0].item()
-        raise DataError(f"Labels are such as {one!r}; the classes are such as {known!r}.")
+    check_same_kind(y, classes)
     codes = np.searchsorted(classes, y).clip(max=len(classes) - 1)
     unknown = classes[codes] != y
     if unknown.any():
@@ -59,6 +112,19 @@ def encode_labels(y: np.ndarray, classes: np.ndarray) -> np.ndarray:
             f"are {known}{' and more' if len(classes) > 10 else ''}."
         )
     return codes
+
+
+def check_same_kind(y: np.ndarray, classes: np.ndarray) -> None:
+    """Check that labels are written as the classes are: both as texts, or both as numbers.
+
+    Raises:
+        DataError: They are not, or cannot be labels at all.
+    """
+    check_labels(y)
+    kinds = [each.dtype.kind if each.dtype.kind in "US" else "number" for each in (y, classes)]
+    if len(y) and kinds[0] != kinds[1]:
+        one, known = y[0].item(), classes[0].item()
+        raise DataError(f"Labels are such as {one!r}; the classes are such as {known!r}.")
 
 
 def in_words(y: np.ndarray) -> np.ndarray:
@@ -76,17 +142,18 @@ def encode_measurements(y: np.ndarray) -> np.ndarray:
     """Measurements as float64, (N,).
 
     Raises:
-        DataError: they are texts or infinite.
+        DataError: They are texts, booleans or infinite.
     """
-    try:
-        if y.dtype.kind in "US":
-            raise ValueError
-        values = y.astype(np.float64)
-    except (TypeError, ValueError) as error:
+    if y.dtype.kind in "USb":
+        kind = "booleans" if y.dtype.kind == "b" else f"texts such as {str(y[0])!r}"
         raise DataError(
-            f"Targets are texts such as {str(y[0])!r}; a regression needs numbers (for labels use "
-            "NBAMClassifier, or --task classification)."
-        ) from error
+            f"Targets are {kind}; a regression needs numbers (for labels use NBAMClassifier, or "
+            "--task classification)."
+        )
+    try:
+        values = y.astype(np.float64)
+    except OverflowError as error:
+        raise DataError("Targets are too large for 64 bits: rescale them.") from error
     if not np.isfinite(values).all():
         raise DataError(
             f"Input y contains infinity in {int((~np.isfinite(values)).sum())} rows: drop them."

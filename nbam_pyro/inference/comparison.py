@@ -16,6 +16,7 @@ import xarray as xr
 from arviz_stats import ELPDData
 
 from nbam_pyro.errors import DataError, StoryError
+from nbam_pyro.exclusive import exclusive
 from nbam_pyro.inference.datatree import named_numbers, posterior_tree
 from nbam_pyro.inference.fitting import fit as fit_story
 from nbam_pyro.inference.folds import split
@@ -47,7 +48,8 @@ class Comparison:
     fold: np.ndarray
 
     def __str__(self) -> str:
-        return f"{self.table[['rank', 'elpd', 'se', 'elpd_diff', 'dse', 'weight']].round(2)}"
+        shown = self.table[["rank", "elpd", "se", "elpd_diff", "dse", "weight"]]
+        return shown.to_string(float_format=for_people)
 
     def within(self, standard_errors: float = 2.0, *, nats: float = 4.0) -> list[str]:
         """The candidates that the data do not tell from the best, the best first.
@@ -144,7 +146,8 @@ def compare_priors(
                 )
             )
     elpd = {name: _elpd(values, folds, num_draws) for name, values in pointwise.items()}
-    with warnings.catch_warnings():  # ArviZ 0.8 sorts in place, which pandas 3 deprecates
+    # ArviZ 0.8 sorts in place, which pandas 3 deprecates.
+    with exclusive(), warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="The inplace keyword")
         table = arviz_stats.compare(elpd)
     return Comparison(elpd, table, fold)
@@ -191,8 +194,17 @@ def loo(
             "of it: give the others, x[~fit.held_out], or fit with held_out=0."
         )
     tree = posterior_tree(fit, num_draws=num_draws)
+    if not tree.posterior.data_vars:
+        raise StoryError(
+            f"{type(fit.story).__name__} has no global latents: leaving a row out changes nothing, "
+            "and its density is that of log_marginals."
+        )
     densities = log_marginals(fit, x, y, num_draws=num_draws, verified=verified)
-    tree["log_likelihood"] = arviz_base.dict_to_dataset({"y": densities[None]})
+    # The elements of a row are left out together.
+    by_row = densities.reshape(*densities.shape[:2], -1).sum(-1)
+    tree["log_likelihood"] = arviz_base.dict_to_dataset(
+        {"y": by_row[None]}, dims={"y": ["row"]}, coords={"row": np.arange(len(y))}
+    )
     return arviz_stats.loo(tree, pointwise=True)
 
 
@@ -231,6 +243,16 @@ def _psense(tree: xr.DataTree, names: list[str], group: str, site: str | None) -
 def _entries(data: Any, names: Sequence[str]) -> pd.Series:
     """Every number of some variables, by its name and coordinates."""
     return pd.Series({name: float(value) for name, value in named_numbers(data, names)})
+
+
+def for_people(number: float) -> str:
+    """A number with two decimal places, or with one significant digit where these would be 0.
+
+    Example:
+        >>> [for_people(number) for number in (-243.4907, 0.0, 0.00334, 3e-16)]
+        ['-243.49', '0.00', '0.003', '3e-16']
+    """
+    return f"{number:.2f}" if number == 0 or abs(number) >= 0.005 else f"{number:.1g}"
 
 
 def _folds(y: torch.Tensor, folds: int, seed: int) -> np.ndarray:

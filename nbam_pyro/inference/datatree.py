@@ -1,5 +1,6 @@
 """A fit as an ArviZ DataTree."""
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -9,12 +10,15 @@ import torch
 import xarray as xr
 
 from nbam_pyro import functional as nf
+from nbam_pyro.errors import DataError
+from nbam_pyro.exclusive import exclusive
 from nbam_pyro.inference.enumeration import log_joint
 from nbam_pyro.inference.guides import Draw, guide_draws
 from nbam_pyro.inference.predictive import log_priors, predictive_draws, prior_draws
 from nbam_pyro.inference.result import Fit
 from nbam_pyro.inference.scoring import Scored, at_draws, scored_rows
 from nbam_pyro.models import LabelFlip, Story
+from nbam_pyro.models.component import check_whole
 from nbam_pyro.verified import Verified
 
 __all__ = ["named_numbers", "posterior_tree", "to_datatree", "tree_of_draws"]
@@ -27,9 +31,11 @@ def to_datatree(
     *,
     verified: Verified | None = None,
     num_draws: int = 500,
-    num_predictive: int = 100,
-    class_names: Sequence[str] | None = None,
+    num_predictive: int | None = None,
+    class_names: Sequence[Any] | None = None,
     row_ids: Sequence[Any] | None = None,
+    coords: Mapping[str, Sequence[Any]] | None = None,
+    dims: Mapping[str, Sequence[str]] | None = None,
     seed: int = 0,
 ) -> xr.DataTree:
     """Convert a fit and the rows to look at into ArviZ's format.
@@ -37,31 +43,46 @@ def to_datatree(
     Groups: `posterior` and `prior` (draws of the global latents; for `LabelFlip` also
     "transition_matrix" and "flip_matrix"), `log_likelihood` (marginal over the switch, where it is
     not verified), `log_prior` (a term for every global latent), `posterior_predictive` and
-    `prior_predictive` (targets of the same rows), `observed_data` (with -1 for what is not
-    verified) and `constant_data`. All of it is conditional on the fitted networks.
+    `prior_predictive` (targets of the same rows), `observed_data` and `constant_data` ("held_out",
+    and what is verified, -1 where nothing is). All of it is conditional on the fitted networks.
 
-    Draws of a guide form one chain: use `arviz_stats.summary(tree, kind="stats")`.
+    A draw has the same label, "chain" and "draw", in every group. Draws of a guide form one chain:
+    use `arviz_stats.summary(tree, kind="stats")`.
 
     Args:
-        fit: a fit.
-        x: rows, (N, ...).
-        y: observed targets, (N,).
-        verified: what is verified of the rows, if anything.
-        num_draws: of the global latents.
-        num_predictive: how many of them to draw targets at, which runs the networks each time.
-        class_names: coordinates of the classes; 0, ..., K-1 by default.
-        row_ids: coordinates of the rows; 0, ..., N-1 by default.
-        seed: of the draws; torch's global random state is left as it was.
+        fit: A fit.
+        x: Rows, (N, ...).
+        y: Observed targets, (N,).
+        verified: What is verified of the rows, if anything.
+        num_draws: How many draws of the global latents to take.
+        num_predictive: At how many of them to draw targets, evenly spaced, which runs the networks
+            each time. None for all, which `arviz_plots.plot_loo_pit` needs.
+        class_names: Coordinates of the classes, (K,); 0, ..., K-1 by default.
+        row_ids: Coordinates of the rows, (N,); 0, ..., N-1 by default.
+        coords: Further coordinates by dimension, such as `{"clinic": ["A", "B"]}`.
+        dims: Names of the dimensions of a site, such as `{"group": ["clinic"]}`.
+        seed: Seed of the draws; torch's global random state is left as it was.
+
+    Returns:
+        The tree.
+
+    Raises:
+        DataError: The rows are not of the kind fitted, there are more or fewer names than classes
+            or rows, a name stands for two classes, or a number of draws is below one.
     """
-    rows = scored_rows(fit, x, y, verified)
-    draws = guide_draws(fit.guide, num_draws, seed=seed)
+    check_whole("num_draws", num_draws, least=1)
+    with exclusive():
+        rows = scored_rows(fit, x, y, verified)
+        draws = guide_draws(fit.guide, num_draws, seed=seed)
     return tree_of_draws(
         fit.story,
         {name: value[None] for name, value in draws.items()},
         rows,
-        num_predictive=num_predictive,
+        num_predictive=num_draws if num_predictive is None else num_predictive,
         class_names=class_names,
         row_ids=row_ids,
+        coords=coords,
+        dims=dims,
         held_out=fit.held_out,
         seed=seed,
     )
@@ -72,9 +93,11 @@ def tree_of_draws(
     draws: Draw,
     rows: Scored,
     *,
-    num_predictive: int = 100,
-    class_names: Sequence[str] | None = None,
+    num_predictive: int | None = None,
+    class_names: Sequence[Any] | None = None,
     row_ids: Sequence[Any] | None = None,
+    coords: Mapping[str, Sequence[Any]] | None = None,
+    dims: Mapping[str, Sequence[str]] | None = None,
     held_out: np.ndarray | None = None,
     sample_stats: Mapping[str, np.ndarray] | None = None,
     seed: int = 0,
@@ -82,47 +105,65 @@ def tree_of_draws(
     """Draws of the global latents, from a guide or MCMC, and all that follows from them.
 
     Args:
-        story: with its fitted networks.
-        draws: by site name, (chains, draws, ...).
-        rows: to look at.
-        num_predictive: how many draws to draw targets at.
-        class_names: coordinates of the classes; 0, ..., K-1 by default.
-        row_ids: coordinates of the rows; 0, ..., N-1 by default.
-        held_out: which rows were kept from training, where there are as many.
-        sample_stats: of MCMC, (chains, draws).
-        seed: of the draws.
+        story: The story with its fitted networks.
+        draws: Draws by site name, (chains, draws, ...).
+        rows: Rows to look at.
+        num_predictive: At how many draws to draw targets, evenly spaced in every chain, at least
+            one in each; None for all.
+        class_names: Coordinates of the classes, (K,); 0, ..., K-1 by default.
+        row_ids: Coordinates of the rows, (N,); 0, ..., N-1 by default.
+        coords: Further coordinates by dimension.
+        dims: Names of the dimensions of a site.
+        held_out: Which rows were kept from training, (N,), where there are as many.
+        sample_stats: Statistics of MCMC by name, (chains, draws).
+        seed: Seed of the draws.
+
+    Returns:
+        The tree, as `to_datatree` describes it.
+
+    Raises:
+        DataError: There are more or fewer names than classes or rows, or `num_predictive` is below
+            one.
     """
-    posterior, coords, dims = _latents(story, draws, class_names)
-    coords["row"] = np.arange(len(rows.y)) if row_ids is None else list(row_ids)
+    if num_predictive is not None:
+        check_whole("num_predictive", num_predictive, least=1)
+    posterior, names, axes = _latents(story, draws, class_names)
+    ids = range(len(rows.y)) if row_ids is None else row_ids
+    names["row"] = _coordinate("row_ids", ids, len(rows.y))
     known = {} if rows.verified is None else vars(rows.verified)
-    observed = {"y": rows.y, **{f"verified_{name}": codes for name, codes in known.items()}}
-    dims |= {name: ["row", *story.dims] for name in observed}
-    flat = {name: value.flatten(end_dim=1) for name, value in draws.items()}
-    chains, count = next(iter(draws.values())).shape[:2] if draws else (1, 1)
-    number = min(num_predictive, chains * count) if draws else num_predictive
-    spread = np.linspace(0, chains * count - 1, number).astype(int)
-    few = {name: value[spread] for name, value in flat.items()}
-    before = prior_draws(story, rows, max(count, num_predictive), seed=seed)
-    few_before = {name: value[:num_predictive] for name, value in before.items()}
+    constant = {f"verified_{name}": codes.numpy() for name, codes in known.items()}
+    axes |= {name: ["row", *story.dims] for name in ("y", *constant)}
+    if held_out is not None and len(held_out) == len(rows.y):
+        constant["held_out"], axes["held_out"] = held_out, ["row"]
+    # A story without global latents is the same at every draw.
+    chains, count = next(iter(draws.values())).shape[:2] if draws else (1, num_predictive or 1)
+    few = count if num_predictive is None else min(max(num_predictive // chains, 1), count)
+    at = np.linspace(0, count - 1, few).astype(int)
+    with exclusive():  # stories are run by Pyro, whose handlers belong to the whole process
+        before = {n: v[None] for n, v in prior_draws(story, rows, count, seed=seed).items()}
+        targets = {
+            "observed_data": rows.y.numpy(),
+            "posterior_predictive": _predictive(story, rows, draws, (chains, at), seed),
+            "prior_predictive": _predictive(story, rows, before, (1, at), seed),
+            "log_likelihood": _log_likelihood(story, rows, draws, (chains, count)),
+        }
+        terms = log_priors(story, rows, draws) if draws else {}
     groups: dict[str, dict[str, Any]] = {
         "posterior": posterior,
-        "posterior_predictive": {"y": predictive_draws(story, rows, few, number, seed=seed)},
-        "log_likelihood": {"y": _log_likelihood(story, rows, flat, chains)},
-        "prior": _latents(story, {n: v[None] for n, v in before.items()}, class_names)[0],
-        "prior_predictive": {
-            "y": predictive_draws(story, rows, few_before, num_predictive, seed=seed)
-        },
-        "observed_data": {name: values.numpy() for name, values in observed.items()},
+        "prior": _latents(story, before, class_names)[0],
+        **{group: {"y": values} for group, values in _counted(targets).items()},
     }
-    if sample_stats:
-        groups["sample_stats"] = dict(sample_stats)
-    if held_out is not None and len(held_out) == len(rows.y):
-        groups["constant_data"] = {"held_out": held_out}
-        dims["held_out"] = ["row"]
-    tree = arviz_base.from_dict(groups, coords=coords, dims=dims)
-    if draws:  # terms have the names of the latents and none of their dimensions
-        terms = arviz_base.dict_to_dataset(log_priors(story, rows, draws))
-        tree["log_prior"] = xr.DataTree(terms)
+    groups |= {"sample_stats": dict(sample_stats)} if sample_stats else {}
+    groups |= {"constant_data": constant} if constant else {}
+    axes |= dict(dims or {})
+    tree = arviz_base.from_dict(groups, coords=names | dict(coords or {}), dims=axes)
+    for group in ("posterior_predictive", "prior_predictive"):  # which draws these are
+        tree[group] = xr.DataTree(tree[group].to_dataset().assign_coords(draw=at))
+    if terms:  # which have the names of the latents and none of their dimensions
+        tree["log_prior"] = xr.DataTree(arviz_base.dict_to_dataset(terms))
+    else:  # ArviZ counts the draws of a posterior, even of one without sites
+        drawn = {"chain": np.arange(chains), "draw": np.arange(count)}
+        tree["posterior"] = xr.DataTree(xr.Dataset(coords=drawn))
     return tree
 
 
@@ -143,35 +184,100 @@ def named_numbers(
         yield labeller.make_label_flat(name, where, at), values
 
 
-def posterior_tree(fit: Fit, *, num_draws: int = 500) -> xr.DataTree:
-    """The `posterior` group alone, which needs no rows."""
-    draws = guide_draws(fit.guide, num_draws)
-    posterior, coords, dims = _latents(fit.story, {n: v[None] for n, v in draws.items()}, None)
+def posterior_tree(
+    fit: Fit, *, num_draws: int = 500, class_names: Sequence[Any] | None = None
+) -> xr.DataTree:
+    """The `posterior` group alone, which needs no rows.
+
+    Args:
+        fit: A fit.
+        num_draws: How many draws of the global latents to take.
+        class_names: Coordinates of the classes, (K,); 0, ..., K-1 by default.
+    """
+    with exclusive():
+        draws = guide_draws(fit.guide, num_draws)
+    drawn = {name: value[None] for name, value in draws.items()}
+    posterior, coords, dims = _latents(fit.story, drawn, class_names)
     return arviz_base.from_dict({"posterior": posterior}, coords=coords, dims=dims)
 
 
-def _log_likelihood(story: Story, rows: Scored, flat: Draw, chains: int) -> np.ndarray:
+def prior_and_posterior(
+    fit: Fit, *, num_draws: int = 500, class_names: Sequence[Any] | None = None
+) -> xr.DataTree:
+    """The groups `posterior` and `prior` alone, for the rows that a fit was of.
+
+    Args:
+        fit: A fit.
+        num_draws: How many draws of the global latents to take.
+        class_names: Coordinates of the classes, (K,); 0, ..., K-1 by default.
+    """
+    tree = posterior_tree(fit, num_draws=num_draws, class_names=class_names)
+    with exclusive():
+        before = prior_draws(fit.story, Scored(*fit.kind.blank(2)), num_draws)
+    drawn = {name: value[None] for name, value in before.items()}
+    prior, coords, dims = _latents(fit.story, drawn, class_names)
+    tree["prior"] = arviz_base.from_dict({"prior": prior}, coords=coords, dims=dims)["prior"]
+    return tree
+
+
+def _predictive(
+    story: Story, rows: Scored, draws: Draw, shape: tuple[int, np.ndarray], seed: int
+) -> np.ndarray:
+    """Targets drawn at some draws of every chain, (chains, few, N, ...)."""
+    chains, at = shape
+    few = {name: value[:, at].flatten(end_dim=1) for name, value in draws.items()}
+    values = predictive_draws(story, rows, few, chains * len(at), seed=seed)
+    return values.reshape(chains, len(at), *values.shape[2:])
+
+
+def _counted(groups: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """Groups whose targets are whole numbers throughout as integers: ArviZ draws them as such."""
+    targets = {name: values for name, values in groups.items() if name != "log_likelihood"}
+    exact = 2.0**53
+    if all((v == np.round(v)).all() and (abs(v) < exact).all() for v in targets.values()):
+        return groups | {name: values.astype(np.int64) for name, values in targets.items()}
+    return groups
+
+
+def _log_likelihood(story: Story, rows: Scored, draws: Draw, shape: tuple[int, int]) -> np.ndarray:
+    """Log marginals of rows at every draw, (chains, draws, N, ...)."""
+
     def of(part: Scored, latents: Draw) -> torch.Tensor:
         return nf.log_marginal(*log_joint(story, part.x, part.y, latents, verified=part.verified))
 
-    values = torch.cat(list(at_draws(story, of, rows, flat)), 1).numpy()
-    return values.reshape(chains, -1, *values.shape[1:])
+    flat = {name: value.flatten(end_dim=1) for name, value in draws.items()}
+    values = torch.cat(list(at_draws(story, of, rows, flat)), 1)
+    return values.expand(math.prod(shape), *values.shape[1:]).unflatten(0, shape).numpy()
 
 
 def _latents(
-    story: Story, draws: Draw, class_names: Sequence[str] | None
-) -> tuple[dict[str, np.ndarray], dict[str, Any], dict[str, list[str]]]:
+    story: Story, draws: Draw, class_names: Sequence[Any] | None
+) -> tuple[dict[str, np.ndarray], dict[str, Any], dict[str, Sequence[str]]]:
     """Draws of the global latents, with their coordinates and dimensions."""
     values = {name: value.numpy() for name, value in draws.items()}
     coords: dict[str, Any] = {}
-    dims: dict[str, list[str]] = {}
+    dims: dict[str, Sequence[str]] = {}
     if isinstance(story, LabelFlip):
-        names = class_names or [str(c) for c in range(story.num_classes)]
-        coords |= {"true_label": list(names), "observed_label": list(names)}
+        names = [str(c) for c in range(story.num_classes)] if class_names is None else class_names
+        classes = _coordinate("class_names", names, story.num_classes)
+        if len(set(classes)) < len(classes):
+            raise DataError(f"class_names are {', '.join(map(str, classes))}: one is there twice.")
+        coords |= {"true_label": classes, "observed_label": classes}
         dims |= {"rate": ["true_label"], "transition_matrix": ["true_label", "observed_label"]}
-        dims["flip_matrix"] = dims["transition_matrix"]
+        dims |= {"flip_matrix": dims["transition_matrix"], "bias": ["true_label"]}
+        dims["weight"] = ["true_label", "feature"]  # of a last layer
         flips = torch.vmap(torch.vmap(nf.zero_diagonal))(draws["flip"])
         matrices = torch.vmap(torch.vmap(nf.transition_matrix))(draws["rate"], flips)
         del values["flip"]  # its columns mean another class in every row
         values |= {"flip_matrix": flips.numpy(), "transition_matrix": matrices.numpy()}
-    return values, coords, dims
+    elif class_names is not None:
+        raise DataError(f"class_names are given and {type(story).__name__} has no latent classes.")
+    return values, coords, {site: axes for site, axes in dims.items() if site in values}
+
+
+def _coordinate(name: str, given: Any, length: int) -> list[Any]:
+    """Names along a dimension as plain numbers or texts, which files can hold."""
+    values = np.asarray(list(given))
+    if values.shape != (length,):
+        raise DataError(f"{name} has {len(values)} names for {length}: give one for each.")
+    return values.tolist() if values.dtype.kind in "biufU" else [str(one) for one in given]

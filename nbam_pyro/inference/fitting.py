@@ -2,6 +2,7 @@
 
 import warnings
 from collections.abc import Callable, Mapping, Sequence
+from numbers import Real
 from pathlib import Path
 from typing import Any, Literal
 
@@ -24,6 +25,7 @@ from nbam_pyro.inference.run import Run
 from nbam_pyro.inference.training import Options
 from nbam_pyro.inference.training_rows import training_rows
 from nbam_pyro.models import ClosedStory, LatentSwitch, LocationScale, Story
+from nbam_pyro.models.component import check_whole
 from nbam_pyro.spacing import check_spacing
 from nbam_pyro.verified import Verified
 
@@ -111,10 +113,13 @@ def fit(
         >>> line.training.responsibility.argmax()
         np.int64(7)
     """
-    if epochs is not None and (epochs < 1 or steps is not None):
-        raise DataError(
-            f"epochs is {epochs}: it is positive and for the default recipe; steps have their own."
-        )
+    if epochs is not None and steps is not None:
+        raise DataError("epochs is for the default recipe: steps have their own.")
+    if epochs is not None:
+        check_whole("epochs", epochs, least=1)
+    if batch_size is not None:
+        check_whole("batch_size", batch_size, least=1)
+    check_whole("seed", seed, least=0)
     closed = isinstance(story, ClosedStory) if objective is None else objective == "closed"
     if weights is not None and not closed:
         raise StoryError("Weights need the closed form; enumeration counts every row once.")
@@ -132,7 +137,7 @@ def fit(
             held_out=np.flatnonzero(is_held_out),
             closed=closed,
             options=Options(
-                batch_size=batch_size or rows.batch_size or 64,
+                batch_size=int(batch_size or rows.batch_size or 64),
                 progress=progress,
                 folder=None if folder is None else Path(folder),
                 trainer=trainer or {},
@@ -206,8 +211,8 @@ def _split(rows: Rows, held_out: float | np.ndarray | None, seed: int) -> np.nda
         if held_out.shape != (n,) or held_out.dtype != bool or held_out.all():
             raise DataError(f"held_out must be a boolean array of {n} rows that leaves some.")
         return held_out
-    if not 0 <= held_out < 1:
-        raise DataError(f"held_out is {held_out}; give a share in [0, 1) or a boolean array.")
+    if not isinstance(held_out, Real) or not 0 <= held_out < 1:
+        raise DataError(f"held_out is {held_out!r}; give a share in [0, 1) or a boolean array.")
     flags = np.zeros(n, dtype=bool)
     count = round(held_out * n)
     if count:

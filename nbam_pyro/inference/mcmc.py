@@ -1,6 +1,8 @@
 """NUTS on what is small: the same story by Markov chains, as a check of a guide."""
 
 import copy
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -38,8 +40,10 @@ def nuts(
     chains: int = 4,
     workers: int = 1,
     target_accept: float = 0.8,
-    class_names: list[str] | None = None,
-    row_ids: list[Any] | None = None,
+    class_names: Sequence[Any] | None = None,
+    row_ids: Sequence[Any] | None = None,
+    coords: Mapping[str, Sequence[Any]] | None = None,
+    dims: Mapping[str, Sequence[str]] | None = None,
     seed: int = 0,
 ) -> xr.DataTree:
     """Sample the global latents of a fitted story by the No-U-Turn Sampler, networks frozen.
@@ -66,8 +70,10 @@ def nuts(
         workers: processes that chains run in.
         target_accept: the acceptance probability that step sizes adapt to; nearer to 1 where some
             transitions diverge.
-        class_names: coordinates of the classes; 0, ..., K-1 by default.
-        row_ids: coordinates of the rows; 0, ..., N-1 by default.
+        class_names: Coordinates of the classes, (K,); 0, ..., K-1 by default.
+        row_ids: Coordinates of the rows, (N,); 0, ..., N-1 by default.
+        coords: Further coordinates by dimension, such as `{"clinic": ["A", "B"]}`.
+        dims: Names of the dimensions of a site, such as `{"group": ["clinic"]}`.
         seed: of the chains; torch's global random state is left as it was.
 
     Returns:
@@ -82,8 +88,9 @@ def nuts(
     """
     if chains < 1:
         raise DataError(f"chains is {chains}; there must be at least one.")
-    rows = scored_rows(fit, x, y, verified)
-    starts = each_draw(guide_draws(fit.guide, chains, seed=seed), chains)
+    with exclusive():
+        rows = scored_rows(fit, x, y, verified)
+        starts = each_draw(guide_draws(fit.guide, chains, seed=seed), chains)
     draws, diverging = sample_chains(
         fit.story,
         rows,
@@ -100,6 +107,8 @@ def nuts(
         rows,
         class_names=class_names,
         row_ids=row_ids,
+        coords=coords,
+        dims=dims,
         sample_stats={"diverging": diverging},
         seed=seed,
     )
@@ -190,29 +199,32 @@ def _chain(
     is_closed = isinstance(story, ClosedStory)
     # A copy without gradients, so that the story given may be used elsewhere meanwhile.
     story = copy.deepcopy(story).eval().requires_grad_(False)
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)  # tensors are small, and threads wait for each other
-    try:
-        with (
-            seeded(seed),
-            local_parameters(),
-            pyro.validation_enabled(False),
-        ):
-            kernel = NUTS(
-                closed if is_closed else enumerated,
-                target_accept_prob=settings.target_accept,
-                init_strategy=init_to_value(values=start),
-                max_plate_nesting=0 if is_closed else 1 + len(story.dims),
-            )
-            mcmc = MCMC(
-                kernel,
-                num_samples=settings.num_samples,
-                warmup_steps=settings.num_warmup,
-                disable_progbar=True,
-            )
-            mcmc.run()
-    finally:
-        torch.set_num_threads(threads)
+    with _alone(seed):
+        kernel = NUTS(
+            closed if is_closed else enumerated,
+            target_accept_prob=settings.target_accept,
+            init_strategy=init_to_value(values=start),
+            max_plate_nesting=0 if is_closed else 1 + len(story.dims),
+        )
+        mcmc = MCMC(
+            kernel,
+            num_samples=settings.num_samples,
+            warmup_steps=settings.num_warmup,
+            disable_progbar=True,
+        )
+        mcmc.run()
     diverging = np.zeros(settings.num_samples, dtype=bool)
     diverging[mcmc.diagnostics()["divergences"]["chain 0"]] = True
     return mcmc.get_samples(), diverging
+
+
+@contextmanager
+def _alone(seed: int) -> Iterator[None]:
+    """The process for one chain: one thread, random numbers from a seed."""
+    with seeded(seed), local_parameters(), pyro.validation_enabled(False):
+        threads = torch.get_num_threads()
+        torch.set_num_threads(1)  # tensors are small, and threads wait for each other
+        try:
+            yield
+        finally:
+            torch.set_num_threads(threads)

@@ -34,8 +34,11 @@ def default_steps(
     no contamination.
 
     For measurements (a `LatentSwitch` whose clean likelihood has a location and a scale): short
-    attempts from robust fits, a joint fit, small steps at its end, and rate and anomaly once more. Where the anomaly is shifted
-    from the clean mean the attempts suppose errors upwards, to both sides and downwards.
+    attempts from robust fits, a joint fit, small steps at its end, and rate and anomaly once more.
+    Where the anomaly is shifted from the clean mean the attempts suppose errors upwards, to both
+    sides and downwards.
+
+    Unless `epochs` are given, both begin by finding the `Pace` at which the network learns.
 
     For any other story, and a `LabelFlip` whose last layer has a posterior: a joint fit. Give the
     latter frozen features, and `StartFrom` what a fit of theirs came to before it.

@@ -119,7 +119,7 @@ def train(
         if selecting and patience is not None:
             callbacks.append(EarlyStopping("held_out_loss", patience=patience))
         trainer = pl.Trainer(
-            max_epochs=epochs,
+            max_epochs=int(epochs),  # Lightning refuses the integers of NumPy
             callbacks=callbacks,
             default_root_dir=folder,
             enable_checkpointing=selecting,

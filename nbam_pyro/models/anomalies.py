@@ -297,8 +297,8 @@ class _Range(TorchDistribution):
         density = -math.log(self.high - self.low) * self.unit
         return torch.where(self.support.check(value), density, -torch.inf)
 
-    def sample(self, sample_shape: Any = torch.Size()) -> Tensor:
-        shape = self._extended_shape(sample_shape)
+    def sample(self, sample_shape: Any = ()) -> Tensor:
+        shape = self._extended_shape(torch.Size(sample_shape))
         drawn = torch.rand(shape, dtype=torch.float64, device=self.unit.device)
         return self.low + (self.high - self.low) * drawn
 

@@ -46,11 +46,11 @@ class Centred(TorchDistribution):
     def log_prob(self, value: Tensor) -> Tensor:
         return self.base.log_prob((value - self.centre).to(self.base.mean.dtype))
 
-    def sample(self, sample_shape: Any = torch.Size()) -> Tensor:
-        return self.base.sample(sample_shape).double() + self.centre
+    def sample(self, sample_shape: Any = ()) -> Tensor:
+        return self.base.sample(torch.Size(sample_shape)).double() + self.centre
 
-    def rsample(self, sample_shape: Any = torch.Size()) -> Tensor:
-        return self.base.rsample(sample_shape).double() + self.centre
+    def rsample(self, sample_shape: Any = ()) -> Tensor:
+        return self.base.rsample(torch.Size(sample_shape)).double() + self.centre
 
     def expand(self, batch_shape: Any, _instance: Any = None) -> "Centred":
         return Centred(self.base.expand(batch_shape), self.centre)

@@ -95,7 +95,7 @@ class LocationScale(Component, ABC):
     def deviation_and_scale(self, h: Tensor) -> tuple[Tensor, Tensor]:
         """Location less the centre, (N,), and scale, () or (N,), both in the units of y."""
         columns = self.head(h)
-        relative = self.log_relative_scale
+        relative: Tensor = self.log_relative_scale
         if columns.shape[-1] > 1:
             relative = relative + 3 * torch.tanh(columns[..., 1] / 3)
         return columns[..., 0], self.scale * relative.exp()

@@ -7,7 +7,11 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
-from sklearn.calibration import calibration_curve
+
+from nbam_pyro.errors import DataError
+from nbam_pyro.inference.checks import KnownFlips
+from nbam_pyro.models.component import check_whole
+from nbam_pyro.plots.sources import groups_of, numbers, responsibilities_of, truth
 
 __all__ = [
     "contamination_map",
@@ -18,24 +22,27 @@ __all__ = [
 ]
 
 
-def responsibilities(
-    values: np.ndarray, *, contaminated: np.ndarray | None = None, ax: Axes | None = None
-) -> Axes:
+def responsibilities(values: Any, *, contaminated: Any = None, ax: Axes | None = None) -> Axes:
     """Histogram of responsibilities, split by the truth where it is known.
 
     Args:
-        values: P(z=1 | x, y), (N,).
-        contaminated: the truth, (N,) booleans, or None.
-        ax: where to draw; the current axes if None.
+        values: P(z=1 | x, y), (N,), or what has them: a `Fit`, a fitted estimator, a report of
+            `from_pred_probs`, or a `KnownFlips`.
+        contaminated: The truth, (N,) booleans or 0 and 1; None where it is not known.
+        ax: Where to draw; the current axes if None.
+
+    Raises:
+        DataError: There are no responsibilities in what was given, or lengths differ.
     """
+    r = responsibilities_of(values)
+    known = None if contaminated is None else truth(contaminated, len(r))
     ax = ax or plt.gca()
     bins = np.linspace(0, 1, 21).tolist()
-    if contaminated is None:
-        ax.hist(values, bins=bins, color="tab:blue")
+    if known is None:
+        ax.hist(r, bins=bins, color="tab:blue")
     else:
-        parts = [values[~contaminated], values[contaminated]]
         colours = ["tab:blue", "tab:orange"]
-        ax.hist(parts, bins=bins, color=colours, label=["clean", "contaminated"])
+        ax.hist([r[~known], r[known]], bins=bins, color=colours, label=["clean", "contaminated"])
         ax.legend(title="truth")
     ax.set_yscale("log")
     ax.set_ylim(bottom=0.8)
@@ -46,7 +53,7 @@ def responsibilities(
 
 
 def responsibilities_by(
-    values: np.ndarray, by: Any, *, names: Sequence[str] | None = None, ax: Axes | None = None
+    values: Any, by: Any = None, *, names: Sequence[str] | None = None, ax: Axes | None = None
 ) -> Axes:
     """Responsibilities by class, source, annotator or any other group, the worst group on top.
 
@@ -54,20 +61,30 @@ def responsibilities_by(
     that is expected to be contaminated.
 
     Args:
-        values: P(z=1 | x, y), (N,).
-        by: the group of each row, (N,); where there are names, their positions.
-        names: of the groups.
-        ax: where to draw; the current axes if None.
+        values: P(z=1 | x, y), (N,), or what has them: a `Fit`, a fitted estimator, a report of
+            `from_pred_probs`, or a `KnownFlips`.
+        by: The group of each row, (N,); where there are names, their positions, -1 where unknown.
+            None for the labels of a report.
+        names: Names of the groups.
+        ax: Where to draw; the current axes if None.
+
+    Raises:
+        DataError: There are no responsibilities in what was given, no groups, no name for one, or
+            lengths differ.
     """
-    ax = ax or plt.gca()
-    frame = pd.DataFrame({"r": np.asarray(values), "by": np.asarray(by)})
+    r = responsibilities_of(values)
+    groups = groups_of(values, by, len(r))
+    if names is not None:
+        groups = groups.map(lambda group: _name(group, names))
+    frame = pd.DataFrame({"r": r, "by": groups.astype(str)})
     order = frame.groupby("by")["r"].mean().sort_values().index
     parts = [frame.loc[frame["by"] == group, "r"].to_numpy() for group in order]
-    labels = [_name(group, names) for group in order]
+    ticks = [f"{label} ({len(part)})" for label, part in zip(order, parts, strict=True)]
+    ax = ax or plt.gca()
     ax.boxplot(
         parts,
         orientation="horizontal",
-        tick_labels=[f"{label} ({len(part)})" for label, part in zip(labels, parts, strict=True)],
+        tick_labels=[tick.replace("$", r"\$") for tick in ticks],
         whis=(5, 95),
         showfliers=False,
         showmeans=True,
@@ -80,32 +97,52 @@ def responsibilities_by(
     return ax
 
 
-def _name(group: Any, names: Sequence[str] | None) -> str:
-    if names is None:
-        return str(group)
-    return "unknown" if group < 0 else names[int(group)]
+def _name(group: Any, names: Sequence[str]) -> str:
+    try:
+        return "unknown" if group == "unknown" or group < 0 else str(names[int(group)])
+    except (TypeError, ValueError, IndexError) as error:
+        raise DataError(
+            f"by has the group {group!r}; with names it has their positions, 0 to {len(names) - 1}."
+        ) from error
 
 
 def reliability(
-    values: np.ndarray, contaminated: np.ndarray, *, bins: int = 10, ax: Axes | None = None
+    values: Any, contaminated: Any = None, *, bins: int = 10, ax: Axes | None = None
 ) -> Axes:
     """Stated against realised contamination; on the diagonal responsibilities are calibrated.
 
+    Bars are 95 % intervals of the realised shares (Wilson's, which stay within 0 and 1).
+
     Args:
-        values: P(z=1 | x, y), (N,).
-        contaminated: the truth, (N,) booleans, such as of `known_flips`.
-        bins: of equal width.
-        ax: where to draw; the current axes if None.
+        values: P(z=1 | x, y), (N,), or what has them: a `Fit`, a fitted estimator, a report of
+            `from_pred_probs`, or the `KnownFlips` of `known_flips`.
+        contaminated: The truth, (N,) booleans or 0 and 1; None for that of `KnownFlips`.
+        bins: Number of bins of equal width.
+        ax: Where to draw; the current axes if None.
+
+    Raises:
+        DataError: There are no responsibilities in what was given, the truth is not known, or
+            lengths differ.
     """
-    ax = ax or plt.gca()
-    realised, stated = calibration_curve(contaminated, np.clip(values, 0, 1), n_bins=bins)
-    edges = np.linspace(0, 1, bins + 1)[1:-1]  # as scikit-learn draws them
-    index = np.searchsorted(edges, np.clip(values, 0, 1))
+    r = responsibilities_of(values)
+    check_whole("bins", bins, least=1)
+    if contaminated is None and isinstance(values, KnownFlips):
+        contaminated = values.flipped
+    if contaminated is None:
+        raise DataError("reliability needs the truth: give contaminated, (N,) booleans.")
+    known = truth(contaminated, len(r))
+    index = np.minimum((r * bins).astype(int), bins - 1)
     sizes = np.bincount(index, minlength=bins)
-    error = np.sqrt(realised * (1 - realised) / np.maximum(sizes[sizes > 0], 1))
+    full = sizes > 0
+    sizes = sizes[full]
+    stated = np.bincount(index, r, minlength=bins)[full] / sizes
+    realised = np.bincount(index, known, minlength=bins)[full] / sizes
+    low, high = _wilson(realised, sizes)
+    ax = ax or plt.gca()
     ax.plot([0, 1], [0, 1], color="grey", linestyle=":")
-    ax.errorbar(stated, realised, yerr=2 * error, marker="o", capsize=3)
-    for at, share, size in zip(stated, realised, sizes[sizes > 0], strict=True):
+    error = np.stack([realised - low, high - realised])
+    ax.errorbar(stated, realised, yerr=error, marker="o", capsize=3)
+    for at, share, size in zip(stated, realised, sizes, strict=True):
         ax.annotate(f"{size}", (at, share), xytext=(5, -11), textcoords="offset points", fontsize=7)
     ax.set_xlim(-0.02, 1.02)
     ax.set_ylim(-0.02, 1.02)
@@ -115,44 +152,69 @@ def reliability(
     return ax
 
 
+def _wilson(share: np.ndarray, sizes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """95 % intervals of binomial shares, which lie within 0 and 1 (Wilson 1927)."""
+    z = 1.96
+    middle = (share + z**2 / (2 * sizes)) / (1 + z**2 / sizes)
+    half = z * np.sqrt(share * (1 - share) / sizes + z**2 / (4 * sizes**2)) / (1 + z**2 / sizes)
+    return np.clip(middle - half, 0, share), np.clip(middle + half, share, 1)
+
+
 def contamination_map(
-    contamination: np.ndarray,
-    position: np.ndarray,
+    contamination: Any,
+    position: Any,
     *,
     names: Sequence[str] = ("first", "second"),
     ax: Axes | None = None,
 ) -> Axes:
-    """Prior contamination pi(x) over two features or an embedding.
+    """Prior contamination pi(x), or responsibilities, over two features or an embedding.
 
     Args:
-        contamination: P(z=1 | x), (N,), from `prior_contamination`; or responsibilities.
-        position: of each row, (N, 2).
-        names: of the two axes.
-        ax: where to draw; the current axes if None.
+        contamination: P(z=1 | x), (N,), from `prior_contamination`; responsibilities, (N,), or
+            what has them: a `Fit`, a fitted estimator, a report of `from_pred_probs`.
+        position: Position of each row, (N, 2).
+        names: Names of the two axes.
+        ax: Where to draw; the current axes if None.
+
+    Raises:
+        DataError: There are no probabilities in what was given, or positions are not (N, 2).
     """
+    values = responsibilities_of(contamination)
+    flat = numbers("Positions", position, "an array (N, 2)")
+    if len(flat) != 2 * len(values) or np.shape(position)[-1] != 2:
+        raise DataError(
+            f"Positions have shape {np.shape(position)}; expected ({len(values)}, 2), one for "
+            "each row."
+        )
+    order = np.argsort(values)  # the most contaminated are not hidden
+    across, up = flat.reshape(-1, 2)[order].T
     ax = ax or plt.gca()
-    order = np.argsort(contamination)  # the most contaminated are not hidden
-    across, up = np.asarray(position)[order].T
-    points = ax.scatter(across, up, c=np.asarray(contamination)[order], s=12, cmap="viridis")
-    ax.figure.colorbar(points, ax=ax, shrink=0.8, label="P(contaminated | x)")
+    points = ax.scatter(across, up, c=values[order], s=12, cmap="viridis", vmin=0)
+    ax.figure.colorbar(points, ax=ax, shrink=0.8, label="P(contaminated)")
     ax.set_xlabel(names[0])
     ax.set_ylabel(names[1])
     ax.set_title("Where data are contaminated")
     return ax
 
 
-def occam_penalty(penalties: np.ndarray, values: np.ndarray, *, ax: Axes | None = None) -> Axes:
+def occam_penalty(penalties: Any, values: Any, *, ax: Axes | None = None) -> Axes:
     """What flagging costs: KL(r || pi) of every row against its responsibility.
 
     A row is flagged where the anomaly explains it better by more than that.
 
     Args:
-        penalties: from `occam_penalties`, (N,), in nats.
-        values: P(z=1 | x, y), (N,).
-        ax: where to draw; the current axes if None.
+        penalties: Penalties from `occam_penalties`, (N,), in nats.
+        values: P(z=1 | x, y), (N,), or what has them: a `Fit`, a fitted estimator, or a report of
+            `from_pred_probs`.
+        ax: Where to draw; the current axes if None.
+
+    Raises:
+        DataError: These are no such numbers, or lengths differ.
     """
+    r = responsibilities_of(values)
+    costs = numbers("Penalties", penalties, "those of occam_penalties, (N,)", rows=len(r))
     ax = ax or plt.gca()
-    ax.scatter(values, penalties, s=10, alpha=0.5)
+    ax.scatter(r, costs, s=10, alpha=0.5)
     ax.set_xlim(-0.02, 1.02)
     ax.set_xlabel("responsibility P(contaminated | x, y)")
     ax.set_ylabel("Occam penalty (nats)")

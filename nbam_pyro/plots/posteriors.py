@@ -1,7 +1,7 @@
 """What is believed about rates and other latents: before and after, by guide and by chains."""
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import Any
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -9,48 +9,62 @@ import pandas as pd
 import xarray as xr
 from matplotlib.axes import Axes
 
-from nbam_pyro.errors import StoryError
+from nbam_pyro.errors import DataError, StoryError
 from nbam_pyro.inference.datatree import named_numbers
-
-if TYPE_CHECKING:
-    from nbam_pyro.inference import Comparison
+from nbam_pyro.plots.sources import tree_of
+from nbam_pyro.pred_probs_report import PredProbsReport
 
 __all__ = ["agreement", "prior_comparison", "rate_posterior"]
 
 
-def rate_posterior(
-    tree: xr.DataTree, *, var_name: str | None = None, ax: Axes | None = None
-) -> Axes:
+def rate_posterior(source: Any, *, var_name: str | None = None, ax: Axes | None = None) -> Axes:
     """Posterior of the rates, blue, against their prior, grey: medians, 50 and 90 % intervals.
 
+    A report of `from_pred_probs` has rates and one interval of each, and no prior.
+
     Args:
-        tree: from `to_datatree` or `nuts`.
-        var_name: of the posterior; None for "rate" or "contamination".
-        ax: where to draw; the current axes if None.
+        source: A tree of `to_datatree` or `nuts`, a `Fit`, a fitted estimator, or a report.
+        var_name: Variable of the posterior; None for "rate" or "contamination".
+        ax: Where to draw; the current axes if None.
 
     Raises:
-        StoryError: the posterior has no such variable.
+        DataError: There is no posterior in what was given.
+        StoryError: The posterior has no such variable.
     """
-    ax = ax or plt.gca()
+    if isinstance(source, PredProbsReport):
+        rates = source.rates
+        ax = ax or plt.gca()
+        at = np.arange(len(rates))
+        ax.hlines(at, rates["low"], rates["high"], color="tab:blue", linewidth=1.5)
+        ax.plot(rates["rate"], at, "o", color="tab:blue", markeredgecolor="black", markersize=4)
+        return _labelled(ax, [str(name) for name in rates["class"]])
+    tree = tree_of(source)
     present = [str(name) for name in tree.posterior.data_vars]
     wanted = ["rate", "contamination"] if var_name is None else [var_name]
     names = [name for name in wanted if name in present]
     if not names:
         raise StoryError(f"The posterior has {present}: give one of them as var_name.")
+    if "prior" not in tree.children:
+        raise DataError("The tree has no group 'prior': make it with to_datatree or nuts.")
+    ax = ax or plt.gca()
     after, before = (_flat(tree, group, names) for group in ("posterior", "prior"))
     _intervals(ax, before, -0.15, "lightgrey", "prior")
     _intervals(ax, after, 0.15, "tab:blue", "posterior")
-    ax.set_yticks(range(after.shape[1]), list(after.columns))
+    ax.legend()
+    return _labelled(ax, list(after.columns))
+
+
+def _labelled(ax: Axes, names: Sequence[str]) -> Axes:
+    ax.set_yticks(range(len(names)), [name.replace("$", r"\$") for name in names])
     ax.invert_yaxis()
     ax.set_xlabel("contamination rate")
     ax.set_title("What the data say about the rates")
-    ax.legend()
     return ax
 
 
 def agreement(
-    guide: xr.DataTree,
-    chains: xr.DataTree,
+    guide: Any,
+    chains: Any,
     *,
     var_names: Sequence[str] | None = None,
     ax: Axes | None = None,
@@ -58,17 +72,32 @@ def agreement(
     """A guide's posterior beside that of NUTS: medians, 50 and 90 % intervals.
 
     Args:
-        guide: from `to_datatree`.
-        chains: from `nuts`, on the same rows.
-        var_names: of the posterior; None for all.
-        ax: where to draw; the current axes if None.
+        guide: A tree of `to_datatree`, a `Fit`, or a fitted estimator.
+        chains: A tree of `nuts`, on the same rows.
+        var_names: Variables of the posterior; None for all.
+        ax: Where to draw; the current axes if None.
+
+    Raises:
+        DataError: There is no posterior in what was given, or the two name their numbers
+            differently.
     """
+    one, other = tree_of(guide), tree_of(chains)
+    names = [str(v) for v in other.posterior.data_vars] if var_names is None else list(var_names)
+    for tree in (one, other):
+        missing = [name for name in names if name not in tree.posterior.data_vars]
+        if missing:
+            present = [str(name) for name in tree.posterior.data_vars]
+            raise DataError(f"A posterior has no {missing[0]!r}; it has {present}.")
+    left, right = (_flat(tree, "posterior", names) for tree in (one, other))
+    if list(left.columns) != list(right.columns):
+        raise DataError(
+            f"The two posteriors name their numbers differently, such as {left.columns[0]!r} and "
+            f"{right.columns[0]!r}: make both with the same class_names."
+        )
     ax = ax or plt.gca()
-    names = [str(v) for v in chains.posterior.data_vars] if var_names is None else list(var_names)
-    one, other = (_flat(tree, "posterior", names) for tree in (guide, chains))
-    moving = other.columns[other.std() > 0]
-    _intervals(ax, one[moving], -0.15, "tab:orange", "guide (SVI)")
-    _intervals(ax, other[moving], 0.15, "tab:blue", "chains (NUTS)")
+    moving = right.columns[right.std() > 0]
+    _intervals(ax, left[moving], -0.15, "tab:orange", "guide (SVI)")
+    _intervals(ax, right[moving], 0.15, "tab:blue", "chains (NUTS)")
     ax.set_yticks(range(len(moving)), list(moving))
     ax.invert_yaxis()
     ax.set_title("The posterior, twice")
@@ -76,15 +105,23 @@ def agreement(
     return ax
 
 
-def prior_comparison(comparison: "Comparison", *, ax: Axes | None = None) -> Axes:
+def prior_comparison(comparison: Any, *, ax: Axes | None = None) -> Axes:
     """How much worse than the best each candidate predicts, with two standard errors.
 
     Args:
-        comparison: from `compare_priors`.
-        ax: where to draw; the current axes if None.
+        comparison: The `Comparison` of `compare_priors`, or its table.
+        ax: Where to draw; the current axes if None.
+
+    Raises:
+        DataError: What was given is neither.
     """
+    table = getattr(comparison, "table", comparison)
+    if not isinstance(table, pd.DataFrame) or not {"elpd_diff", "dse"} <= set(table.columns):
+        raise DataError(
+            f"A comparison is not in a {type(comparison).__name__}: give what compare_priors "
+            "returns, or its table, with the columns elpd_diff and dse."
+        )
     ax = ax or plt.gca()
-    table = comparison.table
     behind = -table["elpd_diff"].abs()
     ax.errorbar(behind, range(len(table)), xerr=2 * table["dse"], fmt="o", capsize=3)
     ax.axvline(0, color="grey", linestyle=":")

@@ -4,28 +4,37 @@ from typing import Any
 
 import matplotlib.pyplot as plt
 import networkx as nx
+import numpy as np
+import torch
 from matplotlib.axes import Axes
 from matplotlib.patches import FancyBboxPatch
 from pyro.infer.inspect import get_model_relations
 
+from nbam_pyro.errors import DataError
+from nbam_pyro.exclusive import exclusive
+from nbam_pyro.inference import Fit
 from nbam_pyro.inference.guides import evaluating
 from nbam_pyro.inference.rows import as_tensor
 from nbam_pyro.models import Story
 from nbam_pyro.models.story import local_parameters
+from nbam_pyro.plots.sources import fit_of, story_of
 
 __all__ = ["story"]
 
 
-def story(one: Story, x: Any, y: Any, *, ax: Axes | None = None) -> Axes:
+def story(one: Any, x: Any = None, y: Any = None, *, ax: Axes | None = None) -> Axes:
     r"""Which site depends on which: what is observed is grey, what belongs to a datum is boxed.
 
     As `pyro.render_model` has it, which needs Graphviz to be installed; this does not.
 
     Args:
-        one: any story.
-        x: a few rows, enough to run it once.
-        y: their targets.
-        ax: where to draw; the current axes if None.
+        one: Any story, a `Fit`, or a fitted estimator.
+        x: A few rows, enough to run the story once; not needed of a fit or an estimator.
+        y: Their targets.
+        ax: Where to draw; the current axes if None.
+
+    Raises:
+        DataError: What was given has no story, or the story cannot be run on these rows.
 
     Example:
         >>> import torch
@@ -36,9 +45,8 @@ def story(one: Story, x: Any, y: Any, *, ax: Axes | None = None) -> Axes:
         >>> {"rate", "true_label", "switch", "y"} <= names
         True
     """
-    ax = ax or plt.gca()
-    with evaluating(one), local_parameters():
-        relations = get_model_relations(one, model_args=(as_tensor(x), as_tensor(y)))
+    told = story_of(one)
+    relations = _relations(told, *_rows(fit_of(one), x, y))
     families, observed = relations["sample_dist"], set(relations["observed"])
     graph = nx.DiGraph()
     for site, parents in relations["sample_sample"].items():
@@ -46,22 +54,86 @@ def story(one: Story, x: Any, y: Any, *, ax: Axes | None = None) -> Axes:
         graph.add_edges_from((parent, site) for parent in parents if parent != site)
     plates = relations["plate_sample"]
     at = _layout(graph, {site for members in plates.values() for site in members})
-    for depth, (plate, members) in enumerate(plates.items()):
-        _box(ax, str(plate), [at[site] for site in members], depth)
-    for parent, site in graph.edges:
-        arrow = {"arrowstyle": "-|>", "color": "grey", "shrinkA": 18, "shrinkB": 18}
-        ax.annotate("", at[site], at[parent], arrowprops=arrow, zorder=1)
-    for site, (across, up) in at.items():
-        colour = "lightgrey" if site in observed else "white"
-        style = {"boxstyle": "round,pad=0.4", "facecolor": colour, "edgecolor": "black"}
-        label = f"{site}\n{families[site]}"
-        ax.text(across, up, label, ha="center", va="center", fontsize=8, bbox=style, zorder=3)
+    ax = ax or plt.gca()
     xs, ys = zip(*at.values(), strict=True)
     ax.set_xlim(min(xs) - 0.8, max(xs) + 0.8)
     ax.set_ylim(min(ys) - 0.8, max(ys) + 0.5)
     ax.set_axis_off()
-    ax.set_title(type(one).__name__)
+    ax.set_title(type(told).__name__)
+    size = _font_size(ax)
+    for depth, (plate, members) in enumerate(plates.items()):
+        _box(ax, str(plate), [at[site] for site in members], depth, size)
+    boxes = {}
+    for site, (across, up) in at.items():
+        colour = "lightgrey" if site in observed else "white"
+        style = {"boxstyle": "round,pad=0.4", "facecolor": colour, "edgecolor": "black"}
+        label = f"{site}\n{families[site]}"
+        boxes[site] = ax.text(
+            across, up, label, ha="center", va="center", fontsize=size, bbox=style, zorder=3
+        )
+    for parent, site in graph.edges:
+        ax.annotate(
+            "",
+            at[site],
+            at[parent],
+            arrowprops={
+                "arrowstyle": "-|>",
+                "color": "dimgrey",
+                # Arrows end at the boxes, however large the axes are.
+                "patchA": boxes[parent].get_bbox_patch(),
+                "patchB": boxes[site].get_bbox_patch(),
+                "shrinkA": 0,
+                "shrinkB": 0,
+                "connectionstyle": f"arc3,rad={_bend(at, parent, site)}",
+            },
+            zorder=4,  # drawn after the boxes, whose sizes are not known before
+        )
     return ax
+
+
+def _rows(source: Any, x: Any, y: Any) -> tuple[torch.Tensor, torch.Tensor]:
+    """Rows to run a story on: those given, or blank ones of the kind that a fit was of."""
+    if x is None and y is None and isinstance(source, Fit):
+        return source.kind.blank(2)
+    if x is None or y is None:
+        raise DataError("A story is run once to be drawn: give a few rows x and their targets y.")
+    try:
+        return as_tensor(x), as_tensor(y)
+    except (TypeError, ValueError) as error:
+        raise DataError(f"The rows are no numbers that a story takes: {error}.") from error
+
+
+def _relations(told: Story, x: torch.Tensor, y: torch.Tensor) -> dict[str, Any]:
+    """Which site depends on which, by Pyro."""
+    try:
+        with exclusive(), evaluating(told), local_parameters():
+            relations: dict[str, Any] = get_model_relations(told, model_args=(x, y))
+    except (RuntimeError, ValueError, IndexError, KeyError) as error:
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise DataError(
+            f"{type(told).__name__} cannot be run on rows of shapes {tuple(x.shape)} and "
+            f"{tuple(y.shape)}: {reason}."
+        ) from error
+    return relations
+
+
+def _font_size(ax: Axes) -> float:
+    """The largest font, up to 8, with which arrows have room between two lines of boxes."""
+    inches = ax.get_window_extent().height / ax.figure.dpi
+    lines = abs(ax.get_ylim()[1] - ax.get_ylim()[0])
+    return float(np.clip(0.17 * 72 * inches / lines, 3, 8))
+
+
+def _bend(at: dict[str, tuple[float, float]], one: str, other: str) -> float:
+    """How an arrow curves, 0 for straight, so as to keep clear of the boxes of other sites."""
+    start, way = np.array(at[one]), np.subtract(at[other], at[one])
+    side = np.array([way[1], -way[0]])  # to where matplotlib curves an arrow of positive radius
+    for site, point in at.items():
+        share = (point - start) @ way / (way @ way)
+        off = point - start - share * way
+        if site not in (one, other) and 0 < share < 1 and np.linalg.norm(off) < 0.26:
+            return 0.45 if np.linalg.norm(off) < 0.05 else -0.15 * float(np.sign(side @ off))
+    return 0.0
 
 
 def _layout(graph: nx.DiGraph, local: set[str]) -> dict[str, tuple[float, float]]:
@@ -75,15 +147,16 @@ def _layout(graph: nx.DiGraph, local: set[str]) -> dict[str, tuple[float, float]
     return at
 
 
-def _box(ax: Axes, name: str, points: list[tuple[float, float]], depth: int) -> None:
+def _box(ax: Axes, name: str, points: list[tuple[float, float]], depth: int, size: float) -> None:
     across, up = zip(*points, strict=True)
     pad = 0.42 + 0.08 * depth
     corner = (min(across) - pad - 0.15, min(up) - pad)
-    size = (max(across) - min(across) + 2 * pad + 0.3, max(up) - min(up) + 2 * pad)
+    width, height = max(across) - min(across) + 2 * pad + 0.3, max(up) - min(up) + 2 * pad
     ax.add_patch(
         FancyBboxPatch(
             corner,
-            *size,
+            width,
+            height,
             boxstyle="round,pad=0.02",
             facecolor="none",
             edgecolor="tab:blue",
@@ -91,5 +164,5 @@ def _box(ax: Axes, name: str, points: list[tuple[float, float]], depth: int) -> 
             zorder=0,
         )
     )
-    place = (corner[0] + size[0] * (1 - 0.4 * depth), corner[1])
-    ax.text(*place, name, ha="right", va="bottom", color="tab:blue", fontsize=8)
+    place = (corner[0] + width * (1 - 0.4 * depth), corner[1])
+    ax.text(*place, name, ha="right", va="bottom", color="tab:blue", fontsize=size)

@@ -1,0 +1,139 @@
+"""Features as people have them: arrays, lists, or tables whose columns have names and types."""
+
+import datetime
+import math
+from collections.abc import Sequence
+from decimal import Decimal
+from numbers import Real
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from scipy.sparse import issparse
+
+from nbam_pyro.errors import DataError
+from nbam_pyro.estimators.containers import unwrapped
+
+__all__ = ["as_features", "is_date"]
+
+_DATES = (datetime.date, datetime.time, datetime.timedelta, np.datetime64, np.timedelta64)
+
+
+def as_features(X: Any) -> Any:
+    """Features that scikit-learn's `validate_data` takes, refused by column name where it must be.
+
+    Args:
+        X: Features, (N, D), or images (N, C, H, W): an array, a tensor, a list of rows, or a table
+            from pandas, polars (also lazy) or Arrow. Booleans become 0 and 1.
+
+    Returns:
+        A DataFrame of float64 with the names of the columns where X is a table, else an array.
+
+    Raises:
+        DataError: A column holds dates, texts or other things that are no numbers, or missing or
+            infinite values; X is sparse; or the rows of a list have different lengths.
+
+    Example:
+        >>> as_features(pd.DataFrame({"ill": [True, False], "age": [61, 47]})).to_numpy().tolist()
+        [[1.0, 61.0], [0.0, 47.0]]
+    """
+    X = unwrapped(X)
+    if issparse(X):
+        raise DataError("X is a sparse matrix, which is not taken: give X.toarray().")
+    if isinstance(X, pd.DataFrame):
+        values = np.empty(X.shape)
+        for number, (name, column) in enumerate(X.items()):
+            values[:, number] = _numbers(f"Column {name!r}", column, table=True)
+        _check_finite(values, list(X.columns))
+        return pd.DataFrame(values, index=X.index, columns=X.columns)
+    return _array(X)
+
+
+def is_date(value: Any) -> bool:
+    """Whether a value is a date, a time, or a length of time."""
+    return isinstance(value, (*_DATES, pd.Period))
+
+
+def _array(X: Any) -> Any:
+    try:
+        values = np.asarray(X)
+    except ValueError as error:
+        raise DataError(f"X is no table of numbers: {_ragged(X) or error}.") from error
+    if isinstance(X, list | tuple) and values.dtype.kind in "US":
+        values = np.asarray(X, dtype=object)  # a text among numbers must not make texts of them
+    if values.ndim < 2:
+        return values
+    flat = values.reshape(len(values), math.prod(values.shape[1:]))
+    if values.dtype.kind in "mMUSO" and flat.size:
+        parts = [_numbers(f"Column {n}", pd.Series(c), table=False) for n, c in enumerate(flat.T)]
+        flat = np.stack(parts, -1)
+        values = flat.reshape(values.shape)
+    if values.dtype.kind == "f":
+        _check_finite(flat, range(flat.shape[1]) if values.ndim == 2 else None)
+    return values
+
+
+def _numbers(name: str, column: pd.Series, *, table: bool) -> np.ndarray:
+    """A column as float64 with NaN where it has gaps.
+
+    What is neither number, text nor date stays as it is in an array: scikit-learn refuses it.
+    """
+    if _is_numeric(column.dtype):
+        return column.to_numpy(dtype=np.float64, na_value=np.nan)
+    cells = column.to_numpy(dtype=object)
+    present = ~pd.isna(cells)
+    for cell in cells[present]:
+        reason = _refusal(cell, table=table)
+        if reason is not None:
+            raise DataError(f"{name} of X holds {reason}.")
+    numbers = np.full(len(cells), np.nan)
+    try:
+        numbers[present] = cells[present]
+    except TypeError:
+        return cells
+    return numbers
+
+
+def _is_numeric(dtype: Any) -> bool:
+    numeric = pd.api.types.is_numeric_dtype(dtype) or pd.api.types.is_bool_dtype(dtype)
+    return numeric and not isinstance(dtype, pd.CategoricalDtype) and dtype.kind in "biuf"
+
+
+def _refusal(cell: Any, *, table: bool) -> str | None:
+    """Why a cell is no number, None where it is one."""
+    if isinstance(cell, Real | Decimal | np.bool_):
+        return None
+    if is_date(cell):
+        return (
+            f"dates or times such as {str(cell)!r}: turn them into numbers that mean something "
+            "(days since a date, hour of the day), or drop the column"
+        )
+    if isinstance(cell, str | bytes):
+        return (
+            f"texts such as {cell!r}: encode categories (sklearn.preprocessing.OneHotEncoder), "
+            "read numbers as numbers (pandas.to_numeric), or drop the column"
+        )
+    kind = type(cell).__name__
+    return f"values of type {kind}, which are no numbers: turn or drop them" if table else None
+
+
+def _check_finite(values: np.ndarray, names: Sequence[Any] | None) -> None:
+    bad = ~np.isfinite(values)
+    if not bad.any():
+        return
+    column = int(bad.any(0).argmax())
+    row = int(bad[:, column].argmax())
+    where = "X" if names is None else f"Column {names[column]!r} of X"
+    raise DataError(
+        f"{where} has missing values (NaN) or infinity, the first in row {row}: impute them, or "
+        "drop the rows or the column."
+    )
+
+
+def _ragged(X: Any) -> str | None:
+    """What is wrong with a list of rows that are not equally long."""
+    lengths = [len(row) if hasattr(row, "__len__") else 1 for row in X]
+    other = next((n for n, length in enumerate(lengths) if length != lengths[0]), None)
+    if other is None:
+        return None
+    return f"row 0 has {lengths[0]} values and row {other} has {lengths[other]}"
