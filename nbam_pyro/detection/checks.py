@@ -1,6 +1,7 @@
 """What a detector is given, checked before anything is trained."""
 
 import math
+from collections.abc import Sequence
 from numbers import Real
 from typing import Any
 
@@ -9,8 +10,10 @@ import torch
 from torch import Tensor
 
 from nbam_pyro.detection.assignments import UNKNOWN
+from nbam_pyro.detection.energies import Energies
 from nbam_pyro.errors import DataError
 from nbam_pyro.models.component import check_positive, check_whole
+from nbam_pyro.spacing import check_spacing
 
 
 def check_settings(detector: Any) -> None:
@@ -41,3 +44,64 @@ def as_observed(observed: Any, count: int) -> Tensor | None:
             f"it needs one of 1, 0 and -1 (unknown) for each of {count} rows."
         )
     return torch.as_tensor(values.astype(np.int64))
+
+
+def check_finite(x: np.ndarray, names: Sequence[str] | None = None, *, what: str = "X") -> None:
+    """Refuse missing and infinite numbers.
+
+    Args:
+        x: Rows, (N, ...).
+        names: Names of the columns where rows are features; None for their numbers.
+        what: What the message calls the rows.
+
+    Raises:
+        DataError: A number is missing or infinite. The message names its row and column.
+
+    Example:
+        >>> check_finite(np.array([[1.0, np.nan]]), ["age", "size"])
+        Traceback (most recent call last):
+        nbam_pyro.errors.DataError: X has missing or infinite numbers in 1 of 1 rows ...
+    """
+    good = np.isfinite(x)
+    if good.all():
+        return
+    row, *place = (int(at) for at in np.argwhere(~good)[0])
+    count = int((~good.reshape(len(x), -1).all(1)).sum())
+    where = f"row {row}"
+    if len(place) == 1:
+        where += f", column {place[0] if names is None else repr(str(names[place[0]]))}"
+    elif place:
+        where += f", at {tuple(place)}"
+    raise DataError(
+        f"{what} has missing or infinite numbers in {count} of {len(x)} rows (NaN or infinity), "
+        f"the first in {where}: fill them in, or drop these rows."
+    )
+
+
+def check_trainable(x: np.ndarray, names: Sequence[str] | None) -> None:
+    """Refuse rows that are taken as they are, and that torch's default type cannot tell apart.
+
+    Args:
+        x: Features, (N, D), or images, (N, ...), whose values are one column here.
+        names: Names of the features; None for their numbers.
+
+    Raises:
+        DataError: Values are too large for what distinguishes them.
+    """
+    kind = torch.empty(0).numpy().dtype.type
+    mend = "use scale='range', or centre and scale X before."
+    if x.ndim > 2:
+        x, names = x.reshape(-1, 1), None
+    check_spacing(x, names, kind=kind, mend=mend)
+
+
+def check_energies_finite(energies: Energies) -> None:
+    """Raise a `DataError` that names the member and the row where an energy is not finite."""
+    for kind, values in energies._asdict().items():
+        bad = (~values.isfinite()).nonzero()
+        if len(bad):
+            member, row = bad[0].tolist()
+            raise DataError(
+                f"The {kind} energy of row {row} by member {member} is not finite: features or "
+                "steps are too large. Use scale='range', or a lower lr."
+            )

@@ -1,6 +1,6 @@
 """`AnomalyDetector`: a backbone, an assignment and a rate, with the interface of PyOD."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Literal
 
 import numpy as np
@@ -11,7 +11,12 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 from torch import Tensor
 
 from nbam_pyro.detection.assignments import Assignment, Soft
-from nbam_pyro.detection.checks import as_observed, check_settings
+from nbam_pyro.detection.checks import (
+    as_observed,
+    check_finite,
+    check_settings,
+    check_trainable,
+)
 from nbam_pyro.detection.conventions import OutlierView, as_shares, exceeding
 from nbam_pyro.detection.energies import Backbone, Energies
 from nbam_pyro.detection.neural_transformations import NeuralTransformations
@@ -23,14 +28,16 @@ from nbam_pyro.detection.rates import (
     shares_below,
 )
 from nbam_pyro.detection.scaling import Range
+from nbam_pyro.detection.thresholds import grain_of, mean_of_members, settle, threshold_of
 from nbam_pyro.detection.training import Prior, Schedule, energies_of, train_backbone
 from nbam_pyro.errors import DataError
 from nbam_pyro.estimators.targets import as_data_errors
+from nbam_pyro.exclusive import exclusive
 from nbam_pyro.inference.training import Options
+from nbam_pyro.spacing import check_spacing
 
 __all__ = ["AnomalyDetector"]
 
-_TYPES = [np.float64, np.float32]
 # Where a learned rate starts.
 _START = 0.1
 # Where members agree on no rate, those that were told a higher one are not averaged.
@@ -79,7 +86,10 @@ class AnomalyDetector(BaseEstimator):
         rate_: the share with an interval, by `estimate_rate` or, for `Exact`, `likely_rate`; None
             where it was given.
         rates_: what every member was told.
-        threshold_: score above which a row is an anomaly: so many training rows are above it.
+        threshold_: The score above which a row is an anomaly, between the scores of two training
+            rows. Rows of equal scores are flagged together, unless they are more than half.
+        grain_: The step to which the clean energies of each member are rounded for scores, (S, 1):
+            a row has the same score alone and in any batch.
         labels_: of the training rows, 0 or 1, (N,).
         history_: one record per epoch.
 
@@ -145,10 +155,7 @@ class AnomalyDetector(BaseEstimator):
                 values, or energies are not finite.
             StoryError: assignment, backbone and contamination do not go together.
         """
-        with as_data_errors():
-            x = validate_data(
-                self, X, dtype=[np.float64, np.float32], allow_nd=True, ensure_min_samples=2
-            )
+        x = self._features(X, reset=True)
         check_settings(self)
         known = as_observed(observed, len(x))
         if (
@@ -159,17 +166,24 @@ class AnomalyDetector(BaseEstimator):
         ):
             raise DataError("contamination is 0, but some rows are observed to be anomalies.")
         self.scale_ = self._learned_scale(x)
-        seed = int(check_random_state(self.random_state).randint(np.iinfo(np.int32).max))
         rows = self._rows(x)
-        with torch.random.fork_rng():
+        with exclusive(), torch.random.fork_rng():
+            seed = int(check_random_state(self.random_state).randint(np.iinfo(np.int32).max))
             torch.manual_seed(seed)
-            self._train(rows, known)
+            self._train(rows.to(torch.get_default_dtype()), known)
+        # Trained in torch's default type, but scored in float64 from here on.
+        self.backbone_.double()
         energies = energies_of(self.backbone_, rows)
-        self.rate_ = self._found(energies, known)
+        self.grain_ = grain_of(energies.clean)
+        settled = Energies(
+            settle(energies.clean, self.grain_),
+            settle(energies.anomalous, grain_of(energies.anomalous)),
+        )
+        self.rate_ = self._found(settled, known)
         self.contamination_ = float(self.contamination if self.rate_ is None else self.rate_.rate)
-        self.ranks_ = energies.clean[self._ranked()].sort().values
+        self.ranks_ = settled.clean[self._ranked()].sort().values
         self.decision_scores_ = self._scores(energies)
-        self.threshold_ = float(np.quantile(self.decision_scores_, 1 - self.contamination_))
+        self.threshold_ = threshold_of(self.decision_scores_, self.contamination_)
         self.labels_ = (self.decision_scores_ > self.threshold_).astype(int)
         return self
 
@@ -184,9 +198,7 @@ class AnomalyDetector(BaseEstimator):
     def energies(self, X: Any) -> Energies:
         """Both energies of rows by every member, (S, N) each."""
         check_is_fitted(self)
-        with as_data_errors():
-            x = validate_data(self, X, dtype=_TYPES, allow_nd=True, reset=False)
-        return energies_of(self.backbone_, self._rows(x))
+        return energies_of(self.backbone_, self._rows(self._features(X, reset=False)))
 
     def predict(
         self, X: Any, return_confidence: bool = False
@@ -278,17 +290,37 @@ class AnomalyDetector(BaseEstimator):
             ),
         )
 
+    def _features(self, X: Any, *, reset: bool) -> np.ndarray:
+        """X as numbers, (N, ...); with `reset`, what later rows must be like."""
+        with as_data_errors():
+            x = validate_data(
+                self,
+                X,
+                dtype=[np.float64, np.float32],
+                ensure_all_finite=False,
+                allow_nd=True,
+                ensure_min_samples=2 if reset else 1,
+                reset=reset,
+            )
+        check_finite(x, self._names())
+        return x
+
+    def _names(self) -> Sequence[str] | None:
+        return getattr(self, "feature_names_in_", None)
+
     def _learned_scale(self, x: np.ndarray) -> Range:
         match self.scale:
-            case "range":
-                return Range.of(x)
-            case None:
+            case "range" if x.ndim == 2:
+                check_spacing(x, self._names())
+                return Range.of(x, self._names())
+            case "range" | None:
+                check_trainable(x, self._names())
                 return Range.none()
         raise DataError(f"scale is {self.scale!r}; give 'range', or None.")
 
     def _rows(self, x: np.ndarray) -> Tensor:
         """Rows as every member sees them, (1, N, ...)."""
-        return torch.as_tensor(self.scale_(x).astype(np.float32))[None]
+        return torch.as_tensor(self.scale_(x))[None]
 
     def _ranked(self) -> Tensor:
         """Whose ranks are averaged: nobody's where all members are told one rate."""
@@ -299,6 +331,7 @@ class AnomalyDetector(BaseEstimator):
         return torch.as_tensor(np.flatnonzero(told))
 
     def _scores(self, energies: Energies) -> np.ndarray:
+        clean = settle(energies.clean, self.grain_)
         if not self._averages():
-            return energies.clean.double().mean(0).numpy()
-        return shares_below(self.ranks_, energies.clean[self._ranked()]).mean(0)
+            return mean_of_members(clean.numpy())
+        return mean_of_members(shares_below(self.ranks_, clean[self._ranked()]))

@@ -1,41 +1,57 @@
 """Features brought to one range, whatever their units."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
+from nbam_pyro.errors import DataError
+from nbam_pyro.spacing import all_equal, middles, robust_widths
+
 # Shares of the training rows below and above what is brought to the range.
 _TAILS = (0.01, 0.99)
 _LOWEST = 0.25
+# Values so many robust widths away from the median do not decide where the others are.
+_WILD = 10.0
 # Energies of larger numbers would overflow.
 _FURTHEST = 1e4
 
 
 @dataclass(frozen=True, eq=False)
 class Range:
-    """What every feature is less, and what it is divided by.
+    """What is subtracted from every feature, and what it is divided by.
 
-    The middle 98% of the training rows come to lie in [0.25, 1.25]; a few extreme values do not
-    decide where the others are, and what is further away than 10,000 such widths counts as so far
-    away. Rows are not centred: where networks have no biases, rows around 0 differ in nothing but
-    their direction.
+    The middle 98% of the training rows come to lie in [0.25, 1.25]. Wild values, more than ten
+    robust widths from the median, do not decide where the others are, and what is further away
+    than 10,000 widths counts as so far away. Rows are not centred: where networks have no biases,
+    rows around 0 differ in nothing but their direction.
 
     Attributes:
-        low: (D,), or (1,) for images, which are taken as they are.
-        width: of the same shape.
-        furthest: largest absolute value that comes out, ().
+        centre: A value of the feature, (D,), or (1,) for images, which are taken as they are.
+            Differences from it are exact, so that large offsets cost no digits.
+        low: What is subtracted after it, of the same shape.
+        width: What is divided by, of the same shape.
+        furthest: Largest absolute value that comes out, ().
     """
 
+    centre: np.ndarray
     low: np.ndarray
     width: np.ndarray
     furthest: np.ndarray
 
     @classmethod
-    def of(cls, x: np.ndarray) -> "Range":
-        """From training rows, (N, D).
+    def of(cls, x: np.ndarray, names: Sequence[str] | None = None) -> "Range":
+        """The range of training rows.
 
-        A feature of which 98% are equal is scaled by its whole range; one that is constant keeps
-        its unit.
+        A feature of which half the values are equal is scaled by its whole range, without wild
+        values. A constant feature keeps its unit.
+
+        Args:
+            x: Features, (N, D), or images, (N, C, H, W).
+            names: Names of the features, for messages; None for their numbers.
+
+        Raises:
+            DataError: A feature's values are too far apart to be subtracted.
 
         Example:
             >>> scale = Range.of(np.array([[1.0, 5.0], [3.0, 5.0]]))
@@ -44,17 +60,46 @@ class Range:
         """
         if x.ndim > 2:
             return cls.none()
-        low, high = np.quantile(x, _TAILS, axis=0)
-        width = high - low
-        for instead in (np.ptp(x, 0), 1.0):
-            width = np.where(width > 0, width, instead)
-        return cls(low - _LOWEST * width, width, np.array(_FURTHEST))
+        ordered = np.sort(np.asarray(x, dtype=np.float64), axis=0)
+        centre = middles(ordered)
+        with np.errstate(over="ignore"):
+            far = ~np.isfinite(ordered[-1] - ordered[0])
+        if far.any():
+            at = int(far.argmax())
+            name = at if names is None else repr(names[at])
+            raise DataError(f"Column {name} has values that are further apart than float64 holds.")
+        equal = all_equal(ordered)
+        ordered = ordered - centre
+        low, high = _extents(ordered, robust_widths(ordered))
+        width = np.where(equal | (high == low), 1.0, high - low)
+        return cls(centre, low - _LOWEST * width, width, np.array(_FURTHEST))
 
     @classmethod
     def none(cls) -> "Range":
-        """Which leaves rows as they are."""
-        return cls(np.zeros(1, np.float32), np.ones(1, np.float32), np.array(np.inf, np.float32))
+        """The range that leaves rows as they are."""
+        one = np.ones(1, np.float32)
+        return cls(0 * one, 0 * one, one, np.array(np.inf, np.float32))
 
     def __call__(self, x: np.ndarray) -> np.ndarray:
         """Rows in that range, (N, D)."""
-        return np.clip((x - self.low) / self.width, -self.furthest, self.furthest)
+        with np.errstate(over="ignore"):
+            moved = (x - self.centre - self.low) / self.width
+        return np.clip(moved, -self.furthest, self.furthest)
+
+
+def _extents(ordered: np.ndarray, width: np.ndarray) -> np.ndarray:
+    """Lower and upper ends of features without wild values, (2, D), from rising columns (N, D)."""
+    start = (ordered / _WILD < -width).sum(0)
+    last = (ordered / _WILD <= width).sum(0) - 1
+    tails = [_at(ordered, start + share * (last - start)) for share in _TAILS]
+    quarter = len(ordered) // 4
+    spread = ordered[quarter] < ordered[-1 - quarter]
+    return np.where(spread, tails, [_at(ordered, start), _at(ordered, last)])
+
+
+def _at(ordered: np.ndarray, place: np.ndarray) -> np.ndarray:
+    """Values of columns (N, D) at places between rows, one for each column, (D,)."""
+    below = np.minimum(place.astype(int), len(ordered) - 1)
+    above = np.minimum(below + 1, len(ordered) - 1)
+    one, other = (np.take_along_axis(ordered, at[None], 0)[0] for at in (below, above))
+    return one + (place - below) * (other - one)
