@@ -7,13 +7,14 @@ from typing import Any
 
 import numpy as np
 import torch
+from sklearn.utils.validation import validate_data
 from torch import Tensor
 
 from nbam_pyro.detection.assignments import UNKNOWN
 from nbam_pyro.detection.energies import Energies
 from nbam_pyro.errors import DataError
+from nbam_pyro.estimators.targets import as_data_errors
 from nbam_pyro.models.component import check_positive, check_whole
-from nbam_pyro.spacing import check_spacing
 
 
 def check_settings(detector: Any) -> None:
@@ -46,6 +47,32 @@ def as_observed(observed: Any, count: int) -> Tensor | None:
     return torch.as_tensor(values.astype(np.int64))
 
 
+def features_of(detector: Any, X: Any, *, reset: bool) -> tuple[np.ndarray, Sequence[str] | None]:
+    """Rows as numbers, (N, ...), and the names of their columns, if they have names.
+
+    Args:
+        detector: An `AnomalyDetector`.
+        X: Features, (N, D), or images, (N, C, H, W).
+        reset: Whether later rows must be like these; else these must be like the training rows.
+
+    Raises:
+        DataError: X has another shape, no numbers, or missing or infinite ones.
+    """
+    with as_data_errors():
+        x = validate_data(
+            detector,
+            X,
+            dtype=[np.float64, np.float32],
+            ensure_all_finite=False,
+            allow_nd=True,
+            ensure_min_samples=2 if reset else 1,
+            reset=reset,
+        )
+    names = getattr(detector, "feature_names_in_", None)
+    check_finite(x, names)
+    return x, names
+
+
 def check_finite(x: np.ndarray, names: Sequence[str] | None = None, *, what: str = "X") -> None:
     """Refuse missing and infinite numbers.
 
@@ -76,23 +103,6 @@ def check_finite(x: np.ndarray, names: Sequence[str] | None = None, *, what: str
         f"{what} has missing or infinite numbers in {count} of {len(x)} rows (NaN or infinity), "
         f"the first in {where}: fill them in, or drop these rows."
     )
-
-
-def check_trainable(x: np.ndarray, names: Sequence[str] | None) -> None:
-    """Refuse rows that are taken as they are, and that torch's default type cannot tell apart.
-
-    Args:
-        x: Features, (N, D), or images, (N, ...), whose values are one column here.
-        names: Names of the features; None for their numbers.
-
-    Raises:
-        DataError: Values are too large for what distinguishes them.
-    """
-    kind = torch.empty(0).numpy().dtype.type
-    mend = "use scale='range', or centre and scale X before."
-    if x.ndim > 2:
-        x, names = x.reshape(-1, 1), None
-    check_spacing(x, names, kind=kind, mend=mend)
 
 
 def check_energies_finite(energies: Energies) -> None:

@@ -1,21 +1,20 @@
 """`AnomalyDetector`: a backbone, an assignment and a rate, with the interface of PyOD."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from typing import Any, Literal
 
 import numpy as np
 import torch
 from sklearn.base import BaseEstimator
 from sklearn.utils import check_random_state
-from sklearn.utils.validation import check_is_fitted, validate_data
+from sklearn.utils.validation import check_is_fitted
 from torch import Tensor
 
 from nbam_pyro.detection.assignments import Assignment, Soft
 from nbam_pyro.detection.checks import (
     as_observed,
-    check_finite,
     check_settings,
-    check_trainable,
+    features_of,
 )
 from nbam_pyro.detection.conventions import OutlierView, as_shares, exceeding
 from nbam_pyro.detection.energies import Backbone, Energies
@@ -27,14 +26,12 @@ from nbam_pyro.detection.rates import (
     likely_rate,
     shares_below,
 )
-from nbam_pyro.detection.scaling import Range
+from nbam_pyro.detection.scaling import learned_range
 from nbam_pyro.detection.thresholds import grain_of, mean_of_members, settle, threshold_of
 from nbam_pyro.detection.training import Prior, Schedule, energies_of, train_backbone
 from nbam_pyro.errors import DataError
-from nbam_pyro.estimators.targets import as_data_errors
 from nbam_pyro.exclusive import exclusive
 from nbam_pyro.inference.training import Options
-from nbam_pyro.spacing import check_spacing
 
 __all__ = ["AnomalyDetector"]
 
@@ -155,7 +152,7 @@ class AnomalyDetector(BaseEstimator):
                 values, or energies are not finite.
             StoryError: assignment, backbone and contamination do not go together.
         """
-        x = self._features(X, reset=True)
+        x, names = features_of(self, X, reset=True)
         check_settings(self)
         known = as_observed(observed, len(x))
         if (
@@ -165,7 +162,7 @@ class AnomalyDetector(BaseEstimator):
             and (known == 1).any()
         ):
             raise DataError("contamination is 0, but some rows are observed to be anomalies.")
-        self.scale_ = self._learned_scale(x)
+        self.scale_ = learned_range(x, self.scale, names)
         rows = self._rows(x)
         with exclusive(), torch.random.fork_rng():
             seed = int(check_random_state(self.random_state).randint(np.iinfo(np.int32).max))
@@ -198,7 +195,8 @@ class AnomalyDetector(BaseEstimator):
     def energies(self, X: Any) -> Energies:
         """Both energies of rows by every member, (S, N) each."""
         check_is_fitted(self)
-        return energies_of(self.backbone_, self._rows(self._features(X, reset=False)))
+        x, _ = features_of(self, X, reset=False)
+        return energies_of(self.backbone_, self._rows(x))
 
     def predict(
         self, X: Any, return_confidence: bool = False
@@ -289,34 +287,6 @@ class AnomalyDetector(BaseEstimator):
                 trainer=self.trainer or {},
             ),
         )
-
-    def _features(self, X: Any, *, reset: bool) -> np.ndarray:
-        """X as numbers, (N, ...); with `reset`, what later rows must be like."""
-        with as_data_errors():
-            x = validate_data(
-                self,
-                X,
-                dtype=[np.float64, np.float32],
-                ensure_all_finite=False,
-                allow_nd=True,
-                ensure_min_samples=2 if reset else 1,
-                reset=reset,
-            )
-        check_finite(x, self._names())
-        return x
-
-    def _names(self) -> Sequence[str] | None:
-        return getattr(self, "feature_names_in_", None)
-
-    def _learned_scale(self, x: np.ndarray) -> Range:
-        match self.scale:
-            case "range" if x.ndim == 2:
-                check_spacing(x, self._names())
-                return Range.of(x, self._names())
-            case "range" | None:
-                check_trainable(x, self._names())
-                return Range.none()
-        raise DataError(f"scale is {self.scale!r}; give 'range', or None.")
 
     def _rows(self, x: np.ndarray) -> Tensor:
         """Rows as every member sees them, (1, N, ...)."""

@@ -4,13 +4,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import torch
 
 from nbam_pyro.errors import DataError
-from nbam_pyro.spacing import all_equal, middles, robust_widths
+from nbam_pyro.spacing import all_equal, check_spacing, middles, robust_widths
 
 # Shares of the training rows below and above what is brought to the range.
 _TAILS = (0.01, 0.99)
 _LOWEST = 0.25
+MIDDLE = _LOWEST + 0.5
 # Values so many robust widths away from the median do not decide where the others are.
 _WILD = 10.0
 # Energies of larger numbers would overflow.
@@ -85,6 +87,31 @@ class Range:
         with np.errstate(over="ignore"):
             moved = (x - self.centre - self.low) / self.width
         return np.clip(moved, -self.furthest, self.furthest)
+
+
+def learned_range(x: np.ndarray, scale: object, names: Sequence[str] | None = None) -> Range:
+    """What a detector does with features before it sees them.
+
+    Args:
+        x: Training rows, (N, D), or images, (N, C, H, W).
+        scale: "range", or None for rows as they are; images always are.
+        names: Names of the features, for messages; None for their numbers.
+
+    Raises:
+        DataError: `scale` is neither, or the features' values are too large for what
+            distinguishes them: in float64, or, where rows are taken as they are, in torch's default
+            type, in which networks are trained.
+    """
+    if scale not in ("range", None):
+        raise DataError(f"scale is {scale!r}; give 'range', or None.")
+    if scale == "range" and x.ndim == 2:
+        check_spacing(x, names)
+        return Range.of(x, names)
+    kind = torch.empty(0).numpy().dtype.type
+    mend = "use scale='range', or centre and scale X before."
+    table, named = (x, names) if x.ndim == 2 else (x.reshape(-1, 1), None)
+    check_spacing(table, named, kind=kind, mend=mend)
+    return Range.none()
 
 
 def _extents(ordered: np.ndarray, width: np.ndarray) -> np.ndarray:
