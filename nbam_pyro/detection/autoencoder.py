@@ -29,8 +29,8 @@ class AutoEncoder(Backbone):
         inputs: D, features of a row.
         members: S, models trained at once.
         width: hidden units of encoder and decoder.
-        embedding: dimensions of the code, fewer than D; None for D / 4, but 2 at least, and 1 where
-            D is 1 or 2.
+        embedding: dimensions of the code, fewer than D; None for D / 2 up to D = 16, 8 up to
+            D = 32, and D / 4 beyond; 2 for D = 3.
 
     Example:
         >>> backbone, x = AutoEncoder(6), torch.randn(1, 4, 6)
@@ -48,7 +48,7 @@ class AutoEncoder(Backbone):
     ) -> None:
         super().__init__(members)
         self.inputs, self.width, self.embedding = inputs, width, embedding
-        code = max(min(2, inputs - 1), inputs // 4, 1) if embedding is None else embedding
+        code = _usual_code(inputs) if embedding is None else embedding
         self.encoder = stacked_mlp((members,), [inputs, width, code], bias=True)
         self.decoder = stacked_mlp((members,), [code, width, inputs], bias=True)
         self.register_buffer("middle", torch.zeros(members, 1, inputs))
@@ -67,3 +67,7 @@ class AutoEncoder(Backbone):
         again = self.middle + self.span * self.decoder(self.encoder(x)).tanh()
         error = (again - x).square().mean(-1) / self.unit
         return Energies(error, complement(error))
+
+
+def _usual_code(inputs: int) -> int:
+    return max(1, min(2, inputs - 1), min(inputs // 2, 8), inputs // 4)

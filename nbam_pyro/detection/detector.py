@@ -27,7 +27,14 @@ from nbam_pyro.detection.rates import (
     shares_below,
 )
 from nbam_pyro.detection.scaling import learned_range
-from nbam_pyro.detection.thresholds import grain_of, mean_of_members, settle, threshold_of
+from nbam_pyro.detection.thresholds import (
+    grain_of,
+    lift,
+    mean_of_members,
+    settle,
+    threshold_of,
+    usual_of,
+)
 from nbam_pyro.detection.training import Prior, Schedule, energies_of, train_backbone
 from nbam_pyro.errors import DataError
 from nbam_pyro.exclusive import exclusive
@@ -49,7 +56,9 @@ class AnomalyDetector(BaseEstimator):
 
     A row scores its clean energy E_n, averaged over members. Where members are told different
     rates, energies are not comparable, and it scores the share of training rows of lower E_n,
-    averaged: what cannot be known is averaged over.
+    averaged: what cannot be known is averaged over. Rows with a wild value, more than about ten
+    times as far out as the middle 98% of the training rows, score above all training rows without
+    one: networks that compare directions would not see them.
 
     Interface and conventions are PyOD's: 1 is an anomaly, scores are high for anomalies, y is
     ignored by `fit`. Labels, of some rows, are `observed`.
@@ -85,6 +94,8 @@ class AnomalyDetector(BaseEstimator):
         rates_: what every member was told.
         threshold_: The score above which a row is an anomaly, between the scores of two training
             rows. Rows of equal scores are flagged together, unless they are more than half.
+        usual_: The highest score of training rows without wild values, and the width of these
+            scores, (2,).
         grain_: The step to which the clean energies of each member are rounded for scores, (S, 1):
             a row has the same score alone and in any batch.
         labels_: of the training rows, 0 or 1, (N,).
@@ -179,7 +190,9 @@ class AnomalyDetector(BaseEstimator):
         self.rate_ = self._found(settled, known)
         self.contamination_ = float(self.contamination if self.rate_ is None else self.rate_.rate)
         self.ranks_ = settled.clean[self._ranked()].sort().values
-        self.decision_scores_ = self._scores(energies)
+        by_energy, beyond = self._by_energy(energies), self.scale_.beyond(x)
+        self.usual_ = usual_of(by_energy, beyond)
+        self.decision_scores_ = lift(by_energy, beyond, self.usual_)
         self.threshold_ = threshold_of(self.decision_scores_, self.contamination_)
         self.labels_ = (self.decision_scores_ > self.threshold_).astype(int)
         return self
@@ -190,7 +203,10 @@ class AnomalyDetector(BaseEstimator):
         Raises:
             DataError: X is not like the training rows.
         """
-        return self._scores(self.energies(X))
+        check_is_fitted(self)
+        x, _ = features_of(self, X, reset=False)
+        by_energy = self._by_energy(energies_of(self.backbone_, self._rows(x)))
+        return lift(by_energy, self.scale_.beyond(x), self.usual_)
 
     def energies(self, X: Any) -> Energies:
         """Both energies of rows by every member, (S, N) each."""
@@ -300,7 +316,7 @@ class AnomalyDetector(BaseEstimator):
         told = self.rates_ == found if found else self.rates_ <= _TRUSTED
         return torch.as_tensor(np.flatnonzero(told))
 
-    def _scores(self, energies: Energies) -> np.ndarray:
+    def _by_energy(self, energies: Energies) -> np.ndarray:
         clean = settle(energies.clean, self.grain_)
         if not self._averages():
             return mean_of_members(clean.numpy())

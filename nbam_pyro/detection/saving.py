@@ -93,6 +93,7 @@ def write_detector(folder: Path, detector: AnomalyDetector) -> None:
         "scale.furthest": detector.scale_.furthest,
         "scores": detector.decision_scores_,
         "rates": detector.rates_,
+        "usual": detector.usual_,
     }
     tensors = {name: torch.as_tensor(array) for name, array in arrays.items()}
     tensors |= {"ranks": detector.ranks_, "grain": detector.grain_}
@@ -153,7 +154,7 @@ def _loaded(
     scale = (tensors[f"scale.{name}"].numpy() for name in ("centre", "low", "width", "furthest"))
     detector.scale_ = Range(*scale)
     detector.rates_, detector.ranks_ = tensors["rates"].numpy(), tensors["ranks"]
-    detector.grain_ = tensors["grain"]
+    detector.grain_, detector.usual_ = tensors["grain"], tensors["usual"].numpy()
     detector.rate_ = _rate_from_json(model["rate"])
     detector.decision_scores_ = tensors["scores"].numpy()
     detector.labels_ = (detector.decision_scores_ > detector.threshold_).astype(int)

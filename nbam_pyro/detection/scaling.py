@@ -13,27 +13,28 @@ from nbam_pyro.spacing import all_equal, check_spacing, middles, robust_widths
 _TAILS = (0.01, 0.99)
 _LOWEST = 0.25
 MIDDLE = _LOWEST + 0.5
-# Values so many robust widths away from the median do not decide where the others are.
+# Values less than so many robust widths away from the median are never wild.
 _WILD = 10.0
-# Energies of larger numbers would overflow.
-_FURTHEST = 1e4
+# Networks see no larger values: one wild row would outweigh all others while they are trained.
+_FURTHEST = 10.0
 
 
 @dataclass(frozen=True, eq=False)
 class Range:
     """What is subtracted from every feature, and what it is divided by.
 
-    The middle 98% of the training rows come to lie in [0.25, 1.25]. Wild values, more than ten
-    robust widths from the median, do not decide where the others are, and what is further away
-    than 10,000 widths counts as so far away. Rows are not centred: where networks have no biases,
-    rows around 0 differ in nothing but their direction.
+    The middle 98% of the training rows come to lie in [0.25, 1.25], without wild values: those more
+    than ten robust widths from the median and further from all others than these are from each
+    other. Networks see values up to 10 in size, and `beyond` tells rows that have larger ones.
+    Rows are not centred: where networks have no biases, rows around 0 differ in nothing but their
+    direction.
 
     Attributes:
         centre: A value of the feature, (D,), or (1,) for images, which are taken as they are.
             Differences from it are exact, so that large offsets cost no digits.
         low: What is subtracted after it, of the same shape.
         width: What is divided by, of the same shape.
-        furthest: Largest absolute value that comes out, ().
+        furthest: Largest absolute value that networks see, ().
     """
 
     centre: np.ndarray
@@ -53,7 +54,8 @@ class Range:
             names: Names of the features, for messages; None for their numbers.
 
         Raises:
-            DataError: A feature's values are too far apart to be subtracted.
+            DataError: A feature's values are too far apart to be subtracted, or too large for what
+                distinguishes them.
 
         Example:
             >>> scale = Range.of(np.array([[1.0, 5.0], [3.0, 5.0]]))
@@ -70,6 +72,7 @@ class Range:
             at = int(far.argmax())
             name = at if names is None else repr(names[at])
             raise DataError(f"Column {name} has values that are further apart than float64 holds.")
+        check_spacing(ordered, names)
         equal = all_equal(ordered)
         ordered = ordered - centre
         low, high = _extents(ordered, robust_widths(ordered))
@@ -84,9 +87,22 @@ class Range:
 
     def __call__(self, x: np.ndarray) -> np.ndarray:
         """Rows in that range, (N, D)."""
+        return np.clip(self._moved(x), -self.furthest, self.furthest)
+
+    def beyond(self, x: np.ndarray) -> np.ndarray:
+        """How far the furthest value of each row lies outside of what networks see, (N,).
+
+        Example:
+            >>> scale = Range.of(np.arange(101.0)[:, None])
+            >>> scale.beyond(np.array([[50.0], [99999.0]])).round()
+            array([   0., 1010.])
+        """
+        excess = np.abs(self._moved(x)) - self.furthest
+        return np.maximum(excess.reshape(len(x), -1).max(1), 0.0)
+
+    def _moved(self, x: np.ndarray) -> np.ndarray:
         with np.errstate(over="ignore"):
-            moved = (x - self.centre - self.low) / self.width
-        return np.clip(moved, -self.furthest, self.furthest)
+            return np.asarray((x - self.centre - self.low) / self.width)
 
 
 def learned_range(x: np.ndarray, scale: object, names: Sequence[str] | None = None) -> Range:
@@ -105,7 +121,6 @@ def learned_range(x: np.ndarray, scale: object, names: Sequence[str] | None = No
     if scale not in ("range", None):
         raise DataError(f"scale is {scale!r}; give 'range', or None.")
     if scale == "range" and x.ndim == 2:
-        check_spacing(x, names)
         return Range.of(x, names)
     kind = torch.empty(0).numpy().dtype.type
     mend = "use scale='range', or centre and scale X before."
@@ -116,12 +131,25 @@ def learned_range(x: np.ndarray, scale: object, names: Sequence[str] | None = No
 
 def _extents(ordered: np.ndarray, width: np.ndarray) -> np.ndarray:
     """Lower and upper ends of features without wild values, (2, D), from rising columns (N, D)."""
-    start = (ordered / _WILD < -width).sum(0)
-    last = (ordered / _WILD <= width).sum(0) - 1
-    tails = [_at(ordered, start + share * (last - start)) for share in _TAILS]
+    last = _last(ordered, width)
+    first = len(ordered) - 1 - _last(-ordered[::-1], width)
+    places = [first + share * (last - first) for share in _TAILS]
     quarter = len(ordered) // 4
-    spread = ordered[quarter] < ordered[-1 - quarter]
-    return np.where(spread, tails, [_at(ordered, start), _at(ordered, last)])
+    flat = ordered[quarter] == ordered[-1 - quarter]
+    # Of a few values among zeros, a share of their distance would be a width of almost 0.
+    inward = [np.where(flat, f(at), at) for f, at in zip((np.ceil, np.floor), places, strict=True)]
+    tails = np.array([_at(ordered, at) for at in inward])
+    whole = np.array([_at(ordered, at) for at in (first, last)])
+    return np.where(tails[1] > tails[0], tails, whole)
+
+
+def _last(ordered: np.ndarray, width: np.ndarray) -> np.ndarray:
+    """The row of the highest value that is not wild, (D,), of rising columns (N, D) around 0."""
+    low, high = ordered / _WILD >= -width, ordered / _WILD <= width
+    lowest = np.where(low, ordered, np.inf).min(0)
+    gap = np.diff(ordered, axis=0) > ordered[:-1] - lowest
+    wild = gap & ~high[1:] & low[:-1]
+    return np.where(wild.any(0), wild.argmax(0), len(ordered) - 1)
 
 
 def _at(ordered: np.ndarray, place: np.ndarray) -> np.ndarray:

@@ -4,7 +4,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-__all__ = ["grain_of", "mean_of_members", "settle", "threshold_of"]
+__all__ = ["grain_of", "lift", "mean_of_members", "settle", "threshold_of", "usual_of"]
 
 # Differences of energies below this share of the usual one are rounding.
 _DIGITS = 26
@@ -72,6 +72,40 @@ def mean_of_members(values: np.ndarray) -> np.ndarray:
         total = total + member
     mantissa, exponent = np.frexp(total / len(values))
     return np.ldexp(mantissa.round(13), exponent)
+
+
+def usual_of(scores: np.ndarray, beyond: np.ndarray) -> np.ndarray:
+    """The highest training score of rows without wild values, and the width of these scores, (2,).
+
+    Args:
+        scores: Scores of the training rows by their energies, (N,).
+        beyond: How far their values lie outside of what networks see, (N,).
+
+    Example:
+        >>> usual_of(np.array([1.0, 4.0, 0.5]), np.array([0.0, 0.0, 9.0]))
+        array([4., 3.])
+    """
+    near = scores[beyond == 0] if (beyond == 0).any() else scores
+    return np.array([near.max(), np.ptp(near) or 1.0])
+
+
+def lift(scores: np.ndarray, beyond: np.ndarray, usual: np.ndarray) -> np.ndarray:
+    """Put rows with wild values above all training rows without them.
+
+    Networks that compare directions do not see how large a value is.
+
+    Args:
+        scores: Scores by energies, (N,).
+        beyond: How far values lie outside of what networks see, (N,).
+        usual: From `usual_of`, (2,).
+
+    Example:
+        >>> lift(np.array([1.0, 0.5]), np.array([0.0, 9.0]), np.array([4.0, 3.0]))
+        array([1. , 9.7])
+    """
+    highest, width = usual
+    above = np.maximum(scores, highest) + width * (1 + beyond / (1 + beyond))
+    return np.where(beyond > 0, above, scores)
 
 
 def threshold_of(scores: np.ndarray, rate: float) -> float:
