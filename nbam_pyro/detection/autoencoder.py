@@ -20,7 +20,9 @@ class AutoEncoder(Backbone):
 
     with an encoder f and a decoder g that have biases. The middle m_j and the width w_j are those
     of the training rows, without wild values: a reconstruction is never further than w_j from the
-    middle, so that rows far from all others cannot be reconstructed.
+    middle, so that rows far from all others cannot be reconstructed. A row whose category is new
+    looks usual until the known categories are learned: with few rows and many categories, train
+    for more epochs.
 
     The unit of E_n is six times what rows differ from the median row, in the median: errors have
     the features' units, and a pair of energies must not.

@@ -95,7 +95,7 @@ class Range:
         Example:
             >>> scale = Range.of(np.arange(101.0)[:, None])
             >>> scale.beyond(np.array([[50.0], [99999.0]])).round()
-            array([   0., 1010.])
+            array([   0., 1011.])
         """
         excess = np.abs(self._moved(x)) - self.furthest
         return np.maximum(excess.reshape(len(x), -1).max(1), 0.0)

@@ -134,6 +134,7 @@ class UnifiedObjective(nn.Module):
             check_positive(name, size)
         check_positive("noise", noise)
         check_positive("error", error)
+        self.inputs = inputs
         self.weights = weights
         self.noise = noise
         self.error = error
@@ -189,11 +190,11 @@ class UnifiedObjective(nn.Module):
 
     def check(self, x: Tensor) -> None:
         """Raise a `DataError` where rows are no matrix of finite numbers of the networks' type."""
-        inputs, kind = self.encoder[0].weight.shape[-2], self.centre.dtype
-        if x.ndim != 2 or x.shape[1] != inputs or x.dtype != kind:
+        kind = self.centre.dtype
+        if x.ndim != 2 or x.shape[1] != self.inputs or x.dtype != kind:
             raise DataError(
                 f"x has shape {tuple(x.shape)} and type {x.dtype}; the objective takes "
-                f"(N, {inputs}) of {kind}. Centre and scale x before its type is changed."
+                f"(N, {self.inputs}) of {kind}. Centre and scale x before its type is changed."
             )
         check_finite(x.detach().cpu().numpy(), what="x")
 
