@@ -1,15 +1,19 @@
 """What a detector is given, checked before anything is trained."""
 
 import math
+from collections.abc import Sequence
 from numbers import Real
 from typing import Any
 
 import numpy as np
 import torch
+from sklearn.utils.validation import validate_data
 from torch import Tensor
 
 from nbam_pyro.detection.assignments import UNKNOWN
+from nbam_pyro.detection.energies import Energies
 from nbam_pyro.errors import DataError
+from nbam_pyro.estimators.targets import as_data_errors
 from nbam_pyro.models.component import check_positive, check_whole
 
 
@@ -41,3 +45,73 @@ def as_observed(observed: Any, count: int) -> Tensor | None:
             f"it needs one of 1, 0 and -1 (unknown) for each of {count} rows."
         )
     return torch.as_tensor(values.astype(np.int64))
+
+
+def features_of(detector: Any, X: Any, *, reset: bool) -> tuple[np.ndarray, Sequence[str] | None]:
+    """Rows as numbers, (N, ...), and the names of their columns, if they have names.
+
+    Args:
+        detector: An `AnomalyDetector`.
+        X: Features, (N, D), or images, (N, C, H, W).
+        reset: Whether later rows must be like these; else these must be like the training rows.
+
+    Raises:
+        DataError: X has another shape, no numbers, or missing or infinite ones.
+    """
+    with as_data_errors():
+        x = validate_data(
+            detector,
+            X,
+            dtype=[np.float64, np.float32],
+            ensure_all_finite=False,
+            allow_nd=True,
+            ensure_min_samples=2 if reset else 1,
+            reset=reset,
+        )
+    names = getattr(detector, "feature_names_in_", None)
+    check_finite(x, names)
+    return x, names
+
+
+def check_finite(x: np.ndarray, names: Sequence[str] | None = None, *, what: str = "X") -> None:
+    """Refuse missing and infinite numbers.
+
+    Args:
+        x: Rows, (N, ...).
+        names: Names of the columns where rows are features; None for their numbers.
+        what: What the message calls the rows.
+
+    Raises:
+        DataError: A number is missing or infinite. The message names its row and column.
+
+    Example:
+        >>> check_finite(np.array([[1.0, np.nan]]), ["age", "size"])
+        Traceback (most recent call last):
+        nbam_pyro.errors.DataError: X has missing or infinite numbers in 1 of 1 rows ...
+    """
+    good = np.isfinite(x)
+    if good.all():
+        return
+    row, *place = (int(at) for at in np.argwhere(~good)[0])
+    count = int((~good.reshape(len(x), -1).all(1)).sum())
+    where = f"row {row}"
+    if len(place) == 1:
+        where += f", column {place[0] if names is None else repr(str(names[place[0]]))}"
+    elif place:
+        where += f", at {tuple(place)}"
+    raise DataError(
+        f"{what} has missing or infinite numbers in {count} of {len(x)} rows (NaN or infinity), "
+        f"the first in {where}: fill them in, or drop these rows."
+    )
+
+
+def check_energies_finite(energies: Energies) -> None:
+    """Raise a `DataError` that names the member and the row where an energy is not finite."""
+    for kind, values in energies._asdict().items():
+        bad = (~values.isfinite()).nonzero()
+        if len(bad):
+            member, row = bad[0].tolist()
+            raise DataError(
+                f"The {kind} energy of row {row} by member {member} is not finite: features or "
+                "steps are too large. Use scale='range', or a lower lr."
+            )

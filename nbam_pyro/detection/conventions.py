@@ -9,13 +9,11 @@ from sklearn.base import BaseEstimator, OutlierMixin
 
 from nbam_pyro.errors import DataError
 
-_TINY = np.finfo(float).tiny
-
 
 def as_shares(
     scores: np.ndarray, train: np.ndarray, *, method: Literal["linear", "unify"]
 ) -> np.ndarray:
-    """Scores brought to [0, 1], (M,).
+    """Scores brought to [0, 1], (M,). Where all training scores are equal, higher ones are 1.
 
     Args:
         scores: (M,).
@@ -32,12 +30,16 @@ def as_shares(
     """
     match method:
         case "linear":
-            share = (scores - train.min()) / max(np.ptp(train), _TINY)
+            low, width = train.min(), np.ptp(train)
+            share = (scores - low) / width if width > 0 else scores > low
         case "unify":
-            share = erf((scores - train.mean()) / max(train.std(), _TINY) / np.sqrt(2))
+            # Of equal numbers, the computed mean may be another one, and the deviation not 0.
+            low, width = train.min(), train.std() if np.ptp(train) > 0 else 0.0
+            middle = train.mean()
+            share = erf((scores - middle) / width / np.sqrt(2)) if width > 0 else scores > low
         case _:
             raise DataError(f"method is {method!r}; give 'linear' or 'unify'.")
-    return share.clip(0, 1)
+    return np.asarray(share, dtype=float).clip(0, 1)
 
 
 def exceeding(scores: np.ndarray, train: np.ndarray, *, rate: float) -> np.ndarray:

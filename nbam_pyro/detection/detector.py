@@ -7,11 +7,15 @@ import numpy as np
 import torch
 from sklearn.base import BaseEstimator
 from sklearn.utils import check_random_state
-from sklearn.utils.validation import check_is_fitted, validate_data
+from sklearn.utils.validation import check_is_fitted
 from torch import Tensor
 
 from nbam_pyro.detection.assignments import Assignment, Soft
-from nbam_pyro.detection.checks import as_observed, check_settings
+from nbam_pyro.detection.checks import (
+    as_observed,
+    check_settings,
+    features_of,
+)
 from nbam_pyro.detection.conventions import OutlierView, as_shares, exceeding
 from nbam_pyro.detection.energies import Backbone, Energies
 from nbam_pyro.detection.neural_transformations import NeuralTransformations
@@ -22,15 +26,22 @@ from nbam_pyro.detection.rates import (
     likely_rate,
     shares_below,
 )
-from nbam_pyro.detection.scaling import Range
+from nbam_pyro.detection.scaling import learned_range
+from nbam_pyro.detection.thresholds import (
+    grain_of,
+    lift,
+    mean_of_members,
+    settle,
+    threshold_of,
+    usual_of,
+)
 from nbam_pyro.detection.training import Prior, Schedule, energies_of, train_backbone
 from nbam_pyro.errors import DataError
-from nbam_pyro.estimators.targets import as_data_errors
+from nbam_pyro.exclusive import exclusive
 from nbam_pyro.inference.training import Options
 
 __all__ = ["AnomalyDetector"]
 
-_TYPES = [np.float64, np.float32]
 # Where a learned rate starts.
 _START = 0.1
 # Where members agree on no rate, those that were told a higher one are not averaged.
@@ -45,7 +56,9 @@ class AnomalyDetector(BaseEstimator):
 
     A row scores its clean energy E_n, averaged over members. Where members are told different
     rates, energies are not comparable, and it scores the share of training rows of lower E_n,
-    averaged: what cannot be known is averaged over.
+    averaged: what cannot be known is averaged over. Rows with a wild value, more than about ten
+    times as far out as the middle 98% of the training rows, score above all training rows without
+    one: networks that compare directions would not see them.
 
     Interface and conventions are PyOD's: 1 is an anomaly, scores are high for anomalies, y is
     ignored by `fit`. Labels, of some rows, are `observed`.
@@ -79,7 +92,12 @@ class AnomalyDetector(BaseEstimator):
         rate_: the share with an interval, by `estimate_rate` or, for `Exact`, `likely_rate`; None
             where it was given.
         rates_: what every member was told.
-        threshold_: score above which a row is an anomaly: so many training rows are above it.
+        threshold_: The score above which a row is an anomaly, between the scores of two training
+            rows. Rows of equal scores are flagged together, unless they are more than half.
+        usual_: The highest score of training rows without wild values, and the width of these
+            scores, (2,).
+        grain_: The step to which the clean energies of each member are rounded for scores, (S, 1):
+            a row has the same score alone and in any batch.
         labels_: of the training rows, 0 or 1, (N,).
         history_: one record per epoch.
 
@@ -145,10 +163,7 @@ class AnomalyDetector(BaseEstimator):
                 values, or energies are not finite.
             StoryError: assignment, backbone and contamination do not go together.
         """
-        with as_data_errors():
-            x = validate_data(
-                self, X, dtype=[np.float64, np.float32], allow_nd=True, ensure_min_samples=2
-            )
+        x, names = features_of(self, X, reset=True)
         check_settings(self)
         known = as_observed(observed, len(x))
         if (
@@ -158,18 +173,27 @@ class AnomalyDetector(BaseEstimator):
             and (known == 1).any()
         ):
             raise DataError("contamination is 0, but some rows are observed to be anomalies.")
-        self.scale_ = self._learned_scale(x)
-        seed = int(check_random_state(self.random_state).randint(np.iinfo(np.int32).max))
+        self.scale_ = learned_range(x, self.scale, names)
         rows = self._rows(x)
-        with torch.random.fork_rng():
+        with exclusive(), torch.random.fork_rng():
+            seed = int(check_random_state(self.random_state).randint(np.iinfo(np.int32).max))
             torch.manual_seed(seed)
-            self._train(rows, known)
+            self._train(rows.to(torch.get_default_dtype()), known)
+        # Trained in torch's default type, but scored in float64 from here on.
+        self.backbone_.double()
         energies = energies_of(self.backbone_, rows)
-        self.rate_ = self._found(energies, known)
+        self.grain_ = grain_of(energies.clean)
+        settled = Energies(
+            settle(energies.clean, self.grain_),
+            settle(energies.anomalous, grain_of(energies.anomalous)),
+        )
+        self.rate_ = self._found(settled, known)
         self.contamination_ = float(self.contamination if self.rate_ is None else self.rate_.rate)
-        self.ranks_ = energies.clean[self._ranked()].sort().values
-        self.decision_scores_ = self._scores(energies)
-        self.threshold_ = float(np.quantile(self.decision_scores_, 1 - self.contamination_))
+        self.ranks_ = settled.clean[self._ranked()].sort().values
+        by_energy, beyond = self._by_energy(energies), self.scale_.beyond(x)
+        self.usual_ = usual_of(by_energy, beyond)
+        self.decision_scores_ = lift(by_energy, beyond, self.usual_)
+        self.threshold_ = threshold_of(self.decision_scores_, self.contamination_)
         self.labels_ = (self.decision_scores_ > self.threshold_).astype(int)
         return self
 
@@ -179,13 +203,15 @@ class AnomalyDetector(BaseEstimator):
         Raises:
             DataError: X is not like the training rows.
         """
-        return self._scores(self.energies(X))
+        check_is_fitted(self)
+        x, _ = features_of(self, X, reset=False)
+        by_energy = self._by_energy(energies_of(self.backbone_, self._rows(x)))
+        return lift(by_energy, self.scale_.beyond(x), self.usual_)
 
     def energies(self, X: Any) -> Energies:
         """Both energies of rows by every member, (S, N) each."""
         check_is_fitted(self)
-        with as_data_errors():
-            x = validate_data(self, X, dtype=_TYPES, allow_nd=True, reset=False)
+        x, _ = features_of(self, X, reset=False)
         return energies_of(self.backbone_, self._rows(x))
 
     def predict(
@@ -278,17 +304,9 @@ class AnomalyDetector(BaseEstimator):
             ),
         )
 
-    def _learned_scale(self, x: np.ndarray) -> Range:
-        match self.scale:
-            case "range":
-                return Range.of(x)
-            case None:
-                return Range.none()
-        raise DataError(f"scale is {self.scale!r}; give 'range', or None.")
-
     def _rows(self, x: np.ndarray) -> Tensor:
         """Rows as every member sees them, (1, N, ...)."""
-        return torch.as_tensor(self.scale_(x).astype(np.float32))[None]
+        return torch.as_tensor(self.scale_(x))[None]
 
     def _ranked(self) -> Tensor:
         """Whose ranks are averaged: nobody's where all members are told one rate."""
@@ -298,7 +316,8 @@ class AnomalyDetector(BaseEstimator):
         told = self.rates_ == found if found else self.rates_ <= _TRUSTED
         return torch.as_tensor(np.flatnonzero(told))
 
-    def _scores(self, energies: Energies) -> np.ndarray:
+    def _by_energy(self, energies: Energies) -> np.ndarray:
+        clean = settle(energies.clean, self.grain_)
         if not self._averages():
-            return energies.clean.double().mean(0).numpy()
-        return shares_below(self.ranks_, energies.clean[self._ranked()]).mean(0)
+            return mean_of_members(clean.numpy())
+        return mean_of_members(shares_below(self.ranks_, clean[self._ranked()]))

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from nbam_pyro import functional as nf
 from nbam_pyro.detection.assignments import UNKNOWN
+from nbam_pyro.detection.checks import check_energies_finite
 from nbam_pyro.detection.energies import Energies
 from nbam_pyro.errors import DataError
 
@@ -64,7 +65,9 @@ def estimate_rate(
     where J is the share of the rows assigned by one model that another assigns, too, and alpha what
     it would be by chance. The candidate of highest kappa is the estimate if that is above 0.8, and
     if larger candidates are lower: agreement that only grows with alpha is that on what normal rows
-    are like. Else nothing can be told, and the estimate is 0.
+    are like. Agreement that is the same at every candidate, up to two standard errors, tells none
+    from the others, as where all rows lie on a line. Then nothing can be told, and the estimate is
+    0.
 
     Args:
         energies: of the training rows by member, (S, N) each.
@@ -73,7 +76,7 @@ def estimate_rate(
             others.
 
     Raises:
-        DataError: there are fewer.
+        DataError: there are fewer, or an energy is not finite.
 
     Example:
         >>> torch.manual_seed(0)
@@ -84,6 +87,7 @@ def estimate_rate(
         >>> found.rate, round(found.low, 3), round(found.high, 3)
         (0.1, 0.075, 0.15)
     """
+    check_energies_finite(energies)
     candidates, counts = np.unique(rates, return_counts=True)
     if len(candidates) < 2 or counts.min() < 2:
         raise DataError(
@@ -117,6 +121,9 @@ def likely_rate(energies: Energies, observed: Tensor | None = None) -> RateEstim
         energies: of the training rows by member, (S, N) each.
         observed: switches that are known, (N,): 0, 1, or -1 where not.
 
+    Raises:
+        DataError: an energy is not finite.
+
     Example:
         >>> far = torch.arange(200) < 20
         >>> pair = Energies(torch.where(far, 30.0, 1.0)[None], torch.full((1, 200), 10.0))
@@ -124,6 +131,7 @@ def likely_rate(energies: Energies, observed: Tensor | None = None) -> RateEstim
         >>> round(found.rate, 2), round(found.low, 2), round(found.high, 2)
         (0.1, 0.07, 0.14)
     """
+    check_energies_finite(energies)
     pairs = (
         nf.switch_log_joint(rate.logit(), -energies.clean, -energies.anomalous) for rate in _GRID
     )
@@ -143,7 +151,8 @@ def agreement(energies: Energies, rate: float, observed: Tensor | None = None) -
         energies: (S, N) each.
         rate: of anomalies.
         observed: switches that are known, (N,): 0, 1, or -1 where not; those that are known leave
-            the fewer anomalies to be agreed on. Where they leave none, kappa is 0.
+            the fewer anomalies to be agreed on. Where they leave none, kappa is 0. Rows of equal
+            scores share the places that are left for them.
 
     Example:
         >>> same = torch.arange(10.0).expand(2, 10)
@@ -158,10 +167,20 @@ def agreement(energies: Energies, rate: float, observed: Tensor | None = None) -
     members, count = score.shape
     if not 0 < top < count:
         return np.zeros(math.comb(members, 2))
-    chosen = torch.zeros(members, count).scatter(1, score.topk(top, 1).indices, 1.0)
-    shared = (chosen @ chosen.T / top).double().numpy()[np.triu_indices(members, 1)]
+    chosen = _chosen(score.double(), top)
+    shared = (chosen @ chosen.T / top).numpy()[np.triu_indices(members, 1)]
     chance = top / count
     return (shared - chance) / (1 - chance)
+
+
+def _chosen(score: Tensor, top: int) -> Tensor:
+    """How much of each row is among the highest of each member, (S, N), summing to `top`.
+
+    Rows of equal scores share the places that are left for them: their order says nothing.
+    """
+    lowest = score.topk(top, 1).values[:, -1:]
+    above, tied = (score > lowest).double(), (score == lowest).double()
+    return above + tied * (top - above.sum(1, keepdim=True)) / tied.sum(1, keepdim=True)
 
 
 def _of(energies: Energies, told: np.ndarray) -> Energies:
@@ -172,9 +191,9 @@ def _of(energies: Energies, told: np.ndarray) -> Energies:
 def _decide(table: pd.DataFrame) -> RateEstimate:
     mean, se, rates = table["mean"].to_numpy(), table["se"].to_numpy(), table.index.to_numpy()
     best, last = int(mean.argmax()), len(rates) - 1
-    if mean[best] < _AGREED or best == last:
-        return RateEstimate(0.0, 0.0, 0.5, table)
     near = mean + 2 * np.hypot(se, se[best]) >= mean[best]
+    if mean[best] < _AGREED or best == last or near.all():
+        return RateEstimate(0.0, 0.0, 0.5, table)
     low = high = best
     while low > 0 and near[low - 1]:
         low -= 1

@@ -24,7 +24,7 @@ from nbam_pyro.inference.saving import described, fill, tensors_of, versions
 __all__ = ["FILES", "load_detector", "save_detector", "write_detector"]
 
 FILES = ("detector.json", "detector.safetensors")
-_SCHEMA_VERSION = 1
+_SCHEMA_VERSION = 2
 _SETTINGS = (
     "contamination",
     "members",
@@ -87,14 +87,17 @@ def write_detector(folder: Path, detector: AnomalyDetector) -> None:
         "versions": versions(),
     }
     arrays = {
+        "scale.centre": detector.scale_.centre,
         "scale.low": detector.scale_.low,
         "scale.width": detector.scale_.width,
         "scale.furthest": detector.scale_.furthest,
         "scores": detector.decision_scores_,
         "rates": detector.rates_,
+        "usual": detector.usual_,
     }
     tensors = {name: torch.as_tensor(array) for name, array in arrays.items()}
-    tensors |= {"ranks": detector.ranks_} | tensors_of("backbone", detector.backbone_)
+    tensors |= {"ranks": detector.ranks_, "grain": detector.grain_}
+    tensors |= tensors_of("backbone", detector.backbone_)
     whole = {name: tensor.contiguous() for name, tensor in tensors.items()}
     (folder / FILES[1]).write_bytes(safetensors.torch.save(whole))
     write_json(folder / FILES[0], described_)
@@ -147,10 +150,11 @@ def _loaded(
         setattr(detector, name, model["fitted"][name])
     if model["names"]:
         detector.feature_names_in_ = np.array(model["names"], dtype=object)
-    detector.backbone_ = backbone
-    scale = (tensors[f"scale.{name}"].numpy() for name in ("low", "width", "furthest"))
+    detector.backbone_ = backbone.double().eval()
+    scale = (tensors[f"scale.{name}"].numpy() for name in ("centre", "low", "width", "furthest"))
     detector.scale_ = Range(*scale)
     detector.rates_, detector.ranks_ = tensors["rates"].numpy(), tensors["ranks"]
+    detector.grain_, detector.usual_ = tensors["grain"], tensors["usual"].numpy()
     detector.rate_ = _rate_from_json(model["rate"])
     detector.decision_scores_ = tensors["scores"].numpy()
     detector.labels_ = (detector.decision_scores_ > detector.threshold_).astype(int)

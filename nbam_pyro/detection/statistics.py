@@ -11,9 +11,15 @@ from collections.abc import Callable
 from typing import ClassVar, Protocol
 
 import numpy as np
+import pandas as pd
 from numpy.typing import ArrayLike
 
+from nbam_pyro.detection.checks import check_finite
 from nbam_pyro.errors import DataError
+from nbam_pyro.spacing import check_spacing
+
+# What rounding leaves of a difference, as a share of what is subtracted.
+_ROUNDING = 8 * np.finfo(float).eps
 
 __all__ = [
     "Density",
@@ -48,10 +54,11 @@ class TestStatistic(ABC):
 
     @abstractmethod
     def __call__(self, x: ArrayLike) -> np.ndarray:
-        """The statistic of rows (N, ...), (N,).
+        """The statistic of rows (N, ...), (N,). It may be infinite, but is never NaN.
 
         Raises:
-            DataError: what the density or classifier returns, or x, has another shape.
+            DataError: x has missing or infinite numbers, or what the density or classifier returns
+                is NaN, or has another shape.
         """
 
 
@@ -95,7 +102,14 @@ class LikelihoodRatio(TestStatistic):
         self.out = out
 
     def __call__(self, x: ArrayLike) -> np.ndarray:
-        return _values(self.out, x) - _values(self.density, x)
+        out, own = _values(self.out, x), _values(self.density, x)
+        both = np.flatnonzero(np.isneginf(out) & np.isneginf(own))
+        if len(both):
+            raise DataError(
+                f"Both densities are 0 at {len(both)} rows, the first of them row {both[0]}: their "
+                "ratio is undefined there. Leave these rows out, or give q a wider support."
+            )
+        return out - own
 
 
 class Typicality(TestStatistic):
@@ -104,6 +118,9 @@ class Typicality(TestStatistic):
     Args:
         density: log p.
         train: rows it was fitted to, (M, ...).
+
+    Raises:
+        DataError: there is no row, or the density is 0 at one of them.
 
     Source: Nalisnick et al. (2019), for batches of one.
 
@@ -116,7 +133,16 @@ class Typicality(TestStatistic):
 
     def __init__(self, density: Density, train: ArrayLike) -> None:
         self.density = density
-        self.usual = float(np.mean(_values(density, train)))
+        values = _values(density, train)
+        if not len(values):
+            raise DataError("train has no rows: typical densities are those of training rows.")
+        zero = np.flatnonzero(~np.isfinite(values))
+        if len(zero):
+            raise DataError(
+                f"The density is 0 at {len(zero)} training rows, the first of them row {zero[0]}: "
+                "their mean log density is not finite."
+            )
+        self.usual = float(np.mean(values))
 
     def __call__(self, x: ArrayLike) -> np.ndarray:
         return np.abs(_values(self.density, x) - self.usual)
@@ -141,9 +167,14 @@ class MaxLogit(TestStatistic):
         self.classifier = classifier
 
     def __call__(self, x: ArrayLike) -> np.ndarray:
-        logits = np.asarray(self.classifier(np.asarray(x)), dtype=float)
-        if logits.ndim != 2:
-            raise DataError(f"The classifier returned shape {logits.shape}; it needs (N, K).")
+        rows = _rows(x)
+        logits = np.asarray(self.classifier(rows), dtype=float)
+        if logits.ndim != 2 or len(logits) != len(rows) or not logits.shape[1]:
+            raise DataError(
+                f"The classifier returned shape {logits.shape} for {len(rows)} rows; it needs "
+                "(N, K)."
+            )
+        check_finite(logits, what="What the classifier returned")
         return -logits.max(1)
 
 
@@ -154,6 +185,8 @@ class Mahalanobis(TestStatistic):
 
     With the pseudo-inverse, and directions in which no training row varies counted apart: a row
     that leaves the span of the training rows is infinitely far. `ridge` makes that finite.
+    Features are divided by their standard deviations within classes first, so that units do not
+    matter.
 
     Args:
         features: of training rows, (M, D).
@@ -161,7 +194,8 @@ class Mahalanobis(TestStatistic):
         ridge: share of the mean variance that is added to every direction.
 
     Raises:
-        DataError: there is no row, features are no matrix, or the ridge is negative.
+        DataError: there is no row, features are no matrix of finite numbers, a label is missing,
+            or the ridge is negative or not finite.
 
     Source: Lee et al. (2018).
 
@@ -179,14 +213,26 @@ class Mahalanobis(TestStatistic):
         x = np.asarray(features, dtype=float)
         if x.ndim != 2 or not len(x):
             raise DataError(f"features have shape {x.shape}; they must be (M, D) with M > 0.")
+        check_finite(x, what="features")
+        check_spacing(x)
         if labels is not None and np.shape(labels) != (len(x),):
             raise DataError(f"labels have shape {np.shape(labels)} for {len(x)} rows.")
-        if ridge < 0:
-            raise DataError(f"ridge is {ridge}; it cannot be negative.")
+        if not 0 <= ridge < np.inf:
+            raise DataError(f"ridge is {ridge}; it must be 0 or more, and finite.")
         y = np.zeros(len(x), dtype=int) if labels is None else np.asarray(labels)
+        if pd.isna(y).any():
+            at = int(pd.isna(y).argmax())
+            raise DataError(f"The label of row {at} is missing: leave rows without a label out.")
         classes, code = np.unique(y, return_inverse=True)
-        self.means = np.stack([x[code == k].mean(0) for k in range(len(classes))])
-        within = x - self.means[code]
+        # Differences from a row are exact, however large an offset is.
+        self.origin = x[0]
+        moved = x - self.origin
+        means = np.stack([moved[code == k].mean(0) for k in range(len(classes))])
+        deviation = np.sqrt(np.square(moved - means[code]).mean(0))
+        still = deviation <= _ROUNDING * np.abs(x).max(0)
+        self.unit = np.where(still, 1.0, deviation)
+        self.means = means / self.unit
+        within = np.where(still, 0.0, moved / self.unit - self.means[code])
         variance, self.directions = np.linalg.eigh(within.T @ within / len(x))
         tiny = len(variance) * np.finfo(float).eps * max(variance.max(), 0.0)
         variance = np.where(variance > tiny, variance, 0.0)
@@ -197,20 +243,36 @@ class Mahalanobis(TestStatistic):
         rows = np.asarray(x, dtype=float)
         if rows.ndim != 2 or rows.shape[1] != self.means.shape[1]:
             raise DataError(f"x has shape {rows.shape}; it must be (N, {self.means.shape[1]}).")
-        along = (rows[:, None] - self.means) @ self.directions  # (N, K, D)
+        check_finite(rows, what="x")
+        along = ((rows - self.origin) / self.unit)[:, None] - self.means
+        along = along @ self.directions  # (N, K, D)
         # What rounding leaves in a direction without variance is no distance.
-        large = np.maximum(np.abs(rows).max(1, initial=1.0), np.abs(self.means).max())
-        size = (8 * np.finfo(float).eps * len(self.variance) * large)[:, None, None]
-        with np.errstate(divide="ignore", invalid="ignore"):
+        large = np.max((np.abs(rows) + np.abs(self.origin)) / self.unit, axis=1, initial=1.0)
+        size = len(self.unit) * _ROUNDING * (large + np.abs(self.means).max())
+        with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
             squared = along**2 / self.variance
         still = self.variance == 0
-        squared[..., still] = np.where(np.abs(along[..., still]) > size, np.inf, 0.0)
+        left = np.abs(along[..., still]) > size[:, None, None]
+        squared[..., still] = np.where(left, np.inf, 0.0)
         return squared.sum(-1).min(1)
 
 
-def _values(density: Density, x: ArrayLike) -> np.ndarray:
+def _rows(x: ArrayLike) -> np.ndarray:
     rows = np.asarray(x)
+    if rows.dtype.kind in "fc":
+        check_finite(rows, what="x")
+    return rows
+
+
+def _values(density: Density, x: ArrayLike) -> np.ndarray:
+    rows = _rows(x)
     values = np.asarray(density(rows), dtype=float)
     if values.shape != (len(rows),):
         raise DataError(f"The density returned shape {values.shape} for {len(rows)} rows.")
+    wrong = np.flatnonzero(np.isnan(values) | np.isposinf(values))
+    if len(wrong):
+        raise DataError(
+            f"The density returned {values[wrong[0]]} for {len(wrong)} rows, the first of them row "
+            f"{wrong[0]}: log densities are numbers, or -inf where the density is 0."
+        )
     return values

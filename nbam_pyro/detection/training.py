@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from torch.utils.data import TensorDataset
 
 from nbam_pyro.detection.assignments import Assignment, Blind
+from nbam_pyro.detection.checks import check_energies_finite
 from nbam_pyro.detection.energies import Backbone, Energies
 from nbam_pyro.errors import DataError, StoryError
 from nbam_pyro.inference.rows import Batch, Rows
@@ -75,7 +76,7 @@ def train_backbone(
     schedule: Schedule,
     options: Options,
 ) -> list[dict[str, float]]:
-    """Lower the loss of an assignment.
+    """Lower the loss of an assignment, and leave the backbone in evaluation mode.
 
     Args:
         backbone: of S members.
@@ -122,6 +123,7 @@ def train_backbone(
         label="detector",
         callbacks=[now],
     )
+    backbone.eval()
     return history
 
 
@@ -151,18 +153,21 @@ def check_energies(backbone: Backbone, assignment: Assignment, *, learned: bool)
 
 @torch.no_grad()
 def energies_of(backbone: Backbone, x: Tensor, *, size: int = 256) -> Energies:
-    """Energies (S, N) of rows (S, N, ...) or (1, N, ...), a few at a time, on the CPU.
+    """Energies (S, N) of rows, a few at a time, on the CPU.
+
+    The backbone is not changed, so that several threads may call this with the same one.
+
+    Args:
+        backbone: A backbone in evaluation mode, as `train_backbone` leaves it.
+        x: Rows of every member, (S, N, ...), or of all, (1, N, ...). They are brought to the type
+            and device of the backbone's parameters.
+        size: Rows that are computed at once.
 
     Raises:
-        DataError: they are not finite.
+        DataError: Energies are not finite.
     """
-    backbone.eval()
-    device = next(backbone.parameters()).device
-    parts = [backbone.energies(backbone.rows(part.to(device))) for part in x.split(size, 1)]
+    like = next(backbone.parameters())
+    parts = [backbone.energies(backbone.rows(part.to(like))) for part in x.split(size, 1)]
     found = Energies(*(torch.cat(side, 1).cpu() for side in zip(*parts, strict=True)))
-    if not all(side.isfinite().all() for side in found):
-        raise DataError(
-            "Energies are not finite: features or steps are too large. Use scale='range', or a "
-            "lower lr."
-        )
+    check_energies_finite(found)
     return found

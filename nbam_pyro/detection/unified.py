@@ -8,6 +8,7 @@ up to a term that does not depend on the encoder. A deterministic encoder makes 
 infinite, so z = f(x) + noise.
 """
 
+import math
 from dataclasses import dataclass, replace
 
 import lightning.pytorch as pl
@@ -18,9 +19,11 @@ from torch import Tensor, nn
 from torch.utils.data import TensorDataset
 
 from nbam_pyro.detection.assignments import UNKNOWN
+from nbam_pyro.detection.checks import check_finite
 from nbam_pyro.detection.stacks import stacked_mlp
 from nbam_pyro.detection.svdd import away_from_zero
 from nbam_pyro.errors import DataError
+from nbam_pyro.exclusive import exclusive
 from nbam_pyro.inference.rows import Batch, Rows
 from nbam_pyro.inference.training import Options, Training, train
 from nbam_pyro.models.component import check_positive
@@ -51,8 +54,10 @@ class Weights:
 
     def __post_init__(self) -> None:
         values = vars(self).values()
-        if min(values) < 0 or max(values) == 0:
-            raise DataError(f"{self}: weights cannot be negative, and one must be positive.")
+        if not all(0 <= value < math.inf for value in values) or max(values) == 0:
+            raise DataError(
+                f"{self}: weights must be finite and not negative, and one must be positive."
+            )
 
 
 SVDD = Weights(information=0.0, separation=0.0)
@@ -129,6 +134,7 @@ class UnifiedObjective(nn.Module):
             check_positive(name, size)
         check_positive("noise", noise)
         check_positive("error", error)
+        self.inputs = inputs
         self.weights = weights
         self.noise = noise
         self.error = error
@@ -182,9 +188,24 @@ class UnifiedObjective(nn.Module):
         """Take the variances from normal rows, (N, D)."""
         self.variance.copy_(self._spread(self.encoder(x)))
 
+    def check(self, x: Tensor) -> None:
+        """Raise a `DataError` where rows are no matrix of finite numbers of the networks' type."""
+        kind = self.centre.dtype
+        if x.ndim != 2 or x.shape[1] != self.inputs or x.dtype != kind:
+            raise DataError(
+                f"x has shape {tuple(x.shape)} and type {x.dtype}; the objective takes "
+                f"(N, {self.inputs}) of {kind}. Centre and scale x before its type is changed."
+            )
+        check_finite(x.detach().cpu().numpy(), what="x")
+
     @torch.no_grad()
     def scores(self, x: Tensor) -> Tensor:
-        """What every row adds to the loss of normal rows, (N,)."""
+        """What every row adds to the loss of normal rows, (N,).
+
+        Raises:
+            DataError: x is no matrix of finite numbers of the objective's type.
+        """
+        self.check(x)
         z = self.encoder(x)
         error = (x - self.decoder(z)).square().sum(-1) / self.error**2
         distance = ((z - self.centre).square() / self.variance).sum(-1)
@@ -211,7 +232,8 @@ def train_objective(
         options: batch size, progress and Lightning's own.
 
     Raises:
-        DataError: observed is of another length, or all rows are labelled anomalies.
+        DataError: x is no matrix of finite numbers of the objective's type, observed is of another
+            length or has other values, all rows are labelled anomalies, or the loss is not finite.
 
     Example:
         >>> objective = UnifiedObjective(5, weights=SVDD)
@@ -219,16 +241,20 @@ def train_objective(
         >>> sorted(history[0])
         ['compactness', 'epoch', 'information', 'loss', 'separation']
     """
+    objective.check(x)
     known = torch.full((len(x),), UNKNOWN) if observed is None else observed
     if len(known) != len(x) or (known == 1).all():
         raise DataError(
             f"observed has {len(known)} values for {len(x)} rows, of which some must not be "
             "labelled anomalies."
         )
+    wrong = ((known != UNKNOWN) & (known != 0) & (known != 1)).nonzero()
+    if len(wrong):
+        at = int(wrong[0])
+        raise DataError(f"observed is {known[at].item()} for row {at}; give 1, 0 or -1 (unknown).")
     rows = Rows(TensorDataset(x, known), known, torch.ones(len(x)))
     groups = [{"params": list(objective.parameters()), "lr": lr, "weight_decay": 1e-6}]
 
-    objective.start(x)
     log = _LogTerms()
 
     def loss(batch: Batch) -> Tensor:
@@ -236,18 +262,22 @@ def train_objective(
         log.add(terms, len(batch.x))
         return objective.weigh(terms)
 
-    history, _ = train(
-        Training([objective], loss=loss, groups=groups),
-        rows,
-        np.arange(len(x)),
-        np.arange(0),
-        epochs=epochs,
-        options=options or Options(),
-        label="unified objective",
-        callbacks=[log],
-    )
+    with exclusive():
+        objective.start(x)
+        history, _ = train(
+            Training([objective], loss=loss, groups=groups),
+            rows,
+            np.arange(len(x)),
+            np.arange(0),
+            epochs=epochs,
+            options=options or Options(),
+            label="unified objective",
+            callbacks=[log],
+        )
     objective.eval()
     objective.finish(x[known != 1])
+    if not math.isfinite(history[-1]["loss"]):
+        raise DataError("The loss is not finite: scale x to about 1, or use a lower lr.")
     return [record | terms for record, terms in zip(history, log.records, strict=True)]
 
 
