@@ -85,7 +85,11 @@ def convolution(inputs: int, classes: int) -> nn.Module:
     )
 
 
-NETWORKS: dict[str, Callable[[int, int], nn.Module]] = {"linear": linear, "perceptron": mlp, "convolution": convolution}
+NETWORKS: dict[str, Callable[[int, int], nn.Module]] = {
+    "linear": linear,
+    "perceptron": mlp,
+    "convolution": convolution,
+}
 
 
 def main() -> None:

@@ -11,6 +11,7 @@ from sklearn.metrics import brier_score_loss, roc_auc_score
 from torch.nn.functional import cross_entropy
 
 from nbam_pyro.data import DIGITS_FLIPS, Digits, flipped_digits
+from nbam_pyro.exclusive import seeded
 from nbam_pyro.files import ArrayShape
 from nbam_pyro.folders import new_folder
 from nbam_pyro.inference import (
@@ -19,7 +20,6 @@ from nbam_pyro.inference import (
     predict,
     transition_matrix,
 )
-from nbam_pyro.exclusive import seeded
 from nbam_pyro.inference.guides import evaluating
 from nbam_pyro.inference.rows import as_rows
 from nbam_pyro.inference.training import Options, Training, train

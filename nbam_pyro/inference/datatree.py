@@ -16,7 +16,8 @@ from nbam_pyro.inference.enumeration import log_joint
 from nbam_pyro.inference.guides import Draw, guide_draws
 from nbam_pyro.inference.predictive import log_priors, predictive_draws, prior_draws
 from nbam_pyro.inference.result import Fit
-from nbam_pyro.inference.scoring import Scored, at_draws, scored_rows
+from nbam_pyro.inference.rows import precision_of
+from nbam_pyro.inference.scoring import Scored, at_draws, scored_rows, settled
 from nbam_pyro.models import LabelFlip, Story
 from nbam_pyro.models.component import check_whole
 from nbam_pyro.verified import Verified
@@ -71,6 +72,7 @@ def to_datatree(
             or rows, a name stands for two classes, or a number of draws is below one.
     """
     check_whole("num_draws", num_draws, least=1)
+    fit = settled(fit)
     with exclusive():
         rows = scored_rows(fit, x, y, verified)
         draws = guide_draws(fit.guide, num_draws, seed=seed)
@@ -213,7 +215,9 @@ def prior_and_posterior(
     """
     tree = posterior_tree(fit, num_draws=num_draws, class_names=class_names)
     with exclusive():
-        before = prior_draws(fit.story, Scored(*fit.kind.blank(2)), num_draws)
+        before = prior_draws(
+            fit.story, Scored(*fit.kind.blank(2, precision_of(fit.story, fit.guide))), num_draws
+        )
     drawn = {name: value[None] for name, value in before.items()}
     prior, coords, dims = _latents(fit.story, drawn, class_names)
     tree["prior"] = arviz_base.from_dict({"prior": prior}, coords=coords, dims=dims)["prior"]

@@ -82,7 +82,8 @@ class RobustStart(Step):
     def _pinball(self, story: LatentSwitch, batch: Batch) -> Tensor:
         y, counted = batch.supposed()
         quantile = (1 - self.share) / 2
-        error = residual(story, batch.x, y) / story.clean.scale
+        scale: float = story.clean.scale  # type: ignore[assignment]
+        error = residual(story, batch.x, y) / scale
         values = torch.maximum(quantile * error, (quantile - 1) * error)
         return weighted_mean(torch.where(counted, values, 0.0), batch.weights)
 

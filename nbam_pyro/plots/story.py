@@ -11,10 +11,9 @@ from matplotlib.patches import FancyBboxPatch
 from pyro.infer.inspect import get_model_relations
 
 from nbam_pyro.errors import DataError
-from nbam_pyro.exclusive import exclusive
 from nbam_pyro.inference import Fit
-from nbam_pyro.inference.guides import evaluating
-from nbam_pyro.inference.rows import as_tensor
+from nbam_pyro.inference.guides import evaluated
+from nbam_pyro.inference.rows import as_tensor, in_precision, precision_of
 from nbam_pyro.models import Story
 from nbam_pyro.models.story import local_parameters
 from nbam_pyro.plots.sources import fit_of, story_of
@@ -46,7 +45,8 @@ def story(one: Any, x: Any = None, y: Any = None, *, ax: Axes | None = None) -> 
         True
     """
     told = story_of(one)
-    relations = _relations(told, *_rows(fit_of(one), x, y))
+    x, y = _rows(fit_of(one), x, y, precision_of(told))
+    relations = _relations(told, x, y)
     families, observed = relations["sample_dist"], set(relations["observed"])
     graph = nx.DiGraph()
     for site, parents in relations["sample_sample"].items():
@@ -91,14 +91,14 @@ def story(one: Any, x: Any = None, y: Any = None, *, ax: Axes | None = None) -> 
     return ax
 
 
-def _rows(source: Any, x: Any, y: Any) -> tuple[torch.Tensor, torch.Tensor]:
+def _rows(source: Any, x: Any, y: Any, dtype: torch.dtype) -> tuple[torch.Tensor, torch.Tensor]:
     """Rows to run a story on: those given, or blank ones of the kind that a fit was of."""
     if x is None and y is None and isinstance(source, Fit):
-        return source.kind.blank(2)
+        return source.kind.blank(2, dtype)
     if x is None or y is None:
         raise DataError("A story is run once to be drawn: give a few rows x and their targets y.")
     try:
-        return as_tensor(x), as_tensor(y)
+        return in_precision(as_tensor(x), dtype), as_tensor(y)
     except (TypeError, ValueError) as error:
         raise DataError(f"The rows are no numbers that a story takes: {error}.") from error
 
@@ -106,8 +106,8 @@ def _rows(source: Any, x: Any, y: Any) -> tuple[torch.Tensor, torch.Tensor]:
 def _relations(told: Story, x: torch.Tensor, y: torch.Tensor) -> dict[str, Any]:
     """Which site depends on which, by Pyro."""
     try:
-        with exclusive(), evaluating(told), local_parameters():
-            relations: dict[str, Any] = get_model_relations(told, model_args=(x, y))
+        with local_parameters():
+            relations: dict[str, Any] = get_model_relations(evaluated(told), model_args=(x, y))
     except (RuntimeError, ValueError, IndexError, KeyError) as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise DataError(
