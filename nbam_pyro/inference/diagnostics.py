@@ -4,6 +4,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from nbam_pyro.folders import Probability
+
 __all__ = ["CollapseReport", "agreement", "collapse_report"]
 
 
@@ -21,9 +23,9 @@ class CollapseReport:
             None where nothing is verified.
     """
 
-    contamination: float
-    disagreement: float
-    agreement: float | None = None
+    contamination: Probability
+    disagreement: Probability
+    agreement: Probability | None = None
 
     @property
     def vanished(self) -> bool:

@@ -2,34 +2,78 @@
 
 import dataclasses
 import platform
-from collections.abc import Callable, Collection, Iterator
+import warnings
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import pandas as pd
-import safetensors.torch
 import torch
+from pydantic import BaseModel, ConfigDict
 from pyro.infer import autoguide
-from torch import nn
+from torch import Tensor, nn
 
 from nbam_pyro.errors import FolderError, NBAMError, StoryError
-from nbam_pyro.folders import check_files, new_folder, read_json, write_json, write_manifest
+from nbam_pyro.exclusive import exclusive
+from nbam_pyro.folders import (
+    Finite,
+    Saved,
+    check_files,
+    new_folder,
+    read_json,
+    write_json,
+    write_manifest,
+)
+from nbam_pyro.folders.tensors import read_tensors, saved_tensor, write_tensors
+from nbam_pyro.inference.budget import budget
 from nbam_pyro.inference.datatree import posterior_tree
-from nbam_pyro.inference.description import build, describe
+from nbam_pyro.inference.description import Module, build, describe
 from nbam_pyro.inference.diagnostics import CollapseReport
 from nbam_pyro.inference.guides import make_guide
 from nbam_pyro.inference.identifiability import Identifiability
 from nbam_pyro.inference.result import Fit
 from nbam_pyro.inference.row_kind import RowKind
-from nbam_pyro.inference.training_rows import TrainingRows
+from nbam_pyro.inference.posterior import responsibilities
+from nbam_pyro.inference.training_rows import SavedRows, TrainingRows
 from nbam_pyro.models import Story
 
 __all__ = ["load", "save", "write_fit"]
 
-SCHEMA_VERSION = 4
+SCHEMA_VERSION = 5
 _PACKAGES = ["nbam-pyro", "torch", "pyro-ppl", "lightning", "arviz-base", "scikit-learn", "numpy"]
+
+
+class _Described(Saved):
+    description: Module
+
+
+class _Unknown(Saved):
+    unknown: str
+
+
+class _Model(Saved):
+    """The content of model.json."""
+
+    schema_version: int
+    story: _Described | _Unknown
+    guide: str
+    rows: RowKind
+    training: SavedRows
+    collapse: CollapseReport | None
+    identifiability: Identifiability | None
+    history: list[dict[str, str | int | Finite]]
+    versions: dict[str, str]
+
+
+class _Version(BaseModel):
+    """What is read first of a description, whatever else is in it."""
+
+    model_config = ConfigDict(strict=True, extra="ignore")
+
+    schema_version: int
+    versions: dict[str, str] = {}
 
 
 def save(fit: Fit, folder: str | Path, *, overwrite: bool = False) -> None:
@@ -56,8 +100,7 @@ def write_fit(folder: Path, fit: Fit) -> None:
     """The files of a fit, in a folder that exists; `write_manifest` is the caller's to call."""
     tensors = tensors_of("story", fit.story) | tensors_of("guide", fit.guide)
     tensors["held_out"] = torch.as_tensor(fit.held_out)
-    tensors |= fit.training.tensors()
-    (folder / "model.safetensors").write_bytes(safetensors.torch.save(tensors))
+    write_tensors(folder / "model.safetensors", tensors | fit.training.tensors())
     posterior_tree(fit).to_netcdf(folder / "posterior.nc", engine="h5netcdf")
     write_json(
         folder / "model.json",
@@ -74,6 +117,7 @@ def write_fit(folder: Path, fit: Fit) -> None:
             "history": _records(fit.history),
             "versions": versions(),
         },
+        _Model,
     )
 
 
@@ -114,63 +158,102 @@ def load(
     """
     folder = Path(folder)
     check_files(folder, ["model.json", "model.safetensors", "posterior.nc"])
-    with described(folder / "model.json", schema_version=SCHEMA_VERSION) as model:
-        return _loaded(folder, model, story, guide, allow)
+    model = read_described(folder / "model.json", _Model, schema_version=SCHEMA_VERSION)
+    tensors = read_tensors(folder / "model.safetensors")
+    with exclusive(), budget(tensors):  # of Pyro's stack of handlers, by the guide
+        return _loaded(folder, model, tensors, story, guide, allow)
 
 
-@contextmanager
-def described(path: Path, *, schema_version: int) -> Iterator[dict[str, Any]]:
-    """The description in a file; what goes wrong with its content is said of the file.
+M = TypeVar("M", bound=Saved)
+
+
+def read_described(path: Path, kind: type[M], *, schema_version: int) -> M:
+    """The description in a file.
 
     Args:
-        path: of the file.
-        schema_version: that is read.
+        path: Path of the file.
+        kind: Schema of it.
+        schema_version: Version of the schema.
 
     Raises:
-        FolderError: it is of another version, or not as it was written.
+        FolderError: The file was written by another version, or is not as it was written.
     """
-    model = read_json(path)
-    if model.get("schema_version") != schema_version:
+    found = read_json(path, _Version)
+    if found.schema_version != schema_version:
         raise FolderError(
-            f"{path.parent} has schema version {model.get('schema_version')}; this version of the "
+            f"{path.parent} has schema version {found.schema_version}; this version of the "
             f"library reads {schema_version}. Fit again, or install the version that wrote it "
-            f"({model.get('versions', {}).get('nbam-pyro', 'unknown')})."
+            f"({found.versions.get('nbam-pyro', 'unknown')})."
         )
-    try:
-        yield model
-    except (KeyError, TypeError, ValueError) as error:
-        if isinstance(error, NBAMError):
-            raise
-        reason = " ".join(f"{type(error).__name__}: {error}".split())
-        raise FolderError(f"{path} is not as it was written ({reason}).") from error
+    return read_json(path, kind)
 
 
 def _loaded(
     folder: Path,
-    model: dict[str, Any],
+    model: _Model,
+    tensors: dict[str, Tensor],
     story: Story | None,
     guide: Callable[..., nn.Module] | None,
     allow: Collection[str],
 ) -> Fit:
-    tensors = safetensors.torch.load_file(folder / "model.safetensors")
-    kind = RowKind.from_json(model["rows"])
-    story = story or _story(model["story"], allow)
+    story = story or _story(model.story, allow)
     fill(story, "story", tensors)
-    family = guide or _family(model["guide"])
-    posterior = make_guide(story.float(), *kind.blank(2), family=family)
+    family = guide or _family(model.guide)
+    with rehearsed(folder):
+        posterior = make_guide(story.float(), *model.rows.blank(2), family=family)
     fill(story, "story", tensors)  # in the precision it was saved in
     fill(posterior, "guide", tensors)
-    collapse, report = model["collapse"], model["identifiability"]
-    return Fit(
+    fit = Fit(
         story=story,
         guide=posterior,
-        history=pd.DataFrame(model["history"]),
-        held_out=tensors["held_out"].numpy().astype(bool),
-        kind=kind,
-        training=TrainingRows.from_saved(model["training"], tensors),
-        collapse=None if collapse is None else CollapseReport(**collapse),
-        identifiability=None if report is None else Identifiability.from_json(report),
+        history=pd.DataFrame(model.history),
+        held_out=saved_tensor(tensors, "held_out").numpy().astype(bool),
+        kind=model.rows,
+        training=TrainingRows.from_saved(model.training, tensors),
+        collapse=model.collapse,
+        identifiability=model.identifiability,
     )
+    _check_rows(folder, fit)
+    with rehearsed(folder):
+        responsibilities(fit, *(part.numpy() for part in model.rows.blank(2)), num_draws=2)
+    return fit
+
+
+@contextmanager
+def rehearsed(folder: Path) -> Iterator[None]:
+    """What fails inside, where a saved model is run for the first time, is damage of its folder.
+
+    Args:
+        folder: Run folder that the model was read from.
+
+    Raises:
+        FolderError: Something failed.
+    """
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of what a row of zeros is
+            yield
+    except NBAMError:
+        raise
+    except Exception as error:  # networks raise whatever their arguments lead to
+        reason = " ".join(f"{type(error).__name__}: {error}".split())[:300]
+        raise FolderError(
+            f"{folder} holds a model that cannot be run ({reason}). Restore its files or fit again."
+        ) from error
+
+
+def _check_rows(folder: Path, fit: Fit) -> None:
+    """Refuse posteriors of training rows whose shapes contradict each other."""
+    rows, true_label = fit.training.responsibility, fit.training.true_label
+    same = rows.ndim >= 1 and fit.held_out.shape == rows.shape[:1]
+    if true_label is not None:
+        same = same and true_label.shape[:-1] == rows.shape
+        same = same and true_label.shape[-1:] == (getattr(fit.story, "num_classes", None),)
+    if not same:
+        raise FolderError(
+            f"{folder} has posteriors of training rows of different shapes. Restore its files or "
+            "fit again."
+        )
 
 
 def _records(frame: pd.DataFrame) -> list[dict[str, Any]]:
@@ -187,11 +270,11 @@ def _described(story: Story) -> dict[str, Any]:
         return {"unknown": str(error)}
 
 
-def _story(described: dict[str, Any], allow: Collection[str]) -> Story:
-    if "unknown" in described:
-        raise StoryError(f"The story could not be described ({described['unknown']}): pass story=.")
+def _story(saved: _Described | _Unknown, allow: Collection[str]) -> Story:
+    if isinstance(saved, _Unknown):
+        raise StoryError(f"The story could not be described ({saved.unknown}): pass story=.")
     try:
-        story = build(described["description"], allow=allow)
+        story = build(as_description(saved.description), allow=allow)
     except StoryError as error:
         raise StoryError(f"{error} Or pass story=.") from error
     if not isinstance(story, Story):
@@ -199,11 +282,21 @@ def _story(described: dict[str, Any], allow: Collection[str]) -> Story:
     return story
 
 
+def as_description(module: Module) -> dict[str, Any]:
+    """A description as `build` takes it.
+
+    Args:
+        module: Description as it was read.
+    """
+    return module.model_dump(by_alias=True, exclude_unset=True)
+
+
 def _family(path: str) -> Callable[..., nn.Module]:
     module, _, name = path.rpartition(".")
-    if module != "pyro.infer.autoguide.guides" or not hasattr(autoguide, name):
-        raise StoryError(f"The guide {path} is none of Pyro's: pass guide=.")
-    family: Callable[..., nn.Module] = getattr(autoguide, name)
+    family = getattr(autoguide, name, None)
+    guides = module == "pyro.infer.autoguide.guides" and isinstance(family, type)
+    if not (guides and issubclass(family, autoguide.AutoGuide)):
+        raise StoryError(f"The guide {path!r} is none of Pyro's: pass guide=.")
     return family
 
 
@@ -220,7 +313,7 @@ def tensors_of(part: str, module: nn.Module) -> dict[str, torch.Tensor]:
     }
 
 
-def fill(module: nn.Module, part: str, tensors: dict[str, torch.Tensor]) -> None:
+def fill(module: nn.Module, part: str, tensors: Mapping[str, Tensor]) -> None:
     """Set a module's state from what `tensors_of` made.
 
     Raises:
