@@ -1,5 +1,6 @@
 """Data files: every mistake is named in one line, and encodings survive their JSON."""
 
+import dataclasses
 import io
 import json
 import zipfile
@@ -11,16 +12,17 @@ import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
-from nbam_pyro.errors import DataError
+from nbam_pyro.errors import DataError, FolderError
 from nbam_pyro.files import (
     ArrayShape,
     Columns,
+    Encoding,
     ImageShape,
     Source,
-    encoding_from_json,
     encoding_of,
     read,
 )
+from nbam_pyro.folders import Saved, validated
 
 TABLE = pd.DataFrame(
     {"size": [1.5, None, 3.0], "colour": ["red", "blue", "red"], "kind": ["a", None, "b"]}
@@ -293,8 +295,18 @@ def test_mistakes_in_an_image_folder(tmp_path):
     refused("leave out the label 'y'", call=lambda: read(tmp_path, label="y"))
 
 
+class Held(Saved):
+    """A file that holds an encoding."""
+
+    encoding: Encoding
+
+
+def read_encoding(data):
+    return validated(json.dumps({"encoding": data}).encode(), Held, what="run.json").encoding
+
+
 def again(encoding):
-    return encoding_from_json(json.loads(json.dumps(encoding.to_json())))
+    return read_encoding(dataclasses.asdict(encoding))
 
 
 def test_columns_encode_a_table_and_survive_json():
@@ -540,7 +552,11 @@ TEXT = {"kind": "texts", "name": "a", "categories": ["x"], "most_frequent": "x"}
         {"kind": "sound"},
         {"kind": "table", "left_out": []},
         {"kind": "table", "columns": [], "left_out": []},
-        {"kind": "table", "columns": [NUMBER]},
+        {"kind": "table", "columns": [NUMBER, NUMBER], "left_out": []},
+        {"kind": "table", "columns": [NUMBER], "left_out": None},
+        {"kind": "table", "columns": [NUMBER], "left_out": [], "more": 1},
+        {"kind": "table", "columns": [NUMBER | {"more": 1}], "left_out": []},
+        {"kind": "table", "columns": [TEXT | {"categories": ["x", "x"]}], "left_out": []},
         {"kind": "table", "columns": ["a"], "left_out": []},
         {"kind": "table", "columns": [{"kind": "dates"}], "left_out": []},
         {"kind": "table", "columns": [NUMBER | {"median": "1"}], "left_out": []},
@@ -557,4 +573,5 @@ TEXT = {"kind": "texts", "name": "a", "categories": ["x"], "most_frequent": "x"}
     ],
 )
 def test_a_damaged_encoding_is_refused(data):
-    refused(call=lambda: encoding_from_json(data))
+    with pytest.raises(FolderError, match="run.json is not as it was written: encoding"):
+        read_encoding(data)

@@ -26,7 +26,7 @@ def compare(
             check_file(out, overwrite=overwrite)
         comparison = compare_runs(runs, folds=folds, say=typer.echo)
         if out is not None:
-            write_csv(comparison.table.rename_axis("run").reset_index(), out)
+            write_csv(comparison.table.rename_axis("run").reset_index(), out, overwrite=overwrite)
     typer.echo(str(comparison))
     near = comparison.within()
     if len(near) > 1:

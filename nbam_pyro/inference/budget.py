@@ -11,7 +11,7 @@ from torch.utils._pytree import tree_leaves, tree_map_only
 
 from nbam_pyro.errors import StoryError
 
-__all__ = ["budget"]
+__all__ = ["building", "running"]
 
 # Layers draw their weights, scale them and are sometimes built twice.
 _TIMES = 16
@@ -19,28 +19,37 @@ _CALLS_PER_TENSOR = 200
 # What a small story may ask for, whatever it stores.
 _SLACK = 2**24
 _CALLS = 20_000
+# What a network may make of a few rows: one tensor, all of them together, operations.
+_RUN = 2**27, 2**34, 1_000_000
 
 
 class _Budget(TorchDispatchMode):
     """Count what torch makes in this thread, and refuse what is more than the budget.
 
     Args:
+        largest: Numbers that one tensor may have.
         elements: Numbers that may be made, all tensors together.
         calls: Operations that may be called.
     """
 
-    def __init__(self, elements: int, calls: int) -> None:
+    def __init__(self, largest: int, elements: int, calls: int) -> None:
         super().__init__()
+        self.largest = largest
         self.elements = elements
         self.calls = calls
 
     def __torch_dispatch__(
-        self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
+        self,
+        func: Any,
+        types: Any,
+        args: tuple[Any, ...] = (),
+        kwargs: dict[str, Any] | None = None,
     ) -> Any:
         kwargs = kwargs or {}
+        made = _made(func, args, kwargs)
         self.calls -= 1
-        self.elements -= _made(func, args, kwargs)
-        if self.calls < 0 or self.elements < 0:
+        self.elements -= made
+        if made > self.largest or self.elements < 0 or self.calls < 0:
             raise StoryError(
                 "The description asks for far more numbers than the saved tensors have: it is "
                 "damaged, so fit again."
@@ -49,8 +58,8 @@ class _Budget(TorchDispatchMode):
 
 
 @contextmanager
-def budget(tensors: Mapping[str, Tensor]) -> Iterator[None]:
-    """Inside, this thread makes no more than a module of these tensors needs.
+def building(tensors: Mapping[str, Tensor]) -> Iterator[None]:
+    """Inside, this thread makes no more than building a module of these tensors takes.
 
     Args:
         tensors: Saved tensors by name.
@@ -59,13 +68,24 @@ def budget(tensors: Mapping[str, Tensor]) -> Iterator[None]:
         StoryError: More is asked for.
 
     Example:
-        >>> with budget({"weight": torch.zeros(3)}):
+        >>> with building({"weight": torch.zeros(3)}):
         ...     torch.nn.Linear(200_000_000, 3)
         Traceback (most recent call last):
         nbam_pyro.errors.StoryError: The description asks for far more numbers than the saved ...
     """
-    elements = sum(tensor.numel() for tensor in tensors.values())
-    with _Budget(_TIMES * elements + _SLACK, _CALLS_PER_TENSOR * len(tensors) + _CALLS):
+    elements = _TIMES * sum(tensor.numel() for tensor in tensors.values()) + _SLACK
+    with _Budget(elements, elements, _CALLS_PER_TENSOR * len(tensors) + _CALLS):
+        yield
+
+
+@contextmanager
+def running() -> Iterator[None]:
+    """Inside, this thread makes no more than running a network on a few rows takes.
+
+    Raises:
+        StoryError: More is asked for.
+    """
+    with _Budget(*_RUN):
         yield
 
 

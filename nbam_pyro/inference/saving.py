@@ -27,15 +27,15 @@ from nbam_pyro.folders import (
     write_manifest,
 )
 from nbam_pyro.folders.tensors import read_tensors, saved_tensor, write_tensors
-from nbam_pyro.inference.budget import budget
+from nbam_pyro.inference.budget import building, running
 from nbam_pyro.inference.datatree import posterior_tree
 from nbam_pyro.inference.description import Module, build, describe
 from nbam_pyro.inference.diagnostics import CollapseReport
 from nbam_pyro.inference.guides import make_guide
 from nbam_pyro.inference.identifiability import Identifiability
+from nbam_pyro.inference.posterior import responsibilities
 from nbam_pyro.inference.result import Fit
 from nbam_pyro.inference.row_kind import RowKind
-from nbam_pyro.inference.posterior import responsibilities
 from nbam_pyro.inference.training_rows import SavedRows, TrainingRows
 from nbam_pyro.models import Story
 
@@ -160,7 +160,7 @@ def load(
     check_files(folder, ["model.json", "model.safetensors", "posterior.nc"])
     model = read_described(folder / "model.json", _Model, schema_version=SCHEMA_VERSION)
     tensors = read_tensors(folder / "model.safetensors")
-    with exclusive(), budget(tensors):  # of Pyro's stack of handlers, by the guide
+    with exclusive():  # the guide uses Pyro's stack of handlers
         return _loaded(folder, model, tensors, story, guide, allow)
 
 
@@ -196,7 +196,9 @@ def _loaded(
     guide: Callable[..., nn.Module] | None,
     allow: Collection[str],
 ) -> Fit:
-    story = story or _story(model.story, allow)
+    if story is None:
+        with building(tensors):
+            story = _story(model.story, allow)
     fill(story, "story", tensors)
     family = guide or _family(model.guide)
     with rehearsed(folder):
@@ -228,9 +230,10 @@ def rehearsed(folder: Path) -> Iterator[None]:
 
     Raises:
         FolderError: Something failed.
+        StoryError: The model asks for far more memory than two rows take.
     """
     try:
-        with warnings.catch_warnings():
+        with warnings.catch_warnings(), running():
             warnings.simplefilter("ignore")  # of what a row of zeros is
             yield
     except NBAMError:
