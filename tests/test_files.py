@@ -573,5 +573,5 @@ TEXT = {"kind": "texts", "name": "a", "categories": ["x"], "most_frequent": "x"}
     ],
 )
 def test_a_damaged_encoding_is_refused(data):
-    with pytest.raises(FolderError, match="run.json is not as it was written: encoding"):
+    with pytest.raises(FolderError, match="is not as it was written: encoding"):
         read_encoding(data)

@@ -14,8 +14,7 @@ from nbam_pyro.files.source import Source
 __all__ = ["Encoding", "encoding_of"]
 
 Encoding: TypeAlias = Annotated[Columns | ArrayShape | ImageShape, Discriminator("kind")]
-"""Each is a dataclass, saved as its fields, with `of` and `encode`; `encode` refuses data of another
-kind."""
+"""Each is a dataclass with `of` and `encode`, saved as its fields."""
 
 
 def encoding_of(source: Source) -> Encoding:

@@ -30,7 +30,7 @@ _Checksum = Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
 
 
 class _Manifest(Saved):
-    written_by: Literal["nbam_pyro"]
+    written_by: Literal["nbam_pyro"] | None = None
     sha256: Annotated[dict[_Name, _Checksum], Field(max_length=10_000)]
 
 
@@ -83,6 +83,11 @@ def check_replaceable(folder: Path) -> None:
         manifest = _manifest(folder)
     except FolderError as error:
         raise FolderError(f"{folder} is not overwritten: {error}") from error
+    if manifest.written_by is None:
+        raise FolderError(
+            f"{folder} is not overwritten: its {_MANIFEST} does not say that this library wrote it. "
+            "Choose another folder."
+        )
     above = {parent.as_posix() for name in manifest.sha256 for parent in Path(name).parents}
     for path in sorted(folder.rglob("*")):
         name = path.relative_to(folder).as_posix()

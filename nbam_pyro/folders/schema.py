@@ -109,8 +109,13 @@ def validated(text: bytes, kind: type[S], *, what: str) -> S:
         return kind.model_validate_json(text)
     except ValidationError as error:
         first = error.errors(include_url=False, include_context=False, include_input=False)[0]
-        place = ".".join(str(part) for part in first["loc"])[:200]
+        place = ".".join(filter(_is_key, map(str, first["loc"])))[:200]
         reason = f"{place}: {first['msg']}" if place else first["msg"]
         raise FolderError(
             f"{what} is not as it was written: {reason[:400]}. Restore it or fit again."
         ) from error
+
+
+def _is_key(part: str) -> bool:
+    """Whether a part of a place is in the JSON, and not the name of an alternative of the schema."""
+    return not part.startswith("_") and "[" not in part

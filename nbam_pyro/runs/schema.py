@@ -119,7 +119,7 @@ class _Labels(_Found):
     classes: Count
     directions: list[_Direction]
     verdict: str | None = None
-    identifiability: list[str] = []
+    identifiability: list[str] = Field(default_factory=list)
 
 
 class _Measurements(_Found):
