@@ -22,6 +22,7 @@ __all__ = [
 
 # Longer files would take more memory than their content is worth.
 _LARGEST = 16 * 2**20
+_VALUES = 2**19
 
 Probability = Annotated[float, Field(ge=-1e-6, le=1 + 1e-6)]
 """A number from 0 to 1, as means of rounded numbers are."""
@@ -91,7 +92,7 @@ def validated(text: bytes, kind: type[S], *, what: str) -> S:
         what: What to call the text in an error.
 
     Raises:
-        FolderError: The text is too long, is no JSON, or is not of the schema.
+        FolderError: The text is too long, has too many values, is no JSON, or is not of the schema.
 
     Example:
         >>> class Size(Saved):
@@ -105,6 +106,9 @@ def validated(text: bytes, kind: type[S], *, what: str) -> S:
     """
     if len(text) > _LARGEST:
         raise FolderError(f"{what} is longer than {_LARGEST // 2**20} MB, too long for a run.")
+    # Before anything is made of them; commas and brackets within texts count, too.
+    if sum(text.count(mark) for mark in (b",", b"[", b"{")) > _VALUES:
+        raise FolderError(f"{what} has more than {_VALUES} values, too many for a run.")
     try:
         return kind.model_validate_json(text)
     except ValidationError as error:

@@ -76,7 +76,7 @@ def fit_file(
         y = _whole(source.y, there, present) if labels else source.y
         encoding = encoding_of(source)
         encoded = encoding.encode(source.x)
-        notes = [*encoded.notes, *_repeats(encoded.x)]
+        notes = [*source.notes, *encoded.notes, *_repeats(encoded.x)]
         kind = "labels" if labels else "measurements"
         more = " (if they are not, say so with --task)" if task == "auto" else ""
         say(f"Fitting {int(present.sum())} {kind}{more} ...")
@@ -155,7 +155,7 @@ def _score_labelled(run: Path, data: Path, *, say: Callable[[str], None]) -> pd.
     fit, info = read_run(run)
     source = read(data, label=info.label, beside=info.beside, optional=True)
     encoded = info.encoding.encode(source.x)
-    for note in encoded.notes:
+    for note in [*source.notes, *encoded.notes]:
         say(f"Note: {note}.")
     y = source.y
     if info.classes is not None and info.classes.dtype.kind in "iu":

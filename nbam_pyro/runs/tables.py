@@ -13,6 +13,8 @@ __all__ = ["read_table", "write_csv", "write_table"]
 
 # A spreadsheet runs a text that begins so as a formula; an apostrophe in front makes it a text.
 _RUN = re.compile(r"'*[=+\-@\t\r]")
+# A longer first line has more columns than any table of a run.
+_HEADER = 2**14
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
 
 
@@ -38,7 +40,11 @@ def read_table(path: Path) -> pd.DataFrame:
     Raises:
         FolderError: The file is no table.
     """
+    with path.open("rb") as file:
+        header = file.readline(_HEADER)
     try:
+        if not header.endswith(b"\n"):
+            raise ValueError("its first line is no header")
         table = pd.read_csv(path, keep_default_na=False, dtype={"row": str})
     except (OSError, ValueError, OverflowError) as error:
         reason = " ".join(str(error).split())[:200]
