@@ -31,7 +31,7 @@ from nbam_pyro.folders import (
 from nbam_pyro.folders.tensors import read_tensors, saved_tensor, write_tensors
 from nbam_pyro.inference.budget import building
 from nbam_pyro.inference.description import Module, build, describe
-from nbam_pyro.inference.saving import (
+from nbam_pyro.inference.saved_modules import (
     as_description,
     fill,
     read_described,

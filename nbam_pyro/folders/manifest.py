@@ -85,8 +85,8 @@ def check_replaceable(folder: Path) -> None:
         raise FolderError(f"{folder} is not overwritten: {error}") from error
     if manifest.written_by is None:
         raise FolderError(
-            f"{folder} is not overwritten: its {_MANIFEST} does not say that this library wrote it. "
-            "Choose another folder."
+            f"{folder} is not overwritten: its {_MANIFEST} does not say that this library wrote "
+            "the folder. Choose another one."
         )
     above = {parent.as_posix() for name in manifest.sha256 for parent in Path(name).parents}
     for path in sorted(folder.rglob("*")):

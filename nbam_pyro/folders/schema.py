@@ -121,5 +121,5 @@ def validated(text: bytes, kind: type[S], *, what: str) -> S:
 
 
 def _is_key(part: str) -> bool:
-    """Whether a part of a place is in the JSON, and not the name of an alternative of the schema."""
+    """Whether a part of a place is in the JSON, and no name of an alternative of the schema."""
     return not part.startswith("_") and "[" not in part

@@ -1,33 +1,27 @@
 """A fit on disk: JSON, safetensors and NetCDF; nothing in it is executed when it is read."""
 
 import dataclasses
-import platform
-import warnings
-from collections.abc import Callable, Collection, Iterator, Mapping
-from contextlib import contextmanager
-from importlib.metadata import version
+from collections.abc import Callable, Collection
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import pandas as pd
 import torch
-from pydantic import BaseModel, ConfigDict
 from pyro.infer import autoguide
 from torch import Tensor, nn
 
-from nbam_pyro.errors import FolderError, NBAMError, StoryError
+from nbam_pyro.errors import FolderError, StoryError
 from nbam_pyro.exclusive import exclusive
 from nbam_pyro.folders import (
     Finite,
     Saved,
     check_files,
     new_folder,
-    read_json,
     write_json,
     write_manifest,
 )
 from nbam_pyro.folders.tensors import read_tensors, saved_tensor, write_tensors
-from nbam_pyro.inference.budget import building, running
+from nbam_pyro.inference.budget import building
 from nbam_pyro.inference.datatree import posterior_tree
 from nbam_pyro.inference.description import Module, build, describe
 from nbam_pyro.inference.diagnostics import CollapseReport
@@ -36,13 +30,20 @@ from nbam_pyro.inference.identifiability import Identifiability
 from nbam_pyro.inference.posterior import responsibilities
 from nbam_pyro.inference.result import Fit
 from nbam_pyro.inference.row_kind import RowKind
+from nbam_pyro.inference.saved_modules import (
+    as_description,
+    fill,
+    read_described,
+    rehearsed,
+    tensors_of,
+    versions,
+)
 from nbam_pyro.inference.training_rows import SavedRows, TrainingRows
 from nbam_pyro.models import Story
 
 __all__ = ["load", "save", "write_fit"]
 
 SCHEMA_VERSION = 5
-_PACKAGES = ["nbam-pyro", "torch", "pyro-ppl", "lightning", "arviz-base", "scikit-learn", "numpy"]
 
 
 class _Described(Saved):
@@ -65,15 +66,6 @@ class _Model(Saved):
     identifiability: Identifiability | None
     history: list[dict[str, str | int | Finite]]
     versions: dict[str, str]
-
-
-class _Version(BaseModel):
-    """What is read first of a description, whatever else is in it."""
-
-    model_config = ConfigDict(strict=True, extra="ignore")
-
-    schema_version: int
-    versions: dict[str, str] = {}
 
 
 def save(fit: Fit, folder: str | Path, *, overwrite: bool = False) -> None:
@@ -161,46 +153,20 @@ def load(
     model = read_described(folder / "model.json", _Model, schema_version=SCHEMA_VERSION)
     tensors = read_tensors(folder / "model.safetensors")
     with exclusive():  # the guide uses Pyro's stack of handlers
-        return _loaded(folder, model, tensors, story, guide, allow)
-
-
-M = TypeVar("M", bound=Saved)
-
-
-def read_described(path: Path, kind: type[M], *, schema_version: int) -> M:
-    """The description in a file.
-
-    Args:
-        path: Path of the file.
-        kind: Schema of it.
-        schema_version: Version of the schema.
-
-    Raises:
-        FolderError: The file was written by another version, or is not as it was written.
-    """
-    found = read_json(path, _Version)
-    if found.schema_version != schema_version:
-        raise FolderError(
-            f"{path.parent} has schema version {found.schema_version}; this version of the "
-            f"library reads {schema_version}. Fit again, or install the version that wrote it "
-            f"({found.versions.get('nbam-pyro', 'unknown')})."
-        )
-    return read_json(path, kind)
+        if story is None:
+            with building(tensors):
+                story = _story(model.story, allow)
+        return _loaded(folder, model, tensors, story, guide or _family(model.guide))
 
 
 def _loaded(
     folder: Path,
     model: _Model,
     tensors: dict[str, Tensor],
-    story: Story | None,
-    guide: Callable[..., nn.Module] | None,
-    allow: Collection[str],
+    story: Story,
+    family: Callable[..., nn.Module],
 ) -> Fit:
-    if story is None:
-        with building(tensors):
-            story = _story(model.story, allow)
     fill(story, "story", tensors)
-    family = guide or _family(model.guide)
     with rehearsed(folder):
         posterior = make_guide(story.float(), *model.rows.blank(2), family=family)
     fill(story, "story", tensors)  # in the precision it was saved in
@@ -219,30 +185,6 @@ def _loaded(
     with rehearsed(folder):
         responsibilities(fit, *(part.numpy() for part in model.rows.blank(2)), num_draws=2)
     return fit
-
-
-@contextmanager
-def rehearsed(folder: Path) -> Iterator[None]:
-    """What fails inside, where a saved model is run for the first time, is damage of its folder.
-
-    Args:
-        folder: Run folder that the model was read from.
-
-    Raises:
-        FolderError: Something failed.
-        StoryError: The model asks for far more memory than two rows take.
-    """
-    try:
-        with warnings.catch_warnings(), running():
-            warnings.simplefilter("ignore")  # of what a row of zeros is
-            yield
-    except NBAMError:
-        raise
-    except Exception as error:  # networks raise whatever their arguments lead to
-        reason = " ".join(f"{type(error).__name__}: {error}".split())[:300]
-        raise FolderError(
-            f"{folder} holds a model that cannot be run ({reason}). Restore its files or fit again."
-        ) from error
 
 
 def _check_rows(folder: Path, fit: Fit) -> None:
@@ -285,50 +227,11 @@ def _story(saved: _Described | _Unknown, allow: Collection[str]) -> Story:
     return story
 
 
-def as_description(module: Module) -> dict[str, Any]:
-    """A description as `build` takes it.
-
-    Args:
-        module: Description as it was read.
-    """
-    return module.model_dump(by_alias=True, exclude_unset=True)
-
-
 def _family(path: str) -> Callable[..., nn.Module]:
     module, _, name = path.rpartition(".")
-    family = getattr(autoguide, name, None)
+    family: Any = getattr(autoguide, name, None)
     guides = module == "pyro.infer.autoguide.guides" and isinstance(family, type)
     if not (guides and issubclass(family, autoguide.AutoGuide)):
         raise StoryError(f"The guide {path!r} is none of Pyro's: pass guide=.")
-    return family
-
-
-def versions() -> dict[str, str]:
-    """Of the packages that a fit depends on."""
-    return {name: version(name) for name in _PACKAGES} | {"python": platform.python_version()}
-
-
-def tensors_of(part: str, module: nn.Module) -> dict[str, torch.Tensor]:
-    """The state of a module, by names that begin with that of the part."""
-    return {
-        f"{part}.{name}": value.detach().cpu().contiguous().clone()
-        for name, value in module.state_dict().items()
-    }
-
-
-def fill(module: nn.Module, part: str, tensors: Mapping[str, Tensor]) -> None:
-    """Set a module's state from what `tensors_of` made.
-
-    Raises:
-        StoryError: the tensors are not its own.
-    """
-    state = {
-        name.removeprefix(f"{part}."): value
-        for name, value in tensors.items()
-        if name.startswith(f"{part}.")
-    }
-    try:
-        module.load_state_dict(state, assign=True)
-    except RuntimeError as error:
-        reason = " ".join(str(error).split())
-        raise StoryError(f"The {part} does not fit the saved tensors: {reason}") from error
+    found: Callable[..., nn.Module] = family
+    return found

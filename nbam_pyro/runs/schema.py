@@ -1,6 +1,6 @@
 """What the JSON files of a run folder hold, beside the model itself."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import ConfigDict, Field, RootModel, model_validator
 
@@ -25,9 +25,8 @@ class FittedInfo(Saved):
 
     @model_validator(mode="after")
     def _sorted(self) -> "FittedInfo":
-        if self.classes is not None and (
-            len(self.classes) < 2 or self.classes != sorted(set(self.classes))
-        ):
+        classes: list[Any] | None = self.classes
+        if classes is not None and (len(classes) < 2 or classes != sorted(set(classes))):
             raise ValueError("the classes are not two or more, sorted, each once")
         return self
 
