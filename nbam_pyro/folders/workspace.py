@@ -114,13 +114,15 @@ def cannot_be_written(target: Path, error: OSError) -> FolderError:
 def _locked(space: Workspace) -> int:
     """An open lock file that this process holds; the file is still the one at its path."""
     path = space.folder / _LOCK
+    if space.folder.is_symlink():
+        raise FolderError(f"{space.folder} is a link, which no run has made, and in the way.")
     while True:
-        space.folder.mkdir(parents=True, exist_ok=True)
-        if space.folder.is_symlink():
-            raise FolderError(f"{space.folder} is a link, which no run has made: remove it.")
         try:
+            space.folder.mkdir(parents=True, exist_ok=True)
             handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o666)
-        except FileNotFoundError:
+        except (FileExistsError, FileNotFoundError):
+            if space.folder.is_file():
+                raise FolderError(f"{space.folder} is a file, and in the way: move it.") from None
             continue  # its last owner removed the folder at this moment
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -74,6 +74,7 @@ def new_folder(folder: Path, *, overwrite: bool) -> Iterator[Path]:
     folder = _resolved(folder)
     check_folder(folder, overwrite=overwrite)
     with workspace(folder) as space:
+        check_folder(folder, overwrite=overwrite)  # what an interrupted run has moved is back
         try:
             space.draft.mkdir()
         except OSError as error:
