@@ -105,17 +105,21 @@ def prepare(folder: Path, kind: str) -> None:
         raise RuntimeError(done.output)
 
 
-def outcomes_of(folder: Path, kind: str, count: int, *, seed: int = 0) -> Iterator[Outcome]:
+def outcomes_of(
+    folder: Path, kind: str, count: int, *, seed: int = 0, only_replaced: bool = False
+) -> Iterator[Outcome]:
     """Change copies of a run and try to use them.
 
     Args:
         folder: Folder that `prepare` has filled.
         kind: Kind of the run.
-        count: How many cases; damage that is no replaced value is always among them.
+        count: How many cases; damage that is no replaced value comes first.
         seed: Seed of which values are replaced.
+        only_replaced: Whether to leave out all other damage.
     """
     run = folder / kind
-    whole, replaced = list(damage(run)), list(replacements(run))
+    whole = [] if only_replaced else list(damage(run))
+    replaced = list(replacements(run))
     more = max(0, min(count - len(whole), len(replaced)))
     for case in whole[:count] + random.Random(seed).sample(replaced, more):
         changed = folder / "changed"

@@ -15,10 +15,10 @@ __all__ = ["building", "running"]
 
 # Layers draw their weights, scale them and are sometimes built twice.
 _TIMES = 16
-_CALLS_PER_TENSOR = 200
+_CALLS_PER_TENSOR = 100
 # What a small story may ask for, whatever it stores.
 _SLACK = 2**24
-_CALLS = 20_000
+_CALLS = 4_000
 # What a network may make of a few rows: one tensor, all of them together, operations.
 _RUN = 2**27, 2**34, 1_000_000
 
