@@ -1,8 +1,10 @@
 """CSV files that a run writes: safe to open in a spreadsheet, and read back as they were."""
 
+import csv
 import re
 from collections.abc import Callable
 from pathlib import Path
+from typing import TypeGuard
 
 import pandas as pd
 
@@ -28,7 +30,12 @@ def write_table(table: pd.DataFrame, path: Path) -> None:
         table: Table to write, without its index.
         path: File to write.
     """
-    _changed(table, _quoted).to_csv(path, index=False)
+    safe = _changed(table, _quoted)
+    # A carriage return ends a row, too, where the cell has no quotes around it.
+    texts = safe.select_dtypes(exclude=["number", "bool"])
+    returns = bool(texts.map(lambda cell: _is_text(cell) and "\r" in cell).any(axis=None))
+    quoting = csv.QUOTE_NONNUMERIC if returns else csv.QUOTE_MINIMAL
+    safe.to_csv(path, index=False, quoting=quoting)
 
 
 def read_table(path: Path) -> pd.DataFrame:
@@ -77,13 +84,17 @@ def _changed(table: pd.DataFrame, change: Callable[[object], object]) -> pd.Data
     return pd.DataFrame(columns, index=table.index).rename(columns=change)
 
 
+def _is_text(cell: object) -> TypeGuard[str]:
+    return isinstance(cell, str)
+
+
 def _quoted(cell: object) -> object:
-    if isinstance(cell, str) and _RUN.match(cell) and not _NUMBER.fullmatch(cell):
+    if _is_text(cell) and _RUN.match(cell) and not _NUMBER.fullmatch(cell):
         return f"'{cell}"
     return cell
 
 
 def _unquoted(cell: object) -> object:
-    if isinstance(cell, str) and cell.startswith("'") and _RUN.match(cell):
+    if _is_text(cell) and cell.startswith("'") and _RUN.match(cell):
         return cell[1:]
     return cell
