@@ -3,6 +3,7 @@
 import dataclasses
 import io
 import json
+import os
 import zipfile
 
 import numpy as np
@@ -284,6 +285,44 @@ def test_an_image_folder_is_read(tmp_path):
     assert source.rows.tolist() == ["cat/deep/a.JPG", "dog/b.png"]
     assert source.y.tolist() == ["cat", "dog"]
     assert source.x == [tmp_path / row for row in source.rows]
+
+
+def test_links_out_of_an_image_folder_and_loops_are_not_followed(tmp_path):
+    folder, outside = tmp_path / "pictures", tmp_path / "outside"
+    for name in ("cat/a.png", "dog/b.png"):
+        image_file(folder / name)
+    image_file(outside / "c.png")
+    (folder / "cat" / "loop").symlink_to("..")
+    (folder / "cat" / "self").symlink_to(".")
+    (folder / "cat" / "out").symlink_to(outside)
+    (folder / "cat" / "out.png").symlink_to(outside / "c.png")
+    (folder / "cat" / "round.png").symlink_to("round.png")
+    (folder / "cat" / "lost.png").symlink_to("nowhere.png")
+    (folder / "kitten").symlink_to("cat")
+    (folder / "cow").symlink_to(outside)
+    (folder / "dog" / "same.png").symlink_to("b.png")
+    os.mkfifo(folder / "dog" / "pipe.png")
+    source = read(folder, label=None)
+    assert source.rows.tolist() == ["cat/a.png", "dog/b.png", "dog/same.png"]
+    assert source.y.tolist() == ["cat", "dog", "dog"]
+    (note,) = source.notes
+    assert note.startswith("8 links were not followed ('cat/loop', ")
+    refused(
+        "1 link was not followed ('cat/x.png')",
+        call=lambda: read(only_linked(tmp_path), label=None),
+    )
+
+
+def only_linked(tmp_path):
+    (tmp_path / "links" / "cat").mkdir(parents=True)
+    (tmp_path / "links" / "cat" / "x.png").symlink_to(tmp_path / "outside" / "c.png")
+    return tmp_path / "links"
+
+
+def test_an_image_folder_may_be_reached_by_a_link(tmp_path):
+    image_file(tmp_path / "pictures" / "cat" / "a.png")
+    (tmp_path / "link").symlink_to("pictures")
+    assert read(tmp_path / "link", label=None).rows.tolist() == ["cat/a.png"]
 
 
 def test_mistakes_in_an_image_folder(tmp_path):
