@@ -34,8 +34,7 @@ def write_table(table: pd.DataFrame, path: Path) -> None:
     # A carriage return ends a row, too, where the cell has no quotes around it.
     texts = safe.select_dtypes(exclude=["number", "bool"])
     returns = bool(texts.map(lambda cell: _is_text(cell) and "\r" in cell).any(axis=None))
-    quoting = csv.QUOTE_NONNUMERIC if returns else csv.QUOTE_MINIMAL
-    safe.to_csv(path, index=False, quoting=quoting)
+    safe.to_csv(path, index=False, quoting=csv.QUOTE_NONNUMERIC if returns else csv.QUOTE_MINIMAL)
 
 
 def read_table(path: Path) -> pd.DataFrame:
