@@ -26,7 +26,7 @@ from sklearn.preprocessing import StandardScaler
 from torch import nn
 
 from benchmarks.common import environment, write_json
-from nbam_pyro import LabelFlip, NBAMClassifier, NBAMRegressor, NBAMRegressionLoss, fit
+from nbam_pyro import LabelFlip, NBAMClassifier, NBAMRegressionLoss, NBAMRegressor, fit
 from nbam_pyro.detection import AnomalyDetector, DeepSVDD
 from nbam_pyro.errors import DataError
 from nbam_pyro.models import Standardise, mlp, robust_regression
@@ -65,8 +65,10 @@ def classifier_new_rows(move: Moved) -> np.ndarray:
     """Features of rows that are scored after the fit."""
     x, y = labelled()
     moved = move(x)
-    return NBAMClassifier(random_state=0, epochs=20).fit(moved[:60], y[:60]).responsibility(
-        moved[60:], y[60:]
+    return (
+        NBAMClassifier(random_state=0, epochs=20)
+        .fit(moved[:60], y[:60])
+        .responsibility(moved[60:], y[60:])
     )
 
 

@@ -1,8 +1,13 @@
 """The errors and warnings of the library, one small tree."""
 
+from nbam_pyro.printable import printable
+
 
 class NBAMError(Exception):
     """Base of every error raised on purpose; its message names the cause and the mend."""
+
+    def __str__(self) -> str:
+        return printable(super().__str__())
 
 
 class DataError(NBAMError, ValueError):

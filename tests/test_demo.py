@@ -129,11 +129,11 @@ def test_overwrite_replaces_a_run_folder_and_a_failed_run_leaves_none(tmp_path):
 
     out = tmp_path / "run"
     with new_folder(out, overwrite=False) as draft:
-        write_manifest(draft)
         (draft / "model.json").write_text("{}")
-    with new_folder(out, overwrite=True) as draft:
         write_manifest(draft)
+    with new_folder(out, overwrite=True) as draft:
         (draft / "model.json").write_text("{2}")
+        write_manifest(draft)
     assert (out / "model.json").read_text() == "{2}"
 
     def fail(folder, overwrite):

@@ -1,7 +1,9 @@
 """Data files: every mistake is named in one line, and encodings survive their JSON."""
 
+import dataclasses
 import io
 import json
+import os
 import zipfile
 
 import numpy as np
@@ -11,16 +13,17 @@ import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
-from nbam_pyro.errors import DataError
+from nbam_pyro.errors import DataError, FolderError
 from nbam_pyro.files import (
     ArrayShape,
     Columns,
+    Encoding,
     ImageShape,
     Source,
-    encoding_from_json,
     encoding_of,
     read,
 )
+from nbam_pyro.folders import Saved, validated
 
 TABLE = pd.DataFrame(
     {"size": [1.5, None, 3.0], "colour": ["red", "blue", "red"], "kind": ["a", None, "b"]}
@@ -284,6 +287,44 @@ def test_an_image_folder_is_read(tmp_path):
     assert source.x == [tmp_path / row for row in source.rows]
 
 
+def test_links_out_of_an_image_folder_and_loops_are_not_followed(tmp_path):
+    folder, outside = tmp_path / "pictures", tmp_path / "outside"
+    for name in ("cat/a.png", "dog/b.png"):
+        image_file(folder / name)
+    image_file(outside / "c.png")
+    (folder / "cat" / "loop").symlink_to("..")
+    (folder / "cat" / "self").symlink_to(".")
+    (folder / "cat" / "out").symlink_to(outside)
+    (folder / "cat" / "out.png").symlink_to(outside / "c.png")
+    (folder / "cat" / "round.png").symlink_to("round.png")
+    (folder / "cat" / "lost.png").symlink_to("nowhere.png")
+    (folder / "kitten").symlink_to("cat")
+    (folder / "cow").symlink_to(outside)
+    (folder / "dog" / "same.png").symlink_to("b.png")
+    os.mkfifo(folder / "dog" / "pipe.png")
+    source = read(folder, label=None)
+    assert source.rows.tolist() == ["cat/a.png", "dog/b.png", "dog/same.png"]
+    assert source.y.tolist() == ["cat", "dog", "dog"]
+    (note,) = source.notes
+    assert note.startswith("8 links were not followed ('cat/loop', ")
+    refused(
+        "1 link was not followed ('cat/x.png')",
+        call=lambda: read(only_linked(tmp_path), label=None),
+    )
+
+
+def only_linked(tmp_path):
+    (tmp_path / "links" / "cat").mkdir(parents=True)
+    (tmp_path / "links" / "cat" / "x.png").symlink_to(tmp_path / "outside" / "c.png")
+    return tmp_path / "links"
+
+
+def test_an_image_folder_may_be_reached_by_a_link(tmp_path):
+    image_file(tmp_path / "pictures" / "cat" / "a.png")
+    (tmp_path / "link").symlink_to("pictures")
+    assert read(tmp_path / "link", label=None).rows.tolist() == ["cat/a.png"]
+
+
 def test_mistakes_in_an_image_folder(tmp_path):
     refused("no images", ".png", call=lambda: read(tmp_path, label=None))
     (tmp_path / "cat").mkdir()
@@ -293,8 +334,18 @@ def test_mistakes_in_an_image_folder(tmp_path):
     refused("leave out the label 'y'", call=lambda: read(tmp_path, label="y"))
 
 
+class Held(Saved):
+    """A file that holds an encoding."""
+
+    encoding: Encoding
+
+
+def read_encoding(data):
+    return validated(json.dumps({"encoding": data}).encode(), Held, what="run.json").encoding
+
+
 def again(encoding):
-    return encoding_from_json(json.loads(json.dumps(encoding.to_json())))
+    return read_encoding(dataclasses.asdict(encoding))
 
 
 def test_columns_encode_a_table_and_survive_json():
@@ -540,7 +591,11 @@ TEXT = {"kind": "texts", "name": "a", "categories": ["x"], "most_frequent": "x"}
         {"kind": "sound"},
         {"kind": "table", "left_out": []},
         {"kind": "table", "columns": [], "left_out": []},
-        {"kind": "table", "columns": [NUMBER]},
+        {"kind": "table", "columns": [NUMBER, NUMBER], "left_out": []},
+        {"kind": "table", "columns": [NUMBER], "left_out": None},
+        {"kind": "table", "columns": [NUMBER], "left_out": [], "more": 1},
+        {"kind": "table", "columns": [NUMBER | {"more": 1}], "left_out": []},
+        {"kind": "table", "columns": [TEXT | {"categories": ["x", "x"]}], "left_out": []},
         {"kind": "table", "columns": ["a"], "left_out": []},
         {"kind": "table", "columns": [{"kind": "dates"}], "left_out": []},
         {"kind": "table", "columns": [NUMBER | {"median": "1"}], "left_out": []},
@@ -557,4 +612,5 @@ TEXT = {"kind": "texts", "name": "a", "categories": ["x"], "most_frequent": "x"}
     ],
 )
 def test_a_damaged_encoding_is_refused(data):
-    refused(call=lambda: encoding_from_json(data))
+    with pytest.raises(FolderError, match="is not as it was written: encoding"):
+        read_encoding(data)

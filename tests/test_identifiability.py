@@ -14,6 +14,7 @@ from torch import nn
 
 from nbam_pyro import LabelFlip, fit
 from nbam_pyro.errors import DataError, StoryError
+from nbam_pyro.folders import Saved, validated
 from nbam_pyro.functional import off_diagonal
 from nbam_pyro.inference import (
     Anchors,
@@ -95,11 +96,15 @@ def test_what_was_supposed_of_frequencies_stands_between_reasons_and_pairs():
     assert report.verdict == plain.verdict
 
 
+class Held(Saved):
+    report: Identifiability
+
+
 @pytest.mark.parametrize("class_prior", [None, 50.0])
 def test_a_report_survives_json(class_prior):
     report = dataclasses.replace(SOUND, pairs=(PAIR,), class_prior=class_prior)
-    again = Identifiability.from_json(json.loads(json.dumps(dataclasses.asdict(report))))
-    assert again == report
+    text = json.dumps({"report": dataclasses.asdict(report)}).encode()
+    assert validated(text, Held, what="model.json").report == report
 
 
 @given(st.integers(2, 6), st.integers(0, 1000))

@@ -192,7 +192,7 @@ def rewrite(folder, name, change):
         (lambda f: (f / "posterior.nc").unlink(), "lacks|is missing"),
         (lambda f: (f / "manifest.json").unlink(), "not a run folder"),
         (lambda f: (f / "manifest.json").write_text("{"), "JSON"),
-        (lambda f: (f / "manifest.json").write_text("{}"), "no checksums"),
+        (lambda f: (f / "manifest.json").write_text("{}"), "sha256: Field required"),
         (lambda f: (f / "model.json").write_text("{}"), "was changed"),
         (lambda f: (f / "model.safetensors").write_bytes(b"0"), "was changed"),
         (

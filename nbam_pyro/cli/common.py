@@ -8,6 +8,7 @@ from contextlib import contextmanager
 import typer
 
 from nbam_pyro.errors import NBAMError, NBAMWarning
+from nbam_pyro.printable import printable
 
 
 @contextmanager
@@ -21,15 +22,25 @@ def mistakes() -> Iterator[None]:
         except (NBAMError, OSError) as error:
             mistake = error
     if mistake is not None:
-        typer.echo(f"nbam: {' '.join(str(mistake).split())}", err=True)
+        say(f"nbam: {' '.join(str(mistake).split())}", err=True)
         raise typer.Exit(2) from mistake
     for warning in caught:
         if issubclass(warning.category, NBAMWarning):
-            typer.echo(f"nbam: warning: {warning.message}", err=True)
+            say(f"nbam: warning: {warning.message}", err=True)
         else:
             warnings.warn_explicit(
                 warning.message, warning.category, warning.filename, warning.lineno
             )
+
+
+def say(text: object, *, err: bool = False) -> None:
+    """Print a line, with the control characters that names in data may have as escapes.
+
+    Args:
+        text: What to print.
+        err: Whether to print to stderr.
+    """
+    typer.echo(printable(str(text)), err=err)
 
 
 def progress_wanted() -> bool:

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from nbam_pyro.cli.common import mistakes
+from nbam_pyro.cli.common import mistakes, say
 
 
 def compare(
@@ -24,12 +24,12 @@ def compare(
 
         if out is not None:
             check_file(out, overwrite=overwrite)
-        comparison = compare_runs(runs, folds=folds, say=typer.echo)
+        comparison = compare_runs(runs, folds=folds, say=say)
         if out is not None:
-            write_csv(comparison.table.rename_axis("run").reset_index(), out)
-    typer.echo(str(comparison))
+            write_csv(comparison.table.rename_axis("run").reset_index(), out, overwrite=overwrite)
+    say(str(comparison))
     near = comparison.within()
     if len(near) > 1:
-        typer.echo(f"The data do not tell these apart: {', '.join(near)}.")
+        say(f"The data do not tell these apart: {', '.join(near)}.")
     else:
-        typer.echo(f"{near[0]} predicts best, by more than two standard errors and four nats.")
+        say(f"{near[0]} predicts best, by more than two standard errors and four nats.")

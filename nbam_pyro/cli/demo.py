@@ -5,8 +5,7 @@ from typing import Annotated, Any
 
 import typer
 
-from nbam_pyro.cli.common import mistakes, progress_wanted
-from nbam_pyro.folders import check_folder
+from nbam_pyro.cli.common import mistakes, progress_wanted, say
 
 
 def demo(
@@ -22,6 +21,8 @@ def demo(
 
     console = Console()
     with mistakes():
+        from nbam_pyro.folders import check_folder
+
         check_folder(out, overwrite=overwrite)  # before the slow import
         from nbam_pyro.demo import run_demo
 
@@ -29,7 +30,7 @@ def demo(
             out, seed=seed, overwrite=overwrite, progress=progress_wanted(), say=console.print
         )
     console.print(_table(summary))
-    console.print(f"Flags, model, posterior and plots are in {out}/ (start with nbam show {out}).")
+    say(f"Flags, model, posterior and plots are in {out}/ (start with nbam show {out}).")
 
 
 def _table(summary: dict[str, Any]) -> Any:

@@ -5,8 +5,7 @@ from typing import Annotated
 
 import typer
 
-from nbam_pyro.cli.common import mistakes, progress_wanted
-from nbam_pyro.folders import check_folder
+from nbam_pyro.cli.common import mistakes, progress_wanted, say
 
 
 def detect(
@@ -37,6 +36,8 @@ def detect(
 ) -> None:
     """Find the anomalies in DATA, which has no labels, and write a run folder."""
     with mistakes():
+        from nbam_pyro.folders import check_folder
+
         check_folder(out, overwrite=overwrite)  # before the slow imports
         from nbam_pyro.runs import detect_file, parse_backbone, parse_share, show_lines
 
@@ -50,8 +51,8 @@ def detect(
             overwrite=overwrite,
             seed=seed,
             progress=progress_wanted(),
-            say=typer.echo,
+            say=say,
         )
     for line in show_lines(summary):
-        typer.echo(line)
-    typer.echo(f"The run is in {out}/: flags.csv has every row, the highest score first.")
+        say(line)
+    say(f"The run is in {out}/: flags.csv has every row, the highest score first.")

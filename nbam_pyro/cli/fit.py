@@ -5,8 +5,7 @@ from typing import Annotated
 
 import typer
 
-from nbam_pyro.cli.common import mistakes, progress_wanted
-from nbam_pyro.folders import check_folder
+from nbam_pyro.cli.common import mistakes, progress_wanted, say
 
 
 def fit(
@@ -59,6 +58,8 @@ def fit(
 ) -> None:
     """Find the wrong labels or measurements in DATA and write a run folder."""
     with mistakes():
+        from nbam_pyro.folders import check_folder
+
         check_folder(out, overwrite=overwrite)  # before the slow imports
         from nbam_pyro.runs import fit_file, parse_contamination, show_lines
 
@@ -74,8 +75,8 @@ def fit(
             overwrite=overwrite,
             seed=seed,
             progress=progress_wanted(),
-            say=typer.echo,
+            say=say,
         )
     for line in show_lines(summary):
-        typer.echo(line)
-    typer.echo(f"The run is in {out}/: flags.csv has every row; nbam show {out} says more.")
+        say(line)
+    say(f"The run is in {out}/: flags.csv has every row; nbam show {out} says more.")

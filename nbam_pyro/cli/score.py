@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from nbam_pyro.cli.common import mistakes
+from nbam_pyro.cli.common import mistakes, say
 
 
 def score(
@@ -21,6 +21,6 @@ def score(
     with mistakes():
         from nbam_pyro.runs import score_file, scored_line
 
-        flags = score_file(run, data, out, overwrite=overwrite, say=typer.echo)
+        flags = score_file(run, data, out, overwrite=overwrite, say=say)
         said = scored_line(flags)
-    typer.echo(f"{said}. All are in {out}, the most suspicious first.")
+    say(f"{said}. All are in {out}, the most suspicious first.")

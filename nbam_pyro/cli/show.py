@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from nbam_pyro.cli.common import mistakes
+from nbam_pyro.cli.common import mistakes, say
 
 
 def show(
@@ -19,11 +19,11 @@ def show(
 
         summary, flags = read_report(run)
     for line in show_lines(summary):
-        typer.echo(line)
-    typer.echo("")
+        say(line)
+    say("")
     which = f"of {len(flags)}"
     if "verified" in flags:
         flags = flags[~flags["verified"]].drop(columns="verified")
         which = f"of {len(flags)} that are not verified"
-    typer.echo(f"The {min(20, len(flags))} most suspicious rows ({which}):")
-    typer.echo(flags.head(20).to_string(index=False, float_format="{:.3f}".format))
+    say(f"The {min(20, len(flags))} most suspicious rows ({which}):")
+    say(flags.head(20).to_string(index=False, float_format="{:.3f}".format))

@@ -5,6 +5,7 @@ from torch import Tensor, nn
 
 from nbam_pyro.detection.energies import Backbone, Energies
 from nbam_pyro.errors import DataError
+from nbam_pyro.models.component import check_positive
 
 
 class Rotations(Backbone):
@@ -22,7 +23,7 @@ class Rotations(Backbone):
         shift: of a view, as a share of the side.
 
     Raises:
-        DataError: images are not square, or too small to be shifted.
+        DataError: shift is not positive, images are not square, or too small to be shifted.
 
     Source: Hendrycks et al. (2019); E_a of Qiu et al. (2022).
 
@@ -37,6 +38,7 @@ class Rotations(Backbone):
         self, channels: int, *, members: int = 1, width: int = 16, shift: float = 0.25
     ) -> None:
         super().__init__(members)
+        check_positive("shift", shift)
         self.channels, self.width, self.shift = channels, width, shift
         classifiers = nn.ModuleList([_Classifier(channels, width) for _ in range(members)])
         # Twice as fast as channels first, where convolutions are as narrow as these.

@@ -1,14 +1,15 @@
 """A detector on disk: JSON and safetensors; nothing in it is executed when it is read."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, Literal
 
 import numpy as np
 import pandas as pd
-import safetensors.torch
 import torch
+from pydantic import Field
 from sklearn.utils.validation import check_is_fitted
 
 from nbam_pyro.detection.assignments import Assignment
@@ -16,10 +17,28 @@ from nbam_pyro.detection.detector import AnomalyDetector
 from nbam_pyro.detection.energies import Backbone
 from nbam_pyro.detection.rates import RateEstimate
 from nbam_pyro.detection.scaling import Range
-from nbam_pyro.errors import StoryError
-from nbam_pyro.folders import check_files, new_folder, write_json, write_manifest
-from nbam_pyro.inference.description import build, describe
-from nbam_pyro.inference.saving import described, fill, tensors_of, versions
+from nbam_pyro.errors import DataError, FolderError, StoryError
+from nbam_pyro.exclusive import exclusive
+from nbam_pyro.folders import (
+    Finite,
+    Probability,
+    Saved,
+    check_files,
+    new_folder,
+    write_json,
+    write_manifest,
+)
+from nbam_pyro.folders.tensors import read_tensors, saved_tensor, write_tensors
+from nbam_pyro.inference.budget import building
+from nbam_pyro.inference.description import Module, build, describe
+from nbam_pyro.inference.saved_modules import (
+    as_description,
+    fill,
+    read_described,
+    rehearsed,
+    tensors_of,
+    versions,
+)
 
 __all__ = ["FILES", "load_detector", "save_detector", "write_detector"]
 
@@ -36,6 +55,56 @@ _SETTINGS = (
     "scale",
 )
 _FITTED = ("contamination_", "threshold_", "n_features_in_", "history_")
+# Rows that are taken as they are lie as far out as they like.
+_UNBOUNDED = ("scale.furthest",)
+
+_Rate = Annotated[float, Field(ge=0, le=0.5)]
+_Positive = Annotated[float, Field(gt=0, lt=1e300)]
+_Many = Annotated[int, Field(ge=1, lt=2**53)]
+
+
+class _Settings(Saved):
+    contamination: _Rate | Literal["auto"]
+    members: _Many
+    epochs: _Many
+    warm_up: Annotated[int, Field(ge=0, lt=2**53)]
+    lr: _Positive
+    weight_decay: Annotated[float, Field(ge=0, lt=1e300)]
+    batch_size: _Many
+    scale: Literal["range"] | None
+
+
+class _Fitted(Saved):
+    contamination_: _Rate
+    threshold_: Finite
+    n_features_in_: _Many
+    history_: list[dict[str, str | int | Finite]]
+
+
+class _Agreement(Saved):
+    rate: list[_Rate]
+    mean: list[Finite]
+    se: list[Finite]
+
+
+class _SavedRate(Saved):
+    rate: Probability
+    low: Probability
+    high: Probability
+    agreement: _Agreement | None
+
+
+class _Detector(Saved):
+    """The content of detector.json."""
+
+    schema_version: int
+    backbone: Module
+    assignment: Module | None
+    settings: _Settings
+    fitted: _Fitted
+    names: list[str]
+    rate: _SavedRate | None
+    versions: dict[str, str]
 
 
 def save_detector(
@@ -98,9 +167,8 @@ def write_detector(folder: Path, detector: AnomalyDetector) -> None:
     tensors = {name: torch.as_tensor(array) for name, array in arrays.items()}
     tensors |= {"ranks": detector.ranks_, "grain": detector.grain_}
     tensors |= tensors_of("backbone", detector.backbone_)
-    whole = {name: tensor.contiguous() for name, tensor in tensors.items()}
-    (folder / FILES[1]).write_bytes(safetensors.torch.save(whole))
-    write_json(folder / FILES[0], described_)
+    write_tensors(folder / FILES[1], tensors, unbounded=_UNBOUNDED)
+    write_json(folder / FILES[0], described_, _Detector)
 
 
 def load_detector(folder: str | Path, *, allow: Collection[str] = ()) -> AnomalyDetector:
@@ -128,37 +196,74 @@ def load_detector(folder: str | Path, *, allow: Collection[str] = ()) -> Anomaly
     """
     folder = Path(folder)
     check_files(folder, FILES)
-    with described(folder / FILES[0], schema_version=_SCHEMA_VERSION) as model:
-        return _loaded(model, safetensors.torch.load_file(folder / FILES[1]), allow)
+    model = read_described(folder / FILES[0], _Detector, schema_version=_SCHEMA_VERSION)
+    tensors = read_tensors(folder / FILES[1], unbounded=_UNBOUNDED)
+    with exclusive(), rehearsed(folder):
+        with building(tensors):
+            detector = _loaded(model, tensors, allow)
+        _check_shapes(folder, detector)
+        if detector.backbone_.row_dims == 1:
+            usual = np.zeros((1, detector.n_features_in_)) + detector.scale_.low
+            with suppress(DataError):  # of a row that is none of the user's
+                detector.decision_function(usual + detector.scale_.width)
+    return detector
 
 
 def _loaded(
-    model: dict[str, Any], tensors: dict[str, torch.Tensor], allow: Collection[str]
+    model: _Detector, tensors: Mapping[str, torch.Tensor], allow: Collection[str]
 ) -> AnomalyDetector:
-    backbone = build(model["backbone"], allow=allow)
-    assignment = None if model["assignment"] is None else build(model["assignment"], allow=allow)
+    described = as_description(model.backbone)
+    backbone = build(described, allow=allow)
+    assignment = (
+        None if model.assignment is None else build(as_description(model.assignment), allow=allow)
+    )
     if not isinstance(backbone, Backbone) or not isinstance(assignment, Assignment | None):
         raise StoryError("The description is of no backbone or of no assignment.")
     fill(backbone, "backbone", tensors)
     # The first argument, of features or channels, and members are what `fit` gives.
-    arguments = list(model["backbone"]["arguments"].items())[1:]
+    arguments = list(described["arguments"].items())[1:]
     further = {name: build(value, allow=allow) for name, value in arguments if name != "members"}
     detector = AnomalyDetector(
-        partial(type(backbone), **further), assignment=assignment, **model["settings"]
+        partial(type(backbone), **further),
+        assignment=assignment,
+        **model.settings.model_dump(),
     )
     for name in _FITTED:
-        setattr(detector, name, model["fitted"][name])
-    if model["names"]:
-        detector.feature_names_in_ = np.array(model["names"], dtype=object)
+        setattr(detector, name, getattr(model.fitted, name))
+    if model.names:
+        detector.feature_names_in_ = np.array(model.names, dtype=object)
     detector.backbone_ = backbone.double().eval()
-    scale = (tensors[f"scale.{name}"].numpy() for name in ("centre", "low", "width", "furthest"))
-    detector.scale_ = Range(*scale)
-    detector.rates_, detector.ranks_ = tensors["rates"].numpy(), tensors["ranks"]
-    detector.grain_, detector.usual_ = tensors["grain"], tensors["usual"].numpy()
-    detector.rate_ = _rate_from_json(model["rate"])
-    detector.decision_scores_ = tensors["scores"].numpy()
+    parts = ("centre", "low", "width", "furthest")
+    detector.scale_ = Range(*(saved_tensor(tensors, f"scale.{part}").numpy() for part in parts))
+    detector.rates_ = saved_tensor(tensors, "rates").numpy()
+    detector.ranks_ = saved_tensor(tensors, "ranks")
+    detector.grain_ = saved_tensor(tensors, "grain")
+    detector.usual_ = saved_tensor(tensors, "usual").numpy()
+    detector.rate_ = _rate_from_saved(model.rate)
+    detector.decision_scores_ = saved_tensor(tensors, "scores").numpy()
     detector.labels_ = (detector.decision_scores_ > detector.threshold_).astype(int)
     return detector
+
+
+def _check_shapes(folder: Path, detector: AnomalyDetector) -> None:
+    """Refuse a detector whose parts are of different sizes."""
+    scale, features = detector.scale_, detector.n_features_in_
+    names = getattr(detector, "feature_names_in_", None)
+    agreed = {
+        "rates": detector.rates_.shape == (detector.backbone_.members,),
+        "scores": detector.decision_scores_.ndim == 1,
+        "ranks": detector.ranks_.ndim == 2 and len(detector.ranks_) in (0, len(detector._ranked())),
+        "scale": scale.low.shape == scale.width.shape in ((features,), (1,))
+        and scale.furthest.shape == ()
+        and (scale.width > 0).all(),
+        "names": names is None or len(names) == features,
+    }
+    wrong = [name for name, same in agreed.items() if not same]
+    if wrong:
+        raise FolderError(
+            f"{folder} has {wrong[0]} that do not fit the other parts of the detector. Restore its "
+            "files or fit again."
+        )
 
 
 def _plain(value: Any) -> Any:
@@ -172,9 +277,10 @@ def _rate_as_json(rate: RateEstimate | None) -> dict[str, Any] | None:
     return {"rate": rate.rate, "low": rate.low, "high": rate.high, "agreement": table}
 
 
-def _rate_from_json(values: dict[str, Any] | None) -> RateEstimate | None:
-    if values is None:
+def _rate_from_saved(saved: _SavedRate | None) -> RateEstimate | None:
+    if saved is None:
         return None
-    table = values["agreement"]
-    held = None if table is None else pd.DataFrame(table).set_index("rate")
-    return RateEstimate(values["rate"], values["low"], values["high"], held)
+    if saved.agreement is None:
+        return RateEstimate(saved.rate, saved.low, saved.high, None)
+    table = pd.DataFrame(saved.agreement.model_dump()).set_index("rate")
+    return RateEstimate(saved.rate, saved.low, saved.high, table)

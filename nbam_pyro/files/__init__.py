@@ -2,7 +2,7 @@
 
 from nbam_pyro.files.arrays import ArrayShape
 from nbam_pyro.files.columns import Columns
-from nbam_pyro.files.encoding import Encoding, encoding_from_json, encoding_of
+from nbam_pyro.files.encoding import Encoding, encoding_of
 from nbam_pyro.files.images import ImageShape
 from nbam_pyro.files.reading import read
 from nbam_pyro.files.source import Encoded, Source
@@ -14,7 +14,6 @@ __all__ = [
     "Encoding",
     "ImageShape",
     "Source",
-    "encoding_from_json",
     "encoding_of",
     "read",
 ]

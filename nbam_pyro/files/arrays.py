@@ -1,13 +1,12 @@
 """The encoding of an array: its rows have the shape of the training rows."""
 
 import math
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, field
+from typing import Literal
 
 import numpy as np
 
 from nbam_pyro.files.messages import counted, problem
-from nbam_pyro.files.saved import saved_items
 from nbam_pyro.files.source import Encoded, Features, wrong_kind
 
 __all__ = ["ArrayShape"]
@@ -23,6 +22,7 @@ class ArrayShape:
     """
 
     shape: tuple[int, ...]
+    kind: Literal["array"] = field(default="array", repr=False)
 
     def __post_init__(self) -> None:
         if len(self.shape) not in (1, 3) or math.prod(self.shape) < 1 or min(self.shape) < 1:
@@ -67,19 +67,6 @@ class ArrayShape:
                 f"{bad[0]}; fill them or leave the rows out."
             )
         return Encoded(values)
-
-    def to_json(self) -> dict[str, Any]:
-        """As JSON, of the kind "array"."""
-        return {"kind": "array", "shape": list(self.shape)}
-
-    @classmethod
-    def from_json(cls, data: object) -> "ArrayShape":
-        """From what `to_json` gave.
-
-        Raises:
-            DataError: a key is missing or has another type.
-        """
-        return cls(saved_items(data, "shape", int))
 
 
 def _of_numbers(x: Features) -> np.ndarray:

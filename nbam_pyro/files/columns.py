@@ -1,21 +1,21 @@
 """The encoding of a table, learned in training and used again for scoring."""
 
-from dataclasses import dataclass
-from typing import Any, TypeAlias
+from dataclasses import dataclass, field
+from typing import Annotated, Literal, TypeAlias
 
 import numpy as np
 import pandas as pd
+from pydantic import Discriminator
 
 from nbam_pyro.files.cells import cell_kind
 from nbam_pyro.files.messages import counted, listing, problem
 from nbam_pyro.files.number_column import NumberColumn
-from nbam_pyro.files.saved import saved, saved_items
 from nbam_pyro.files.source import Encoded, Features, wrong_kind
 from nbam_pyro.files.text_column import TextColumn
 
 __all__ = ["Columns"]
 
-Column: TypeAlias = NumberColumn | TextColumn
+Column: TypeAlias = Annotated[NumberColumn | TextColumn, Discriminator("kind")]
 
 # More different texts than this would make more columns than a small network can use.
 _TEXTS = 1000
@@ -42,6 +42,12 @@ class Columns:
 
     columns: tuple[Column, ...]
     left_out: tuple[str, ...] = ()
+    kind: Literal["table"] = field(default="table", repr=False)
+
+    def __post_init__(self) -> None:
+        names = [column.name for column in self.columns]
+        if not names or len(set(names)) < len(names):
+            raise problem("The encoding has no columns, or repeats one; fit again.")
 
     @classmethod
     def of(cls, x: Features) -> "Columns":
@@ -105,36 +111,6 @@ class Columns:
             raise problem(
                 f"The columns are not those of training: {', '.join(wrong)}; give the same columns."
             )
-
-    def to_json(self) -> dict[str, Any]:
-        """As JSON, of the kind "table"."""
-        return {
-            "kind": "table",
-            "columns": [column.to_json() for column in self.columns],
-            "left_out": list(self.left_out),
-        }
-
-    @classmethod
-    def from_json(cls, data: object) -> "Columns":
-        """From what `to_json` gave.
-
-        Raises:
-            DataError: a key is missing or has another type.
-        """
-        columns = tuple(_column(column) for column in saved_items(data, "columns", dict))
-        if not columns:
-            raise problem("The saved encoding has no columns; it is damaged, so fit again.")
-        return cls(columns, saved_items(data, "left_out", str))
-
-
-def _column(data: object) -> Column:
-    match saved(data, "kind", str):
-        case "numbers":
-            return NumberColumn.from_json(data)
-        case "texts":
-            return TextColumn.from_json(data)
-        case kind:
-            raise problem(f"The saved encoding has a column of kind {kind!r}; fit again.")
 
 
 def _learned(column: pd.Series, *, name: str) -> Column:

@@ -1,21 +1,20 @@
-"""The encoding that fits a source, learned from it or read from JSON."""
+"""The encoding that fits a source, learned from it."""
 
-from typing import TypeAlias
+from typing import Annotated, TypeAlias
 
 import numpy as np
 import pandas as pd
+from pydantic import Discriminator
 
 from nbam_pyro.files.arrays import ArrayShape
 from nbam_pyro.files.columns import Columns
 from nbam_pyro.files.images import ImageShape
-from nbam_pyro.files.messages import problem
-from nbam_pyro.files.saved import saved
 from nbam_pyro.files.source import Source
 
-__all__ = ["Encoding", "encoding_from_json", "encoding_of"]
+__all__ = ["Encoding", "encoding_of"]
 
-Encoding: TypeAlias = Columns | ArrayShape | ImageShape
-"""Each has `of`, `encode`, `to_json` and `from_json`; `encode` refuses data of another kind."""
+Encoding: TypeAlias = Annotated[Columns | ArrayShape | ImageShape, Discriminator("kind")]
+"""Each is a dataclass with `of` and `encode`, saved as its fields."""
 
 
 def encoding_of(source: Source) -> Encoding:
@@ -39,30 +38,3 @@ def encoding_of(source: Source) -> Encoding:
             return ArrayShape.of(source.x)
         case list():
             return ImageShape.of(source.x)
-
-
-def encoding_from_json(data: object) -> Encoding:
-    """The encoding whose `to_json` gave this.
-
-    Args:
-        data: an object of JSON with its "kind".
-
-    Raises:
-        DataError: the kind is unknown, or a key is missing or has another type.
-
-    Example:
-        >>> encoding_from_json({"kind": "array", "shape": [3]})
-        ArrayShape(shape=(3,))
-    """
-    match saved(data, "kind", str):
-        case "table":
-            return Columns.from_json(data)
-        case "array":
-            return ArrayShape.from_json(data)
-        case "images":
-            return ImageShape.from_json(data)
-        case kind:
-            raise problem(
-                f"The saved encoding is of kind {kind!r}, which is not known; fit again with this "
-                "version."
-            )

@@ -1,10 +1,12 @@
 """A folder with one folder of images per class."""
 
+import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 
-from nbam_pyro.files.messages import problem
+from nbam_pyro.files.messages import counted, listing, problem
 from nbam_pyro.files.source import Source
 
 __all__ = ["read_image_folder"]
@@ -13,7 +15,9 @@ __all__ = ["read_image_folder"]
 def read_image_folder(folder: Path) -> Source:
     """List the images as torchvision's `ImageFolder` does, the folders' names being the labels.
 
-    Hidden files and folders are passed over, and so are class folders without images.
+    Hidden files and folders are passed over, and so are class folders without images. A link to a
+    file inside the folder is an image like any other. Links to folders, and links that lead out of
+    the folder, are not followed; the notes of the source say so.
 
     Args:
         folder: the folder of class folders.
@@ -21,35 +25,65 @@ def read_image_folder(folder: Path) -> Source:
     Raises:
         DataError: there are no images, or none in a class folder.
     """
-    from torchvision.datasets.folder import (
-        IMG_EXTENSIONS,
-        has_file_allowed_extension,
-        make_dataset,
-    )
+    from torchvision.datasets.folder import IMG_EXTENSIONS, has_file_allowed_extension
 
-    def is_image(path: str) -> bool:
-        hidden = any(part.startswith(".") for part in Path(path).relative_to(folder).parts)
-        return not hidden and has_file_allowed_extension(path, IMG_EXTENSIONS)
+    def is_image(path: Path) -> bool:
+        return has_file_allowed_extension(path.name, IMG_EXTENSIONS)
 
-    inside = sorted(folder.iterdir())
-    classes = [path.name for path in inside if path.is_dir()]
-    found: list[tuple[str, int]] = []
-    if classes:
-        numbered = {name: number for number, name in enumerate(classes)}
-        found = make_dataset(str(folder), numbered, is_valid_file=is_image, allow_empty=True)
-    if not found and any(path.is_file() and is_image(str(path)) for path in inside):
+    inside = sorted(path for path in folder.iterdir() if not path.name.startswith("."))
+    root = folder.resolve()
+    passed: list[Path] = [path for path in inside if path.is_symlink() and path.is_dir()]
+    found: list[tuple[Path, str]] = []
+    for kind in inside:
+        if kind.is_dir() and not kind.is_symlink():
+            for path in _files(kind, passed):
+                if not is_image(path):
+                    continue
+                if path.is_symlink() and not _leads_into(root, path):
+                    passed.append(path)
+                elif path.is_file():
+                    found.append((path, kind.name))
+    if not found and any(path.is_file() and is_image(path) for path in inside):
         raise problem(
             f"{folder} has images but no class folders; put each image into a folder named after "
             "its label."
         )
+    notes = _notes(folder, passed)
     if not found:
         raise problem(
             f"{folder} has no images; it needs a folder per class with files ending in "
-            f"{', '.join(IMG_EXTENSIONS)}."
+            f"{', '.join(IMG_EXTENSIONS)}. {' '.join(notes)}".rstrip()
         )
-    paths = [Path(path) for path, _ in found]
     return Source(
-        x=paths,
-        y=np.array([classes[number] for _, number in found], dtype=object),
-        rows=np.array([path.relative_to(folder).as_posix() for path in paths], dtype=object),
+        x=[path for path, _ in found],
+        y=np.array([kind for _, kind in found], dtype=object),
+        rows=np.array([path.relative_to(folder).as_posix() for path, _ in found], dtype=object),
+        notes=notes,
     )
+
+
+def _files(folder: Path, passed: list[Path]) -> Iterator[Path]:
+    """Files below a folder in order; links to folders are added to those that are passed over."""
+    for above, folders, files in os.walk(folder):
+        here = Path(above)
+        passed += [here / name for name in folders if (here / name).is_symlink()]
+        folders[:] = sorted(name for name in folders if not name.startswith("."))
+        yield from (here / name for name in sorted(files) if not name.startswith("."))
+
+
+def _leads_into(root: Path, link: Path) -> bool:
+    try:
+        return link.resolve(strict=True).is_relative_to(root)
+    except (OSError, RuntimeError):  # it leads nowhere, or round in circles
+        return False
+
+
+def _notes(folder: Path, passed: list[Path]) -> list[str]:
+    if not passed:
+        return []
+    names = listing([path.relative_to(folder).as_posix() for path in sorted(passed)], most=3)
+    many = counted(len(passed), "link", were=("was", "were"))
+    return [
+        f"{many} not followed ({names}): links to folders, and links out of the folder, never are; "
+        "copy what they point to"
+    ]

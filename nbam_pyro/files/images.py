@@ -1,13 +1,12 @@
 """The encoding of images: all of one size, grey or RGB."""
 
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, field
+from typing import Literal
 
 import numpy as np
 
 from nbam_pyro.files.messages import counted, problem
 from nbam_pyro.files.pixels import is_grey, opened, pixels
-from nbam_pyro.files.saved import saved
 from nbam_pyro.files.source import Encoded, Features, wrong_kind
 
 __all__ = ["ImageShape"]
@@ -28,6 +27,7 @@ class ImageShape:
     height: int
     width: int
     channels: int
+    kind: Literal["images"] = field(default="images", repr=False)
 
     def __post_init__(self) -> None:
         if min(self.height, self.width) < 1 or self.channels not in (1, 3):
@@ -88,23 +88,3 @@ class ImageShape:
             many = counted(faded, "image", were=("was", "were"))
             notes.append(f"{many} turned from colour to grey, as all were in training")
         return Encoded(values, notes)
-
-    def to_json(self) -> dict[str, Any]:
-        """As JSON, of the kind "images"."""
-        return {
-            "kind": "images",
-            "height": self.height,
-            "width": self.width,
-            "channels": self.channels,
-        }
-
-    @classmethod
-    def from_json(cls, data: object) -> "ImageShape":
-        """From what `to_json` gave.
-
-        Raises:
-            DataError: a key is missing or has another type.
-        """
-        return cls(
-            saved(data, "height", int), saved(data, "width", int), saved(data, "channels", int)
-        )

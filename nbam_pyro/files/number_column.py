@@ -1,14 +1,13 @@
 """A column of numbers: kept as it is, with missing cells filled by the median."""
 
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, field
+from typing import Literal
 
 import numpy as np
 import pandas as pd
 
 from nbam_pyro.files.cells import cell_kind, numbers
 from nbam_pyro.files.messages import counted, problem
-from nbam_pyro.files.saved import saved
 from nbam_pyro.files.source import Encoded
 
 __all__ = ["NumberColumn"]
@@ -25,6 +24,7 @@ class NumberColumn:
 
     name: str
     median: float
+    kind: Literal["numbers"] = field(default="numbers", repr=False)
 
     def __post_init__(self) -> None:
         if not np.isfinite(self.median):
@@ -66,19 +66,6 @@ class NumberColumn:
             cells = counted(int(missing.sum()), "missing cell", were=("was", "were"))
             notes.append(f"column {self.name!r}: {cells} filled with the median {self.median:g}")
         return Encoded(values[:, None], notes)
-
-    def to_json(self) -> dict[str, Any]:
-        """As JSON, of the kind "numbers"."""
-        return {"kind": "numbers", "name": self.name, "median": self.median}
-
-    @classmethod
-    def from_json(cls, data: object) -> "NumberColumn":
-        """From what `to_json` gave.
-
-        Raises:
-            DataError: a key is missing or has another type.
-        """
-        return cls(saved(data, "name", str), saved(data, "median", float))
 
 
 def _finite(column: pd.Series, *, name: str) -> np.ndarray:

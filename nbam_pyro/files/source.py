@@ -1,6 +1,6 @@
 """What is read from a file, and what an encoding makes of it."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeAlias
@@ -28,12 +28,14 @@ class Source:
         rows: what the rows are called, (N,): 0 to N - 1 for tables and arrays, the path inside
             the folder for images.
         beside: columns or arrays by name that are neither features nor labels, as y is.
+        notes: what reading has left out that the owner of the data should know, one sentence each.
     """
 
     x: Features
     y: np.ndarray
     rows: np.ndarray
     beside: Mapping[str, np.ndarray] = field(default_factory=dict)
+    notes: Sequence[str] = ()
 
 
 @dataclass(frozen=True)

@@ -1,14 +1,13 @@
 """A column of texts: one column of zeros and ones per text seen in training."""
 
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, field
+from typing import Literal
 
 import numpy as np
 import pandas as pd
 
 from nbam_pyro.files.cells import cell_kind, texts
 from nbam_pyro.files.messages import counted, listing, problem
-from nbam_pyro.files.saved import saved, saved_items
 from nbam_pyro.files.source import Encoded
 
 __all__ = ["TextColumn"]
@@ -27,6 +26,7 @@ class TextColumn:
     name: str
     categories: tuple[str, ...]
     most_frequent: str
+    kind: Literal["texts"] = field(default="texts", repr=False)
 
     def __post_init__(self) -> None:
         if self.most_frequent not in self.categories:
@@ -34,6 +34,8 @@ class TextColumn:
                 f"The most frequent text of column {self.name!r} is not among its categories; "
                 "fit again."
             )
+        if len(set(self.categories)) < len(self.categories):
+            raise problem(f"Column {self.name!r} has a category twice; fit again.")
 
     @classmethod
     def of(cls, column: pd.Series, *, name: str) -> "TextColumn":
@@ -75,25 +77,3 @@ class TextColumn:
                 f"column {self.name!r}: {many} a text unseen in training ({new}) and no category"
             )
         return Encoded(values, notes)
-
-    def to_json(self) -> dict[str, Any]:
-        """As JSON, of the kind "texts"."""
-        return {
-            "kind": "texts",
-            "name": self.name,
-            "categories": list(self.categories),
-            "most_frequent": self.most_frequent,
-        }
-
-    @classmethod
-    def from_json(cls, data: object) -> "TextColumn":
-        """From what `to_json` gave.
-
-        Raises:
-            DataError: a key is missing or has another type.
-        """
-        return cls(
-            saved(data, "name", str),
-            saved_items(data, "categories", str),
-            saved(data, "most_frequent", str),
-        )

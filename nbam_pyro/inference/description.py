@@ -7,15 +7,20 @@ by whoever loads. A module that is used twice is described once and referred to 
 
 import importlib
 import inspect
+import warnings
 from collections.abc import Collection, Mapping
-from typing import Any
+from typing import Annotated, Any
 
 import torch
+from pydantic import Discriminator, Field, Tag
 from torch import Tensor, nn
+from typing_extensions import TypeAliasType
 
-from nbam_pyro.errors import StoryError
+from nbam_pyro.errors import NBAMError, StoryError
+from nbam_pyro.exclusive import exclusive
+from nbam_pyro.folders import Count, Label, Saved
 
-__all__ = ["build", "describe"]
+__all__ = ["Module", "build", "describe"]
 
 _PLAIN = (bool, int, float, str, type(None))
 # What torch's layers take without keeping: where and in which precision they are made.
@@ -24,6 +29,52 @@ _ANY = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
 _OURS = ("nbam_pyro.models.", "nbam_pyro.detection.", "nbam_pyro.priors.", "torch.nn.modules.")
 # Classes here, and theirs, are no modules, but values that their arguments make.
 _VALUES = ("nbam_pyro.priors.", "nbam_pyro.detection.assignments.")
+
+# A module within a module counts every time it is reached: so often its state would be listed.
+_PARTS = 50_000
+
+
+class Same(Saved):
+    """A module that was described before, by its number."""
+
+    same: Count
+
+
+class Module(Saved):
+    """A module or a value: its class, and what its constructor was called with."""
+
+    kind: Annotated[str, Field(alias="class", max_length=500)]
+    arguments: "dict[str, Value]"
+    number: Count | None = None
+
+
+def _tag(value: Any) -> str:
+    """What a value is, in a JSON text or after it was read."""
+    match value:
+        case Same():
+            return "same"
+        case Module():
+            return "module"
+        case dict():
+            return "same" if "same" in value else "module"
+        case list():
+            return "list"
+        case _:
+            return "plain"
+
+
+# A named type, as it refers to itself.
+Value = TypeAliasType(
+    "Value",
+    Annotated[
+        Annotated["list[Value]", Tag("list")]
+        | Annotated[Same, Tag("same")]
+        | Annotated[Module, Tag("module")]
+        | Annotated[Label | None, Tag("plain")],
+        Discriminator(_tag),
+    ],
+)
+Module.model_rebuild()
 
 
 def describe(module: Any) -> dict[str, Any]:
@@ -42,8 +93,7 @@ def describe(module: Any) -> dict[str, Any]:
         {'p': 0.5, 'inplace': False}
     """
     description: dict[str, Any] = _Describer().value(module)
-    with torch.random.fork_rng(devices=[]):  # building draws weights
-        again = _Builder(None).value(description)
+    again = _built(_Builder(None), description)
     if _structure(again) != _structure(module):
         raise StoryError(f"{_path(type(module))} is not what the arguments of its parts make it.")
     return description
@@ -58,7 +108,8 @@ def build(description: Mapping[str, Any], *, allow: Collection[str] = ()) -> Any
             ours and torch's layers.
 
     Raises:
-        StoryError: a class is not allowed, cannot be imported, or does not take its arguments.
+        StoryError: a class is not allowed, cannot be imported, or does not take its arguments; or
+            a module is used inside itself or more often than any network does.
 
     Example:
         >>> build(describe(nn.Linear(3, 2)))
@@ -67,7 +118,14 @@ def build(description: Mapping[str, Any], *, allow: Collection[str] = ()) -> Any
         Traceback (most recent call last):
         nbam_pyro.errors.StoryError: The run needs os.system, which is neither ours nor torch's: ...
     """
-    return _Builder(allow).value(description)
+    return _built(_Builder(allow), description)
+
+
+def _built(builder: "_Builder", description: Any) -> Any:
+    """What a builder makes of a description; torch's random state is left as it was."""
+    with exclusive(), torch.random.fork_rng(devices=[]), warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of layers, on arguments that they once took
+        return builder.value(description)
 
 
 class _Describer:
@@ -120,7 +178,8 @@ class _Builder:
 
     def __init__(self, allow: Collection[str] | None) -> None:
         self.allow = allow
-        self.made: dict[int, nn.Module] = {}
+        self.made: dict[int, tuple[Any, int]] = {}
+        self.parts = 0
 
     def value(self, value: Any) -> Any:
         if isinstance(value, list):
@@ -128,17 +187,36 @@ class _Builder:
         if not isinstance(value, dict):
             return value
         if "same" in value:
-            return self.made[value["same"]]
+            return self._again(value["same"])
+        before = self.parts
         kind, arguments = self._find(value["class"]), value["arguments"]
-        positional = [self.value(item) for item in arguments.get("*", [])]
+        positional = self.value(arguments.get("*", []))
+        if not isinstance(positional, tuple):
+            raise StoryError(f"The description of {_path(kind)} lists no parts: it is damaged.")
         named = {name: self.value(item) for name, item in arguments.items() if name != "*"}
         try:
             made = kind(*positional, **named)
-        except (TypeError, ValueError) as error:
-            raise StoryError(f"{_path(kind)} cannot be built again: {error}.") from error
-        if "number" in value:
-            self.made[value["number"]] = made
+        except NBAMError:
+            raise
+        except Exception as error:  # layers raise whatever their arguments lead to
+            reason = " ".join(f"{type(error).__name__}: {error}".split())[:300]
+            raise StoryError(f"{_path(kind)} cannot be built again ({reason}).") from error
+        self._count(1)
+        if value.get("number") is not None:
+            self.made[value["number"]] = made, self.parts - before
         return made
+
+    def _again(self, number: int) -> Any:
+        if number not in self.made:
+            raise StoryError(f"The description uses module {number} before it is described.")
+        made, parts = self.made[number]
+        self._count(parts)
+        return made
+
+    def _count(self, parts: int) -> None:
+        self.parts += parts
+        if self.parts > _PARTS:
+            raise StoryError(f"The description has more than {_PARTS} parts: it is damaged.")
 
     def _find(self, path: str) -> type:
         if not self._allowed(path):
@@ -149,7 +227,7 @@ class _Builder:
         module, _, name = path.rpartition(".")
         try:
             found = getattr(importlib.import_module(module), name)
-        except (ImportError, AttributeError, ValueError) as error:
+        except (ImportError, AttributeError, TypeError, ValueError) as error:
             raise StoryError(f"{path} cannot be imported: {error}.") from error
         if not (isinstance(found, type) and (issubclass(found, nn.Module) or _is_value(found))):
             raise StoryError(f"{path} is no module; no run folder of this library names it.")

@@ -4,6 +4,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from nbam_pyro.folders import Probability
+
 __all__ = ["CollapseReport", "agreement", "collapse_report"]
 
 
@@ -24,9 +26,9 @@ class CollapseReport:
             not known, and for measurements.
     """
 
-    contamination: float
-    disagreement: float
-    agreement: float | None = None
+    contamination: Probability
+    disagreement: Probability
+    agreement: Probability | None = None
     gain: float | None = None
 
     @property

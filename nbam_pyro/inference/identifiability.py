@@ -2,9 +2,10 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Literal
 
 from nbam_pyro.class_prior import class_prior_sentence
+from nbam_pyro.folders import Count, Finite, Probability
 
 __all__ = ["Identifiability", "MutualPair", "Verdict"]
 
@@ -35,9 +36,9 @@ class MutualPair:
         decided: whether verified labels say which it is.
     """
 
-    classes: tuple[int, int]
-    rates: tuple[float, float]
-    exchanged: tuple[float, float]
+    classes: tuple[Count, Count]
+    rates: tuple[Probability, Probability]
+    exchanged: tuple[Probability, Probability]
     decided: bool
 
     def line(self, names: Sequence[object] | None = None) -> str:
@@ -81,39 +82,15 @@ class Identifiability:
             None where nothing was supposed.
     """
 
-    flagged: float
+    flagged: Probability
     alarm: str | None
-    margin: tuple[float, ...]
-    margin_probability: tuple[float, ...]
-    occupancy: tuple[float, ...]
-    band: tuple[tuple[float, float], ...]
-    restarts: tuple[float, ...]
+    margin: tuple[Finite, ...]
+    margin_probability: tuple[Probability, ...]
+    occupancy: tuple[Probability, ...]
+    band: tuple[tuple[Finite, Probability], ...]
+    restarts: tuple[Finite, ...]
     pairs: tuple[MutualPair, ...]
-    class_prior: float | None = None
-
-    @classmethod
-    def from_json(cls, values: dict[str, Any]) -> "Identifiability":
-        """From its attributes, as JSON has them."""
-        pairs = [
-            MutualPair(
-                tuple(pair["classes"]),
-                tuple(pair["rates"]),
-                tuple(pair["exchanged"]),
-                pair["decided"],
-            )
-            for pair in values["pairs"]
-        ]
-        return cls(
-            flagged=values["flagged"],
-            alarm=values["alarm"],
-            margin=tuple(values["margin"]),
-            margin_probability=tuple(values["margin_probability"]),
-            occupancy=tuple(values["occupancy"]),
-            band=tuple((sharpness, rate) for sharpness, rate in values["band"]),
-            restarts=tuple(values["restarts"]),
-            pairs=tuple(pairs),
-            class_prior=values["class_prior"],
-        )
+    class_prior: Finite | None = None
 
     @property
     def verdict(self) -> Verdict:

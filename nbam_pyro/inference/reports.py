@@ -23,6 +23,9 @@ from nbam_pyro.models import (
 )
 from nbam_pyro.priors import FlipPrior
 
+# So many standard errors are as good as any more.
+_SURE = 1e6
+
 
 def with_reports(fit: Fit, run: Run) -> tuple[Fit, str | None]:
     """The fit with its reports, and advice where it has collapsed."""
@@ -57,8 +60,14 @@ def _collapse(result: Fit, run: Run) -> CollapseReport:
         np.concatenate(predicted),
         np.concatenate(y),
         agreement=_agreement(result, run.rows),
-        gain=max((one.beyond_frequencies() for one in run.attempts), default=None),
+        gain=_gain(run),
     )
+
+
+def _gain(run: Run) -> float | None:
+    """How clearly labels are predicted out of fold, in standard errors; None without folds."""
+    gains = [one.beyond_frequencies() for one in run.attempts]
+    return float(np.clip(max(gains), -_SURE, _SURE)) if gains else None
 
 
 def _agreement(result: Fit, rows: Rows) -> float | None:

@@ -1,21 +1,25 @@
 """What rows look like, by which data of another kind are told apart."""
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Annotated
 
 import torch
+from pydantic import Field
 from torch import Tensor
 
 from nbam_pyro.errors import DataError
+
+# Sizes of a row along its axes.
+Shape = tuple[Annotated[int, Field(ge=0, le=10_000_000)], ...]
 
 
 @dataclass(frozen=True)
 class RowKind:
     """Shape and type of a row and its target, by which data of another kind are told apart."""
 
-    x_shape: tuple[int, ...]
+    x_shape: Shape
     x_floating: bool
-    y_shape: tuple[int, ...]
+    y_shape: Shape
     y_floating: bool
 
     @classmethod
@@ -23,16 +27,6 @@ class RowKind:
         """The kind of a batch of rows."""
         shapes = tuple(x.shape[1:]), tuple(y.shape[1:])
         return cls(shapes[0], x.is_floating_point(), shapes[1], y.is_floating_point())
-
-    @classmethod
-    def from_json(cls, values: dict[str, Any]) -> "RowKind":
-        """From its attributes, as JSON has them."""
-        return cls(
-            tuple(values["x_shape"]),
-            values["x_floating"],
-            tuple(values["y_shape"]),
-            values["y_floating"],
-        )
 
     def check(self, x: Tensor, y: Tensor) -> None:
         """Raise a `DataError` where rows x or targets y cannot be of this kind.

@@ -1,35 +1,71 @@
 """A fit on disk: JSON, safetensors and NetCDF; nothing in it is executed when it is read."""
 
 import dataclasses
-import platform
-from collections.abc import Callable, Collection, Iterator
-from contextlib import contextmanager
-from importlib.metadata import version
+from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
-import safetensors.torch
 import torch
 from pyro.infer import autoguide
-from torch import nn
+from torch import Tensor, nn
 
-from nbam_pyro.errors import FolderError, NBAMError, StoryError
-from nbam_pyro.folders import check_files, new_folder, read_json, write_json, write_manifest
+from nbam_pyro.errors import FolderError, StoryError
+from nbam_pyro.exclusive import exclusive
+from nbam_pyro.folders import (
+    Finite,
+    Saved,
+    check_files,
+    new_folder,
+    write_json,
+    write_manifest,
+)
+from nbam_pyro.folders.tensors import read_tensors, saved_tensor, write_tensors
+from nbam_pyro.inference.budget import building
 from nbam_pyro.inference.datatree import posterior_tree
-from nbam_pyro.inference.description import build, describe
+from nbam_pyro.inference.description import Module, build, describe
 from nbam_pyro.inference.diagnostics import CollapseReport
 from nbam_pyro.inference.guides import make_guide
 from nbam_pyro.inference.identifiability import Identifiability
+from nbam_pyro.inference.posterior import responsibilities
 from nbam_pyro.inference.result import Fit
 from nbam_pyro.inference.row_kind import RowKind
-from nbam_pyro.inference.training_rows import TrainingRows
+from nbam_pyro.inference.saved_modules import (
+    as_description,
+    fill,
+    read_described,
+    rehearsed,
+    tensors_of,
+    versions,
+)
+from nbam_pyro.inference.training_rows import SavedRows, TrainingRows
 from nbam_pyro.models import Story
 
 __all__ = ["load", "save", "write_fit"]
 
-SCHEMA_VERSION = 4
-_PACKAGES = ["nbam-pyro", "torch", "pyro-ppl", "lightning", "arviz-base", "scikit-learn", "numpy"]
+SCHEMA_VERSION = 5
+
+
+class _Described(Saved):
+    description: Module
+
+
+class _Unknown(Saved):
+    unknown: str
+
+
+class _Model(Saved):
+    """The content of model.json."""
+
+    schema_version: int
+    story: _Described | _Unknown
+    guide: str
+    rows: RowKind
+    training: SavedRows
+    collapse: CollapseReport | None
+    identifiability: Identifiability | None
+    history: list[dict[str, str | int | Finite]]
+    versions: dict[str, str]
 
 
 def save(fit: Fit, folder: str | Path, *, overwrite: bool = False) -> None:
@@ -56,8 +92,7 @@ def write_fit(folder: Path, fit: Fit) -> None:
     """The files of a fit, in a folder that exists; `write_manifest` is the caller's to call."""
     tensors = tensors_of("story", fit.story) | tensors_of("guide", fit.guide)
     tensors["held_out"] = torch.as_tensor(fit.held_out)
-    tensors |= fit.training.tensors()
-    (folder / "model.safetensors").write_bytes(safetensors.torch.save(tensors))
+    write_tensors(folder / "model.safetensors", tensors | fit.training.tensors())
     posterior_tree(fit).to_netcdf(folder / "posterior.nc", engine="h5netcdf")
     write_json(
         folder / "model.json",
@@ -74,6 +109,7 @@ def write_fit(folder: Path, fit: Fit) -> None:
             "history": _records(fit.history),
             "versions": versions(),
         },
+        _Model,
     )
 
 
@@ -114,63 +150,60 @@ def load(
     """
     folder = Path(folder)
     check_files(folder, ["model.json", "model.safetensors", "posterior.nc"])
-    with described(folder / "model.json", schema_version=SCHEMA_VERSION) as model:
-        return _loaded(folder, model, story, guide, allow)
-
-
-@contextmanager
-def described(path: Path, *, schema_version: int) -> Iterator[dict[str, Any]]:
-    """The description in a file; what goes wrong with its content is said of the file.
-
-    Args:
-        path: of the file.
-        schema_version: that is read.
-
-    Raises:
-        FolderError: it is of another version, or not as it was written.
-    """
-    model = read_json(path)
-    if model.get("schema_version") != schema_version:
-        raise FolderError(
-            f"{path.parent} has schema version {model.get('schema_version')}; this version of the "
-            f"library reads {schema_version}. Fit again, or install the version that wrote it "
-            f"({model.get('versions', {}).get('nbam-pyro', 'unknown')})."
-        )
-    try:
-        yield model
-    except (KeyError, TypeError, ValueError) as error:
-        if isinstance(error, NBAMError):
-            raise
-        reason = " ".join(f"{type(error).__name__}: {error}".split())
-        raise FolderError(f"{path} is not as it was written ({reason}).") from error
+    model = read_described(folder / "model.json", _Model, schema_version=SCHEMA_VERSION)
+    tensors = read_tensors(folder / "model.safetensors")
+    with exclusive():  # the guide uses Pyro's stack of handlers
+        if story is None:
+            with building(tensors):
+                story = _story(model.story, allow)
+        return _loaded(folder, model, tensors, story, guide or _family(model.guide))
 
 
 def _loaded(
     folder: Path,
-    model: dict[str, Any],
-    story: Story | None,
-    guide: Callable[..., nn.Module] | None,
-    allow: Collection[str],
+    model: _Model,
+    tensors: dict[str, Tensor],
+    story: Story,
+    family: Callable[..., nn.Module],
 ) -> Fit:
-    tensors = safetensors.torch.load_file(folder / "model.safetensors")
-    kind = RowKind.from_json(model["rows"])
-    story = story or _story(model["story"], allow)
     fill(story, "story", tensors)
-    family = guide or _family(model["guide"])
-    posterior = make_guide(story.float(), *kind.blank(2, torch.float32), family=family)
+    with rehearsed(folder):
+        blank = model.rows.blank(2, torch.float32)
+        posterior = make_guide(story.float(), *blank, family=family)
     fill(story, "story", tensors)  # in the precision it was saved in
     fill(posterior, "guide", tensors)
-    collapse, report = model["collapse"], model["identifiability"]
-    return Fit(
+    story.eval()
+    posterior.eval()
+    fit = Fit(
         story=story,
         guide=posterior,
-        history=pd.DataFrame(model["history"]),
-        held_out=tensors["held_out"].numpy().astype(bool),
-        kind=kind,
-        training=TrainingRows.from_saved(model["training"], tensors),
-        collapse=None if collapse is None else CollapseReport(**collapse),
-        identifiability=None if report is None else Identifiability.from_json(report),
+        history=pd.DataFrame(model.history),
+        held_out=saved_tensor(tensors, "held_out").numpy().astype(bool),
+        kind=model.rows,
+        training=TrainingRows.from_saved(model.training, tensors),
+        collapse=model.collapse,
+        identifiability=model.identifiability,
     )
+    _check_rows(folder, fit)
+    with rehearsed(folder):
+        responsibilities(
+            fit, *(part.numpy() for part in model.rows.blank(2, torch.float32)), num_draws=2
+        )
+    return fit
+
+
+def _check_rows(folder: Path, fit: Fit) -> None:
+    """Refuse posteriors of training rows whose shapes contradict each other."""
+    rows, true_label = fit.training.responsibility, fit.training.true_label
+    same = rows.ndim >= 1 and fit.held_out.shape == rows.shape[:1]
+    if true_label is not None:
+        same = same and true_label.shape[:-1] == rows.shape
+        same = same and true_label.shape[-1:] == (getattr(fit.story, "num_classes", None),)
+    if not same:
+        raise FolderError(
+            f"{folder} has posteriors of training rows of different shapes. Restore its files or "
+            "fit again."
+        )
 
 
 def _records(frame: pd.DataFrame) -> list[dict[str, Any]]:
@@ -187,11 +220,11 @@ def _described(story: Story) -> dict[str, Any]:
         return {"unknown": str(error)}
 
 
-def _story(described: dict[str, Any], allow: Collection[str]) -> Story:
-    if "unknown" in described:
-        raise StoryError(f"The story could not be described ({described['unknown']}): pass story=.")
+def _story(saved: _Described | _Unknown, allow: Collection[str]) -> Story:
+    if isinstance(saved, _Unknown):
+        raise StoryError(f"The story could not be described ({saved.unknown}): pass story=.")
     try:
-        story = build(described["description"], allow=allow)
+        story = build(as_description(saved.description), allow=allow)
     except StoryError as error:
         raise StoryError(f"{error} Or pass story=.") from error
     if not isinstance(story, Story):
@@ -201,38 +234,9 @@ def _story(described: dict[str, Any], allow: Collection[str]) -> Story:
 
 def _family(path: str) -> Callable[..., nn.Module]:
     module, _, name = path.rpartition(".")
-    if module != "pyro.infer.autoguide.guides" or not hasattr(autoguide, name):
-        raise StoryError(f"The guide {path} is none of Pyro's: pass guide=.")
-    family: Callable[..., nn.Module] = getattr(autoguide, name)
-    return family
-
-
-def versions() -> dict[str, str]:
-    """Of the packages that a fit depends on."""
-    return {name: version(name) for name in _PACKAGES} | {"python": platform.python_version()}
-
-
-def tensors_of(part: str, module: nn.Module) -> dict[str, torch.Tensor]:
-    """The state of a module, by names that begin with that of the part."""
-    return {
-        f"{part}.{name}": value.detach().cpu().contiguous().clone()
-        for name, value in module.state_dict().items()
-    }
-
-
-def fill(module: nn.Module, part: str, tensors: dict[str, torch.Tensor]) -> None:
-    """Set a module's state from what `tensors_of` made.
-
-    Raises:
-        StoryError: the tensors are not its own.
-    """
-    state = {
-        name.removeprefix(f"{part}."): value
-        for name, value in tensors.items()
-        if name.startswith(f"{part}.")
-    }
-    try:
-        module.load_state_dict(state, assign=True)
-    except RuntimeError as error:
-        reason = " ".join(str(error).split())
-        raise StoryError(f"The {part} does not fit the saved tensors: {reason}") from error
+    family: Any = getattr(autoguide, name, None)
+    guides = module == "pyro.infer.autoguide.guides" and isinstance(family, type)
+    if not (guides and issubclass(family, autoguide.AutoGuide)):
+        raise StoryError(f"The guide {path!r} is none of Pyro's: pass guide=.")
+    found: Callable[..., nn.Module] = family
+    return found

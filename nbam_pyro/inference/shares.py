@@ -7,6 +7,7 @@ import numpy as np
 from torch import Tensor
 
 from nbam_pyro import functional as nf
+from nbam_pyro.folders import Probability
 from nbam_pyro.inference.enumeration import log_joint
 from nbam_pyro.inference.guides import Draw
 from nbam_pyro.inference.result import Fit
@@ -27,10 +28,10 @@ class Share:
         probability: of the interval.
     """
 
-    mean: float
-    low: float
-    high: float
-    probability: float
+    mean: Probability
+    low: Probability
+    high: Probability
+    probability: Probability
 
 
 def contaminated_share(

@@ -29,7 +29,8 @@ class Options:
         progress: show a progress bar.
         folder: where Lightning may keep its temporary checkpoints; None for the system's own
             temporary folder. They are removed after each run.
-        trainer: further arguments of `lightning.pytorch.Trainer`: accelerator, devices, precision.
+        trainer: further arguments of `lightning.pytorch.Trainer`: accelerator, devices, precision;
+            its `default_root_dir` is taken for the folder where none is given.
     """
 
     batch_size: int = 64
@@ -112,7 +113,8 @@ def train(
     if options.progress:
         callbacks.append(_Bar(label))
     selecting = len(held_out) > 0
-    with quiet(), tempfile.TemporaryDirectory(dir=options.folder) as folder:
+    root = given.pop("default_root_dir", None)
+    with quiet(), tempfile.TemporaryDirectory(dir=options.folder or root) as folder:
         best = ModelCheckpoint(folder, monitor="held_out_loss", save_weights_only=True)
         if selecting:
             callbacks.append(best)

@@ -1,6 +1,6 @@
 """What a fit says about the rows it was fitted to."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -10,6 +10,8 @@ from torch import Tensor, nn
 
 from nbam_pyro import functional as nf
 from nbam_pyro.errors import StoryError
+from nbam_pyro.folders import Saved
+from nbam_pyro.folders.tensors import saved_tensor
 from nbam_pyro.inference.enumeration import log_joint
 from nbam_pyro.inference.evidence import Evidence
 from nbam_pyro.inference.guides import Draw, guide_draws
@@ -18,6 +20,7 @@ from nbam_pyro.inference.scoring import Scored, draw_by_draw
 from nbam_pyro.inference.shares import Share, share_of
 from nbam_pyro.models import LabelFlip, Story
 
+Evidential = Literal["cross-fitted", "in-sample"]
 _DRAWS = 100
 # Draws x rows x classes that are held in memory at once.
 _ENTRIES = 20_000_000
@@ -39,7 +42,7 @@ class TrainingRows:
     responsibility: np.ndarray
     true_label: np.ndarray | None
     share: Share
-    evidence: Literal["cross-fitted", "in-sample"]
+    evidence: Evidential
 
     def occupancy(self) -> np.ndarray:
         """Expected share of the rows that truly are of each class, (K,).
@@ -66,15 +69,26 @@ class TrainingRows:
         return {"share": vars(self.share), "evidence": self.evidence}
 
     @classmethod
-    def from_saved(cls, rest: dict[str, Any], tensors: dict[str, Tensor]) -> "TrainingRows":
-        """From what `tensors` and `to_json` gave."""
+    def from_saved(cls, rest: "SavedRows", tensors: Mapping[str, Tensor]) -> "TrainingRows":
+        """From what `tensors` and `to_json` gave.
+
+        Raises:
+            FolderError: An array is missing.
+        """
         true_label = tensors.get("training.true_label")
         return cls(
-            responsibility=tensors["training.responsibility"].numpy(),
+            responsibility=saved_tensor(tensors, "training.responsibility").numpy(),
             true_label=None if true_label is None else true_label.numpy(),
-            share=Share(**rest["share"]),
-            evidence=rest["evidence"],
+            share=rest.share,
+            evidence=rest.evidence,
         )
+
+
+class SavedRows(Saved):
+    """What `TrainingRows.to_json` gives."""
+
+    share: Share
+    evidence: Evidential
 
 
 def training_rows(

@@ -16,7 +16,7 @@ class Standardise(nn.Module):
     .. math:: h_j = \big(\min(\max(x_j, l_j), u_j) - c_j - m_j\big) / s_j
 
     c is the median of a column, m and s are mean and standard deviation of what the clipped column
-    is beyond it: so a level far from 0 costs no digits. The limits l and u are infinite unless the
+    is beyond it: so a level far from 0 costs no digits. The limits l and u are the largest numbers there are unless the
     column has wild values (`nbam_pyro.wild`), which would squeeze all others together.
 
     Args:
@@ -42,8 +42,9 @@ class Standardise(nn.Module):
         self.register_buffer("centre", torch.zeros(features))
         self.register_buffer("mean", torch.zeros(features))
         self.register_buffer("scale", torch.ones(features))
-        self.register_buffer("low", torch.full((features,), -torch.inf))
-        self.register_buffer("high", torch.full((features,), torch.inf))
+        largest = torch.finfo(self.scale.dtype).max  # a saved fit holds finite numbers only
+        self.register_buffer("low", torch.full((features,), -largest))
+        self.register_buffer("high", torch.full((features,), largest))
 
     @classmethod
     def of(cls, x: Tensor) -> "Standardise":
@@ -58,8 +59,9 @@ class Standardise(nn.Module):
             scale = np.where(all_equal(table[:, block]), 1.0, rest.std(0))
             for name, values in (("centre", centre), ("mean", rest.mean(0)), ("scale", scale)):
                 getattr(layer, name)[block] = torch.as_tensor(values)
-        layer.low.copy_(torch.as_tensor(limits[0]))
-        layer.high.copy_(torch.as_tensor(limits[1]))
+        largest = torch.finfo(layer.low.dtype).max
+        layer.low.copy_(torch.as_tensor(limits[0]).clamp(min=-largest))
+        layer.high.copy_(torch.as_tensor(limits[1]).clamp(max=largest))
         return layer
 
     def forward(self, x: Tensor) -> Tensor:

@@ -1,9 +1,10 @@
 """Runs of the command line: data files in, a run folder out, and what it says in words."""
 
-from nbam_pyro.runs.commands import fit_file, parse_contamination, score_file, write_csv
+from nbam_pyro.runs.commands import fit_file, parse_contamination, score_file
 from nbam_pyro.runs.comparing import compare_runs
 from nbam_pyro.runs.detecting import detect_file, parse_backbone, parse_share
 from nbam_pyro.runs.folder import RunInfo, read_report, read_run, write_run
+from nbam_pyro.runs.tables import write_csv
 from nbam_pyro.runs.words import scored_line, show_lines
 
 __all__ = [

@@ -1,7 +1,5 @@
 """What `nbam fit` and `nbam score` do."""
 
-import os
-import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -10,19 +8,20 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from nbam_pyro.errors import DataError, FolderError
+from nbam_pyro.errors import DataError
 from nbam_pyro.estimators import NBAMClassifier, NBAMRegressor
 from nbam_pyro.estimators.base import rate_prior
 from nbam_pyro.estimators.targets import column, in_words
 from nbam_pyro.files import Source, encoding_of, read
-from nbam_pyro.folders import check_file, new_folder
+from nbam_pyro.folders import new_file, new_folder
 from nbam_pyro.priors import Beta
 from nbam_pyro.runs.detecting import is_detected, score_detected
 from nbam_pyro.runs.flags import flags
 from nbam_pyro.runs.folder import read_run, write_run
 from nbam_pyro.runs.info import RunInfo
+from nbam_pyro.runs.tables import write_table
 
-__all__ = ["fit_file", "parse_contamination", "score_file", "write_csv"]
+__all__ = ["fit_file", "parse_contamination", "score_file"]
 
 # More different whole numbers than this are measurements, unless told otherwise.
 _LABELS = 20
@@ -77,12 +76,16 @@ def fit_file(
         y = _whole(source.y, there, present) if labels else source.y
         encoding = encoding_of(source)
         encoded = encoding.encode(source.x)
-        notes = [*encoded.notes, *_repeats(encoded.x)]
+        notes = [*source.notes, *encoded.notes, *_repeats(encoded.x)]
         kind = "labels" if labels else "measurements"
         more = " (if they are not, say so with --task)" if task == "auto" else ""
         say(f"Fitting {int(present.sum())} {kind}{more} ...")
         estimator = (NBAMClassifier if labels else NBAMRegressor)(
-            contamination=contamination, epochs=epochs, random_state=seed, progress=progress
+            contamination=contamination,
+            epochs=epochs,
+            random_state=seed,
+            progress=progress,
+            trainer={"default_root_dir": draft},
         )
         estimator.fit(encoded.x, y, **known)
         info = RunInfo(
@@ -139,11 +142,12 @@ def score_file(
 
     Raises:
         DataError: the data are of another kind than those of the run.
-        FolderError: the run is incomplete or was changed, or the file exists or cannot be written.
+        FolderError: the run is incomplete or was changed, or the file exists, is being written by
+            another process, or cannot be written.
     """
-    check_file(out, overwrite=overwrite)
-    table = (score_detected if is_detected(run) else _score_labelled)(run, data, say=say)
-    write_csv(table, out)
+    with new_file(out, overwrite=overwrite) as draft:
+        table = (score_detected if is_detected(run) else _score_labelled)(run, data, say=say)
+        write_table(table, draft)
     return table
 
 
@@ -151,7 +155,7 @@ def _score_labelled(run: Path, data: Path, *, say: Callable[[str], None]) -> pd.
     fit, info = read_run(run)
     source = read(data, label=info.label, beside=info.beside, optional=True)
     encoded = info.encoding.encode(source.x)
-    for note in encoded.notes:
+    for note in [*source.notes, *encoded.notes]:
         say(f"Note: {note}.")
     y = source.y
     if info.classes is not None and info.classes.dtype.kind in "iu":
@@ -252,23 +256,3 @@ def _repeats(x: np.ndarray) -> list[str]:
 def _all_whole(y: np.ndarray) -> bool:
     # Beyond 2^53 neighbouring whole numbers are the same float.
     return bool((np.isfinite(y) & (np.abs(y) < 2**53)).all() and (y == np.round(y)).all())
-
-
-def write_csv(table: pd.DataFrame, out: Path) -> None:
-    """Write a table whole or not at all, making the folder where it is missing.
-
-    Raises:
-        FolderError: it cannot be written.
-    """
-    try:
-        out.parent.mkdir(parents=True, exist_ok=True)
-        handle, draft = tempfile.mkstemp(prefix=f".{out.name}-", dir=out.parent)
-        os.close(handle)
-        try:
-            table.to_csv(draft, index=False)
-            Path(draft).chmod(0o644)
-            Path(draft).replace(out)
-        finally:
-            Path(draft).unlink(missing_ok=True)
-    except OSError as error:
-        raise FolderError(f"{out} cannot be written: {error}.") from error

@@ -8,10 +8,11 @@ from nbam_pyro.errors import DataError, FolderError
 from nbam_pyro.estimators import NBAMClassifier, NBAMRegressor
 from nbam_pyro.estimators.targets import column
 from nbam_pyro.files import read
-from nbam_pyro.folders import read_json
+from nbam_pyro.folders import check_files, read_json
 from nbam_pyro.inference import Comparison, compare_priors
 from nbam_pyro.priors import Beta
 from nbam_pyro.runs.folder import read_run
+from nbam_pyro.runs.schema import Settings
 
 __all__ = ["compare_runs"]
 
@@ -84,8 +85,9 @@ def compare_runs(
 
 
 def _settings(run: Path) -> dict[str, Any]:
-    settings = read_json(run / "settings.json")
-    if settings.get("command") != "fit":
+    check_files(run, ["settings.json"])
+    settings = read_json(run / "settings.json", Settings).model_dump()
+    if settings["command"] != "fit":
         raise FolderError(
             f"{run} was not written by nbam fit: there is no data file to go back to."
         )
@@ -93,4 +95,4 @@ def _settings(run: Path) -> dict[str, Any]:
 
 
 def _contamination(value: Any) -> Any:
-    return Beta(*value) if isinstance(value, list) else value
+    return Beta(*value) if isinstance(value, tuple) else value

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable
+from dataclasses import asdict
 from enum import StrEnum
 from pathlib import Path
 from typing import Any, Literal
@@ -19,10 +20,13 @@ from nbam_pyro.detection import (
     NeuralTransformations,
 )
 from nbam_pyro.detection.saving import FILES, load_detector, write_detector
-from nbam_pyro.errors import DataError
+from nbam_pyro.errors import DataError, FolderError
 from nbam_pyro.estimators.verified import codes_of, switches
-from nbam_pyro.files import encoding_from_json, encoding_of, read
+from nbam_pyro.files import encoding_of, read
 from nbam_pyro.folders import check_files, new_folder, read_json, write_json, write_manifest
+from nbam_pyro.runs.folder import shape_of
+from nbam_pyro.runs.schema import DetectedInfo, Settings, Summary
+from nbam_pyro.runs.tables import write_table
 
 __all__ = [
     "BackboneName",
@@ -147,6 +151,7 @@ def detect_file(
             epochs=epochs,
             random_state=seed,
             progress=progress,
+            trainer={"default_root_dir": draft},
         )
         detector.fit(encoded.x, observed=observed)
         table = _flags(source.rows, detector.decision_scores_, detector)
@@ -169,10 +174,12 @@ def detect_file(
         }
         settings: dict[str, Any] = {"command": "detect", "data": str(data), "known": known}
         settings |= {"backbone": backbone.value, "contamination": contamination}
-        ordered(table).to_csv(draft / "flags.csv", index=False)
-        write_json(draft / "summary.json", summary)
-        write_json(draft / "settings.json", settings | {"epochs": epochs, "seed": seed})
-        write_json(draft / "run.json", {"known": known, "encoding": encoding.to_json()})
+        settings |= {"epochs": epochs, "seed": seed}
+        write_table(ordered(table), draft / "flags.csv")
+        write_json(draft / "summary.json", summary, Summary)
+        write_json(draft / "settings.json", settings, Settings)
+        info = {"known": known, "encoding": asdict(encoding)}
+        write_json(draft / "run.json", info, DetectedInfo)
         write_detector(draft, detector)
         _picture(draft, detector)
         write_manifest(draft)
@@ -192,13 +199,18 @@ def score_detected(run: Path, data: Path, *, say: Callable[[str], None]) -> pd.D
         FolderError: the run is incomplete or was changed.
     """
     check_files(run, ["run.json"])
-    info = read_json(run / "run.json")
-    beside = [] if info["known"] is None else [info["known"]]
+    info = read_json(run / "run.json", DetectedInfo)
+    detector = load_detector(run)
+    if shape_of(info.encoding) != (detector.n_features_in_,):
+        raise FolderError(
+            f"{run / 'run.json'} is of other data than the detector beside it. Restore it or "
+            "detect again."
+        )
+    beside = [] if info.known is None else [info.known]
     source = read(data, label=None, beside=beside, optional=True, labelled=False)
-    encoded = encoding_from_json(info["encoding"]).encode(source.x)
+    encoded = info.encoding.encode(source.x)
     for note in encoded.notes:
         say(f"Note: {note}.")
-    detector = load_detector(run)
     return ordered(_flags(source.rows, detector.decision_function(encoded.x), detector))
 
 

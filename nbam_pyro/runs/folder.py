@@ -10,12 +10,16 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from nbam_pyro import plots
+from nbam_pyro.errors import FolderError
+from nbam_pyro.files import ArrayShape, Columns, Encoding, ImageShape
 from nbam_pyro.folders import check_files, read_json, write_json, write_manifest
 from nbam_pyro.inference import Fit, load, transition_matrix
 from nbam_pyro.inference.saving import write_fit
 from nbam_pyro.runs.flags import flags
 from nbam_pyro.runs.info import RunInfo
+from nbam_pyro.runs.schema import FittedInfo, Settings, Summary
 from nbam_pyro.runs.summary import summarise
+from nbam_pyro.runs.tables import read_table, write_table
 from nbam_pyro.verified import Verified
 
 __all__ = ["RunInfo", "read_report", "read_run", "write_run"]
@@ -60,10 +64,10 @@ def write_run(
         "notes": notes,
         **(further or {}),
     }
-    table.to_csv(folder / "flags.csv", index=False)
-    write_json(folder / "summary.json", summary)
-    write_json(folder / "settings.json", settings)
-    write_json(folder / "run.json", info.to_json())
+    write_table(table, folder / "flags.csv")
+    write_json(folder / "summary.json", summary, Summary)
+    write_json(folder / "settings.json", settings, Settings)
+    write_json(folder / "run.json", info.to_json(), FittedInfo)
     _plots(folder / "plots", fit, info, table, contaminated)
     write_manifest(folder)
     return summary
@@ -76,7 +80,33 @@ def read_run(folder: Path) -> tuple[Fit, RunInfo]:
         FolderError: it is no run folder, or a file is missing or was changed.
     """
     check_files(folder, ["run.json"])
-    return load(folder), RunInfo.from_json(read_json(folder / "run.json"))
+    info = RunInfo.from_saved(read_json(folder / "run.json", FittedInfo))
+    fit = load(folder)
+    classes = None if info.classes is None else len(info.classes)
+    if (
+        classes != getattr(fit.story, "num_classes", None)
+        or shape_of(info.encoding) != fit.kind.x_shape
+    ):
+        raise FolderError(
+            f"{folder / 'run.json'} is of other data than the model beside it. Restore it or fit "
+            "again."
+        )
+    return fit, info
+
+
+def shape_of(encoding: Encoding) -> tuple[int, ...]:
+    """The shape of an encoded row.
+
+    Args:
+        encoding: Encoding of a run.
+    """
+    match encoding:
+        case Columns():
+            return (len(encoding.feature_names),)
+        case ArrayShape():
+            return encoding.shape
+        case ImageShape():
+            return (encoding.channels, encoding.height, encoding.width)
 
 
 def read_report(folder: Path) -> tuple[dict[str, Any], pd.DataFrame]:
@@ -86,8 +116,14 @@ def read_report(folder: Path) -> tuple[dict[str, Any], pd.DataFrame]:
         FolderError: it is no run folder, or a file is missing or was changed.
     """
     check_files(folder, ["summary.json", "flags.csv"])
-    table = pd.read_csv(folder / "flags.csv", keep_default_na=False, dtype={"row": str})
-    return read_json(folder / "summary.json"), table
+    summary = read_json(folder / "summary.json", Summary).model_dump(exclude_unset=True)
+    table = read_table(folder / "flags.csv")
+    if "row" not in table or ("verified" in table and table["verified"].dtype != bool):
+        raise FolderError(
+            f"{folder / 'flags.csv'} is not as it was written: a column is missing or is no "
+            "column of true and false. Restore it or fit again."
+        )
+    return summary, table
 
 
 def _plots(

@@ -1,11 +1,10 @@
 """What a run knows besides its fit: what the rows and targets were, before they were numbers."""
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
 
-from nbam_pyro.errors import FolderError
 from nbam_pyro.estimators.targets import (
     column,
     encode_labels,
@@ -13,7 +12,8 @@ from nbam_pyro.estimators.targets import (
     in_words,
 )
 from nbam_pyro.estimators.verified import verified_rows
-from nbam_pyro.files import Encoding, Source, encoding_from_json
+from nbam_pyro.files import Encoding, Source
+from nbam_pyro.runs.schema import FittedInfo
 from nbam_pyro.verified import Verified
 
 
@@ -78,32 +78,28 @@ class RunInfo:
         return encode_labels(there, self.classes)
 
     def to_json(self) -> dict[str, Any]:
-        """As JSON."""
+        """As JSON of the schema `FittedInfo`."""
         return {
             "data": self.data,
             "label": self.label,
             "classes": None if self.classes is None else self.classes.tolist(),
-            "encoding": self.encoding.to_json(),
+            "encoding": asdict(self.encoding),
             "true_label": self.true_label,
             "contaminated": self.contaminated,
         }
 
     @classmethod
-    def from_json(cls, values: dict[str, Any]) -> "RunInfo":
-        """From what `to_json` gave.
+    def from_saved(cls, saved: FittedInfo) -> "RunInfo":
+        """From what was read of `to_json`.
 
-        Raises:
-            FolderError: a key is missing.
+        Args:
+            saved: Content of run.json.
         """
-        try:
-            classes = values["classes"]
-            return cls(
-                data=values["data"],
-                label=values["label"],
-                classes=None if classes is None else np.array(classes),
-                encoding=encoding_from_json(values["encoding"]),
-                true_label=values.get("true_label"),
-                contaminated=values.get("contaminated"),
-            )
-        except KeyError as error:
-            raise FolderError(f"run.json has no {error}: restore it or fit again.") from error
+        return cls(
+            data=saved.data,
+            label=saved.label,
+            classes=None if saved.classes is None else np.array(saved.classes),
+            encoding=saved.encoding,
+            true_label=saved.true_label,
+            contaminated=saved.contaminated,
+        )

@@ -1,0 +1,176 @@
+"""Commands killed at random moments: exit codes, and what is left behind.
+
+    python -m benchmarks.kills [KILLS] [SEED]
+
+Each of `nbam fit`, `score` and `detect` is ended by SIGTERM, SIGINT and SIGKILL in turn, somewhere
+between its start and its end, while another run and another file lie beside what it writes. After a
+SIGKILL the same command is run again, to its end. The table counts what is wrong.
+"""
+
+import hashlib
+import os
+import random
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+_ROWS = 200
+_SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGKILL)
+_COMMANDS = {
+    "fit": (["fit", "data.csv", "--label", "y", "--epochs", "40", "--out", "new"], "new"),
+    "score": (["score", "run", "data.csv", "--out", "new.csv"], "new.csv"),
+    "detect": (["detect", "rows.csv", "--epochs", "60", "--out", "new"], "new"),
+}
+
+
+@dataclass
+class Outcome:
+    """What a kill has led to.
+
+    Attributes:
+        command: Command that was killed.
+        signal: Signal it was sent.
+        after: Seconds after its start.
+        code: Exit code.
+        wrong: What is wrong, if anything.
+    """
+
+    command: str
+    signal: str
+    after: float
+    code: int
+    wrong: list[str] = field(default_factory=list)
+
+
+def main(kills: int = 30, seed: int = 0) -> list[Outcome]:
+    """Kill commands and print what came of it.
+
+    Args:
+        kills: How many commands to kill.
+        seed: Seed of the moments.
+    """
+    rng = random.Random(seed)
+    outcomes = []
+    with tempfile.TemporaryDirectory() as parent:
+        folder = Path(parent)
+        prepare(folder)
+        seconds = {name: _lasts(folder, name) for name in _COMMANDS}
+        for number in range(kills):
+            name = list(_COMMANDS)[number % 3]
+            sent = _SIGNALS[number // 3 % 3]
+            outcome = kill(folder, name, sent, after=rng.uniform(0, 1.05 * seconds[name]))
+            print(
+                f"{outcome.command:7} {outcome.signal:8} after {outcome.after:5.1f} s: "
+                f"exit code {outcome.code:4d} {'; '.join(outcome.wrong) or 'as it should be'}",
+                flush=True,
+            )
+            outcomes.append(outcome)
+    print(f"{sum(bool(one.wrong) for one in outcomes)} of {len(outcomes)} are wrong")
+    return outcomes
+
+
+def prepare(folder: Path) -> None:
+    """Write data, a run, a file of somebody else, and an empty folder for temporary files."""
+    rng = np.random.default_rng(0)
+    frame = pd.DataFrame(rng.normal(size=(_ROWS, 3)), columns=["a", "b", "c"])
+    frame.to_csv(folder / "rows.csv", index=False)
+    frame["y"] = np.array(["ant", "bee"])[(frame["a"] > 0).astype(int)]
+    frame.to_csv(folder / "data.csv", index=False)
+    (folder / "mine.txt").write_text("mine")
+    (folder / "tmp").mkdir()
+    command = ["fit", "data.csv", "--label", "y", "--epochs", "2", "--out", "run"]
+    _started(folder, command).communicate()
+
+
+def kill(folder: Path, name: str, sent: signal.Signals, *, after: float) -> Outcome:
+    """Start a command, end it, and look at what is left.
+
+    Args:
+        folder: Folder that `prepare` has filled.
+        name: Command to start.
+        sent: Signal to end it with.
+        after: Seconds between.
+    """
+    arguments, target = _COMMANDS[name]
+    before = contents(folder)
+    process = _started(folder, arguments)
+    time.sleep(after)
+    process.send_signal(sent)
+    _, said = process.communicate()
+    outcome = Outcome(name, sent.name, after, process.returncode)
+    if process.returncode == 0:  # it had come to its end
+        if not (folder / target).exists():
+            outcome.wrong.append("no result")
+    elif sent is signal.SIGKILL:
+        hidden = f".{target}.nbam/"
+        new = {path for path in contents(folder).keys() - before if not path.startswith(hidden)}
+        outcome.wrong += [f"left {path}" for path in sorted(new)]
+        if process.returncode != -signal.SIGKILL:
+            outcome.wrong.append("exit code")
+    else:
+        # Python itself takes a moment before any code of ours can answer.
+        if process.returncode not in (128 + sent, -sent):
+            outcome.wrong.append("exit code")
+        if process.returncode > 0 and said.count("\n") != 1:
+            outcome.wrong.append(f"said {said!r}")
+        outcome.wrong += [f"left {path}" for path in sorted(contents(folder).keys() - before)]
+    if sent is signal.SIGKILL and process.returncode != 0:
+        again = _started(folder, arguments)
+        _, said = again.communicate()
+        if again.returncode != 0:
+            outcome.wrong.append(f"the next run ended with {again.returncode}: {said!r}")
+    _remove(folder, target)
+    if contents(folder) != before:
+        outcome.wrong.append("another file was touched, or something is left")
+    return outcome
+
+
+def contents(folder: Path) -> dict[str, str]:
+    """Checksums of all files of a folder, and its folders, by path."""
+    return {
+        path.relative_to(folder).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest()
+        if path.is_file()
+        else "folder"
+        for path in folder.rglob("*")
+    }
+
+
+def _remove(folder: Path, target: str) -> None:
+    path = folder / target
+    for inside in sorted(path.rglob("*"), reverse=True) if path.is_dir() else []:
+        inside.rmdir() if inside.is_dir() else inside.unlink()
+    if path.is_dir():
+        path.rmdir()
+    else:
+        path.unlink(missing_ok=True)
+
+
+def _started(folder: Path, arguments: list[str]) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [sys.executable, "-m", "nbam_pyro", *arguments],
+        cwd=folder,
+        env={**os.environ, "TMPDIR": str(folder / "tmp"), "OMP_NUM_THREADS": "1"},
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def _lasts(folder: Path, name: str) -> float:
+    """Seconds that a command takes to its end."""
+    arguments, target = _COMMANDS[name]
+    started = time.perf_counter()
+    _started(folder, arguments).communicate()
+    _remove(folder, target)
+    return time.perf_counter() - started
+
+
+if __name__ == "__main__":
+    main(*(int(argument) for argument in sys.argv[1:]))

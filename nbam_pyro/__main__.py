@@ -1,0 +1,15 @@
+"""`nbam`, and `python -m nbam_pyro`."""
+
+from nbam_pyro.stopping import stoppable
+
+
+def main() -> None:
+    """Run the command line. A signal ends it at any moment, also while it is being imported."""
+    with stoppable():
+        from nbam_pyro.cli import app
+
+        app()
+
+
+if __name__ == "__main__":
+    main()
