@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from nbam_pyro.files.messages import counted, problem
+from nbam_pyro.files.precision import rounded
 from nbam_pyro.files.saved import saved_items
 from nbam_pyro.files.source import Encoded, Features, wrong_kind
 
@@ -36,10 +37,10 @@ class ArrayShape:
         """The shape of the rows of a training array.
 
         Args:
-            x: an array (N, D) or (N, C, H, W).
+            x: An array (N, D) or (N, C, H, W).
 
         Raises:
-            DataError: it has another number of axes or does not hold numbers.
+            DataError: It has another number of axes or does not hold numbers.
         """
         return cls(_of_numbers(x).shape[1:])
 
@@ -47,10 +48,10 @@ class ArrayShape:
         """The numbers: float64 for features, float32 for images; their range is kept.
 
         Args:
-            x: an array whose rows have the shape of the training rows.
+            x: An array whose rows have the shape of the training rows.
 
         Raises:
-            DataError: the shape differs, or values are missing, infinite or not numbers.
+            DataError: The shape differs, or values are missing, infinite or not numbers.
         """
         array = _of_numbers(x)
         if array.shape[1:] != self.shape:
@@ -66,7 +67,10 @@ class ArrayShape:
                 f"X has missing or infinite values in {counted(len(bad), 'row')}, first in row "
                 f"{bad[0]}; fill them or leave the rows out."
             )
-        return Encoded(values)
+        if len(self.shape) == 3:
+            return Encoded(values)
+        lost = rounded(array.ravel(), values.ravel())
+        return Encoded(values, [] if lost is None else [f"array X: {lost}"])
 
     def to_json(self) -> dict[str, Any]:
         """As JSON, of the kind "array"."""
@@ -77,7 +81,7 @@ class ArrayShape:
         """From what `to_json` gave.
 
         Raises:
-            DataError: a key is missing or has another type.
+            DataError: A key is missing or has another type.
         """
         return cls(saved_items(data, "shape", int))
 

@@ -1,5 +1,6 @@
 """The encoding that fits a source, learned from it or read from JSON."""
 
+from collections.abc import Sequence
 from typing import TypeAlias
 
 import numpy as np
@@ -18,14 +19,15 @@ Encoding: TypeAlias = Columns | ArrayShape | ImageShape
 """Each has `of`, `encode`, `to_json` and `from_json`; `encode` refuses data of another kind."""
 
 
-def encoding_of(source: Source) -> Encoding:
+def encoding_of(source: Source, *, drop: Sequence[str] = ()) -> Encoding:
     """Learn from a training source how to encode it and later ones.
 
     Args:
-        source: what `read` gave.
+        source: The training data, as `read` returned them.
+        drop: Names of columns of a table that are no features.
 
     Raises:
-        DataError: the features cannot be encoded; the message says why.
+        DataError: The features cannot be encoded; the message says why.
 
     Example:
         >>> source = Source(x=np.zeros((2, 3)), y=np.arange(2), rows=np.arange(2))
@@ -34,7 +36,7 @@ def encoding_of(source: Source) -> Encoding:
     """
     match source.x:
         case pd.DataFrame():
-            return Columns.of(source.x)
+            return Columns.of(source.x, drop=drop)
         case np.ndarray():
             return ArrayShape.of(source.x)
         case list():
@@ -45,10 +47,10 @@ def encoding_from_json(data: object) -> Encoding:
     """The encoding whose `to_json` gave this.
 
     Args:
-        data: an object of JSON with its "kind".
+        data: An object of JSON with its "kind".
 
     Raises:
-        DataError: the kind is unknown, or a key is missing or has another type.
+        DataError: The kind is unknown, or a key is missing or has another type.
 
     Example:
         >>> encoding_from_json({"kind": "array", "shape": [3]})

@@ -8,6 +8,7 @@ import pandas as pd
 
 from nbam_pyro.files.cells import cell_kind, numbers
 from nbam_pyro.files.messages import counted, problem
+from nbam_pyro.files.precision import rounded
 from nbam_pyro.files.saved import saved
 from nbam_pyro.files.source import Encoded
 
@@ -19,8 +20,8 @@ class NumberColumn:
     """How a column of integers, floats or booleans is encoded.
 
     Attributes:
-        name: of the column.
-        median: of the training cells that are not missing.
+        name: The name of the column.
+        median: The median of the training cells that are not missing.
     """
 
     name: str
@@ -35,7 +36,7 @@ class NumberColumn:
         """Learn the median of a column that has cells.
 
         Raises:
-            DataError: a cell is infinite.
+            DataError: A cell is infinite.
         """
         values = _finite(column, name=name)
         return cls(name, float(np.median(values[~np.isnan(values)])))
@@ -45,11 +46,11 @@ class NumberColumn:
         """The name of the column."""
         return [self.name]
 
-    def encode(self, column: pd.Series) -> Encoded:
-        """The numbers, (N, 1).
+    def numbers(self, column: pd.Series) -> np.ndarray:
+        """The numbers of a column, (N,) float64, missing ones as NaN.
 
         Raises:
-            DataError: the cells are not numbers, or one is infinite.
+            DataError: The cells are not numbers, or one is infinite.
         """
         if cell_kind(column, name=self.name) == "texts":
             present = column[column.notna()].tolist()
@@ -58,10 +59,19 @@ class NumberColumn:
                 f"Column {self.name!r} held numbers in training but now holds texts such as "
                 f"{first!r}; turn them into numbers or leave the cells empty."
             )
-        values = _finite(column, name=self.name)
+        return _finite(column, name=self.name)
+
+    def encode(self, column: pd.Series) -> Encoded:
+        """The numbers, (N, 1), with missing cells filled.
+
+        Raises:
+            DataError: The cells are not numbers, or one is infinite.
+        """
+        values = self.numbers(column)
         missing = np.isnan(values)
+        lost = rounded(column[~missing], values[~missing])
+        notes = [] if lost is None else [f"column {self.name!r}: {lost}"]
         values[missing] = self.median
-        notes = []
         if missing.any():
             cells = counted(int(missing.sum()), "missing cell", were=("was", "were"))
             notes.append(f"column {self.name!r}: {cells} filled with the median {self.median:g}")
@@ -76,7 +86,7 @@ class NumberColumn:
         """From what `to_json` gave.
 
         Raises:
-            DataError: a key is missing or has another type.
+            DataError: A key is missing or has another type.
         """
         return cls(saved(data, "name", str), saved(data, "median", float))
 

@@ -1,5 +1,6 @@
 """A column of texts: one column of zeros and ones per text seen in training."""
 
+from collections import Counter
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,9 +20,9 @@ class TextColumn:
     """How a column of texts or categories is encoded.
 
     Attributes:
-        name: of the column.
-        categories: the texts seen in training, sorted.
-        most_frequent: the one that missing cells are filled with.
+        name: The name of the column.
+        categories: The texts seen in training, sorted.
+        most_frequent: The one that missing cells are filled with.
     """
 
     name: str
@@ -38,9 +39,9 @@ class TextColumn:
     @classmethod
     def of(cls, column: pd.Series, *, name: str) -> "TextColumn":
         """Learn the categories of a column that has cells."""
-        present = texts(column[column.notna()]).astype(str)
-        categories, counts = np.unique(present, return_counts=True)
-        return cls(name, tuple(categories.tolist()), str(categories[counts.argmax()]))
+        counts = Counter(cell for cell in texts(column) if cell is not None)
+        categories = sorted(counts)
+        return cls(name, tuple(categories), max(categories, key=counts.__getitem__))
 
     @property
     def feature_names(self) -> list[str]:
@@ -51,7 +52,7 @@ class TextColumn:
         """One 1 in every row, (N, number of categories), or none for a text unseen in training.
 
         Raises:
-            DataError: the cells are neither texts nor numbers.
+            DataError: The cells are neither texts nor numbers.
         """
         cell_kind(column, name=self.name)
         cells = pd.Series(texts(column), dtype=object)
@@ -90,7 +91,7 @@ class TextColumn:
         """From what `to_json` gave.
 
         Raises:
-            DataError: a key is missing or has another type.
+            DataError: A key is missing or has another type.
         """
         return cls(
             saved(data, "name", str),
