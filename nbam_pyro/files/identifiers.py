@@ -64,22 +64,23 @@ def chosen(x: Features, *, drop: Sequence[str] = (), keep: Sequence[str] = ()) -
         return Choice((), [])
     names = [str(name) for name in x]
     _check_names(names, drop=drop, keep=keep)
-    table = x.set_axis(names, axis="columns").drop(columns=list(set(drop)))
-    columns, asked = [str(name) for name in table], set(keep)
-    free = [name for name in columns if name not in asked]
-    found = [name for name in free if name.lower() in _NAMES and _all_differ(table[name], name)]
-    _refuse_nameless(free, found)
-    useless = {name for name in columns if _has_too_many_texts(table[name], name)}
+    gone, asked = set(drop), set(keep)
+    columns = {name: column for name, (_, column) in zip(names, x.items(), strict=True)}
+    columns = {name: column for name, column in columns.items() if name not in gone}
+    free = {name: column for name, column in columns.items() if name not in asked}
+    found = [name for name, c in free.items() if name.lower() in _NAMES and _all_differ(c, name)]
+    _refuse_nameless(NAMELESS in free and NAMELESS not in found)
+    useless = {name for name, column in columns.items() if _has_too_many_texts(column, name)}
     _refuse_useless(sorted(useless & asked))
     other = useless.union(found)
     rest = [name for name in columns if name not in other]
     only = [] if rest else [name for name in found if name not in useless]
-    gone = [name for name in found if rest or (name in useless and only)]
+    left_out = [name for name in found if rest or (only and name in useless)]
     alike: list[str] = []
     if len(rest) > 1:  # the only feature would not be dropped either
-        alike = [name for name in rest if name not in asked and _looks_alike(table[name], name)]
-    said = "; ".join(_said(gone, only, alike))
-    return Choice((*dict.fromkeys(drop), *gone), [said] if said else [])
+        alike = [name for name in rest if name in free and _looks_alike(free[name], name)]
+    said = "; ".join(_said(left_out, only, alike))
+    return Choice((*dict.fromkeys(drop), *left_out), [said] if said else [])
 
 
 def _said(gone: list[str], only: list[str], alike: list[str]) -> Iterator[str]:
@@ -100,21 +101,20 @@ def _said(gone: list[str], only: list[str], alike: list[str]) -> Iterator[str]:
 
 
 def _looks_alike(column: pd.Series, name: str) -> bool:
-    return bool(column.notna().all()) and _all_differ(column, name)
+    return _all_differ(column, name) and bool(column.notna().all())
 
 
 def _all_differ(column: pd.Series, name: str) -> bool:
     """Whether a column holds whole numbers or texts of which no two are the same."""
-    present = column[column.notna()]
-    if len(present) < 2:
-        return False
     if cell_kind(column, name=name) == "texts":
-        return pd.Series(texts(present)).is_unique
-    if pd.api.types.is_bool_dtype(column.dtype) or not present.is_unique:
+        present = [cell for cell in texts(column) if cell is not None]
+        return 1 < len(present) == len(set(present))
+    values = numbers(column)
+    values = values[~np.isnan(values)]
+    if len(values) < 2 or not (np.isfinite(values) & (values == np.round(values))).all():
         return False
     # Uniqueness is a question to the cells: as float64 neighbours beyond 2^53 are the same.
-    values = numbers(present)
-    return bool(np.isfinite(values).all() and (values == np.round(values)).all())
+    return not pd.api.types.is_bool_dtype(column.dtype) and column.dropna().is_unique
 
 
 def _has_too_many_texts(column: pd.Series, name: str) -> bool:
@@ -140,15 +140,14 @@ def _check_names(names: list[str], *, drop: Sequence[str], keep: Sequence[str]) 
         raise problem("--drop leaves no feature column; keep at least one.")
 
 
-def _refuse_nameless(free: list[str], found: list[str]) -> None:
-    for name in free:
-        if name == NAMELESS and name not in found:
-            raise problem(
-                f"The first column is without a name, perhaps an index that was saved with the "
-                f"table, but its cells are no identifiers; name it, or type "
-                f"{option('--drop', [name])} to leave it out or {option('--keep', [name])} to use "
-                "it."
-            )
+def _refuse_nameless(there: bool) -> None:
+    if there:
+        raise problem(
+            "The first column is without a name, perhaps an index that was saved with the table, "
+            f"but its cells do not identify the rows; name it, or type "
+            f"{option('--drop', [NAMELESS])} to leave it out, {option('--keep', [NAMELESS])} to "
+            "use it."
+        )
 
 
 def _refuse_useless(names: list[str]) -> None:

@@ -69,13 +69,18 @@ class NumberColumn:
         """
         values = self.numbers(column)
         missing = np.isnan(values)
-        lost = rounded(column[~missing], values[~missing])
+        lost = self._lost(column, values, ~missing)
         notes = [] if lost is None else [f"column {self.name!r}: {lost}"]
         values[missing] = self.median
         if missing.any():
             cells = counted(int(missing.sum()), "missing cell", were=("was", "were"))
             notes.append(f"column {self.name!r}: {cells} filled with the median {self.median:g}")
         return Encoded(values[:, None], notes)
+
+    def _lost(self, column: pd.Series, values: np.ndarray, present: np.ndarray) -> str | None:
+        if isinstance(column.dtype, np.dtype) and column.dtype.kind in "bf":
+            return None  # one look instead of two copies, for tables of many columns
+        return rounded(column[present], values[present])
 
     def to_json(self) -> dict[str, Any]:
         """As JSON, of the kind "numbers"."""

@@ -121,7 +121,7 @@ def _exact(frame: pd.DataFrame, path: Path, header: list[str]) -> pd.DataFrame:
     pandas rounds integers beyond 2^53 where a cell of their column is missing, and takes columns
     with integers of more than 64 bits for texts.
     """
-    doubtful = [str(name) for name in frame if _is_rounded(frame[name]) or _is_long(frame[name])]
+    doubtful = [str(name) for name, c in frame.items() if _is_rounded(c) or _is_long(c)]
     if not doubtful:
         return frame
     cells = _parsed(path, header, texts=doubtful)
@@ -136,10 +136,10 @@ def _exact(frame: pd.DataFrame, path: Path, header: list[str]) -> pd.DataFrame:
 
 
 def _is_rounded(column: pd.Series) -> bool:
-    if column.dtype != np.float64:
+    if column.dtype.kind != "f":
         return False
     values = column.to_numpy()
-    return bool(np.isnan(values).any() and (np.abs(values) >= EXACT).any())
+    return bool((np.abs(values) >= EXACT).any() and np.isnan(values).any())
 
 
 def _is_long(column: pd.Series) -> bool:
