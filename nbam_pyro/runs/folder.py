@@ -86,8 +86,12 @@ def read_report(folder: Path) -> tuple[dict[str, Any], pd.DataFrame]:
         FolderError: it is no run folder, or a file is missing or was changed.
     """
     check_files(folder, ["summary.json", "flags.csv"])
-    table = pd.read_csv(folder / "flags.csv", keep_default_na=False, dtype={"row": str})
-    return read_json(folder / "summary.json"), table
+    summary = read_json(folder / "summary.json")
+    names = ["row"]
+    if summary.get("task") == "classification":
+        names += ["label", "suggested_label"]  # 001 and 01 are two labels
+    texts = dict.fromkeys(names, str)
+    return summary, pd.read_csv(folder / "flags.csv", keep_default_na=False, dtype=texts)
 
 
 def _plots(
