@@ -57,13 +57,12 @@ def compare_runs(
     fit, info = fits[0]
     if any((one.classes is None) != (info.classes is None) for _, one in fits):
         raise DataError("Some of the runs are of labels and some of measurements.")
-    other = next(
-        (run for run, (_, one) in zip(runs, fits, strict=True) if _differ(one, info)), None
-    )
-    if other is not None:
-        raise DataError(
-            f"{other} has other features than {runs[0]}: fit both with the same --drop and --keep."
-        )
+    for run, (_, one) in zip(runs, fits, strict=True):
+        if _features(one) != _features(info):
+            raise DataError(
+                f"{run} has other features than {runs[0]}: fit both with the same --drop and "
+                "--keep."
+            )
     source = read(Path(first["data"]), label=info.label, beside=info.beside, spelling=info.spelling)
     encoded = info.encoding.encode(source.x)
     _, present = column(source.y)

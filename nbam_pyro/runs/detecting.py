@@ -205,7 +205,8 @@ def score_detected(run: Path, data: Path, *, say: Callable[[str], None]) -> pd.D
     for note in [*encoded.notes, *oddities(encoding, source, encoded.x, data=data.name)]:
         say(f"Note: {note}.")
     detector = load_detector(run)
-    return ordered(_flags(source.rows, detector.decision_function(encoded.x), detector))
+    scores = detector.decision_function(named(encoding, encoded.x))
+    return ordered(_flags(source.rows, scores, detector))
 
 
 def is_detected(run: Path) -> bool:

@@ -126,8 +126,8 @@ def _anomalies(summary: dict[str, Any]) -> Iterator[str]:
         low, high = summary["rate_low"], summary["rate_high"]
         yield (
             f"How many: perhaps {percent(rate)} of the rows ({percent(low)} to {percent(high)}), "
-            "the share at which independent models agree best which they are. They also agree about "
-            "normal rows that are rare and alike: look at some flagged rows, or give "
+            "the share at which independent models agree best which they are. They also agree "
+            "about normal rows that are rare and alike: look at some flagged rows, or give "
             "--contamination."
         )
     yield (
@@ -140,7 +140,8 @@ def _how_much(summary: dict[str, Any]) -> Iterator[str]:
     share, n = summary["contamination"], summary["labelled"]
     yield (
         f"How much: about {percent(share['mean'])} are probably wrong, "
-        f"{share['mean'] * n:.0f} of {n} ({share['probability']:.0%} interval {share['low'] * n:.0f} to {share['high'] * n:.0f})."
+        f"{share['mean'] * n:.0f} of {n} ({share['probability']:.0%} interval "
+        f"{share['low'] * n:.0f} to {share['high'] * n:.0f})."
     )
     if "verified" in summary:
         right, wrong = summary["verified"]["clean"], summary["verified"]["contaminated"]
