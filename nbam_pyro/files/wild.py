@@ -91,8 +91,9 @@ def wild_cells(x: np.ndarray, names: Sequence[str]) -> Wild:
     """Find the cells that lie ten robust widths from the rest of their column.
 
     The width is that of the quartiles, or, where the quartiles are equal, the typical distance of
-    the other values from the median. Far values are few different ones: three, or a hundredth of
-    the rows and at most 20. A far value that occurs in several rows of the table is a sentinel.
+    the other values from the median. Far values are few different ones: three, one in small
+    tables, and in large ones a hundredth of the rows, but at most 20. A far value that occurs in
+    several rows of the table is a sentinel.
 
     Args:
         x: Numbers, (N, D), NaN where cells are missing.
@@ -135,7 +136,7 @@ def _far(column: np.ndarray) -> list[tuple[int, float]]:
     values = np.sort(column[np.isfinite(column)])
     if len(values) < _FEWEST:
         return []
-    most = min(max(3, len(values) // 100), _MOST)
+    most = min(max(1, min(3, len(values) // 20), len(values) // 100), _MOST)
     far: list[float] = []
     while (split := _split(values, most - len(far))) is not None:
         outside, values = split

@@ -108,5 +108,6 @@ def whole(y: np.ndarray) -> np.ndarray:
 
 
 def _all_whole(y: np.ndarray) -> bool:
+    y = y.astype(np.float64)  # 2^53 is infinite as float16
     # Beyond 2^53 neighbouring whole numbers are the same float.
     return bool((np.isfinite(y) & (np.abs(y) < 2**53)).all() and (y == np.round(y)).all())
