@@ -23,6 +23,7 @@ __all__ = ["quick"]  # a fixture
 
 EXAMPLES = int(os.environ.get("NBAM_MALFORMED", "20"))
 
+ROWS = st.sampled_from([24, 24, 24, 30, 30, 11, 3, 2, 1, 0])
 NAMES = st.sampled_from(
     ["y", "a", "b", "id", "ID", "Unnamed: 0", "", " ", "é\x1b[31m", "a,b", '"', "0", "X", "-x"]
 )
@@ -32,22 +33,31 @@ NUMBERS = st.one_of(
     st.floats(allow_nan=False).map(repr),
     st.sampled_from(["1e400", "99999", "9007199254740993", "18446744073709551616", "1e5", "0x1A"]),
 )
-DAMAGE = st.sampled_from(["none", "none", "none", "cut", "flip", "zeros", "empty", "twice"])
+LABELS = st.sampled_from(["cat", "dog"])
+SELDOM = st.sampled_from([False] * 6 + [True])
+DAMAGE = st.sampled_from(["none"] * 15 + ["cut", "flip", "zeros", "empty", "twice"])
 
 
 @st.composite
 def csv_tables(draw):
     """Cells of all kinds under names of all kinds; some rows too long or too short."""
-    names = draw(st.lists(NAMES, min_size=1, max_size=5))
-    kinds = [draw(st.sampled_from([WORDS, NUMBERS, NUMBERS, st.text(max_size=3)])) for _ in names]
-    rows = draw(st.integers(0, 14))
+    odd = draw(SELDOM)
+    names = draw(st.lists(NAMES, min_size=1, max_size=5, unique=not odd))
+    text = st.text(max_size=3) if odd else WORDS
+    kinds = [draw(st.sampled_from([LABELS, WORDS, NUMBERS, NUMBERS, text])) for _ in names]
+    if not odd and "y" not in names:
+        names, kinds = [*names, "y", "size"], [*kinds, LABELS, st.floats(-9, 9).map(repr)]
+    rows = draw(ROWS)
     lines = [names, *([draw(kind) for kind in kinds] for _ in range(rows))]
-    if draw(st.integers(0, 9)) == 0:
+    if odd:
         lines[-1] = lines[-1][1:]
-    quote = draw(st.booleans())
+    quote = draw(st.booleans()) or not odd
     ends = draw(st.sampled_from(["\n", "\n", "\r\n", "\r"]))
-    text = ends.join(",".join(f'"{cell}"' if quote else cell for cell in line) for line in lines)
-    encoding = draw(st.sampled_from(["utf-8", "utf-8", "utf-8-sig", "latin-1", "utf-16"]))
+    text = ends.join(
+        ",".join(f'"{cell.replace(chr(34), chr(34) * 2)}"' if quote else cell for cell in line)
+        for line in lines
+    )
+    encoding = draw(st.sampled_from(["utf-8-sig", "latin-1", "utf-16"])) if odd else "utf-8"
     return ".csv", text.encode(encoding, "replace"), names
 
 
@@ -60,7 +70,7 @@ COLUMNS = [
     lambda n: pa.array([i % 2 == 0 for i in range(n)]),
     lambda n: pa.array(["cat" if i % 2 else "dog" for i in range(n)]),
     lambda n: pa.array([f"row {i}" for i in range(n)], pa.large_string()),
-    lambda n: pa.array(["b" if i % 3 else None for i in range(n)]).dictionary_encode(),
+    lambda n: pa.array(["b" if i % 3 else None for i in range(n)], pa.string()).dictionary_encode(),
     lambda n: pa.array([decimal.Decimal(i) / 10 for i in range(n)], pa.decimal128(30, 20)),
     lambda n: pa.array([DAY] * n),
     lambda n: pa.array([0] * n, pa.timestamp("us", tz="UTC")),
@@ -71,7 +81,7 @@ COLUMNS = [
     lambda n: pa.array([{"a": 1}] * n),
     lambda n: pa.array([[("k", 1)]] * n, pa.map_(pa.string(), pa.int8())),
     lambda n: pa.array([b"\xff"] * n),
-    lambda n: pa.nulls(n),
+    pa.nulls,
     lambda n: pa.array([1.0, np.inf, np.nan, *[0.0] * n][:n]),
     lambda n: pa.array(np.arange(n) % 3, pa.int8()),
     lambda n: pa.array(np.zeros(n, np.float16)),
@@ -81,9 +91,11 @@ COLUMNS = [
 @st.composite
 def parquet_tables(draw):
     """Columns of every type that Arrow has, some of them twice."""
-    n = draw(st.integers(0, 14))
-    names = draw(st.lists(NAMES, min_size=1, max_size=5))
+    n = draw(ROWS)
+    names = draw(st.lists(NAMES, min_size=1, max_size=3, unique=not draw(SELDOM)))
     columns = [draw(st.sampled_from(COLUMNS))(n) for _ in names]
+    if not draw(SELDOM):
+        names, columns = [*names, "z", "w"], [*columns, COLUMNS[0](n), COLUMNS[5](n)]
     file = io.BytesIO()
     pq.write_table(pa.table(columns, names=names), file)
     return ".parquet", file.getvalue(), names
@@ -112,12 +124,15 @@ ARRAYS = [
 @st.composite
 def archives(draw):
     """Arrays of every type and of shapes that do not agree."""
-    names = draw(st.lists(st.sampled_from(["X", "y", "a", "b"]), max_size=4, unique=True))
-    n = draw(st.integers(0, 14))
+    names = draw(st.lists(st.sampled_from("Xyab"), max_size=4, unique=True))
+    n = draw(ROWS)
     arrays = {name: draw(st.sampled_from(ARRAYS))(n) for name in names}
+    if not draw(SELDOM):
+        wanted = {"X": ARRAYS[0](n), "y": ARRAYS[1](n)}
+        arrays = wanted | arrays if draw(SELDOM) else arrays | wanted
     file = io.BytesIO()
     np.savez(file, **arrays)
-    return ".npz", file.getvalue(), names
+    return ".npz", file.getvalue(), list(arrays) or ["y"]
 
 
 def damaged(data, damage):
@@ -126,9 +141,11 @@ def damaged(data, damage):
         case "cut":
             return data[:middle]
         case "flip":
-            return data[:middle] + bytes(255 - byte for byte in data[middle : middle + 3]) + data[
-                middle + 3 :
-            ]
+            return (
+                data[:middle]
+                + bytes(255 - byte for byte in data[middle : middle + 3])
+                + data[middle + 3 :]
+            )
         case "zeros":
             return data[:middle] + b"\0" * 8 + data[middle:]
         case "empty":
@@ -155,7 +172,9 @@ def one_line_or_a_run(*arguments):
     damage=DAMAGE,
     command=st.sampled_from(["fit", "fit", "detect"]),
     task=st.sampled_from(["auto", "auto", "classification", "regression"]),
-    others=st.lists(st.sampled_from(["--true-label", "--contaminated", "--drop", "--keep"])),
+    others=st.sampled_from(
+        [[], [], [], ["--drop"], ["--keep"], ["--contaminated"], ["--true-label", "--drop"]]
+    ),
     data=st.data(),
 )
 @settings(
@@ -168,17 +187,24 @@ def test_a_malformed_table_gives_a_run_or_one_line(
     quick, table, damage, command, task, others, data
 ):
     ending, content, names = table
-    name = st.sampled_from([*names, "nothing"])
+    name = st.sampled_from([*names, *names, *names, "nothing"])
+    usual = {"y", "w"}.intersection(names) or {"nothing"}
     with tempfile.TemporaryDirectory() as folder:
         path, out = Path(folder) / f"data{ending}", Path(folder) / "run"
         path.write_bytes(damaged(content, damage))
         arguments = [command, path, "--out", out]
         if command == "fit":
-            arguments += [f"--label={data.draw(name)}", "--task", task]
+            arguments += [
+                f"--label={data.draw(name) if data.draw(SELDOM) else max(label)}",
+                "--task",
+                task,
+            ]
             arguments += [f"{option}={data.draw(name)}" for option in others]
         else:
             arguments += ["--backbone", "ae", "--contamination", 0.1, "--epochs", 1]
-            arguments += [f"{one}={data.draw(name)}" for one in others if one in ("--drop", "--keep")]
+            arguments += [
+                f"{one}={data.draw(name)}" for one in others if one in ("--drop", "--keep")
+            ]
         ran = one_line_or_a_run(*arguments)
         event(f"{ending}: {'a run' if ran else 'one line'}")
         if ran:
