@@ -14,7 +14,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from hypothesis import HealthCheck, event, given, settings
+from hypothesis import HealthCheck, Phase, event, given, settings
 from hypothesis import strategies as st
 
 from tests.test_cli import nbam, quick
@@ -180,6 +180,7 @@ def one_line_or_a_run(*arguments):
 @settings(
     max_examples=EXAMPLES,
     deadline=None,
+    phases=[Phase.generate, Phase.shrink],
     derandomize=EXAMPLES == 20,
     suppress_health_check=list(HealthCheck),
 )
@@ -194,11 +195,8 @@ def test_a_malformed_table_gives_a_run_or_one_line(
         path.write_bytes(damaged(content, damage))
         arguments = [command, path, "--out", out]
         if command == "fit":
-            arguments += [
-                f"--label={data.draw(name) if data.draw(SELDOM) else max(label)}",
-                "--task",
-                task,
-            ]
+            label = data.draw(name) if data.draw(SELDOM) else max(usual)
+            arguments += [f"--label={label}", "--task", task]
             arguments += [f"{option}={data.draw(name)}" for option in others]
         else:
             arguments += ["--backbone", "ae", "--contamination", 0.1, "--epochs", 1]
