@@ -28,13 +28,11 @@ def test_labels_with_leading_zeros_stay_apart(quick, tmp_path):
     result = nbam(*fit, run)
     assert result.exit_code == 0, result.output
     assert "90 labels in 3 classes" in result.stdout
-    flags = pd.read_csv(run / "flags.csv", dtype=str).sort_values(
-        "row", key=lambda r: r.astype(int)
-    )
+    flags = pd.read_csv(run / "flags.csv", dtype=str).set_index("row").loc[map(str, range(90))]
     assert flags["label"].tolist() == frame["species"].tolist()
-    assert (flags["suggested_label"][flags["verified"] == "True"] == frame["species"][:9]).all()
+    assert flags["suggested_label"][:9].tolist() == frame["species"][:9].tolist()
     shown = nbam("show", run).stdout
-    assert "001" in shown.split("suspicious rows")[1]
+    assert " 01 " in shown.split("suspicious rows")[1]
     # New rows of one label: alone it looks like a number, and it is the text of the run.
     frame[frame["species"] == "1"].to_csv(path, index=False)
     assert nbam("score", run, path, "--out", out).exit_code == 0
