@@ -57,8 +57,8 @@ def compare_runs(
     fit, info = fits[0]
     if any((one.classes is None) != (info.classes is None) for _, one in fits):
         raise DataError("Some of the runs are of labels and some of measurements.")
-    for run, (_, one) in zip(runs, fits, strict=True):
-        if _features(one) != _features(info):
+    for run, (_, its_info) in zip(runs, fits, strict=True):
+        if _features(its_info) != _features(info):
             raise DataError(
                 f"{run} has other features than {runs[0]}: fit both with the same --drop and "
                 "--keep."
