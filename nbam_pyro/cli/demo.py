@@ -36,6 +36,8 @@ def demo(
 def _table(summary: dict[str, Any]) -> Any:
     from rich.table import Table
 
+    from nbam_pyro.runs.words import percent
+
     table = Table(title="Digits, 40 % of the labels of five classes flipped")
     table.add_column("question")
     table.add_column("answer", justify="right")
@@ -44,15 +46,15 @@ def _table(summary: dict[str, Any]) -> Any:
     accuracy = summary["accuracy"], summary["accuracy_cross_entropy"]
     found = f"{summary['directions_found']} found, {summary['directions_false']} false"
     for question, answer, other in [
-        ("How many labels are wrong?", f"{share[0]:.1%}", f"{share[1]:.1%} (truth)"),
+        ("How many labels are wrong?", percent(share[0]), f"{percent(share[1])} (truth)"),
         ("Which flips?", found, f"{summary['directions_total']} (truth)"),
         ("Are the flags right? AUROC", f"{summary['auroc']:.3f}", "1 is perfect, .5 is chance"),
         ("  outside the mutual pair 5<->6", f"{summary['auroc_resolvable']:.3f}", ""),
         ("Are the probabilities right? Brier", f"{summary['brier']:.3f}", "0 is perfect"),
         (
             "How good is the predictor?",
-            f"{accuracy[0]:.1%}",
-            f"{accuracy[1]:.1%} (cross-entropy)",
+            percent(accuracy[0]),
+            f"{percent(accuracy[1])} (cross-entropy)",
         ),
         ("How long did it take?", f"{summary['seconds']:.0f} s", ""),
     ]:

@@ -28,6 +28,16 @@ def detect(
         str, typer.Option(help="Share of anomalies among the rows, up to 0.5; or auto.")
     ] = "auto",
     epochs: Annotated[int, typer.Option(help="Epochs of training.", min=1)] = 100,
+    drop: Annotated[
+        list[str] | None, typer.Option(help="Column that is no feature; may be given repeatedly.")
+    ] = None,
+    keep: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Column that is a feature though it looks like an identifier; may be given "
+            "repeatedly."
+        ),
+    ] = None,
     out: Annotated[Path, typer.Option(help="Run folder to write.")] = Path("nbam-run"),
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a run folder.")] = False,
     seed: Annotated[
@@ -48,6 +58,8 @@ def detect(
             backbone=parse_backbone(backbone),
             contamination=parse_share(contamination),
             epochs=epochs,
+            drop=drop or (),
+            keep=keep or (),
             overwrite=overwrite,
             seed=seed,
             progress=progress_wanted(),

@@ -50,6 +50,16 @@ def fit(
         int | None,
         typer.Option(help="Epochs of one plain training run; the fit costs about two.", min=1),
     ] = None,
+    drop: Annotated[
+        list[str] | None, typer.Option(help="Column that is no feature; may be given repeatedly.")
+    ] = None,
+    keep: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Column that is a feature though it looks like an identifier; may be given "
+            "repeatedly."
+        ),
+    ] = None,
     out: Annotated[Path, typer.Option(help="Run folder to write.")] = Path("nbam-run"),
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a run folder.")] = False,
     seed: Annotated[
@@ -72,6 +82,8 @@ def fit(
             task=task,
             contamination=parse_contamination(contamination),
             epochs=epochs,
+            drop=drop or (),
+            keep=keep or (),
             overwrite=overwrite,
             seed=seed,
             progress=progress_wanted(),

@@ -15,15 +15,8 @@ def show(
 ) -> None:
     """Say what a run found: how much is wrong, which directions, how sure, which rows first."""
     with mistakes():
-        from nbam_pyro.runs import read_report, show_lines
+        from nbam_pyro.runs import read_report, show_lines, table_lines
 
         summary, flags = read_report(run)
-    for line in show_lines(summary):
+    for line in [*show_lines(summary), "", *table_lines(flags)]:
         say(line)
-    say("")
-    which = f"of {len(flags)}"
-    if "verified" in flags:
-        flags = flags[~flags["verified"]].drop(columns="verified")
-        which = f"of {len(flags)} that are not verified"
-    say(f"The {min(20, len(flags))} most suspicious rows ({which}):")
-    say(flags.head(20).to_string(index=False, float_format="{:.3f}".format))

@@ -3,17 +3,23 @@
 from nbam_pyro.files.arrays import ArrayShape
 from nbam_pyro.files.columns import Columns
 from nbam_pyro.files.encoding import Encoding, encoding_of
+from nbam_pyro.files.identifiers import Choice, chosen
 from nbam_pyro.files.images import ImageShape
 from nbam_pyro.files.reading import read
 from nbam_pyro.files.source import Encoded, Source
+from nbam_pyro.files.wild import Wild, wild_cells
 
 __all__ = [
     "ArrayShape",
+    "Choice",
     "Columns",
     "Encoded",
     "Encoding",
     "ImageShape",
     "Source",
+    "Wild",
+    "chosen",
     "encoding_of",
     "read",
+    "wild_cells",
 ]

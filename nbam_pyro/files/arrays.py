@@ -7,6 +7,7 @@ from typing import Literal
 import numpy as np
 
 from nbam_pyro.files.messages import counted, problem
+from nbam_pyro.files.precision import rounded
 from nbam_pyro.files.source import Encoded, Features, wrong_kind
 
 __all__ = ["ArrayShape"]
@@ -36,10 +37,10 @@ class ArrayShape:
         """The shape of the rows of a training array.
 
         Args:
-            x: an array (N, D) or (N, C, H, W).
+            x: An array (N, D) or (N, C, H, W).
 
         Raises:
-            DataError: it has another number of axes or does not hold numbers.
+            DataError: It has another number of axes or does not hold numbers.
         """
         return cls(_of_numbers(x).shape[1:])
 
@@ -47,10 +48,10 @@ class ArrayShape:
         """The numbers: float64 for features, float32 for images; their range is kept.
 
         Args:
-            x: an array whose rows have the shape of the training rows.
+            x: An array whose rows have the shape of the training rows.
 
         Raises:
-            DataError: the shape differs, or values are missing, infinite or not numbers.
+            DataError: The shape differs, or values are missing, infinite or not numbers.
         """
         array = _of_numbers(x)
         if array.shape[1:] != self.shape:
@@ -66,7 +67,10 @@ class ArrayShape:
                 f"X has missing or infinite values in {counted(len(bad), 'row')}, first in row "
                 f"{bad[0]}; fill them or leave the rows out."
             )
-        return Encoded(values)
+        if len(self.shape) == 3:
+            return Encoded(values)
+        lost = rounded(array.ravel(), values.ravel())
+        return Encoded(values, [] if lost is None else [f"array X: {lost}"])
 
 
 def _of_numbers(x: Features) -> np.ndarray:

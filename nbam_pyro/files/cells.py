@@ -1,6 +1,6 @@
 """What the cells of a column are, judged by what they hold."""
 
-from typing import Literal, TypeAlias
+from typing import Any, Literal, TypeAlias
 
 import numpy as np
 import pandas as pd
@@ -16,16 +16,19 @@ def cell_kind(column: pd.Series, *, name: str) -> CellKind:
     """Whether a column holds numbers (booleans too), texts (categories too) or nothing at all.
 
     Args:
-        column: the cells.
-        name: of the column, for the error.
+        column: The cells.
+        name: The name of the column, for the error.
 
     Raises:
-        DataError: the cells are dates, lists, bytes or another thing that is neither.
+        DataError: The cells are dates, lists, bytes or another thing that is neither.
 
     Example:
         >>> cell_kind(pd.Series([True, None]), name="a"), cell_kind(pd.Series(["x"]), name="b")
         ('numbers', 'texts')
     """
+    if isinstance(column.dtype, np.dtype) and column.dtype.kind in "biuf":
+        # Without pandas, which takes its time: there may be many thousand columns of numbers.
+        return "nothing" if np.isnan(column.to_numpy()).all() else "numbers"
     if not column.notna().any():
         return "nothing"
     match pd.api.types.infer_dtype(column, skipna=True):
@@ -33,12 +36,18 @@ def cell_kind(column: pd.Series, *, name: str) -> CellKind:
             return "numbers"
         case "string" | "categorical":
             return "texts"
-        case "mixed" | "mixed-integer" if all(map(pd.api.types.is_scalar, column)):
+        case "mixed" | "mixed-integer" if all(map(_is_plain, column)):
             return "texts"
         case "datetime64" | "datetime" | "date" | "time" | "timedelta64" | "timedelta" | "period":
             raise problem(
                 f"Column {name!r} holds dates or times; turn them into numbers, for instance "
                 "days since a date, or leave the column out."
+            )
+        case "mixed" | "mixed-integer":
+            odd = next(type(cell).__name__ for cell in column if not _is_plain(cell))
+            raise problem(
+                f"Column {name!r} holds cells of type {odd}, neither numbers nor texts; turn them "
+                "into one of these or leave the column out."
             )
         case found:
             raise problem(
@@ -54,6 +63,8 @@ def numbers(column: pd.Series) -> np.ndarray:
         >>> numbers(pd.Series([True, None, False]))
         array([ 1., nan,  0.])
     """
+    if isinstance(column.dtype, np.dtype) and column.dtype.kind in "biuf":
+        return column.to_numpy(dtype=np.float64, copy=True)
     values = np.full(len(column), np.nan)
     present = column.notna().to_numpy()
     values[present] = column[present].astype("float64").to_numpy()
@@ -72,9 +83,17 @@ def texts(column: pd.Series) -> np.ndarray:
     """
     values = np.full(len(column), None, dtype=object)
     for row, cell in enumerate(column):
-        if not pd.isna(cell):
+        if not _is_missing(cell):
             values[row] = str(int(cell) if _is_whole(cell) else cell)
     return values
+
+
+def _is_plain(cell: object) -> bool:
+    return isinstance(cell, str | bool | int | float | np.bool_ | np.number) or _is_missing(cell)
+
+
+def _is_missing(cell: Any) -> bool:
+    return pd.api.types.is_scalar(cell) and bool(pd.isna(cell))
 
 
 def _is_whole(cell: object) -> bool:

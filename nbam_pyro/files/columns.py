@@ -1,5 +1,6 @@
 """The encoding of a table, learned in training and used again for scoring."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Annotated, Literal, TypeAlias
 
@@ -7,13 +8,13 @@ import numpy as np
 import pandas as pd
 from pydantic import Discriminator
 
-from nbam_pyro.files.cells import cell_kind
-from nbam_pyro.files.messages import counted, listing, problem
+from nbam_pyro.files.cells import cell_kind, texts
+from nbam_pyro.files.messages import counted, listing, option, problem, repeated
 from nbam_pyro.files.number_column import NumberColumn
 from nbam_pyro.files.source import Encoded, Features, wrong_kind
 from nbam_pyro.files.text_column import TextColumn
 
-__all__ = ["Columns"]
+__all__ = ["Columns", "tells_rows_apart"]
 
 Column: TypeAlias = Annotated[NumberColumn | TextColumn, Discriminator("kind")]
 
@@ -26,8 +27,9 @@ class Columns:
     """How every column of a table becomes numbers; nothing is standardised.
 
     Attributes:
-        columns: the encodings of the columns, in the order of the training table.
-        left_out: columns with another text in nearly every row, or with more than 1000 texts.
+        columns: The encodings of the columns, in the order of the training table.
+        left_out: Columns with another text in nearly every row, or with more than 1000 texts.
+        dropped: Columns that somebody chose to leave out, such as identifiers.
 
     Example:
         >>> frame = pd.DataFrame({"age": [40.0, None, 42.0], "colour": ["red", "blue", "red"]})
@@ -42,6 +44,7 @@ class Columns:
 
     columns: tuple[Column, ...]
     left_out: tuple[str, ...] = ()
+    dropped: tuple[str, ...] = ()
     kind: Literal["table"] = field(default="table", repr=False)
 
     def __post_init__(self) -> None:
@@ -50,23 +53,26 @@ class Columns:
             raise problem("The encoding has no columns, or repeats one; fit again.")
 
     @classmethod
-    def of(cls, x: Features) -> "Columns":
+    def of(cls, x: Features, *, drop: Sequence[str] = ()) -> "Columns":
         """Learn medians and categories from a training table.
 
         Args:
-            x: the table, without its labels.
+            x: The table, without its labels.
+            drop: Names of columns that are no features.
 
         Raises:
-            DataError: a column is empty, infinite or neither numbers nor texts, or none is left.
+            DataError: A column is empty, infinite or neither numbers nor texts, or none is left.
         """
         frame = _named(x)
         if not len(frame):
             raise problem("The table has no rows; add the data.")
-        learned = [_learned(frame[name], name=str(name)) for name in frame]
-        left_out = [column.name for column in learned if _tells_rows_apart(column, len(frame))]
+        gone = set(drop)
+        learned = [_learned(frame[name], name=str(name)) for name in frame if name not in gone]
+        left_out = [c.name for c in learned if _has_too_many_texts(c, len(frame))]
         for name in left_out:
             _refuse_spoilt_numbers(frame[name], name=name)
-        columns = tuple(column for column in learned if column.name not in left_out)
+        gone |= set(left_out)
+        columns = tuple(column for column in learned if column.name not in gone)
         if left_out and not columns:
             raise problem(
                 f"There are too many different texts in {listing(left_out)}, which teaches "
@@ -74,7 +80,7 @@ class Columns:
             )
         if not columns:
             raise problem("The table has no feature column beside the label; add one.")
-        return cls(columns, tuple(left_out))
+        return cls(columns, tuple(left_out), tuple(drop))
 
     @property
     def feature_names(self) -> list[str]:
@@ -85,10 +91,10 @@ class Columns:
         """The table as numbers, (N, D) float64.
 
         Args:
-            x: a table with the columns of the training table, in any order.
+            x: A table with the columns of the training table, in any order.
 
         Raises:
-            DataError: columns are missing or surplus, or their cells do not do.
+            DataError: Columns are missing or surplus, or their cells do not do.
         """
         frame = _named(x)
         self._check_names({str(name) for name in frame})
@@ -101,16 +107,45 @@ class Columns:
         notes += [note for part in encoded for note in part.notes]
         return Encoded(np.hstack([part.x for part in encoded]), notes)
 
+    def numbers(self, x: Features) -> tuple[np.ndarray, list[str]]:
+        """The columns that hold numbers, as they are, and their names.
+
+        Args:
+            x: A table with the columns of the training table.
+
+        Returns:
+            Numbers, (N, number of such columns) float64, missing ones as NaN, and as many names.
+
+        Raises:
+            DataError: The cells of a column are not numbers.
+        """
+        frame = _named(x)
+        columns = [column for column in self.columns if isinstance(column, NumberColumn)]
+        values = np.empty((len(frame), len(columns)))
+        for place, column in enumerate(columns):
+            values[:, place] = column.numbers(frame[column.name])
+        return values, [column.name for column in columns]
+
     def _check_names(self, names: set[str]) -> None:
         known = {column.name for column in self.columns}
         missing = sorted(known - names)
-        surplus = sorted(names - known - set(self.left_out))
+        surplus = sorted(names - known - set(self.left_out) - set(self.dropped))
         wrong = [f"missing are {listing(missing)}"] * bool(missing)
         wrong += [f"surplus are {listing(surplus)}"] * bool(surplus)
         if wrong:
             raise problem(
                 f"The columns are not those of training: {', '.join(wrong)}; give the same columns."
             )
+
+
+def tells_rows_apart(different: int, rows: int) -> bool:
+    """Whether a column of so many different texts is left out: it teaches nothing of other rows.
+
+    Args:
+        different: The number of different texts.
+        rows: The number of rows.
+    """
+    return different > min(_TEXTS, max(50, rows / 2))
 
 
 def _learned(column: pd.Series, *, name: str) -> Column:
@@ -120,22 +155,29 @@ def _learned(column: pd.Series, *, name: str) -> Column:
         case "texts":
             return TextColumn.of(column, name=name)
         case "nothing":
-            raise problem(f"Column {name!r} has no cell with a value; leave the column out.")
+            raise problem(
+                f"Column {name!r} has no cell with a value; leave the column out "
+                f"({option('--drop', [name])})."
+            )
 
 
-def _tells_rows_apart(column: Column, rows: int) -> bool:
-    return isinstance(column, TextColumn) and len(column.categories) > min(
-        _TEXTS, max(50, rows / 2)
-    )
+def _has_too_many_texts(column: Column, rows: int) -> bool:
+    return isinstance(column, TextColumn) and tells_rows_apart(len(column.categories), rows)
 
 
 def _refuse_spoilt_numbers(column: pd.Series, *, name: str) -> None:
-    cells = column.dropna()
-    texts = cells[pd.to_numeric(cells, errors="coerce").isna()]
-    if len(texts) < len(cells) / 2:
+    present = column.notna().to_numpy()
+    cells = pd.Series(texts(column))[present]
+    spoilt = cells[pd.to_numeric(cells, errors="coerce").isna()]
+    if not len(spoilt):
         raise problem(
-            f"Column {name!r} holds numbers and {counted(len(texts), 'text')}, the first "
-            f"{texts.iloc[0]!r} in row {texts.index[0]}; mend or empty such cells."
+            f"Column {name!r} holds numbers that are stored as texts; store them as numbers, or "
+            f"leave the column out ({option('--drop', [name])})."
+        )
+    if len(spoilt) < len(cells) / 2:
+        raise problem(
+            f"Column {name!r} holds numbers and {counted(len(spoilt), 'text')}, the first "
+            f"{spoilt.iloc[0]!r} in row {spoilt.index[0]}; mend or empty such cells."
         )
 
 
@@ -143,7 +185,7 @@ def _named(x: Features) -> pd.DataFrame:
     if not isinstance(x, pd.DataFrame):
         raise wrong_kind(x, expected="a table")
     names = [str(name) for name in x]
-    repeated = sorted({name for name in names if names.count(name) > 1})
-    if repeated:
-        raise problem(f"The table repeats columns: {listing(repeated)}; give each its own name.")
+    twice = repeated(names)
+    if twice:
+        raise problem(f"The table repeats columns: {listing(twice)}; give each its own name.")
     return x.set_axis(names, axis="columns")

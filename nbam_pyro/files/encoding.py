@@ -1,5 +1,6 @@
 """The encoding that fits a source, learned from it."""
 
+from collections.abc import Sequence
 from typing import Annotated, TypeAlias
 
 import numpy as np
@@ -17,14 +18,15 @@ Encoding: TypeAlias = Annotated[Columns | ArrayShape | ImageShape, Discriminator
 """Each is a dataclass with `of` and `encode`, saved as its fields."""
 
 
-def encoding_of(source: Source) -> Encoding:
+def encoding_of(source: Source, *, drop: Sequence[str] = ()) -> Encoding:
     """Learn from a training source how to encode it and later ones.
 
     Args:
-        source: what `read` gave.
+        source: The training data, as `read` returned them.
+        drop: Names of columns of a table that are no features.
 
     Raises:
-        DataError: the features cannot be encoded; the message says why.
+        DataError: The features cannot be encoded; the message says why.
 
     Example:
         >>> source = Source(x=np.zeros((2, 3)), y=np.arange(2), rows=np.arange(2))
@@ -33,7 +35,7 @@ def encoding_of(source: Source) -> Encoding:
     """
     match source.x:
         case pd.DataFrame():
-            return Columns.of(source.x)
+            return Columns.of(source.x, drop=drop)
         case np.ndarray():
             return ArrayShape.of(source.x)
         case list():

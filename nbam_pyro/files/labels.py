@@ -1,26 +1,45 @@
 """The label column of a table as an array."""
 
+import re
+from typing import Literal, TypeAlias
+
 import numpy as np
 import pandas as pd
 
 from nbam_pyro.files.cells import cell_kind, numbers, texts
+from nbam_pyro.files.messages import problem
+from nbam_pyro.files.precision import EXACT, rounded
 
-__all__ = ["raw_labels"]
+__all__ = ["Spelling", "as_numbers", "raw_labels", "spelled_labels"]
+
+Spelling: TypeAlias = Literal["auto", "numbers", "texts"]
+"""How cells that are written as text are taken: "auto" takes numbers for numbers only where no two
+labels can be written alike, "numbers" wherever they can be read so, "texts" never."""
+
+# Numbers without a leading zero: 001 and 01 are two labels, not one.
+_WHOLE = re.compile(r"\s*[+-]?(0|[1-9][0-9]*)\s*", re.ASCII)
+_NUMBER = re.compile(
+    r"\s*[+-]?((0|[1-9][0-9]*)(\.[0-9]*)?(e[+-]?[0-9]+)?|\.[0-9]+(e[+-]?[0-9]+)?|inf(inity)?)\s*",
+    re.ASCII | re.IGNORECASE,
+)
+_BOOLEANS = {"true": True, "false": False}
 
 
 def raw_labels(column: pd.Series, *, name: str) -> np.ndarray:
     """The labels as an array, (N,), without making classes of them.
 
     Args:
-        column: the cells.
-        name: of the column, for the error.
+        column: The cells, of the type that the file gives them.
+        name: The name of the column, for the error.
 
     Returns:
         Numbers and booleans in their own type, floats with NaN if some are missing; texts and
-        categories, and booleans of which some are missing, as objects with None.
+        categories, and booleans and integers beyond 2^53 of which some are missing, as objects
+        with None.
 
     Raises:
-        DataError: the labels are dates or another thing that is neither number nor text.
+        DataError: The labels are dates or another thing that is neither number nor text, or
+            decimals of more digits than float64 has.
 
     Example:
         >>> raw_labels(pd.Series(["cat", None]), name="animal")
@@ -29,15 +48,106 @@ def raw_labels(column: pd.Series, *, name: str) -> np.ndarray:
     kind = cell_kind(column, name=name)
     if isinstance(column.dtype, np.dtype) and column.dtype.kind in "biuf":
         return column.to_numpy(copy=True)
-    if kind != "numbers":
+    if kind == "nothing":
+        return np.full(len(column), None, dtype=object)
+    if kind == "texts":
         return texts(column)
-    missing = column.isna().to_numpy()
-    inferred = pd.api.types.infer_dtype(column, skipna=True)
-    if inferred == "boolean":
-        flags = column.to_numpy(dtype=object, copy=True)
-        flags[missing] = None
-        return flags if missing.any() else flags.astype(np.bool_)
+    present = column.notna().to_numpy()
+    cells = column[present].tolist()
+    if pd.api.types.infer_dtype(column, skipna=True) == "boolean":
+        return _gapped([bool(cell) for cell in cells], present, np.dtype(np.bool_))
+    if pd.api.types.infer_dtype(column, skipna=True) == "integer":
+        own = getattr(column.dtype, "numpy_dtype", None)
+        return _integers([int(cell) for cell in cells], present, own=own)
     values = numbers(column)
-    # Beyond 2**53 a float is no longer the integer it came from.
-    exact = inferred == "integer" and not missing.any() and bool((abs(values) < 2**53).all())
-    return values.astype(np.int64) if exact else values
+    lost = rounded(column[present], values[present])
+    if lost:
+        raise problem(f"Column {name!r}: {lost}; write the labels as texts.")
+    return values
+
+
+def spelled_labels(column: pd.Series, *, spelling: Spelling = "auto") -> np.ndarray:
+    """The labels of a column whose cells are texts, as those of a CSV file, (N,).
+
+    Args:
+        column: The cells, missing ones among them.
+        spelling: How numbers among them are taken.
+
+    Returns:
+        As `raw_labels`; texts as they are written where not every cell is a number, or where a
+        number has a leading zero.
+
+    Example:
+        >>> spelled_labels(pd.Series(["1", "10"]))
+        array([ 1, 10])
+        >>> spelled_labels(pd.Series(["01", "10", None]))
+        array(['01', '10', None], dtype=object)
+    """
+    present = column.notna().to_numpy()
+    cells: list[str] = column[present].tolist()
+    if not cells:
+        return np.full(len(column), np.nan)
+    if spelling != "texts":
+        found = _read(cells, present, spelling)
+        if found is not None:
+            return found
+    labels = np.full(len(column), None, dtype=object)
+    labels[present] = cells
+    return labels
+
+
+def as_numbers(labels: np.ndarray) -> np.ndarray:
+    """Labels that are texts as numbers where all of them can be read so; others as they are.
+
+    Example:
+        >>> as_numbers(np.array(["01", None], dtype=object))
+        array([ 1., nan])
+    """
+    if labels.dtype != object or not all(isinstance(one, str | None) for one in labels):
+        return labels
+    return spelled_labels(pd.Series(labels), spelling="numbers")
+
+
+def _read(cells: list[str], present: np.ndarray, spelling: Spelling) -> np.ndarray | None:
+    if all(cell.lower() in _BOOLEANS for cell in cells):
+        flags = [_BOOLEANS[cell.lower()] for cell in cells]
+        return _gapped(flags, present, np.dtype(np.bool_))
+    if all(map(_WHOLE.fullmatch, cells)):
+        whole = [int(cell) for cell in cells]
+        if _fit(whole) or spelling == "auto":
+            # Whole numbers of more than 64 bits are names, not amounts.
+            return _integers(whole, present) if _fit(whole) else None
+    if spelling == "auto" and not all(map(_NUMBER.fullmatch, cells)):
+        return None
+    try:
+        values = np.full(len(present), np.nan)
+        values[present] = [float(cell) for cell in cells]
+    except ValueError:
+        return None
+    return values
+
+
+def _integers(whole: list[int], present: np.ndarray, *, own: np.dtype | None = None) -> np.ndarray:
+    """Integers, which stay exact where some are missing."""
+    big = max(whole) >= 2**63
+    if present.all():
+        return np.array(whole, dtype=own or (np.uint64 if big else np.int64))
+    if max(map(abs, whole)) > EXACT:
+        # NumPy makes floats of a list of integers that are not all of one type.
+        return _gapped([str(one) for one in whole] if big else whole, present, np.dtype(object))
+    values = np.full(len(present), np.nan)
+    values[present] = whole
+    return values
+
+
+def _gapped(cells: list, present: np.ndarray, dtype: np.dtype) -> np.ndarray:
+    if present.all():
+        return np.array(cells, dtype=dtype)
+    values = np.full(len(present), None, dtype=object)
+    values[present] = cells
+    return values
+
+
+def _fit(whole: list[int]) -> bool:
+    low, high = min(whole), max(whole)
+    return (low >= -(2**63) and high < 2**63) or (low >= 0 and high < 2**64)

@@ -8,6 +8,7 @@ from typing import BinaryIO
 
 import numpy as np
 
+from nbam_pyro.files.labels import Spelling, as_numbers
 from nbam_pyro.files.messages import counted, listing, problem
 from nbam_pyro.files.source import Source
 
@@ -17,19 +18,25 @@ MAGIC = (b"PK\x03\x04", b"PK\x05\x06")  # with arrays, without
 
 
 def read_npz(
-    path: Path, *, label: str | None, beside: Sequence[str] = (), optional: bool = False
+    path: Path,
+    *,
+    label: str | None,
+    beside: Sequence[str] = (),
+    optional: bool = False,
+    spelling: Spelling = "auto",
 ) -> Source:
     """Read the array X and the labels from an archive written by `numpy.savez`.
 
     Args:
-        path: of the archive.
-        label: name of the array that holds the labels; among texts an empty one is a missing
+        path: The archive.
+        label: The name of the array that holds the labels; among texts an empty one is a missing
             label. None where there are none.
-        beside: names of arrays that are neither features nor labels.
-        optional: pass over those of them that there are not.
+        beside: Names of arrays that are neither features nor labels.
+        optional: Ignore names in `beside` that the archive does not contain.
+        spelling: How numbers among texts are taken: as texts, unless "numbers".
 
     Raises:
-        DataError: it is not such an archive, is cut off, or its arrays do not do.
+        DataError: It is not such an archive, is cut off, or its arrays do not do.
     """
     with path.open("rb") as file:
         if file.read(4) not in MAGIC:
@@ -47,6 +54,8 @@ def read_npz(
         name: _labels(values, len(x), name=name, path=path) for name, values in columns.items()
     }
     y = np.full(len(x), None) if label is None else checked.pop(label)
+    if spelling == "numbers":
+        y = as_numbers(y)
     return Source(x=x, y=y, rows=np.arange(len(x)), beside=checked)
 
 

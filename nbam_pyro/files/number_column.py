@@ -8,6 +8,7 @@ import pandas as pd
 
 from nbam_pyro.files.cells import cell_kind, numbers
 from nbam_pyro.files.messages import counted, problem
+from nbam_pyro.files.precision import rounded
 from nbam_pyro.files.source import Encoded
 
 __all__ = ["NumberColumn"]
@@ -18,8 +19,8 @@ class NumberColumn:
     """How a column of integers, floats or booleans is encoded.
 
     Attributes:
-        name: of the column.
-        median: of the training cells that are not missing.
+        name: The name of the column.
+        median: The median of the training cells that are not missing.
     """
 
     name: str
@@ -35,7 +36,7 @@ class NumberColumn:
         """Learn the median of a column that has cells.
 
         Raises:
-            DataError: a cell is infinite.
+            DataError: A cell is infinite.
         """
         values = _finite(column, name=name)
         return cls(name, float(np.median(values[~np.isnan(values)])))
@@ -45,11 +46,11 @@ class NumberColumn:
         """The name of the column."""
         return [self.name]
 
-    def encode(self, column: pd.Series) -> Encoded:
-        """The numbers, (N, 1).
+    def numbers(self, column: pd.Series) -> np.ndarray:
+        """The numbers of a column, (N,) float64, missing ones as NaN.
 
         Raises:
-            DataError: the cells are not numbers, or one is infinite.
+            DataError: The cells are not numbers, or one is infinite.
         """
         if cell_kind(column, name=self.name) == "texts":
             present = column[column.notna()].tolist()
@@ -58,14 +59,28 @@ class NumberColumn:
                 f"Column {self.name!r} held numbers in training but now holds texts such as "
                 f"{first!r}; turn them into numbers or leave the cells empty."
             )
-        values = _finite(column, name=self.name)
+        return _finite(column, name=self.name)
+
+    def encode(self, column: pd.Series) -> Encoded:
+        """The numbers, (N, 1), with missing cells filled.
+
+        Raises:
+            DataError: The cells are not numbers, or one is infinite.
+        """
+        values = self.numbers(column)
         missing = np.isnan(values)
+        lost = self._lost(column, values, ~missing)
+        notes = [] if lost is None else [f"column {self.name!r}: {lost}"]
         values[missing] = self.median
-        notes = []
         if missing.any():
             cells = counted(int(missing.sum()), "missing cell", were=("was", "were"))
             notes.append(f"column {self.name!r}: {cells} filled with the median {self.median:g}")
         return Encoded(values[:, None], notes)
+
+    def _lost(self, column: pd.Series, values: np.ndarray, present: np.ndarray) -> str | None:
+        if isinstance(column.dtype, np.dtype) and column.dtype.kind in "bf":
+            return None  # one look instead of two copies, for tables of many columns
+        return rounded(column[present], values[present])
 
 
 def _finite(column: pd.Series, *, name: str) -> np.ndarray:

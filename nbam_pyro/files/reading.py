@@ -5,6 +5,7 @@ from pathlib import Path
 from types import MappingProxyType
 
 from nbam_pyro.files.image_folder import read_image_folder
+from nbam_pyro.files.labels import Spelling
 from nbam_pyro.files.messages import listing, problem
 from nbam_pyro.files.npz import read_npz
 from nbam_pyro.files.source import Source
@@ -24,32 +25,49 @@ def read(
     beside: Sequence[str] = (),
     optional: bool = False,
     labelled: bool = True,
+    spelling: Spelling = "auto",
 ) -> Source:
     """Read features and labels from a CSV, Parquet or NPZ file or a folder of images.
 
     Args:
-        path: a file ending in .csv, .parquet, .pq or .npz (in any case), or a folder with one
+        path: A file ending in .csv, .parquet, .pq or .npz (in any case), or a folder with one
             folder of images per class.
-        label: name of the column or array that holds the labels; None for a folder, where the
+        label: The name of the column or array that holds the labels; None for a folder, where the
             class folders' names are the labels.
-        beside: names of columns or arrays that are neither features nor labels.
-        optional: pass over those of them that the data do not have.
-        labelled: whether a table or an archive needs a label; without one every label is missing.
+        beside: Names of columns or arrays that are neither features nor labels.
+        optional: Ignore names in `beside` that the data do not contain.
+        labelled: Whether a table or an archive needs a label; without one every label is missing.
+        spelling: How labels that are written as texts are taken, as in CSV all of them are. With
+            "auto" they are numbers if every one of them is a number without a leading zero, with
+            "numbers" if they can be read so, with "texts" never.
 
     Returns:
         The rows, not yet encoded.
 
     Raises:
-        DataError: the data cannot be read as what they claim to be, or have no such columns.
+        DataError: The data cannot be read as what they claim to be, or have no such columns.
     """
     try:
-        return _read(path, label=label, beside=beside, optional=optional, labelled=labelled)
+        return _read(
+            path,
+            label=label,
+            beside=beside,
+            optional=optional,
+            labelled=labelled,
+            spelling=spelling,
+        )
     except OSError as error:
         raise problem(f"{path} cannot be read: {error.strerror or error}.") from error
 
 
 def _read(
-    path: Path, *, label: str | None, beside: Sequence[str], optional: bool, labelled: bool
+    path: Path,
+    *,
+    label: str | None,
+    beside: Sequence[str],
+    optional: bool,
+    labelled: bool,
+    spelling: Spelling,
 ) -> Source:
     if not path.exists():
         raise problem(f"{path} does not exist; check the path.")
@@ -76,4 +94,4 @@ def _read(
         raise problem(
             f"{path} needs a label: name the column or array that holds the labels (--label NAME)."
         )
-    return reader(path, label=label, beside=beside, optional=optional)
+    return reader(path, label=label, beside=beside, optional=optional, spelling=spelling)

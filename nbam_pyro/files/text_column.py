@@ -1,5 +1,6 @@
 """A column of texts: one column of zeros and ones per text seen in training."""
 
+from collections import Counter
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -18,9 +19,9 @@ class TextColumn:
     """How a column of texts or categories is encoded.
 
     Attributes:
-        name: of the column.
-        categories: the texts seen in training, sorted.
-        most_frequent: the one that missing cells are filled with.
+        name: The name of the column.
+        categories: The texts seen in training, sorted.
+        most_frequent: The one that missing cells are filled with.
     """
 
     name: str
@@ -40,9 +41,9 @@ class TextColumn:
     @classmethod
     def of(cls, column: pd.Series, *, name: str) -> "TextColumn":
         """Learn the categories of a column that has cells."""
-        present = texts(column[column.notna()]).astype(str)
-        categories, counts = np.unique(present, return_counts=True)
-        return cls(name, tuple(categories.tolist()), str(categories[counts.argmax()]))
+        counts = Counter(cell for cell in texts(column) if cell is not None)
+        categories = sorted(counts)
+        return cls(name, tuple(categories), max(categories, key=counts.__getitem__))
 
     @property
     def feature_names(self) -> list[str]:
@@ -53,7 +54,7 @@ class TextColumn:
         """One 1 in every row, (N, number of categories), or none for a text unseen in training.
 
         Raises:
-            DataError: the cells are neither texts nor numbers.
+            DataError: The cells are neither texts nor numbers.
         """
         cell_kind(column, name=self.name)
         cells = pd.Series(texts(column), dtype=object)

@@ -16,8 +16,8 @@ class Standardise(nn.Module):
     .. math:: h_j = \big(\min(\max(x_j, l_j), u_j) - c_j - m_j\big) / s_j
 
     c is the median of a column, m and s are mean and standard deviation of what the clipped column
-    is beyond it: so a level far from 0 costs no digits. The limits l and u are the largest numbers there are unless the
-    column has wild values (`nbam_pyro.wild`), which would squeeze all others together.
+    is beyond it: so a level far from 0 costs no digits. The limits l and u cut nothing off unless
+    the column has wild values (`nbam_pyro.wild`), which would squeeze all others together.
 
     Args:
         features: columns of x.

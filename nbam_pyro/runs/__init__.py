@@ -5,7 +5,7 @@ from nbam_pyro.runs.comparing import compare_runs
 from nbam_pyro.runs.detecting import detect_file, parse_backbone, parse_share
 from nbam_pyro.runs.folder import RunInfo, read_report, read_run, write_run
 from nbam_pyro.runs.tables import write_csv
-from nbam_pyro.runs.words import scored_line, show_lines
+from nbam_pyro.runs.words import scored_line, show_lines, table_lines
 
 __all__ = [
     "RunInfo",
@@ -20,6 +20,7 @@ __all__ = [
     "score_file",
     "scored_line",
     "show_lines",
+    "table_lines",
     "write_csv",
     "write_run",
 ]

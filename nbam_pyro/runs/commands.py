@@ -1,7 +1,7 @@
 """What `nbam fit` and `nbam score` do."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,20 +11,20 @@ import pandas as pd
 from nbam_pyro.errors import DataError
 from nbam_pyro.estimators import NBAMClassifier, NBAMRegressor
 from nbam_pyro.estimators.base import rate_prior
-from nbam_pyro.estimators.targets import column, in_words
-from nbam_pyro.files import Source, encoding_of, read
+from nbam_pyro.estimators.targets import column
+from nbam_pyro.files import read
+from nbam_pyro.files.precision import rounded
 from nbam_pyro.folders import new_file, new_folder
 from nbam_pyro.priors import Beta
 from nbam_pyro.runs.detecting import is_detected, score_detected
+from nbam_pyro.runs.features import learn, named, oddities
 from nbam_pyro.runs.flags import flags
 from nbam_pyro.runs.folder import read_run, write_run
 from nbam_pyro.runs.info import RunInfo
 from nbam_pyro.runs.tables import write_table
+from nbam_pyro.runs.targets import are_labels, columns_beside, verified_columns, whole
 
 __all__ = ["fit_file", "parse_contamination", "score_file"]
-
-# More different whole numbers than this are measurements, unless told otherwise.
-_LABELS = 20
 
 
 def fit_file(
@@ -37,6 +37,8 @@ def fit_file(
     task: str = "auto",
     contamination: float | Beta | None = None,
     epochs: int | None = None,
+    drop: Sequence[str] = (),
+    keep: Sequence[str] = (),
     overwrite: bool = False,
     seed: int = 0,
     progress: bool = False,
@@ -45,38 +47,45 @@ def fit_file(
     """Fit a data file or image folder and write a run folder.
 
     Args:
-        data: CSV, Parquet or NPZ, or a folder with one folder of images per label.
-        out: the run folder to write, whole or not at all.
-        label: the column or array of targets; None for image folders.
-        true_label: the column or array of verified true labels, if there is one.
-        contaminated: the column or array that says which targets are verified as right (0, false)
+        data: A CSV, Parquet or NPZ file, or a folder with one folder of images per label.
+        out: The run folder to write, whole or not at all.
+        label: The column or array of targets; None for image folders.
+        true_label: The column or array of verified true labels, if there is one.
+        contaminated: The column or array that says which targets are verified as right (0, false)
             or wrong (1, true), if there is one.
         task: "classification", "regression", or "auto".
-        contamination: prior of the share that is wrong, as of the estimators.
-        epochs: of one plain training run, as of the estimators.
-        overwrite: replace a run folder that exists.
-        seed: of everything random.
-        progress: show progress bars.
-        say: is told what is done.
+        contamination: Prior of the share that is wrong, as in the estimators.
+        epochs: Epochs of one plain training run, as in the estimators.
+        drop: Columns that are no features. Columns that are named as identifiers usually are,
+            and whose values all differ, are left out too.
+        keep: Columns that are features though they look like identifiers.
+        overwrite: Whether a run folder that exists is replaced.
+        seed: Seed of weights, folds and batches.
+        progress: Whether progress bars are shown.
+        say: Takes sentences on what is done.
 
     Returns:
         The content of summary.json.
 
     Raises:
-        DataError: the data cannot be used; the message says why.
-        FolderError: the folder exists and may not be overwritten, or cannot be written.
+        DataError: The data cannot be used; the message says why.
+        FolderError: The folder exists and may not be overwritten, or cannot be written.
     """
     rate_prior(contamination)  # before the slow part
     with new_folder(out, overwrite=overwrite) as draft:
         started = time.perf_counter()
-        source = read(data, label=label, beside=_beside(label, true_label, contaminated))
+        source = read(
+            data,
+            label=label,
+            beside=columns_beside(label, true_label, contaminated),
+            spelling="numbers" if task == "regression" else "auto",
+        )
         there, present = column(source.y)
-        labels = _are_labels(there, task)
-        known = _known(source, labels, true_label, contaminated, texts=there.dtype.kind in "US")
-        y = _whole(source.y, there, present) if labels else source.y
-        encoding = encoding_of(source)
-        encoded = encoding.encode(source.x)
-        notes = [*source.notes, *encoded.notes, *_repeats(encoded.x)]
+        labels = are_labels(there, task)
+        known = verified_columns(source, labels, true_label, contaminated)
+        y = whole(source.y) if labels else source.y
+        learned = learn(source, data=data.name, drop=drop, keep=keep)
+        notes = [*source.notes, *learned.notes, *_lost_digits(there, labels), *_repeats(learned.x)]
         kind = "labels" if labels else "measurements"
         more = " (if they are not, say so with --task)" if task == "auto" else ""
         say(f"Fitting {int(present.sum())} {kind}{more} ...")
@@ -87,12 +96,12 @@ def fit_file(
             progress=progress,
             trainer={"default_root_dir": draft},
         )
-        estimator.fit(encoded.x, y, **known)
+        estimator.fit(named(learned.encoding, learned.x), y, **known)
         info = RunInfo(
             data=data.name,
             label=label,
             classes=getattr(estimator, "classes_", None),
-            encoding=encoding,
+            encoding=learned.encoding,
             true_label=true_label,
             contaminated=contaminated,
         )
@@ -100,7 +109,7 @@ def fit_file(
             draft,
             estimator.fit_,
             info,
-            encoded.x,
+            learned.x,
             y,
             rows=source.rows,
             settings={
@@ -110,6 +119,8 @@ def fit_file(
                 "true_label": true_label,
                 "contaminated": contaminated,
                 "task": task,
+                "drop": list(drop),
+                "keep": list(keep),
                 "contamination": contamination,
                 "epochs": epochs,
                 "seed": seed,
@@ -131,18 +142,18 @@ def score_file(
     """Score new rows with a saved run and write them as CSV, the most suspicious first.
 
     Args:
-        run: a run folder.
-        data: rows of the same kind as those of the run.
-        out: the file to write, whole or not at all.
-        overwrite: replace the file if it exists.
-        say: is told what is done.
+        run: A run folder.
+        data: Rows of the same kind as those of the run.
+        out: The file to write, whole or not at all.
+        overwrite: Whether a file that exists is replaced.
+        say: Takes sentences on what is done.
 
     Returns:
-        What was written.
+        The table that was written.
 
     Raises:
-        DataError: the data are of another kind than those of the run.
-        FolderError: the run is incomplete or was changed, or the file exists, is being written by
+        DataError: The data are of another kind than those of the run.
+        FolderError: The run is incomplete or was changed, or the file exists, is being written by
             another process, or cannot be written.
     """
     with new_file(out, overwrite=overwrite) as draft:
@@ -153,13 +164,17 @@ def score_file(
 
 def _score_labelled(run: Path, data: Path, *, say: Callable[[str], None]) -> pd.DataFrame:
     fit, info = read_run(run)
-    source = read(data, label=info.label, beside=info.beside, optional=True)
+    source = read(data, label=info.label, beside=info.beside, optional=True, spelling=info.spelling)
     encoded = info.encoding.encode(source.x)
-    for note in [*source.notes, *encoded.notes]:
+    for note in [
+        *source.notes,
+        *encoded.notes,
+        *oddities(info.encoding, source, encoded.x, data=data.name),
+    ]:
         say(f"Note: {note}.")
     y = source.y
     if info.classes is not None and info.classes.dtype.kind in "iu":
-        y = _whole(y, *column(y))
+        y = whole(y)
     return flags(fit, info, encoded.x, y, source.rows, verified=info.verified(source))
 
 
@@ -189,60 +204,6 @@ def parse_contamination(text: str | None) -> float | Beta | None:
     return share
 
 
-def _beside(label: str | None, true_label: str | None, contaminated: str | None) -> list[str]:
-    named = [name for name in (label, true_label, contaminated) if name is not None]
-    twice = {name for name in named if named.count(name) > 1}
-    if twice:
-        raise DataError(
-            f"{twice.pop()!r} is named twice by --label, --true-label and --contaminated; each "
-            "needs a column of its own."
-        )
-    return [name for name in named if name != label]
-
-
-def _known(
-    source: Source,
-    labels: bool,
-    true_label: str | None,
-    contaminated: str | None,
-    *,
-    texts: bool,
-) -> dict[str, np.ndarray]:
-    """What is verified, as the estimators' `fit` takes it."""
-    known = {}
-    if contaminated is not None:
-        known["contaminated"] = source.beside[contaminated]
-    if true_label is not None:
-        if not labels:
-            raise DataError(
-                "--true-label is for labels, and these are measurements: say with --contaminated "
-                "which of them are wrong."
-            )
-        there, present = column(source.beside[true_label])
-        values = np.full(len(present), None, dtype=object)
-        values[present] = in_words(there) if texts and there.dtype.kind in "biuf" else there
-        known["true_label"] = values
-    return known
-
-
-def _are_labels(y: np.ndarray, task: str) -> bool:
-    if task not in ("auto", "classification", "regression"):
-        raise DataError(f"--task is {task!r}; give auto, classification or regression.")
-    if task != "auto":
-        return task == "classification"
-    whole = y.dtype.kind in "USbiu" or (y.dtype.kind == "f" and _all_whole(y))
-    return whole and (y.dtype.kind in "USb" or len(np.unique(y)) <= _LABELS)
-
-
-def _whole(y: np.ndarray, there: np.ndarray, present: np.ndarray) -> np.ndarray:
-    """Whole numbers as integers, where missing cells have made them floats."""
-    if there.dtype.kind != "f" or not _all_whole(there):
-        return y
-    whole = np.full(len(y), None, dtype=object)
-    whole[present] = there.astype(int)
-    return whole if not present.all() else there.astype(int)
-
-
 def _repeats(x: np.ndarray) -> list[str]:
     repeated = int(pd.DataFrame(x.reshape(len(x), -1)).duplicated().sum())
     if not repeated:
@@ -253,6 +214,8 @@ def _repeats(x: np.ndarray) -> list[str]:
     ]
 
 
-def _all_whole(y: np.ndarray) -> bool:
-    # Beyond 2^53 neighbouring whole numbers are the same float.
-    return bool((np.isfinite(y) & (np.abs(y) < 2**53)).all() and (y == np.round(y)).all())
+def _lost_digits(there: np.ndarray, labels: bool) -> list[str]:
+    if labels or there.dtype.kind not in "iuf":
+        return []
+    lost = rounded(there, there.astype(np.float64))
+    return [] if lost is None else [f"measurements: {lost}"]

@@ -7,12 +7,15 @@ from typing import Any
 from nbam_pyro.errors import DataError, FolderError
 from nbam_pyro.estimators import NBAMClassifier, NBAMRegressor
 from nbam_pyro.estimators.targets import column
-from nbam_pyro.files import read
+from nbam_pyro.files import Columns, read
 from nbam_pyro.folders import check_files, read_json
 from nbam_pyro.inference import Comparison, compare_priors
 from nbam_pyro.priors import Beta
+from nbam_pyro.runs.features import named
 from nbam_pyro.runs.folder import read_run
+from nbam_pyro.runs.info import RunInfo
 from nbam_pyro.runs.schema import Settings
+from nbam_pyro.runs.targets import whole
 
 __all__ = ["compare_runs"]
 
@@ -31,14 +34,14 @@ def compare_runs(
     Every run is fitted again, once for each fold, on the data file that it names.
 
     Args:
-        runs: run folders of one data file, which differ in `--contamination`.
-        folds: how many.
-        say: is told what is done.
+        runs: Run folders of one data file, which differ in `--contamination`.
+        folds: The number of folds.
+        say: Takes sentences on what is done.
 
     Raises:
-        DataError: there are fewer than two runs, they are not of the same data and settings, or
+        DataError: There are fewer than two runs, they are not of the same data and settings, or
             the file has other rows now.
-        FolderError: a run is incomplete, was changed, or was not written by `nbam fit`.
+        FolderError: A run is incomplete, was changed, or was not written by `nbam fit`.
     """
     if len(runs) < 2 or len(set(runs)) < len(runs):
         raise DataError("There is nothing to compare: name at least two different runs.")
@@ -55,7 +58,13 @@ def compare_runs(
     fit, info = fits[0]
     if any((one.classes is None) != (info.classes is None) for _, one in fits):
         raise DataError("Some of the runs are of labels and some of measurements.")
-    source = read(Path(first["data"]), label=info.label, beside=info.beside)
+    for run, (_, its_info) in zip(runs, fits, strict=True):
+        if _features(its_info) != _features(info):
+            raise DataError(
+                f"{run} has other features than {runs[0]}: fit both with the same --drop and "
+                "--keep."
+            )
+    source = read(Path(first["data"]), label=info.label, beside=info.beside, spelling=info.spelling)
     encoded = info.encoding.encode(source.x)
     _, present = column(source.y)
     if present.sum() != len(fit.held_out):
@@ -68,15 +77,17 @@ def compare_runs(
         name: kind(contamination=_contamination(one["contamination"]), random_state=one["seed"])
         for name, one in settings.items()
     }
-    prepared = {name: one.prepared(encoded.x, source.y) for name, one in estimators.items()}
+    x = named(info.encoding, encoded.x)
+    y = source.y if info.classes is None else whole(source.y)
+    prepared = {name: one.prepared(x, y) for name, one in estimators.items()}
     stories = {name: story for name, (story, _, _) in prepared.items()}
-    _, rows, y = next(iter(prepared.values()))
-    say(f"Fitting {len(stories)} runs to {folds} folds of {len(y)} rows ...")
+    _, rows, targets = next(iter(prepared.values()))
+    say(f"Fitting {len(stories)} runs to {folds} folds of {len(targets)} rows ...")
     verified = info.verified(source)
     return compare_priors(
         stories,
         rows,
-        y,
+        targets,
         verified=None if verified is None else verified[present],
         folds=folds,
         epochs=first["epochs"],
@@ -92,6 +103,10 @@ def _settings(run: Path) -> dict[str, Any]:
             f"{run} was not written by nbam fit: there is no data file to go back to."
         )
     return settings
+
+
+def _features(info: RunInfo) -> object:
+    return info.encoding.feature_names if isinstance(info.encoding, Columns) else info.encoding
 
 
 def _contamination(value: Any) -> Any:

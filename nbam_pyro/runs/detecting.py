@@ -1,7 +1,7 @@
 """What `nbam detect` does: rows in, a run folder with their scores out."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from enum import StrEnum
 from pathlib import Path
@@ -22,8 +22,9 @@ from nbam_pyro.detection import (
 from nbam_pyro.detection.saving import FILES, load_detector, write_detector
 from nbam_pyro.errors import DataError, FolderError
 from nbam_pyro.estimators.verified import codes_of, switches
-from nbam_pyro.files import encoding_of, read
+from nbam_pyro.files import read
 from nbam_pyro.folders import check_files, new_folder, read_json, write_json, write_manifest
+from nbam_pyro.runs.features import learn, named, oddities
 from nbam_pyro.runs.folder import shape_of
 from nbam_pyro.runs.schema import DetectedInfo, Settings, Summary
 from nbam_pyro.runs.tables import write_table
@@ -102,6 +103,8 @@ def detect_file(
     backbone: BackboneName = BackboneName.NTL,
     contamination: float | Literal["auto"] = "auto",
     epochs: int = 100,
+    drop: Sequence[str] = (),
+    keep: Sequence[str] = (),
     overwrite: bool = False,
     seed: int = 0,
     progress: bool = False,
@@ -110,41 +113,42 @@ def detect_file(
     """Find anomalies in a data file and write a run folder.
 
     Args:
-        data: CSV, Parquet or NPZ with an array X; every column is a feature.
-        out: the run folder to write, whole or not at all.
-        known: the column or array that says which rows are known to be anomalies (1, true) or
+        data: A CSV or Parquet file every column of which is a feature, or NPZ with an array X.
+        out: The run folder to write, whole or not at all.
+        known: The column or array that says which rows are known to be anomalies (1, true) or
             normal (0, false), if there is one; it is no feature.
-        backbone: the model of normal rows.
-        contamination: share of anomalies, or "auto".
-        epochs: of training.
-        overwrite: replace a run folder that exists.
-        seed: of everything random.
-        progress: show progress bars.
-        say: is told what is done.
+        backbone: The model of normal rows.
+        contamination: The share of anomalies, or "auto".
+        epochs: Epochs of training.
+        drop: Columns that are no features. Columns that are named as identifiers usually are,
+            and whose values all differ, are left out too.
+        keep: Columns that are features though they look like identifiers.
+        overwrite: Whether a run folder that exists is replaced.
+        seed: Seed of weights and batches.
+        progress: Whether progress bars are shown.
+        say: Takes sentences on what is done.
 
     Returns:
         The content of summary.json.
 
     Raises:
-        DataError: the data cannot be used; the message says why.
-        FolderError: the folder exists and may not be overwritten, or cannot be written.
+        DataError: The data cannot be used; the message says why.
+        FolderError: The folder exists and may not be overwritten, or cannot be written.
     """
     with new_folder(out, overwrite=overwrite) as draft:
         started = time.perf_counter()
         source = read(data, label=None, beside=[] if known is None else [known], labelled=False)
-        encoding = encoding_of(source)
-        encoded = encoding.encode(source.x)
-        if encoded.x.ndim != 2:
+        learned = learn(source, data=data.name, drop=drop, keep=keep)
+        x = learned.x
+        if x.ndim != 2:
             raise DataError(
                 f"{data} has images or arrays of rows: nbam detect takes a row of features per "
                 "datum; for images use AnomalyDetector(Rotations) in Python."
             )
         observed = (
-            None
-            if known is None
-            else codes_of(known, source.beside[known], len(encoded.x), switches)
+            None if known is None else codes_of(known, source.beside[known], len(x), switches)
         )
-        say(f"Training on {len(encoded.x)} rows ...")
+        say(f"Training on {len(x)} rows ...")
         detector = AnomalyDetector(
             backbone.backbone,
             contamination=contamination,
@@ -153,7 +157,7 @@ def detect_file(
             progress=progress,
             trainer={"default_root_dir": draft},
         )
-        detector.fit(encoded.x, observed=observed)
+        detector.fit(named(learned.encoding, x), observed=observed)
         table = _flags(source.rows, detector.decision_scores_, detector)
         if observed is not None:
             table["known"] = observed
@@ -162,23 +166,23 @@ def detect_file(
             "data": data.name,
             "task": "detection",
             "rows": len(table),
-            "features": int(np.prod(encoded.x.shape[1:])),
+            "features": x.shape[1],
             "backbone": backbone.value,
             "rate": detector.contamination_,
             "rate_low": None if estimate is None else estimate.low,
             "rate_high": None if estimate is None else estimate.high,
             "flagged": int(table["flagged"].sum()),
             "threshold": detector.threshold_,
-            "notes": encoded.notes,
+            "notes": learned.notes,
             "seconds": round(time.perf_counter() - started, 1),
         }
         settings: dict[str, Any] = {"command": "detect", "data": str(data), "known": known}
         settings |= {"backbone": backbone.value, "contamination": contamination}
-        settings |= {"epochs": epochs, "seed": seed}
+        settings |= {"drop": list(drop), "keep": list(keep), "epochs": epochs, "seed": seed}
         write_table(ordered(table), draft / "flags.csv")
         write_json(draft / "summary.json", summary, Summary)
         write_json(draft / "settings.json", settings, Settings)
-        info = {"known": known, "encoding": asdict(encoding)}
+        info = {"known": known, "encoding": asdict(learned.encoding)}
         write_json(draft / "run.json", info, DetectedInfo)
         write_detector(draft, detector)
         _picture(draft, detector)
@@ -190,13 +194,13 @@ def score_detected(run: Path, data: Path, *, say: Callable[[str], None]) -> pd.D
     """Scores of new rows by the detector of a run, the highest first.
 
     Args:
-        run: a run folder that `detect_file` wrote.
-        data: rows of the same kind as those of the run.
-        say: is told what is done.
+        run: A run folder that `detect_file` wrote.
+        data: Rows of the same kind as those of the run.
+        say: Takes sentences on what is done.
 
     Raises:
-        DataError: the data are of another kind than those of the run.
-        FolderError: the run is incomplete or was changed.
+        DataError: The data are of another kind than those of the run.
+        FolderError: The run is incomplete or was changed.
     """
     check_files(run, ["run.json"])
     info = read_json(run / "run.json", DetectedInfo)
@@ -208,10 +212,12 @@ def score_detected(run: Path, data: Path, *, say: Callable[[str], None]) -> pd.D
         )
     beside = [] if info.known is None else [info.known]
     source = read(data, label=None, beside=beside, optional=True, labelled=False)
-    encoded = info.encoding.encode(source.x)
-    for note in encoded.notes:
+    encoding = info.encoding
+    encoded = encoding.encode(source.x)
+    for note in [*encoded.notes, *oddities(encoding, source, encoded.x, data=data.name)]:
         say(f"Note: {note}.")
-    return ordered(_flags(source.rows, detector.decision_function(encoded.x), detector))
+    scores = detector.decision_function(named(encoding, encoded.x))
+    return ordered(_flags(source.rows, scores, detector))
 
 
 def is_detected(run: Path) -> bool:

@@ -117,7 +117,8 @@ def read_report(folder: Path) -> tuple[dict[str, Any], pd.DataFrame]:
     """
     check_files(folder, ["summary.json", "flags.csv"])
     summary = read_json(folder / "summary.json", Summary).model_dump(exclude_unset=True)
-    table = read_table(folder / "flags.csv")
+    texts = ["label", "suggested_label"] if summary.get("task") == "classification" else []
+    table = read_table(folder / "flags.csv", texts=texts)  # 001 and 01 are two labels
     if "row" not in table or ("verified" in table and table["verified"].dtype != bool):
         raise FolderError(
             f"{folder / 'flags.csv'} is not as it was written: a column is missing or is no "

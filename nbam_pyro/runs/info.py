@@ -13,6 +13,7 @@ from nbam_pyro.estimators.targets import (
 )
 from nbam_pyro.estimators.verified import verified_rows
 from nbam_pyro.files import Encoding, Source
+from nbam_pyro.files.labels import Spelling
 from nbam_pyro.runs.schema import FittedInfo
 from nbam_pyro.verified import Verified
 
@@ -41,6 +42,13 @@ class RunInfo:
     def beside(self) -> list[str]:
         """The columns or arrays that are neither features nor labels."""
         return [name for name in (self.true_label, self.contaminated) if name is not None]
+
+    @property
+    def spelling(self) -> Spelling:
+        """How labels that are written as texts are taken: as they were in training."""
+        if self.classes is None:
+            return "numbers"
+        return "texts" if self.classes.dtype.kind == "U" else "auto"
 
     def targets(self, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Encoded targets of the rows that have one, and which have one, (N,).

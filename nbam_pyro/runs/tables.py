@@ -2,7 +2,7 @@
 
 import csv
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TypeGuard
 
@@ -37,11 +37,12 @@ def write_table(table: pd.DataFrame, path: Path) -> None:
     safe.to_csv(path, index=False, quoting=csv.QUOTE_NONNUMERIC if returns else csv.QUOTE_MINIMAL)
 
 
-def read_table(path: Path) -> pd.DataFrame:
+def read_table(path: Path, *, texts: Sequence[str] = ()) -> pd.DataFrame:
     """A table that `write_table` wrote, without the apostrophes.
 
     Args:
         path: File to read.
+        texts: Columns that hold texts, whatever they look like; names of rows are texts always.
 
     Raises:
         FolderError: The file is no table.
@@ -51,7 +52,7 @@ def read_table(path: Path) -> pd.DataFrame:
     try:
         if not header.endswith(b"\n"):
             raise ValueError("its first line is no header")
-        table = pd.read_csv(path, keep_default_na=False, dtype={"row": str})
+        table = pd.read_csv(path, keep_default_na=False, dtype=dict.fromkeys(["row", *texts], str))
     except (OSError, ValueError, OverflowError) as error:
         reason = " ".join(str(error).split())[:200]
         raise FolderError(f"{path} is no table ({reason}). Restore it or fit again.") from error

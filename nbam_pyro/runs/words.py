@@ -5,12 +5,18 @@ from typing import Any
 
 import pandas as pd
 
+__all__ = ["percent", "probability", "scored_line", "show_lines", "table_lines"]
+
+# Below this, a probability of three decimals is 0.000.
+_VISIBLE = 0.0005
+_NONE = "no label or measurement is wrong with a probability of 0.001 or more"
+
 
 def show_lines(summary: dict[str, Any]) -> list[str]:
     """What a run found, line by line.
 
     Args:
-        summary: the content of summary.json.
+        summary: The content of summary.json.
     """
     if summary["task"] == "detection":
         return list(_anomalies(summary))
@@ -27,7 +33,7 @@ def scored_line(table: pd.DataFrame) -> str:
     """What scoring new rows found.
 
     Args:
-        table: from `score_file`.
+        table: The table that `score_file` returned.
 
     Example:
         >>> scored_line(pd.DataFrame({"score": [2.0, 1.0], "flagged": [True, False]}))
@@ -36,11 +42,64 @@ def scored_line(table: pd.DataFrame) -> str:
     n = len(table)
     if "responsibility" in table:
         expected = table["responsibility"].sum()
-        return (
-            f"{n} rows scored; about {expected:.0f} of them ({expected / n:.1%}) are probably wrong"
-        )
+        if not (table["responsibility"] >= _VISIBLE).any():
+            return f"{n} rows scored; none is suspicious: {_NONE}"
+        share = percent(expected / n)
+        return f"{n} rows scored; about {expected:.0f} of them ({share}) are probably wrong"
     flagged = int(table["flagged"].sum())
     return f"{n} rows scored; {flagged} of them {'is' if flagged == 1 else 'are'} flagged"
+
+
+def percent(share: float, decimals: int = 1) -> str:
+    """A share in percent, in which what is neither 0 nor 1 does not look so.
+
+    Args:
+        share: A share between 0 and 1.
+        decimals: Places after the point.
+
+    Example:
+        >>> percent(0.256), percent(0.0), percent(0.0001), percent(0.9999), percent(0.004, 0)
+        ('25.6%', '0.0%', '<0.1%', '>99.9%', '<1%')
+    """
+    step = 10.0 ** -(decimals + 2)
+    text = f"{share:.{decimals}%}"
+    if share > 0 and text == f"{0:.{decimals}%}":
+        return f"<{step:.{decimals}%}"
+    if share < 1 and text == f"{1:.{decimals}%}":
+        return f">{1 - step:.{decimals}%}"
+    return text
+
+
+def probability(value: float) -> str:
+    """A probability with three decimals, in which what is neither 0 nor 1 does not look so.
+
+    Example:
+        >>> probability(0.25), probability(0.0), probability(0.0001), probability(0.9999)
+        ('0.250', '0.000', '<0.001', '>0.999')
+    """
+    text = f"{value:.3f}"
+    if value > 0 and text == "0.000":
+        return "<0.001"
+    return ">0.999" if value < 1 and text == "1.000" else text
+
+
+def table_lines(table: pd.DataFrame) -> list[str]:
+    """The most suspicious rows of a run, or that there are none.
+
+    Args:
+        table: The flags of a run, the most suspicious first.
+    """
+    which = f"of {len(table)}"
+    if "verified" in table:
+        table = table[~table["verified"]].drop(columns="verified")
+        which = f"of {len(table)} that are not verified"
+    if "responsibility" in table and not (table["responsibility"] >= _VISIBLE).any():
+        return [f"No row is suspicious ({which}): {_NONE}."]
+    formats = {
+        name: probability for name in ("responsibility", "suggested_probability") if name in table
+    }
+    rows = table.head(20).to_string(index=False, formatters=formats, float_format="{:.4g}".format)
+    return [f"The {min(20, len(table))} most suspicious rows ({which}):", *rows.splitlines()]
 
 
 def _what(summary: dict[str, Any]) -> Iterator[str]:
@@ -56,7 +115,7 @@ def _anomalies(summary: dict[str, Any]) -> Iterator[str]:
     yield f"{summary['data']}: {n} rows of {summary['features']} features."
     yield from (f"Note: {note}." for note in summary["notes"])
     if summary["rate_high"] is None:
-        yield f"How many: {rate:.1%} of the rows, as was given."
+        yield f"How many: {percent(rate)} of the rows, as was given."
     elif rate == 0:
         yield (
             "How many: cannot be told; there is no share at which independent models agree best "
@@ -66,9 +125,10 @@ def _anomalies(summary: dict[str, Any]) -> Iterator[str]:
     else:
         low, high = summary["rate_low"], summary["rate_high"]
         yield (
-            f"How many: perhaps {rate:.1%} of the rows ({low:.1%} to {high:.1%}), the share at "
-            "which independent models agree best which they are. They also agree about normal rows "
-            "that are rare and alike: look at some flagged rows, or give --contamination."
+            f"How many: perhaps {percent(rate)} of the rows ({percent(low)} to {percent(high)}), "
+            "the share at which independent models agree best which they are. They also agree "
+            "about normal rows that are rare and alike: look at some flagged rows, or give "
+            "--contamination."
         )
     yield (
         f"Which: {_rows(summary['flagged'])} flagged, with a score above "
@@ -79,8 +139,9 @@ def _anomalies(summary: dict[str, Any]) -> Iterator[str]:
 def _how_much(summary: dict[str, Any]) -> Iterator[str]:
     share, n = summary["contamination"], summary["labelled"]
     yield (
-        f"How much: about {share['mean']:.1%} are probably wrong, {share['mean'] * n:.0f} of {n} "
-        f"({share['probability']:.0%} interval {share['low'] * n:.0f} to {share['high'] * n:.0f})."
+        f"How much: about {percent(share['mean'])} are probably wrong, "
+        f"{share['mean'] * n:.0f} of {n} ({share['probability']:.0%} interval "
+        f"{share['low'] * n:.0f} to {share['high'] * n:.0f})."
     )
     if "verified" in summary:
         right, wrong = summary["verified"]["clean"], summary["verified"]["contaminated"]
@@ -94,9 +155,10 @@ def _directions(directions: list[dict[str, Any]], wrong: float) -> Iterator[str]
     others = wrong - sum(one["rows"] for one in directions)
     yield "Which directions:"
     for one in directions:
+        rate, low, high = (percent(one[key], 0) for key in ("rate", "low", "high"))
         yield (
-            f"  {one['true']!r} is labelled {one['observed']!r} in {one['rate']:.0%} of cases "
-            f"(90% interval {one['low']:.0%} to {one['high']:.0%}), about {_rows(one['rows'])}"
+            f"  {one['true']!r} is labelled {one['observed']!r} in {rate} of cases "
+            f"(90% interval {low} to {high}), about {_rows(one['rows'])}"
         )
     if others >= 1:
         yield f"  all other flips together: about {_rows(others)}"
@@ -121,6 +183,8 @@ def _how_sure(summary: dict[str, Any]) -> Iterator[str]:
         f"about {summary['flagged_wrong']:.0f} expected to be wrong; {_rows(summary['sure'])} "
         f"above 90%, {_rows(summary['doubtful'])} between 10% and 90%."
     )
+    if not summary["flagged"] and not summary["doubtful"]:
+        yield "No row is suspicious: none is wrong with a probability above 10%."
     if summary["doubtful"] > summary["labelled"] / 2:
         yield (
             "Most rows are neither clearly right nor clearly wrong: the data are too few or too "
