@@ -8,22 +8,10 @@ import numpy as np
 import pandas as pd
 import torch
 
+from nbam_pyro.containers import unwrapped
 from nbam_pyro.errors import DataError
 
-__all__ = ["as_cells", "as_number", "as_numbers", "check_numbers", "in_pandas"]
-
-
-def in_pandas(values: Any) -> Any:
-    """Frames and columns of other libraries (polars, pyarrow) in pandas; all else as it is.
-
-    Args:
-        values: Anything.
-    """
-    if isinstance(values, pd.DataFrame | pd.Series | pd.Index | torch.Tensor):
-        return values
-    if hasattr(values, "collect"):  # a query of polars that has not been computed yet
-        values = values.collect()
-    return values.to_pandas() if hasattr(values, "to_pandas") else values
+__all__ = ["as_cells", "as_number", "as_numbers", "check_numbers"]
 
 
 def as_numbers(values: Any, name: str) -> np.ndarray:
@@ -45,7 +33,7 @@ def as_numbers(values: Any, name: str) -> np.ndarray:
         >>> as_numbers(pd.DataFrame({"a": [0.5, None]}, dtype="Float64"), "x").tolist()
         [[0.5], [nan]]
     """
-    values = in_pandas(values)
+    values = unwrapped(values)
     if isinstance(values, pd.DataFrame):
         return _of_frame(values, name)
     if isinstance(values, pd.Series | pd.Index):
@@ -77,7 +65,7 @@ def as_cells(values: Any) -> pd.Index | np.ndarray:
         >>> as_cells(["cat", None]).tolist()
         ['cat', None]
     """
-    values = in_pandas(values)
+    values = unwrapped(values)
     if isinstance(values, list | tuple):  # None among texts must not become a text
         values = [one.item() if _is_scalar_of_array(one) else one for one in values]
         cells = np.empty(len(values), dtype=object)
@@ -172,14 +160,7 @@ def _is_plain_number(dtype: Any) -> bool:
 
 def _array(values: Any, name: str) -> np.ndarray:
     if isinstance(values, torch.Tensor):
-        values = values.detach().cpu()
-        # NumPy has no such type.
-        values = values.float() if values.dtype == torch.bfloat16 else values
-        return values.numpy()
-    if isinstance(values, np.ma.MaskedArray):  # what is masked must not count
-        cells = values.data.astype(object)
-        cells[np.ma.getmaskarray(values)] = None
-        return cells
+        return unwrapped(values)
     if isinstance(values, list | tuple) and any(isinstance(one, torch.Tensor) for one in values):
         values = [_array(one, name) if isinstance(one, torch.Tensor) else one for one in values]
     try:

@@ -15,9 +15,9 @@ from nbam_pyro.arguments import (
     as_number,
     as_numbers,
     check_numbers,
-    in_pandas,
     place_of,
 )
+from nbam_pyro.containers import unwrapped
 from nbam_pyro.errors import DataError
 
 __all__ = ["Costs", "Flags", "flags", "relabel", "review_queue", "weights"]
@@ -188,7 +188,7 @@ def relabel(true_label: Any, labels: Any, *, threshold: float = 0.9) -> pd.DataF
             f"true_label has shape {posterior.shape} and labels {cells.shape}; expected (N, K) "
             "and (N,)."
         )
-    codes = _columns_of(pd.Index(cells), posterior.shape[1], in_pandas(true_label))
+    codes = _columns_of(pd.Index(cells), posterior.shape[1], unwrapped(true_label))
     if not 0.5 < as_number(threshold, "threshold") <= 1:
         raise DataError(f"threshold is {threshold}; it lies in (0.5, 1].")
     best, probability = posterior.argmax(1), posterior.max(1)

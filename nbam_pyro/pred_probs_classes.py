@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 import torch
 
-from nbam_pyro.arguments import in_pandas
+from nbam_pyro.containers import unwrapped
 from nbam_pyro.errors import DataError
 
 __all__ = ["class_columns", "shown"]
@@ -69,7 +69,7 @@ def class_columns(
 
 
 def _listed(classes: Iterable[Any] | None) -> list[Any] | None:
-    classes = in_pandas(classes)
+    classes = unwrapped(classes)
     if classes is None:
         return None
     if isinstance(classes, str | Set) or not isinstance(classes, Iterable):

@@ -12,7 +12,8 @@ from jaxtyping import Float, Int
 from pandas.api.types import is_numeric_dtype
 from torch import Tensor
 
-from nbam_pyro.arguments import as_cells, as_numbers, check_numbers, in_pandas, place_of
+from nbam_pyro.arguments import as_cells, as_numbers, check_numbers, place_of
+from nbam_pyro.containers import unwrapped
 from nbam_pyro.errors import DataError
 from nbam_pyro.pred_probs_classes import class_columns, shown
 
@@ -48,7 +49,7 @@ class Predicted:
         cls, labels: Any, pred_probs: Any, *, gold: Any, classes: Sequence[Any] | None
     ) -> "Predicted":
         """Check and encode; arguments and errors as of `from_pred_probs`."""
-        labels, pred_probs, gold = in_pandas(labels), in_pandas(pred_probs), in_pandas(gold)
+        labels, pred_probs, gold = unwrapped(labels), unwrapped(pred_probs), unwrapped(gold)
         index = _same_index(labels, pred_probs, gold)
         columns = list(pred_probs.columns) if isinstance(pred_probs, pd.DataFrame) else None
         values = _probabilities(pred_probs, columns)

@@ -48,7 +48,7 @@ def column_limits(
 
     Values are wild where their distance from the median exceeds ten robust widths and, sorted,
     jumps to five times that of the next value inwards. A heavy tail has no such jump and stays.
-    The limit lies at ten robust widths, or at twice the furthest value that is not wild.
+    The limit lies one robust width beyond the furthest value that is not wild.
 
     Args:
         x: numbers, (N, D), finite.
@@ -59,7 +59,7 @@ def column_limits(
     Example:
         >>> low, high = column_limits(np.array([[0.0], [1.0], [2.0], [3.0], [99999.0]]))
         >>> low, high.round(1)
-        (array([-inf]), array([16.8]))
+        (array([-inf]), array([5.5]))
     """
     lows, highs = [], []
     for block in blocks(x):
@@ -79,7 +79,7 @@ def _limits(x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     place = jumps.argmax(0)  # the first jump: the place of the last value that is not wild
     is_wild = jumps.any(0) & (n - 1 - place <= _MOST * n) & (width > 0)
     furthest = ordered[place, np.arange(x.shape[1])]
-    reach = unit * np.maximum(_FAR, 2 * furthest)
+    reach = unit * (furthest + 1)
     low, high = middle - reach, middle + reach
     return (
         np.where(is_wild & (x < low).any(0), low, -np.inf),

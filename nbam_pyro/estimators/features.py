@@ -11,8 +11,8 @@ import numpy as np
 import pandas as pd
 from scipy.sparse import issparse
 
+from nbam_pyro.containers import unwrapped
 from nbam_pyro.errors import DataError
-from nbam_pyro.estimators.containers import unwrapped
 
 __all__ = ["as_features", "is_date"]
 

@@ -10,8 +10,8 @@ import numpy as np
 import pandas as pd
 from sklearn.utils import column_or_1d
 
+from nbam_pyro.containers import unwrapped
 from nbam_pyro.errors import DataError
-from nbam_pyro.estimators.containers import unwrapped
 from nbam_pyro.estimators.features import is_date
 from nbam_pyro.inference import Fit, prior_contamination, responsibilities
 from nbam_pyro.verified import Verified

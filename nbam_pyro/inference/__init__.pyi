@@ -25,6 +25,7 @@ from .matrices import transition_matrix as transition_matrix
 from .mcmc import nuts as nuts
 from .objectives import ClosedObjective as ClosedObjective
 from .objectives import EnumeratedObjective as EnumeratedObjective
+from .pace import Pace as Pace
 from .posterior import log_marginals as log_marginals
 from .posterior import occam_penalties as occam_penalties
 from .posterior import predict as predict
@@ -37,6 +38,7 @@ from .recipes import default_steps as default_steps
 from .recount import Recount as Recount
 from .result import Fit as Fit
 from .robust import RobustStart as RobustStart
+from .robust import Settle as Settle
 from .run import Run as Run
 from .saving import load as load
 from .shares import Share as Share

@@ -15,9 +15,9 @@ class Standardise(nn.Module):
 
     .. math:: h_j = \big(\min(\max(x_j, l_j), u_j) - c_j - m_j\big) / s_j
 
-    c is the median of a column, m and s are mean and standard deviation of what the clipped column
-    is beyond it: so a level far from 0 costs no digits. The limits l and u cut nothing off unless
-    the column has wild values (`nbam_pyro.wild`), which would squeeze all others together.
+    c is the median of a column, m and s are mean and standard deviation of the differences from it
+    of all values that are not wild: so a level far from 0 costs no digits. The limits l and u cut
+    nothing off unless the column has wild values (`nbam_pyro.wild`).
 
     Args:
         features: columns of x.
@@ -55,9 +55,12 @@ class Standardise(nn.Module):
         for block in blocks(table):
             part = table[:, block].astype(np.float64, copy=False)
             centre = middles(part)  # one of the values, so that differences from it are exact
-            rest = part.clip(limits[0][block], limits[1][block]) - centre
-            scale = np.where(all_equal(table[:, block]), 1.0, rest.std(0))
-            for name, values in (("centre", centre), ("mean", rest.mean(0)), ("scale", scale)):
+            low, high = (limit[block] for limit in limits)
+            rest = np.where((part < low) | (part > high), np.nan, part - centre)
+            scale = np.where(all_equal(table[:, block]), 1.0, np.nanstd(rest, 0))
+            scale[scale == 0] = 1.0  # all but the wild values are equal
+            mean = np.nanmean(rest, 0)
+            for name, values in (("centre", centre), ("mean", mean), ("scale", scale)):
                 getattr(layer, name)[block] = torch.as_tensor(values)
         largest = torch.finfo(layer.low.dtype).max
         layer.low.copy_(torch.as_tensor(limits[0]).clamp(min=-largest))

@@ -7,8 +7,8 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
+from nbam_pyro.containers import unwrapped
 from nbam_pyro.errors import DataError
-from nbam_pyro.estimators.containers import unwrapped
 from nbam_pyro.estimators.verified import codes_of, switches
 from nbam_pyro.inference import Fit, MatrixEstimate
 from nbam_pyro.inference.checks import KnownFlips
