@@ -181,9 +181,9 @@ def test_a_network_of_ones_own_and_an_input_dependent_scale():
         steps=QUICK_REGRESSION,
         random_state=0,
     ).fit(x, y)
-    clean = model.fit_.story.clean(torch.as_tensor(x), {})
-    assert clean.scale.shape == (100,)
-    assert clean.scale.std() > 0
+    _, scale = model.fit_.story.clean.deviation_and_scale(torch.as_tensor(x))
+    assert scale.shape == (100,)
+    assert scale.std() > 0
     assert model.predict(x).shape == (100,)
 
 

@@ -66,7 +66,7 @@ def mean_in_errors(gains: Tensor) -> float:
     """The mean of some gains in units of its standard error; 0 for one row alone.
 
     Example:
-        >>> mean_in_errors(torch.tensor([1.0, 3.0]))
+        >>> round(mean_in_errors(torch.tensor([1.0, 3.0])), 3)
         2.0
     """
     # One row alone says nothing about how far to trust it.

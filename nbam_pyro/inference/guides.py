@@ -176,6 +176,6 @@ def guide_median(guide: nn.Module) -> Draw:
     """The guide's median of every global latent, by site name."""
     with torch.no_grad():
         if type(guide) is AutoNormal:
-            return {name: transform(loc) for name, loc, transform in _normal_sites(guide)}
+            return {name: transform(loc).detach() for name, loc, transform in _normal_sites(guide)}
         with local_parameters():
             return {name: value.detach() for name, value in guide.median().items()}  # type: ignore[operator]

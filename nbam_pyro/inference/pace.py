@@ -24,7 +24,7 @@ from nbam_pyro.models import LabelFlip, LatentSwitch, LocationScale, Story
 # Trials of so many steps are long enough for a network that has learned something by then.
 _ENOUGH = 200
 # Longer trials than these are not made, whatever has been learned.
-_MOST = 1500
+_MOST = 700
 # Step sizes are multiplied by this from trial to trial, so many times.
 _FASTER, _TIMES = 4.0, 2
 # A trial is preferred to a cheaper one where it lowers the held-out loss by so much, as a share of
@@ -47,7 +47,7 @@ class Pace(Step):
     loss of the other third is kept, and all later steps of the run go on at that pace.
 
     Trials of more than two hundred steps are made only if the network has not learned anything by
-    then, and trials of more than 1500 steps never. Where the usual pace is best, the run goes on
+    then, and trials of more than 700 steps never. Where the usual pace is best, the run goes on
     with the same random numbers as without this step.
 
     Args:
@@ -73,14 +73,14 @@ class Pace(Step):
             if not trials.better(faster, best):
                 break
             best = faster
-        passes = 2
+        passes = 2 if trials.learned(best) else 4
         while passes * trials.steps <= (_ENOUGH if trials.learned(best) else _MOST):
             longer = trials.at(best.speed, passes)
             if trials.better(longer, best):
                 best = longer
             elif trials.learned(best):
                 break
-            passes *= 2
+            passes *= 2 if trials.learned(best) else 4
         run.speed, run.passes = best.speed, best.passes
 
 
