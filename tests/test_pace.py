@@ -24,6 +24,7 @@ def test_a_linear_layer_learns_from_few_rows():
     assert model.fit_.identifiability.verdict != "cannot tell"
 
 
+@pytest.mark.filterwarnings("ignore::nbam_pyro.errors.CollapseWarning")
 def test_the_usual_pace_changes_nothing():
     rng = np.random.default_rng(0)
     true = np.arange(60) % 2

@@ -24,7 +24,7 @@ from nbam_pyro.inference.rows import Data, Rows, as_rows, precision_of
 from nbam_pyro.inference.run import Run
 from nbam_pyro.inference.training import Options
 from nbam_pyro.inference.training_rows import training_rows
-from nbam_pyro.models import ClosedStory, LatentSwitch, LocationScale, Story
+from nbam_pyro.models import ClosedStory, Story
 from nbam_pyro.models.component import check_whole
 from nbam_pyro.spacing import check_spacing
 from nbam_pyro.verified import Verified
@@ -126,6 +126,9 @@ def fit(
     with torch.inference_mode(False), torch.enable_grad(), seeded(seed, devices=True):
         _check_trainable(story)
         rows = as_rows(data, weights, verified, dtype=precision_of(story))
+        _check_precision(story, rows)
+        if story.centre == 0:
+            rows = rows.with_targets_in(precision_of(story))
         if not story.training:  # as a fit leaves it
             story.train()
         _check_targets(story, rows)
@@ -185,8 +188,6 @@ def _check_trainable(story: Story) -> None:
 
 
 def _check_targets(story: Story, rows: Rows) -> None:
-    if isinstance(story, LatentSwitch):
-        _check_precision(story, rows)
     if isinstance(story, ClosedStory):
         with torch.no_grad(), evaluating(story):
             for x, y, *_ in rows.loader(np.arange(len(rows)), 1024):
@@ -195,12 +196,11 @@ def _check_targets(story: Story, rows: Rows) -> None:
             story.check_verified(rows.y, rows.verified)
 
 
-def _check_precision(story: LatentSwitch, rows: Rows) -> None:
+def _check_precision(story: Story, rows: Rows) -> None:
     """Refuse measurements whose digits a story in single precision would lose."""
-    if rows.y.dtype != torch.float64 or precision_of(story) != torch.float32:
-        return
-    centre = story.clean.centre if isinstance(story.clean, LocationScale) else 0.0
-    check_spacing(rows.y.flatten().numpy() - centre, ["y"], kind=np.float32, mend=_CENTRE)
+    if rows.y.dtype == torch.float64 and precision_of(story) == torch.float32:
+        values = rows.y.flatten().numpy() - story.centre
+        check_spacing(values, ["y"], kind=np.float32, mend=_CENTRE)
 
 
 def _split(rows: Rows, held_out: float | np.ndarray | None, seed: int) -> np.ndarray:

@@ -1,7 +1,7 @@
 """`RobustStart` and `Settle`: where a regression among wrong measurements starts and ends."""
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -18,6 +18,8 @@ from nbam_pyro.models import LatentSwitch, LocationScale, ShiftedComponent
 
 # Standard deviations of a Normal per median absolute deviation.
 _NORMAL = 1.4826
+# An epoch costs some time of its own, so few of many passes are quicker than many of one.
+_EPOCHS = 10
 _NO_LOCATION = (
     "RobustStart needs a LatentSwitch whose clean likelihood has a location and a scale; {} has "
     "none."
@@ -153,8 +155,10 @@ class Settle(Step):
             one_cycle=True,
         )
         each = math.ceil(num_data / run.options.batch_size)
+        epochs = min(_EPOCHS, math.ceil(self.steps / each))
+        here = replace(run, passes=math.ceil(self.steps / (epochs * each)))
         with evaluating(story):
-            run.train("settle", module, epochs=math.ceil(self.steps / each), select=False)
+            here.train("settle", module, epochs=epochs, select=False)
 
 
 def residual(story: LatentSwitch, x: Tensor, y: Tensor) -> Tensor:

@@ -70,6 +70,7 @@ class Rows:
         collate: makes a batch of pairs.
         workers: processes that load batches.
         dtype: precision in which the story takes x; None where x has it already.
+        y_dtype: precision in which the story takes measurements; None for their own.
         batch_size: that the data came with, if any.
         held_out: rows that the data came with for validation, (N,) booleans, if any.
         copies: of x by device, where `near` made one.
@@ -82,6 +83,7 @@ class Rows:
     collate: Callable[..., Any] = default_collate
     workers: int = 0
     dtype: torch.dtype | None = None
+    y_dtype: torch.dtype | None = None
     batch_size: int | None = None
     held_out: np.ndarray | None = None
     copies: dict[torch.device, Tensor] = field(default_factory=dict)
@@ -98,13 +100,22 @@ class Rows:
             return DataLoader(
                 _Numbered(self.dataset),
                 batch_sampler=batches,
-                collate_fn=_Collate(self.collate, self.weights, self.verified, self.dtype),
+                collate_fn=_Collate(
+                    self.collate, self.weights, self.verified, self.dtype, self.y_dtype
+                ),
                 num_workers=self.workers,
             )
         # Tensors are indexed by the whole batch at once, not row by row.
         x, y = self.dataset.tensors  # type: ignore[attr-defined]
         tensors = _Tensors(Batch(x, y, self.weights, self.verified))
         return DataLoader(tensors, batch_size=None, sampler=batches)
+
+    def with_targets_in(self, dtype: torch.dtype) -> "Rows":
+        """The same rows with measurements in another precision."""
+        y, dataset = in_precision(self.y, dtype), self.dataset
+        if self._is_tensors:
+            dataset = TensorDataset(dataset.tensors[0], y)  # type: ignore[attr-defined]
+        return replace(self, y=y, y_dtype=dtype, dataset=dataset)
 
     def near(self, device: torch.device) -> "Rows":
         """The same rows with x in the memory of a GPU, if x is one tensor and there is room.
@@ -178,13 +189,15 @@ class _Collate:
     weights: Tensor
     verified: Verified | None
     dtype: torch.dtype | None
+    y_dtype: torch.dtype | None
 
     def __call__(self, items: Sequence[tuple[int, Any]]) -> Batch:
         index, pairs = (list(part) for part in zip(*items, strict=True))
         x, y = self.collate(pairs)
         verified = None if self.verified is None else self.verified[index]
         rows = in_precision(as_tensor(x), self.dtype)
-        return Batch(rows, as_tensor(y), self.weights[index], verified)
+        targets = in_precision(as_tensor(y), self.y_dtype)
+        return Batch(rows, targets, self.weights[index], verified)
 
 
 def as_rows(

@@ -51,6 +51,8 @@ def scored_rows(fit: Fit, x: Any, y: Any = None, verified: Verified | None = Non
     dtype = precision_of(fit.story, fit.guide)
     rows = in_precision(as_tensor(x), dtype)
     targets = fit.kind.blank(len(rows), dtype)[1] if y is None else as_tensor(y)
+    if fit.story.centre == 0:
+        targets = in_precision(targets, dtype)
     if len(rows) != len(targets) or not len(rows):
         raise DataError(f"x has {len(rows)} rows and y has {len(targets)}; they must agree.")
     fit.kind.check(rows, targets)

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from nbam_pyro import functional as nf
 from nbam_pyro.errors import DataError, StoryError, SupportError
 from nbam_pyro.models.anomalies import ShiftedComponent
-from nbam_pyro.models.clean import CategoricalLikelihood
+from nbam_pyro.models.clean import CategoricalLikelihood, LocationScale
 from nbam_pyro.models.component import Component
 from nbam_pyro.models.story import ClosedStory, Latents, observe_verified
 from nbam_pyro.models.switch_priors import GroupSwitch, HeadSwitch, check_groups, split_groups
@@ -96,6 +96,10 @@ class LatentSwitch(ClosedStory):
         self.clean = clean
         self.anomaly = anomaly
         self.trunk = trunk or nn.Identity()
+
+    @property
+    def centre(self) -> float:
+        return self.clean.centre if isinstance(self.clean, LocationScale) else 0.0
 
     def features(self, x: Tensor) -> tuple[Tensor, Tensor | None]:
         """h, (N, ...), and the codes of the rows' groups, (N,), or None where there are none."""

@@ -98,6 +98,14 @@ class Story(PyroModule, metaclass=_StoryMeta):  # type: ignore[metaclass]
     ) -> Tensor:
         """Tell the story of rows x, observed as y and verified; draw y where it is None."""
 
+    @property
+    def centre(self) -> float:
+        """A number that targets are compared with in their own precision, in the units of y.
+
+        Targets of a story whose centre is 0 are brought to the precision of its networks.
+        """
+        return 0.0
+
     def contaminated(self, states: Mapping[str, Tensor]) -> Tensor:
         """Which enumerated states count as contaminated; override it for switches of your own.
 
