@@ -108,9 +108,12 @@ class _Trials:
     def at(self, speed: float, passes: int) -> _Trial:
         """Losses of the rows held out at a pace."""
         random = torch.get_rng_state()
-        losses = torch.cat([self._third(*third, speed, passes) for third in self.thirds])
+        losses = []
+        for number, third in enumerate(self.thirds):
+            torch.default_generator.manual_seed(self.run.seed + number)  # the same weights each time
+            losses.append(self._third(*third, speed, passes))
         torch.set_rng_state(random)
-        return _Trial(speed, passes, losses)
+        return _Trial(speed, passes, torch.cat(losses))
 
     def _third(self, others: np.ndarray, own: np.ndarray, speed: float, passes: int) -> Tensor:
         story = copy.deepcopy(self.run.story)
