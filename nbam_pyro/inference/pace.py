@@ -110,7 +110,8 @@ class _Trials:
         random = torch.get_rng_state()
         losses = []
         for number, third in enumerate(self.thirds):
-            torch.default_generator.manual_seed(self.run.seed + number)  # the same weights each time
+            # The same weights in every trial.
+            torch.default_generator.manual_seed(self.run.seed + number)
             losses.append(self._third(*third, speed, passes))
         torch.set_rng_state(random)
         return _Trial(speed, passes, torch.cat(losses))
