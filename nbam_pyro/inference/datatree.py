@@ -11,7 +11,6 @@ import xarray as xr
 
 from nbam_pyro import functional as nf
 from nbam_pyro.errors import DataError
-from nbam_pyro.exclusive import exclusive
 from nbam_pyro.inference.enumeration import log_joint
 from nbam_pyro.inference.guides import Draw, guide_draws
 from nbam_pyro.inference.predictive import log_priors, predictive_draws, prior_draws
@@ -73,9 +72,8 @@ def to_datatree(
     """
     check_whole("num_draws", num_draws, least=1)
     fit = settled(fit)
-    with exclusive():
-        rows = scored_rows(fit, x, y, verified)
-        draws = guide_draws(fit.guide, num_draws, seed=seed)
+    rows = scored_rows(fit, x, y, verified)
+    draws = guide_draws(fit.guide, num_draws, seed=seed)
     return tree_of_draws(
         fit.story,
         {name: value[None] for name, value in draws.items()},
@@ -141,15 +139,14 @@ def tree_of_draws(
     chains, count = next(iter(draws.values())).shape[:2] if draws else (1, num_predictive or 1)
     few = count if num_predictive is None else min(max(num_predictive // chains, 1), count)
     at = np.linspace(0, count - 1, few).astype(int)
-    with exclusive():  # stories are run by Pyro, whose handlers belong to the whole process
-        before = {n: v[None] for n, v in prior_draws(story, rows, count, seed=seed).items()}
-        targets = {
-            "observed_data": rows.y.numpy(),
-            "posterior_predictive": _predictive(story, rows, draws, (chains, at), seed),
-            "prior_predictive": _predictive(story, rows, before, (1, at), seed),
-            "log_likelihood": _log_likelihood(story, rows, draws, (chains, count)),
-        }
-        terms = log_priors(story, rows, draws) if draws else {}
+    before = {n: v[None] for n, v in prior_draws(story, rows, count, seed=seed).items()}
+    targets = {
+        "observed_data": rows.y.numpy(),
+        "posterior_predictive": _predictive(story, rows, draws, (chains, at), seed),
+        "prior_predictive": _predictive(story, rows, before, (1, at), seed),
+        "log_likelihood": _log_likelihood(story, rows, draws, (chains, count)),
+    }
+    terms = log_priors(story, rows, draws) if draws else {}
     groups: dict[str, dict[str, Any]] = {
         "posterior": posterior,
         "prior": _latents(story, before, class_names)[0],
@@ -196,8 +193,7 @@ def posterior_tree(
         num_draws: How many draws of the global latents to take.
         class_names: Coordinates of the classes, (K,); 0, ..., K-1 by default.
     """
-    with exclusive():
-        draws = guide_draws(fit.guide, num_draws)
+    draws = guide_draws(fit.guide, num_draws)
     drawn = {name: value[None] for name, value in draws.items()}
     posterior, coords, dims = _latents(fit.story, drawn, class_names)
     return arviz_base.from_dict({"posterior": posterior}, coords=coords, dims=dims)
@@ -214,10 +210,9 @@ def prior_and_posterior(
         class_names: Coordinates of the classes, (K,); 0, ..., K-1 by default.
     """
     tree = posterior_tree(fit, num_draws=num_draws, class_names=class_names)
-    with exclusive():
-        before = prior_draws(
-            fit.story, Scored(*fit.kind.blank(2, precision_of(fit.story, fit.guide))), num_draws
-        )
+    before = prior_draws(
+        fit.story, Scored(*fit.kind.blank(2, precision_of(fit.story, fit.guide))), num_draws
+    )
     drawn = {name: value[None] for name, value in before.items()}
     prior, coords, dims = _latents(fit.story, drawn, class_names)
     tree["prior"] = arviz_base.from_dict({"prior": prior}, coords=coords, dims=dims)["prior"]

@@ -16,7 +16,7 @@ from torch import nn
 
 from nbam_pyro import functional as nf
 from nbam_pyro.errors import DataError, StoryError
-from nbam_pyro.exclusive import exclusive, seeded
+from nbam_pyro.exclusive import seeded
 from nbam_pyro.inference.datatree import tree_of_draws
 from nbam_pyro.inference.enumeration import heard
 from nbam_pyro.inference.guides import Draw, each_draw, evaluated, guide_draws
@@ -88,9 +88,8 @@ def nuts(
     """
     if chains < 1:
         raise DataError(f"chains is {chains}; there must be at least one.")
-    with exclusive():
-        rows = scored_rows(fit, x, y, verified)
-        starts = each_draw(guide_draws(fit.guide, chains, seed=seed), chains)
+    rows = scored_rows(fit, x, y, verified)
+    starts = each_draw(guide_draws(fit.guide, chains, seed=seed), chains)
     draws, diverging = sample_chains(
         fit.story,
         rows,
