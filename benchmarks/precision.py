@@ -16,6 +16,7 @@ import sys
 import tempfile
 import warnings
 from collections.abc import Callable
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -169,12 +170,10 @@ def main() -> None:
     parser.add_argument("--json", type=Path)
     parser.add_argument("--way", choices=[*WAYS], action="append")
     arguments = parser.parse_args()
-    cells = [
-        cell(way, offset, scale)
-        for way in arguments.way or WAYS
-        for offset in OFFSETS
-        for scale in SCALES
-    ]
+    cells = []
+    for way, offset, scale in product(arguments.way or WAYS, OFFSETS, SCALES):
+        cells.append(cell(way, offset, scale))
+        print(cells[-1], flush=True)
     table = pd.DataFrame(cells)
     print(table.pivot(index=["way", "offset"], columns="scale", values="says").to_string())
     print(f"{int(table['right'].sum())} of {len(table)} cells right")
