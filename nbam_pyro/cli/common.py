@@ -7,7 +7,7 @@ from contextlib import contextmanager
 
 import typer
 
-from nbam_pyro.errors import NBAMError, NBAMWarning
+from nbam_pyro.errors import NBAMError, NBAMWarning, WildValueWarning
 from nbam_pyro.printable import printable
 
 
@@ -17,6 +17,7 @@ def mistakes() -> Iterator[None]:
     mistake: Exception | None = None
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("default", NBAMWarning)
+        warnings.simplefilter("ignore", WildValueWarning)  # a note on the file names them
         try:
             yield
         except (NBAMError, OSError) as error:

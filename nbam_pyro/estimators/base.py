@@ -199,8 +199,9 @@ class NBAMEstimator(BaseEstimator, ABC):
         wild = wild_values(x)
         if wild:
             warnings.warn(
-                f"{describe_wild(wild, columns=names)}. In the network they count as the edge of "
-                "their column. Mend them, or leave them out if they stand for missing values.",
+                f"Values far from all others of their column: {describe_wild(wild, names)}. In the "
+                "network they count as the edge of their column. Mend them, or leave out the rows "
+                "where they stand for missing values.",
                 WildValueWarning,
                 stacklevel=4,
             )

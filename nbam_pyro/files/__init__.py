@@ -7,7 +7,6 @@ from nbam_pyro.files.identifiers import Choice, chosen
 from nbam_pyro.files.images import ImageShape
 from nbam_pyro.files.reading import read
 from nbam_pyro.files.source import Encoded, Source
-from nbam_pyro.files.wild import Wild, wild_cells
 
 __all__ = [
     "ArrayShape",
@@ -17,9 +16,7 @@ __all__ = [
     "Encoding",
     "ImageShape",
     "Source",
-    "Wild",
     "chosen",
     "encoding_of",
     "read",
-    "wild_cells",
 ]

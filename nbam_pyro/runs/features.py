@@ -6,7 +6,8 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from nbam_pyro.files import Columns, Encoding, Source, chosen, encoding_of, wild_cells
+from nbam_pyro.files import Columns, Encoding, Source, chosen, encoding_of
+from nbam_pyro.wild import describe_wild, wild_values
 
 __all__ = ["Learned", "learn", "named", "oddities"]
 
@@ -46,7 +47,7 @@ def learn(source: Source, *, data: str, drop: Sequence[str], keep: Sequence[str]
 
 
 def oddities(encoding: Encoding, source: Source, x: np.ndarray, *, data: str) -> list[str]:
-    """Sentences on wild rows and on values that may stand for missing ones.
+    """A sentence on values far from all others, if there are any.
 
     Args:
         encoding: The encoding of the rows.
@@ -55,10 +56,18 @@ def oddities(encoding: Encoding, source: Source, x: np.ndarray, *, data: str) ->
         data: The name of the file.
     """
     if isinstance(encoding, Columns):
-        return wild_cells(*encoding.numbers(source.x)).notes(data)
-    if x.ndim != 2:
+        numbers, names = encoding.numbers(source.x)
+    elif x.ndim == 2:
+        numbers, names = x, [f"X[:, {number}]" for number in range(x.shape[1])]
+    else:
         return []
-    return wild_cells(x, [f"X[:, {number}]" for number in range(x.shape[1])]).notes(data)
+    wild = wild_values(numbers)
+    if not wild:
+        return []
+    return [
+        f"{data} has values far from all others of their column: {describe_wild(wild, names)}; "
+        "check them, and leave the cells empty that stand for missing values"
+    ]
 
 
 def named(encoding: Encoding, x: np.ndarray) -> np.ndarray | pd.DataFrame:
