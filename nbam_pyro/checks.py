@@ -1,6 +1,5 @@
 """Checks of tensors that name the first place where something is wrong."""
 
-import torch
 from torch import Tensor
 
 from nbam_pyro.errors import DataError

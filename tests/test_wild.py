@@ -29,7 +29,9 @@ def test_one_wild_row_costs_one_row(blobs, value):
     x, y, true = blobs
     dirty = x.copy()
     dirty[50] = value
-    with pytest.warns(WildValueWarning, match=re.escape(f"{value:.10g} in columns 0 (row 50), 1 (row 50)")):
+    with pytest.warns(
+        WildValueWarning, match=re.escape(f"{value:.10g} in columns 0 (row 50), 1 (row 50)")
+    ):
         model = NBAMClassifier(random_state=0).fit(dirty, y)
     others = np.arange(90) != 50
     assert (model.predict(dirty) == true)[others].mean() > 0.97
