@@ -1,4 +1,5 @@
 from .agreement import posterior_agreement as posterior_agreement
+from .by_rows import ByRows as ByRows
 from .checks import KnownFlips as KnownFlips
 from .checks import confusion_check as confusion_check
 from .checks import expected_calibration_error as expected_calibration_error
@@ -11,6 +12,7 @@ from .crossfit import CrossFit as CrossFit
 from .datatree import to_datatree as to_datatree
 from .diagnostics import CollapseReport as CollapseReport
 from .diagnostics import collapse_report as collapse_report
+from .distil import Distil as Distil
 from .enumeration import enumerate_states as enumerate_states
 from .fitting import fit as fit
 from .guides import guide_draws as guide_draws

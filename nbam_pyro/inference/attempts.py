@@ -1,14 +1,13 @@
 """An attempt at the rates and flips of a latent true label, and how it compares with another."""
 
-import math
 from dataclasses import dataclass
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from nbam_pyro import functional as nf
 from nbam_pyro.inference.evidence import Evidence
+from nbam_pyro.inference.gains import mean_in_errors
 from nbam_pyro.inference.guides import Draw
 from nbam_pyro.inference.starts import Start
 from nbam_pyro.transition import Transition
@@ -31,9 +30,7 @@ class Attempt:
     @property
     def latents(self) -> Draw:
         """Rates and rows of T by site name of `LabelFlip`."""
-        like = self.evidence.log_probs
-        flips = nf.off_diagonal(self.transition.flip)
-        return {"rate": self.transition.rate.to(like), "flip": flips.to(like)}
+        return self.evidence.latents(self.transition)
 
     def log_marginals(self) -> Float[Tensor, " n"]:
         """log p(y | x) of every row out of fold, and of what is verified of it."""
@@ -60,16 +57,3 @@ class Attempt:
         gains -= information * (self.evidence.entropy - other.evidence.entropy)
         occupied = self.evidence.occupied_entropy - other.evidence.occupied_entropy
         return mean_in_errors(gains[counted] + information * occupied)
-
-
-def mean_in_errors(gains: Tensor) -> float:
-    """The mean of some gains in units of its standard error; 0 for one row alone.
-
-    Example:
-        >>> round(mean_in_errors(torch.tensor([1.0, 3.0])), 3)
-        2.0
-    """
-    # One row alone says nothing about how far to trust it.
-    error = float(gains.std()) / math.sqrt(len(gains)) if len(gains) > 1 else math.inf
-    mean = float(gains.mean())
-    return mean / error if error > 0 else math.copysign(math.inf, mean) if mean else 0.0

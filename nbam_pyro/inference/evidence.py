@@ -13,10 +13,13 @@ from torch import Tensor
 
 from nbam_pyro.functional import (
     label_flip_log_joint,
+    label_flip_log_posterior,
     log_marginal,
+    off_diagonal,
     transition_matrix,
     zero_diagonal,
 )
+from nbam_pyro.inference.gains import mean_in_errors
 from nbam_pyro.inference.rows import Rows
 from nbam_pyro.priors import FlipPrior
 from nbam_pyro.transition import Transition, estimate_transition
@@ -26,6 +29,10 @@ from nbam_pyro.verified import Verified
 # A central interval of a Normal with this probability is two standard deviations wide.
 _ONE_SIGMA = 0.6827
 _ITERATIONS = 100
+# Exponents that are tried for predictions of unknown sharpness, and how many standard errors of
+# the log marginal one must be ahead to be preferred to one nearer to 1.
+_EXPONENTS = (0.35, 0.5, 0.7, 1.0, 1.4, 2.0, 3.0, 4.0)
+_CLEARLY = 1.0
 
 
 @dataclass(frozen=True)
@@ -98,6 +105,24 @@ class Evidence:
             *label_flip_log_joint(self.log_probs, self.labels, rate, log_flip, deviation, **known)
         )
 
+    def latents(self, transition: Transition) -> dict[str, Tensor]:
+        """Rates and rows of T by site name of `LabelFlip`, in the precision of the evidence."""
+        flips = off_diagonal(transition.flip)
+        return {"rate": transition.rate.to(self.log_probs), "flip": flips.to(self.log_probs)}
+
+    def posterior(self, latents: Mapping[str, Tensor]) -> Float[Tensor, "n k"]:
+        """p(true label | x, y) of every row, given what is verified of it.
+
+        Args:
+            latents: rates and rows of T by site name.
+        """
+        known = {} if self.verified is None else vars(self.verified)
+        log_flip = zero_diagonal(latents["flip"].log(), fill=-math.inf)
+        rate = latents["rate"].logit()
+        return label_flip_log_posterior(
+            self.log_probs, self.labels, rate, log_flip, None, **known
+        ).exp()
+
     def sharpened(self, latents: Mapping[str, Tensor]) -> "Evidence":
         r"""The evidence :math:`p^a / \sum p^a` with the largest log marginal, a in (1/3, 3).
 
@@ -154,6 +179,37 @@ class Evidence:
         return self._estimate(
             prior, start=self._counts(latents), class_prior=class_prior, iterations=_ITERATIONS
         )
+
+    def calibrated(
+        self,
+        prior: FlipPrior,
+        latents: Mapping[str, Tensor],
+        *,
+        class_prior: float | None = None,
+    ) -> tuple["Evidence", Transition]:
+        r"""The evidence :math:`p^a / \sum p^a` with rates and T, all three fitted to the labels.
+
+        Networks that have learned from few rows are less sure than they are right, and what they
+        are unsure of is taken from the flips. Of the exponents a that make labels about as probable
+        as the best one does (by one standard error) the nearest to 1 is taken: where classes are
+        well apart large ones differ by nothing.
+
+        Args:
+            prior: of rates and flips.
+            latents: rates and rows of T by site name, to start from.
+            class_prior: pseudo-count of each class, as of `estimate_transition`.
+        """
+        tries = []
+        for a in _EXPONENTS:
+            powered = self._power(a)
+            moved = powered.moved(prior, latents, class_prior=class_prior)
+            at = powered.shifted(moved, class_prior)
+            tries.append((abs(math.log(a)), at, moved, at.log_marginals(at.latents(moved))))
+        counted = self.weights > 0
+        best = max(tries, key=lambda one: float(one[3] @ self.weights))
+        as_good = [one for one in tries if mean_in_errors((one[3] - best[3])[counted]) > -_CLEARLY]
+        _, evidence, transition, _ = min(as_good, key=lambda one: one[0])
+        return evidence, transition
 
     def shifted(self, transition: Transition, class_prior: float | None) -> "Evidence":
         """The same evidence at the class frequencies of an estimate, and what they rest on.

@@ -8,13 +8,13 @@ from torch import Tensor
 from torch.distributions import biject_to
 
 from nbam_pyro.errors import StoryError
-from nbam_pyro.functional import off_diagonal
 from nbam_pyro.inference.evidence import Evidence
 from nbam_pyro.inference.guides import Draw, guide_median
 from nbam_pyro.inference.run import Run
 from nbam_pyro.inference.steps import Step
 from nbam_pyro.models import LabelFlip
 from nbam_pyro.priors import FlipPrior
+from nbam_pyro.transition import Transition
 
 # Sites of what a row adds to the logit of its rate.
 _DEVIATION = ("deviation", "group", "group_spread")
@@ -49,12 +49,22 @@ class Recount(Step):
         moved = evidence.moved(
             story.prior or FlipPrior(), latents, class_prior=evidence.class_prior
         )
-        run.cross_fitted = evidence.shifted(moved, evidence.class_prior)
-        start = {"rate": moved.rate.to(log_f), "flip": off_diagonal(moved.flip).to(log_f)}
-        if story.deviates:
-            start |= _deviation(run, story, run.cross_fitted, start)
-        run.start = start
-        run.guide = None
+        adopt(run, story, evidence.shifted(moved, evidence.class_prior), moved)
+
+
+def adopt(run: Run, story: LabelFlip, evidence: Evidence, transition: Transition) -> None:
+    """Let the guide of a run start anew from evidence, its rates and T, and what deviates.
+
+    Args:
+        run: the run.
+        story: its story.
+        evidence: log probabilities of true labels.
+        transition: rates and T given them.
+    """
+    start = evidence.latents(transition)
+    if story.deviates:
+        start |= _deviation(run, story, evidence, start)
+    run.cross_fitted, run.start, run.guide = evidence, start, None
 
 
 def _deviation(run: Run, story: LabelFlip, evidence: Evidence, latents: Draw) -> Draw:

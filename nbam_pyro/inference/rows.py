@@ -117,6 +117,17 @@ class Rows:
             dataset = TensorDataset(dataset.tensors[0], y)  # type: ignore[attr-defined]
         return replace(self, y=y, y_dtype=dtype, dataset=dataset)
 
+    def with_targets(self, y: Tensor) -> "Rows":
+        """The same x with other targets, of which nothing is verified.
+
+        Args:
+            y: the targets, (N, ...), in the precision they are to have.
+        """
+        dataset: Dataset = _Relabelled(self.dataset, y)
+        if self._is_tensors:
+            dataset = TensorDataset(self.dataset.tensors[0], y)  # type: ignore[attr-defined]
+        return replace(self, y=y, dataset=dataset, verified=None, y_dtype=y.dtype)
+
     def near(self, device: torch.device) -> "Rows":
         """The same rows with x in the memory of a GPU, if x is one tensor and there is room.
 
@@ -173,6 +184,14 @@ class _Tensors(Dataset):
         x, y, weights, verified = self.rows
         known = None if verified is None else verified[index]
         return Batch(x[index], y[index], weights[index], known)
+
+
+class _Relabelled(Dataset):
+    def __init__(self, dataset: Dataset, y: Tensor) -> None:
+        self.dataset, self.y = dataset, y
+
+    def __getitem__(self, index: int) -> tuple[Any, Tensor]:
+        return self.dataset[index][0], self.y[index]
 
 
 class _Numbered(Dataset):
@@ -252,8 +271,10 @@ def _of_arrays(x: Tensor, y: Tensor, dtype: torch.dtype) -> Rows:
     if len(x) != len(y):
         raise DataError(f"x has {len(x)} rows and y has {len(y)}; they must agree.")
     check_finite("x", x)
-    if x.dtype == torch.float64 and dtype == torch.float32 and x.ndim == 2 and len(x):
-        check_spacing(x.numpy(), kind=np.float32, mend=_DOUBLE)
+    if x.dtype == torch.float64 and x.ndim == 2 and len(x):
+        check_spacing(x.numpy())
+        if dtype == torch.float32:
+            check_spacing(x.numpy(), kind=np.float32, mend=_DOUBLE)
     return Rows(TensorDataset(in_precision(x, dtype), y), y, torch.ones(len(y), dtype=dtype))
 
 

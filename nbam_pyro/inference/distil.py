@@ -1,0 +1,124 @@
+"""`Distil`: networks that learn the posterior of the true label, and no label by heart."""
+
+import copy
+from dataclasses import dataclass, replace
+from functools import partial
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from nbam_pyro.errors import StoryError
+from nbam_pyro.inference.evidence import Evidence
+from nbam_pyro.inference.folds import split
+from nbam_pyro.inference.guides import Draw
+from nbam_pyro.inference.objectives import weighted_mean
+from nbam_pyro.inference.recount import adopt
+from nbam_pyro.inference.rows import Batch
+from nbam_pyro.inference.run import Run
+from nbam_pyro.inference.steps import Step, clean_predictor, reinitialise
+from nbam_pyro.inference.training import Training
+from nbam_pyro.models import LabelFlip
+from nbam_pyro.priors import FlipPrior
+from nbam_pyro.transition import Transition
+
+
+@dataclass(frozen=True, kw_only=True)
+class Distil(Step):
+    r"""Train networks on the posterior of the true label instead of on observed labels.
+
+    A network that sees few rows many times learns wrong labels by heart, and a rate that it has a
+    say in comes out too low. Here no network that a row is judged by has seen the row's label:
+
+    1. From the evidence of `CrossFit`, with its sharpness, rates and T fitted to the labels
+       (`Evidence.calibrated`), follows :math:`q_i = p(c | x_i, y_i)`.
+    2. Fresh copies of the story learn q on the other folds, by cross-entropy, and what they say of
+       their own fold is the new evidence, with sharpness, rates and T as before.
+    3. The story's network learns the new q on all training rows.
+
+    This is one iteration of EM whose expectations are taken out of fold.
+
+    Args:
+        folds: at least 2.
+        fold_epochs: of each copy.
+        epochs: of the story's network.
+        lr: largest step size of AdamW, which rises to it and falls to nothing.
+        weight_decay: of AdamW.
+
+    Raises:
+        StoryError: the story is no `LabelFlip`, or no `CrossFit` came before.
+
+    Source: learning what other networks say is Hinton et al. (2015); from folds that did not see
+    the label, Dao et al. (2021).
+    """
+
+    folds: int = 3
+    fold_epochs: int = 50
+    epochs: int = 70
+    lr: float = 2e-3
+    weight_decay: float = 1e-2
+
+    def __call__(self, run: Run) -> None:
+        story = run.story
+        if not isinstance(story, LabelFlip) or run.cross_fitted is None:
+            raise StoryError("Distil needs a LabelFlip story and the evidence of CrossFit.")
+        class_prior = run.cross_fitted.class_prior
+        evidence, transition = _calibrated(run, run.cross_fitted, run.start, class_prior)
+        targets = _posterior(run, evidence, transition)
+        log_probs = self._out_of_fold(run, story, targets)
+        evidence, transition = _calibrated(
+            run, replace(evidence, log_probs=log_probs), evidence.latents(transition), class_prior
+        )
+        self._train(run, story, _posterior(run, evidence, transition), run.training, self.epochs)
+        adopt(run, story, evidence, transition)
+
+    def _out_of_fold(self, run: Run, story: LabelFlip, targets: Tensor) -> Tensor:
+        """Log probabilities of classes by copies that learn other rows, one row per label."""
+        probs = torch.zeros_like(targets)
+        labels = run.rows.y[torch.as_tensor(run.training)].numpy()
+        folds = list(split(labels, min(self.folds, len(labels)), seed=run.seed))
+        for others, own in folds:
+            one = copy.deepcopy(story)
+            reinitialise(one)
+            self._train(run, one, targets, run.training[others], self.fold_epochs)
+            of = partial(_probs, one)
+            probs[run.training[own]] = run.predict(one, run.training[own], of)
+            probs[run.held_out] += run.predict(one, run.held_out, of) / len(folds)
+        return probs.clamp_min(torch.finfo(probs.dtype).tiny).log().flatten(end_dim=-2)
+
+    def _train(
+        self, run: Run, story: LabelFlip, targets: Tensor, index: np.ndarray, epochs: int
+    ) -> None:
+        def loss(batch: Batch) -> Tensor:
+            log_probs = clean_predictor(story, batch.x).logits.log_softmax(-1)
+            return -weighted_mean((batch.y * log_probs).sum(-1), batch.weights)
+
+        groups = [
+            {
+                "params": list(story.parameters()),
+                "lr": run.speed * self.lr,
+                "weight_decay": self.weight_decay,
+            }
+        ]
+        soft = replace(run, rows=run.rows.with_targets(targets))
+        module = Training([story], loss=loss, groups=groups, one_cycle=True)
+        soft.train("distil", module, epochs=epochs, index=index, select=False)
+        run.device, run.spent = soft.device, soft.spent
+
+
+def _probs(story: LabelFlip, x: Tensor) -> Tensor:
+    probs: Tensor = clean_predictor(story, x).probs
+    return probs
+
+
+def _calibrated(
+    run: Run, evidence: Evidence, latents: Draw, class_prior: float | None
+) -> tuple[Evidence, Transition]:
+    prior = run.story.prior or FlipPrior()  # type: ignore[union-attr]
+    return evidence.calibrated(prior, latents, class_prior=class_prior)
+
+
+def _posterior(run: Run, evidence: Evidence, transition: Transition) -> Tensor:
+    """p(true label | x, y) of every row, (N, *dims, K)."""
+    posterior = evidence.posterior(evidence.latents(transition))
+    return posterior.view(*run.rows.y.shape, -1)
