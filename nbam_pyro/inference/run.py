@@ -18,7 +18,7 @@ from nbam_pyro.inference.enumeration import log_joint
 from nbam_pyro.inference.evidence import Evidence
 from nbam_pyro.inference.guides import Draw, evaluating, guide_median, make_guide
 from nbam_pyro.inference.objectives import weighted_mean
-from nbam_pyro.inference.rows import Batch, Rows
+from nbam_pyro.inference.rows import Batch, Rows, precision_of
 from nbam_pyro.inference.training import Options, Training, train
 from nbam_pyro.models import LabelFlip, Story
 
@@ -81,7 +81,9 @@ class Run:
             of: called with x of a few rows, (n, *input), returns one line for each of them.
         """
         if not len(index):
-            return torch.zeros(0, *self.rows.y.shape[1:], story.num_classes)
+            return torch.zeros(
+                0, *self.rows.y.shape[1:], story.num_classes, dtype=precision_of(story)
+            )
         with torch.no_grad(), evaluating(story, self.device):
             batches = self.rows.near(self.device).loader(index, 1024)
             return torch.cat([of(batch.x.to(self.device)).cpu() for batch in batches])
