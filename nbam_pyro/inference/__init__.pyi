@@ -1,5 +1,6 @@
 from .agreement import posterior_agreement as posterior_agreement
 from .by_rows import ByRows as ByRows
+from .by_rows import UseAll as UseAll
 from .checks import KnownFlips as KnownFlips
 from .checks import confusion_check as confusion_check
 from .checks import expected_calibration_error as expected_calibration_error

@@ -1,7 +1,9 @@
-"""`ByRows`: other steps where rows are few."""
+"""`ByRows` and `UseAll`: other steps where rows are few, and all of the rows."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+
+import numpy as np
 
 from nbam_pyro.inference.run import Run
 from nbam_pyro.inference.steps import Step
@@ -24,3 +26,15 @@ class ByRows(Step):
     def __call__(self, run: Run) -> None:
         for step in self.few if len(run.training) < self.limit else self.many:
             step(run)
+
+
+@dataclass(frozen=True, kw_only=True)
+class UseAll(Step):
+    """Train on the rows held out to select epochs and restarts, too: nothing is selected after.
+
+    Rows that somebody has chosen to hold out stay so.
+    """
+
+    def __call__(self, run: Run) -> None:
+        if run.drawn:
+            run.training, run.held_out = np.arange(len(run.rows)), np.arange(0)

@@ -19,7 +19,6 @@ from nbam_pyro.functional import (
     transition_matrix,
     zero_diagonal,
 )
-from nbam_pyro.inference.gains import mean_in_errors
 from nbam_pyro.inference.rows import Rows
 from nbam_pyro.priors import FlipPrior
 from nbam_pyro.transition import Transition, estimate_transition
@@ -29,10 +28,8 @@ from nbam_pyro.verified import Verified
 # A central interval of a Normal with this probability is two standard deviations wide.
 _ONE_SIGMA = 0.6827
 _ITERATIONS = 100
-# Exponents that are tried for predictions of unknown sharpness, and how many standard errors of
-# the log marginal one must be ahead to be preferred to one nearer to 1.
+# Exponents that are tried for predictions of unknown sharpness.
 _EXPONENTS = (0.35, 0.5, 0.7, 1.0, 1.4, 2.0, 3.0, 4.0)
-_CLEARLY = 1.0
 
 
 @dataclass(frozen=True)
@@ -190,9 +187,8 @@ class Evidence:
         r"""The evidence :math:`p^a / \sum p^a` with rates and T, all three fitted to the labels.
 
         Networks that have learned from few rows are less sure than they are right, and what they
-        are unsure of is taken from the flips. Of the exponents a that make labels about as probable
-        as the best one does (by one standard error) the nearest to 1 is taken: where classes are
-        well apart large ones differ by nothing.
+        are unsure of is taken from the flips. The exponent a is the one at which the labels are
+        most probable.
 
         Args:
             prior: of rates and flips.
@@ -204,11 +200,9 @@ class Evidence:
             powered = self._power(a)
             moved = powered.moved(prior, latents, class_prior=class_prior)
             at = powered.shifted(moved, class_prior)
-            tries.append((abs(math.log(a)), at, moved, at.log_marginals(at.latents(moved))))
-        counted = self.weights > 0
-        best = max(tries, key=lambda one: float(one[3] @ self.weights))
-        as_good = [one for one in tries if mean_in_errors((one[3] - best[3])[counted]) > -_CLEARLY]
-        _, evidence, transition, _ = min(as_good, key=lambda one: one[0])
+            probable = float(at.log_marginals(at.latents(moved)) @ self.weights)
+            tries.append((probable, at, moved))
+        _, evidence, transition = max(tries, key=lambda one: one[0])
         return evidence, transition
 
     def shifted(self, transition: Transition, class_prior: float | None) -> "Evidence":

@@ -80,7 +80,8 @@ def fit(
             observed in training and held-out rows alike. Which rows were verified may depend on
             what was seen of them, x and y, but not on what was found. None for nothing.
         held_out: share of rows to hold out, or a boolean array that says which; 0 for none, and
-            then the last epoch is kept. None for the validation rows of a data module, or 1/6.
+            then the last epoch is kept. None for the validation rows of a data module, or 1/6. The
+            recipe for labels trains on a share that was held out, too, where rows are few.
         batch_size: rows of a training step; None for that of a loader, or 64.
         seed: of everything random; torch's global random state is left as it was.
         progress: show progress bars.
@@ -138,6 +139,7 @@ def fit(
             rows=rows,
             training=np.flatnonzero(~is_held_out),
             held_out=np.flatnonzero(is_held_out),
+            drawn=isinstance(held_out, Real) or (held_out is None and rows.held_out is None),
             closed=closed,
             options=Options(
                 batch_size=int(batch_size or rows.batch_size or 64),
@@ -161,7 +163,7 @@ def fit(
             story=story,
             guide=posterior,
             history=pd.DataFrame(run.history),
-            held_out=is_held_out,
+            held_out=np.isin(np.arange(len(rows)), run.held_out),
             kind=RowKind.of(few.x, few.y),
             training=training_rows(story, posterior, rows, run.cross_fitted),
         )

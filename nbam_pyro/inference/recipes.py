@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 from nbam_pyro.errors import StoryError
-from nbam_pyro.inference.by_rows import ByRows
+from nbam_pyro.inference.by_rows import ByRows, UseAll
 from nbam_pyro.inference.crossfit import CrossFit
 from nbam_pyro.inference.distil import Distil
 from nbam_pyro.inference.pace import Pace
@@ -106,27 +106,22 @@ def _labels(
     first = share(0.2)
     # Distances of all rows to K centres in K dimensions: fewer restarts where there are many.
     restarts = max(1, min(20, 400 // story.num_classes))
+    cross_fit = CrossFit(
+        warm_up=WarmUp(epochs=share(0.2), lr=lr, weight_decay=weight_decay, one_cycle=True),
+        skip=share(0.05),
+        starts=(Anchors(), Vertices(), Vertices(restarts=restarts)),
+        epochs=share(0.16),
+        rounds=1,
+        lr=lr,
+        weight_decay=weight_decay,
+        class_prior=class_prior,
+    )
+    distil = Distil(fold_epochs=share(0.5), epochs=share(0.7), lr=lr, weight_decay=weight_decay)
+    longer = replace(joint(share(0.7) - first), budget=_BUDGET * epochs)
     return [
-        CrossFit(
-            warm_up=WarmUp(epochs=share(0.2), lr=lr, weight_decay=weight_decay, one_cycle=True),
-            skip=share(0.05),
-            starts=(Anchors(), Vertices(), Vertices(restarts=restarts)),
-            epochs=share(0.16),
-            rounds=1,
-            lr=lr,
-            weight_decay=weight_decay,
-            class_prior=class_prior,
-        ),
         ByRows(
-            few=[
-                Distil(fold_epochs=share(0.5), epochs=share(0.7), lr=lr, weight_decay=weight_decay)
-            ],
-            many=[
-                joint(first),
-                Recount(),
-                replace(joint(share(0.7) - first), budget=_BUDGET * epochs),
-                Recount(),
-            ],
+            few=[UseAll(), cross_fit, distil],
+            many=[cross_fit, joint(first), Recount(), longer, Recount()],
         ),
         Spread(),
     ]

@@ -35,6 +35,7 @@ class Run:
         rows: all rows.
         training: indices of the rows trained on.
         held_out: indices of the noisy rows that only select.
+        drawn: whether `held_out` was drawn at random; otherwise somebody has chosen it.
         closed: whether the objective is the closed form.
         options: of every Lightning run.
         seed: of the folds.
@@ -55,6 +56,7 @@ class Run:
     rows: Rows
     training: np.ndarray
     held_out: np.ndarray
+    drawn: bool
     closed: bool
     options: Options
     seed: int

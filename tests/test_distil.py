@@ -1,0 +1,157 @@
+"""Few rows: no network that judges a row has learned its label by heart."""
+
+import math
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from sklearn.datasets import load_digits
+from torch import nn
+from torch.utils.data import Dataset
+
+from nbam_pyro import LabelFlip, NBAMClassifier, fit
+from nbam_pyro.errors import StoryError
+from nbam_pyro.inference import ByRows, CrossFit, Distil, Step, WarmUp, default_steps
+from nbam_pyro.inference.evidence import Evidence
+from nbam_pyro.inference.rows import as_rows
+from nbam_pyro.priors import FlipPrior
+from nbam_pyro.verified import Verified
+
+QUICK = WarmUp(epochs=15, lr=0.05)
+BEFORE = CrossFit(folds=2, warm_up=QUICK, skip=3, epochs=5, rounds=0, lr=0.05)
+DISTIL = Distil(folds=2, fold_epochs=10, epochs=10, lr=0.05)
+
+
+def blobs(n=120):
+    rng = np.random.default_rng(0)
+    true = np.arange(n) % 3
+    x = (4 * np.eye(3)[true] + rng.normal(size=(n, 3))).astype(np.float32)
+    y = np.where(np.arange(n) % 7 == 0, (true + 1) % 3, true)
+    return x, y, true
+
+
+def test_nothing_is_learned_by_heart():
+    x, true = load_digits(return_X_y=True)
+    x, true = x[:400], true[:400]
+    rng = np.random.default_rng(102)
+    wrong = rng.random(400) < 0.2
+    y = np.where(wrong, (true + rng.integers(1, 10, 400)) % 10, true)
+    model = NBAMClassifier(random_state=0).fit(x, y)
+    assert model.contamination_ == pytest.approx(wrong.mean(), abs=0.03)
+    assert (model.predict(x) == true).mean() > 0.96  # cross-entropy learns a third of them
+    assert ((model.responsibility_ > 0.5) == wrong).mean() > 0.96
+
+
+def test_what_is_few():
+    seen = []
+
+    class Note(Step):
+        def __init__(self, name):
+            self.name = name
+
+        def __call__(self, run):
+            seen.append((self.name, len(run.training)))
+
+    x, y, _ = blobs()
+    for limit in (101, 100):
+        steps = [QUICK, ByRows(few=[Note("few")], many=[Note("many")], limit=limit)]
+        fit(LabelFlip(nn.Linear(3, 3), 3), (x, y), steps=steps)
+    assert seen == [("few", 100), ("many", 100)]
+    recipe = next(s for s in default_steps(LabelFlip(nn.Linear(3, 3), 3)) if isinstance(s, ByRows))
+    assert recipe.limit == 1000
+
+
+def distilled(data, **options):
+    torch.manual_seed(0)
+    return fit(LabelFlip(nn.Linear(3, 3), 3), data, steps=[BEFORE, DISTIL], **options)
+
+
+class Pairs(Dataset):
+    def __init__(self, x, y):
+        self.x, self.y = x, y
+
+    def __len__(self):
+        return len(self.x)
+
+    def __getitem__(self, i):
+        return self.x[i], self.y[i]
+
+
+def test_a_data_set_gives_what_its_arrays_give():
+    x, y, true = blobs()
+    one, other = distilled((x, y)), distilled(Pairs(x, y))
+    assert one.training.responsibility == pytest.approx(other.training.responsibility, abs=1e-5)
+    assert one.training.evidence == "cross-fitted"
+    assert ((one.training.responsibility > 0.5) == (y != true)).mean() > 0.95
+    last = one.history[one.history["step"] == "distil"]
+    assert len(last) == 30  # two copies and the network
+
+
+def test_what_is_verified_stays_so():
+    x, y, true = blobs()
+    label = np.where(np.arange(120) < 12, true, -1)
+    fitted = distilled((x, y), verified=Verified.of(torch.as_tensor(y), true_label=label))
+    assert fitted.training.responsibility[:12] == pytest.approx(y[:12] != true[:12])
+
+
+def test_pixels_and_what_deviates():
+    x, y, _ = blobs()
+    network = nn.Sequential(nn.Conv1d(3, 4, 1), nn.Conv1d(4, 3, 1))
+    pixels = LabelFlip(network, 3, dims=("place",))
+    rows = np.stack([x, np.roll(x, 1, 0)], -1), np.stack([y, np.roll(y, 1)], -1)
+    fitted = fit(pixels, rows, steps=[BEFORE, DISTIL])
+    assert fitted.training.true_label.shape == (120, 2, 3)
+    torch.manual_seed(0)
+    local = nn.Sequential(nn.Sequential(nn.Linear(3, 4), nn.Tanh()), nn.Linear(4, 3))
+    fitted = fit(LabelFlip(local, 3, locality=1.0), (x, y), steps=[BEFORE, DISTIL])
+    assert np.isfinite(fitted.training.responsibility).all()
+
+
+def test_it_needs_evidence():
+    x, y, _ = blobs()
+    with pytest.raises(StoryError, match="evidence of CrossFit"):
+        fit(LabelFlip(nn.Linear(3, 3), 3), (x, y), steps=[QUICK, DISTIL])
+
+
+def test_other_targets_keep_x_and_weights():
+    x, y, _ = blobs()
+    rows = as_rows((x, y), np.arange(120) + 1.0, Verified.of(torch.as_tensor(y), true_label=y))
+    soft = torch.rand(120, 3)
+    for given_rows in (rows, as_rows(Pairs(x, y), np.arange(120) + 1.0)):
+        batch = next(iter(given_rows.with_targets(soft).loader(np.array([5, 7]), 2)))
+        assert torch.equal(batch.x, torch.as_tensor(x[[5, 7]]))
+        assert torch.equal(batch.y, soft[[5, 7]])
+        assert batch.weights.tolist() == [6.0, 8.0]
+        assert batch.verified is None
+
+
+def evidence(log_probs, labels):
+    labels = torch.as_tensor(labels)
+    return Evidence(log_probs, labels, torch.ones(len(labels)).to(log_probs), None)
+
+
+@given(st.floats(0.4, 2.5), st.integers(0, 2**32 - 1))
+def test_sharpness_is_found_with_the_rate(exponent, seed):
+    """Predictions that are too sharp or too flat by some power are brought back to it."""
+    rng = np.random.default_rng(seed)
+    logits = torch.as_tensor(2.5 * rng.normal(size=(3000, 3)))
+    probs = logits.softmax(-1).numpy()
+    true = (probs.cumsum(1) > rng.random((3000, 1))).argmax(1)
+    y = np.where(rng.random(3000) < 0.2, (true + 1) % 3, true)
+    said = evidence((logits / exponent).log_softmax(-1), y)
+    rate, flip = torch.full((3,), 0.1).double(), torch.full((3, 2), 0.5).double()
+    found, transition = said.calibrated(FlipPrior(), {"rate": rate, "flip": flip})
+    as_it_was = said.moved(FlipPrior(), {"rate": rate, "flip": flip})
+    assert abs(transition.share - 0.2) < abs(as_it_was.share - 0.2) + 0.05
+    power = (found.log_probs[:, 0] - found.log_probs[:, 1]) @ (logits[:, 0] - logits[:, 1])
+    power = float(power / ((logits[:, 0] - logits[:, 1]) ** 2).sum())
+    assert abs(math.log(power)) < max(abs(math.log(exponent)), math.log(1.5)) + 0.05
+
+
+def test_the_posterior_of_evidence_is_bayes():
+    said = evidence(torch.tensor([[0.9, 0.1], [0.5, 0.5]]).log(), [1, 0])
+    latents = {"rate": torch.tensor([0.2, 0.4]), "flip": torch.ones(2, 1)}
+    joint = torch.tensor([[0.9 * 0.2, 0.1 * 0.6], [0.5 * 0.8, 0.5 * 0.4]])
+    assert torch.allclose(said.posterior(latents), joint / joint.sum(1, keepdim=True))
