@@ -21,6 +21,8 @@ _EMPTY = 0.1
 _DISAGREE = 0.1
 # The rate over the band of sharpness varies by more than this share of itself, and this much.
 _BAND = 0.5, 0.02
+# It varies by so much that nobody knows how much is contaminated.
+_OPEN = 0.15
 
 
 @dataclass(frozen=True)
@@ -132,6 +134,13 @@ class Identifiability:
         ]
         if unsure:
             yield f"Which class is which is open among {_list(unsure, names)}."
+        low, high = self._rates()
+        if high - low > _OPEN:
+            yield (
+                f"How much is wrong is open: the rate would be {low:.2f} to {high:.2f} if the "
+                "predictor were half or twice as sure. Classes overlap so much that wrong labels "
+                "and ambiguous ones look alike."
+            )
 
     def _weak(self, names: Sequence[object] | None) -> Iterator[str]:
         open_pairs = [pair for pair in self.pairs if not pair.decided]
@@ -145,14 +154,18 @@ class Identifiability:
         if apart:
             which = _list(apart, names)
             yield f"Other starts explain the labels as well with other flips of {which}."
-        rates = [rate for _, rate in self.band]
-        width = max(rates) - min(rates) if rates else 0.0
+        low, high = self._rates()
         middle = dict(self.band).get(1.0, 0.0)
-        if width > max(_BAND[1], _BAND[0] * middle):
+        if high - low > max(_BAND[1], _BAND[0] * middle):
             yield (
-                f"The rate would be {min(rates):.2f} to {max(rates):.2f} if the predictor were "
+                f"The rate would be {low:.2f} to {high:.2f} if the predictor were "
                 "half or twice as sure: part of it may be ambiguity."
             )
+
+    def _rates(self) -> tuple[float, float]:
+        """The lowest and the highest rate over the band; zeros where there is none."""
+        rates = [rate for _, rate in self.band] or [0.0]
+        return min(rates), max(rates)
 
 
 def _name(c: int, names: Sequence[object] | None) -> str:
