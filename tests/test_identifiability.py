@@ -18,6 +18,7 @@ from nbam_pyro.folders import Saved, validated
 from nbam_pyro.functional import off_diagonal
 from nbam_pyro.inference import (
     Anchors,
+    ByRows,
     CrossFit,
     Identifiability,
     MutualPair,
@@ -298,7 +299,7 @@ def test_recounting_finds_the_region_of_local_contamination():
         g = on.story.log_predictor(torch.tensor(x), median)[1].numpy()
     assert roc_auc_score(near, g) > 0.95
     error = [((f.training.responsibility - contaminated) ** 2).mean() for f in (off, on)]
-    assert error[1] < error[0] / 2
+    assert error[1] < error[0] < 0.03
 
 
 def test_class_priors_are_checked_before_anything_is_fitted():
@@ -307,7 +308,9 @@ def test_class_priors_are_checked_before_anything_is_fitted():
         with pytest.raises(DataError, match="class_prior is -1"):
             make(class_prior=-1.0)
     steps = default_steps(story, class_prior=20.0)
-    assert [s.class_prior for s in steps if isinstance(s, CrossFit)] == [20.0]
+    (by_rows,) = [s for s in steps if isinstance(s, ByRows)]
+    for way in (by_rows.few, by_rows.many):
+        assert [s.class_prior for s in way if isinstance(s, CrossFit)] == [20.0]
     switch = LatentSwitch(
         switch=BetaSwitch(), clean=NormalLikelihood(nn.Linear(1, 1)), anomaly=BroadNormal(0, 1)
     )
