@@ -1,5 +1,9 @@
 """Checks of tensors that name the first place where something is wrong."""
 
+import math
+from collections.abc import Sequence
+
+import numpy as np
 from torch import Tensor
 
 from nbam_pyro.errors import DataError
@@ -18,46 +22,72 @@ LARGEST = 1e30
 """Numbers beyond it overflow when a few of them are added or squared in single precision."""
 
 
-def first_place(wrong: Tensor) -> str:
+def first_place(wrong: Tensor | np.ndarray, columns: Sequence[object] | None = None) -> str:
     """The first place where something is true, in words.
 
     Args:
         wrong: Booleans of any shape of which at least one is true. The first axis is rows, the
             second columns.
+        columns: Names of the columns; None for their numbers.
 
     Example:
+        >>> import torch
         >>> first_place(torch.tensor([[False, False], [False, True]]))
         'row 1, column 1'
     """
     if not wrong.ndim:
         return "its only element"
-    row, *rest = wrong.nonzero()[0].tolist()
+    row, *rest = (int(at) for at in np.argwhere(np.asarray(wrong))[0])
     if not rest:
         return f"row {row}"
-    return f"row {row}, " + (f"column {rest[0]}" if len(rest) == 1 else f"place {tuple(rest)}")
+    if len(rest) > 1:
+        return f"row {row}, place {tuple(rest)}"
+    return f"row {row}, column {rest[0] if columns is None else repr(columns[rest[0]])}"
 
 
-def check_finite(values: Tensor, name: str, *, mend: str = "leave such rows out") -> None:
+def check_finite(
+    values: Tensor | np.ndarray,
+    name: str,
+    *,
+    columns: Sequence[object] | None = None,
+    largest: float = math.inf,
+    mend: str = "fill them in, or leave such rows out",
+) -> None:
     """Refuse numbers that are missing, infinite, or too large to compute with.
 
     Args:
-        values: Floating-point numbers of any shape.
-        name: The name of the argument, for the message.
+        values: Numbers of any shape; the first axis is rows.
+        name: What the message calls them.
+        columns: Names of the columns, for the message; None for their numbers.
+        largest: Larger numbers are refused, too.
         mend: What to do about it, for the message.
 
     Raises:
-        DataError: A number is NaN, infinite or beyond `LARGEST`; the message names the first place.
+        DataError: A number is NaN, infinite or too large; the message names the first place.
+
+    Example:
+        >>> check_finite(np.array([[1.0, np.nan]]), "X", columns=["age", "size"])
+        Traceback (most recent call last):
+        nbam_pyro.errors.DataError: X has 1 number that is missing (NaN) or infinite, the first is
+        nan in row 0, column 'size': fill them in, or leave such rows out.
     """
-    values = values.detach()
-    if not values.numel():
+    if isinstance(values, Tensor):
+        values = values.detach()
+        if not values.numel():
+            return
+        lowest, highest = values.aminmax()
+        if lowest > -largest and highest < largest:  # both are NaN where any number is
+            return
+        values = values.cpu().double().numpy()
+    good = np.isfinite(values) if largest == math.inf else np.abs(values) < largest
+    if good.all():
         return
-    lowest, highest = values.aminmax()
-    if lowest > -LARGEST and highest < LARGEST:  # both are NaN where any number is
-        return
-    wrong = ~(values.abs() < LARGEST)
+    count = int((~good).sum())
+    said = "number that is" if count == 1 else "numbers that are"
+    bound = " or infinite" if largest == math.inf else f", infinite or beyond {largest:g}"
     raise DataError(
-        f"{name} has {int(wrong.sum())} numbers that are missing, infinite or beyond {LARGEST:g}, "
-        f"the first is {values[wrong][0].item()} in {first_place(wrong)}: {mend}."
+        f"{name} has {count} {said} missing (NaN){bound}, the first is {values[~good][0]} in "
+        f"{first_place(~good, columns)}: {mend}."
     )
 
 
@@ -141,6 +171,7 @@ def as_class_codes(
             place, the expected classes and the mend.
 
     Example:
+        >>> import torch
         >>> as_class_codes(torch.tensor([2, 255], dtype=torch.uint8), "target", 3, unlabelled=255)
         tensor([  2, 255])
     """

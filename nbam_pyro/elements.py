@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from nbam_pyro import functional as nf
-from nbam_pyro.checks import as_class_codes, check_finite
+from nbam_pyro.checks import LARGEST, as_class_codes, check_finite
 from nbam_pyro.errors import DataError
 from nbam_pyro.verified import Verified, verified_codes
 
@@ -96,11 +96,17 @@ def checked_labels(
     check_finite(
         logits,
         "logits",
+        largest=LARGEST,
         mend="look for a network that has diverged, and give an impossible class a logit such as "
         "-1e4",
     )
     if switch_logits is not None:
-        check_finite(switch_logits, "switch_logits", mend="look for a network that has diverged")
+        check_finite(
+            switch_logits,
+            "switch_logits",
+            largest=LARGEST,
+            mend="look for a network that has diverged",
+        )
     return as_class_codes(target, "target", k, unlabelled=ignore_index, option="ignore_index")
 
 

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 from nbam_pyro import functional as nf
 from nbam_pyro.anchors import anchor_counts, anchor_start
-from nbam_pyro.checks import check_finite
+from nbam_pyro.checks import LARGEST, check_finite
 from nbam_pyro.criterion import (
     Movement,
     Reduction,
@@ -280,5 +280,5 @@ class NBAMLoss(nn.Module):
 
 def _pair(elements: Elements, rate_logits: Tensor, flip_logits: Tensor) -> tuple[Tensor, Tensor]:
     for name, values in {"rate_logits": rate_logits, "flip_logits": flip_logits}.items():
-        check_finite(values, name, mend="look for a training that has diverged")
+        check_finite(values, name, largest=LARGEST, mend="look for a training that has diverged")
     return elements.pair(rate_logits, flip_logits)

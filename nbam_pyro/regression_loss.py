@@ -7,7 +7,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from nbam_pyro import functional as nf
-from nbam_pyro.checks import check_finite, first_place
+from nbam_pyro.checks import LARGEST, check_finite, first_place
 from nbam_pyro.criterion import (
     Movement,
     Reduction,
@@ -191,7 +191,12 @@ class NBAMRegressionLoss(nn.Module):
         wrong = (residual > 3 * scale).sum() + (~counted).sum()
         share = (wrong / target.numel()).clamp(0.01, 0.5)
         broad = self.breadth * target.std()
-        check_finite(broad, "the standard deviation of the targets", mend="rescale the targets")
+        check_finite(
+            broad,
+            "the standard deviation of the targets",
+            largest=LARGEST,
+            mend="rescale the targets",
+        )
         adopt_precision(self, target)
         self.log_scale.copy_(scale.log())
         self.switch_logit.copy_(share.logit())
@@ -258,7 +263,7 @@ def _regression_pair(
         "anomaly_scale": anomaly_scale,
     }
     for name, values in settings.items():
-        check_finite(values, name, mend="look for a training that has diverged")
+        check_finite(values, name, largest=LARGEST, mend="look for a training that has diverged")
     if not (anomaly_scale > 0).all():
         raise DataError(f"anomaly_scale is {anomaly_scale.min().item()}; scales are positive.")
     clean = _normal_log_prob((target - prediction) / log_scale.exp(), log_scale)
@@ -301,6 +306,11 @@ def _checked(prediction: Tensor, target: Tensor) -> Tensor:
     if not target.is_floating_point():
         # Single precision holds integers of two bytes, and not all of four.
         target = target.to(torch.float32 if target.element_size() <= 2 else torch.float64)
-    check_finite(prediction, "prediction", mend="look for a network that has diverged")
-    check_finite(target, "target", mend="leave such rows out")
+    check_finite(
+        prediction,
+        "prediction",
+        largest=LARGEST,
+        mend="look for a network that has diverged",
+    )
+    check_finite(target, "target", largest=LARGEST, mend="leave such rows out")
     return target

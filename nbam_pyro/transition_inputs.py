@@ -4,7 +4,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from nbam_pyro.checks import as_class_codes, check_finite, check_log_probs, first_place
+from nbam_pyro.checks import LARGEST, as_class_codes, check_finite, check_log_probs, first_place
 from nbam_pyro.errors import DataError
 
 __all__ = ["check_normalised", "labels_of", "precise", "start_counts"]
@@ -84,7 +84,7 @@ def start_counts(counts: Tensor, k: int) -> Float[Tensor, "k k"]:
     if counts.shape != (k, k):
         raise DataError(f"start has shape {tuple(counts.shape)}; give counts, ({k}, {k}).")
     counts = counts.detach().double()
-    check_finite(counts, "start", mend="give counts by true and observed label")
+    check_finite(counts, "start", largest=LARGEST, mend="give counts by true and observed label")
     if (counts < 0).any():
         raise DataError(
             f"start is negative in {first_place(counts < 0)}; give counts by true and observed "

@@ -57,7 +57,11 @@ PAIR = MutualPair((0, 1), (0.4, 0.35), (0.65, 0.6), False)
         ({"flagged": 0.0, "alarm": "collapsed"}, "cannot tell", "collapsed"),
         ({"occupancy": (0.5, 0.01, 0.49)}, "cannot tell", "taken for bee"),
         ({"margin_probability": (0.8, 0.7, 1.0)}, "cannot tell", "open among ant, bee"),
-        ({"band": ((0.5, 0.1), (1.0, 0.2), (2.0, 0.26))}, "cannot tell", "How much is wrong is open"),
+        (
+            {"band": ((0.5, 0.1), (1.0, 0.2), (2.0, 0.26))},
+            "cannot tell",
+            "How much is wrong is open",
+        ),
         ({"pairs": (PAIR,)}, "weak", "names of ant, bee rest on the assumption"),
         (
             {"pairs": (dataclasses.replace(PAIR, decided=True),), "margin_probability": (0, 0, 1)},

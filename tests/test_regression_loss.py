@@ -163,7 +163,7 @@ def test_values_that_are_no_numbers_are_named(which, bad):
     data[which] = data[which].clone()
     data[which][7] = bad
     for call in (NBAMRegressionLoss(), NBAMRegressionLoss().start_from, loss, loss.responsibility):
-        with pytest.raises(DataError, match=f"{which} has 1 numbers .* row 7"):
+        with pytest.raises(DataError, match=f"{which} has 1 number .* row 7"):
             call(**data)
 
 

@@ -10,6 +10,7 @@ import torch
 from sklearn.utils.validation import validate_data
 from torch import Tensor
 
+from nbam_pyro.checks import check_finite
 from nbam_pyro.detection.assignments import UNKNOWN
 from nbam_pyro.detection.energies import Energies
 from nbam_pyro.errors import DataError
@@ -69,40 +70,8 @@ def features_of(detector: Any, X: Any, *, reset: bool) -> tuple[np.ndarray, Sequ
             reset=reset,
         )
     names = getattr(detector, "feature_names_in_", None)
-    check_finite(x, names)
+    check_finite(x, "X", columns=names)
     return x, names
-
-
-def check_finite(x: np.ndarray, names: Sequence[str] | None = None, *, what: str = "X") -> None:
-    """Refuse missing and infinite numbers.
-
-    Args:
-        x: Rows, (N, ...).
-        names: Names of the columns where rows are features; None for their numbers.
-        what: What the message calls the rows.
-
-    Raises:
-        DataError: A number is missing or infinite. The message names its row and column.
-
-    Example:
-        >>> check_finite(np.array([[1.0, np.nan]]), ["age", "size"])
-        Traceback (most recent call last):
-        nbam_pyro.errors.DataError: X has missing or infinite numbers in 1 of 1 rows ...
-    """
-    good = np.isfinite(x)
-    if good.all():
-        return
-    row, *place = (int(at) for at in np.argwhere(~good)[0])
-    count = int((~good.reshape(len(x), -1).all(1)).sum())
-    where = f"row {row}"
-    if len(place) == 1:
-        where += f", column {place[0] if names is None else repr(str(names[place[0]]))}"
-    elif place:
-        where += f", at {tuple(place)}"
-    raise DataError(
-        f"{what} has missing or infinite numbers in {count} of {len(x)} rows (NaN or infinity), "
-        f"the first in {where}: fill them in, or drop these rows."
-    )
 
 
 def check_energies_finite(energies: Energies) -> None:

@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike
 
-from nbam_pyro.detection.checks import check_finite
+from nbam_pyro.checks import check_finite
 from nbam_pyro.errors import DataError
 from nbam_pyro.spacing import check_spacing
 
@@ -174,7 +174,7 @@ class MaxLogit(TestStatistic):
                 f"The classifier returned shape {logits.shape} for {len(rows)} rows; it needs "
                 "(N, K)."
             )
-        check_finite(logits, what="What the classifier returned")
+        check_finite(logits, "What the classifier returned")
         return -logits.max(1)
 
 
@@ -213,7 +213,7 @@ class Mahalanobis(TestStatistic):
         x = np.asarray(features, dtype=float)
         if x.ndim != 2 or not len(x):
             raise DataError(f"features have shape {x.shape}; they must be (M, D) with M > 0.")
-        check_finite(x, what="features")
+        check_finite(x, "features")
         check_spacing(x)
         if labels is not None and np.shape(labels) != (len(x),):
             raise DataError(f"labels have shape {np.shape(labels)} for {len(x)} rows.")
@@ -243,7 +243,7 @@ class Mahalanobis(TestStatistic):
         rows = np.asarray(x, dtype=float)
         if rows.ndim != 2 or rows.shape[1] != self.means.shape[1]:
             raise DataError(f"x has shape {rows.shape}; it must be (N, {self.means.shape[1]}).")
-        check_finite(rows, what="x")
+        check_finite(rows, "x")
         along = ((rows - self.origin) / self.unit)[:, None] - self.means
         along = along @ self.directions  # (N, K, D)
         # What rounding leaves in a direction without variance is no distance.
@@ -260,7 +260,7 @@ class Mahalanobis(TestStatistic):
 def _rows(x: ArrayLike) -> np.ndarray:
     rows = np.asarray(x)
     if rows.dtype.kind in "fc":
-        check_finite(rows, what="x")
+        check_finite(rows, "x")
     return rows
 
 

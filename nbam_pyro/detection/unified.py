@@ -18,8 +18,8 @@ from lightning.pytorch.callbacks import Callback
 from torch import Tensor, nn
 from torch.utils.data import TensorDataset
 
+from nbam_pyro.checks import check_finite
 from nbam_pyro.detection.assignments import UNKNOWN
-from nbam_pyro.detection.checks import check_finite
 from nbam_pyro.detection.stacks import stacked_mlp
 from nbam_pyro.detection.svdd import away_from_zero
 from nbam_pyro.errors import DataError
@@ -196,7 +196,7 @@ class UnifiedObjective(nn.Module):
                 f"x has shape {tuple(x.shape)} and type {x.dtype}; the objective takes "
                 f"(N, {self.inputs}) of {kind}. Centre and scale x before its type is changed."
             )
-        check_finite(x.detach().cpu().numpy(), what="x")
+        check_finite(x, "x")
 
     @torch.no_grad()
     def scores(self, x: Tensor) -> Tensor:

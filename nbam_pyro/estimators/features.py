@@ -2,7 +2,6 @@
 
 import datetime
 import math
-from collections.abc import Sequence
 from decimal import Decimal
 from numbers import Real
 from typing import Any
@@ -11,11 +10,13 @@ import numpy as np
 import pandas as pd
 from scipy.sparse import issparse
 
+from nbam_pyro.checks import check_finite
 from nbam_pyro.containers import unwrapped
 from nbam_pyro.errors import DataError
 
 __all__ = ["as_features", "is_date"]
 
+_MEND = "impute them, or drop the rows or the column"
 _DATES = (datetime.date, datetime.time, datetime.timedelta, np.datetime64, np.timedelta64)
 
 
@@ -44,7 +45,7 @@ def as_features(X: Any) -> Any:
         values = np.empty(X.shape)
         for number, (name, column) in enumerate(X.items()):
             values[:, number] = _numbers(f"Column {name!r}", column, table=True)
-        _check_finite(values, list(X.columns))
+        check_finite(values, "X", columns=list(X.columns), mend=_MEND)
         return pd.DataFrame(values, index=X.index, columns=X.columns)
     return _array(X)
 
@@ -69,7 +70,7 @@ def _array(X: Any) -> Any:
         flat = np.stack(parts, -1)
         values = flat.reshape(values.shape)
     if values.dtype.kind == "f":
-        _check_finite(flat, range(flat.shape[1]) if values.ndim == 2 else None)
+        check_finite(values, "X", mend=_MEND)
     return values
 
 
@@ -115,19 +116,6 @@ def _refusal(cell: Any, *, table: bool) -> str | None:
         )
     kind = type(cell).__name__
     return f"values of type {kind}, which are no numbers: turn or drop them" if table else None
-
-
-def _check_finite(values: np.ndarray, names: Sequence[Any] | None) -> None:
-    bad = ~np.isfinite(values)
-    if not bad.any():
-        return
-    column = int(bad.any(0).argmax())
-    row = int(bad[:, column].argmax())
-    where = "X" if names is None else f"Column {names[column]!r} of X"
-    raise DataError(
-        f"{where} has missing values (NaN) or infinity, the first in row {row}: impute them, or "
-        "drop the rows or the column."
-    )
 
 
 def _ragged(X: Any) -> str | None:

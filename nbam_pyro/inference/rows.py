@@ -22,6 +22,7 @@ from torch.utils.data import (
     default_collate,
 )
 
+from nbam_pyro.checks import check_finite
 from nbam_pyro.errors import DataError
 from nbam_pyro.spacing import check_spacing
 from nbam_pyro.verified import Verified
@@ -260,7 +261,7 @@ def as_rows(
             )
     if len(rows) < 2:
         raise DataError(f"There are {len(rows)} rows; a fit needs at least two.")
-    check_finite("y", rows.y)
+    check_finite(rows.y, "y")
     if verified is not None:
         verified.check(rows.y)
         rows = replace(rows, verified=verified if verified.known.any() else None)
@@ -270,7 +271,7 @@ def as_rows(
 def _of_arrays(x: Tensor, y: Tensor, dtype: torch.dtype) -> Rows:
     if len(x) != len(y):
         raise DataError(f"x has {len(x)} rows and y has {len(y)}; they must agree.")
-    check_finite("x", x)
+    check_finite(x, "x")
     if x.dtype == torch.float64 and x.ndim == 2 and len(x):
         check_spacing(x.numpy())
         if dtype == torch.float32:
@@ -319,7 +320,7 @@ def _targets(dataset: Dataset, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
 def _weighted(rows: Rows, weights: Tensor) -> Rows:
     if weights.shape != (len(rows),):
         raise DataError(f"weights have shape {tuple(weights.shape)}; expected ({len(rows)},).")
-    check_finite("weights", weights)
+    check_finite(weights, "weights")
     if (weights < 0).any() or not (weights > 0).any():
         raise DataError("weights must not be negative, nor all zero.")
     return replace(rows, weights=weights.to(rows.weights))
@@ -356,16 +357,6 @@ def precision_of(*modules: nn.Module) -> torch.dtype:
             if tensor.is_floating_point():
                 return tensor.dtype
     return torch.get_default_dtype()
-
-
-def check_finite(name: str, values: Tensor) -> None:
-    """Raise a `DataError` that counts rows with missing or infinite values."""
-    bad = ~values.isfinite().reshape(len(values), -1).all(-1)
-    if bad.any():
-        raise DataError(
-            f"{name} has missing or infinite values in {int(bad.sum())} rows (the first is row "
-            f"{int(bad.nonzero()[0])}): impute or drop them first."
-        )
 
 
 def _leaves_one(index: Sequence[int], batch_size: int) -> bool:

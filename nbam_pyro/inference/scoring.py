@@ -8,10 +8,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from nbam_pyro.checks import check_finite
 from nbam_pyro.errors import DataError
 from nbam_pyro.inference.guides import Draw, each_draw, evaluated, guide_draws, guide_median
 from nbam_pyro.inference.result import Fit
-from nbam_pyro.inference.rows import as_tensor, check_finite, in_precision, precision_of
+from nbam_pyro.inference.rows import as_tensor, in_precision, precision_of
 from nbam_pyro.models import ClosedStory, LabelFlip, Story
 from nbam_pyro.verified import Verified
 
@@ -58,8 +59,8 @@ def scored_rows(fit: Fit, x: Any, y: Any = None, verified: Verified | None = Non
     fit.kind.check(rows, targets)
     if isinstance(fit.story, ClosedStory):
         fit.story.check_rows(rows)
-    check_finite("x", rows)
-    check_finite("y", targets)
+    check_finite(rows, "x")
+    check_finite(targets, "y")
     if y is not None:
         _check_labels(fit, rows, targets)
     if verified is not None:
