@@ -33,13 +33,13 @@ class Distil(Step):
     1. From the evidence of `CrossFit`, with its sharpness, rates and T fitted to the labels
        (`Evidence.calibrated`), follows :math:`q_i = p(c | x_i, y_i)`.
     2. Fresh copies of the story learn q on the other folds, by cross-entropy, and what they say of
-       their own fold is the new evidence, with sharpness, rates, T and q as before. This is an
-       iteration of EM whose expectations are taken out of fold.
-    3. The story's network learns the last q on all training rows.
+       their own fold is the new evidence, with sharpness, rates and T as before.
+    3. The story's network learns the new q on all training rows.
+
+    This is one iteration of EM whose expectations are taken out of fold.
 
     Args:
         folds: at least 2.
-        rounds: how often copies learn.
         fold_epochs: of each copy.
         epochs: of the story's network.
         lr: largest step size of AdamW, which rises to it and falls to nothing.
@@ -53,7 +53,6 @@ class Distil(Step):
     """
 
     folds: int = 3
-    rounds: int = 1
     fold_epochs: int = 50
     epochs: int = 70
     lr: float = 2e-3
@@ -65,11 +64,11 @@ class Distil(Step):
             raise StoryError("Distil needs a LabelFlip story and the evidence of CrossFit.")
         class_prior = run.cross_fitted.class_prior
         evidence, transition = _calibrated(run, run.cross_fitted, run.start, class_prior)
-        for _ in range(self.rounds):
-            targets = _posterior(run, evidence, transition)
-            said = replace(evidence, log_probs=self._out_of_fold(run, story, targets))
-            latents = evidence.latents(transition)
-            evidence, transition = _calibrated(run, said, latents, class_prior)
+        targets = _posterior(run, evidence, transition)
+        log_probs = self._out_of_fold(run, story, targets)
+        evidence, transition = _calibrated(
+            run, replace(evidence, log_probs=log_probs), evidence.latents(transition), class_prior
+        )
         self._train(run, story, _posterior(run, evidence, transition), run.training, self.epochs)
         adopt(run, story, evidence, transition)
 
