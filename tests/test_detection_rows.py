@@ -363,7 +363,7 @@ def test_numbers_that_are_not_finite_are_refused_by_row_and_column():
             quick(AutoEncoder).fit(wrong.to_numpy())
     images = np.zeros((4, 1, 6, 6))
     images[2, 0, 3, 5] = np.nan
-    with pytest.raises(DataError, match=r"row 2, at \(0, 3, 5\)"):
+    with pytest.raises(DataError, match=r"row 2, place \(0, 3, 5\)"):
         quick(Rotations).fit(images)
 
 

@@ -333,6 +333,7 @@ def test_settings_that_are_none_are_named(settings):
 
 def test_a_fit_takes_numpy_scalars():
     x, y = torch.as_tensor(X).float(), torch.as_tensor(TRUE)
-    settings = {"epochs": np.int64(2), "batch_size": np.int16(16), "seed": np.uint8(1)}
-    fitted = fit(LabelFlip(torch.nn.Linear(3, 3), 3), (x, y), held_out=np.float32(0.2), **settings)
-    assert fitted.held_out.sum() == 12
+    settings = {"batch_size": np.int16(16), "seed": np.uint8(1), "held_out": np.float32(0.2)}
+    for more, held_out in (({"epochs": np.int64(2)}, 0), ({"steps": [Joint(epochs=2)]}, 12)):
+        fitted = fit(LabelFlip(torch.nn.Linear(3, 3), 3), (x, y), **more, **settings)
+        assert fitted.held_out.sum() == held_out  # the recipe trains on all of few rows

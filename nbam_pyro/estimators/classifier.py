@@ -39,6 +39,7 @@ class NBAMClassifier(ClassifierMixin, NBAMEstimator):
             proportion; None for its own default.
         steps: of the fit; None for the default recipe.
         held_out: share of rows that only select epochs and restarts; their labels may be wrong too.
+            The default recipe holds out none of fewer than 1,000 training rows.
         batch_size: rows of a training step.
         random_state: seed of weights, folds and batches.
         progress: show progress bars.
