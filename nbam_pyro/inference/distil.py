@@ -69,7 +69,8 @@ class Distil(Step):
         evidence, transition = _calibrated(
             run, replace(evidence, log_probs=log_probs), evidence.latents(transition), class_prior
         )
-        self._train(run, story, _posterior(run, evidence, transition), run.training, self.epochs)
+        targets = _posterior(run, evidence, transition)
+        self._train(run, story, targets, run.training, step="distil", epochs=self.epochs)
         adopt(run, story, evidence, transition)
 
     def _out_of_fold(self, run: Run, story: LabelFlip, targets: Tensor) -> Tensor:
@@ -80,14 +81,24 @@ class Distil(Step):
         for others, own in folds:
             one = copy.deepcopy(story)
             reinitialise(one)
-            self._train(run, one, targets, run.training[others], self.fold_epochs)
+            index = run.training[others]
+            self._train(
+                run, one, targets, index, step="distil out of fold", epochs=self.fold_epochs
+            )
             of = partial(_probs, one)
             probs[run.training[own]] = run.predict(one, run.training[own], of)
             probs[run.held_out] += run.predict(one, run.held_out, of) / len(folds)
         return probs.clamp_min(torch.finfo(probs.dtype).tiny).log().flatten(end_dim=-2)
 
     def _train(
-        self, run: Run, story: LabelFlip, targets: Tensor, index: np.ndarray, epochs: int
+        self,
+        run: Run,
+        story: LabelFlip,
+        targets: Tensor,
+        index: np.ndarray,
+        *,
+        step: str,
+        epochs: int,
     ) -> None:
         def loss(batch: Batch) -> Tensor:
             log_probs = clean_predictor(story, batch.x).logits.log_softmax(-1)
@@ -102,7 +113,7 @@ class Distil(Step):
         ]
         soft = replace(run, rows=run.rows.with_targets(targets))
         module = Training([story], loss=loss, groups=groups, one_cycle=True)
-        soft.train("distil", module, epochs=epochs, index=index, select=False)
+        soft.train(step, module, epochs=epochs, index=index, select=False)
         run.device, run.spent = soft.device, soft.spent
 
 

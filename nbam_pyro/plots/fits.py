@@ -18,6 +18,12 @@ __all__ = ["training_curve", "transition_matrix"]
 _READABLE = 40
 _READABLE_INTERVALS = 12
 
+# What is drawn of the steps of a fit, and its unit.
+_LOSSES = {
+    "joint": "negative log marginal per row, with the prior's share (nats)",
+    "distil": "cross-entropy to the posterior of true labels (nats)",
+}
+
 
 def transition_matrix(
     estimate: Any, *, names: Sequence[Any] | None = None, ax: Axes | None = None
@@ -73,14 +79,17 @@ def _write(ax: Axes, matrix: Matrix) -> None:
 
 
 def training_curve(history: Any, *, ax: Axes | None = None) -> Axes:
-    """Training and noisy held-out loss of the joint fits, one after another.
+    """Training and noisy held-out loss of the fits of the network, one after another.
+
+    They are the joint fits, or, where the network learned the posterior of true labels (`Distil`),
+    that one.
 
     Args:
         history: A `Fit`, a fitted estimator, or the `history` of a fit.
         ax: Where to draw; the current axes if None.
 
     Raises:
-        DataError: What was given is none of these, or has no joint fit.
+        DataError: What was given is none of these, or has no such fit.
     """
     source = fit_of(history)
     table = source.history if isinstance(source, Fit) else source
@@ -89,20 +98,21 @@ def training_curve(history: Any, *, ax: Axes | None = None) -> Axes:
             f"A training history is not in a {type(history).__name__}: give a Fit, an estimator, "
             "or fit.history, with the columns step, epoch and loss."
         )
-    joint = table[table["step"] == "joint"].reset_index(drop=True)
-    if joint.empty:
-        raise DataError("The history has no step named 'joint': there is no curve to draw.")
+    name = next((name for name in _LOSSES if (table["step"] == name).any()), None)
+    if name is None:
+        raise DataError("The history has no step 'joint' or 'distil': there is no curve to draw.")
+    steps = table[table["step"] == name].reset_index(drop=True)
     ax = ax or plt.gca()
-    part = (joint["epoch"] == 0).cumsum()
-    for number, one in joint.groupby(part):
+    part = (steps["epoch"] == 0).cumsum()
+    for number, one in steps.groupby(part):
         first = number == 1
-        ax.plot(one.index, one["loss"], "C0", label="training (with the prior's share)" * first)
+        ax.plot(one.index, one["loss"], "C0", label="training" * first)
         if "held_out_loss" in one and one["held_out_loss"].notna().any():
             ax.plot(one.index, one["held_out_loss"], "C1", label="noisy held-out" * first)
             kept = one.index.to_numpy()[one["held_out_loss"].argmin()]
             ax.axvline(kept, color="grey", linestyle=":", label="epoch kept" * first)
-    ax.set_xlabel("epoch of a joint fit" if part.max() == 1 else "epoch of the joint fits in turn")
-    ax.set_ylabel("negative log marginal per row (nats)")
+    ax.set_xlabel("epoch" if part.max() == 1 else "epoch of the fits in turn")
+    ax.set_ylabel(_LOSSES[name])
     ax.set_title("Training")
     ax.legend()
     return ax
