@@ -49,7 +49,7 @@ def column_limits(
     Values are wild where their distance from the median exceeds ten robust widths and, sorted,
     jumps to five times that of the next value inwards. A heavy tail has no such jump and stays, and
     so does a group: wild are few rows (a quarter) with few different values (a hundredth of the
-    rows, at least three or a tenth, at most 20). The limit lies one robust width beyond the
+    rows, at least three or a tenth, at most 20; of fewer than ten rows none). The limit lies one robust width beyond the
     furthest value that is not wild.
 
     Args:
@@ -71,8 +71,11 @@ def column_limits(
     return np.concatenate(lows), np.concatenate(highs)
 
 
-def _limits(x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def _limits(x: np.ndarray) -> Sequence[np.ndarray]:
     n = len(x)
+    most = min(max(min(_SOME, n // 10), int(_DIFFERENT * n)), _MANY)
+    if not most:
+        return np.full((2, x.shape[1]), [[-np.inf], [np.inf]])
     middle, width = middles(x), robust_widths(x)
     unit = np.where(width > 0, width, 1.0)
     ordered = np.sort(np.abs(x - middle) / unit, axis=0)
@@ -80,7 +83,6 @@ def _limits(x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     jumps = (outer > _FAR) & (outer > _GAP * np.maximum(inner, _FAR / _GAP))
     beyond = np.arange(n - 1, 0, -1)[:, None]  # how many values lie beyond each place
     different = np.cumsum((outer != inner)[::-1], axis=0)[::-1]
-    most = min(max(min(_SOME, n // 10), int(_DIFFERENT * n)), _MANY)
     jumps &= (beyond <= _MOST * n) & (different <= most)
     place = jumps.argmax(0)  # the first jump: the place of the last value that is not wild
     equal = (ordered == 0).sum(0)
