@@ -49,8 +49,8 @@ def column_limits(
     Values are wild where their distance from the median exceeds ten robust widths and, sorted,
     jumps to five times that of the next value inwards. A heavy tail has no such jump and stays, and
     so does a group: wild are few rows (a quarter) with few different values (a hundredth of the
-    rows, at least three or a tenth, at most 20; of fewer than ten rows none). The limit lies one robust width beyond the
-    furthest value that is not wild.
+    rows, at least three or a tenth, at most 20; of fewer than ten rows none). The limit lies one
+    robust width beyond the furthest value that is not wild.
 
     Args:
         x: numbers, (N, D), finite.
@@ -71,11 +71,11 @@ def column_limits(
     return np.concatenate(lows), np.concatenate(highs)
 
 
-def _limits(x: np.ndarray) -> Sequence[np.ndarray]:
+def _limits(x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     n = len(x)
     most = min(max(min(_SOME, n // 10), int(_DIFFERENT * n)), _MANY)
     if not most:
-        return np.full((2, x.shape[1]), [[-np.inf], [np.inf]])
+        return np.full(x.shape[1], -np.inf), np.full(x.shape[1], np.inf)
     middle, width = middles(x), robust_widths(x)
     unit = np.where(width > 0, width, 1.0)
     ordered = np.sort(np.abs(x - middle) / unit, axis=0)
