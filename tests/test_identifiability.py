@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import warnings
 from types import SimpleNamespace
 
 import numpy as np
@@ -9,11 +10,12 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from sklearn.datasets import make_classification
 from sklearn.metrics import roc_auc_score
 from torch import nn
 
-from nbam_pyro import LabelFlip, fit
-from nbam_pyro.errors import DataError, StoryError
+from nbam_pyro import LabelFlip, NBAMClassifier, fit
+from nbam_pyro.errors import CollapseWarning, DataError, StoryError
 from nbam_pyro.folders import Saved, validated
 from nbam_pyro.functional import off_diagonal
 from nbam_pyro.inference import (
@@ -62,6 +64,8 @@ PAIR = MutualPair((0, 1), (0.4, 0.35), (0.65, 0.6), False)
             "cannot tell",
             "How much is wrong is open",
         ),
+        ({"alike": 0.6}, "cannot tell", "Of 60% of the flagged rows most neighbours have"),
+        ({"alike": 0.3}, "identified", "identified"),
         ({"pairs": (PAIR,)}, "weak", "names of ant, bee rest on the assumption"),
         (
             {"pairs": (dataclasses.replace(PAIR, decided=True),), "margin_probability": (0, 0, 1)},
@@ -344,3 +348,16 @@ def test_cross_fitting_leaves_evidence_and_needs_a_start():
         fit(LabelFlip(nn.Linear(3, 3), 3), (x, y), steps=[quick, Recount()])
     with pytest.raises(StoryError, match="starts"):
         fit(LabelFlip(nn.Linear(3, 3), 3), (x, y), steps=[CrossFit(starts=[], warm_up=quick)])
+
+
+def test_a_line_where_none_is_right_cannot_tell():
+    """A cluster that a linear network cannot explain is not wrong."""
+    x, y = make_classification(
+        200, 6, n_informative=4, weights=[0.85], class_sep=1.5, flip_y=0.0, random_state=1
+    )
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", CollapseWarning)
+        model = NBAMClassifier(network=nn.Linear, random_state=0).fit(x, y)
+    report = model.fit_.identifiability
+    assert report.verdict == "cannot tell"
+    assert report.alike > 0.5

@@ -9,6 +9,7 @@ from nbam_pyro.inference.diagnostics import CollapseReport, agreement, collapse_
 from nbam_pyro.inference.guides import evaluating
 from nbam_pyro.inference.identify import identify
 from nbam_pyro.inference.matrices import matrix_draws
+from nbam_pyro.inference.neighbours import alike
 from nbam_pyro.inference.posterior import predict, responsibilities
 from nbam_pyro.inference.result import Fit
 from nbam_pyro.inference.rows import Rows
@@ -38,6 +39,7 @@ def with_reports(fit: Fit, run: Run) -> tuple[Fit, str | None]:
             fit.training,
             matrix_draws(fit),
             collapse=collapse,
+            alike=_alike(fit, run.rows),
             prior=run.story.prior or FlipPrior(),
             evidence=run.cross_fitted,
             attempts=run.attempts,
@@ -62,6 +64,14 @@ def _collapse(result: Fit, run: Run) -> CollapseReport:
         agreement=_agreement(result, run.rows),
         gain=_gain(run),
     )
+
+
+def _alike(fit: Fit, rows: Rows) -> float | None:
+    """How many flagged rows of a table have the label of the rows around them."""
+    if rows.table is None or rows.y.ndim > 1:
+        return None
+    flagged = fit.training.responsibility > 0.5
+    return alike(rows.table.numpy(), rows.y.numpy(), flagged)
 
 
 def _gain(run: Run) -> float | None:

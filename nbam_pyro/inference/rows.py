@@ -144,6 +144,14 @@ class Rows:
         return replace(self, dataset=TensorDataset(self.copies[device], y.to(device)))
 
     @property
+    def table(self) -> Tensor | None:
+        """x where it is columns of numbers, (N, D); None for images, texts and other data sets."""
+        if not self._is_tensors:
+            return None
+        x: Tensor = self.dataset.tensors[0]  # type: ignore[attr-defined]
+        return x if x.ndim == 2 and x.is_floating_point() else None
+
+    @property
     def _is_tensors(self) -> bool:
         return isinstance(self.dataset, TensorDataset) and self.collate is default_collate
 
