@@ -66,8 +66,8 @@ def fit(
         data: (x, y) as arrays or tensors, a torch `Dataset` of such pairs, or a `DataLoader` or
             `LightningDataModule` of one.
         epochs: of one plain training run of the network, to which the default recipe keeps its
-            steps in proportion; None for its own default, for labels 100: give more for
-            few hundred rows.
+            steps in proportion; None for its own default, with as many steps as the network needs
+            to learn from few rows (`Pace`).
         steps: what to do in which order; None for the recipe of the story (`default_steps`), which
             also takes step size and weight decay.
         objective: "closed" for the closed form, "elbo" for Pyro's enumerated objective, which any
