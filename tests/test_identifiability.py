@@ -64,8 +64,8 @@ PAIR = MutualPair((0, 1), (0.4, 0.35), (0.65, 0.6), False)
             "cannot tell",
             "How much is wrong is open",
         ),
-        ({"alike": 0.6}, "cannot tell", "Of 60% of the flagged rows most neighbours have"),
-        ({"alike": 0.3}, "identified", "identified"),
+        ({"echoed": 0.6}, "cannot tell", "Rows around the flagged ones have the same label, 60%"),
+        ({"echoed": 0.1}, "identified", "identified"),
         ({"pairs": (PAIR,)}, "weak", "names of ant, bee rest on the assumption"),
         (
             {"pairs": (dataclasses.replace(PAIR, decided=True),), "margin_probability": (0, 0, 1)},
@@ -360,4 +360,17 @@ def test_a_line_where_none_is_right_cannot_tell():
         model = NBAMClassifier(network=nn.Linear, random_state=0).fit(x, y)
     report = model.fit_.identifiability
     assert report.verdict == "cannot tell"
-    assert report.alike > 0.5
+    assert report.echoed > 0.3
+
+
+def test_flips_above_one_half_are_no_misfit():
+    """Most of the rows around a flipped one are flipped, too, and the fit knows that."""
+    rng = np.random.default_rng(0)
+    true = np.arange(600) % 4
+    x = 6 * np.eye(4)[true] + rng.normal(size=(600, 4))
+    y = np.where((true == 0) & (rng.random(600) < 0.6), 1, true)
+    model = NBAMClassifier(random_state=0).fit(x, y)
+    assert ((model.responsibility_ > 0.5) == (y != true)).mean() > 0.97
+    report = model.fit_.identifiability
+    assert abs(report.echoed) < 0.1
+    assert report.verdict != "cannot tell"

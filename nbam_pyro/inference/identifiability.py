@@ -23,8 +23,8 @@ _DISAGREE = 0.1
 _BAND = 0.5, 0.02
 # It varies by so much that nobody knows how much is contaminated.
 _OPEN = 0.15
-# More flagged rows than this have the label of the rows around them.
-_ALIKE = 0.5
+# Neighbours of flagged rows have the flagged label by so much more often than the fit predicts.
+_ECHOED = 0.25
 
 
 @dataclass(frozen=True)
@@ -82,8 +82,8 @@ class Identifiability:
         restarts: of each class, the largest difference between its row of M and that from another
             start whose labels are as probable out of fold, in total variation, (K,).
         pairs: every mutual pair with both readings.
-        alike: of the flagged rows of a table, the share whose nearest other rows mostly have the
-            same label; None where there is no table or no flagged row.
+        echoed: of the nearest rows of flagged ones, in a table, the share with the flagged label
+            less the share that the fit predicts; None where there is no table or no flagged row.
         class_prior: pseudo-count of each class by which class frequencies were supposed to be even;
             None where nothing was supposed.
     """
@@ -96,7 +96,7 @@ class Identifiability:
     band: tuple[tuple[Finite, Probability], ...]
     restarts: tuple[Finite, ...]
     pairs: tuple[MutualPair, ...]
-    alike: Probability | None = None
+    echoed: Finite | None = None
     class_prior: Finite | None = None
 
     @property
@@ -139,11 +139,11 @@ class Identifiability:
         ]
         if unsure:
             yield f"Which class is which is open among {_list(unsure, names)}."
-        if self.alike is not None and self.alike > _ALIKE and self.flagged > _LITTLE:
+        if self.echoed is not None and self.echoed > _ECHOED and self.flagged > _LITTLE:
             yield (
-                f"Of {self.alike:.0%} of the flagged rows most neighbours have the same label: "
-                "either the network fits less well than its neighbours do, or labels are wrong in "
-                "whole regions. Try a more flexible network."
+                f"Rows around the flagged ones have the same label, {self.echoed:.0%} more of them "
+                "than the fit predicts: the network fits less well than its neighbours do, or "
+                "labels are wrong in whole regions. Try a more flexible network."
             )
         low, high = self._rates()
         if high - low > _OPEN:

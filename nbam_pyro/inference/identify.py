@@ -28,7 +28,7 @@ def identify(
     matrices: np.ndarray,
     *,
     collapse: CollapseReport,
-    alike: float | None,
+    echoed: float | None,
     prior: FlipPrior,
     evidence: Evidence | None,
     attempts: list[Attempt],
@@ -40,7 +40,7 @@ def identify(
         training: posteriors of its rows.
         matrices: draws of M, (S, K, K).
         collapse: of the held-out rows.
-        alike: of the report.
+        echoed: of the report.
         prior: of rates and flips.
         evidence: log probabilities of the true label out of fold; None for none.
         attempts: what the fit came to from each start that was not given up early.
@@ -57,7 +57,7 @@ def identify(
         band=() if evidence is None else _band(evidence, prior),
         restarts=_floats(_restarts(attempts, undecided, matrices.shape[-1])),
         pairs=tuple(_pairs(matrices, evidence)),
-        alike=alike,
+        echoed=echoed,
         class_prior=None if evidence is None else evidence.class_prior,
     )
 

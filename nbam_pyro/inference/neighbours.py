@@ -12,29 +12,35 @@ _NEIGHBOURS = 9
 _AMONG, _FLAGGED = 5_000, 500
 
 
-def alike(x: np.ndarray, labels: np.ndarray, flagged: np.ndarray) -> float | None:
-    """The share of flagged rows of which most of the nearest other rows have the same label.
+def echoed(
+    x: np.ndarray, labels: np.ndarray, flagged: np.ndarray, predicted: np.ndarray
+) -> float | None:
+    """How much more often neighbours of flagged rows have the flagged label than the fit predicts.
 
-    A label that is wrong by accident is rarely that of the rows around it. Where most flagged ones
-    are, the network fits less well than the neighbours do, or mistakes depend on x: labels that it
-    cannot explain are not for that reason wrong.
+    A label that is wrong by accident is that of the rows around it as often as flips make it so.
+    Where it is so far more often, labels that the network cannot explain are not for that reason
+    wrong: it fits less well than the neighbours do, or mistakes depend on x. This is a posterior
+    predictive check.
 
     Args:
         x: columns of a table, (N, D), finite.
         labels: observed labels, (N,).
         flagged: which rows are more probably wrong than right, (N,) booleans.
+        predicted: p(observed label | x) by the fit, (N, K).
 
     Returns:
-        the share, or None where nothing is flagged or there are no more rows than neighbours.
+        the share of neighbours with the label of the flagged row, less the share predicted; None
+        where nothing is flagged or there are no more rows than neighbours.
 
     Example:
         >>> x = np.arange(40.0)[:, None]
         >>> labels = (x[:, 0] > 30).astype(int)
-        >>> alike(x, labels, labels == 1), alike(x, labels, np.arange(40) == 3)
-        (1.0, 1.0)
+        >>> predicted = np.full((40, 2), [0.8, 0.2])
+        >>> round(echoed(x, labels, labels == 1, predicted), 1)
+        0.6
         >>> labels[3] = 1
-        >>> alike(x, labels, np.arange(40) == 3)
-        0.0
+        >>> round(echoed(x, labels, np.arange(40) == 3, predicted), 1)
+        -0.2
     """
     if not flagged.any() or len(x) <= _NEIGHBOURS:
         return None
@@ -49,5 +55,6 @@ def alike(x: np.ndarray, labels: np.ndarray, flagged: np.ndarray) -> float | Non
     others = places != asked[:, None]
     # The furthest is left out where the row itself is not among its neighbours.
     others[others.all(1), -1] = False
-    same = (labels[places] == labels[asked][:, None]) & others
-    return float((same.sum(1) > others.sum(1) / 2).mean())
+    same = labels[places] == labels[asked][:, None]
+    expected = predicted[places, labels[asked][:, None]]
+    return float((same - expected)[others].mean())

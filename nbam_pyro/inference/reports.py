@@ -9,7 +9,7 @@ from nbam_pyro.inference.diagnostics import CollapseReport, agreement, collapse_
 from nbam_pyro.inference.guides import evaluating
 from nbam_pyro.inference.identify import identify
 from nbam_pyro.inference.matrices import matrix_draws
-from nbam_pyro.inference.neighbours import alike
+from nbam_pyro.inference.neighbours import echoed
 from nbam_pyro.inference.posterior import predict, responsibilities
 from nbam_pyro.inference.result import Fit
 from nbam_pyro.inference.rows import Rows
@@ -35,11 +35,12 @@ def with_reports(fit: Fit, run: Run) -> tuple[Fit, str | None]:
     collapse = _collapse(fit, run)
     fit = dataclasses.replace(fit, collapse=collapse)
     if isinstance(run.story, LabelFlip):
+        matrices = matrix_draws(fit)
         report = identify(
             fit.training,
-            matrix_draws(fit),
+            matrices,
             collapse=collapse,
-            alike=_alike(fit, run.rows),
+            echoed=_echoed(fit, run, matrices),
             prior=run.story.prior or FlipPrior(),
             evidence=run.cross_fitted,
             attempts=run.attempts,
@@ -66,12 +67,15 @@ def _collapse(result: Fit, run: Run) -> CollapseReport:
     )
 
 
-def _alike(fit: Fit, rows: Rows) -> float | None:
-    """How many flagged rows of a table have the label of the rows around them."""
-    if rows.table is None or rows.y.ndim > 1:
+def _echoed(fit: Fit, run: Run, matrices: np.ndarray) -> float | None:
+    """Whether rows around flagged ones have their labels more often than the fit predicts."""
+    rows, evidence = run.rows, run.cross_fitted
+    deviates = isinstance(run.story, LabelFlip) and run.story.deviates
+    if rows.table is None or rows.y.ndim > 1 or evidence is None or deviates:
         return None
+    predicted = evidence.log_probs.exp().numpy() @ matrices.mean(0)
     flagged = fit.training.responsibility > 0.5
-    return alike(rows.table.numpy(), rows.y.numpy(), flagged)
+    return echoed(rows.table.numpy(), rows.y.numpy(), flagged, predicted)
 
 
 def _gain(run: Run) -> float | None:
