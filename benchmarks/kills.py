@@ -57,6 +57,8 @@ def main(kills: int = 30, seed: int = 0) -> list[Outcome]:
         seed: Seed of the moments.
     """
     rng = random.Random(seed)
+    # A process that a shell started in the background ignores it, and so would the commands.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     outcomes = []
     with tempfile.TemporaryDirectory() as parent:
         folder = Path(parent)
