@@ -1,11 +1,13 @@
 """Damaged and hostile run folders: refused in one line, in bounded time and memory."""
 
 import json
+import re
 import shutil
 import warnings
 
 import pytest
 import torch
+from safetensors.torch import load_file, save_file
 from torch import nn
 from typer.testing import CliRunner
 
@@ -196,3 +198,53 @@ def test_arguments_that_no_layer_takes_are_named(argument):
     arguments = {"in_features": argument, "out_features": 2}
     with pytest.raises(StoryError, match="Linear cannot be built again"):
         build({"class": LINEAR["class"], "arguments": arguments})
+
+
+SAID = {
+    "flags cut in a number": (
+        "labels",
+        "flags.csv",
+        lambda text: text[: text.rindex(",0.")],
+        "cells that are no numbers",
+    ),
+    "more flags than rows": (
+        "measurements",
+        "summary.json",
+        lambda text: re.sub('"flagged": [0-9]+', '"flagged": 2147483648', text),
+        "there are fewer rows than are counted",
+    ),
+    "flags and no error of theirs": (
+        "measurements",
+        "summary.json",
+        lambda text: re.sub(
+            '"flagged_error": [^,]+',
+            '"flagged_error": null',
+            re.sub('"flagged": [0-9]+', '"flagged": 5', text),
+        ),
+        "does not fit their number",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", SAID)
+def test_what_show_reads_is_checked(saved, name, tmp_path):
+    kind, file, change, says = SAID[name]
+    run = copied(saved, tmp_path, kind)
+    (run / file).write_text(change((run / file).read_text()))
+    sign(run)
+    done = CliRunner().invoke(app, ["show", str(run)])
+    assert done.exit_code == 2, (done.output, done.exception)
+    assert says in done.stderr
+    assert done.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("grain", torch.zeros(0)), ("grain", torch.ones(16, 1)), ("usual", torch.ones(7).double())],
+)
+def test_tensors_of_a_detector_fit_each_other(saved, name, value, tmp_path):
+    run = copied(saved, tmp_path, "detector")
+    path = next(run.glob("*.safetensors"))
+    save_file(load_file(path) | {name: value}, path)
+    sign(run)
+    assert f"{name} that do not fit the other parts" in refusal(run, saved, "detector")

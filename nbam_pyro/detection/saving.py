@@ -249,8 +249,11 @@ def _check_shapes(folder: Path, detector: AnomalyDetector) -> None:
     """Refuse a detector whose parts are of different sizes."""
     scale, features = detector.scale_, detector.n_features_in_
     names = getattr(detector, "feature_names_in_", None)
+    members = detector.backbone_.members
     agreed = {
-        "rates": detector.rates_.shape == (detector.backbone_.members,),
+        "rates": detector.rates_.shape == (members,),
+        "grain": detector.grain_.shape == (members, 1),
+        "usual": detector.usual_.shape == (2,),
         "scores": detector.decision_scores_.ndim == 1,
         "ranks": detector.ranks_.ndim == 2 and len(detector.ranks_) in (0, len(detector._ranked())),
         "scale": scale.low.shape == scale.width.shape in ((features,), (1,))

@@ -24,6 +24,9 @@ from nbam_pyro.verified import Verified
 
 __all__ = ["RunInfo", "read_report", "read_run", "write_run"]
 
+# Columns of flags.csv that hold a number in every row, where they are there.
+_NUMBERS = ("responsibility", "suggested_probability", "prediction", "score")
+
 
 def write_run(
     folder: Path,
@@ -119,10 +122,12 @@ def read_report(folder: Path) -> tuple[dict[str, Any], pd.DataFrame]:
     summary = read_json(folder / "summary.json", Summary).model_dump(exclude_unset=True)
     texts = ["label", "suggested_label"] if summary.get("task") == "classification" else []
     table = read_table(folder / "flags.csv", texts=texts)  # 001 and 01 are two labels
-    if "row" not in table or ("verified" in table and table["verified"].dtype != bool):
+    truths = [table[name].dtype == bool for name in ("verified",) if name in table]
+    numbers = [pd.api.types.is_numeric_dtype(table[name]) for name in _NUMBERS if name in table]
+    if "row" not in table or not all(truths) or not numbers or not all(numbers):
         raise FolderError(
-            f"{folder / 'flags.csv'} is not as it was written: a column is missing or is no "
-            "column of true and false. Restore it or fit again."
+            f"{folder / 'flags.csv'} is not as it was written: a column is missing, has cells that "
+            "are no numbers, or is no column of true and false. Restore it or fit again."
         )
     return summary, table
 

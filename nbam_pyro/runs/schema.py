@@ -112,6 +112,12 @@ class _Found(_Open):
     notes: list[str]
     seconds: Finite
 
+    @model_validator(mode="after")
+    def _of_the_rows(self) -> "_Found":
+        if max(self.labelled, self.flagged, self.sure, self.doubtful) > self.rows:
+            raise ValueError("there are fewer rows than are counted")
+        return self
+
 
 class _Labels(_Found):
     task: Literal["classification"]
@@ -126,6 +132,12 @@ class _Measurements(_Found):
     flagged_above: Count
     flagged_error: Finite | None
     clean_error: Finite | None
+
+    @model_validator(mode="after")
+    def _of_the_flagged(self) -> "_Measurements":
+        if self.flagged_above > self.flagged or (self.flagged_error is None) != (not self.flagged):
+            raise ValueError("what is said of flagged rows does not fit their number")
+        return self
 
 
 class _Anomalies(_Open):
@@ -146,6 +158,8 @@ class _Anomalies(_Open):
     def _both(self) -> "_Anomalies":
         if (self.rate_low is None) != (self.rate_high is None):
             raise ValueError("one end of the interval is missing")
+        if self.flagged > self.rows:
+            raise ValueError("more rows are flagged than there are")
         return self
 
 
