@@ -107,12 +107,14 @@ def kill(folder: Path, name: str, sent: signal.Signals, *, after: float) -> Outc
     process.send_signal(sent)
     _, said = process.communicate()
     outcome = Outcome(name, sent.name, after, process.returncode)
-    if process.returncode == 0:  # it had come to its end
-        if not (folder / target).exists():
+    done = (folder / target).exists()  # a result appears whole, or not at all
+    if process.returncode == 0:
+        if not done:
             outcome.wrong.append("no result")
     elif sent is signal.SIGKILL:
         hidden = f".{target}.nbam"  # the next run knows it by this name
-        new = {path for path in contents(folder).keys() - before if path.split("/")[0] != hidden}
+        known = {hidden, target} if done else {hidden}
+        new = {path for path in contents(folder).keys() - before if path.split("/")[0] not in known}
         outcome.wrong += [f"left {path}" for path in sorted(new)]
         if process.returncode != -signal.SIGKILL:
             outcome.wrong.append("exit code")
@@ -124,7 +126,7 @@ def kill(folder: Path, name: str, sent: signal.Signals, *, after: float) -> Outc
             outcome.wrong.append(f"said {said!r}")
         outcome.wrong += [f"left {path}" for path in sorted(contents(folder).keys() - before)]
     if sent is signal.SIGKILL and process.returncode != 0:
-        again = _started(folder, arguments)
+        again = _started(folder, [*arguments, "--overwrite"] if done else arguments)
         _, said = again.communicate()
         if again.returncode != 0:
             outcome.wrong.append(f"the next run ended with {again.returncode}: {said!r}")
