@@ -1,5 +1,6 @@
 """An attempt at the rates and flips of a latent true label, and how it compares with another."""
 
+import math
 from dataclasses import dataclass
 
 import torch
@@ -7,7 +8,6 @@ from jaxtyping import Float
 from torch import Tensor
 
 from nbam_pyro.inference.evidence import Evidence
-from nbam_pyro.inference.gains import mean_in_errors
 from nbam_pyro.inference.guides import Draw
 from nbam_pyro.inference.starts import Start
 from nbam_pyro.transition import Transition
@@ -57,3 +57,16 @@ class Attempt:
         gains -= information * (self.evidence.entropy - other.evidence.entropy)
         occupied = self.evidence.occupied_entropy - other.evidence.occupied_entropy
         return mean_in_errors(gains[counted] + information * occupied)
+
+
+def mean_in_errors(gains: Tensor) -> float:
+    """The mean of some gains in units of its standard error; 0 for one row alone.
+
+    Example:
+        >>> round(mean_in_errors(torch.tensor([1.0, 3.0])), 3)
+        2.0
+    """
+    # One row alone says nothing about how far to trust it.
+    error = float(gains.std()) / math.sqrt(len(gains)) if len(gains) > 1 else math.inf
+    mean = float(gains.mean())
+    return mean / error if error > 0 else math.copysign(math.inf, mean) if mean else 0.0

@@ -15,15 +15,15 @@ from nbam_pyro.anchors import anchor_start
 from nbam_pyro.class_prior import check_class_prior
 from nbam_pyro.errors import StoryError
 from nbam_pyro.inference.attempts import Attempt
+from nbam_pyro.inference.copies import Copy, class_probs, copies, log_of, no_probs
 from nbam_pyro.inference.enumeration import log_joint
 from nbam_pyro.inference.evidence import Evidence
-from nbam_pyro.inference.folds import split
 from nbam_pyro.inference.guides import Draw
 from nbam_pyro.inference.objectives import weighted_mean
-from nbam_pyro.inference.rows import Batch, precision_of
+from nbam_pyro.inference.rows import Batch
 from nbam_pyro.inference.run import Run
 from nbam_pyro.inference.starts import Anchors, Start, Vertices
-from nbam_pyro.inference.steps import Step, WarmUp, clean_predictor, reinitialise
+from nbam_pyro.inference.steps import Step, WarmUp
 from nbam_pyro.inference.training import Training
 from nbam_pyro.models import LabelFlip
 from nbam_pyro.priors import FlipPrior
@@ -110,7 +110,7 @@ class CrossFit(Step):
         story = run.story
         if not isinstance(story, LabelFlip):
             raise StoryError("CrossFit needs a LabelFlip story: others have no flip matrix.")
-        folds = list(self._folds(run, story))
+        folds = list(copies(run, story, self.folds))
         warm = self._warm_up(run, folds)
         early, random = _states(folds), torch.get_rng_state()
         best, states = None, early
@@ -145,15 +145,8 @@ class CrossFit(Step):
                 matrices.append(matrix)
                 yield start, {"rate": rate, "flip": flip}
 
-    def _folds(self, run: Run, story: LabelFlip) -> Iterator["_Fold"]:
-        labels = run.rows.y[torch.as_tensor(run.training)].numpy()
-        for others, own in split(labels, min(self.folds, len(labels)), seed=run.seed):
-            one = copy.deepcopy(story)
-            reinitialise(one)
-            yield _Fold(one, run.training[others], run.training[own])
-
-    def _warm_up(self, run: Run, folds: list["_Fold"]) -> Evidence:
-        probs = _no_probs(run)
+    def _warm_up(self, run: Run, folds: list[Copy]) -> Evidence:
+        probs = no_probs(run)
         for fold in folds:
             average = _EpochAverage(run, fold, self.skip)
             run.train(
@@ -166,10 +159,10 @@ class CrossFit(Step):
             )
             probs[fold.own] = average.value
             fold.story.load_state_dict(average.early)
-        return Evidence.of(_log(probs[run.training]), run.rows, run.training)
+        return Evidence.of(log_of(probs[run.training]), run.rows, run.training)
 
     def _contest(
-        self, run: Run, folds: list["_Fold"], start: Start, latents: Draw, rival: Attempt | None
+        self, run: Run, folds: list[Copy], start: Start, latents: Draw, rival: Attempt | None
     ) -> Attempt | None:
         """A round from a start; None where it is not ahead of its rival on the first fold."""
         first = self._fit(run, folds[0], latents, len(folds))
@@ -177,22 +170,22 @@ class CrossFit(Step):
             own = folds[0].own
             log_probs = rival.evidence.log_probs.view_as(first)[own]
             other = self._attempt(run, rival.start, rival.latents, log_probs, own)
-            one = self._attempt(run, start, latents, _log(first[own]), own)
+            one = self._attempt(run, start, latents, log_of(first[own]), own)
             gain = one.gain(other, information=self.information)
             if gain <= 0:
                 if gain > -_CLEARLY:
                     run.undecided.append(one.transition.matrix)
                 return None
         probs = sum((self._fit(run, fold, latents, len(folds)) for fold in folds[1:]), start=first)
-        return self._attempt(run, start, latents, _log(probs), np.arange(len(run.rows)))
+        return self._attempt(run, start, latents, log_of(probs), np.arange(len(run.rows)))
 
-    def _round(self, run: Run, folds: list["_Fold"], best: Attempt) -> Attempt:
+    def _round(self, run: Run, folds: list[Copy], best: Attempt) -> Attempt:
         """Fit the copies with the rates and T of an attempt fixed, then estimate these again."""
         fitted = (self._fit(run, fold, best.latents, len(folds)) for fold in folds)
-        log_probs = _log(sum(fitted, start=torch.zeros(())))
+        log_probs = log_of(sum(fitted, start=torch.zeros(())))
         return self._attempt(run, best.start, best.latents, log_probs, np.arange(len(run.rows)))
 
-    def _fit(self, run: Run, fold: "_Fold", latents: Draw, folds: int) -> Tensor:
+    def _fit(self, run: Run, fold: Copy, latents: Draw, folds: int) -> Tensor:
         """Fit one copy; its share of the predictions of all rows, (N, *dims, K), 0 where none."""
         run.train(
             "joint out of fold",
@@ -201,9 +194,9 @@ class CrossFit(Step):
             index=fold.others,
             select=False,
         )
-        probs = _no_probs(run)
-        probs[fold.own] = _predict(run, fold.story, fold.own)
-        probs[run.held_out] = _predict(run, fold.story, run.held_out) / folds
+        probs = no_probs(run)
+        probs[fold.own] = class_probs(run, fold.story, fold.own)
+        probs[run.held_out] = class_probs(run, fold.story, run.held_out) / folds
         return probs
 
     def _attempt(
@@ -228,19 +221,10 @@ class CrossFit(Step):
         return Training([story], loss=loss, groups=groups, one_cycle=True)
 
 
-@dataclass(frozen=True)
-class _Fold:
-    """A copy of the story, the rows it is fitted to, and those it predicts."""
-
-    story: LabelFlip
-    others: np.ndarray
-    own: np.ndarray
-
-
 class _EpochAverage(Callback):
     """Predictions of a fold's own rows, averaged over later epochs, and its copy before those."""
 
-    def __init__(self, run: Run, fold: _Fold, skip: int) -> None:
+    def __init__(self, run: Run, fold: Copy, skip: int) -> None:
         self.run, self.fold, self.skip = run, fold, skip
         self.early = copy.deepcopy(fold.story.state_dict())
         self.total = torch.zeros(())
@@ -257,30 +241,14 @@ class _EpochAverage(Callback):
         if trainer.current_epoch < min(self.skip, epochs - 1):
             return
         self.run.device = pl_module.device
-        self.total = self.total + _predict(self.run, self.fold.story, self.fold.own)
+        self.total = self.total + class_probs(self.run, self.fold.story, self.fold.own)
         self.count += 1
 
 
-def _predict(run: Run, story: LabelFlip, index: np.ndarray) -> Tensor:
-    """Probabilities of classes of some rows, (n, *dims, K), on the CPU."""
-    return run.predict(story, index, lambda x: clean_predictor(story, x).probs)
-
-
-def _no_probs(run: Run) -> Tensor:
-    """Probabilities of classes of all rows before any are predicted, (N, *dims, K)."""
-    classes: int = run.story.num_classes  # type: ignore[assignment]
-    return torch.zeros(*run.rows.y.shape, classes, dtype=precision_of(run.story))
-
-
-def _log(probs: Tensor) -> Tensor:
-    # What has underflowed to 0 must not rule out a class: a verified row may be of it.
-    return probs.clamp_min(torch.finfo(probs.dtype).tiny).log()
-
-
-def _states(folds: list[_Fold]) -> list[dict[str, Any]]:
+def _states(folds: list[Copy]) -> list[dict[str, Any]]:
     return [copy.deepcopy(fold.story.state_dict()) for fold in folds]
 
 
-def _restore(folds: list[_Fold], states: list[dict[str, Any]]) -> None:
+def _restore(folds: list[Copy], states: list[dict[str, Any]]) -> None:
     for fold, state in zip(folds, states, strict=True):
         fold.story.load_state_dict(state)

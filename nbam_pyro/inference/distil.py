@@ -1,22 +1,18 @@
 """`Distil`: networks that learn the posterior of the true label, and no label by heart."""
 
-import copy
 from dataclasses import dataclass, replace
-from functools import partial
 
 import numpy as np
-import torch
 from torch import Tensor
 
 from nbam_pyro.errors import StoryError
+from nbam_pyro.inference.copies import class_probs, copies, log_of, no_probs
 from nbam_pyro.inference.evidence import Evidence
-from nbam_pyro.inference.folds import split
-from nbam_pyro.inference.guides import Draw
 from nbam_pyro.inference.objectives import weighted_mean
 from nbam_pyro.inference.recount import adopt
 from nbam_pyro.inference.rows import Batch
 from nbam_pyro.inference.run import Run
-from nbam_pyro.inference.steps import Step, clean_predictor, reinitialise
+from nbam_pyro.inference.steps import Step, clean_predictor
 from nbam_pyro.inference.training import Training
 from nbam_pyro.models import LabelFlip
 from nbam_pyro.priors import FlipPrior
@@ -62,12 +58,13 @@ class Distil(Step):
         story = run.story
         if not isinstance(story, LabelFlip) or run.cross_fitted is None:
             raise StoryError("Distil needs a LabelFlip story and the evidence of CrossFit.")
-        class_prior = run.cross_fitted.class_prior
-        evidence, transition = _calibrated(run, run.cross_fitted, run.start, class_prior)
-        targets = _posterior(run, evidence, transition)
-        log_probs = self._out_of_fold(run, story, targets)
-        evidence, transition = _calibrated(
-            run, replace(evidence, log_probs=log_probs), evidence.latents(transition), class_prior
+        prior, class_prior = story.prior or FlipPrior(), run.cross_fitted.class_prior
+        evidence, transition = run.cross_fitted.calibrated(
+            prior, run.start, class_prior=class_prior
+        )
+        log_probs = self._out_of_fold(run, story, _posterior(run, evidence, transition))
+        evidence, transition = replace(evidence, log_probs=log_probs).calibrated(
+            prior, evidence.latents(transition), class_prior=class_prior
         )
         targets = _posterior(run, evidence, transition)
         self._train(run, story, targets, run.training, step="distil", epochs=self.epochs)
@@ -75,20 +72,20 @@ class Distil(Step):
 
     def _out_of_fold(self, run: Run, story: LabelFlip, targets: Tensor) -> Tensor:
         """Log probabilities of classes by copies that learn other rows, one row per label."""
-        probs = torch.zeros_like(targets)
-        labels = run.rows.y[torch.as_tensor(run.training)].numpy()
-        folds = list(split(labels, min(self.folds, len(labels)), seed=run.seed))
-        for others, own in folds:
-            one = copy.deepcopy(story)
-            reinitialise(one)
-            index = run.training[others]
+        probs = no_probs(run)
+        folds = min(self.folds, len(run.training))
+        for one in copies(run, story, folds):
             self._train(
-                run, one, targets, index, step="distil out of fold", epochs=self.fold_epochs
+                run,
+                one.story,
+                targets,
+                one.others,
+                step="distil out of fold",
+                epochs=self.fold_epochs,
             )
-            of = partial(_probs, one)
-            probs[run.training[own]] = run.predict(one, run.training[own], of)
-            probs[run.held_out] += run.predict(one, run.held_out, of) / len(folds)
-        return probs.clamp_min(torch.finfo(probs.dtype).tiny).log().flatten(end_dim=-2)
+            probs[one.own] = class_probs(run, one.story, one.own)
+            probs[run.held_out] += class_probs(run, one.story, run.held_out) / folds
+        return log_of(probs).flatten(end_dim=-2)
 
     def _train(
         self,
@@ -115,18 +112,6 @@ class Distil(Step):
         module = Training([story], loss=loss, groups=groups, one_cycle=True)
         soft.train(step, module, epochs=epochs, index=index, select=False)
         run.device, run.spent = soft.device, soft.spent
-
-
-def _probs(story: LabelFlip, x: Tensor) -> Tensor:
-    probs: Tensor = clean_predictor(story, x).probs
-    return probs
-
-
-def _calibrated(
-    run: Run, evidence: Evidence, latents: Draw, class_prior: float | None
-) -> tuple[Evidence, Transition]:
-    prior = run.story.prior or FlipPrior()  # type: ignore[union-attr]
-    return evidence.calibrated(prior, latents, class_prior=class_prior)
 
 
 def _posterior(run: Run, evidence: Evidence, transition: Transition) -> Tensor:

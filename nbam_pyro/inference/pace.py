@@ -11,8 +11,8 @@ import torch
 from torch import Tensor
 
 from nbam_pyro.errors import StoryError
+from nbam_pyro.inference.attempts import mean_in_errors
 from nbam_pyro.inference.folds import split
-from nbam_pyro.inference.gains import mean_in_errors
 from nbam_pyro.inference.guides import evaluating
 from nbam_pyro.inference.robust import RobustStart, residual
 from nbam_pyro.inference.rows import Batch

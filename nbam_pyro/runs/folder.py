@@ -122,9 +122,9 @@ def read_report(folder: Path) -> tuple[dict[str, Any], pd.DataFrame]:
     summary = read_json(folder / "summary.json", Summary).model_dump(exclude_unset=True)
     texts = ["label", "suggested_label"] if summary.get("task") == "classification" else []
     table = read_table(folder / "flags.csv", texts=texts)  # 001 and 01 are two labels
-    truths = [table[name].dtype == bool for name in ("verified",) if name in table]
+    verified = "verified" not in table or table["verified"].dtype == bool
     numbers = [pd.api.types.is_numeric_dtype(table[name]) for name in _NUMBERS if name in table]
-    if "row" not in table or not all(truths) or not numbers or not all(numbers):
+    if "row" not in table or not verified or not numbers or not all(numbers):
         raise FolderError(
             f"{folder / 'flags.csv'} is not as it was written: a column is missing, has cells that "
             "are no numbers, or is no column of true and false. Restore it or fit again."
