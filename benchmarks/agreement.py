@@ -27,9 +27,9 @@ from nbam_pyro.inference import (
     Fit,
     Joint,
     StartFrom,
+    guide_and_chains,
     guide_median,
     nuts,
-    posterior_agreement,
     predict,
 )
 from nbam_pyro.models import BetaSwitch, BroadNormal, LinearNormal, Story, mlp
@@ -124,7 +124,7 @@ def compare(
     guide = to_datatree(fitted, x, y, num_draws=4000, num_predictive=1)
     chains = nuts(fitted, x, y, num_samples=samples, num_warmup=samples, chains=4, workers=workers)
     seconds = {"svi": between - began, "nuts": time.perf_counter() - between}
-    return posterior_agreement(guide, chains), seconds
+    return guide_and_chains(guide, chains), seconds
 
 
 def main(

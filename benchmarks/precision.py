@@ -93,7 +93,7 @@ def story_of_labels(move: Moved) -> np.ndarray:
         torch.manual_seed(0)
         network = nn.Sequential(Standardise.of(torch.as_tensor(rows)), mlp(3, 3))
         story = LabelFlip(network, 3).double()
-    return fit(story, (rows, y), epochs=20).training.responsibility
+    return fit(story, (rows, y), epochs=20).training_rows.responsibility
 
 
 def story_of_measurements(move: Moved) -> np.ndarray:
@@ -103,7 +103,7 @@ def story_of_measurements(move: Moved) -> np.ndarray:
     with torch.random.fork_rng():
         torch.manual_seed(0)
         story = robust_regression(mlp(2, 1), torch.as_tensor(targets)).double()
-    return fit(story, (x, targets), epochs=40).training.responsibility
+    return fit(story, (x, targets), epochs=40).training_rows.responsibility
 
 
 def loss(move: Moved) -> np.ndarray:

@@ -34,7 +34,7 @@ from nbam_pyro import NBAMRegressor
 from nbam_pyro.data import Contaminated, Corruption, GrossErrors, Shift, contaminate
 from nbam_pyro.inference.guides import evaluating
 from nbam_pyro.inference.rows import Batch, as_rows
-from nbam_pyro.inference.training import Options, Training, train
+from nbam_pyro.inference.training import Options, Task, train
 from nbam_pyro.models import Rescale, Standardise, mlp
 
 # More than ours sees: robust start, the attempt that is continued, joint fit, small steps.
@@ -192,7 +192,7 @@ def baseline(
             {"params": list(network.parameters()), "lr": 2e-3, "weight_decay": 1e-2},
             {"params": list(noise.parameters()), "lr": 2e-2, "weight_decay": 0.0},
         ]
-        module = Training([network, noise], loss=of, groups=groups)
+        module = Task([network, noise], loss=of, groups=groups)
         train(module, rows, chosen, held_out, epochs=EPOCHS, options=Options(), label="baseline")
     with torch.no_grad(), evaluating(network):
         predicted = network(torch.as_tensor(data.x_test, dtype=torch.float32))[:, 0]

@@ -18,9 +18,9 @@ __all__ = ["Case", "damage", "replacements", "sign"]
 _INSTEAD: tuple[Any, ...] = (
     None, [], [[1]], {}, True, -1, 0, 2**31, 10**30, 1e300, 0.5, "", "wrong name", "../x",
     "\x1b[2J", {"same": 0}, {"same": 99},
-    {"class": "torch.nn.modules.linear.Linear", "arguments": {"in_features": 2 * 10**8,
+    {"class": "torch.nn.Linear", "arguments": {"in_features": 2 * 10**8,
      "out_features": 3}},
-    {"class": "torch.nn.modules.container.Sequential", "arguments": {"*": 3}},
+    {"class": "torch.nn.Sequential", "arguments": {"*": 3}},
 )  # fmt: skip
 
 Change = Callable[[Path], None]
@@ -116,7 +116,7 @@ def damage(run: Path) -> Iterator[Case]:
         for size in (0, 1, 9, len(whole) // 2, len(whole) - 1):
             yield _of_bytes(f"{file} cut to {size}", file, whole[:size])
         yield _of_bytes(f"{file} junk", file, b"\xff\x00junk" * 99)
-        deep = b'{"schema_version":5,"story":' + b"[" * 200_000 + b"]" * 200_000 + b"}"
+        deep = b'{"format_version":6,"copies":' + b"[" * 200_000 + b"]" * 200_000 + b"}"
         yield _of_bytes(f"{file} deep", file, deep)
         yield _many(f"{file} long", file, 5_000_000)
         yield _many(f"{file} too long", file, 10_000_000)
@@ -195,12 +195,16 @@ def _laughs(file: str) -> Change:
 
     def change(run: Path) -> None:
         content = json.loads((run / file).read_text())
-        part: Any = {"class": "torch.nn.modules.activation.ReLU", "arguments": {}, "number": 1000}
+        part: Any = {"class": "torch.nn.ReLU", "arguments": {}, "number": 1000}
         for number in range(1000, 1040):
             parts = {"*": [part, {"same": number}]}
-            kind = "torch.nn.modules.container.Sequential"
+            kind = "torch.nn.Sequential"
             part = {"class": kind, "arguments": parts, "number": number + 1}
-        holder = content["story"]["description"] if "story" in content else content["backbone"]
+        holder = (
+            content["copies"][0]["story"]["description"]
+            if "copies" in content
+            else content["backbone"]
+        )
         holder["arguments"]["network"] = part
         _rewrite(run, file, content)
 

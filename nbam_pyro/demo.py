@@ -22,7 +22,7 @@ from nbam_pyro.inference import (
 )
 from nbam_pyro.inference.guides import evaluating
 from nbam_pyro.inference.rows import as_rows
-from nbam_pyro.inference.training import Options, Training, train
+from nbam_pyro.inference.training import Options, Task, train
 from nbam_pyro.models import LabelFlip, mlp
 from nbam_pyro.runs.folder import RunInfo, write_run
 
@@ -65,7 +65,7 @@ def run_demo(
         fitted = fit(
             story, (digits.x, digits.labels.observed), seed=seed, progress=progress, folder=draft
         )
-        say("Training the same network with cross-entropy for comparison")
+        say("Task the same network with cross-entropy for comparison")
         options = Options(progress=progress, folder=draft)
         baseline = _cross_entropy_accuracy(digits, fitted.held_out, seed, options)
         summary = judge(fitted, digits)
@@ -93,7 +93,7 @@ def run_demo(
 def judge(fitted: Fit, digits: Digits) -> dict[str, Any]:
     """Compare a fit of flipped digits with the truth; see the README for the meaning of each."""
     truth = digits.labels.contaminated
-    r = fitted.training.responsibility
+    r = fitted.training_rows.responsibility
     mutual = [c for c, target in DIGITS_FLIPS.items() if DIGITS_FLIPS.get(target) == c]
     resolvable = ~np.isin(digits.labels.clean, mutual)
     found = set(transition_matrix(fitted).directions())
@@ -118,7 +118,7 @@ def _cross_entropy_accuracy(
     rows = as_rows((digits.x, digits.labels.observed))
     with seeded(seed, devices=True):
         network = mlp(64, 10)
-        module = Training(
+        module = Task(
             [network],
             loss=lambda batch: cross_entropy(network(batch[0]), batch[1]),
             groups=[{"params": list(network.parameters()), "lr": 2e-3, "weight_decay": 1e-2}],

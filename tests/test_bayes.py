@@ -25,6 +25,7 @@ from nbam_pyro.inference import (
     WarmUp,
     compare_priors,
     confusion_check,
+    guide_and_chains,
     guide_draws,
     guide_median,
     known_flips,
@@ -32,7 +33,6 @@ from nbam_pyro.inference import (
     loo,
     make_guide,
     nuts,
-    posterior_agreement,
     prior_sensitivity,
     responsibilities,
 )
@@ -133,7 +133,7 @@ def test_every_story_has_draws_from_its_prior_and_of_its_targets(name):
 
 
 def test_chains_and_a_full_guide_agree_on_a_line(line_trees):
-    table = posterior_agreement(*line_trees)
+    table = guide_and_chains(*line_trees)
     assert set(table.index) == {"contamination", "weight[0]", "bias", "noise"}
     assert (table["r_hat"] < 1.05).all()
     assert (table["shift"].abs() < 0.4).all()
@@ -144,7 +144,7 @@ def test_chains_and_guide_agree_on_rates_given_f(flip_fit):
     fitted, x, y, _ = flip_fit
     chains = nuts(fitted, x, y, num_samples=300, num_warmup=200, chains=2, class_names=list("abc"))
     guide = to_datatree(fitted, x, y, num_draws=2000, class_names=list("abc"))
-    table = posterior_agreement(guide, chains, var_names=["rate"])
+    table = guide_and_chains(guide, chains, var_names=["rate"])
     assert list(table.index) == ["rate[a]", "rate[b]", "rate[c]"]
     assert (table["shift"].abs() < 0.4).all()
     assert table["width"].between(0.6, 1.5).all()

@@ -101,7 +101,7 @@ def test_the_run_is_read_again(run):
     assert "5<->6" in said.stdout
     assert "with the names exchanged; the data cannot tell; taken: " in said.stdout
     digits = flipped_digits(seed=7)
-    r = load(out).training.responsibility
+    r = load(out).training_rows.responsibility
     flags = pd.read_csv(out / "flags.csv").set_index("row").loc[digits.rows]
     assert flags["responsibility"].to_numpy() == pytest.approx(r, abs=1e-6)
 

@@ -74,7 +74,7 @@ def test_a_classifier_names_the_wrong_labels(classifier):
     assert model.transition_matrix_.sum(1) == pytest.approx(1)
     assert np.diag(model.flip_matrix_).tolist() == [0, 0, 0]
     assert model.predict_proba(x).dtype == np.float64
-    assert np.array_equal(model.responsibility_, model.fit_.training.responsibility)
+    assert np.array_equal(model.responsibility_, model.fit_.training_rows.responsibility)
     alone = model.responsibility(x, y) > 0.5  # by the fitted network, which has seen the labels
     assert (alone == (model.responsibility_ > 0.5)).mean() > 0.97
     assert transition_matrix(model.fit_).mean == pytest.approx(model.transition_matrix_)

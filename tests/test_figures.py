@@ -29,7 +29,7 @@ def digits_few_rows():
         y, true_label=np.where(np.arange(300) < 10, digits.labels.clean[:300], -1)
     )
     fitted = fit(LabelFlip(mlp(64, 10), 10), (x, y), epochs=8, verified=verified)
-    return fitted.training.responsibility
+    return fitted.training_rows.responsibility
 
 
 def digits_many_rows():
@@ -37,7 +37,7 @@ def digits_many_rows():
     digits = flipped_digits(seed=1)
     x, y = torch.as_tensor(digits.x), torch.as_tensor(digits.labels.observed)
     fitted = fit(LabelFlip(mlp(64, 10), 10), (x, y), epochs=6)
-    return fitted.training.responsibility
+    return fitted.training_rows.responsibility
 
 
 def line():

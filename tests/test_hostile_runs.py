@@ -55,11 +55,11 @@ def refusal(run, saved, kind="labels"):
 
 
 DAMAGE = {
-    "guide.locs.rate_unconstrained NaN": "NaN or infinite",
-    "story.network.0.mean infinite": "NaN or infinite",
-    "story.network.0.mean of another shape": "does not fit the saved tensors",
+    "copies.0.guide.locs.rate_unconstrained NaN": "NaN or infinite",
+    "copies.0.story.network.0.mean infinite": "NaN or infinite",
+    "copies.0.story.network.0.mean of another shape": "does not fit the saved tensors",
     "held_out longer": "different shapes",
-    "training.responsibility missing": "no tensor 'training.responsibility'",
+    "training_rows.responsibility missing": "no tensor 'training.responsibility'",
     "model.safetensors junk": "no safetensors file or is cut off",
     "model.safetensors cut to 9": "no safetensors file or is cut off",
     "model.json deep": "recursion limit",
@@ -93,26 +93,26 @@ def changed(run, file, change):
 
 
 LINEAR = {
-    "class": "torch.nn.modules.linear.Linear",
+    "class": "torch.nn.Linear",
     "arguments": {"in_features": 200_000_000, "out_features": 3, "bias": True},
 }
 
 
 def network(value):
-    return lambda m: m["story"]["description"]["arguments"].update(network=value)
+    return lambda m: m["copies"][0]["story"]["description"]["arguments"].update(network=value)
 
 
 VALUES = {
     "a network of 2.4 GB": ("model.json", network(LINEAR), "far more numbers than"),
     "a class that is a number": (
         "model.json",
-        lambda m: m["story"]["description"].update({"class": 5}),
-        "story.description.class: Input should be a valid string",
+        lambda m: m["copies"][0]["story"]["description"].update({"class": 5}),
+        ".story.description.class: Input should be a valid string",
     ),
     "a module before it is described": ("model.json", network({"same": 7}), "before it is descr"),
     "a function": (
         "model.json",
-        lambda m: m.update(guide="pyro.infer.autoguide.guides.deepcopy"),
+        lambda m: m["copies"][0].update(guide="pyro.infer.autoguide.deepcopy"),
         "none of Pyro's",
     ),
     "rows that are images": (
@@ -123,8 +123,8 @@ VALUES = {
     "rows that are wide": ("model.json", lambda m: m["rows"].update(x_shape=[10**12]), "x_shape"),
     "a share above 1": (
         "model.json",
-        lambda m: m["training"]["share"].update(mean=7.0),
-        "training.share.mean",
+        lambda m: m["training_rows"]["share"].update(mean=7.0),
+        "training_rows.share.mean",
     ),
     "classes of two kinds": (
         "run.json",

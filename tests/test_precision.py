@@ -123,7 +123,7 @@ def test_fit_keeps_the_digits_of_measurements_in_any_story(measured):
         torch.manual_seed(0)
         story = robust_regression(nn.Linear(2, 1), torch.as_tensor(target)).to(precision)
         fitted = fit(story, (x, target), epochs=10)
-        return fitted.training.responsibility, responsibilities(fitted, x, target)
+        return fitted.training_rows.responsibility, responsibilities(fitted, x, target)
 
     for precision in (torch.float32, torch.float64):
         for found, expected in zip(shares(y + 1e9, precision), shares(y, precision), strict=True):

@@ -5,6 +5,7 @@ import json
 import subprocess
 import sys
 import warnings
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -14,6 +15,7 @@ from pyro.infer.autoguide import AutoLowRankMultivariateNormal
 from torch import nn
 
 from nbam_pyro import LabelFlip, NBAMClassifier, fit, load, responsibilities
+from nbam_pyro.detection import load_detector
 from nbam_pyro.errors import CollapseWarning, FolderError, NBAMError, StoryError
 from nbam_pyro.folders import write_manifest
 from nbam_pyro.inference import Joint, default_steps, predict
@@ -196,18 +198,18 @@ def rewrite(folder, name, change):
         (lambda f: (f / "model.json").write_text("{}"), "was changed"),
         (lambda f: (f / "model.safetensors").write_bytes(b"0"), "was changed"),
         (
-            lambda f: rewrite(f, "model.json", lambda m: m.update(schema_version=99)),
-            "schema version 99",
+            lambda f: rewrite(f, "model.json", lambda m: m.update(format_version=99)),
+            r"another format \(99\)",
         ),
         (
-            lambda f: rewrite(f, "model.json", lambda m: m.update(guide="os.system")),
+            lambda f: rewrite(f, "model.json", lambda m: m["copies"][0].update(guide="os.system")),
             "none of Pyro's",
         ),
         (
             lambda f: rewrite(
                 f,
                 "model.json",
-                lambda m: m["story"]["description"].update({"class": "os.system"}),
+                lambda m: m["copies"][0]["story"]["description"].update({"class": "os.system"}),
             ),
             "neither ours nor torch's",
         ),
@@ -215,7 +217,9 @@ def rewrite(folder, name, change):
             lambda f: rewrite(
                 f,
                 "model.json",
-                lambda m: m["story"]["description"].update({"class": "nbam_pyro.models.load"}),
+                lambda m: m["copies"][0]["story"]["description"].update(
+                    {"class": "nbam_pyro.models.load"}
+                ),
             ),
             "cannot be imported",
         ),
@@ -245,3 +249,24 @@ def test_an_estimators_fit_is_saved_with_its_scaling(tmp_path):
     model = NBAMClassifier(steps=[Joint(epochs=1)], random_state=0).fit(x, y)
     model.fit_.save(tmp_path / "fit")
     assert np.array_equal(predict(load(tmp_path / "fit"), x), model.predict_proba(x))
+
+
+# Written before the package's files were moved, when saved files began to name public names.
+KEPT = Path(__file__).parent / "saved"
+
+
+def test_runs_of_before_the_moves_are_read():
+    with np.load(KEPT / "expected.npz") as kept:
+        expected = dict(kept)
+    x = expected["x"]
+    for name, y in (("labels", expected["y"]), ("measurements", expected["measured"])):
+        found = responsibilities(load(KEPT / name), x, y)
+        assert np.allclose(found, expected[name], atol=1e-4)
+    found = load_detector(KEPT / "detector").decision_function(expected["rows"])
+    assert np.allclose(found, expected["detector"], atol=1e-4)
+
+
+def test_an_earlier_format_is_refused_in_one_line():
+    with pytest.raises(FolderError, match=r"read it with nbam-pyro 0\.1\.0") as caught:
+        load(KEPT / "format_5")
+    assert "\n" not in str(caught.value)

@@ -36,7 +36,7 @@ def nbam(task: Task, *, locality: float = 0.0) -> Outcome:
         one_cycle=data.one_cycle,
     )
     fitted = _fit(task, story, last, steps=steps)
-    flags = fitted.training.responsibility
+    flags = fitted.training_rows.responsibility
     matrix = transition_matrix(fitted, problem.x if locality else None)
     report = fitted.identifiability
     return Outcome(

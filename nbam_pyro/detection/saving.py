@@ -43,7 +43,7 @@ from nbam_pyro.inference.saved_modules import (
 __all__ = ["FILES", "load_detector", "save_detector", "write_detector"]
 
 FILES = ("detector.json", "detector.safetensors")
-_SCHEMA_VERSION = 2
+_FORMAT_VERSION = 3
 _SETTINGS = (
     "contamination",
     "members",
@@ -97,7 +97,7 @@ class _SavedRate(Saved):
 class _Detector(Saved):
     """The content of detector.json."""
 
-    schema_version: int
+    format_version: int
     backbone: Module
     assignment: Module | None
     settings: _Settings
@@ -146,7 +146,7 @@ def save_detector(
 def write_detector(folder: Path, detector: AnomalyDetector) -> None:
     """The files of a detector, in a folder that exists; the caller writes its manifest."""
     described_ = {
-        "schema_version": _SCHEMA_VERSION,
+        "format_version": _FORMAT_VERSION,
         "backbone": describe(detector.backbone_),
         "assignment": None if detector.assignment is None else describe(detector.assignment),
         "settings": {name: _plain(getattr(detector, name)) for name in _SETTINGS},
@@ -196,7 +196,7 @@ def load_detector(folder: str | Path, *, allow: Collection[str] = ()) -> Anomaly
     """
     folder = Path(folder)
     check_files(folder, FILES)
-    model = read_described(folder / FILES[0], _Detector, schema_version=_SCHEMA_VERSION)
+    model = read_described(folder / FILES[0], _Detector, format_version=_FORMAT_VERSION)
     tensors = read_tensors(folder / FILES[1], unbounded=_UNBOUNDED)
     with exclusive(), rehearsed(folder):
         with building(tensors):

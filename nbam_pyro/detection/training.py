@@ -15,7 +15,7 @@ from nbam_pyro.detection.checks import check_energies_finite
 from nbam_pyro.detection.energies import Backbone, Energies
 from nbam_pyro.errors import DataError, StoryError
 from nbam_pyro.inference.rows import Batch, Rows
-from nbam_pyro.inference.training import Options, Training, train
+from nbam_pyro.inference.training import Options, Task, train
 
 # Step sizes of the rate are so many times those of weights.
 _RATE_STEPS = 10
@@ -114,7 +114,7 @@ def train_backbone(
     data = TensorDataset(x.transpose(0, 1).contiguous(), torch.arange(count))
     rows = Rows(data, data.tensors[1], torch.ones(count))
     history, _ = train(
-        Training([backbone, prior], loss=loss, groups=groups),
+        Task([backbone, prior], loss=loss, groups=groups),
         rows,
         np.arange(count),
         np.arange(0),

@@ -25,7 +25,7 @@ from nbam_pyro.detection.svdd import away_from_zero
 from nbam_pyro.errors import DataError
 from nbam_pyro.exclusive import exclusive
 from nbam_pyro.inference.rows import Batch, Rows
-from nbam_pyro.inference.training import Options, Training, train
+from nbam_pyro.inference.training import Options, Task, train
 from nbam_pyro.models.component import check_positive
 
 __all__ = ["Terms", "UnifiedObjective", "Weights", "train_objective"]
@@ -265,7 +265,7 @@ def train_objective(
     with exclusive():
         objective.start(x)
         history, _ = train(
-            Training([objective], loss=loss, groups=groups),
+            Task([objective], loss=loss, groups=groups),
             rows,
             np.arange(len(x)),
             np.arange(0),

@@ -184,14 +184,14 @@ class NBAMEstimator(BaseEstimator, ABC):
             self.fit_.story.double()
             self.fit_.guide.double()
         self.responsibility_ = np.empty(len(x))
-        self.responsibility_[used] = self.fit_.training.responsibility
+        self.responsibility_[used] = self.fit_.training_rows.responsibility
         rest = ~used
         if rest.any():  # rows that are new to the fit
             known = None if verified is None else verified[rest]
             self.responsibility_[rest] = score(
                 self.fit_, x[rest], all_encoded[rest[present]], present[rest], known
             )
-        self.contamination_ = self.fit_.training.share.mean
+        self.contamination_ = self.fit_.training_rows.share.mean
 
     def _check_columns(self, x: np.ndarray) -> None:
         names = getattr(self, "feature_names_in_", None)

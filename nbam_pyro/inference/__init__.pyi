@@ -1,4 +1,3 @@
-from .agreement import posterior_agreement as posterior_agreement
 from .by_rows import ByRows as ByRows
 from .by_rows import UseAll as UseAll
 from .checks import KnownFlips as KnownFlips
@@ -16,6 +15,7 @@ from .diagnostics import collapse_report as collapse_report
 from .distil import Distil as Distil
 from .enumeration import enumerate_states as enumerate_states
 from .fitting import fit as fit
+from .guide_and_chains import guide_and_chains as guide_and_chains
 from .guides import guide_draws as guide_draws
 from .guides import guide_median as guide_median
 from .guides import make_guide as make_guide

@@ -24,7 +24,7 @@ class ByRows(Step):
     limit: int = 1000
 
     def __call__(self, run: Run) -> None:
-        for step in self.few if len(run.training) < self.limit else self.many:
+        for step in self.few if len(run.training_index) < self.limit else self.many:
             step(run)
 
 
@@ -37,4 +37,4 @@ class UseAll(Step):
 
     def __call__(self, run: Run) -> None:
         if run.drawn:
-            run.training, run.held_out = np.arange(len(run.rows)), np.arange(0)
+            run.training_index, run.held_out_index = np.arange(len(run.rows)), np.arange(0)

@@ -26,11 +26,11 @@ class Copy:
 
 def copies(run: Run, story: LabelFlip, folds: int) -> Iterator[Copy]:
     """A copy with fresh weights for each fold of the training rows, made when it is asked for."""
-    labels = run.rows.y[torch.as_tensor(run.training)].numpy()
+    labels = run.rows.y[torch.as_tensor(run.training_index)].numpy()
     for others, own in split(labels, min(folds, len(labels)), seed=run.seed):
         one = copy.deepcopy(story)
         reinitialise(one)
-        yield Copy(one, run.training[others], run.training[own])
+        yield Copy(one, run.training_index[others], run.training_index[own])
 
 
 def class_probs(run: Run, story: LabelFlip, index: np.ndarray) -> Tensor:

@@ -24,7 +24,7 @@ from nbam_pyro.inference.rows import Batch
 from nbam_pyro.inference.run import Run
 from nbam_pyro.inference.starts import Anchors, Start, Vertices
 from nbam_pyro.inference.steps import Step, WarmUp
-from nbam_pyro.inference.training import Training
+from nbam_pyro.inference.training import Task
 from nbam_pyro.models import LabelFlip
 from nbam_pyro.priors import FlipPrior
 
@@ -151,7 +151,7 @@ class CrossFit(Step):
             average = _EpochAverage(run, fold, self.skip)
             run.train(
                 "warm-up out of fold",
-                self.warm_up.training(fold.story, speed=run.speed),
+                self.warm_up.task(fold.story, speed=run.speed),
                 epochs=self.warm_up.epochs,
                 index=fold.others,
                 select=False,
@@ -159,7 +159,7 @@ class CrossFit(Step):
             )
             probs[fold.own] = average.value
             fold.story.load_state_dict(average.early)
-        return Evidence.of(log_of(probs[run.training]), run.rows, run.training)
+        return Evidence.of(log_of(probs[run.training_index]), run.rows, run.training_index)
 
     def _contest(
         self, run: Run, folds: list[Copy], start: Start, latents: Draw, rival: Attempt | None
@@ -196,7 +196,7 @@ class CrossFit(Step):
         )
         probs = no_probs(run)
         probs[fold.own] = class_probs(run, fold.story, fold.own)
-        probs[run.held_out] = class_probs(run, fold.story, run.held_out) / folds
+        probs[run.held_out_index] = class_probs(run, fold.story, run.held_out_index) / folds
         return probs
 
     def _attempt(
@@ -208,7 +208,7 @@ class CrossFit(Step):
         moved = evidence.moved(prior, latents, class_prior=self.class_prior)
         return Attempt(start, evidence.shifted(moved, self.class_prior), moved)
 
-    def _joint(self, story: LabelFlip, latents: Draw, lr: float) -> Training:
+    def _joint(self, story: LabelFlip, latents: Draw, lr: float) -> Task:
         means = {name: prior.mean for name, prior in story.priors().items()} | latents
 
         def loss(batch: Batch) -> Tensor:
@@ -218,7 +218,7 @@ class CrossFit(Step):
 
         parameters = list(story.parameters())
         groups = [{"params": parameters, "lr": lr, "weight_decay": self.weight_decay}]
-        return Training([story], loss=loss, groups=groups, one_cycle=True)
+        return Task([story], loss=loss, groups=groups, one_cycle=True)
 
 
 class _EpochAverage(Callback):

@@ -1,8 +1,10 @@
 """Modules as JSON: the class, and the arguments its constructor was called with.
 
 Arguments are read from attributes of the same name, as torch's own layers and scikit-learn's
-estimators keep them. No code and no pickle is stored; which classes may be built again is decided
-by whoever loads. A module that is used twice is described once and referred to after.
+estimators keep them. Classes of this library and of torch are written by their public names
+("nbam_pyro.models.LabelFlip"), so that a saved file outlives every move of a file inside the
+library. No code and no pickle is stored; whoever loads decides which other classes may be built.
+A module that is used twice is described once and referred to after.
 """
 
 import importlib
@@ -26,9 +28,10 @@ _PLAIN = (bool, int, float, str, type(None))
 # What torch's layers take without keeping: where and in which precision they are made.
 _FORGOTTEN = {"self", "device", "dtype"}
 _ANY = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
-_OURS = ("nbam_pyro.models.", "nbam_pyro.detection.", "nbam_pyro.priors.", "torch.nn.modules.")
+# Packages whose public names may be written and built without being allowed.
+_PUBLIC = ("nbam_pyro.models", "nbam_pyro.detection", "torch.nn")
 # Classes here, and theirs, are no modules, but values that their arguments make.
-_VALUES = ("nbam_pyro.priors.", "nbam_pyro.detection.assignments.")
+_VALUES = {"nbam_pyro.models.FlipPrior", "nbam_pyro.detection.Assignment"}
 
 # A module within a module counts every time it is reached: so often its state would be listed.
 _PARTS = 50_000
@@ -219,32 +222,40 @@ class _Builder:
             raise StoryError(f"The description has more than {_PARTS} parts: it is damaged.")
 
     def _find(self, path: str) -> type:
-        if not self._allowed(path):
+        module, _, name = path.rpartition(".")
+        if not (module in _PUBLIC or self._allowed(path)):
             raise StoryError(
                 f"The run needs {path}, which is neither ours nor torch's: load it with "
                 f"allow=[{path!r}] if you trust it."
             )
-        module, _, name = path.rpartition(".")
         try:
             found = getattr(importlib.import_module(module), name)
         except (ImportError, AttributeError, TypeError, ValueError) as error:
             raise StoryError(f"{path} cannot be imported: {error}.") from error
         if not (isinstance(found, type) and (issubclass(found, nn.Module) or _is_value(found))):
             raise StoryError(f"{path} is no module; no run folder of this library names it.")
+        if module in _PUBLIC and _path(found) != path:
+            raise StoryError(f"{path} is not public; no run folder of this library names it.")
         return found
 
     def _allowed(self, path: str) -> bool:
-        if self.allow is None or path.startswith(_OURS):
+        if self.allow is None:
             return True
         return any(path == prefix or path.startswith(f"{prefix}.") for prefix in self.allow)
 
 
 def _is_value(kind: type) -> bool:
-    return any(_path(base).startswith(_VALUES) for base in kind.__mro__)
+    return any(_path(base) in _VALUES for base in kind.__mro__)
 
 
 def _path(kind: type) -> str:
-    return f"{kind.__module__}.{kind.__qualname__}"
+    """The public name of a class of ours or of torch; where there is none, its import path."""
+    name = kind.__qualname__
+    for package in _PUBLIC:
+        inside = kind.__module__.startswith(f"{package.partition('.')[0]}.")
+        if inside and getattr(importlib.import_module(package), name, None) is kind:
+            return f"{package}.{name}"
+    return f"{kind.__module__}.{name}"
 
 
 def _structure(made: Any) -> tuple[str, dict[str, tuple[int, ...]]]:

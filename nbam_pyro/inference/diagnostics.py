@@ -6,7 +6,7 @@ import numpy as np
 
 from nbam_pyro.folders import Probability
 
-__all__ = ["CollapseReport", "agreement", "collapse_report"]
+__all__ = ["CollapseReport", "collapse_report", "verified_accuracy"]
 
 
 @dataclass(frozen=True)
@@ -19,8 +19,8 @@ class CollapseReport:
             the half of the rows predicted to be of each class that it is surest of count, and
             another class is more probable: classes that overlap disagree elsewhere. Of
             measurements, the residual exceeds five robust standard deviations.
-        agreement: share of the verified switches that the fit judges right without being told;
-            None where nothing is verified.
+        verified_accuracy: Share of the verified switches that the fit judges right without being
+            told; None where nothing is verified.
         gain: How much more probable labels are by their features than by their frequencies alone,
             on rows that the network has not been trained on, in standard errors; None where that is
             not known, and for measurements.
@@ -28,7 +28,7 @@ class CollapseReport:
 
     contamination: Probability
     disagreement: Probability
-    agreement: Probability | None = None
+    verified_accuracy: Probability | None = None
     gain: float | None = None
 
     @property
@@ -42,7 +42,7 @@ class CollapseReport:
 
         Unless most of the verified switches are judged right: then it is so.
         """
-        return self.contamination > 0.5 and (self.agreement or 0.0) <= 0.5
+        return self.contamination > 0.5 and (self.verified_accuracy or 0.0) <= 0.5
 
     @property
     def learned_nothing(self) -> bool:
@@ -75,7 +75,7 @@ class CollapseReport:
         )
 
 
-def agreement(responsibilities: np.ndarray, switches: np.ndarray) -> float:
+def verified_accuracy(responsibilities: np.ndarray, switches: np.ndarray) -> float:
     """Share of the known switches, 1 or 0, that responsibilities judge right; -1 is unknown.
 
     Args:
@@ -83,7 +83,7 @@ def agreement(responsibilities: np.ndarray, switches: np.ndarray) -> float:
         switches: verified switches, the same shape, at least one of them known.
 
     Example:
-        >>> agreement(np.array([0.9, 0.2, 0.8]), np.array([1, 1, -1]))
+        >>> verified_accuracy(np.array([0.9, 0.2, 0.8]), np.array([1, 1, -1]))
         0.5
     """
     known = switches >= 0
@@ -95,7 +95,7 @@ def collapse_report(
     predicted: np.ndarray,
     y: np.ndarray,
     *,
-    agreement: float | None = None,
+    verified_accuracy: float | None = None,
     gain: float | None = None,
 ) -> CollapseReport:
     """Compare what a fit flags with what it fails to predict, best on held-out rows.
@@ -109,7 +109,8 @@ def collapse_report(
         responsibilities: P(z=1 | x, y), (N,), without what is verified.
         predicted: class probabilities (N, ..., K), or predicted means of the shape of y.
         y: observed targets, (N, ...); measurements and means best in units of their own scale.
-        agreement: share of verified switches that are judged right; None where none is verified.
+        verified_accuracy: Share of verified switches that are judged right; None where none is
+            verified.
         gain: Of the report; None where it is not known.
 
     Example:
@@ -124,7 +125,9 @@ def collapse_report(
         residual = np.abs(y - predicted)
         # Five, not three: clean noise may have the tails of a Laplace or a Student-t.
         surprises = residual > 5 * 1.4826 * np.median(residual)
-    return CollapseReport(float(responsibilities.mean()), float(surprises.mean()), agreement, gain)
+    return CollapseReport(
+        float(responsibilities.mean()), float(surprises.mean()), verified_accuracy, gain
+    )
 
 
 def _surest(confidence: np.ndarray, predicted: np.ndarray) -> np.ndarray:

@@ -13,7 +13,7 @@ from nbam_pyro.inference.recount import adopt
 from nbam_pyro.inference.rows import Batch
 from nbam_pyro.inference.run import Run
 from nbam_pyro.inference.steps import Step, clean_predictor
-from nbam_pyro.inference.training import Training
+from nbam_pyro.inference.training import Task
 from nbam_pyro.models import LabelFlip
 from nbam_pyro.priors import FlipPrior
 from nbam_pyro.transition import Transition
@@ -67,13 +67,13 @@ class Distil(Step):
             prior, evidence.latents(transition), class_prior=class_prior
         )
         targets = _posterior(run, evidence, transition)
-        self._train(run, story, targets, run.training, step="distil", epochs=self.epochs)
+        self._train(run, story, targets, run.training_index, step="distil", epochs=self.epochs)
         adopt(run, story, evidence, transition)
 
     def _out_of_fold(self, run: Run, story: LabelFlip, targets: Tensor) -> Tensor:
         """Log probabilities of classes by copies that learn other rows, one row per label."""
         probs = no_probs(run)
-        folds = min(self.folds, len(run.training))
+        folds = min(self.folds, len(run.training_index))
         for one in copies(run, story, folds):
             self._train(
                 run,
@@ -84,7 +84,7 @@ class Distil(Step):
                 epochs=self.fold_epochs,
             )
             probs[one.own] = class_probs(run, one.story, one.own)
-            probs[run.held_out] += class_probs(run, one.story, run.held_out) / folds
+            probs[run.held_out_index] += class_probs(run, one.story, run.held_out_index) / folds
         return log_of(probs).flatten(end_dim=-2)
 
     def _train(
@@ -109,7 +109,7 @@ class Distil(Step):
             }
         ]
         soft = replace(run, rows=run.rows.with_targets(targets))
-        module = Training([story], loss=loss, groups=groups, one_cycle=True)
+        module = Task([story], loss=loss, groups=groups, one_cycle=True)
         soft.train(step, module, epochs=epochs, index=index, select=False)
         run.device, run.spent = soft.device, soft.spent
 

@@ -23,7 +23,7 @@ from nbam_pyro.inference.row_kind import RowKind
 from nbam_pyro.inference.rows import Data, Rows, as_rows, precision_of
 from nbam_pyro.inference.run import Run
 from nbam_pyro.inference.training import Options
-from nbam_pyro.inference.training_rows import training_rows
+from nbam_pyro.inference.training_rows import score_training_rows
 from nbam_pyro.models import ClosedStory, Story
 from nbam_pyro.models.component import check_whole
 from nbam_pyro.spacing import check_spacing
@@ -111,7 +111,7 @@ def fit(
         ...     anomaly=BroadNormal.of(y),
         ... )
         >>> line = fit(story, (x, y), steps=[Joint(epochs=60, lr=0.05)], held_out=0)
-        >>> line.training.responsibility.argmax()
+        >>> line.training_rows.responsibility.argmax()
         np.int64(7)
     """
     if epochs is not None and steps is not None:
@@ -137,8 +137,8 @@ def fit(
         run = Run(
             story=story,
             rows=rows,
-            training=np.flatnonzero(~is_held_out),
-            held_out=np.flatnonzero(is_held_out),
+            training_index=np.flatnonzero(~is_held_out),
+            held_out_index=np.flatnonzero(is_held_out),
             drawn=isinstance(held_out, Real) or (held_out is None and rows.held_out is None),
             closed=closed,
             options=Options(
@@ -163,9 +163,9 @@ def fit(
             story=story,
             guide=posterior,
             history=pd.DataFrame(run.history),
-            held_out=np.isin(np.arange(len(rows)), run.held_out),
+            held_out=np.isin(np.arange(len(rows)), run.held_out_index),
             kind=RowKind.of(few.x, few.y),
-            training=training_rows(story, posterior, rows, run.cross_fitted),
+            training_rows=score_training_rows(story, posterior, rows, run.cross_fitted),
         )
         result, advice = with_reports(result, run)
     if advice is not None:

@@ -24,7 +24,7 @@ _EXACT = 100
 
 
 def identify(
-    training: TrainingRows,
+    training_rows: TrainingRows,
     matrices: np.ndarray,
     *,
     collapse: CollapseReport,
@@ -37,7 +37,7 @@ def identify(
     """The report of a fit of a `LabelFlip`.
 
     Args:
-        training: posteriors of its rows.
+        training_rows: Posteriors of its rows.
         matrices: draws of M, (S, K, K).
         collapse: of the held-out rows.
         echoed: of the report.
@@ -46,10 +46,10 @@ def identify(
         attempts: what the fit came to from each start that was not given up early.
         undecided: M from starts given up though not clearly worse.
     """
-    occupancy = training.occupancy()
+    occupancy = training_rows.occupancy()
     margins = permutation_margins(matrices, occupancy)
     return Identifiability(
-        flagged=float((training.responsibility > 0.5).mean()),
+        flagged=float((training_rows.responsibility > 0.5).mean()),
         alarm=str(collapse) if collapse.collapsed else None,
         margin=_floats(margins.mean(0)),
         margin_probability=_floats((margins > 0).mean(0)),

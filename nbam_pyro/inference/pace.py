@@ -18,7 +18,7 @@ from nbam_pyro.inference.robust import RobustStart, residual
 from nbam_pyro.inference.rows import Batch
 from nbam_pyro.inference.run import Run
 from nbam_pyro.inference.steps import Step, WarmUp, clean_predictor, reinitialise
-from nbam_pyro.inference.training import Training, train
+from nbam_pyro.inference.training import Task, train
 from nbam_pyro.models import LabelFlip, LatentSwitch, LocationScale, Story
 
 # Trials of so many steps are long enough for a network that has learned something by then.
@@ -95,9 +95,9 @@ class _Trials:
 
     def __init__(self, step: Pace, run: Run, losses: "_Losses") -> None:
         self.step, self.run, self.losses = step, run, losses
-        y = run.rows.y[torch.as_tensor(run.training)]
+        y = run.rows.y[torch.as_tensor(run.training_index)]
         thirds = [
-            (run.training[others], run.training[own])
+            (run.training_index[others], run.training_index[own])
             for others, own in split(y.numpy(), min(3, len(y)), seed=run.seed)
         ]
         self.thirds = thirds[:1] if len(thirds[0][1]) >= _ROWS else thirds
@@ -120,7 +120,7 @@ class _Trials:
         story = copy.deepcopy(self.run.story)
         reinitialise(story)
         train(
-            self.losses.training(story, speed * self.step.lr, self.step.weight_decay),
+            self.losses.task(story, speed * self.step.lr, self.step.weight_decay),
             self.run.rows,
             others,
             own[:0],
@@ -146,7 +146,7 @@ class _Losses(ABC):
     """How well a story predicts targets as if none were contaminated."""
 
     @abstractmethod
-    def training(self, story: Story, lr: float, weight_decay: float) -> Training:
+    def task(self, story: Story, lr: float, weight_decay: float) -> Task:
         """What to train."""
 
     @abstractmethod
@@ -159,8 +159,8 @@ class _Losses(ABC):
 
 
 class _Labels(_Losses):
-    def training(self, story: Story, lr: float, weight_decay: float) -> Training:
-        return WarmUp(lr=lr, weight_decay=weight_decay, one_cycle=True).training(story)
+    def task(self, story: Story, lr: float, weight_decay: float) -> Task:
+        return WarmUp(lr=lr, weight_decay=weight_decay, one_cycle=True).task(story)
 
     def of(self, story: Story, batch: Batch) -> Tensor:
         log_probs = clean_predictor(story, batch.x).log_prob(batch.y)
@@ -172,10 +172,10 @@ class _Labels(_Losses):
 
 
 class _Measurements(_Losses):
-    def training(self, story: Story, lr: float, weight_decay: float) -> Training:
+    def task(self, story: Story, lr: float, weight_decay: float) -> Task:
         if not isinstance(story, LatentSwitch):
             raise StoryError(f"{type(story).__name__} has no location.")
-        return RobustStart(lr=lr, weight_decay=weight_decay).training(story, one_cycle=True)
+        return RobustStart(lr=lr, weight_decay=weight_decay).task(story, one_cycle=True)
 
     def of(self, story: Story, batch: Batch) -> Tensor:
         if not isinstance(story, LatentSwitch):

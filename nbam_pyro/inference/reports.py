@@ -5,7 +5,7 @@ import dataclasses
 import numpy as np
 import torch
 
-from nbam_pyro.inference.diagnostics import CollapseReport, agreement, collapse_report
+from nbam_pyro.inference.diagnostics import CollapseReport, collapse_report, verified_accuracy
 from nbam_pyro.inference.guides import evaluating
 from nbam_pyro.inference.identify import identify
 from nbam_pyro.inference.matrices import matrix_draws
@@ -37,7 +37,7 @@ def with_reports(fit: Fit, run: Run) -> tuple[Fit, str | None]:
     if isinstance(run.story, LabelFlip):
         matrices = matrix_draws(fit)
         report = identify(
-            fit.training,
+            fit.training_rows,
             matrices,
             collapse=collapse,
             echoed=_echoed(fit, run, matrices),
@@ -51,7 +51,7 @@ def with_reports(fit: Fit, run: Run) -> tuple[Fit, str | None]:
 
 
 def _collapse(result: Fit, run: Run) -> CollapseReport:
-    index = run.held_out if len(run.held_out) else run.training
+    index = run.held_out_index if len(run.held_out_index) else run.training_index
     r, predicted, y = [], [], []
     for x_batch, y_batch, *_ in run.rows.loader(index, 1024):
         r.append(responsibilities(result, x_batch, y_batch))
@@ -62,7 +62,7 @@ def _collapse(result: Fit, run: Run) -> CollapseReport:
         np.concatenate(r),
         np.concatenate(predicted),
         np.concatenate(y),
-        agreement=_agreement(result, run.rows),
+        verified_accuracy=_verified_accuracy(result, run.rows),
         gain=_gain(run),
     )
 
@@ -74,7 +74,7 @@ def _echoed(fit: Fit, run: Run, matrices: np.ndarray) -> float | None:
     if rows.table is None or rows.y.ndim > 1 or evidence is None or deviates:
         return None
     predicted = evidence.log_probs.exp().numpy() @ matrices.mean(0)
-    flagged = fit.training.responsibility > 0.5
+    flagged = fit.training_rows.responsibility > 0.5
     return echoed(rows.table.numpy(), rows.y.numpy(), flagged, predicted)
 
 
@@ -84,13 +84,13 @@ def _gain(run: Run) -> float | None:
     return float(np.clip(max(gains), -_SURE, _SURE)) if gains else None
 
 
-def _agreement(result: Fit, rows: Rows) -> float | None:
+def _verified_accuracy(result: Fit, rows: Rows) -> float | None:
     """Whether the fit would have judged the verified rows right without being told."""
     if rows.verified is None:
         return None
     index = rows.looked_at
     r = [responsibilities(result, x, y) for x, y, *_ in rows.loader(index, 1024)]
-    return agreement(np.concatenate(r), rows.verified.switch(rows.y)[index].numpy())
+    return verified_accuracy(np.concatenate(r), rows.verified.switch(rows.y)[index].numpy())
 
 
 def _comparable(result: Fit, x: torch.Tensor, y: torch.Tensor) -> tuple[np.ndarray, np.ndarray]:

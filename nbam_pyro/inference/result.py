@@ -27,7 +27,7 @@ class Fit:
         history: one row per epoch of every Lightning run: step, epoch, loss, held_out_loss.
         held_out: which rows were kept from training and only selected epochs and restarts, (N,).
         kind: shape and type of the rows it was fitted to.
-        training: what it says about the rows it was fitted to.
+        training_rows: what it says about the rows it was fitted to.
         collapse: whether the flags mean anything; None where the story declares no predictor.
         identifiability: what the data can tell about a latent true label; None for other stories.
     """
@@ -37,7 +37,7 @@ class Fit:
     history: pd.DataFrame
     held_out: np.ndarray
     kind: RowKind
-    training: "TrainingRows"
+    training_rows: "TrainingRows"
     collapse: CollapseReport | None = None
     identifiability: Identifiability | None = None
 

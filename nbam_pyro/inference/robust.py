@@ -13,7 +13,7 @@ from nbam_pyro.inference.objectives import ClosedObjective, weighted_mean
 from nbam_pyro.inference.rows import Batch
 from nbam_pyro.inference.run import Run
 from nbam_pyro.inference.steps import Step
-from nbam_pyro.inference.training import Training
+from nbam_pyro.inference.training import Task
 from nbam_pyro.models import LatentSwitch, LocationScale, ShiftedComponent
 
 # Standard deviations of a Normal per median absolute deviation.
@@ -60,7 +60,7 @@ class RobustStart(Step):
         story = run.story
         if not isinstance(story, LatentSwitch) or not isinstance(story.clean, LocationScale):
             raise StoryError(_NO_LOCATION.format(type(story).__name__))
-        run.train("robust start", self.training(story, speed=run.speed), epochs=self.epochs)
+        run.train("robust start", self.task(story, speed=run.speed), epochs=self.epochs)
         residuals = _residuals(story, run)
         with torch.no_grad():
             rate = self._set_scales(story.clean, story.anomaly, residuals)
@@ -68,13 +68,11 @@ class RobustStart(Step):
             run.start = {"contamination": rate.expand(story.priors()["contamination"].shape())}
         run.guide = None
 
-    def training(
-        self, story: LatentSwitch, *, speed: float = 1.0, one_cycle: bool = False
-    ) -> Training:
+    def task(self, story: LatentSwitch, *, speed: float = 1.0, one_cycle: bool = False) -> Task:
         """What to train: the clean location by its pinball loss."""
         parameters, lr = list(story.parameters()), speed * self.lr
         groups = [{"params": parameters, "lr": lr, "weight_decay": self.weight_decay}]
-        return Training(
+        return Task(
             [story],
             loss=lambda batch: self._pinball(story, batch),
             groups=groups,
@@ -145,8 +143,8 @@ class Settle(Step):
         free = [p for p in story.parameters() if not p.ndim and id(p) not in clean]
         guide = run.guide_or_new()
         objective = ClosedObjective(story, guide)
-        num_data = len(run.training)
-        module = Training(
+        num_data = len(run.training_index)
+        module = Task(
             [story, guide],
             loss=lambda batch: objective(batch, num_data),
             groups=[

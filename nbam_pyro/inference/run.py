@@ -13,13 +13,13 @@ from torch.utils.data import TensorDataset
 
 from nbam_pyro import functional as nf
 from nbam_pyro.inference.attempts import Attempt
-from nbam_pyro.inference.diagnostics import agreement
+from nbam_pyro.inference.diagnostics import verified_accuracy
 from nbam_pyro.inference.enumeration import log_joint
 from nbam_pyro.inference.evidence import Evidence
 from nbam_pyro.inference.guides import Draw, evaluating, guide_median, make_guide
 from nbam_pyro.inference.objectives import weighted_mean
 from nbam_pyro.inference.rows import Batch, Rows, precision_of
-from nbam_pyro.inference.training import Options, Training, train
+from nbam_pyro.inference.training import Options, Task, train
 from nbam_pyro.models import LabelFlip, Story
 
 # Steps of an epoch that the spread of a posterior needs at most: batches may be as large as that.
@@ -33,9 +33,9 @@ class Run:
     Attributes:
         story: what is fitted, in place.
         rows: all rows.
-        training: indices of the rows trained on.
-        held_out: indices of the noisy rows that only select.
-        drawn: whether `held_out` was drawn at random; otherwise somebody has chosen it.
+        training_index: indices of the rows trained on.
+        held_out_index: indices of the noisy rows that only select.
+        drawn: whether `held_out_index` was drawn at random; otherwise somebody has chosen it.
         closed: whether the objective is the closed form.
         options: of every Lightning run.
         seed: of the folds.
@@ -54,8 +54,8 @@ class Run:
 
     story: Story
     rows: Rows
-    training: np.ndarray
-    held_out: np.ndarray
+    training_index: np.ndarray
+    held_out_index: np.ndarray
     drawn: bool
     closed: bool
     options: Options
@@ -112,7 +112,7 @@ class Run:
             batches = self.rows.loader(index, 1024)
             unaided = [self._pair(batch._replace(verified=None)) for batch in batches]
         r = torch.cat([nf.responsibility(*pair) for pair in unaided])
-        return agreement(r.numpy(), verified.switch(self.rows.y)[index].numpy()) <= 0.5
+        return verified_accuracy(r.numpy(), verified.switch(self.rows.y)[index].numpy()) <= 0.5
 
     def negative_log_marginal(self, batch: Batch) -> Tensor:
         """Weighted mean negative log marginal of a batch at the guide's median."""
@@ -145,8 +145,8 @@ class Run:
             self,
             story=story,
             rows=rows,
-            training=index,
-            held_out=index[:0],
+            training_index=index,
+            held_out_index=index[:0],
             options=options,
             passes=1,
         )
@@ -154,7 +154,7 @@ class Run:
     def train(
         self,
         step: str,
-        module: Training,
+        module: Task,
         *,
         epochs: int,
         index: np.ndarray | None = None,
@@ -163,12 +163,12 @@ class Run:
         callbacks: Sequence[Callback] = (),
     ) -> None:
         """One Lightning run on the training rows, or some of them, and its share of history."""
-        rows = self.training if index is None else index
+        rows = self.training_index if index is None else index
         records, self.device = train(
             module,
             self.rows,
             rows,
-            self.held_out if select else self.held_out[:0],
+            self.held_out_index if select else self.held_out_index[:0],
             epochs=epochs,
             options=self.options,
             label=step,
@@ -177,4 +177,4 @@ class Run:
             callbacks=callbacks,
         )
         self.history += [{"step": step, **record} for record in records]
-        self.spent += len(records) * len(rows) / len(self.training)
+        self.spent += len(records) * len(rows) / len(self.training_index)

@@ -34,30 +34,31 @@ class _Version(BaseModel):
 
     model_config = ConfigDict(strict=True, extra="ignore")
 
-    schema_version: int
+    format_version: int | None = None
     versions: dict[str, str] = {}
 
 
 M = TypeVar("M", bound=Saved)
 
 
-def read_described(path: Path, kind: type[M], *, schema_version: int) -> M:
-    """The description in a file.
+def read_described(path: Path, kind: type[M], *, format_version: int) -> M:
+    """Read the description of a saved model.
 
     Args:
         path: Path of the file.
-        kind: Schema of it.
-        schema_version: Version of the schema.
+        kind: Schema of its content.
+        format_version: Version of the format that this version of the library reads.
 
     Raises:
         FolderError: The file was written by another version, or is not as it was written.
     """
     found = read_json(path, _Version)
-    if found.schema_version != schema_version:
+    if found.format_version != format_version:
+        theirs = found.versions.get("nbam-pyro")
+        mend = "" if theirs is None else f", or read it with nbam-pyro {theirs}, which wrote it"
         raise FolderError(
-            f"{path.parent} has schema version {found.schema_version}; this version of the "
-            f"library reads {schema_version}. Fit again, or install the version that wrote it "
-            f"({found.versions.get('nbam-pyro', 'unknown')})."
+            f"{path.parent} has another format ({found.format_version or 'an earlier one'}) than "
+            f"this version of the library reads ({format_version}). Fit again{mend}."
         )
     return read_json(path, kind)
 

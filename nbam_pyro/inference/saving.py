@@ -3,10 +3,11 @@
 import dataclasses
 from collections.abc import Callable, Collection
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import pandas as pd
 import torch
+from pydantic import Field
 from pyro.infer import autoguide
 from torch import Tensor, nn
 
@@ -43,7 +44,7 @@ from nbam_pyro.models import Story
 
 __all__ = ["load", "save", "write_fit"]
 
-SCHEMA_VERSION = 5
+FORMAT_VERSION = 6
 
 
 class _Described(Saved):
@@ -54,14 +55,20 @@ class _Unknown(Saved):
     unknown: str
 
 
+class _Copy(Saved):
+    """A fitted copy of a story: its tensors are named after its place in the list."""
+
+    story: _Described | _Unknown
+    guide: str
+
+
 class _Model(Saved):
     """The content of model.json."""
 
-    schema_version: int
-    story: _Described | _Unknown
-    guide: str
+    format_version: int
+    copies: Annotated[list[_Copy], Field(min_length=1, max_length=1)]
     rows: RowKind
-    training: SavedRows
+    training_rows: SavedRows
     collapse: CollapseReport | None
     identifiability: Identifiability | None
     history: list[dict[str, str | int | Finite]]
@@ -90,18 +97,17 @@ def save(fit: Fit, folder: str | Path, *, overwrite: bool = False) -> None:
 
 def write_fit(folder: Path, fit: Fit) -> None:
     """The files of a fit, in a folder that exists; `write_manifest` is the caller's to call."""
-    tensors = tensors_of("story", fit.story) | tensors_of("guide", fit.guide)
+    tensors = tensors_of("copies.0.story", fit.story) | tensors_of("copies.0.guide", fit.guide)
     tensors["held_out"] = torch.as_tensor(fit.held_out)
-    write_tensors(folder / "model.safetensors", tensors | fit.training.tensors())
+    write_tensors(folder / "model.safetensors", tensors | fit.training_rows.tensors())
     posterior_tree(fit).to_netcdf(folder / "posterior.nc", engine="h5netcdf")
     write_json(
         folder / "model.json",
         {
-            "schema_version": SCHEMA_VERSION,
-            "story": _described(fit.story),
-            "guide": f"{type(fit.guide).__module__}.{type(fit.guide).__qualname__}",
+            "format_version": FORMAT_VERSION,
+            "copies": [{"story": _described(fit.story), "guide": _guide_name(type(fit.guide))}],
             "rows": vars(fit.kind),
-            "training": fit.training.to_json(),
+            "training_rows": fit.training_rows.to_json(),
             "collapse": None if fit.collapse is None else vars(fit.collapse),
             "identifiability": (
                 None if fit.identifiability is None else dataclasses.asdict(fit.identifiability)
@@ -150,13 +156,13 @@ def load(
     """
     folder = Path(folder)
     check_files(folder, ["model.json", "model.safetensors", "posterior.nc"])
-    model = read_described(folder / "model.json", _Model, schema_version=SCHEMA_VERSION)
+    model = read_described(folder / "model.json", _Model, format_version=FORMAT_VERSION)
     tensors = read_tensors(folder / "model.safetensors")
     with exclusive():  # the guide uses Pyro's stack of handlers
         if story is None:
             with building(tensors):
-                story = _story(model.story, allow)
-        return _loaded(folder, model, tensors, story, guide or _family(model.guide))
+                story = _story(model.copies[0].story, allow)
+        return _loaded(folder, model, tensors, story, guide or _family(model.copies[0].guide))
 
 
 def _loaded(
@@ -166,12 +172,12 @@ def _loaded(
     story: Story,
     family: Callable[..., nn.Module],
 ) -> Fit:
-    fill(story, "story", tensors)
+    fill(story, "copies.0.story", tensors)
     with rehearsed(folder):
         blank = model.rows.blank(2, torch.float32)
         posterior = make_guide(story.float(), *blank, family=family)
-    fill(story, "story", tensors)  # in the precision it was saved in
-    fill(posterior, "guide", tensors)
+    fill(story, "copies.0.story", tensors)  # in the precision it was saved in
+    fill(posterior, "copies.0.guide", tensors)
     story.eval()
     posterior.eval()
     fit = Fit(
@@ -180,7 +186,7 @@ def _loaded(
         history=pd.DataFrame(model.history),
         held_out=saved_tensor(tensors, "held_out").numpy().astype(bool),
         kind=model.rows,
-        training=TrainingRows.from_saved(model.training, tensors),
+        training_rows=TrainingRows.from_saved(model.training_rows, tensors),
         collapse=model.collapse,
         identifiability=model.identifiability,
     )
@@ -194,7 +200,7 @@ def _loaded(
 
 def _check_rows(folder: Path, fit: Fit) -> None:
     """Refuse posteriors of training rows whose shapes contradict each other."""
-    rows, true_label = fit.training.responsibility, fit.training.true_label
+    rows, true_label = fit.training_rows.responsibility, fit.training_rows.true_label
     same = rows.ndim >= 1 and fit.held_out.shape == rows.shape[:1]
     if true_label is not None:
         same = same and true_label.shape[:-1] == rows.shape
@@ -232,10 +238,18 @@ def _story(saved: _Described | _Unknown, allow: Collection[str]) -> Story:
     return story
 
 
+def _guide_name(family: type) -> str:
+    """The public name of one of Pyro's guides; the import path of another."""
+    name = family.__qualname__
+    if getattr(autoguide, name, None) is family:
+        return f"{autoguide.__name__}.{name}"
+    return f"{family.__module__}.{name}"
+
+
 def _family(path: str) -> Callable[..., nn.Module]:
     module, _, name = path.rpartition(".")
     family: Any = getattr(autoguide, name, None)
-    guides = module == "pyro.infer.autoguide.guides" and isinstance(family, type)
+    guides = module == autoguide.__name__ and isinstance(family, type)
     if not (guides and issubclass(family, autoguide.AutoGuide)):
         raise StoryError(f"The guide {path!r} is none of Pyro's: pass guide=.")
     found: Callable[..., nn.Module] = family

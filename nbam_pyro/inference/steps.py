@@ -28,7 +28,7 @@ from nbam_pyro.inference.objectives import (
 )
 from nbam_pyro.inference.rows import Batch
 from nbam_pyro.inference.run import SPREAD_STEPS, Run
-from nbam_pyro.inference.training import Training
+from nbam_pyro.inference.training import Task
 from nbam_pyro.models import ClosedStory, LabelFlip, Story
 from nbam_pyro.priors import FlipPrior
 
@@ -65,9 +65,9 @@ class WarmUp(Step):
     one_cycle: bool = False
 
     def __call__(self, run: Run) -> None:
-        run.train("warm-up", self.training(run.story, speed=run.speed), epochs=self.epochs)
+        run.train("warm-up", self.task(run.story, speed=run.speed), epochs=self.epochs)
 
-    def training(self, story: Story, *, speed: float = 1.0) -> Training:
+    def task(self, story: Story, *, speed: float = 1.0) -> Task:
         """What to train: the clean predictor by its log likelihood, cross-entropy for labels."""
 
         def loss(batch: Batch) -> Tensor:
@@ -80,7 +80,7 @@ class WarmUp(Step):
             raise StoryError(f"WarmUp needs networks to train; {type(story).__name__} has none.")
         lr = speed * self.lr
         groups = [{"params": parameters, "lr": lr, "weight_decay": self.weight_decay}]
-        return Training([story], loss=loss, groups=groups, one_cycle=self.one_cycle)
+        return Task([story], loss=loss, groups=groups, one_cycle=self.one_cycle)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -141,8 +141,8 @@ class Joint(Step):
     def __call__(self, run: Run) -> None:
         guide = run.guide_or_new()
         objective = _objective(run, guide, self.num_draws)
-        num_data = len(run.training)
-        module = Training(
+        num_data = len(run.training_index)
+        module = Task(
             [run.story, guide],
             loss=lambda batch: objective(batch, num_data),
             held_out_loss=run.negative_log_marginal,
@@ -192,11 +192,11 @@ class Spread(Step):
         if evidence is not None and apart:
             run = run.of_evidence(evidence)
         objective = _objective(run, guide)
-        num_data = len(run.training)
+        num_data = len(run.training_index)
         steps = num_data / run.options.batch_size
         epochs = math.ceil(self.epochs * min(1.0, SPREAD_STEPS / steps))
         spreads, _ = spreads_and_locations(guide)
-        module = Training(
+        module = Task(
             [run.story, guide],
             loss=lambda batch: objective(batch, num_data),
             groups=[{"params": spreads, "lr": self.lr, "weight_decay": 0.0}],
@@ -230,7 +230,7 @@ class Restarts(Step):
     def __call__(self, run: Run) -> None:
         before = _state(run)
         everything = np.arange(len(run.rows))
-        judges = everything if self.all_rows or not len(run.held_out) else run.held_out
+        judges = everything if self.all_rows or not len(run.held_out_index) else run.held_out_index
         outcomes = []
         for steps in self.attempts:
             _restore(run, before)

@@ -39,7 +39,7 @@ class Options:
     trainer: Mapping[str, Any] = field(default_factory=dict)
 
 
-class Training(pl.LightningModule):
+class Task(pl.LightningModule):
     """Modules, a loss of a training batch and one of a held-out batch, and an optimiser."""
 
     def __init__(
@@ -78,7 +78,7 @@ class Training(pl.LightningModule):
 
 
 def train(
-    module: Training,
+    task: Task,
     rows: Rows,
     index: np.ndarray,
     held_out: np.ndarray,
@@ -93,7 +93,7 @@ def train(
     """Train for some epochs and load the one with the lowest held-out loss, if rows are held out.
 
     Args:
-        module: what to train.
+        task: What to train.
         rows: all rows.
         index: rows to train on.
         held_out: rows to select the epoch on; none means that the last epoch stays.
@@ -132,10 +132,10 @@ def train(
         rows = rows.near(device)
         batches = rows.loader(index, options.batch_size, shuffle=True, passes=passes)
         held_out_batches = rows.loader(held_out, 1024) if selecting else None
-        trainer.fit(module, batches, held_out_batches)
+        trainer.fit(task, batches, held_out_batches)
         if selecting:
             state = torch.load(best.best_model_path, weights_only=True)
-            module.load_state_dict(state["state_dict"])
+            task.load_state_dict(state["state_dict"])
     return history.records, device
 
 

@@ -59,7 +59,7 @@ class TrainingRows:
         """The arrays, by the names they are saved under."""
         arrays = {"responsibility": self.responsibility, "true_label": self.true_label}
         return {
-            f"training.{name}": torch.as_tensor(values)
+            f"training_rows.{name}": torch.as_tensor(values)
             for name, values in arrays.items()
             if values is not None
         }
@@ -75,9 +75,9 @@ class TrainingRows:
         Raises:
             FolderError: An array is missing.
         """
-        true_label = tensors.get("training.true_label")
+        true_label = tensors.get("training_rows.true_label")
         return cls(
-            responsibility=saved_tensor(tensors, "training.responsibility").numpy(),
+            responsibility=saved_tensor(tensors, "training_rows.responsibility").numpy(),
             true_label=None if true_label is None else true_label.numpy(),
             share=rest.share,
             evidence=rest.evidence,
@@ -91,7 +91,7 @@ class SavedRows(Saved):
     evidence: Evidential
 
 
-def training_rows(
+def score_training_rows(
     story: Story, guide: nn.Module, rows: Rows, cross_fitted: Evidence | None
 ) -> TrainingRows:
     """Score the rows of a fit.

@@ -26,6 +26,7 @@ from nbam_pyro.models.label_flip import LabelFlip
 from nbam_pyro.models.latent_switch import Conditionals, LatentSwitch, three_heads
 from nbam_pyro.models.networks import (
     Rescale,
+    ResNet18Trunk,
     WithoutGroups,
     mlp,
     resnet18,
@@ -41,9 +42,11 @@ from nbam_pyro.models.switch_priors import (
     HeadSwitch,
     LinearSwitch,
 )
+from nbam_pyro.priors import Beta, FlipPrior
 
 __all__ = [
     "BernoulliLikelihood",
+    "Beta",
     "BetaSwitch",
     "BroadCounts",
     "BroadNormal",
@@ -53,6 +56,7 @@ __all__ = [
     "Component",
     "Conditionals",
     "FixedSwitch",
+    "FlipPrior",
     "GroupSwitch",
     "HeadSwitch",
     "LabelFlip",
@@ -65,6 +69,7 @@ __all__ = [
     "NegativeBinomialLikelihood",
     "NormalLikelihood",
     "PoissonLikelihood",
+    "ResNet18Trunk",
     "Rescale",
     "ShiftedComponent",
     "ShiftedNormal",

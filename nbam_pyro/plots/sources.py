@@ -64,7 +64,7 @@ def responsibilities_of(source: Any) -> np.ndarray:
     if isinstance(getattr(source, "fit_", None), Fit):
         source = source.responsibility_
     elif isinstance(source, Fit):
-        source = source.training.responsibility
+        source = source.training_rows.responsibility
     elif isinstance(source, PredProbsReport):
         source = source.rows["responsibility"]
     elif isinstance(source, KnownFlips):

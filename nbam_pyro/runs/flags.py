@@ -40,7 +40,7 @@ def flags(
     known = None if verified is None else verified[present]
     if fitted:
         r = np.empty(len(x))
-        r[present] = fit.training.responsibility
+        r[present] = fit.training_rows.responsibility
         if not present.all():
             r[~present] = prior_contamination(fit, x[~present])
     else:
@@ -51,7 +51,7 @@ def flags(
     else:
         suggested = predict(fit, x)
         if fitted:
-            suggested[present] = fit.training.true_label
+            suggested[present] = fit.training_rows.true_label
         elif present.any():
             suggested[present] = true_label_posterior(fit, x[present], targets, verified=known)
         columns["suggested_label"] = info.classes[suggested.argmax(1)]

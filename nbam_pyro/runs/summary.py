@@ -45,8 +45,8 @@ def summarise(
         "task": "regression" if info.classes is None else "classification",
         "rows": len(y),
         "labelled": int(present.sum()),
-        "contamination": vars(fit.training.share),
-        "evidence": fit.training.evidence,
+        "contamination": vars(fit.training_rows.share),
+        "evidence": fit.training_rows.evidence,
         **({} if known is None else {"verified": _verified(targets, known)}),
         "flagged": int(flagged.sum()),
         "flagged_wrong": float(r[flagged].sum()),
@@ -81,8 +81,8 @@ def _directions(fit: Fit, classes: np.ndarray, targets: np.ndarray) -> dict[str,
     """Flips by expected number of rows, largest first."""
     matrix = transition_matrix(fit)
     joint = np.zeros_like(matrix.mean)
-    if fit.training.true_label is not None:
-        np.add.at(joint.T, targets, fit.training.true_label)
+    if fit.training_rows.true_label is not None:
+        np.add.at(joint.T, targets, fit.training_rows.true_label)
     pairs = np.argwhere((matrix.low > _RARE) & (joint >= 1) & ~np.eye(len(joint), dtype=bool))
     found = [
         {

@@ -9,10 +9,10 @@ import xarray as xr
 
 from nbam_pyro.errors import DataError
 
-__all__ = ["posterior_agreement"]
+__all__ = ["guide_and_chains"]
 
 
-def posterior_agreement(
+def guide_and_chains(
     guide: xr.DataTree, chains: xr.DataTree, *, var_names: Sequence[str] | None = None
 ) -> pd.DataFrame:
     """Compare the posterior of a guide with that of NUTS, number by number.
