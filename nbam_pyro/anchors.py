@@ -9,7 +9,7 @@ from torch import Tensor
 from nbam_pyro.checks import as_class_codes, check_log_probs, check_predictions, check_weights
 from nbam_pyro.functional import off_diagonal
 from nbam_pyro.priors import FlipPrior
-from nbam_pyro.verified import Verified
+from nbam_pyro.verified import NOTHING, Verified
 
 __all__ = ["anchor_counts", "anchor_start"]
 
@@ -26,7 +26,7 @@ def anchor_counts(
     confident: float = 0.2,
     at_least: int = 70,
     weights: Float[Tensor, " n"] | None = None,
-    verified: Verified | None = None,
+    verified: Verified = NOTHING,
 ) -> Float[Tensor, "k k"]:
     r"""Count the observed labels of each class's anchors.
 
@@ -78,7 +78,7 @@ def anchor_counts(
         check_weights(weights, len(labels))
     # Half precision counts no further than 256 or 2048.
     log_probs = log_probs.to(torch.promote_types(log_probs.dtype, torch.float32))
-    if verified is None:
+    if not len(verified):
         return _of_most_certain(log_probs, labels, confident, at_least, weights)
     k = log_probs.shape[1]
     true = verified.label(labels)

@@ -9,7 +9,7 @@ from torch import Tensor
 from nbam_pyro import functional as nf
 from nbam_pyro.checks import LARGEST, as_class_codes, check_finite
 from nbam_pyro.errors import DataError
-from nbam_pyro.verified import Verified, verified_codes
+from nbam_pyro.verified import NOTHING, Verified, verified_codes
 
 __all__ = ["Elements", "checked_labels", "elements_of", "log_flip_of", "verified_of"]
 
@@ -22,21 +22,20 @@ class Elements(NamedTuple):
         labels: observed labels, (N,).
         labelled: which of them are not ignored, (N,).
         deviation: g(x), (N,), if there is one.
-        verified: what is verified of them, (N,), if anything.
+        verified: What is verified of them.
     """
 
     log_f: Tensor
     labels: Tensor
     labelled: Tensor
     deviation: Tensor | None
-    verified: Verified | None
+    verified: Verified
 
     def pair(self, rate_logits: Tensor, flip_logits: Tensor) -> tuple[Tensor, Tensor]:
         """The pair (a, b) of the latent true label, each (N,)."""
-        known = {} if self.verified is None else vars(self.verified)
         log_flip = log_flip_of(flip_logits)
         return nf.label_flip_log_joint(
-            self.log_f, self.labels, rate_logits, log_flip, self.deviation, **known
+            self.log_f, self.labels, rate_logits, log_flip, self.deviation, **self.verified.codes
         )
 
 
@@ -44,7 +43,7 @@ def elements_of(
     logits: Tensor,
     target: Tensor,
     switch_logits: Tensor | None,
-    verified: Verified | None,
+    verified: Verified,
     ignore_index: int,
 ) -> Elements:
     """The elements of logits (N, K, d1, ...) and of what has the shape of target (N, d1, ...)."""
@@ -58,7 +57,7 @@ def elements_of(
         torch.where(labelled, labels, 0),
         labelled,
         None if switch_logits is None else switch_logits.reshape(-1),
-        None if verified is None else verified.flatten(),
+        verified.flatten(),
     )
 
 
@@ -116,14 +115,14 @@ def verified_of(
     contaminated: Tensor | None,
     true_label: Tensor | None,
     ignore_index: int,
-) -> Verified | None:
+) -> Verified:
     """What is verified of the labels that are not ignored, in the shape of target.
 
     Raises:
         DataError: a shape or value is wrong, or something contradicts something else.
     """
     if contaminated is None and true_label is None:
-        return None
+        return NOTHING
     ignored = target == ignore_index
     given = {"contaminated": contaminated, "true_label": true_label}
     for name, values in given.items():

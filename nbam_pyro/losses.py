@@ -216,7 +216,7 @@ class NBAMLoss(nn.Module):
         counts = anchor_counts(
             log_f[labelled],
             labels[labelled],
-            verified=None if verified is None else verified.flatten()[labelled],
+            verified=verified.flatten()[labelled],
         )
         adopt_precision(self, logits)
         rate, rows = anchor_start(counts.double(), self.prior)
@@ -258,10 +258,9 @@ class NBAMLoss(nn.Module):
         flip = log_flip_of(self.flip_logits).exp()
         return nf.transition_matrix(self.rate_logits.sigmoid(), flip).detach()
 
-    def _cross_entropy(self, logits: Tensor, target: Tensor, verified: Verified | None) -> Tensor:
-        if verified is not None:
-            supposed, counted = verified.supposed(target)
-            target = torch.where(counted, supposed, self.ignore_index)
+    def _cross_entropy(self, logits: Tensor, target: Tensor, verified: Verified) -> Tensor:
+        clean, counted = verified.targets(target)
+        target = torch.where(counted, clean, self.ignore_index)
         # A batch may hold nothing but ignored elements or wrong labels, of which torch's mean is
         # NaN; their sum is 0.
         nothing = self.reduction == "mean" and not (target != self.ignore_index).any()

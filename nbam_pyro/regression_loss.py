@@ -284,7 +284,7 @@ def _regression_pair(
 
 
 def _counted(target: Tensor, contaminated: Tensor | None) -> Tensor:
-    return Verified.of(target, contaminated=contaminated).supposed(target)[1]
+    return Verified.of(target, contaminated=contaminated).targets(target)[1]
 
 
 def _normal_log_prob(standardised: Tensor, log_scale: Tensor) -> Tensor:

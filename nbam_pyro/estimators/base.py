@@ -173,7 +173,7 @@ class NBAMEstimator(BaseEstimator, ABC):
             epochs=self.epochs,
             steps=self.steps,
             weights=None if (weights == 1).all() else weights,
-            verified=None if verified is None else verified[used],
+            verified=verified[used],
             held_out=self.held_out,
             batch_size=self.batch_size,
             seed=seed,
@@ -187,9 +187,8 @@ class NBAMEstimator(BaseEstimator, ABC):
         self.responsibility_[used] = self.fit_.training_rows.responsibility
         rest = ~used
         if rest.any():  # rows that are new to the fit
-            known = None if verified is None else verified[rest]
             self.responsibility_[rest] = score(
-                self.fit_, x[rest], all_encoded[rest[present]], present[rest], known
+                self.fit_, x[rest], all_encoded[rest[present]], present[rest], verified[rest]
             )
         self.contamination_ = self.fit_.training_rows.share.mean
 

@@ -14,7 +14,7 @@ from nbam_pyro.containers import unwrapped
 from nbam_pyro.errors import DataError
 from nbam_pyro.estimators.features import is_date
 from nbam_pyro.inference import Fit, prior_contamination, responsibilities
-from nbam_pyro.verified import Verified
+from nbam_pyro.verified import NOTHING, Verified
 
 
 def column(y: Any) -> tuple[np.ndarray, np.ndarray]:
@@ -166,7 +166,7 @@ def score(
     x: np.ndarray,
     y: np.ndarray,
     present: np.ndarray,
-    verified: Verified | None = None,
+    verified: Verified = NOTHING,
 ) -> np.ndarray:
     """Responsibilities of rows with a target, and P(z=1 | x) of the others, (N,).
 
@@ -179,8 +179,7 @@ def score(
     """
     values = np.empty(len(x))
     if present.any():
-        known = None if verified is None else verified[present]
-        values[present] = responsibilities(fit, x[present], y, verified=known)
+        values[present] = responsibilities(fit, x[present], y, verified=verified[present])
     if not present.all():
         values[~present] = prior_contamination(fit, x[~present])
     return values

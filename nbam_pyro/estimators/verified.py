@@ -7,7 +7,7 @@ import numpy as np
 
 from nbam_pyro.errors import DataError
 from nbam_pyro.estimators.targets import column
-from nbam_pyro.verified import Verified
+from nbam_pyro.verified import NOTHING, Verified
 
 _SWITCHES = {"1": 1, "true": 1, "0": 0, "false": 0}
 
@@ -19,8 +19,8 @@ def verified_rows(
     true_label: Any,
     contaminated: Any,
     encode: Callable[[np.ndarray], np.ndarray],
-) -> Verified | None:
-    """What is verified of rows, of which some may have no target; None if nothing is given.
+) -> Verified:
+    """What is verified of rows, of which some may have no target; `NOTHING` if nothing is given.
 
     Args:
         y: encoded targets of the rows that have one.
@@ -35,7 +35,7 @@ def verified_rows(
             verified, or something contradicts something else.
     """
     if true_label is None and contaminated is None:
-        return None
+        return NOTHING
     codes = {
         "contaminated": codes_of("contaminated", contaminated, len(present), switches),
         "true_label": codes_of("true_label", true_label, len(present), encode),

@@ -14,7 +14,7 @@ from nbam_pyro import functional as nf
 from nbam_pyro.decisions import flags
 from nbam_pyro.errors import DataError, StoryError
 from nbam_pyro.inference.guides import guide_draws, guide_median
-from nbam_pyro.inference.posterior import label_flip_of, responsibilities
+from nbam_pyro.inference.posterior import latent_label_of, responsibilities
 from nbam_pyro.inference.predictive import predictive_draws
 from nbam_pyro.inference.result import Fit
 from nbam_pyro.inference.scoring import Scored, at_median, scored_rows, settled
@@ -51,7 +51,7 @@ def confusion_check(
     Source: Rubin (1984), Gelman et al. (1996).
     """
     fit = settled(fit)
-    story = label_flip_of(fit)
+    story = latent_label_of(fit)
     rows = scored_rows(fit, x, y)
     k = story.num_classes
     predicted = at_median(fit, lambda part, one: story.log_predictor(part.x, one)[0].argmax(-1), x)
@@ -141,7 +141,7 @@ def known_flips(
         StoryError: the story is no `LabelFlip`, or has several labels per row.
     """
     fit = settled(fit)
-    story = label_flip_of(fit)
+    story = latent_label_of(fit)
     if story.dims:
         raise StoryError("known_flips is for one label per row; this story has dims.")
     if not 0 < share < 1:

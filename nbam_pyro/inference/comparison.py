@@ -25,7 +25,7 @@ from nbam_pyro.inference.result import Fit
 from nbam_pyro.inference.rows import as_rows, as_tensor
 from nbam_pyro.inference.run import Run
 from nbam_pyro.models import Story
-from nbam_pyro.verified import Verified
+from nbam_pyro.verified import NOTHING, Verified
 
 __all__ = ["Comparison", "compare_priors", "loo", "prior_sensitivity"]
 
@@ -70,7 +70,7 @@ def compare_priors(
     x: Any,
     y: Any,
     *,
-    verified: Verified | None = None,
+    verified: Verified = NOTHING,
     folds: int = 5,
     steps: Steps | None = None,
     num_draws: int = 200,
@@ -131,7 +131,7 @@ def compare_priors(
             fitted = fit_story(
                 candidate,
                 (rows[inside], targets[inside]),
-                verified=None if verified is None else verified[torch.as_tensor(inside)],
+                verified=verified[torch.as_tensor(inside)],
                 steps=steps,
                 seed=seed + k,
                 **options,
@@ -142,7 +142,7 @@ def compare_priors(
                     rows[outside],
                     targets[outside],
                     num_draws=num_draws,
-                    verified=None if verified is None else verified[torch.as_tensor(outside)],
+                    verified=verified[torch.as_tensor(outside)],
                 )
             )
     elpd = {name: _elpd(values, folds, num_draws) for name, values in pointwise.items()}
@@ -154,7 +154,7 @@ def compare_priors(
 
 
 def loo(
-    fit: Fit, x: Any, y: Any, *, verified: Verified | None = None, num_draws: int = 2000
+    fit: Fit, x: Any, y: Any, *, verified: Verified = NOTHING, num_draws: int = 2000
 ) -> ELPDData:
     """PSIS-LOO of a fit whose every fitted number has a posterior, with its k-hat diagnostics.
 

@@ -11,20 +11,20 @@ from torch import Tensor
 from nbam_pyro.inference.folds import split
 from nbam_pyro.inference.rows import precision_of
 from nbam_pyro.inference.run import Run
-from nbam_pyro.inference.steps import clean_predictor, reinitialise
-from nbam_pyro.models import LabelFlip
+from nbam_pyro.inference.steps import reinitialise
+from nbam_pyro.models import LatentLabelStory
 
 
 @dataclass(frozen=True)
 class Copy:
     """A copy of the story, the rows it is fitted to, and those it predicts."""
 
-    story: LabelFlip
+    story: LatentLabelStory
     others: np.ndarray
     own: np.ndarray
 
 
-def copies(run: Run, story: LabelFlip, folds: int) -> Iterator[Copy]:
+def copies(run: Run, story: LatentLabelStory, folds: int) -> Iterator[Copy]:
     """A copy with fresh weights for each fold of the training rows, made when it is asked for."""
     labels = run.rows.y[torch.as_tensor(run.training_index)].numpy()
     for others, own in split(labels, min(folds, len(labels)), seed=run.seed):
@@ -33,14 +33,14 @@ def copies(run: Run, story: LabelFlip, folds: int) -> Iterator[Copy]:
         yield Copy(one, run.training_index[others], run.training_index[own])
 
 
-def class_probs(run: Run, story: LabelFlip, index: np.ndarray) -> Tensor:
+def class_probs(run: Run, story: LatentLabelStory, index: np.ndarray) -> Tensor:
     """Probabilities of classes of some rows, (n, *dims, K), on the CPU."""
-    return run.predict(story, index, lambda x: clean_predictor(story, x).probs)
+    return run.predict(story, index, lambda x: story.initial_predictor(x).probs)
 
 
 def no_probs(run: Run) -> Tensor:
     """Probabilities of classes of all rows before any are predicted, (N, *dims, K)."""
-    classes: int = run.story.num_classes  # type: ignore[assignment]
+    classes = run.latent_label("Copies").num_classes
     return torch.zeros(*run.rows.y.shape, classes, dtype=precision_of(run.story))
 
 

@@ -25,7 +25,7 @@ from nbam_pyro.inference.run import Run
 from nbam_pyro.inference.starts import Anchors, Start, Vertices
 from nbam_pyro.inference.steps import Step, WarmUp
 from nbam_pyro.inference.training import Task
-from nbam_pyro.models import LabelFlip
+from nbam_pyro.models import LatentLabelStory
 from nbam_pyro.priors import FlipPrior
 
 # A later start must raise the log marginal by so many standard errors of the difference.
@@ -107,9 +107,7 @@ class CrossFit(Step):
         check_class_prior(self.class_prior)
 
     def __call__(self, run: Run) -> None:
-        story = run.story
-        if not isinstance(story, LabelFlip):
-            raise StoryError("CrossFit needs a LabelFlip story: others have no flip matrix.")
+        story = run.latent_label("CrossFit")
         folds = list(copies(run, story, self.folds))
         warm = self._warm_up(run, folds)
         early, random = _states(folds), torch.get_rng_state()
@@ -134,7 +132,9 @@ class CrossFit(Step):
         run.start = best.latents
         run.guide = None
 
-    def _begin(self, run: Run, story: LabelFlip, warm: Evidence) -> Iterator[tuple[Start, Draw]]:
+    def _begin(
+        self, run: Run, story: LatentLabelStory, warm: Evidence
+    ) -> Iterator[tuple[Start, Draw]]:
         """Rates and T of every start that is not nearly where an earlier one is."""
         prior = self.prior or story.prior or FlipPrior(rate=(1, 9))
         matrices: list[Tensor] = []
@@ -204,12 +204,12 @@ class CrossFit(Step):
     ) -> Attempt:
         """Rates and T from predictions of some rows, and the evidence at their frequencies."""
         evidence = Evidence.of(log_probs, run.rows, index)
-        prior = run.story.prior or FlipPrior()  # type: ignore[union-attr]
+        prior = run.latent_label("CrossFit").prior or FlipPrior()
         moved = evidence.moved(prior, latents, class_prior=self.class_prior)
         return Attempt(start, evidence.shifted(moved, self.class_prior), moved)
 
-    def _joint(self, story: LabelFlip, latents: Draw, lr: float) -> Task:
-        means = {name: prior.mean for name, prior in story.priors().items()} | latents
+    def _joint(self, story: LatentLabelStory, latents: Draw, lr: float) -> Task:
+        means = story.prior_means() | latents
 
         def loss(batch: Batch) -> Tensor:
             here = {name: value.to(batch.x.device) for name, value in means.items()}

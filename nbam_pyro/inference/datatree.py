@@ -17,9 +17,9 @@ from nbam_pyro.inference.predictive import log_priors, predictive_draws, prior_d
 from nbam_pyro.inference.result import Fit
 from nbam_pyro.inference.rows import precision_of
 from nbam_pyro.inference.scoring import Scored, at_draws, scored_rows, settled
-from nbam_pyro.models import LabelFlip, Story
+from nbam_pyro.models import Story
 from nbam_pyro.models.component import check_whole
-from nbam_pyro.verified import Verified
+from nbam_pyro.verified import NOTHING, Verified
 
 __all__ = ["named_numbers", "posterior_tree", "to_datatree", "tree_of_draws"]
 
@@ -29,7 +29,7 @@ def to_datatree(
     x: Any,
     y: Any,
     *,
-    verified: Verified | None = None,
+    verified: Verified = NOTHING,
     num_draws: int = 500,
     num_predictive: int | None = None,
     class_names: Sequence[Any] | None = None,
@@ -130,7 +130,7 @@ def tree_of_draws(
     posterior, names, axes = _latents(story, draws, class_names)
     ids = range(len(rows.y)) if row_ids is None else row_ids
     names["row"] = _coordinate("row_ids", ids, len(rows.y))
-    known = {} if rows.verified is None else vars(rows.verified)
+    known = rows.verified.codes
     constant = {f"verified_{name}": codes.numpy() for name, codes in known.items()}
     axes |= {name: ["row", *story.dims] for name in ("y", *constant)}
     if held_out is not None and len(held_out) == len(rows.y):
@@ -154,7 +154,7 @@ def tree_of_draws(
     }
     groups |= {"sample_stats": dict(sample_stats)} if sample_stats else {}
     groups |= {"constant_data": constant} if constant else {}
-    axes |= dict(dims or {})
+    axes |= {site: list(names) for site, names in (dims or {}).items()}
     tree = arviz_base.from_dict(groups, coords=names | dict(coords or {}), dims=axes)
     for group in ("posterior_predictive", "prior_predictive"):  # which draws these are
         tree[group] = xr.DataTree(tree[group].to_dataset().assign_coords(draw=at))
@@ -251,27 +251,25 @@ def _log_likelihood(story: Story, rows: Scored, draws: Draw, shape: tuple[int, i
 
 def _latents(
     story: Story, draws: Draw, class_names: Sequence[Any] | None
-) -> tuple[dict[str, np.ndarray], dict[str, Any], dict[str, Sequence[str]]]:
+) -> tuple[dict[str, np.ndarray], dict[str, Any], dict[str, list[str]]]:
     """Draws of the global latents, with their coordinates and dimensions."""
-    values = {name: value.numpy() for name, value in draws.items()}
+    shown = torch.vmap(torch.vmap(story.reported))(draws) if draws else {}
+    values = {name: value.numpy() for name, value in shown.items()}
     coords: dict[str, Any] = {}
-    dims: dict[str, Sequence[str]] = {}
-    if isinstance(story, LabelFlip):
-        names = [str(c) for c in range(story.num_classes)] if class_names is None else class_names
-        classes = _coordinate("class_names", names, story.num_classes)
+    labels = story.latent_label
+    if labels is not None:
+        names = [str(c) for c in range(labels.num_classes)] if class_names is None else class_names
+        classes = _coordinate("class_names", names, labels.num_classes)
         if len(set(classes)) < len(classes):
             raise DataError(f"class_names are {', '.join(map(str, classes))}: one is there twice.")
-        coords |= {"true_label": classes, "observed_label": classes}
-        dims |= {"rate": ["true_label"], "transition_matrix": ["true_label", "observed_label"]}
-        dims |= {"flip_matrix": dims["transition_matrix"], "bias": ["true_label"]}
-        dims["weight"] = ["true_label", "feature"]  # of a last layer
-        flips = torch.vmap(torch.vmap(nf.zero_diagonal))(draws["flip"])
-        matrices = torch.vmap(torch.vmap(nf.transition_matrix))(draws["rate"], flips)
-        del values["flip"]  # its columns mean another class in every row
-        values |= {"flip_matrix": flips.numpy(), "transition_matrix": matrices.numpy()}
+        coords = {"true_label": classes, "observed_label": classes}
     elif class_names is not None:
-        raise DataError(f"class_names are given and {type(story).__name__} has no latent classes.")
-    return values, coords, {site: axes for site, axes in dims.items() if site in values}
+        raise DataError(
+            f"class_names are given, but {type(story).__name__} has no latent true label: leave "
+            "them out."
+        )
+    dims = {site: axes for site, axes in story.reported_dims.items() if site in values}
+    return values, coords, dims
 
 
 def _coordinate(name: str, given: Any, length: int) -> list[Any]:

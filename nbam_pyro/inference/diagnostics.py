@@ -14,11 +14,12 @@ class CollapseReport:
     """Whether the switch of a fit still tells clean from contaminated.
 
     Attributes:
-        contamination: mean responsibility of the rows looked at.
-        disagreement: share of rows whose target the clean predictor does not expect. Of labels,
-            the half of the rows predicted to be of each class that it is surest of count, and
-            another class is more probable: classes that overlap disagree elsewhere. Of
-            measurements, the residual exceeds five robust standard deviations.
+        contamination: Mean responsibility of the rows looked at.
+        disagreement: Share of rows whose target the clean predictor does not expect; None where
+            the story declares no clean predictor. A label is not expected where another class is
+            more probable; of each predicted class only the half of the rows that the predictor is
+            surest of counts, since classes that overlap disagree elsewhere. A measurement is not
+            expected where its residual exceeds five robust standard deviations.
         verified_accuracy: Share of the verified switches that the fit judges right without being
             told; None where nothing is verified.
         gain: How much more probable labels are by their features than by their frequencies alone,
@@ -27,14 +28,17 @@ class CollapseReport:
     """
 
     contamination: Probability
-    disagreement: Probability
+    disagreement: Probability | None
     verified_accuracy: Probability | None = None
     gain: float | None = None
 
     @property
     def vanished(self) -> bool:
         """Disagreement is above 5 % and contamination explains less than a quarter of it."""
-        return self.disagreement > 0.05 and self.contamination < 0.25 * self.disagreement
+        surprising = self.disagreement
+        if surprising is None:
+            return False
+        return surprising > 0.05 and self.contamination < 0.25 * surprising
 
     @property
     def exchanged(self) -> bool:
@@ -69,10 +73,9 @@ class CollapseReport:
             state = "exchanged its clean and anomaly likelihoods"
         else:
             state = "shown no sign of collapse"
-        return (
-            f"{state} (mean responsibility {self.contamination:.3f}, "
-            f"disagreement {self.disagreement:.3f})"
-        )
+        surprising = self.disagreement
+        known = "not known" if surprising is None else f"{surprising:.3f}"
+        return f"{state} (mean responsibility {self.contamination:.3f}, disagreement {known})"
 
 
 def verified_accuracy(responsibilities: np.ndarray, switches: np.ndarray) -> float:
@@ -92,8 +95,8 @@ def verified_accuracy(responsibilities: np.ndarray, switches: np.ndarray) -> flo
 
 def collapse_report(
     responsibilities: np.ndarray,
-    predicted: np.ndarray,
-    y: np.ndarray,
+    predicted: np.ndarray | None,
+    y: np.ndarray | None,
     *,
     verified_accuracy: float | None = None,
     gain: float | None = None,
@@ -107,8 +110,10 @@ def collapse_report(
 
     Args:
         responsibilities: P(z=1 | x, y), (N,), without what is verified.
-        predicted: class probabilities (N, ..., K), or predicted means of the shape of y.
-        y: observed targets, (N, ...); measurements and means best in units of their own scale.
+        predicted: Class probabilities (N, ..., K), or predicted means of the shape of y; None
+            where the story declares no clean predictor.
+        y: Observed targets, (N, ...); None where there is no prediction. Give measurements and
+            means in units of the clean scale.
         verified_accuracy: Share of verified switches that are judged right; None where none is
             verified.
         gain: Of the report; None where it is not known.
@@ -118,6 +123,9 @@ def collapse_report(
         >>> collapse_report(np.zeros(4), predicted, np.array([0, 1, 0, 1])).collapsed
         True
     """
+    contamination = float(responsibilities.mean())
+    if predicted is None or y is None:
+        return CollapseReport(contamination, None, verified_accuracy, gain)
     if predicted.ndim > y.ndim:
         confidence, label = predicted.max(-1), predicted.argmax(-1)
         surprises = (label != y)[_surest(confidence, label)]
@@ -125,9 +133,7 @@ def collapse_report(
         residual = np.abs(y - predicted)
         # Five, not three: clean noise may have the tails of a Laplace or a Student-t.
         surprises = residual > 5 * 1.4826 * np.median(residual)
-    return CollapseReport(
-        float(responsibilities.mean()), float(surprises.mean()), verified_accuracy, gain
-    )
+    return CollapseReport(contamination, float(surprises.mean()), verified_accuracy, gain)
 
 
 def _surest(confidence: np.ndarray, predicted: np.ndarray) -> np.ndarray:

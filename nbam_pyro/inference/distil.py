@@ -12,9 +12,9 @@ from nbam_pyro.inference.objectives import weighted_mean
 from nbam_pyro.inference.recount import adopt
 from nbam_pyro.inference.rows import Batch
 from nbam_pyro.inference.run import Run
-from nbam_pyro.inference.steps import Step, clean_predictor
+from nbam_pyro.inference.steps import Step
 from nbam_pyro.inference.training import Task
-from nbam_pyro.models import LabelFlip
+from nbam_pyro.models import LatentLabelStory
 from nbam_pyro.priors import FlipPrior
 from nbam_pyro.transition import Transition
 
@@ -55,9 +55,9 @@ class Distil(Step):
     weight_decay: float = 1e-2
 
     def __call__(self, run: Run) -> None:
-        story = run.story
-        if not isinstance(story, LabelFlip) or run.cross_fitted is None:
-            raise StoryError("Distil needs a LabelFlip story and the evidence of CrossFit.")
+        story = run.latent_label("Distil")
+        if run.cross_fitted is None:
+            raise StoryError("Distil needs the evidence of CrossFit: put that step before it.")
         prior, class_prior = story.prior or FlipPrior(), run.cross_fitted.class_prior
         evidence, transition = run.cross_fitted.calibrated(
             prior, run.start, class_prior=class_prior
@@ -70,7 +70,7 @@ class Distil(Step):
         self._train(run, story, targets, run.training_index, step="distil", epochs=self.epochs)
         adopt(run, story, evidence, transition)
 
-    def _out_of_fold(self, run: Run, story: LabelFlip, targets: Tensor) -> Tensor:
+    def _out_of_fold(self, run: Run, story: LatentLabelStory, targets: Tensor) -> Tensor:
         """Log probabilities of classes by copies that learn other rows, one row per label."""
         probs = no_probs(run)
         folds = min(self.folds, len(run.training_index))
@@ -90,7 +90,7 @@ class Distil(Step):
     def _train(
         self,
         run: Run,
-        story: LabelFlip,
+        story: LatentLabelStory,
         targets: Tensor,
         index: np.ndarray,
         *,
@@ -98,7 +98,7 @@ class Distil(Step):
         epochs: int,
     ) -> None:
         def loss(batch: Batch) -> Tensor:
-            log_probs = clean_predictor(story, batch.x).logits.log_softmax(-1)
+            log_probs = story.initial_predictor(batch.x).logits.log_softmax(-1)
             return -weighted_mean((batch.y * log_probs).sum(-1), batch.weights)
 
         groups = [

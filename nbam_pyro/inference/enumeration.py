@@ -3,8 +3,6 @@
 Closed forms are tested against this route, and stories without one are fitted through it.
 """
 
-import inspect
-from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import torch
@@ -13,9 +11,9 @@ from pyro.poutine.util import site_is_subsample
 from torch import Tensor
 
 from nbam_pyro.errors import StoryError
-from nbam_pyro.models import ClosedStory, Latents, Story
+from nbam_pyro.models import Latents, Story
 from nbam_pyro.models.story import local_parameters
-from nbam_pyro.verified import Verified
+from nbam_pyro.verified import NOTHING, Verified
 
 
 class Enumerated(NamedTuple):
@@ -28,7 +26,7 @@ class Enumerated(NamedTuple):
 
 
 def enumerate_states(
-    story: Story, x: Tensor, y: Tensor, latents: Latents, *, verified: Verified | None = None
+    story: Story, x: Tensor, y: Tensor, latents: Latents, *, verified: Verified = NOTHING
 ) -> Enumerated:
     """Sum a story's states of every row into clean and contaminated, before and after seeing y.
 
@@ -42,13 +40,11 @@ def enumerate_states(
         verified: what is verified of the rows; states that contradict it have no weight.
 
     Raises:
-        StoryError: a site of a datum is neither observed nor enumerated, none is enumerated, or
-            the story does not hear what is verified.
+        StoryError: a site of a datum is neither observed nor enumerated, none is enumerated
     """
-    known = heard(story.forward, verified)
     with local_parameters(), poutine.enum(first_available_dim=first_enumerated_dim(story)):
         conditioned = poutine.condition(story, data=dict(latents))
-        trace = poutine.trace(conditioned).get_trace(x, y, num_data=len(x), **known)
+        trace = poutine.trace(conditioned).get_trace(x, y, num_data=len(x), **verified.keyword)
     trace.compute_log_prob()
     joint = prior = torch.zeros(y.shape, device=x.device)
     states: dict[str, Tensor] = {}
@@ -86,44 +82,26 @@ def _split(log_weights: Tensor, flags: Tensor, ndim: int) -> tuple[Tensor, Tenso
     return clean, states.masked_fill(~flagged, -torch.inf).logsumexp(0)
 
 
-def heard(method: Callable[..., Any], verified: Verified | None) -> dict[str, Verified]:
-    """The keyword by which a story's method hears what is verified; none where nothing is.
-
-    Raises:
-        StoryError: something is verified and the method has no such keyword.
-    """
-    if verified is None:
-        return {}
-    parameters = inspect.signature(method).parameters.values()
-    if not any(p.name == "verified" or p.kind is p.VAR_KEYWORD for p in parameters):
-        raise StoryError(
-            f"Rows are verified, but {method.__qualname__} does not hear it: give it the keyword "
-            "verified=None; in forward, where that is not None, write inside the plate "
-            'observe_verified("switch", z, verified.contaminated), from nbam_pyro.models.'
-        )
-    return {"verified": verified}
-
-
 def log_joint(
-    story: Story, x: Tensor, y: Tensor, latents: Latents, *, verified: Verified | None = None
+    story: Story, x: Tensor, y: Tensor, latents: Latents, *, verified: Verified = NOTHING
 ) -> tuple[Tensor, Tensor]:
     """The pair (a, b) of any story: its closed form where it has one, else by enumeration."""
-    if isinstance(story, ClosedStory):
-        return story.log_joint(x, y, latents, **heard(story.log_joint, verified))
+    if (closed := story.closed_form) is not None:
+        return closed.log_joint(x, y, latents, **verified.keyword)
     states = enumerate_states(story, x, y, latents, verified=verified)
     return states.clean, states.contaminated
 
 
 def switch_logits(story: Story, x: Tensor, y: Tensor, latents: Latents) -> Tensor:
     """Logit of the prior P(z=1 | x), (N, *dims); y only fills the observed site."""
-    if isinstance(story, ClosedStory):
-        return story.switch_logits(x, latents).expand(y.shape)
+    if (closed := story.closed_form) is not None:
+        return closed.switch_logits(x, latents).expand(y.shape)
     states = enumerate_states(story, x, y, latents)
     return states.prior_contaminated - states.prior_clean
 
 
 def check_closed_form(
-    story: Story, x: Tensor, y: Tensor, latents: Latents, *, verified: Verified | None = None
+    story: Story, x: Tensor, y: Tensor, latents: Latents, *, verified: Verified = NOTHING
 ) -> None:
     """Raise a `StoryError` where a closed form and the story's own `forward` disagree on rows."""
     exact = enumerate_states(story, x, y, latents, verified=verified)

@@ -41,7 +41,7 @@ class Evidence:
             warm-up, of the true label after a joint fit.
         labels: observed labels, (N,).
         weights: how many times each counts, (N,).
-        verified: what is verified of them; None for nothing.
+        verified: What is verified of them.
         class_prior: pseudo-count of each class by which they were `shifted`; None where they are
             as networks predicted them.
     """
@@ -49,7 +49,7 @@ class Evidence:
     log_probs: Float[Tensor, "n k"]
     labels: Int[Tensor, " n"]
     weights: Float[Tensor, " n"]
-    verified: Verified | None
+    verified: Verified
     class_prior: float | None = None
 
     @classmethod
@@ -64,13 +64,13 @@ class Evidence:
             log_probs.flatten(end_dim=-2),
             y.flatten(),
             each.flatten(),
-            None if verified is None else verified[some].flatten(),
+            verified[some].flatten(),
         )
 
     @property
     def true_labels(self) -> Int[Tensor, " n"] | None:
         """Verified true labels, -1 where unknown; None for none."""
-        return None if self.verified is None else self.verified.label(self.labels)
+        return self.verified.label(self.labels) if len(self.verified) else None
 
     @property
     def entropy(self) -> Float[Tensor, " n"]:
@@ -95,7 +95,7 @@ class Evidence:
             latents: rates and rows of T by site name.
             deviation: g(x), (N,); None for none.
         """
-        known = {} if self.verified is None else vars(self.verified)
+        known = self.verified.codes
         log_flip = zero_diagonal(latents["flip"].log(), fill=-math.inf)
         rate = latents["rate"].logit()
         return log_marginal(
@@ -113,7 +113,7 @@ class Evidence:
         Args:
             latents: rates and rows of T by site name.
         """
-        known = {} if self.verified is None else vars(self.verified)
+        known = self.verified.codes
         log_flip = zero_diagonal(latents["flip"].log(), fill=-math.inf)
         rate = latents["rate"].logit()
         return label_flip_log_posterior(
@@ -253,7 +253,7 @@ class Evidence:
 
     def _log_f(self, sharpness: float) -> Float[Tensor, "n k"]:
         log_f = self.log_probs
-        if self.verified is not None:  # a label that is known to be wrong is not the true one
+        if len(self.verified):  # a label that is known to be wrong is not the true one
             wrong = self.verified.switch(self.labels) == 1
             log_f = log_f.clone()
             log_f[wrong, self.labels[wrong]] = -torch.inf

@@ -24,10 +24,10 @@ from nbam_pyro.inference.rows import Data, Rows, as_rows, precision_of
 from nbam_pyro.inference.run import Run
 from nbam_pyro.inference.training import Options
 from nbam_pyro.inference.training_rows import score_training_rows
-from nbam_pyro.models import ClosedStory, Story
+from nbam_pyro.models import Story
 from nbam_pyro.models.component import check_whole
 from nbam_pyro.spacing import check_spacing
-from nbam_pyro.verified import Verified
+from nbam_pyro.verified import NOTHING, Verified
 
 __all__ = ["fit"]
 
@@ -46,7 +46,7 @@ def fit(
     objective: Literal["closed", "elbo"] | None = None,
     guide: Callable[..., nn.Module] = AutoNormal,
     weights: np.ndarray | torch.Tensor | None = None,
-    verified: Verified | None = None,
+    verified: Verified = NOTHING,
     held_out: float | np.ndarray | None = None,
     batch_size: int | None = None,
     seed: int = 0,
@@ -121,7 +121,7 @@ def fit(
     if batch_size is not None:
         check_whole("batch_size", batch_size, least=1)
     check_whole("seed", seed, least=0)
-    closed = isinstance(story, ClosedStory) if objective is None else objective == "closed"
+    closed = story.closed_form is not None if objective is None else objective == "closed"
     if weights is not None and not closed:
         raise StoryError("Weights need the closed form; enumeration counts every row once.")
     with torch.inference_mode(False), torch.enable_grad(), seeded(seed, devices=True):
@@ -190,12 +190,10 @@ def _check_trainable(story: Story) -> None:
 
 
 def _check_targets(story: Story, rows: Rows) -> None:
-    if isinstance(story, ClosedStory):
-        with torch.no_grad(), evaluating(story):
-            for x, y, *_ in rows.loader(np.arange(len(rows)), 1024):
-                story.check_targets(x, y)
-        if rows.verified is not None:
-            story.check_verified(rows.y, rows.verified)
+    with torch.no_grad(), evaluating(story):
+        for x, y, *_ in rows.loader(np.arange(len(rows)), 1024):
+            story.check_targets(x, y)
+    story.check_verified(rows.y, rows.verified)
 
 
 def _check_precision(story: Story, rows: Rows) -> None:

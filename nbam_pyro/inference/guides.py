@@ -14,7 +14,7 @@ from torch.distributions import biject_to
 
 from nbam_pyro.errors import StoryError
 from nbam_pyro.exclusive import seeded
-from nbam_pyro.models import ClosedStory, Story
+from nbam_pyro.models import Story
 from nbam_pyro.models.story import local_parameters
 
 Draw = dict[str, Tensor]
@@ -47,7 +47,7 @@ def make_guide(
         StoryError: a start is named that is no global latent of the story.
     """
     # Pyro's own median is that of 15 draws, which lies anywhere where a prior is wide.
-    priors = story.priors() if isinstance(story, ClosedStory) else {}
+    priors = {} if story.closed_form is None else story.closed_form.priors()
     means = {name: prior.mean.clone() for name, prior in priors.items()}  # not expanded
     init = init_to_value(values=means | dict(start or {}), fallback=init_to_median)
     unknown = set(start or {}) - priors.keys()

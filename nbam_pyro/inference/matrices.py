@@ -12,7 +12,7 @@ from torch import Tensor
 from nbam_pyro import functional as nf
 from nbam_pyro.errors import StoryError
 from nbam_pyro.inference.guides import Draw, guide_draws
-from nbam_pyro.inference.posterior import label_flip_of
+from nbam_pyro.inference.posterior import latent_label_of
 from nbam_pyro.inference.result import Fit
 from nbam_pyro.inference.scoring import scored_rows, settled
 
@@ -78,7 +78,7 @@ def transition_matrix(
         StoryError: the story is no `LabelFlip`, or its rates depend on x, which is missing.
     """
     fit = settled(fit)
-    story = label_flip_of(fit)
+    story = latent_label_of(fit)
     if story.deviates and x is None:
         raise StoryError("With locality or groups, rates depend on x: pass rows to average over.")
 
@@ -99,7 +99,7 @@ def flip_matrix(
     Raises:
         StoryError: the story is no `LabelFlip`.
     """
-    label_flip_of(fit)
+    latent_label_of(fit)
     return _matrix(fit, lambda one: nf.zero_diagonal(one["flip"]), probability, num_draws)
 
 
@@ -113,7 +113,7 @@ def matrix_draws(fit: Fit, num_draws: int = 100) -> np.ndarray:
 def _matrix(
     fit: Fit, of: Callable[[Draw], Tensor], probability: float, num_draws: int | None
 ) -> MatrixEstimate:
-    entries = label_flip_of(fit).num_classes ** 2
+    entries = latent_label_of(fit).num_classes ** 2
     draws = guide_draws(fit.guide, num_draws or max(50, min(1000, _ENTRIES // entries)))
     with torch.no_grad():
         values = torch.vmap(of)(draws).cpu().numpy()

@@ -3,6 +3,7 @@
 import copy
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -12,19 +13,17 @@ import xarray as xr
 from joblib import Parallel, delayed
 from pyro.infer import MCMC, NUTS
 from pyro.infer.autoguide import init_to_value
-from torch import nn
 
 from nbam_pyro import functional as nf
 from nbam_pyro.errors import DataError, StoryError
 from nbam_pyro.exclusive import seeded
 from nbam_pyro.inference.datatree import tree_of_draws
-from nbam_pyro.inference.enumeration import heard
 from nbam_pyro.inference.guides import Draw, each_draw, evaluated, guide_draws
 from nbam_pyro.inference.result import Fit
 from nbam_pyro.inference.scoring import Scored, scored_rows
-from nbam_pyro.models import ClosedStory, LabelFlip, Story
+from nbam_pyro.models import ClosedStory, Story
 from nbam_pyro.models.story import local_parameters
-from nbam_pyro.verified import Verified
+from nbam_pyro.verified import NOTHING, Verified
 
 __all__ = ["nuts", "sample_chains"]
 
@@ -34,7 +33,7 @@ def nuts(
     x: Any,
     y: Any,
     *,
-    verified: Verified | None = None,
+    verified: Verified = NOTHING,
     num_samples: int = 500,
     num_warmup: int = 500,
     chains: int = 4,
@@ -162,16 +161,11 @@ def sample_chains(
 
 
 def _frozen(story: Story, rows: Scored) -> tuple[Story, Scored]:
-    """The story on what its network says of the rows, where no latent has a part in that."""
-    # What derives from it may tell another story.
-    if type(story) is not LabelFlip or set(story.priors()) != {"rate", "flip"}:
-        return story, rows
+    """The story on what its networks predict of the rows, where no latent has a part in that."""
     story = evaluated(story)
     with torch.no_grad():
-        log_f = torch.cat([story.log_predictor(part.x, {})[0] for part in rows.parts()])
-    short = LabelFlip(nn.Identity(), story.num_classes, prior=story.prior, dims=story.dims)
-    short.to(log_f)
-    return short, rows._replace(x=log_f.movedim(-1, 1))
+        parts = [story.on_predictions(part.x) for part in rows.parts()]
+    return parts[0][0], rows._replace(x=torch.cat([x for _, x in parts]))
 
 
 class _Settings(NamedTuple):
@@ -185,25 +179,23 @@ def _chain(
 ) -> tuple[Draw, np.ndarray]:
     """One chain, in a process of its own or in this one."""
 
-    def closed() -> None:
-        latents = story.sample_latents()  # type: ignore[operator]
-        known = heard(story.log_joint, rows.verified)  # type: ignore[arg-type]
-        pair = story.log_joint(rows.x, rows.y, latents, **known)  # type: ignore[operator]
+    def closed(form: ClosedStory) -> None:
+        latents = form.sample_latents()
+        pair = form.log_joint(rows.x, rows.y, latents, **rows.verified.keyword)
         pyro.factor("log_marginal", nf.log_marginal(*pair).sum())
 
     def enumerated() -> None:
-        known = heard(story.forward, rows.verified)
-        story(rows.x, rows.y, num_data=len(rows.x), **known)
+        story(rows.x, rows.y, num_data=len(rows.x), **rows.verified.keyword)
 
-    is_closed = isinstance(story, ClosedStory)
     # A copy without gradients, so that the story given may be used elsewhere meanwhile.
     story = copy.deepcopy(story).eval().requires_grad_(False)
+    form = story.closed_form
     with _alone(seed):
         kernel = NUTS(
-            closed if is_closed else enumerated,
+            enumerated if form is None else partial(closed, form),
             target_accept_prob=settings.target_accept,
             init_strategy=init_to_value(values=start),
-            max_plate_nesting=0 if is_closed else 1 + len(story.dims),
+            max_plate_nesting=1 + len(story.dims) if form is None else 0,
         )
         mcmc = MCMC(
             kernel,

@@ -17,10 +17,10 @@ from torch import Tensor, nn
 
 from nbam_pyro import functional as nf
 from nbam_pyro.errors import StoryError
-from nbam_pyro.inference.enumeration import heard, log_joint
+from nbam_pyro.inference.enumeration import log_joint
 from nbam_pyro.inference.guides import Draw, sample_guide
 from nbam_pyro.inference.rows import Batch
-from nbam_pyro.models import ClosedStory, Story
+from nbam_pyro.models import Story
 from nbam_pyro.models.story import local_parameters
 
 
@@ -44,11 +44,11 @@ class ClosedObjective:
     """
 
     def __init__(self, story: Story, guide: nn.Module, *, num_draws: int = 1) -> None:
-        if not isinstance(story, ClosedStory):
+        if story.closed_form is None:
             raise StoryError(
                 f"{type(story).__name__} has no closed form; fit it with objective='elbo'."
             )
-        self.story = story
+        self.story = story.closed_form
         self.guide = guide
         self.num_draws = num_draws
 
@@ -82,9 +82,8 @@ class EnumeratedObjective:
 
     def __call__(self, batch: Batch, num_data: int) -> Tensor:
         x, y, _, verified = batch  # pyro.poutine.scale of a datum does not go with enumeration
-        known = heard(self.story.forward, verified)
         with local_parameters():
-            return self.elbo(x, y, num_data=num_data, **known) / num_data
+            return self.elbo(x, y, num_data=num_data, **verified.keyword) / num_data
 
 
 def weighted_mean(values: Tensor, weights: Tensor) -> Tensor:

@@ -14,12 +14,12 @@ from nbam_pyro.errors import StoryError
 from nbam_pyro.inference.attempts import mean_in_errors
 from nbam_pyro.inference.folds import split
 from nbam_pyro.inference.guides import evaluating
-from nbam_pyro.inference.robust import RobustStart, residual
+from nbam_pyro.inference.robust import RobustStart
 from nbam_pyro.inference.rows import Batch
 from nbam_pyro.inference.run import Run
-from nbam_pyro.inference.steps import Step, WarmUp, clean_predictor, reinitialise
+from nbam_pyro.inference.steps import Step, WarmUp, reinitialise
 from nbam_pyro.inference.training import Task, train
-from nbam_pyro.models import LabelFlip, LatentSwitch, LocationScale, Story
+from nbam_pyro.models import Location, Story
 
 # Trials of so many steps are long enough for a network that has learned something by then.
 _ENOUGH = 200
@@ -50,13 +50,16 @@ class Pace(Step):
     then, and trials of more than 700 steps never. Where the usual pace is best, the run goes on
     with the same random numbers as without this step.
 
+    A story with a location is trained by the absolute error of it, any other one by the likelihood
+    of its clean predictor.
+
     Args:
         epochs: Epochs of each trial.
         lr: Step size of AdamW.
         weight_decay: Weight decay of AdamW.
 
     Raises:
-        StoryError: The story is neither a `LabelFlip` nor one with a location and a scale.
+        StoryError: The story does not declare a clean predictor.
     """
 
     epochs: int = 20
@@ -64,7 +67,7 @@ class Pace(Step):
     weight_decay: float = 1e-2
 
     def __call__(self, run: Run) -> None:
-        trials = _Trials(self, run, _losses(run.story))
+        trials = _Trials(self, run, _Labels() if run.story.location is None else _Measurements())
         best = usual = trials.at(1.0, 1)
         if trials.steps >= _ENOUGH and trials.learned(usual):
             return
@@ -163,7 +166,7 @@ class _Labels(_Losses):
         return WarmUp(lr=lr, weight_decay=weight_decay, one_cycle=True).task(story)
 
     def of(self, story: Story, batch: Batch) -> Tensor:
-        log_probs = clean_predictor(story, batch.x).log_prob(batch.y)
+        log_probs = story.initial_predictor(batch.x).log_prob(batch.y)
         return -log_probs.reshape(len(batch.y), -1).mean(1)
 
     def trivial(self, others: Tensor, own: Tensor) -> Tensor:
@@ -173,25 +176,17 @@ class _Labels(_Losses):
 
 class _Measurements(_Losses):
     def task(self, story: Story, lr: float, weight_decay: float) -> Task:
-        if not isinstance(story, LatentSwitch):
-            raise StoryError(f"{type(story).__name__} has no location.")
-        return RobustStart(lr=lr, weight_decay=weight_decay).task(story, one_cycle=True)
+        robust = RobustStart(lr=lr, weight_decay=weight_decay)
+        return robust.task(story, _location(story), one_cycle=True)
 
     def of(self, story: Story, batch: Batch) -> Tensor:
-        if not isinstance(story, LatentSwitch):
-            raise StoryError(f"{type(story).__name__} has no location.")
-        return residual(story, batch.x, batch.y).abs()
+        return _location(story).residual(batch.x, batch.y).abs()
 
     def trivial(self, others: Tensor, own: Tensor) -> Tensor:
         return (own - others.median()).abs()
 
 
-def _losses(story: Story) -> _Losses:
-    if isinstance(story, LabelFlip) and not story.last_layer:
-        return _Labels()
-    if isinstance(story, LatentSwitch) and isinstance(story.clean, LocationScale):
-        return _Measurements()
-    raise StoryError(
-        f"Pace is for a LabelFlip, or a LatentSwitch with a location and a scale; this is a "
-        f"{type(story).__name__}."
-    )
+def _location(story: Story) -> Location:
+    if story.location is None:
+        raise StoryError(f"{type(story).__name__} has no location.")
+    return story.location

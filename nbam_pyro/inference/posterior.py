@@ -19,7 +19,6 @@ from nbam_pyro.errors import StoryError, SupportWarning
 from nbam_pyro.exclusive import seeded
 from nbam_pyro.inference.enumeration import (
     first_enumerated_dim,
-    heard,
     log_joint,
     switch_logits,
 )
@@ -38,12 +37,12 @@ from nbam_pyro.inference.scoring import (
     scored_rows,
     settled,
 )
-from nbam_pyro.models import ClosedStory, LabelFlip, LatentSwitch
+from nbam_pyro.models import LatentLabelStory
 from nbam_pyro.models.story import local_parameters
-from nbam_pyro.verified import Verified
+from nbam_pyro.verified import NOTHING, Verified
 
 __all__ = [
-    "label_flip_of",
+    "latent_label_of",
     "log_marginals",
     "occam_penalties",
     "predict",
@@ -56,7 +55,7 @@ __all__ = [
 
 
 def responsibilities(
-    fit: Fit, x: Any, y: Any, *, num_draws: int = 100, verified: Verified | None = None
+    fit: Fit, x: Any, y: Any, *, num_draws: int = 100, verified: Verified = NOTHING
 ) -> np.ndarray:
     """P(z=1 | x, y) of every row, averaged over the posterior of the global latents.
 
@@ -82,8 +81,8 @@ def responsibilities(
         return nf.responsibility(*_pair(fit, rows, latents))
 
     values = mean_over_draws(fit, of, x, y, num_draws=num_draws, verified=verified)
-    outside = _outside(fit, x, y)
-    if verified is not None:
+    outside = at_median(fit, lambda rows, one: fit.story.outside(rows.x, rows.y, one), x, y)
+    if len(verified):
         outside &= verified.contaminated.numpy() < 0
         values = np.where(verified.contaminated.numpy() > 0, 1.0, values)
     if outside.any():
@@ -121,7 +120,7 @@ def prior_contamination(fit: Fit, x: Any, *, num_draws: int = 100) -> np.ndarray
 
 
 def log_marginals(
-    fit: Fit, x: Any, y: Any, *, num_draws: int = 100, verified: Verified | None = None
+    fit: Fit, x: Any, y: Any, *, num_draws: int = 100, verified: Verified = NOTHING
 ) -> np.ndarray:
     """log p(y | x, latents) with the switch summed out, one row per draw, (S, N), in nats.
 
@@ -135,7 +134,7 @@ def log_marginals(
     return per_draw(fit, of, x, y, num_draws=num_draws, verified=verified)
 
 
-def occam_penalties(fit: Fit, x: Any, y: Any, *, verified: Verified | None = None) -> np.ndarray:
+def occam_penalties(fit: Fit, x: Any, y: Any, *, verified: Verified = NOTHING) -> np.ndarray:
     """What flagging costs each row, KL(Bernoulli(r) || Bernoulli(pi)), (N,), in nats.
 
     Taken at the guide's median, where log p(y | x) = (1-r) log p_clean + r log q_anomaly - occam
@@ -151,7 +150,7 @@ def occam_penalties(fit: Fit, x: Any, y: Any, *, verified: Verified | None = Non
 
 
 def true_label_posterior(
-    fit: Fit, x: Any, y: Any, *, num_draws: int = 100, verified: Verified | None = None
+    fit: Fit, x: Any, y: Any, *, num_draws: int = 100, verified: Verified = NOTHING
 ) -> np.ndarray:
     """The corrected label p(c | x, y), (N, K), exact where it is verified.
 
@@ -159,10 +158,10 @@ def true_label_posterior(
         StoryError: the story has no latent true label.
     """
     fit = settled(fit)
-    story = label_flip_of(fit)
+    story = latent_label_of(fit)
 
     def of(rows: Scored, latents: Draw) -> Tensor:
-        known = heard(story.true_label_log_posterior, rows.verified)
+        known = rows.verified.keyword
         return story.true_label_log_posterior(rows.x, rows.y, latents, **known).exp()
 
     return mean_over_draws(fit, of, x, y, num_draws=num_draws, verified=verified)
@@ -174,15 +173,12 @@ def predict(fit: Fit, x: Any) -> np.ndarray:
     For `LabelFlip` that is f = p(c | x), not the clean likelihood p(y | z=0, x).
 
     Raises:
-        StoryError: the story has no closed form and so no declared predictor.
+        StoryError: The story does not declare a clean predictor.
     """
     fit = settled(fit)
-    story = fit.story
-    if not isinstance(story, ClosedStory):
-        raise StoryError(f"{type(story).__name__} declares no clean predictor.")
 
     def of(rows: Scored, latents: Draw) -> Tensor:
-        predictor = story.clean_predictor(rows.x, latents)
+        predictor = fit.story.clean_predictor(rows.x, latents)
         return predictor.probs if isinstance(predictor, Categorical) else predictor.mean
 
     return at_median(fit, of, x)
@@ -196,7 +192,7 @@ def switch_draws(
     num_draws: int = 100,
     seed: int = 0,
     most_probable: bool = False,
-    verified: Verified | None = None,
+    verified: Verified = NOTHING,
 ) -> np.ndarray:
     """Switches drawn from their joint posterior by Pyro's `infer_discrete`, (S, N) booleans.
 
@@ -221,7 +217,7 @@ def switch_draws(
         return np.stack([_discrete(fit, rows, one, most_probable) for one in singles])
 
 
-def switch_map(fit: Fit, x: Any, y: Any, *, verified: Verified | None = None) -> np.ndarray:
+def switch_map(fit: Fit, x: Any, y: Any, *, verified: Verified = NOTHING) -> np.ndarray:
     """The most probable switches at the guide's median, by `infer_discrete`, (N,) booleans."""
     fit = settled(fit)
     with torch.no_grad():
@@ -231,7 +227,6 @@ def switch_map(fit: Fit, x: Any, y: Any, *, verified: Verified | None = None) ->
 
 def _discrete(fit: Fit, rows: Scored, latents: Draw, most_probable: bool) -> np.ndarray:
     x, y, verified = rows
-    known = heard(fit.story.forward, verified)
     conditioned = poutine.condition(fit.story, data=latents)
     sampler = infer_discrete(
         conditioned,
@@ -239,7 +234,7 @@ def _discrete(fit: Fit, rows: Scored, latents: Draw, most_probable: bool) -> np.
         temperature=0 if most_probable else 1,
     )
     with local_parameters():
-        trace = poutine.trace(sampler).get_trace(x, y, num_data=len(x), **known)
+        trace = poutine.trace(sampler).get_trace(x, y, num_data=len(x), **verified.keyword)
     states = {
         name: site["value"]
         for name, site in trace.iter_stochastic_nodes()
@@ -253,21 +248,15 @@ def _pair(fit: Fit, rows: Scored, latents: Draw) -> tuple[Tensor, Tensor]:
     return log_joint(fit.story, rows.x, rows.y, latents, verified=rows.verified)
 
 
-def label_flip_of(fit: Fit) -> LabelFlip:
+def latent_label_of(fit: Fit) -> LatentLabelStory:
     """The fit's story, if it has a latent true label.
 
     Raises:
-        StoryError: it has none.
+        StoryError: The story has no latent true label.
     """
-    if not isinstance(fit.story, LabelFlip):
+    story = fit.story.latent_label
+    if story is None:
         raise StoryError(
             f"{type(fit.story).__name__} has no latent true label; fit a LabelFlip for that."
         )
-    return fit.story
-
-
-def _outside(fit: Fit, x: Any, y: Any) -> np.ndarray:
-    if not isinstance(fit.story, LatentSwitch):
-        return np.zeros(np.shape(y), dtype=bool)
-    story = fit.story
-    return at_median(fit, lambda rows, latents: story.outside(rows.x, rows.y, latents), x, y)
+    return story

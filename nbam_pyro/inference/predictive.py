@@ -11,7 +11,7 @@ from torch import Tensor
 from nbam_pyro.exclusive import seeded
 from nbam_pyro.inference.guides import Draw, each_draw, evaluated, is_local
 from nbam_pyro.inference.scoring import Scored
-from nbam_pyro.models import ClosedStory, Story
+from nbam_pyro.models import Story
 from nbam_pyro.models.story import local_parameters
 
 __all__ = ["log_priors", "predictive_draws", "prior_draws"]
@@ -27,8 +27,8 @@ def prior_draws(story: Story, rows: Scored, num_draws: int, *, seed: int = 0) ->
         seed: of the draws; torch's global random state is left as it was.
     """
     with torch.no_grad(), seeded(seed):
-        if isinstance(story, ClosedStory):
-            return {name: p.sample(torch.Size([num_draws])) for name, p in story.priors().items()}
+        if (closed := story.closed_form) is not None:
+            return {name: p.sample(torch.Size([num_draws])) for name, p in closed.priors().items()}
         traced = [_global_sites(story, rows, {}) for _ in range(num_draws)]
         return {name: torch.stack([one[name]["value"] for one in traced]) for name in traced[0]}
 
@@ -43,8 +43,8 @@ def log_priors(story: Story, rows: Scored, draws: Draw) -> dict[str, np.ndarray]
     """
     shape = next(iter(draws.values())).shape[:2]
     with torch.no_grad(), seeded(0):  # sites of data are drawn on the way
-        if isinstance(story, ClosedStory):
-            priors = story.priors().items()
+        if (closed := story.closed_form) is not None:
+            priors = closed.priors().items()
             terms = {n: p.log_prob(draws[n].cpu()).reshape(*shape, -1).sum(-1) for n, p in priors}
         else:
             flat = {name: value.flatten(end_dim=1) for name, value in draws.items()}

@@ -12,7 +12,7 @@ from nbam_pyro.inference.evidence import Evidence
 from nbam_pyro.inference.guides import Draw, guide_median
 from nbam_pyro.inference.run import Run
 from nbam_pyro.inference.steps import Step
-from nbam_pyro.models import LabelFlip
+from nbam_pyro.models import LatentLabelStory
 from nbam_pyro.priors import FlipPrior
 from nbam_pyro.transition import Transition
 
@@ -39,9 +39,9 @@ class Recount(Step):
     """
 
     def __call__(self, run: Run) -> None:
-        story = run.story
-        if not isinstance(story, LabelFlip) or run.cross_fitted is None:
-            raise StoryError("Recount needs a LabelFlip story and the evidence of CrossFit.")
+        story = run.latent_label("Recount")
+        if run.cross_fitted is None:
+            raise StoryError("Recount needs the evidence of CrossFit: put that step before it.")
         log_f = (_network(run, story) + run.cross_fitted.log_probs) / 2
         latents = guide_median(run.guide_or_new())
         pooled = replace(run.cross_fitted, log_probs=log_f.log_softmax(-1))
@@ -52,7 +52,7 @@ class Recount(Step):
         adopt(run, story, evidence.shifted(moved, evidence.class_prior), moved)
 
 
-def adopt(run: Run, story: LabelFlip, evidence: Evidence, transition: Transition) -> None:
+def adopt(run: Run, story: LatentLabelStory, evidence: Evidence, transition: Transition) -> None:
     """Let the guide of a run start anew from evidence, its rates and T, and what deviates.
 
     Args:
@@ -67,7 +67,7 @@ def adopt(run: Run, story: LabelFlip, evidence: Evidence, transition: Transition
     run.cross_fitted, run.start, run.guide = evidence, start, None
 
 
-def _deviation(run: Run, story: LabelFlip, evidence: Evidence, latents: Draw) -> Draw:
+def _deviation(run: Run, story: LatentLabelStory, evidence: Evidence, latents: Draw) -> Draw:
     """What deviates at its mode given rates, T and evidence, in the space of a guide."""
     inputs = run.predict(story, np.arange(len(run.rows)), story.deviation_inputs)
     priors = {name: prior for name, prior in story.priors().items() if name in _DEVIATION}
@@ -90,7 +90,7 @@ def _deviation(run: Run, story: LabelFlip, evidence: Evidence, latents: Draw) ->
     return {name: transforms[name](u).detach() for name, u in free.items()}
 
 
-def _network(run: Run, story: LabelFlip) -> Tensor:
+def _network(run: Run, story: LatentLabelStory) -> Tensor:
     """Log probabilities of true labels by the fitted network, one row per label."""
     median = guide_median(run.guide_or_new())
     latents = {name: value.to(run.device) for name, value in median.items()}

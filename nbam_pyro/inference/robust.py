@@ -5,25 +5,21 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from nbam_pyro.errors import DataError, StoryError
+from nbam_pyro.errors import DataError
 from nbam_pyro.inference.guides import evaluating
 from nbam_pyro.inference.objectives import ClosedObjective, weighted_mean
 from nbam_pyro.inference.rows import Batch
 from nbam_pyro.inference.run import Run
 from nbam_pyro.inference.steps import Step
 from nbam_pyro.inference.training import Task
-from nbam_pyro.models import LatentSwitch, LocationScale, ShiftedComponent
+from nbam_pyro.models import Location, Story
 
 # Standard deviations of a Normal per median absolute deviation.
 _NORMAL = 1.4826
 # An epoch costs some time of its own, so few of many passes are quicker than many of one.
 _EPOCHS = 10
-_NO_LOCATION = (
-    "RobustStart needs a LatentSwitch whose clean likelihood has a location and a scale; {} has "
-    "none."
-)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,61 +53,61 @@ class RobustStart(Step):
             raise DataError(f"share is {self.share}; it lies in (-1, 1).")
 
     def __call__(self, run: Run) -> None:
-        story = run.story
-        if not isinstance(story, LatentSwitch) or not isinstance(story.clean, LocationScale):
-            raise StoryError(_NO_LOCATION.format(type(story).__name__))
-        run.train("robust start", self.task(story, speed=run.speed), epochs=self.epochs)
-        residuals = _residuals(story, run)
+        location = run.location("RobustStart")
+        task = self.task(run.story, location, speed=run.speed)
+        run.train("robust start", task, epochs=self.epochs)
+        residuals = _residuals(location, run)
         with torch.no_grad():
-            rate = self._set_scales(story.clean, story.anomaly, residuals)
-        if "contamination" in story.priors():
-            run.start = {"contamination": rate.expand(story.priors()["contamination"].shape())}
+            rate = self._start(location, residuals)
+        priors = {} if run.story.closed_form is None else run.story.closed_form.priors()
+        if "contamination" in priors:
+            run.start = {"contamination": rate.expand(priors["contamination"].shape())}
         run.guide = None
 
-    def task(self, story: LatentSwitch, *, speed: float = 1.0, one_cycle: bool = False) -> Task:
-        """What to train: the clean location by its pinball loss."""
+    def task(
+        self, story: Story, location: Location, *, speed: float = 1.0, one_cycle: bool = False
+    ) -> Task:
+        """What to train: the clean location, by its pinball loss."""
         parameters, lr = list(story.parameters()), speed * self.lr
         groups = [{"params": parameters, "lr": lr, "weight_decay": self.weight_decay}]
         return Task(
             [story],
-            loss=lambda batch: self._pinball(story, batch),
+            loss=lambda batch: self._pinball(location, batch),
             groups=groups,
             one_cycle=one_cycle,
         )
 
-    def _pinball(self, story: LatentSwitch, batch: Batch) -> Tensor:
-        y, counted = batch.supposed()
+    def _pinball(self, location: Location, batch: Batch) -> Tensor:
+        y, counted = batch.targets()
         quantile = (1 - self.share) / 2
-        scale: float = story.clean.scale  # type: ignore[assignment]
-        error = residual(story, batch.x, y) / scale
+        error = location.residual(batch.x, y) / location.unit
         values = torch.maximum(quantile * error, (quantile - 1) * error)
         return weighted_mean(torch.where(counted, values, 0.0), batch.weights)
 
-    def _set_scales(self, clean: LocationScale, anomaly: nn.Module, residuals: Tensor) -> Tensor:
+    def _start(self, location: Location, residuals: Tensor) -> Tensor:
+        """Set scales and shift from residuals; the rate that they suggest."""
+        least = 1e-3 * location.unit
         spread = _NORMAL * (residuals - residuals.median()).abs().median()
-        spread = spread.clamp_min(1e-3 * clean.scale)
+        spread = spread.clamp_min(least)
         if not self.share:
-            scale = _shortest_half(residuals).clamp_min(1e-3 * clean.scale)
+            scale = _shortest_half(residuals).clamp_min(least)
             shift, width = torch.zeros(()), 4 * scale
             rate = (residuals.abs() > 2.5 * scale).float().mean().clamp(0.05, 0.45)
         else:
             scale = width = (1 - abs(self.share)) * spread
             shift = math.copysign(3.3, self.share) * scale
             rate = torch.tensor(abs(self.share))
-        clean.log_relative_scale.copy_((scale / clean.scale).log())
-        if isinstance(anomaly, ShiftedComponent):
-            anomaly.relative_shift.copy_(shift / anomaly.scale)
-            anomaly.log_relative_scale.copy_((width / anomaly.scale).log())
+        location.start(scale=scale, shift=shift, width=width)
         return rate
 
 
-def _residuals(story: LatentSwitch, run: Run) -> Tensor:
-    with torch.no_grad(), evaluating(story):
+def _residuals(location: Location, run: Run) -> Tensor:
+    with torch.no_grad(), evaluating(run.story):
         batches = run.rows.loader(np.arange(len(run.rows)), 1024)
         parts = []
         for batch in batches:
-            y, counted = batch.supposed()
-            parts.append(residual(story, batch.x, y)[counted])
+            y, counted = batch.targets()
+            parts.append(location.residual(batch.x, y)[counted])
         return torch.cat(parts)
 
 
@@ -137,10 +133,7 @@ class Settle(Step):
 
     def __call__(self, run: Run) -> None:
         story = run.story
-        if not isinstance(story, LatentSwitch):
-            raise StoryError(f"Settle is for a LatentSwitch; this is a {type(story).__name__}.")
-        clean = {id(parameter) for parameter in story.clean.parameters()}
-        free = [p for p in story.parameters() if not p.ndim and id(p) not in clean]
+        free = run.location("Settle").free_numbers(story)
         guide = run.guide_or_new()
         objective = ClosedObjective(story, guide)
         num_data = len(run.training_index)
@@ -157,15 +150,6 @@ class Settle(Step):
         here = replace(run, passes=math.ceil(self.steps / (epochs * each)))
         with evaluating(story):
             here.train("settle", module, epochs=epochs, select=False)
-
-
-def residual(story: LatentSwitch, x: Tensor, y: Tensor) -> Tensor:
-    """y less the clean location, which is never rounded to the level of y."""
-    clean = story.clean
-    if not isinstance(clean, LocationScale):
-        raise StoryError(_NO_LOCATION.format(type(story).__name__))
-    deviation, _ = clean.deviation_and_scale(story.features(x)[0])
-    return (y - clean.centre).to(deviation.dtype) - deviation
 
 
 def _shortest_half(values: Tensor) -> Tensor:

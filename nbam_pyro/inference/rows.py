@@ -25,7 +25,7 @@ from torch.utils.data import (
 from nbam_pyro.checks import check_finite
 from nbam_pyro.errors import DataError
 from nbam_pyro.spacing import check_spacing
-from nbam_pyro.verified import Verified
+from nbam_pyro.verified import NOTHING, Verified
 
 # x is copied to a GPU where it takes no more than so much of what is free there.
 _SHARE = 0.25
@@ -44,19 +44,20 @@ class Batch(NamedTuple):
         x: (N, ...).
         y: targets, (N, ...).
         weights: how many times each row counts, (N,).
-        verified: what is verified of them; None where nothing is of any row.
+        verified: What is verified of them.
     """
 
     x: Tensor
     y: Tensor
     weights: Tensor
-    verified: Verified | None = None
+    verified: Verified = NOTHING
 
-    def supposed(self) -> tuple[Tensor, Tensor]:
-        """What one would train on if only what is verified were contaminated, and where."""
-        if self.verified is None:
-            return self.y, torch.ones_like(self.y, dtype=torch.bool)
-        return self.verified.supposed(self.y)
+    def targets(self) -> tuple[Tensor, Tensor]:
+        """Targets to train on when only verified rows are treated as contaminated, and a mask.
+
+        The mask says which of them count, (N, *dims).
+        """
+        return self.verified.targets(self.y)
 
 
 @dataclass(frozen=True)
@@ -67,7 +68,7 @@ class Rows:
         dataset: of pairs.
         y: targets, (N, ...).
         weights: how many times each row counts, (N,).
-        verified: what is verified of them; None where nothing is.
+        verified: What is verified of them.
         collate: makes a batch of pairs.
         workers: processes that load batches.
         dtype: precision in which the story takes x; None where x has it already.
@@ -80,7 +81,7 @@ class Rows:
     dataset: Dataset
     y: Tensor
     weights: Tensor
-    verified: Verified | None = None
+    verified: Verified = NOTHING
     collate: Callable[..., Any] = default_collate
     workers: int = 0
     dtype: torch.dtype | None = None
@@ -127,7 +128,7 @@ class Rows:
         dataset: Dataset = _Relabelled(self.dataset, y)
         if self._is_tensors:
             dataset = TensorDataset(self.dataset.tensors[0], y)  # type: ignore[attr-defined]
-        return replace(self, y=y, dataset=dataset, verified=None, y_dtype=y.dtype)
+        return replace(self, y=y, dataset=dataset, verified=NOTHING, y_dtype=y.dtype)
 
     def near(self, device: torch.device) -> "Rows":
         """The same rows with x in the memory of a GPU, if x is one tensor and there is room.
@@ -165,8 +166,6 @@ class Rows:
     @property
     def looked_at(self) -> np.ndarray:
         """Indices of the rows of which anything is verified."""
-        if self.verified is None:
-            return np.arange(0)
         return np.flatnonzero(self.verified.known.reshape(len(self), -1).any(-1))
 
 
@@ -191,8 +190,7 @@ class _Tensors(Dataset):
 
     def __getitem__(self, index: Any) -> Batch:
         x, y, weights, verified = self.rows
-        known = None if verified is None else verified[index]
-        return Batch(x[index], y[index], weights[index], known)
+        return Batch(x[index], y[index], weights[index], verified[index])
 
 
 class _Relabelled(Dataset):
@@ -215,23 +213,22 @@ class _Numbered(Dataset):
 class _Collate:
     collate: Callable[..., Any]
     weights: Tensor
-    verified: Verified | None
+    verified: Verified
     dtype: torch.dtype | None
     y_dtype: torch.dtype | None
 
     def __call__(self, items: Sequence[tuple[int, Any]]) -> Batch:
         index, pairs = (list(part) for part in zip(*items, strict=True))
         x, y = self.collate(pairs)
-        verified = None if self.verified is None else self.verified[index]
         rows = in_precision(as_tensor(x), self.dtype)
         targets = in_precision(as_tensor(y), self.y_dtype)
-        return Batch(rows, targets, self.weights[index], verified)
+        return Batch(rows, targets, self.weights[index], self.verified[index])
 
 
 def as_rows(
     data: Data,
     weights: Any = None,
-    verified: Verified | None = None,
+    verified: Verified = NOTHING,
     *,
     dtype: torch.dtype | None = None,
 ) -> Rows:
@@ -270,9 +267,8 @@ def as_rows(
     if len(rows) < 2:
         raise DataError(f"There are {len(rows)} rows; a fit needs at least two.")
     check_finite(rows.y, "y")
-    if verified is not None:
-        verified.check(rows.y)
-        rows = replace(rows, verified=verified if verified.known.any() else None)
+    verified.check(rows.y)
+    rows = replace(rows, verified=verified if verified.known.any() else NOTHING)
     return rows if weights is None else _weighted(rows, as_tensor(weights))
 
 

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from torch.utils.data import TensorDataset
 
 from nbam_pyro import functional as nf
+from nbam_pyro.errors import StoryError
 from nbam_pyro.inference.attempts import Attempt
 from nbam_pyro.inference.diagnostics import verified_accuracy
 from nbam_pyro.inference.enumeration import log_joint
@@ -20,7 +21,8 @@ from nbam_pyro.inference.guides import Draw, evaluating, guide_median, make_guid
 from nbam_pyro.inference.objectives import weighted_mean
 from nbam_pyro.inference.rows import Batch, Rows, precision_of
 from nbam_pyro.inference.training import Options, Task, train
-from nbam_pyro.models import LabelFlip, Story
+from nbam_pyro.models import LatentLabelStory, Location, Story
+from nbam_pyro.verified import NOTHING
 
 # Steps of an epoch that the spread of a posterior needs at most: batches may be as large as that.
 SPREAD_STEPS = 20
@@ -73,7 +75,7 @@ class Run:
     spent: float = 0.0
 
     def predict(
-        self, story: LabelFlip, index: np.ndarray, of: Callable[[Tensor], Tensor]
+        self, story: LatentLabelStory, index: np.ndarray, of: Callable[[Tensor], Tensor]
     ) -> Tensor:
         """What a story in evaluation mode says of some rows, on the CPU.
 
@@ -89,6 +91,38 @@ class Run:
         with torch.no_grad(), evaluating(story, self.device):
             batches = self.rows.near(self.device).loader(index, 1024)
             return torch.cat([of(batch.x.to(self.device)).cpu() for batch in batches])
+
+    def latent_label(self, step: str) -> LatentLabelStory:
+        """The story, if it has a latent true label.
+
+        Args:
+            step: Name of the step that needs one, for the message.
+
+        Raises:
+            StoryError: The story has no latent true label.
+        """
+        if self.story.latent_label is None:
+            raise StoryError(
+                f"{step} needs a story with a latent true label, such as LabelFlip; "
+                f"{type(self.story).__name__} has none."
+            )
+        return self.story.latent_label
+
+    def location(self, step: str) -> Location:
+        """Where clean measurements lie, if the story has a location.
+
+        Args:
+            step: Name of the step that needs it, for the message.
+
+        Raises:
+            StoryError: The story has no location and scale.
+        """
+        if self.story.location is None:
+            raise StoryError(
+                f"{step} needs a LatentSwitch whose clean likelihood has a location and a scale; "
+                f"{type(self.story).__name__} has none."
+            )
+        return self.story.location
 
     def judge(self, index: np.ndarray) -> tuple[float, float]:
         """Mean negative log marginal and mean responsibility of some rows."""
@@ -106,11 +140,11 @@ class Run:
         if self.judge(np.arange(len(self.rows)))[1] <= 0.5:
             return False
         verified, index = self.rows.verified, self.rows.looked_at
-        if verified is None:
+        if not len(verified):
             return True
         with torch.no_grad(), evaluating(self.story):
             batches = self.rows.loader(index, 1024)
-            unaided = [self._pair(batch._replace(verified=None)) for batch in batches]
+            unaided = [self._pair(batch._replace(verified=NOTHING)) for batch in batches]
         r = torch.cat([nf.responsibility(*pair) for pair in unaided])
         return verified_accuracy(r.numpy(), verified.switch(self.rows.y)[index].numpy()) <= 0.5
 
@@ -137,13 +171,12 @@ class Run:
             evidence.weights,
             evidence.verified,
         )
-        story = LabelFlip(nn.Identity(), evidence.log_probs.shape[1], prior=self.story.prior)  # type: ignore[arg-type]
         index = np.arange(len(rows))
         size = max(self.options.batch_size, len(rows) // SPREAD_STEPS)
         options = replace(self.options, batch_size=size)
         return replace(
             self,
-            story=story,
+            story=self.latent_label("Spread").of_predictions(),
             rows=rows,
             training_index=index,
             held_out_index=index[:0],

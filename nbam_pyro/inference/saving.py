@@ -204,7 +204,8 @@ def _check_rows(folder: Path, fit: Fit) -> None:
     same = rows.ndim >= 1 and fit.held_out.shape == rows.shape[:1]
     if true_label is not None:
         same = same and true_label.shape[:-1] == rows.shape
-        same = same and true_label.shape[-1:] == (getattr(fit.story, "num_classes", None),)
+        labels = fit.story.latent_label
+        same = same and labels is not None and true_label.shape[-1:] == (labels.num_classes,)
     if not same:
         raise FolderError(
             f"{folder} has posteriors of training rows of different shapes. Restore its files or "

@@ -13,8 +13,8 @@ from nbam_pyro.errors import DataError
 from nbam_pyro.inference.guides import Draw, each_draw, evaluated, guide_draws, guide_median
 from nbam_pyro.inference.result import Fit
 from nbam_pyro.inference.rows import as_tensor, in_precision, precision_of
-from nbam_pyro.models import ClosedStory, LabelFlip, Story
-from nbam_pyro.verified import Verified
+from nbam_pyro.models import Story
+from nbam_pyro.verified import NOTHING, Verified
 
 
 class Scored(NamedTuple):
@@ -22,12 +22,15 @@ class Scored(NamedTuple):
 
     x: Tensor
     y: Tensor
-    verified: Verified | None = None
+    verified: Verified = NOTHING
 
     def parts(self) -> "list[Scored]":
         """A few rows at a time."""
         starts = range(0, len(self.x), _CHUNK)
-        return [Scored(*(_part(rows, start) for rows in self)) for start in starts]
+        return [self._part(slice(start, start + _CHUNK)) for start in starts]
+
+    def _part(self, rows: slice) -> "Scored":
+        return Scored(self.x[rows], self.y[rows], self.verified[rows])
 
 
 RowFunction = Callable[[Scored, Draw], Tensor]
@@ -42,7 +45,7 @@ def settled(fit: Fit) -> Fit:
     return fit if story is fit.story else replace(fit, story=story)
 
 
-def scored_rows(fit: Fit, x: Any, y: Any = None, verified: Verified | None = None) -> Scored:
+def scored_rows(fit: Fit, x: Any, y: Any = None, verified: Verified = NOTHING) -> Scored:
     """x, y and what is verified, checked; a single row is fine.
 
     Raises:
@@ -57,14 +60,12 @@ def scored_rows(fit: Fit, x: Any, y: Any = None, verified: Verified | None = Non
     if len(rows) != len(targets) or not len(rows):
         raise DataError(f"x has {len(rows)} rows and y has {len(targets)}; they must agree.")
     fit.kind.check(rows, targets)
-    if isinstance(fit.story, ClosedStory):
-        fit.story.check_rows(rows)
+    fit.story.check_rows(rows)
     check_finite(rows, "x")
     check_finite(targets, "y")
     if y is not None:
         _check_labels(fit, rows, targets)
-    if verified is not None:
-        _check_verified(fit, targets, verified)
+    fit.story.check_verified(targets, verified)
     return Scored(rows, targets, verified)
 
 
@@ -75,7 +76,7 @@ def per_draw(
     y: Any,
     *,
     num_draws: int,
-    verified: Verified | None = None,
+    verified: Verified = NOTHING,
 ) -> np.ndarray:
     """A function of every row at every draw of the global latents, (S, N, ...).
 
@@ -93,7 +94,7 @@ def mean_over_draws(
     y: Any,
     *,
     num_draws: int,
-    verified: Verified | None = None,
+    verified: Verified = NOTHING,
 ) -> np.ndarray:
     """As `per_draw`, averaged over the draws, (N, ...), in the memory of a few rows."""
     rows = scored_rows(fit, x, y, verified)
@@ -112,7 +113,7 @@ def draw_by_draw(story: Story, of: RowFunction, rows: Scored, draws: Draw) -> Te
     with torch.no_grad():
         if not draws:  # no global latents: every draw is the same
             return of(rows, {})[None]
-        if isinstance(story, ClosedStory):  # networks do not depend on draws and run once
+        if story.closed_form is not None:  # networks do not depend on draws and run once
             try:
                 return torch.vmap(lambda one: of(rows, one))(draws)
             except RuntimeError as error:
@@ -123,12 +124,8 @@ def draw_by_draw(story: Story, of: RowFunction, rows: Scored, draws: Draw) -> Te
         return torch.stack([of(rows, one) for one in each_draw(draws, count)])
 
 
-def _part(rows: Any, start: int) -> Any:
-    return None if rows is None else rows[start : start + _CHUNK]
-
-
 def at_median(
-    fit: Fit, of: RowFunction, x: Any, y: Any = None, *, verified: Verified | None = None
+    fit: Fit, of: RowFunction, x: Any, y: Any = None, *, verified: Verified = NOTHING
 ) -> np.ndarray:
     """A function of every row at the guide's median, (N, ...); y is not needed by every one."""
     rows = scored_rows(fit, x, y, verified)
@@ -140,14 +137,6 @@ def at_median(
 
 def _check_labels(fit: Fit, x: Tensor, y: Tensor) -> None:
     # Measurements may lie outside a stated range when they are scored; labels may not.
-    labels = isinstance(fit.story, LabelFlip) or not y.is_floating_point()
-    if isinstance(fit.story, ClosedStory) and labels:
+    if fit.story.latent_label is not None or not y.is_floating_point():
         with torch.no_grad():
             fit.story.check_targets(x, y)
-
-
-def _check_verified(fit: Fit, y: Tensor, verified: Verified) -> None:
-    if isinstance(fit.story, ClosedStory):
-        fit.story.check_verified(y, verified)
-    else:
-        verified.check(y)

@@ -12,7 +12,7 @@ from nbam_pyro.inference.enumeration import log_joint
 from nbam_pyro.inference.guides import Draw
 from nbam_pyro.inference.result import Fit
 from nbam_pyro.inference.scoring import Scored, per_draw, settled
-from nbam_pyro.verified import Verified
+from nbam_pyro.verified import NOTHING, Verified
 
 __all__ = ["Share", "contaminated_share"]
 
@@ -39,7 +39,7 @@ def contaminated_share(
     x: Any,
     y: Any,
     *,
-    verified: Verified | None = None,
+    verified: Verified = NOTHING,
     probability: float = 0.9,
     num_draws: int = 200,
     seed: int = 0,

@@ -29,7 +29,7 @@ from nbam_pyro.inference.objectives import (
 from nbam_pyro.inference.rows import Batch
 from nbam_pyro.inference.run import SPREAD_STEPS, Run
 from nbam_pyro.inference.training import Task
-from nbam_pyro.models import ClosedStory, LabelFlip, Story
+from nbam_pyro.models import Story
 from nbam_pyro.priors import FlipPrior
 
 
@@ -71,8 +71,8 @@ class WarmUp(Step):
         """What to train: the clean predictor by its log likelihood, cross-entropy for labels."""
 
         def loss(batch: Batch) -> Tensor:
-            y, counted = batch.supposed()
-            values = clean_predictor(story, batch.x).log_prob(y)
+            y, counted = batch.targets()
+            values = story.initial_predictor(batch.x).log_prob(y)
             return -weighted_mean(torch.where(counted, values, 0.0), batch.weights)
 
         parameters = list(story.parameters())
@@ -188,8 +188,10 @@ class Spread(Step):
     def __call__(self, run: Run) -> None:
         guide = run.guide_or_new()
         story, evidence = run.story, run.cross_fitted
-        apart = isinstance(story, LabelFlip) and not story.deviates
-        if evidence is not None and apart:
+        label = story.latent_label
+        if label is None or label.deviates:
+            label = None
+        if evidence is not None and label is not None:
             run = run.of_evidence(evidence)
         objective = _objective(run, guide)
         num_data = len(run.training_index)
@@ -203,8 +205,8 @@ class Spread(Step):
         )
         with evaluating(run.story):  # neither dropout nor batch statistics move
             run.train("spread", module, epochs=epochs, select=False)
-        if evidence is not None and apart and type(guide) is AutoNormal:
-            spread = evidence.rate_spread(story.prior or FlipPrior(), guide_median(guide))
+        if evidence is not None and label is not None and type(guide) is AutoNormal:
+            spread = evidence.rate_spread(label.prior or FlipPrior(), guide_median(guide))
             guide.scales.rate = spread.to(guide.scales.rate)
 
 
@@ -282,16 +284,3 @@ def reinitialise(module: nn.Module) -> None:
         reset = getattr(part, "reset_parameters", None)
         if callable(reset):
             reset()
-
-
-def clean_predictor(story: Story, x: Tensor) -> Any:
-    """The clean predictor at the prior means of the global latents, which it rarely depends on."""
-    if not isinstance(story, ClosedStory):
-        raise StoryError(f"WarmUp needs a clean predictor; {type(story).__name__} declares none.")
-    if isinstance(story, LabelFlip) and story.last_layer:
-        raise StoryError(
-            "The last layer has a posterior and cannot be warmed up: fit the network first, then "
-            "StartFrom what that came to, and Joint."
-        )
-    latents = {name: prior.mean for name, prior in story.priors().items()}
-    return story.clean_predictor(x, latents)

@@ -18,7 +18,7 @@ from nbam_pyro.inference.guides import Draw, guide_draws
 from nbam_pyro.inference.rows import Batch, Rows
 from nbam_pyro.inference.scoring import Scored, draw_by_draw
 from nbam_pyro.inference.shares import Share, share_of
-from nbam_pyro.models import LabelFlip, Story
+from nbam_pyro.models import LatentLabelStory, Story
 
 Evidential = Literal["cross-fitted", "in-sample"]
 _DRAWS = 100
@@ -103,9 +103,9 @@ def score_training_rows(
         cross_fitted: log probabilities of their true labels out of fold; None for none.
     """
     draws = guide_draws(guide, _DRAWS)
-    labels = isinstance(story, LabelFlip)
-    if isinstance(story, LabelFlip):
-        each = _of_labels(story, rows, cross_fitted, draws)
+    labels = story.latent_label
+    if labels is not None:
+        each = _of_labels(labels, rows, cross_fitted, draws)
     else:
         each = _in_sample(story, rows, draws)
     responsibility, true_label, drawn = [], [], []
@@ -116,7 +116,7 @@ def score_training_rows(
             true_label.append(posterior.mean(0))
     return TrainingRows(
         responsibility=torch.cat(responsibility).numpy(),
-        true_label=torch.cat(true_label).numpy() if labels else None,
+        true_label=torch.cat(true_label).numpy() if true_label else None,
         share=share_of(np.concatenate(drawn, 1)),
         evidence="in-sample" if cross_fitted is None else "cross-fitted",
     )
@@ -138,7 +138,9 @@ def _in_sample(story: Story, rows: Rows, draws: Draw) -> Scores:
         yield r.expand(_DRAWS, *r.shape[1:]), None
 
 
-def _of_labels(story: LabelFlip, rows: Rows, cross_fitted: Evidence | None, draws: Draw) -> Scores:
+def _of_labels(
+    story: LatentLabelStory, rows: Rows, cross_fitted: Evidence | None, draws: Draw
+) -> Scores:
     """Responsibilities (S, n, *dims) and true labels (S, n, *dims, K) of a few rows at a time."""
     size = max(1, min(1024, _ENTRIES // (_DRAWS * rows.y[0].numel() * story.num_classes)))
     start = 0
@@ -153,14 +155,16 @@ def _of_labels(story: LabelFlip, rows: Rows, cross_fitted: Evidence | None, draw
             yield posterior.scatter(-1, own, 0.0).sum(-1), posterior
 
 
-def _true_labels(story: LabelFlip, batch: Batch, apart: Tensor | None, draws: Draw) -> Tensor:
+def _true_labels(
+    story: LatentLabelStory, batch: Batch, apart: Tensor | None, draws: Draw
+) -> Tensor:
     log_f, g = apart, None
     if log_f is None or story.deviates:
         medians = {name: value.median(0).values for name, value in draws.items()}
         in_sample, g = story.log_predictor(batch.x, medians)
         log_f = in_sample.flatten(end_dim=-2) if apart is None else apart.to(in_sample)
     labels = batch.y.flatten()
-    known = {} if batch.verified is None else vars(batch.verified.flatten())
+    known = batch.verified.flatten().codes
 
     def of(latents: Draw) -> Tensor:
         alpha, log_flip = story.rates_and_flips(latents)

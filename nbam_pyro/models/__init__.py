@@ -24,6 +24,7 @@ from nbam_pyro.models.clean import (
 from nbam_pyro.models.component import Component
 from nbam_pyro.models.label_flip import LabelFlip
 from nbam_pyro.models.latent_switch import Conditionals, LatentSwitch, three_heads
+from nbam_pyro.models.location import Location
 from nbam_pyro.models.networks import (
     Rescale,
     ResNet18Trunk,
@@ -32,9 +33,10 @@ from nbam_pyro.models.networks import (
     resnet18,
     small_cnn,
 )
+from nbam_pyro.models.recipes import Recipe, Recipes
 from nbam_pyro.models.regression import robust_regression
 from nbam_pyro.models.standardise import Standardise
-from nbam_pyro.models.story import ClosedStory, Latents, Story, observe_verified
+from nbam_pyro.models.story import ClosedStory, LatentLabelStory, Latents, Story, observe_verified
 from nbam_pyro.models.switch_priors import (
     BetaSwitch,
     FixedSwitch,
@@ -61,14 +63,18 @@ __all__ = [
     "HeadSwitch",
     "LabelFlip",
     "LaplaceLikelihood",
+    "LatentLabelStory",
     "LatentSwitch",
     "Latents",
     "LinearNormal",
     "LinearSwitch",
+    "Location",
     "LocationScale",
     "NegativeBinomialLikelihood",
     "NormalLikelihood",
     "PoissonLikelihood",
+    "Recipe",
+    "Recipes",
     "ResNet18Trunk",
     "Rescale",
     "ShiftedComponent",

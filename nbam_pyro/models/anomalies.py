@@ -14,7 +14,7 @@ import torch
 from pyro.distributions import TorchDistribution, constraints
 from torch import Tensor, nn
 
-from nbam_pyro.errors import DataError
+from nbam_pyro.errors import DataError, StoryError
 from nbam_pyro.models.centred import centred
 from nbam_pyro.models.clean import LocationScale
 from nbam_pyro.models.component import Component, check_classes, check_positive
@@ -152,6 +152,19 @@ class ShiftedComponent(Component, ABC):
         # In units of `scale`, so that an optimiser's steps mean the same for every y.
         self.relative_shift = nn.Parameter(torch.tensor(float(shift) / float(scale)))
         self.log_relative_scale = nn.Parameter(torch.zeros(()))
+
+    one_sided = True
+
+    def check_beside(self, clean: Component) -> None:
+        if self.clean is not clean:
+            raise StoryError(
+                "A shifted anomaly likelihood must be shifted from the story's own clean "
+                "likelihood: give both the same module."
+            )
+
+    def start_from(self, *, shift: Tensor, width: Tensor) -> None:
+        self.relative_shift.copy_(shift / self.scale)
+        self.log_relative_scale.copy_((width / self.scale).log())
 
     @property
     def delta(self) -> Tensor:

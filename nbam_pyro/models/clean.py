@@ -5,6 +5,7 @@ A categorical with a head of its own is also the free anomaly of the paper's thr
 
 from abc import ABC, abstractmethod
 
+import numpy as np
 import pyro.distributions as dist
 import torch
 from pyro.distributions import TorchDistribution
@@ -61,6 +62,9 @@ class BernoulliLikelihood(Component):
         logits = logits if self.multi_label else logits.squeeze(-1)
         return _Binary(logits=logits, validate_args=False)
 
+    def as_classes(self, predicted: np.ndarray) -> np.ndarray:
+        return np.stack([1 - predicted, predicted], -1)
+
 
 class _Binary(dist.Bernoulli):
     """A Bernoulli that takes labels as integers too."""
@@ -91,6 +95,10 @@ class LocationScale(Component, ABC):
 
     def forward(self, h: Tensor, latents: Latents) -> TorchDistribution:
         return centred(self.around(*self.deviation_and_scale(h)), self.centre)
+
+    def start_at(self, scale: Tensor) -> None:
+        """Set the scale that training starts from, in the units of y."""
+        self.log_relative_scale.copy_((scale / self.scale).log())
 
     def deviation_and_scale(self, h: Tensor) -> tuple[Tensor, Tensor]:
         """Location less the centre, (N,), and scale, () or (N,), both in the units of y."""

@@ -4,6 +4,7 @@ import math
 from abc import ABC, abstractmethod
 from numbers import Integral
 
+import numpy as np
 from pyro.distributions import TorchDistribution
 from torch import Tensor, nn
 
@@ -12,22 +13,54 @@ from nbam_pyro.models.story import Latents
 
 
 class Component(nn.Module, ABC):
-    """One conditional of a `LatentSwitch`: a class with one method to write.
+    """One conditional of a `LatentSwitch`: a class with one method to write, `forward`.
 
-    Arguments of the constructor kept as attributes of the same name let a fit be saved and loaded.
+    The other methods have defaults. Keep each argument of the constructor as an attribute of the
+    same name: then a fit can be saved and loaded.
+
+    Attributes:
+        groups: Number of groups whose codes the component takes in place of features; 0 for none.
+        one_sided: Whether the component may lie on one side of the clean location.
     """
+
+    groups: int = 0
+    one_sided: bool = False
 
     @abstractmethod
     def forward(self, h: Tensor, latents: Latents) -> TorchDistribution:
-        """The conditional distribution given features h (N, ...).
+        """Return the conditional distribution given features.
 
-        Batch shape (N,), or (N, *dims) where the elements of a target have a switch each; sizes of
-        1 are broadcast.
+        Args:
+            h: Features of the rows, (N, ...).
+            latents: Global latents by site name.
+
+        Returns:
+            A distribution of batch shape (N,), or (N, *dims) where each element of a target has a
+            switch. Sizes of 1 are broadcast.
         """
 
     def priors(self) -> dict[str, TorchDistribution]:
-        """Priors of the component's global latents by site name; none by default."""
+        """Return the priors of the component's global latents by site name; by default none."""
         return {}
+
+    def check_beside(self, clean: "Component") -> None:
+        """Raise a `StoryError` where the component cannot be combined with a clean likelihood."""
+
+    def start_from(self, *, shift: Tensor, width: Tensor) -> None:
+        """Set where training starts, if the component has a shift and a width; default: nothing.
+
+        Args:
+            shift: Distance from the clean location, in the units of y.
+            width: Scale, in the units of y.
+        """
+
+    def as_classes(self, predicted: np.ndarray) -> np.ndarray:
+        """Return predictions as probabilities of classes, where the component has classes.
+
+        Args:
+            predicted: What `predict` returns, (N, *dims) or (N, *dims, K).
+        """
+        return predicted
 
 
 def check_positive(name: str, value: float) -> None:

@@ -3,6 +3,7 @@
 import copy
 import math
 from collections.abc import Sequence
+from typing import Any
 
 import pyro
 import pyro.distributions as dist
@@ -15,7 +16,8 @@ from nbam_pyro import functional as nf
 from nbam_pyro.errors import DataError, StoryError
 from nbam_pyro.memory import check_flip_memory
 from nbam_pyro.models.component import check_classes
-from nbam_pyro.models.story import ClosedStory, Latents, observe_verified
+from nbam_pyro.models.recipes import Recipe, Recipes
+from nbam_pyro.models.story import LatentLabelStory, Latents, Story, observe_verified
 from nbam_pyro.models.switch_priors import (
     check_groups,
     group_deviation,
@@ -23,10 +25,10 @@ from nbam_pyro.models.switch_priors import (
     split_groups,
 )
 from nbam_pyro.priors import FlipPrior
-from nbam_pyro.verified import Verified
+from nbam_pyro.verified import NOTHING, Verified
 
 
-class LabelFlip(ClosedStory):
+class LabelFlip(LatentLabelStory):
     r"""A true label that is observed as it is, or flipped to another class.
 
     .. math::
@@ -124,7 +126,7 @@ class LabelFlip(ClosedStory):
         y: Tensor | None = None,
         *,
         num_data: int | None = None,
-        verified: Verified | None = None,
+        verified: Verified = NOTHING,
     ) -> Tensor:
         latents = self.sample_latents()
         alpha, log_flip = self.rates_and_flips(latents)
@@ -139,9 +141,8 @@ class LabelFlip(ClosedStory):
             z = pyro.sample(
                 "switch", dist.Bernoulli(logits=logits), infer={"enumerate": "parallel"}
             )
-            if verified is not None:
-                observe_verified("true_label", c, verified.true_label)
-                observe_verified("switch", z, verified.contaminated)
+            observe_verified("true_label", c, verified.true_label)
+            observe_verified("switch", z, verified.contaminated)
             emission = Vindex(observed)[z.long(), c]
             return pyro.sample("y", dist.Categorical(logits=emission), obs=y)
 
@@ -172,6 +173,9 @@ class LabelFlip(ClosedStory):
         # A sparse row may underflow to an exact 0, whose logarithm has no gradient.
         flip = latents["flip"].clamp_min(torch.finfo(latents["flip"].dtype).tiny)
         return latents["rate"].logit(), nf.zero_diagonal(flip.log(), fill=-math.inf)
+
+    def default_steps(self, recipes: Recipes) -> Recipe:
+        return recipes.joint() if self.last_layer else recipes.labels(self.num_classes)
 
     @property
     def deviates(self) -> bool:
@@ -225,11 +229,11 @@ class LabelFlip(ClosedStory):
         return self.network[-1](h)  # type: ignore[index]
 
     def log_joint(
-        self, x: Tensor, y: Tensor, latents: Latents, *, verified: Verified | None = None
+        self, x: Tensor, y: Tensor, latents: Latents, *, verified: Verified = NOTHING
     ) -> tuple[Tensor, Tensor]:
         log_f, g = self.log_predictor(x, latents)
         rows, labels = log_f.flatten(end_dim=-2), y.flatten()
-        known = {} if verified is None else vars(verified.flatten())
+        known = verified.flatten().codes
         a, b = nf.label_flip_log_joint(rows, labels, *self.rates_and_flips(latents), g, **known)
         return a.reshape(y.shape), b.reshape(y.shape)
 
@@ -240,18 +244,54 @@ class LabelFlip(ClosedStory):
         return logits.reshape(log_f.shape[:-1])
 
     def true_label_log_posterior(
-        self, x: Tensor, y: Tensor, latents: Latents, *, verified: Verified | None = None
+        self, x: Tensor, y: Tensor, latents: Latents, *, verified: Verified = NOTHING
     ) -> Tensor:
         """log p(c | x, y), (N, *dims, K), and given what is verified."""
         log_f, g = self.log_predictor(x, latents)
         rows, labels = log_f.flatten(end_dim=-2), y.flatten()
-        known = {} if verified is None else vars(verified.flatten())
+        known = verified.flatten().codes
         alpha, log_flip = self.rates_and_flips(latents)
         posterior = nf.label_flip_log_posterior(rows, labels, alpha, log_flip, g, **known)
         return posterior.reshape(log_f.shape)
 
     def clean_predictor(self, x: Tensor, latents: Latents) -> TorchDistribution:
         return dist.Categorical(logits=self.log_predictor(x, latents)[0], validate_args=False)
+
+    def initial_predictor(self, x: Tensor) -> TorchDistribution:
+        if self.last_layer:
+            raise StoryError(
+                "The last layer has a posterior and cannot be warmed up: fit the network first, "
+                "then StartFrom what that came to, and Joint."
+            )
+        return super().initial_predictor(x)
+
+    def reported(self, latents: Latents) -> dict[str, Tensor]:
+        # The columns of "flip" mean another class in every row.
+        others = {name: value for name, value in latents.items() if name != "flip"}
+        flip = nf.zero_diagonal(latents["flip"])
+        matrix = nf.transition_matrix(latents["rate"], flip)
+        return others | {"flip_matrix": flip, "transition_matrix": matrix}
+
+    @property
+    def reported_dims(self) -> dict[str, list[str]]:
+        matrix = ["true_label", "observed_label"]
+        return {
+            "rate": ["true_label"],
+            "transition_matrix": matrix,
+            "flip_matrix": matrix,
+            "bias": ["true_label"],
+            "weight": ["true_label", "feature"],
+        }
+
+    def of_predictions(self, **changes: Any) -> "LabelFlip":
+        return LabelFlip(nn.Identity(), self.num_classes, prior=self.prior, **changes)
+
+    def on_predictions(self, x: Tensor) -> tuple[Story, Tensor]:
+        # What derives from it may tell another story.
+        if type(self) is not LabelFlip or self.deviates or self.last_layer:
+            return self, x
+        log_f = self.log_predictor(x, {})[0]
+        return self.of_predictions(dims=self.dims).to(log_f), log_f.movedim(-1, 1)
 
     def rate_given(self, x: Tensor, latents: Latents) -> Tensor:
         """The rate of each true class averaged over the rows x that are likely of it, (K,)."""

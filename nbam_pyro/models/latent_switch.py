@@ -4,6 +4,7 @@ import math
 from collections.abc import Sequence
 from typing import NamedTuple
 
+import numpy as np
 import pyro
 import pyro.distributions as dist
 import torch
@@ -12,12 +13,13 @@ from torch import Tensor, nn
 
 from nbam_pyro import functional as nf
 from nbam_pyro.errors import DataError, StoryError, SupportError
-from nbam_pyro.models.anomalies import ShiftedComponent
 from nbam_pyro.models.clean import CategoricalLikelihood, LocationScale
 from nbam_pyro.models.component import Component
+from nbam_pyro.models.location import Location
+from nbam_pyro.models.recipes import Recipe, Recipes
 from nbam_pyro.models.story import ClosedStory, Latents, observe_verified
-from nbam_pyro.models.switch_priors import GroupSwitch, HeadSwitch, check_groups, split_groups
-from nbam_pyro.verified import Verified
+from nbam_pyro.models.switch_priors import HeadSwitch, check_groups, split_groups
+from nbam_pyro.verified import NOTHING, Verified
 
 
 class Conditionals(NamedTuple):
@@ -80,11 +82,7 @@ class LatentSwitch(ClosedStory):
         dims: Sequence[str] = (),
     ) -> None:
         super().__init__(dims=dims)
-        if isinstance(anomaly, ShiftedComponent) and anomaly.clean is not clean:
-            raise StoryError(
-                "A shifted anomaly is shifted from the story's own clean likelihood: give it the "
-                "same module."
-            )
+        anomaly.check_beside(clean)
         sites = [site for part in (switch, clean, anomaly) for site in part.priors()]
         twice = {site for site in sites if sites.count(site) > 1}
         if twice:
@@ -99,11 +97,34 @@ class LatentSwitch(ClosedStory):
 
     @property
     def centre(self) -> float:
-        return self.clean.centre if isinstance(self.clean, LocationScale) else 0.0
+        return 0.0 if self.location is None else self.location.centre
+
+    @property
+    def location(self) -> Location | None:
+        if not isinstance(self.clean, LocationScale):
+            return None
+        return Location(lambda x: self.features(x)[0], self.clean, self.anomaly)
+
+    def default_steps(self, recipes: Recipes) -> Recipe:
+        if self.location is None:
+            return recipes.joint()
+        return recipes.measurements(one_sided=self.anomaly.one_sided)
+
+    @property
+    def collapse_advice(self) -> str:
+        return "For labels use LabelFlip, whose default steps start from anchors."
+
+    def comparable(
+        self, x: Tensor, predicted: np.ndarray, y: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray]:
+        if self.location is None:
+            return self.clean.as_classes(predicted), y
+        scale = self.location.scale(x).numpy()
+        return predicted / scale, y / scale
 
     def features(self, x: Tensor) -> tuple[Tensor, Tensor | None]:
         """h, (N, ...), and the codes of the rows' groups, (N,), or None where there are none."""
-        x, codes = split_groups(x) if isinstance(self.switch, GroupSwitch) else (x, None)
+        x, codes = split_groups(x) if self.switch.groups else (x, None)
         return self.trunk(x), codes
 
     def conditionals(self, x: Tensor, latents: Latents) -> Conditionals:
@@ -121,14 +142,13 @@ class LatentSwitch(ClosedStory):
         y: Tensor | None = None,
         *,
         num_data: int | None = None,
-        verified: Verified | None = None,
+        verified: Verified = NOTHING,
     ) -> Tensor:
         latents = self.sample_latents()
         switch, clean, anomaly = self.conditionals(x, latents)
         with self.plates(x, clean.batch_shape, num_data=num_data):
             z = pyro.sample("switch", switch, infer={"enumerate": "parallel"})
-            if verified is not None:
-                observe_verified("switch", z, verified.contaminated)
+            observe_verified("switch", z, verified.contaminated)
             mixture = dist.MaskedMixture(z.bool(), clean, anomaly, validate_args=False)
             return pyro.sample("y", mixture, obs=y)
 
@@ -136,11 +156,11 @@ class LatentSwitch(ClosedStory):
         return {**self.switch.priors(), **self.clean.priors(), **self.anomaly.priors()}
 
     def log_joint(
-        self, x: Tensor, y: Tensor, latents: Latents, *, verified: Verified | None = None
+        self, x: Tensor, y: Tensor, latents: Latents, *, verified: Verified = NOTHING
     ) -> tuple[Tensor, Tensor]:
         switch, clean, anomaly = self.conditionals(x, latents)
         a, b = nf.switch_log_joint(switch.logits, clean.log_prob(y), anomaly.log_prob(y))
-        return (a, b) if verified is None else nf.observe_switch(a, b, verified.contaminated)
+        return nf.observe_switch(a, b, verified.contaminated) if len(verified) else (a, b)
 
     def switch_logits(self, x: Tensor, latents: Latents) -> Tensor:
         return self.conditionals(x, latents).switch.logits
@@ -161,7 +181,7 @@ class LatentSwitch(ClosedStory):
                 "LatentSwitch(..., dims=(...)) with a name for each further dimension."
             )
         self.check_rows(x)
-        latents = {name: prior.mean for name, prior in self.priors().items()}
+        latents = self.prior_means()
         for name, part in self.conditionals(x, latents)._asdict().items():
             shape = part.batch_shape
             fits = [a in (1, b) for a, b in zip(shape, y.shape, strict=False)]
@@ -179,14 +199,14 @@ class LatentSwitch(ClosedStory):
             )
 
     def check_rows(self, x: Tensor) -> None:
-        if isinstance(self.switch, GroupSwitch):
+        if self.switch.groups:
             check_groups(x, self.switch.groups)
 
     def check_verified(self, y: Tensor, verified: Verified) -> None:
         if (verified.true_label >= 0).any():
             raise StoryError(
-                "A LatentSwitch has no latent true label that could be verified: say which rows "
-                "are contaminated instead, or fit a LabelFlip."
+                "A LatentSwitch has no latent true label, so a true label cannot be verified: say "
+                "which rows are contaminated (contaminated=) instead, or fit a LabelFlip."
             )
         verified.check(y)
 

@@ -88,7 +88,7 @@ def compare_runs(
         stories,
         rows,
         targets,
-        verified=None if verified is None else verified[present],
+        verified=verified[present],
         folds=folds,
         epochs=first["epochs"],
         seed=first["seed"],

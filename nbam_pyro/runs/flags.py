@@ -6,7 +6,7 @@ import pandas as pd
 from nbam_pyro.estimators.targets import score
 from nbam_pyro.inference import Fit, predict, prior_contamination, true_label_posterior
 from nbam_pyro.runs.info import RunInfo
-from nbam_pyro.verified import Verified
+from nbam_pyro.verified import NOTHING, Verified
 
 
 def flags(
@@ -16,7 +16,7 @@ def flags(
     y: np.ndarray,
     rows: np.ndarray,
     *,
-    verified: Verified | None = None,
+    verified: Verified = NOTHING,
     fitted: bool = False,
 ) -> pd.DataFrame:
     """Score rows.
@@ -37,7 +37,7 @@ def flags(
         whether anything is known of the row. The index is the order of the data.
     """
     targets, present = info.targets(y)
-    known = None if verified is None else verified[present]
+    known = verified[present]
     if fitted:
         r = np.empty(len(x))
         r[present] = fit.training_rows.responsibility
@@ -60,6 +60,6 @@ def flags(
         held_out = np.zeros(len(x), dtype=bool)
         held_out[present] = fit.held_out
         columns["held_out"] = held_out
-    if verified is not None:
+    if len(verified):
         columns["verified"] = verified.known.numpy()
     return pd.DataFrame(columns).sort_values("responsibility", ascending=False, kind="stable")

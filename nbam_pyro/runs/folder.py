@@ -20,7 +20,7 @@ from nbam_pyro.runs.info import RunInfo
 from nbam_pyro.runs.schema import FittedInfo, Settings, Summary
 from nbam_pyro.runs.summary import summarise
 from nbam_pyro.runs.tables import read_table, write_table
-from nbam_pyro.verified import Verified
+from nbam_pyro.verified import NOTHING, Verified
 
 __all__ = ["RunInfo", "read_report", "read_run", "write_run"]
 
@@ -39,7 +39,7 @@ def write_run(
     settings: Mapping[str, Any],
     notes: list[str],
     further: Mapping[str, Any] | None = None,
-    verified: Verified | None = None,
+    verified: Verified = NOTHING,
     contaminated: np.ndarray | None = None,
 ) -> dict[str, Any]:
     """Write fit, flags, summary, settings and plots.

@@ -59,8 +59,8 @@ class RunInfo:
         there, present = column(y)
         return self._encoded(there), present
 
-    def verified(self, source: Source) -> Verified | None:
-        """What the columns of a source say is verified; None if it has none of them.
+    def verified(self, source: Source) -> Verified:
+        """What the columns of a source say is verified; `NOTHING` if it has none of them.
 
         Raises:
             DataError: a value is no class or no switch, or something contradicts something else.

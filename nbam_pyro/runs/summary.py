@@ -12,7 +12,7 @@ from nbam_pyro.inference import (
     transition_matrix,
 )
 from nbam_pyro.runs.info import RunInfo
-from nbam_pyro.verified import Verified
+from nbam_pyro.verified import NOTHING, Verified
 
 # A direction is told if its interval excludes this rate and at least one row is expected to go it.
 _RARE = 0.01
@@ -24,7 +24,7 @@ def summarise(
     y: np.ndarray,
     table: pd.DataFrame,
     *,
-    verified: Verified | None = None,
+    verified: Verified = NOTHING,
 ) -> dict[str, Any]:
     """How much, which directions, how sure.
 
@@ -36,7 +36,7 @@ def summarise(
         verified: what is verified of the rows, (N,), if anything is said of that.
     """
     targets, present = info.targets(y)
-    known = None if verified is None else verified[present]
+    known = verified[present]
     r = table.sort_index()["responsibility"].to_numpy()[present]
     flagged = r > 0.5
     return {
@@ -47,7 +47,7 @@ def summarise(
         "labelled": int(present.sum()),
         "contamination": vars(fit.training_rows.share),
         "evidence": fit.training_rows.evidence,
-        **({} if known is None else {"verified": _verified(targets, known)}),
+        **({} if not len(verified) else {"verified": _verified(targets, known)}),
         "flagged": int(flagged.sum()),
         "flagged_wrong": float(r[flagged].sum()),
         "sure": int((r > 0.9).sum()),
