@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from nbam_pyro import functional as nf
-from nbam_pyro.detection.energies import Energies
+from nbam_pyro.detection.backbones.base import Energies
 from nbam_pyro.models.component import check_positive
 
 UNKNOWN = -1

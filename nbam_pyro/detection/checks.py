@@ -12,7 +12,7 @@ from torch import Tensor
 
 from nbam_pyro.checks import check_finite
 from nbam_pyro.detection.assignments import UNKNOWN
-from nbam_pyro.detection.energies import Energies
+from nbam_pyro.detection.backbones.base import Energies
 from nbam_pyro.errors import DataError
 from nbam_pyro.estimators.targets import as_data_errors
 from nbam_pyro.models.component import check_positive, check_whole

@@ -16,10 +16,10 @@ from nbam_pyro.detection.checks import (
     check_settings,
     features_of,
 )
-from nbam_pyro.detection.conventions import OutlierView, as_shares, exceeding
-from nbam_pyro.detection.energies import Backbone, Energies
-from nbam_pyro.detection.neural_transformations import NeuralTransformations
-from nbam_pyro.detection.rates import (
+from nbam_pyro.detection.outlier_view import OutlierView, as_shares, exceeding
+from nbam_pyro.detection.backbones.base import Backbone, Energies
+from nbam_pyro.detection.backbones.neural_transformations import NeuralTransformations
+from nbam_pyro.detection.rate_estimates import (
     CANDIDATES,
     RateEstimate,
     estimate_rate,
@@ -27,7 +27,7 @@ from nbam_pyro.detection.rates import (
     shares_below,
 )
 from nbam_pyro.detection.scaling import learned_range
-from nbam_pyro.detection.thresholds import (
+from nbam_pyro.detection.scores import (
     grain_of,
     lift,
     mean_of_members,

@@ -14,8 +14,8 @@ from sklearn.utils.validation import check_is_fitted
 
 from nbam_pyro.detection.assignments import Assignment
 from nbam_pyro.detection.detector import AnomalyDetector
-from nbam_pyro.detection.energies import Backbone
-from nbam_pyro.detection.rates import RateEstimate
+from nbam_pyro.detection.backbones.base import Backbone
+from nbam_pyro.detection.rate_estimates import RateEstimate
 from nbam_pyro.detection.scaling import Range
 from nbam_pyro.errors import DataError, FolderError, StoryError
 from nbam_pyro.exclusive import exclusive

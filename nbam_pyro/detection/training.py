@@ -12,7 +12,7 @@ from torch.utils.data import TensorDataset
 
 from nbam_pyro.detection.assignments import Assignment, Blind
 from nbam_pyro.detection.checks import check_energies_finite
-from nbam_pyro.detection.energies import Backbone, Energies
+from nbam_pyro.detection.backbones.base import Backbone, Energies
 from nbam_pyro.errors import DataError, StoryError
 from nbam_pyro.inference.rows import Batch, Rows
 from nbam_pyro.inference.training import Options, Training, train

@@ -32,8 +32,8 @@ from nbam_pyro.detection import (
     Weights,
     train_objective,
 )
-from nbam_pyro.detection.neural_transformations import log_not
-from nbam_pyro.detection.rates import (
+from nbam_pyro.detection.backbones.neural_transformations import log_not
+from nbam_pyro.detection.rate_estimates import (
     CANDIDATES,
     agreement,
     estimate_rate,
@@ -41,7 +41,7 @@ from nbam_pyro.detection.rates import (
     shares_below,
 )
 from nbam_pyro.detection.training import Prior, check_energies, energies_of
-from nbam_pyro.detection.unified import SAD, SVDD
+from nbam_pyro.detection.unified.objective import SAD, SVDD
 from nbam_pyro.errors import DataError, StoryError
 
 TABULAR = [NeuralTransformations, InternalContrast, DeepSVDD, AutoEncoder, GaussianMixture]

@@ -31,11 +31,11 @@ from nbam_pyro.detection import (
     save_detector,
     train_objective,
 )
-from nbam_pyro.detection.conventions import as_shares
-from nbam_pyro.detection.energies import Backbone, complement
-from nbam_pyro.detection.rates import agreement
+from nbam_pyro.detection.outlier_view import as_shares
+from nbam_pyro.detection.backbones.base import Backbone, complement
+from nbam_pyro.detection.rate_estimates import agreement
 from nbam_pyro.detection.scaling import Range
-from nbam_pyro.detection.thresholds import grain_of, settle, threshold_of
+from nbam_pyro.detection.scores import grain_of, settle, threshold_of
 from nbam_pyro.errors import DataError
 from nbam_pyro.exclusive import exclusive
 

@@ -5,8 +5,8 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from nbam_pyro.detection.energies import Backbone, Energies, complement, inverse, unit_of
-from nbam_pyro.detection.stacks import stacked_mlp
+from nbam_pyro.detection.backbones.base import Backbone, Energies, complement, inverse, unit_of
+from nbam_pyro.detection.backbones.stacks import stacked_mlp
 from nbam_pyro.errors import DataError
 
 # A centre nearer to 0 could be reached by weights of 0.

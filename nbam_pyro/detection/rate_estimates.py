@@ -11,7 +11,7 @@ from torch import Tensor
 from nbam_pyro import functional as nf
 from nbam_pyro.detection.assignments import UNKNOWN
 from nbam_pyro.detection.checks import check_energies_finite
-from nbam_pyro.detection.energies import Energies
+from nbam_pyro.detection.backbones.base import Energies
 from nbam_pyro.errors import DataError
 
 __all__ = ["CANDIDATES", "RateEstimate", "agreement", "estimate_rate", "likely_rate"]

@@ -5,7 +5,7 @@ import math
 import torch
 from torch import Tensor, nn
 
-from nbam_pyro.detection.energies import Backbone, Energies
+from nbam_pyro.detection.backbones.base import Backbone, Energies
 
 
 class GaussianMixture(Backbone):

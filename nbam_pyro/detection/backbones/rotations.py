@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor, nn
 
-from nbam_pyro.detection.energies import Backbone, Energies
+from nbam_pyro.detection.backbones.base import Backbone, Energies
 from nbam_pyro.errors import DataError
 from nbam_pyro.models.component import check_positive
 

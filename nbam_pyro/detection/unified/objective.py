@@ -20,8 +20,8 @@ from torch.utils.data import TensorDataset
 
 from nbam_pyro.checks import check_finite
 from nbam_pyro.detection.assignments import UNKNOWN
-from nbam_pyro.detection.stacks import stacked_mlp
-from nbam_pyro.detection.svdd import away_from_zero
+from nbam_pyro.detection.backbones.stacks import stacked_mlp
+from nbam_pyro.detection.backbones.deep_svdd import away_from_zero
 from nbam_pyro.errors import DataError
 from nbam_pyro.exclusive import exclusive
 from nbam_pyro.inference.rows import Batch, Rows

@@ -5,8 +5,8 @@ import math
 import torch
 from torch import Tensor
 
-from nbam_pyro.detection.energies import Backbone, Energies
-from nbam_pyro.detection.stacks import stacked_mlp
+from nbam_pyro.detection.backbones.base import Backbone, Energies
+from nbam_pyro.detection.backbones.stacks import stacked_mlp
 from nbam_pyro.errors import DataError
 
 _TINY = 1e-24

@@ -4,9 +4,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from nbam_pyro.detection.energies import Backbone, Energies, complement, unit_of
+from nbam_pyro.detection.backbones.base import Backbone, Energies, complement, unit_of
 from nbam_pyro.detection.scaling import MIDDLE, Range
-from nbam_pyro.detection.stacks import stacked_mlp
+from nbam_pyro.detection.backbones.stacks import stacked_mlp
 
 # Of the squared deviations from the median: a row is as anomalous as normal at log 2 of that.
 _FAR = 6.0

@@ -4,9 +4,9 @@ import torch
 from torch import Tensor
 from torch.nn.functional import normalize
 
-from nbam_pyro.detection.energies import Backbone, Energies
-from nbam_pyro.detection.neural_transformations import log_not
-from nbam_pyro.detection.stacks import stacked_mlp
+from nbam_pyro.detection.backbones.base import Backbone, Energies
+from nbam_pyro.detection.backbones.neural_transformations import log_not
+from nbam_pyro.detection.backbones.stacks import stacked_mlp
 from nbam_pyro.errors import DataError
 
 
