@@ -1,1 +1,0 @@
-"""Tests of `nbam_pyro.detection`."""

@@ -1,4 +1,4 @@
-"""Energies: how badly a row fits the clean world, and how badly the anomalous one."""
+"""What a backbone is, and the two energies that it gives each row."""
 
 from abc import ABC, abstractmethod
 from typing import ClassVar, NamedTuple
@@ -13,11 +13,11 @@ _EPS = 1e-6
 
 
 class Energies(NamedTuple):
-    """Two energies of every row, low where it fits.
+    """The two energies of each row. An energy is low where the row fits the model.
 
     Attributes:
-        clean: E_n, (..., N): what a model of normal rows is trained to lower.
-        anomalous: E_a, (..., N): what it would be trained to lower if the row were an anomaly.
+        clean: Clean energies E_n, (..., N). Training lowers them for normal rows.
+        anomalous: Anomaly energies E_a, (..., N). Training lowers them for anomalies.
 
     Example:
         >>> Energies(torch.tensor([1.0, 3.0]), torch.tensor([3.0, 1.0])).clean
@@ -29,19 +29,26 @@ class Energies(NamedTuple):
 
 
 class Backbone(nn.Module, ABC):
-    """Several independent members of one model, trained at once: a row each has its energies.
+    """The base class of models that give each row two energies.
 
-    Members have own weights and may see own rows; as one batched computation they cost little more
-    than one. To be saved, a backbone keeps its constructor's arguments as attributes of the same
+    A backbone holds S independent models, its members. They have weights of their own, may see
+    rows of their own, and are trained at once: one batched computation of all members takes little
+    longer than that of one.
+
+    A backbone can be saved if it keeps the arguments of its constructor as attributes of the same
     names.
 
     Args:
-        members: S.
+        members: Number S of members.
 
     Attributes:
-        normalised: whether exp(-E_n) and exp(-E_a) are densities of x. Only then do their
-            difference and a prior make a posterior: other energies have units of their own.
-        row_dims: of a row: 1 for features, 3 for images.
+        normalised: Whether exp(-E_n) and exp(-E_a) are densities of x. Only densities and a prior
+            make a posterior. Other energies have units of their own, so that their difference has
+            no meaning as log odds.
+        row_dims: Number of dimensions of one row: 1 for features, 3 for images.
+
+    Raises:
+        DataError: There are no members.
 
     Example:
         >>> class Middle(Backbone):
@@ -61,26 +68,47 @@ class Backbone(nn.Module, ABC):
     def __init__(self, members: int) -> None:
         super().__init__()
         if members < 1:
-            raise DataError(f"members is {members}; there must be one at least.")
+            raise DataError(f"members is {members}; give 1 or more.")
         self.members = members
 
     @abstractmethod
     def energies(self, x: Tensor) -> Energies:
-        """Energies (S, N) of rows (S, N, ...)."""
+        """Return the energies of rows.
+
+        Args:
+            x: Rows of each member, (S, N, ...).
+
+        Returns:
+            Both energies, (S, N) each.
+        """
 
     def start(self, x: Tensor) -> None:
-        """Set what is taken from the rows before training, (S, N, ...); nothing by default."""
+        """Set constants, such as a centre or a unit, from the rows before training.
+
+        The default does nothing.
+
+        Args:
+            x: Training rows of each member, (S, N, ...).
+        """
 
     def rows(self, x: Tensor) -> Tensor:
-        """Rows of every member, (S, N, ...), where all may see the same ones, (1, N, ...)."""
+        """Return the rows of each member, (S, N, ...).
+
+        Args:
+            x: Rows of each member, (S, N, ...), or rows that all members see, (1, N, ...).
+        """
         return x.expand(self.members, *x.shape[1:])
 
 
 def complement(energy: Tensor) -> Tensor:
-    r"""-log(1 - e^{-E}), the energy of an anomaly where e^{-E} says how normal a row is.
+    r"""Return the anomaly energy -log(1 - e^{-E}), for clean energies E where e^{-E} is in [0, 1].
 
-    Both energies are equal where e^{-E} is one half, at E = log 2; where a row is far from normal,
-    nothing is gained by pushing it further. What that means depends on the unit of E.
+    Both energies are equal at E = log 2, where e^{-E} is one half. For a row far from normal the
+    anomaly energy is almost 0, so that training gains nothing by pushing the row further away. How
+    far that is depends on the unit of E.
+
+    Args:
+        energy: Clean energies E, 0 or more, of any shape.
 
     Source: Ruff et al. (2021), hypersphere classification.
 
@@ -92,7 +120,10 @@ def complement(energy: Tensor) -> Tensor:
 
 
 def inverse(energy: Tensor) -> Tensor:
-    """1 / (E + 10^-6): the energy of an anomaly in Deep SAD.
+    """Return the anomaly energy of Deep SAD, 1 / (E + 10^-6).
+
+    Args:
+        energy: Clean energies E, 0 or more, of any shape.
 
     Source: Ruff et al. (2020).
 
@@ -104,7 +135,10 @@ def inverse(energy: Tensor) -> Tensor:
 
 
 def unit_of(values: Tensor) -> Tensor:
-    """The median of rows as a unit, (S, N) -> (S, 1); 1 where it is 0.
+    """Return the median of each member's rows as a unit, (S, N) -> (S, 1); 1 where it is 0.
+
+    Args:
+        values: Distances by member, (S, N).
 
     Example:
         >>> unit_of(torch.tensor([[1.0, 3.0, 9.0], [0.0, 0.0, 1.0]]))
