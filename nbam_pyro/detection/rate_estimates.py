@@ -1,7 +1,8 @@
-"""How many of the training rows are anomalies, by where independent models agree on which."""
+"""Estimates of the share of anomalies: by the agreement of models, or by likelihood."""
 
 import math
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -9,34 +10,35 @@ import torch
 from torch import Tensor
 
 from nbam_pyro import functional as nf
-from nbam_pyro.detection.assignments import UNKNOWN
-from nbam_pyro.detection.checks import check_energies_finite
 from nbam_pyro.detection.backbones.base import Energies
+from nbam_pyro.detection.checks import check_energies_finite
+from nbam_pyro.detection.verified import UNKNOWN, UNVERIFIED, switch_codes
 from nbam_pyro.errors import DataError
 
-__all__ = ["CANDIDATES", "RateEstimate", "agreement", "estimate_rate", "likely_rate"]
+__all__ = ["RateEstimate", "estimate_rate", "likely_rate", "member_agreement"]
 
-# What members are told where the rate is not known.
-CANDIDATES = (0.05, 0.1, 0.15, 0.2, 0.3)
-# Models that agree no better than this have found nothing in common.
+# Models whose agreement is lower than this have found nothing in common.
 _AGREED = 0.8
-# Rates up to one half at which a likelihood is computed.
+# The rates, up to one half, at which the likelihood is computed.
 _GRID = (torch.arange(500) + 0.5) / 1000
 _TAILS = (0.05, 0.95)
 
 
 @dataclass(frozen=True)
 class RateEstimate:
-    """A rate of anomalies with its evidence.
+    """A share of anomalies with an interval.
+
+    `estimate_rate` makes the interval from the agreement of models: it holds the candidates whose
+    agreement is within two standard errors of the best, and half a step to either side.
+    `likely_rate` makes it from a posterior, of which it holds 90%.
 
     Attributes:
-        rate: the estimate; 0 where none can be told, and then the interval is 0 to 1/2.
-        low: lower end of the interval.
-        high: upper end. By agreement: between them lie the candidates that the agreement of the
-            pairs of models does not tell from the estimate, by two standard errors, and half a step
-            to either side. By likelihood: 90% of the posterior is between them.
-        agreement: by candidate, "mean" over pairs of models and its "se"; None where the rate is
-            that of a likelihood.
+        rate: Estimated share. It is 0 where no share can be estimated; the interval is then 0 to
+            1/2.
+        low: Lower end of the interval.
+        high: Upper end of the interval.
+        agreement: Table with one row per candidate rate: the "mean" agreement of the pairs of
+            models, and its standard error "se". None if the estimate is from `likely_rate`.
 
     Example:
         >>> RateEstimate(0.1, 0.08, 0.13, None).rate
@@ -49,34 +51,37 @@ class RateEstimate:
     agreement: pd.DataFrame | None
 
 
-def estimate_rate(
-    energies: Energies, rates: np.ndarray, observed: Tensor | None = None
-) -> RateEstimate:
-    r"""The rate under which models from different initial weights assign the same rows.
+def estimate_rate(energies: Energies, rates: np.ndarray, verified: Any = None) -> RateEstimate:
+    r"""Estimate the share of anomalies as the rate at which independent models agree.
 
-    Energies that are no densities cannot tell how many rows are anomalies by their size. But told
-    the true number, models from different initial weights push the same rows away, because those
-    rows have something in common that the others have not. Told a larger one, each has to pick
-    some normal rows, told a smaller one, some of the anomalies, and their picks differ.
+    Energies that are no densities do not say by their size how many rows are anomalies. But models
+    from different initial weights that are trained with the true rate pick the same rows as
+    anomalies, because these rows have something in common that normal rows do not have. With a
+    larger rate each model must also pick some normal rows, and with a smaller rate it picks only
+    some of the anomalies. These picks differ from model to model.
 
     .. math::
         \kappa(\alpha) = \frac{J(\alpha) - \alpha}{1 - \alpha}
 
-    where J is the share of the rows assigned by one model that another assigns, too, and alpha what
-    it would be by chance. The candidate of highest kappa is the estimate if that is above 0.8, and
-    if larger candidates are lower: agreement that only grows with alpha is that on what normal rows
-    are like. Agreement that is the same at every candidate, up to two standard errors, tells none
-    from the others, as where all rows lie on a line. Then nothing can be told, and the estimate is
-    0.
+    J is the share of the rows picked by one model that another model picks, too. By chance it would
+    be alpha. The estimate is the candidate rate of highest kappa. It is 0, which means that no
+    share can be estimated, in three cases:
+
+    * The highest kappa is below 0.8.
+    * The largest candidate has the highest kappa. Models then agree on what normal rows are like.
+    * Kappa is the same at all candidates, up to two standard errors, for example where all rows lie
+      on a line.
 
     Args:
-        energies: of the training rows by member, (S, N) each.
-        rates: what every member was told, (S,); two or more candidates of two or more members.
-        observed: switches that are known, (N,): 0, 1, or -1 where not. Models must agree on the
-            others.
+        energies: Energies of the training rows by member, (S, N) each.
+        rates: Rate that each member was trained with, (S,). There must be two or more different
+            rates, with two or more members each.
+        verified: Codes of verified rows, (N,): 1 for an anomaly, 0 for a normal row, and -1, NaN or
+            None where nothing is verified; or a `nbam_pyro.Verified`. Agreement is measured on the
+            rows of which nothing is verified.
 
     Raises:
-        DataError: there are fewer, or an energy is not finite.
+        DataError: There are too few members or rates, an energy is not finite, or a code is wrong.
 
     Example:
         >>> torch.manual_seed(0)
@@ -88,16 +93,20 @@ def estimate_rate(
         (0.1, 0.075, 0.15)
     """
     check_energies_finite(energies)
+    codes = switch_codes(verified, energies.clean.shape[1])
     candidates, counts = np.unique(rates, return_counts=True)
     if len(candidates) < 2 or counts.min() < 2:
         raise DataError(
-            f"rates are {rates.tolist()}: agreement takes two or more members at two or more rates."
+            f"rates are {rates.tolist()}; give two or more different rates, with two or more "
+            "members at each of them."
         )
-    parts = [agreement(_of(energies, rates == rate), float(rate), observed) for rate in candidates]
+    parts = [
+        member_agreement(_of(energies, rates == rate), float(rate), codes) for rate in candidates
+    ]
     table = pd.DataFrame(
         {
             "mean": [part.mean() for part in parts],
-            # Pairs share models: as many are independent as there are models, about.
+            # Pairs share models, so about as many pairs are independent as there are models.
             "se": [part.std() / np.sqrt(count) for part, count in zip(parts, counts, strict=True)],
         },
         index=pd.Index(candidates, name="rate"),
@@ -106,23 +115,25 @@ def estimate_rate(
 
 
 @torch.no_grad()
-def likely_rate(energies: Energies, observed: Tensor | None = None) -> RateEstimate:
-    r"""The posterior of the rate where energies are negative log densities.
+def likely_rate(energies: Energies, verified: Any = None) -> RateEstimate:
+    r"""Estimate the share of anomalies by its posterior, for energies that are log densities.
 
     .. math::
         p(\pi | x) \propto \prod_i \big((1 - \pi) e^{-E_n(x_i)} + \pi e^{-E_a(x_i)}\big), \qquad
         \pi \sim U(0, 1/2)
 
-    averaged over members, which may differ: a cluster of anomalies is a component of one, and
-    anomalies of another. The estimate is its mean. It is given the densities: that they were
-    learned from the same rows is not in the interval.
+    The estimate is the mean of the posterior, averaged over members. Members may differ: one may
+    see a cluster of anomalies as normal rows, and another as anomalies. The posterior takes the
+    densities as given, so that the interval does not contain the error of densities that were
+    learned from the same rows.
 
     Args:
-        energies: of the training rows by member, (S, N) each.
-        observed: switches that are known, (N,): 0, 1, or -1 where not.
+        energies: Negative log densities of the training rows by member, (S, N) each.
+        verified: Codes of verified rows, (N,): 1 for an anomaly, 0 for a normal row, and -1, NaN or
+            None where nothing is verified; or a `nbam_pyro.Verified`.
 
     Raises:
-        DataError: an energy is not finite.
+        DataError: An energy is not finite, or a code is wrong.
 
     Example:
         >>> far = torch.arange(200) < 20
@@ -135,35 +146,41 @@ def likely_rate(energies: Energies, observed: Tensor | None = None) -> RateEstim
     pairs = (
         nf.switch_log_joint(rate.logit(), -energies.clean, -energies.anomalous) for rate in _GRID
     )
-    if observed is not None:
-        known = observed.expand_as(energies.clean)
-        pairs = (nf.observe_switch(*pair, known) for pair in pairs)
-    marginals = torch.stack([nf.log_marginal(*pair).double().sum(-1) for pair in pairs], -1)
+    codes = switch_codes(verified, energies.clean.shape[1]).expand_as(energies.clean)
+    verified_pairs = (nf.observe_switch(*pair, codes) for pair in pairs)
+    marginals = torch.stack(
+        [nf.log_marginal(*pair).double().sum(-1) for pair in verified_pairs], -1
+    )
     posterior = marginals.softmax(-1).mean(0)
     low, high = (float(_GRID[(posterior.cumsum(0) < tail).sum()]) for tail in _TAILS)
     return RateEstimate(float(posterior @ _GRID.double()), low, high, None)
 
 
-def agreement(energies: Energies, rate: float, observed: Tensor | None = None) -> np.ndarray:
-    """Kappa of every pair of members, as to which rows are the anomalies at a rate.
+def member_agreement(energies: Energies, rate: float, verified: Tensor = UNVERIFIED) -> np.ndarray:
+    """Return kappa of each pair of members: their agreement on which rows are the anomalies.
+
+    Each member picks the rows with the highest difference E_n - E_a. Members pick among the rows
+    that are not verified, and pick as many as the rate leaves beside the verified anomalies. Kappa
+    is 0 where it leaves none. Rows of equal scores share the places that are left for them.
 
     Args:
-        energies: (S, N) each.
-        rate: of anomalies.
-        observed: switches that are known, (N,): 0, 1, or -1 where not; those that are known leave
-            the fewer anomalies to be agreed on. Where they leave none, kappa is 0. Rows of equal
-            scores share the places that are left for them.
+        energies: Energies by member, (S, N) each.
+        rate: Share of anomalies among all rows.
+        verified: Integer codes of verified rows, broadcast to (N,): 1, 0, or -1 where nothing is
+            verified.
+
+    Returns:
+        Kappa of all S (S - 1) / 2 pairs.
 
     Example:
         >>> same = torch.arange(10.0).expand(2, 10)
-        >>> agreement(Energies(same, -same), 0.2)
+        >>> member_agreement(Energies(same, -same), 0.2)
         array([1.])
     """
     score = energies.clean - energies.anomalous
-    top = max(1, round(rate * score.shape[1]))
-    if observed is not None:
-        top -= int((observed == 1).sum())
-        score = score[:, observed == UNKNOWN]
+    codes = verified.expand(score.shape[1])
+    top = max(1, round(rate * len(codes))) - int((codes == 1).sum())
+    score = score[:, codes == UNKNOWN]
     members, count = score.shape
     if not 0 < top < count:
         return np.zeros(math.comb(members, 2))
@@ -176,7 +193,7 @@ def agreement(energies: Energies, rate: float, observed: Tensor | None = None) -
 def _chosen(score: Tensor, top: int) -> Tensor:
     """How much of each row is among the highest of each member, (S, N), summing to `top`.
 
-    Rows of equal scores share the places that are left for them: their order says nothing.
+    Rows of equal scores share the places that are left for them, because their order means nothing.
     """
     lowest = score.topk(top, 1).values[:, -1:]
     above, tied = (score > lowest).double(), (score == lowest).double()
@@ -206,18 +223,3 @@ def _decide(table: pd.DataFrame) -> RateEstimate:
         float((rates[high] + above) / 2),
         table,
     )
-
-
-def shares_below(train: Tensor, scores: Tensor) -> np.ndarray:
-    """The share of training scores that are below, by member.
-
-    Args:
-        train: (S, N), rising along N.
-        scores: (S, M).
-
-    Example:
-        >>> shares_below(torch.tensor([[1.0, 2.0, 3.0, 4.0]]), torch.tensor([[0.0, 2.5, 9.0]]))
-        array([[0. , 0.5, 1. ]])
-    """
-    below = torch.searchsorted(train.contiguous(), scores.contiguous())
-    return below.double().numpy() / train.shape[1]

@@ -1,20 +1,36 @@
-"""One row, one label: scores that do not depend on the batch, and the threshold between them."""
+"""Scores of rows that do not depend on the batch, the threshold, and PyOD's probabilities."""
+
+from typing import Literal
 
 import numpy as np
 import torch
+from scipy.special import erf
+from scipy.stats import binom
 from torch import Tensor
 
-__all__ = ["grain_of", "lift", "mean_of_members", "settle", "threshold_of", "usual_of"]
+from nbam_pyro.errors import DataError
 
-# Differences of energies below this share of the usual one are rounding.
+__all__ = [
+    "as_shares",
+    "exceeding",
+    "grain_of",
+    "lift",
+    "mean_of_members",
+    "settle",
+    "shares_below",
+    "threshold_of",
+    "usual_of",
+]
+
+# Energies keep so many binary digits. Smaller differences are rounding errors.
 _DIGITS = 26
 _SMALLEST = -1000
-# At most this share of the training rows is flagged together.
+# Rows of equal scores are flagged together if they are at most this share of the training rows.
 _MOST = 0.5
 
 
 def grain_of(values: Tensor) -> Tensor:
-    """The step to which the energies of each member are rounded, (S, N) -> (S, 1).
+    """Return the step to which the energies of each member are rounded, (S, N) -> (S, 1).
 
     The step is 2^-26 of the median size of the energies, as a power of two.
 
@@ -51,17 +67,21 @@ def settle(values: Tensor, grain: Tensor) -> Tensor:
 
 
 def _step(values: Tensor) -> Tensor:
-    """The value of the 26th binary digit; next to nothing, but above 0, for values of 0."""
+    """The value of the 26th binary digit of each value; for a value of 0, 2^-1000."""
     mantissa, exponent = np.frexp(values.numpy())
     exponent = np.where(mantissa == 0, _SMALLEST, np.maximum(exponent - _DIGITS, _SMALLEST))
     return torch.from_numpy(np.ldexp(1.0, exponent))
 
 
 def mean_of_members(values: np.ndarray) -> np.ndarray:
-    """The mean over members, (S, N) -> (N,), by the same additions for one row and for many.
+    """Return the mean over members, (S, N) -> (N,). It is the same for one row and for many.
 
-    NumPy and torch choose the order of additions by the shape of the array. Differences below
-    10^-13 of the mean are rounding: members may have the same values in another order.
+    NumPy and torch choose the order of additions by the shape of the array, so this function adds
+    one member after the other. It rounds the mean to 13 digits, because members may have the same
+    values in another order.
+
+    Args:
+        values: Values of the rows by member, (S, N).
 
     Example:
         >>> mean_of_members(np.array([[1.0, 2.0], [3.0, 4.0]]))
@@ -75,11 +95,11 @@ def mean_of_members(values: np.ndarray) -> np.ndarray:
 
 
 def usual_of(scores: np.ndarray, beyond: np.ndarray) -> np.ndarray:
-    """The highest training score of rows without wild values, and the width of these scores, (2,).
+    """Return the highest training score of rows without wild values, and the scores' width, (2,).
 
     Args:
         scores: Scores of the training rows by their energies, (N,).
-        beyond: How far their values lie outside of what networks see, (N,).
+        beyond: How far the values of each row lie outside the range that networks see, (N,).
 
     Example:
         >>> usual_of(np.array([1.0, 4.0, 0.5]), np.array([0.0, 0.0, 9.0]))
@@ -90,14 +110,14 @@ def usual_of(scores: np.ndarray, beyond: np.ndarray) -> np.ndarray:
 
 
 def lift(scores: np.ndarray, beyond: np.ndarray, usual: np.ndarray) -> np.ndarray:
-    """Put rows with wild values above all training rows without them.
+    """Return scores that are higher for rows with wild values than for all other training rows.
 
     Networks that compare directions do not see how large a value is.
 
     Args:
-        scores: Scores by energies, (N,).
-        beyond: How far values lie outside of what networks see, (N,).
-        usual: From `usual_of`, (2,).
+        scores: Scores of rows by their energies, (N,).
+        beyond: How far the values of each row lie outside the range that networks see, (N,).
+        usual: Highest score and width of the training scores, from `usual_of`, (2,).
 
     Example:
         >>> lift(np.array([1.0, 0.5]), np.array([0.0, 9.0]), np.array([4.0, 3.0]))
@@ -109,11 +129,12 @@ def lift(scores: np.ndarray, beyond: np.ndarray, usual: np.ndarray) -> np.ndarra
 
 
 def threshold_of(scores: np.ndarray, rate: float) -> float:
-    """The score above which a row is an anomaly.
+    """Return the score above which a row is an anomaly.
 
-    It lies between the scores of two training rows, so that the share above it is the rate. Rows
-    of equal scores have equal labels: where the rate falls among them, all of them are flagged,
-    unless that would flag more than half of the rows. Then only rows above them are.
+    The threshold lies between the scores of two training rows, so that the share above it is the
+    rate. Rows of equal scores have equal labels. Where the rate falls among them, all of them are
+    flagged, unless that would flag more than half of the rows. Then only rows with higher scores
+    are flagged.
 
     Args:
         scores: Scores of the training rows, (N,).
@@ -131,7 +152,7 @@ def threshold_of(scores: np.ndarray, rate: float) -> float:
         1.0
     """
     ordered = np.sort(scores)
-    # Rounding of 1 - rate must not move a whole number.
+    # A rounding error of 1 - rate must not move a place that is a whole number.
     place = round((1 - rate) * (len(ordered) - 1), 6)
     at = int(place)
     if at == len(ordered) - 1:
@@ -145,3 +166,71 @@ def threshold_of(scores: np.ndarray, rate: float) -> float:
         lower = ordered[first - 1]
     between = lower + (upper - lower) * (place - at)
     return float(min(between, np.nextafter(upper, -np.inf)))
+
+
+def shares_below(train: Tensor, scores: Tensor) -> np.ndarray:
+    """Return the share of training scores below each score, by member, (S, M).
+
+    Args:
+        train: Scores of the training rows by member, (S, N), sorted from low to high.
+        scores: Scores of rows by member, (S, M).
+
+    Example:
+        >>> shares_below(torch.tensor([[1.0, 2.0, 3.0, 4.0]]), torch.tensor([[0.0, 2.5, 9.0]]))
+        array([[0. , 0.5, 1. ]])
+    """
+    below = torch.searchsorted(train.contiguous(), scores.contiguous())
+    return below.double().numpy() / train.shape[1]
+
+
+def as_shares(
+    scores: np.ndarray, train: np.ndarray, *, method: Literal["linear", "unify"]
+) -> np.ndarray:
+    """Return scores brought to [0, 1], (M,).
+
+    If all training scores are equal, higher scores become 1 and other scores 0.
+
+    Args:
+        scores: Scores of rows, (M,).
+        train: Scores of the training rows, (N,).
+        method: "linear" maps the lowest training score to 0 and the highest to 1. "unify" takes the
+            error function of standardised scores (Kriegel et al. 2011).
+
+    Raises:
+        DataError: `method` is neither.
+
+    Example:
+        >>> as_shares(np.array([1.5, 9.0]), np.array([1.0, 2.0]), method="linear")
+        array([0.5, 1. ])
+    """
+    match method:
+        case "linear":
+            low, width = train.min(), np.ptp(train)
+            share = (scores - low) / width if width > 0 else scores > low
+        case "unify":
+            # Rounding may give equal scores another mean, and a deviation that is not 0.
+            low, width = train.min(), train.std() if np.ptp(train) > 0 else 0.0
+            middle = train.mean()
+            share = erf((scores - middle) / width / np.sqrt(2)) if width > 0 else scores > low
+        case _:
+            raise DataError(f"method is {method!r}; give 'linear' or 'unify'.")
+    return np.asarray(share, dtype=float).clip(0, 1)
+
+
+def exceeding(scores: np.ndarray, train: np.ndarray, *, rate: float) -> np.ndarray:
+    """Return the probability that each row is flagged if training rows are drawn again, (M,).
+
+    Args:
+        scores: Scores of rows, (M,).
+        train: Scores of the training rows, (N,).
+        rate: Share of the training rows that are flagged.
+
+    Source: Perini et al. (2020).
+
+    Example:
+        >>> exceeding(np.array([0.0, 99.0]), np.arange(100.0), rate=0.1).round(2)
+        array([0., 1.])
+    """
+    count = len(train)
+    below = (1 + np.searchsorted(np.sort(train), scores, side="right")) / (2 + count)
+    return np.asarray(1 - binom.cdf(count - int(count * rate), count, below))

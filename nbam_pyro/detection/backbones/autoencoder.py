@@ -5,8 +5,8 @@ import torch
 from torch import Tensor
 
 from nbam_pyro.detection.backbones.base import Backbone, Energies, complement, unit_of
-from nbam_pyro.detection.scaling import MIDDLE, Range
 from nbam_pyro.detection.backbones.stacks import stacked_mlp
+from nbam_pyro.detection.scaling import MIDDLE, Range
 
 # The unit, in median squared deviations from the median row. Both energies of a row are equal where
 # its error is log 2 of the unit.

@@ -1,47 +1,44 @@
-r"""One objective of which auto-encoder, Deep SVDD and Deep SAD are instances.
+r"""One objective of which the auto-encoder, Deep SVDD and Deep SAD are special cases.
 
 .. math::
     \mathrm{KL}(p_n(x, z) \| p_a(x, z))
         = I_n(x, z) - H_n(z) + E_{p_n(x)} \mathrm{CE}(p_n(z | x), p_a(z | x))
 
-up to a term that does not depend on the encoder. A deterministic encoder makes the first two
-infinite, so z = f(x) + noise.
+up to a term that does not depend on the encoder. The first two terms are infinite for a
+deterministic encoder, so the encoder adds noise: z = f(x) + noise.
 """
 
 import math
 from dataclasses import dataclass, replace
 
-import lightning.pytorch as pl
-import numpy as np
 import torch
-from lightning.pytorch.callbacks import Callback
 from torch import Tensor, nn
-from torch.utils.data import TensorDataset
 
 from nbam_pyro.checks import check_finite
-from nbam_pyro.detection.assignments import UNKNOWN
-from nbam_pyro.detection.backbones.stacks import stacked_mlp
 from nbam_pyro.detection.backbones.deep_svdd import away_from_zero
+from nbam_pyro.detection.backbones.stacks import stacked_mlp
+from nbam_pyro.detection.verified import UNVERIFIED
 from nbam_pyro.errors import DataError
-from nbam_pyro.exclusive import exclusive
-from nbam_pyro.inference.rows import Batch, Rows
-from nbam_pyro.inference.training import Options, Training, train
 from nbam_pyro.models.component import check_positive
 
-__all__ = ["Terms", "UnifiedObjective", "Weights", "train_objective"]
+__all__ = ["SAD", "SVDD", "Terms", "UnifiedObjective", "Weights"]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Weights:
-    """How much each term counts: (1, 0, 0) is an auto-encoder, (0, 1, 0) SVDD, (0, 1, 1) SAD.
+    """The weights of the three terms of the objective.
+
+    The weights (1, 0, 0) make an auto-encoder, (0, 1, 0) Deep SVDD, and (0, 1, 1) Deep SAD.
 
     Args:
-        information: of the bound on I_n(x, z), that z keeps what x says.
-        compactness: of -H_n(z), that normal rows lie together.
-        separation: of the cross-entropy, that anomalies lie elsewhere; it needs labelled ones.
+        information: Weight of the bound on I_n(x, z). The term is high if z keeps the information
+            in x.
+        compactness: Weight of -H_n(z). The term is high if normal rows lie close together.
+        separation: Weight of the cross-entropy. The term is high if verified anomalies lie far from
+            normal rows; it needs verified anomalies.
 
     Raises:
-        DataError: a weight is negative, or none is positive.
+        DataError: A weight is negative or not finite, or no weight is positive.
 
     Example:
         >>> Weights(information=0.0)  # Deep SAD
@@ -56,7 +53,7 @@ class Weights:
         values = vars(self).values()
         if not all(0 <= value < math.inf for value in values) or max(values) == 0:
             raise DataError(
-                f"{self}: weights must be finite and not negative, and one must be positive."
+                f"{self}: give finite weights of 0 or more, at least one of them above 0."
             )
 
 
@@ -66,14 +63,15 @@ SAD = Weights(information=0.0)
 
 @dataclass(frozen=True)
 class Terms:
-    """The three terms of a batch, in nats, each to be raised.
+    """The three terms of a batch, in nats. Training makes each of them larger.
 
     Attributes:
-        information: a lower bound on I_n(x, z), up to constants: the reconstruction.
-        compactness: a lower bound on -H_n(z), that of a Gaussian of the same spread around the
-            centre.
-        separation: the entropy of a Gaussian with the spread of labelled anomalies around the same
-            centre; 0 where there are none.
+        information: Lower bound on I_n(x, z), up to constants. It is the negative error of the
+            reconstruction.
+        compactness: Lower bound on -H_n(z): the negative entropy of a Gaussian that has the spread
+            of normal rows around the centre.
+        separation: Entropy of a Gaussian that has the spread of verified anomalies around the
+            centre. It is 0 where there are none.
     """
 
     information: Tensor
@@ -82,32 +80,34 @@ class Terms:
 
 
 class UnifiedObjective(nn.Module):
-    r"""Encoder with Gaussian noise, decoder, and the terms of the objective.
+    r"""An encoder with Gaussian noise, a decoder, and the terms of the objective.
 
     .. math::
         I_n \ge \mathrm{const} - \frac{1}{2 s^2} E \|x - g(z)\|^2, \qquad
         -H_n \ge -\tfrac12 \sum_j \log(2 \pi e\, E (z_j - c_j)^2), \qquad
         \tfrac12 \sum_j \log(2 \pi e\, E_a (z_j - c_j)^2)
 
-    The centre c is the mean embedding before training, moved away from 0, and there are no biases:
-    so a constant embedding is no solution.
+    The centre c is the mean embedding before training, moved away from 0. The networks have no
+    biases, so that a constant embedding is no solution.
 
-    A row scores what it adds to the first two: reconstruction error in units of s, and squared
-    distance to the centre in units of the normal variances, each by its weight.
+    The score of a row is its share of the first two terms: its reconstruction error in units of s,
+    and its squared distance to the centre in units of the variances of normal rows, each times its
+    weight.
 
-    Labelled anomalies shape the embedding for anomalies like them. Those of another type may end
-    nearer to the centre than without any label: see `python -m benchmarks.wrong_labels`.
+    Verified anomalies shape the embedding for anomalies like them. Anomalies of another type may
+    come to lie nearer to the centre than without verified rows. The benchmark `wrong_labels`
+    measures this.
 
     Args:
-        inputs: D, features of a row.
-        weights: of the terms.
-        width: hidden units of encoder and decoder.
-        embedding: dimensions of z.
-        noise: standard deviation of the encoder's noise.
-        error: s, standard deviation of x given z.
+        inputs: Number D of features of a row.
+        weights: Weights of the terms.
+        width: Number of hidden units of the encoder and of the decoder.
+        embedding: Number of dimensions of z.
+        noise: Standard deviation of the encoder's noise.
+        error: Standard deviation s of x given z.
 
     Raises:
-        DataError: a size is not positive.
+        DataError: A size or a standard deviation is not positive.
 
     Example:
         >>> objective = UnifiedObjective(5, weights=SVDD)
@@ -143,16 +143,16 @@ class UnifiedObjective(nn.Module):
         self.register_buffer("centre", torch.zeros(embedding))
         self.register_buffer("variance", torch.ones(embedding))
 
-    def terms(self, x: Tensor, observed: Tensor | None = None) -> Terms:
-        """The terms of a batch.
+    def terms(self, x: Tensor, verified: Tensor = UNVERIFIED) -> Terms:
+        """Return the terms of a batch.
 
         Args:
-            x: rows, (N, D).
-            observed: 1 for labelled anomalies, 0 for labelled normal rows, -1 for others, which
-                count as normal; None if nothing is labelled.
+            x: Rows, (N, D).
+            verified: Integer codes of verified rows, broadcast to (N,): 1 for an anomaly, 0 for a
+                normal row, and -1 where nothing is verified. Rows of code -1 count as normal. The
+                default is -1 for all rows.
         """
-        odd = torch.zeros(len(x), dtype=torch.bool) if observed is None else observed == 1
-        odd = odd.to(x.device)
+        odd = (verified == 1).expand(len(x)).to(x.device)
         z = self.encoder(x)
         zero = z.new_zeros(())
         terms = Terms(zero, zero, zero)
@@ -166,30 +166,51 @@ class UnifiedObjective(nn.Module):
         return terms
 
     def _spread(self, z: Tensor) -> Tensor:
-        """Mean squared distances to the centre by dimension, with the noise's."""
+        """Mean squared distance to the centre in each dimension, plus the variance of the noise."""
         return (z - self.centre).square().mean(0) + self.noise**2
 
-    def forward(self, x: Tensor, observed: Tensor | None = None) -> Tensor:
-        """The loss of a batch: minus the weighted sum of the terms."""
-        return self.weigh(self.terms(x, observed))
+    def forward(self, x: Tensor, verified: Tensor = UNVERIFIED) -> Tensor:
+        """Return the loss of a batch, the negative weighted sum of the terms.
+
+        Args:
+            x: Rows, (N, D).
+            verified: Integer codes of verified rows, as in `terms`.
+        """
+        return self.weigh(self.terms(x, verified))
 
     def weigh(self, terms: Terms) -> Tensor:
-        """The loss that terms make."""
+        """Return the loss of a batch, the negative weighted sum of its terms.
+
+        Args:
+            terms: Terms of the batch.
+        """
         weights = vars(self.weights)
         return -torch.stack([weights[name] * value for name, value in vars(terms).items()]).sum()
 
     @torch.no_grad()
     def start(self, x: Tensor) -> None:
-        """Fix the centre before training, at the mean embedding of rows (N, D)."""
+        """Set the centre to the mean embedding of rows, before training.
+
+        Args:
+            x: Training rows, (N, D).
+        """
         self.centre.copy_(away_from_zero(self.encoder(x).mean(0)))
 
     @torch.no_grad()
     def finish(self, x: Tensor) -> None:
-        """Take the variances from normal rows, (N, D)."""
+        """Set the variances to those of normal rows, after training.
+
+        Args:
+            x: Training rows that are no verified anomalies, (N, D).
+        """
         self.variance.copy_(self._spread(self.encoder(x)))
 
     def check(self, x: Tensor) -> None:
-        """Raise a `DataError` where rows are no matrix of finite numbers of the networks' type."""
+        """Raise a `DataError` where rows are no matrix of finite numbers in the networks' type.
+
+        Args:
+            x: Rows, (N, D).
+        """
         kind = self.centre.dtype
         if x.ndim != 2 or x.shape[1] != self.inputs or x.dtype != kind:
             raise DataError(
@@ -200,10 +221,13 @@ class UnifiedObjective(nn.Module):
 
     @torch.no_grad()
     def scores(self, x: Tensor) -> Tensor:
-        """What every row adds to the loss of normal rows, (N,).
+        """Return the scores of rows, high for anomalies, (N,).
+
+        Args:
+            x: Rows, (N, D).
 
         Raises:
-            DataError: x is no matrix of finite numbers of the objective's type.
+            DataError: x is no matrix of finite numbers in the networks' type.
         """
         self.check(x)
         z = self.encoder(x)
@@ -212,99 +236,6 @@ class UnifiedObjective(nn.Module):
         return 0.5 * (self.weights.information * error + self.weights.compactness * distance)
 
 
-def train_objective(
-    objective: UnifiedObjective,
-    x: Tensor,
-    observed: Tensor | None = None,
-    *,
-    epochs: int = 100,
-    lr: float = 1e-3,
-    options: Options | None = None,
-) -> list[dict[str, float]]:
-    """Train and return one record per epoch: the loss, and every term.
-
-    Args:
-        objective: to train.
-        x: rows, (N, D).
-        observed: labels, (N,): 1, 0, or -1; None if nothing is labelled.
-        epochs: how many.
-        lr: step size of AdamW.
-        options: batch size, progress and Lightning's own.
-
-    Raises:
-        DataError: x is no matrix of finite numbers of the objective's type, observed is of another
-            length or has other values, all rows are labelled anomalies, or the loss is not finite.
-
-    Example:
-        >>> objective = UnifiedObjective(5, weights=SVDD)
-        >>> history = train_objective(objective, torch.rand(20, 5), epochs=1)
-        >>> sorted(history[0])
-        ['compactness', 'epoch', 'information', 'loss', 'separation']
-    """
-    objective.check(x)
-    known = torch.full((len(x),), UNKNOWN) if observed is None else observed
-    if len(known) != len(x) or (known == 1).all():
-        raise DataError(
-            f"observed has {len(known)} values for {len(x)} rows, of which some must not be "
-            "labelled anomalies."
-        )
-    wrong = ((known != UNKNOWN) & (known != 0) & (known != 1)).nonzero()
-    if len(wrong):
-        at = int(wrong[0])
-        raise DataError(f"observed is {known[at].item()} for row {at}; give 1, 0 or -1 (unknown).")
-    rows = Rows(TensorDataset(x, known), known, torch.ones(len(x)))
-    groups = [{"params": list(objective.parameters()), "lr": lr, "weight_decay": 1e-6}]
-
-    log = _LogTerms()
-
-    def loss(batch: Batch) -> Tensor:
-        terms = objective.terms(batch.x, batch.y)
-        log.add(terms, len(batch.x))
-        return objective.weigh(terms)
-
-    with exclusive():
-        objective.start(x)
-        history, _ = train(
-            Training([objective], loss=loss, groups=groups),
-            rows,
-            np.arange(len(x)),
-            np.arange(0),
-            epochs=epochs,
-            options=options or Options(),
-            label="unified objective",
-            callbacks=[log],
-        )
-    objective.eval()
-    objective.finish(x[known != 1])
-    if not math.isfinite(history[-1]["loss"]):
-        raise DataError("The loss is not finite: scale x to about 1, or use a lower lr.")
-    return [record | terms for record, terms in zip(history, log.records, strict=True)]
-
-
-class _LogTerms(Callback):
-    """The mean of every term over the rows of an epoch."""
-
-    def __init__(self) -> None:
-        self.records: list[dict[str, float]] = []
-        self.batches: list[tuple[Terms, int]] = []
-
-    def add(self, terms: Terms, rows: int) -> None:
-        """Note the terms of a batch."""
-        self.batches.append((terms, rows))
-
-    def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        count = sum(rows for _, rows in self.batches)
-        names = vars(self.batches[0][0])
-        self.records.append(
-            {
-                name: sum(float(vars(terms)[name].detach()) * rows for terms, rows in self.batches)
-                / count
-                for name in names
-            }
-        )
-        self.batches = []
-
-
 def _entropy(variance: Tensor) -> Tensor:
-    """Of a Gaussian with independent dimensions, in nats."""
+    """The entropy of a Gaussian with independent dimensions, in nats."""
     return 0.5 * (2 * torch.pi * torch.e * variance).log().sum()

@@ -1,0 +1,187 @@
+"""Rates: where a detector has the share of anomalies from, and how rows are scored under it."""
+
+from abc import ABC, abstractmethod
+from typing import ClassVar, Literal
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from nbam_pyro.detection.assignments import Assignment
+from nbam_pyro.detection.backbones.base import Energies
+from nbam_pyro.detection.rate_estimates import RateEstimate, estimate_rate, likely_rate
+from nbam_pyro.detection.scores import mean_of_members, shares_below
+
+__all__ = ["CANDIDATES", "AgreedRate", "GivenRate", "LearnedRate", "Rate", "rate_of"]
+
+# The rates that members are trained with where the rate is unknown.
+CANDIDATES = (0.05, 0.1, 0.15, 0.2, 0.3)
+# The rate at which learning starts.
+_START = 0.1
+# Where members agree on no rate, scores are averaged over members with at most this rate.
+_TRUSTED = 0.1
+
+
+class Rate(ABC):
+    """The base class of the ways in which a detector gets the share of anomalies.
+
+    Attributes:
+        learned: Whether the rate is learned by gradient with the weights of the networks.
+    """
+
+    learned: ClassVar[bool]
+
+    @abstractmethod
+    def told(self, members: int) -> np.ndarray:
+        """Return the rate that each member is trained with, or at which learning starts, (S,).
+
+        Args:
+            members: Number of members that the user asked for. There are more where members are
+                trained with different rates.
+        """
+
+    @abstractmethod
+    def found(
+        self, energies: Energies, told: np.ndarray, verified: Tensor
+    ) -> tuple[float, RateEstimate | None]:
+        """Return the share of anomalies after training, and the estimate that it is from.
+
+        Args:
+            energies: Energies of the training rows by member, (S, N) each.
+            told: Rate of each member, (S,).
+            verified: Integer codes of the training rows, (N,): 1, 0, or -1 where unknown.
+
+        Returns:
+            The share, and its estimate, which is None where the share was given.
+        """
+
+    @abstractmethod
+    def ranking(self, told: np.ndarray, share: float) -> Tensor:
+        """Return the members that rank rows among the training rows, (K,) integers.
+
+        Args:
+            told: Rate of each member, (S,).
+            share: Share of anomalies after training.
+
+        Returns:
+            Numbers of the members. There are none where scores are means of energies.
+        """
+
+    @abstractmethod
+    def scores(self, clean: Tensor, reference: Tensor, ranking: Tensor) -> np.ndarray:
+        """Return the scores of rows, (M,).
+
+        Args:
+            clean: Clean energies of the rows by member, (S, M).
+            reference: Clean energies of the training rows for each member in `ranking`, (K, N),
+                sorted from low to high.
+            ranking: Numbers of the members from `ranking`, (K,).
+        """
+
+
+class _OneRate(Rate):
+    """All members have the same rate, so that their energies can be averaged."""
+
+    def ranking(self, told: np.ndarray, share: float) -> Tensor:
+        return torch.arange(0)
+
+    def scores(self, clean: Tensor, reference: Tensor, ranking: Tensor) -> np.ndarray:
+        return mean_of_members(clean.numpy())
+
+
+class GivenRate(_OneRate):
+    """The user gives the share of anomalies.
+
+    Args:
+        rate: Share of anomalies, from 0 to one half.
+
+    Example:
+        >>> GivenRate(0.2).told(3)
+        array([0.2, 0.2, 0.2])
+    """
+
+    learned = False
+
+    def __init__(self, rate: float) -> None:
+        self.rate = rate
+
+    def told(self, members: int) -> np.ndarray:
+        return np.repeat(self.rate, members)
+
+    def found(
+        self, energies: Energies, told: np.ndarray, verified: Tensor
+    ) -> tuple[float, RateEstimate | None]:
+        return float(self.rate), None
+
+
+class LearnedRate(_OneRate):
+    """The rate is learned with the weights, which takes energies that are negative log densities.
+
+    Example:
+        >>> LearnedRate().told(2)  # where learning starts
+        array([0.1, 0.1])
+    """
+
+    learned = True
+
+    def told(self, members: int) -> np.ndarray:
+        return np.repeat(_START, members)
+
+    def found(
+        self, energies: Energies, told: np.ndarray, verified: Tensor
+    ) -> tuple[float, RateEstimate | None]:
+        estimate = likely_rate(energies, verified)
+        return estimate.rate, estimate
+
+
+class AgreedRate(Rate):
+    """Members are trained with different rates; the share is the rate at which they agree.
+
+    The energies of members with different rates are not comparable. So the score of a row is the
+    share of training rows of lower clean energy. It is averaged over the members whose rate is the
+    share, or, where members agree on no rate, over those with a rate of at most 0.1.
+
+    Example:
+        >>> told = AgreedRate().told(2)
+        >>> told
+        array([0.05, 0.05, 0.1 , 0.1 , 0.15, 0.15, 0.2 , 0.2 , 0.3 , 0.3 ])
+        >>> AgreedRate().ranking(told, 0.2)
+        tensor([6, 7])
+        >>> AgreedRate().ranking(told, 0.0)  # no rate stands out
+        tensor([0, 1, 2, 3])
+    """
+
+    learned = False
+
+    def told(self, members: int) -> np.ndarray:
+        return np.repeat(CANDIDATES, max(2, members))
+
+    def found(
+        self, energies: Energies, told: np.ndarray, verified: Tensor
+    ) -> tuple[float, RateEstimate | None]:
+        estimate = estimate_rate(energies, told, verified)
+        return estimate.rate, estimate
+
+    def ranking(self, told: np.ndarray, share: float) -> Tensor:
+        return torch.as_tensor(np.flatnonzero(told == share if share else told <= _TRUSTED))
+
+    def scores(self, clean: Tensor, reference: Tensor, ranking: Tensor) -> np.ndarray:
+        return mean_of_members(shares_below(reference, clean[ranking]))
+
+
+def rate_of(contamination: float | Literal["auto"], assignment: Assignment) -> Rate:
+    """Return the rate that the settings of a detector ask for.
+
+    Args:
+        contamination: Share of anomalies, or "auto".
+        assignment: Assignment of the switches. "auto" is a learned rate if the assignment needs
+            densities, else the rate at which members agree.
+
+    Example:
+        >>> from nbam_pyro.detection.assignments import Exact, Soft
+        >>> rate_of("auto", Exact()), rate_of("auto", Soft())
+        (<...LearnedRate object at ...>, <...AgreedRate object at ...>)
+    """
+    if contamination != "auto":
+        return GivenRate(contamination)
+    return LearnedRate() if assignment.normalised_only else AgreedRate()
