@@ -147,10 +147,8 @@ def likely_rate(energies: Energies, verified: Any = None) -> RateEstimate:
         nf.switch_log_joint(rate.logit(), -energies.clean, -energies.anomalous) for rate in _GRID
     )
     codes = switch_codes(verified, energies.clean.shape[1]).expand_as(energies.clean)
-    verified_pairs = (nf.observe_switch(*pair, codes) for pair in pairs)
-    marginals = torch.stack(
-        [nf.log_marginal(*pair).double().sum(-1) for pair in verified_pairs], -1
-    )
+    joint = (nf.observe_switch(*pair, codes) for pair in pairs)
+    marginals = torch.stack([nf.log_marginal(*pair).double().sum(-1) for pair in joint], -1)
     posterior = marginals.softmax(-1).mean(0)
     low, high = (float(_GRID[(posterior.cumsum(0) < tail).sum()]) for tail in _TAILS)
     return RateEstimate(float(posterior @ _GRID.double()), low, high, None)

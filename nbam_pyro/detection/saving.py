@@ -172,8 +172,9 @@ def _loaded(
     )
     if not isinstance(backbone, Backbone) or not isinstance(assignment, Assignment | None):
         raise StoryError(
-            f"detector.json describes a {type(backbone).__name__} and a {type(assignment).__name__}, "
-            "not a backbone and an assignment. Restore the file or fit again."
+            f"detector.json describes {type(backbone).__name__} as the backbone and "
+            f"{type(assignment).__name__} as the assignment, and one of them is not. Restore the "
+            "file or fit again."
         )
     fill(backbone, "backbone", tensors)
     # `fit` gives the first argument, the number of features or channels, and `members`.

@@ -19,7 +19,7 @@ UNKNOWN = -1
 # The codes of rows none of which is verified: one number, which has the shape of any batch.
 UNVERIFIED = torch.tensor(UNKNOWN)
 
-_CODES = {1: 1, 0: 0, UNKNOWN: UNKNOWN}
+_CODES: dict[Hashable, int] = {1: 1, 0: 0, UNKNOWN: UNKNOWN}
 _MEND = "give 1 for an anomaly, 0 for a normal row, and -1, NaN or None where nothing is verified."
 
 
