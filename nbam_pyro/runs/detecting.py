@@ -138,9 +138,8 @@ def detect_file(
     """
     with new_folder(out, overwrite=overwrite) as draft:
         started = time.perf_counter()
-        source = read(
-            data, label=None, beside=[] if verified is None else [verified], labelled=False
-        )
+        beside = [] if verified is None else [verified]
+        source = read(data, label=None, beside=beside, labelled=False)
         learned = learn(source, data=data.name, drop=drop, keep=keep)
         x = learned.x
         if x.ndim != 2:
@@ -165,7 +164,7 @@ def detect_file(
         detector.fit(named(learned.encoding, x), verified=codes)
         table = _flags(source.rows, detector.decision_scores_, detector)
         if codes is not None:
-            table["verified"] = codes
+            table["verified_anomaly"] = codes
         estimate = detector.rate_
         summary = {
             "data": data.name,
