@@ -84,7 +84,7 @@ def measure(seed: int) -> dict[str, Any]:
             scale=None,
             random_state=seed,
         )
-        detector.fit(x, observed=odd.astype(int) if way == "truth" else None)
+        detector.fit(x, verified=odd.astype(int) if way == "truth" else None)
         found[way] = float(roc_auc_score(odd, detector.decision_scores_))
     return {"seed": seed, **found}
 

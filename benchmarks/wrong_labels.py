@@ -18,7 +18,7 @@ from sklearn.metrics import roc_auc_score
 
 from benchmarks.common import environment, write_json
 from nbam_pyro.detection import UnifiedObjective, train_objective
-from nbam_pyro.detection.unified import SAD, SVDD, Weights
+from nbam_pyro.detection.unified.objective import SAD, SVDD, Weights
 
 NORMAL, LABELLED, COUNT = 8, 0, 20
 

@@ -27,14 +27,18 @@ def table():
 def test_a_run_has_scores_flags_and_a_rate(table, tmp_path):
     data, out = tmp_path / "data.csv", tmp_path / "run"
     table.to_csv(data, index=False)
-    common = ("--known", "seen", "--backbone", "ae", "--epochs", 20, "--out", out)
+    common = ("--verified", "seen", "--backbone", "ae", "--epochs", 20, "--out", out)
     result = nbam("detect", data, *common, "--contamination", 0.1)
     assert result.exit_code == 0, result.output
     flags = pd.read_csv(out / "flags.csv")
-    assert set(flags) == {"row", "score", "flagged", "known"}
+    assert set(flags) == {"row", "score", "flagged", "verified_anomaly"}
     assert flags["score"].is_monotonic_decreasing
     assert flags["flagged"].sum() == 12
-    assert flags.set_index("row")["known"].value_counts().to_dict() == {-1: 106, 0: 11, 1: 3}
+    assert flags.set_index("row")["verified_anomaly"].value_counts().to_dict() == {
+        -1: 106,
+        0: 11,
+        1: 3,
+    }
     summary = json.loads((out / "summary.json").read_text())
     assert summary["rate"] == pytest.approx(0.1)
     assert summary["features"] == 4
@@ -46,7 +50,7 @@ def test_a_run_has_scores_flags_and_a_rate(table, tmp_path):
     assert scored.exit_code == 0, scored.output
     assert "120 rows scored; 12 of them are flagged" in scored.output
     pd.testing.assert_frame_equal(
-        pd.read_csv(tmp_path / "new.csv"), flags.drop(columns="known"), rtol=1e-6
+        pd.read_csv(tmp_path / "new.csv"), flags.drop(columns="verified_anomaly"), rtol=1e-6
     )
     table[list("abc")].to_csv(tmp_path / "other.csv", index=False)
     other = nbam("score", out, tmp_path / "other.csv", "--out", tmp_path / "none.csv")
@@ -71,8 +75,8 @@ def test_the_rate_is_estimated_where_none_is_given(table, tmp_path):
         (["--backbone", "magic"], "--backbone is 'magic'"),
         (["--contamination", "much"], "--contamination is 'much'"),
         (["--contamination", "0.9"], "up to 0.5"),
-        (["--known", "a"], "neither 1 (or true) nor 0"),
-        (["--known", "nothing"], "no column"),
+        (["--verified", "a"], "neither 1 (or true) nor 0"),
+        (["--verified", "nothing"], "no column"),
     ],
 )
 def test_mistakes_are_said_in_one_line(table, tmp_path, arguments, words):

@@ -25,9 +25,10 @@ from nbam_pyro.detection import (
     Rotations,
     Soft,
 )
-from nbam_pyro.detection.assignments import UNKNOWN
 from nbam_pyro.detection.scaling import Range
-from nbam_pyro.detection.training import Prior, Schedule, energies_of, train_backbone
+from nbam_pyro.detection.settings import Schedule
+from nbam_pyro.detection.training import Prior, energies_of, train_backbone
+from nbam_pyro.detection.verified import UNKNOWN
 from nbam_pyro.errors import DataError
 from nbam_pyro.inference.training import Options
 
@@ -100,7 +101,7 @@ class Ours:
             self.assignment,
             train,
             Prior([told.alpha] * len(splits)),
-            observed=torch.stack([self._observed(split) for split in splits]),
+            verified=torch.stack([self._observed(split) for split in splits]),
             schedule=Schedule(epochs=told.epochs or self.epochs, lr=self.lr),
             options=Options(batch_size=128),
         )

@@ -14,11 +14,11 @@ def detect(
         typer.Argument(metavar="DATA", help="CSV, Parquet or NPZ file (array X); no labels."),
     ],
     *,
-    known: Annotated[
+    verified: Annotated[
         str | None,
         typer.Option(
-            help="Column or array that says which rows are known: 1 or true for an anomaly, 0 or "
-            "false for a normal row; empty cells are unknown."
+            help="Column or array that says which rows somebody has verified: 1 or true for an "
+            "anomaly, 0 or false for a normal row; empty where nothing is verified."
         ),
     ] = None,
     backbone: Annotated[
@@ -54,7 +54,7 @@ def detect(
         summary = detect_file(
             data,
             out,
-            known=known,
+            verified=verified,
             backbone=parse_backbone(backbone),
             contamination=parse_share(contamination),
             epochs=epochs,

@@ -99,7 +99,7 @@ def detect_file(
     data: Path,
     out: Path,
     *,
-    known: str | None = None,
+    verified: str | None = None,
     backbone: BackboneName = BackboneName.NTL,
     contamination: float | Literal["auto"] = "auto",
     epochs: int = 100,
@@ -115,8 +115,9 @@ def detect_file(
     Args:
         data: A CSV or Parquet file every column of which is a feature, or NPZ with an array X.
         out: The run folder to write, whole or not at all.
-        known: The column or array that says which rows are known to be anomalies (1, true) or
-            normal (0, false), if there is one; it is no feature.
+        verified: Name of the column or array that says which rows somebody has verified: 1 or true
+            for an anomaly, 0 or false for a normal row, empty where nothing is verified. It is no
+            feature. None if there is no such column.
         backbone: The model of normal rows.
         contamination: The share of anomalies, or "auto".
         epochs: Epochs of training.
@@ -137,7 +138,8 @@ def detect_file(
     """
     with new_folder(out, overwrite=overwrite) as draft:
         started = time.perf_counter()
-        source = read(data, label=None, beside=[] if known is None else [known], labelled=False)
+        beside = [] if verified is None else [verified]
+        source = read(data, label=None, beside=beside, labelled=False)
         learned = learn(source, data=data.name, drop=drop, keep=keep)
         x = learned.x
         if x.ndim != 2:
@@ -145,8 +147,10 @@ def detect_file(
                 f"{data} has images or arrays of rows: nbam detect takes a row of features per "
                 "datum; for images use AnomalyDetector(Rotations) in Python."
             )
-        observed = (
-            None if known is None else codes_of(known, source.beside[known], len(x), switches)
+        codes = (
+            None
+            if verified is None
+            else codes_of(verified, source.beside[verified], len(x), switches)
         )
         say(f"Training on {len(x)} rows ...")
         detector = AnomalyDetector(
@@ -157,10 +161,10 @@ def detect_file(
             progress=progress,
             trainer={"default_root_dir": draft},
         )
-        detector.fit(named(learned.encoding, x), observed=observed)
+        detector.fit(named(learned.encoding, x), verified=codes)
         table = _flags(source.rows, detector.decision_scores_, detector)
-        if observed is not None:
-            table["known"] = observed
+        if codes is not None:
+            table["verified_anomaly"] = codes
         estimate = detector.rate_
         summary = {
             "data": data.name,
@@ -176,13 +180,13 @@ def detect_file(
             "notes": learned.notes,
             "seconds": round(time.perf_counter() - started, 1),
         }
-        settings: dict[str, Any] = {"command": "detect", "data": str(data), "known": known}
+        settings: dict[str, Any] = {"command": "detect", "data": str(data), "verified": verified}
         settings |= {"backbone": backbone.value, "contamination": contamination}
         settings |= {"drop": list(drop), "keep": list(keep), "epochs": epochs, "seed": seed}
         write_table(ordered(table), draft / "flags.csv")
         write_json(draft / "summary.json", summary, Summary)
         write_json(draft / "settings.json", settings, Settings)
-        info = {"known": known, "encoding": asdict(learned.encoding)}
+        info = {"verified": verified, "encoding": asdict(learned.encoding)}
         write_json(draft / "run.json", info, DetectedInfo)
         write_detector(draft, detector)
         _picture(draft, detector)
@@ -210,7 +214,7 @@ def score_detected(run: Path, data: Path, *, say: Callable[[str], None]) -> pd.D
             f"{run / 'run.json'} is of other data than the detector beside it. Restore it or "
             "detect again."
         )
-    beside = [] if info.known is None else [info.known]
+    beside = [] if info.verified is None else [info.verified]
     source = read(data, label=None, beside=beside, optional=True, labelled=False)
     encoding = info.encoding
     encoded = encoding.encode(source.x)

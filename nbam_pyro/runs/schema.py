@@ -34,7 +34,7 @@ class FittedInfo(Saved):
 class DetectedInfo(Saved):
     """The content of run.json of `nbam detect`."""
 
-    known: str | None
+    verified: str | None
     encoding: Encoding
 
 
@@ -59,7 +59,7 @@ class _FitSettings(_Open):
 class _DetectSettings(_Open):
     command: Literal["detect"]
     data: str
-    known: str | None
+    verified: str | None
     backbone: str
     contamination: Finite | Literal["auto"]
     epochs: Count

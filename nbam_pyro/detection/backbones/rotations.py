@@ -1,29 +1,31 @@
-"""Multi-head RotNet: rotations and shifts of an image that a classifier of normal ones names."""
+"""Multi-head RotNet: a classifier recognises the rotation and the shift of normal images."""
 
 import torch
 from torch import Tensor, nn
 
-from nbam_pyro.detection.energies import Backbone, Energies
+from nbam_pyro.detection.backbones.base import Backbone, Energies
 from nbam_pyro.errors import DataError
 from nbam_pyro.models.component import check_positive
 
 
 class Rotations(Backbone):
-    r"""36 views of an image, by 4 rotations and 3 x 3 shifts, and three softmax heads.
+    r"""36 views of an image, from 4 rotations and 3 x 3 shifts, and three softmax heads.
 
     .. math::
         E_n = \mathrm{mean}_v \big(-\log p(r_v) - \log p(s_v) - \log p(t_v)\big)
 
-    and E_a is the cross-entropy of the heads to uniform predictions. All views are one batch.
+    The heads predict the rotation r, the shift s down and the shift t to the right of each view v.
+    The anomaly energy E_a is the cross-entropy of the heads to uniform predictions. All views are
+    computed as one batch.
 
     Args:
-        channels: of the images, which are square.
-        members: S, models trained one after the other in every step.
-        width: channels of the first convolution.
-        shift: of a view, as a share of the side.
+        channels: Number of channels of the images, which are square.
+        members: Number S of models. Each training step computes them one after the other.
+        width: Number of channels of the first convolution.
+        shift: Size of a shift, as a share of the image's side.
 
     Raises:
-        DataError: shift is not positive, images are not square, or too small to be shifted.
+        DataError: `shift` is not positive, or images are not square or too small to be shifted.
 
     Source: Hendrycks et al. (2019); E_a of Qiu et al. (2022).
 
@@ -41,14 +43,17 @@ class Rotations(Backbone):
         check_positive("shift", shift)
         self.channels, self.width, self.shift = channels, width, shift
         classifiers = nn.ModuleList([_Classifier(channels, width) for _ in range(members)])
-        # Twice as fast as channels first, where convolutions are as narrow as these.
+        # For convolutions as narrow as these, channels last is twice as fast as channels first.
         self.classifiers = classifiers.to(memory_format=torch.channels_last)
 
     def energies(self, x: Tensor) -> Energies:
         if x.shape[-1] != x.shape[-2]:
-            raise DataError(f"Images are {x.shape[-2]} by {x.shape[-1]}; rotations need squares.")
+            raise DataError(f"Images are {x.shape[-2]} by {x.shape[-1]}; Rotations needs squares.")
         if self._step(x) >= x.shape[-1]:
-            raise DataError(f"Images of {x.shape[-1]} by {x.shape[-1]} cannot be shifted.")
+            raise DataError(
+                f"Images of {x.shape[-1]} by {x.shape[-1]} cannot be shifted by "
+                f"{self._step(x)} pixels: give larger images, or a smaller `shift`."
+            )
         pairs = [self._of_member(*one) for one in zip(self.classifiers, x, strict=True)]
         return Energies(*(torch.stack(side) for side in zip(*pairs, strict=True)))
 
@@ -67,7 +72,7 @@ class Rotations(Backbone):
         return max(1, round(self.shift * images.shape[-1]))
 
     def _views(self, images: Tensor) -> Tensor:
-        """(36, N, C, H, W): rotations, then shifts down, then shifts to the right."""
+        """Views ordered by rotation, shift down and shift to the right, (36, N, C, H, W)."""
         step = self._step(images)
         views = []
         for turns in range(4):

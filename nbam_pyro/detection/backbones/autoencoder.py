@@ -1,14 +1,15 @@
-"""The auto-encoder: an anomaly is what it reconstructs badly."""
+"""The auto-encoder: anomalies are rows that it reconstructs badly."""
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from nbam_pyro.detection.energies import Backbone, Energies, complement, unit_of
+from nbam_pyro.detection.backbones.base import Backbone, Energies, complement, unit_of
+from nbam_pyro.detection.backbones.stacks import stacked_mlp
 from nbam_pyro.detection.scaling import MIDDLE, Range
-from nbam_pyro.detection.stacks import stacked_mlp
 
-# Of the squared deviations from the median: a row is as anomalous as normal at log 2 of that.
+# The unit, in median squared deviations from the median row. Both energies of a row are equal where
+# its error is log 2 of the unit.
 _FAR = 6.0
 
 
@@ -18,21 +19,22 @@ class AutoEncoder(Backbone):
     .. math::
         E_n(x) = \mathrm{mean}_j \big(x_j - m_j - w_j \tanh g_j(f(x))\big)^2 / u
 
-    with an encoder f and a decoder g that have biases. The middle m_j and the width w_j are those
-    of the training rows, without wild values: a reconstruction is never further than w_j from the
-    middle, so that rows far from all others cannot be reconstructed. A row whose category is new
-    looks usual until the known categories are learned: with few rows and many categories, train
-    for more epochs.
+    The encoder f and the decoder g have biases. The middle m_j and the width w_j of each feature
+    come from the training rows without wild values. A reconstruction is never further than w_j from
+    the middle, so that rows far from all others cannot be reconstructed.
 
-    The unit of E_n is six times what rows differ from the median row, in the median: errors have
-    the features' units, and a pair of energies must not.
+    A row with a new category looks usual until the network has learned the known categories. With
+    few rows and many categories, train for more epochs.
+
+    The unit u is six times the median, over rows, of the squared deviation from the median row.
+    Dividing by it makes the energies independent of the units of the features.
 
     Args:
-        inputs: D, features of a row.
-        members: S, models trained at once.
-        width: hidden units of encoder and decoder.
-        embedding: dimensions of the code, fewer than D; None for D / 2 up to D = 16, 8 up to
-            D = 32, and D / 4 beyond; 2 for D = 3.
+        inputs: Number D of features of a row.
+        members: Number S of models that are trained at once.
+        width: Number of hidden units of the encoder and of the decoder.
+        embedding: Number of dimensions of the code, fewer than D. None for D / 2 up to D = 16, 8 up
+            to D = 32, and D / 4 for larger D; for D = 3 it is 2.
 
     Example:
         >>> backbone, x = AutoEncoder(6), torch.randn(1, 4, 6)

@@ -1,36 +1,38 @@
-"""Deep SVDD, and with observed switches Deep SAD: normal rows near a centre, others far."""
+"""Deep SVDD, and with verified rows Deep SAD: normal rows lie near a centre, anomalies far."""
 
 from typing import Literal
 
 import torch
 from torch import Tensor
 
-from nbam_pyro.detection.energies import Backbone, Energies, complement, inverse, unit_of
-from nbam_pyro.detection.stacks import stacked_mlp
+from nbam_pyro.detection.backbones.base import Backbone, Energies, complement, inverse, unit_of
+from nbam_pyro.detection.backbones.stacks import stacked_mlp
 from nbam_pyro.errors import DataError
 
-# A centre nearer to 0 could be reached by weights of 0.
+# Weights of 0 would reach a centre that is nearer to 0.
 _AWAY = 0.1
 
 
 class DeepSVDD(Backbone):
     r"""E_n is the squared distance d of the embedding to a centre, E_a = -log(1 - e^{-d}).
 
-    The encoder has no biases, and the centre is the mean embedding before training, moved away
-    from 0: so the constant embedding is no solution. The unit of d is its median before training.
+    The encoder has no biases. The centre is the mean embedding before training, moved away from 0,
+    so that a constant embedding is no solution. The distance d is divided by its median before
+    training.
 
-    With rows observed to be normal or anomalous, and `Blind` for the others, this is Deep SAD, and
-    with `far="inverse"` as it was published: E_a = 1 / (d + 10^{-6}), d without a unit.
+    With verified rows, and `Blind` for the others, this is Deep SAD. With `far="inverse"` it is
+    Deep SAD as published: E_a = 1 / (d + 10^{-6}), and d is not divided.
 
     Args:
-        inputs: D, features of a row.
-        members: S, models trained at once.
-        width: hidden units.
-        embedding: dimensions of the embedding.
-        far: what E_a is, "complement" or "inverse", which pushes rows that are near much harder.
+        inputs: Number D of features of a row.
+        members: Number S of models that are trained at once.
+        width: Number of hidden units in each layer.
+        embedding: Number of dimensions of the embedding.
+        far: Form of the anomaly energy: "complement" for -log(1 - e^{-d}), or "inverse" for
+            1 / (d + 10^{-6}). "inverse" pushes rows near the centre away much harder.
 
     Raises:
-        DataError: far is neither.
+        DataError: `far` is neither.
 
     Source: Ruff et al. (2018, 2020); the complement, Ruff et al. (2021).
 
@@ -75,7 +77,10 @@ class DeepSVDD(Backbone):
 
 
 def away_from_zero(centre: Tensor) -> Tensor:
-    """A centre that weights of 0 do not reach.
+    """Return a centre that an encoder with weights of 0 does not reach.
+
+    Args:
+        centre: Any centre. Coordinates nearer to 0 than 0.1 are moved to 0.1 or -0.1.
 
     Example:
         >>> away_from_zero(torch.tensor([0.01, -0.5]))

@@ -1,28 +1,29 @@
-"""A backbone whose energies are densities: a mixture of Gaussians in a broad background."""
+"""A backbone whose energies are log densities: a mixture of Gaussians on a broad background."""
 
 import math
 
 import torch
 from torch import Tensor, nn
 
-from nbam_pyro.detection.energies import Backbone, Energies
+from nbam_pyro.detection.backbones.base import Backbone, Energies
 
 
 class GaussianMixture(Backbone):
-    r"""E_n = -log of a mixture of C Gaussians, E_a = -log of one broad Gaussian around all rows.
+    r"""A mixture of Gaussians for normal rows, and one broad Gaussian for anomalies.
 
     .. math::
         E_n(x) = -\log \sum_c w_c N(x; \mu_c, L_c L_c^\top), \qquad
         E_a(x) = -\log N(x; m, s^2 \Sigma)
 
-    with m and Sigma, diagonal, from median and quartiles of the rows. Both are normalised, so
-    `Exact` applies and the rate of anomalies may be learned.
+    The mean m and the diagonal covariance Sigma come from the median and the quartiles of the rows.
+    Both energies are negative log densities, so that `Exact` applies and the rate of anomalies can
+    be learned.
 
     Args:
-        inputs: D, features of a row.
-        members: S, models trained at once.
-        components: C.
-        breadth: s, how much broader than the rows the background is.
+        inputs: Number D of features of a row.
+        members: Number S of models that are trained at once.
+        components: Number C of Gaussians in the mixture.
+        breadth: Factor s by which the broad Gaussian is wider than the rows.
 
     Source: likelihoods with a switch, arXiv 2211.15448.
 
@@ -45,7 +46,7 @@ class GaussianMixture(Backbone):
         self.weight = nn.Parameter(torch.zeros(members, components))
         self.mean = nn.Parameter(torch.zeros(members, components, inputs))
         eye = torch.eye(inputs).expand(members, components, inputs, inputs)
-        # Of the inverse of L: no solve in the likelihood. The diagonal is kept as its logarithm.
+        # The inverse of L, so that the likelihood needs no solve; its diagonal is in logarithms.
         self.precision = nn.Parameter(torch.zeros_like(eye))
         self.register_buffer("middle", torch.zeros(members, 1, inputs))
         self.register_buffer("scale", torch.ones(members, 1, inputs))
@@ -55,10 +56,12 @@ class GaussianMixture(Backbone):
         quarter, middle, upper = x.quantile(x.new_tensor([0.25, 0.5, 0.75]), dim=1, keepdim=True)
         spread = (upper - quarter) / 1.349
         self.middle.copy_(middle)
-        # Half a constant feature: its quartiles agree.
+        # Quartiles are equal where half the values of a feature are.
         self.scale.copy_(torch.where(spread > 0, spread, x.std(1, keepdim=True)).clamp_min(1e-3))
         members, components = self.weight.shape
-        order = torch.rand(members, x.shape[1], device=x.device).argsort(1)  # own rows for each
+        order = torch.rand(members, x.shape[1], device=x.device).argsort(
+            1
+        )  # each member has its own
         first = order[:, torch.arange(components) % x.shape[1], None].expand(-1, -1, x.shape[2])
         self.mean.copy_((x.gather(1, first) - self.middle) / self.scale)
 

@@ -1,4 +1,4 @@
-"""Networks of several members: one batched computation with own weights for each."""
+"""Networks of several members, which have weights of their own and are computed as one batch."""
 
 import itertools
 import math
@@ -9,13 +9,13 @@ from torch import Tensor, nn
 
 
 class StackedLinear(nn.Module):
-    """Linear maps side by side, (*stack, N, inputs) -> (*stack, N, outputs).
+    """A stack of independent linear maps, (*stack, N, inputs) -> (*stack, N, outputs).
 
     Args:
-        stack: shape of the stack, such as (members, transforms).
-        inputs: features of a row.
-        outputs: of the map.
-        bias: whether a constant is added.
+        stack: Shape of the stack, such as (members, transforms).
+        inputs: Number of features of a row.
+        outputs: Number of outputs of each map.
+        bias: Whether each map adds a constant.
 
     Example:
         >>> StackedLinear((2, 3), 5, 4)(torch.zeros(2, 3, 7, 5)).shape
@@ -40,12 +40,14 @@ class StackedLinear(nn.Module):
 def stacked_mlp(
     stack: Sequence[int], widths: Sequence[int], *, bias: bool = False
 ) -> nn.Sequential:
-    """Layers with ReLU between them; without biases they cannot learn a constant output.
+    """Return a stack of networks: linear layers with ReLU between them.
+
+    Networks without biases cannot learn a constant output.
 
     Args:
-        stack: shape of the stack.
-        widths: of the input, the hidden layers and the output.
-        bias: whether layers add constants.
+        stack: Shape of the stack.
+        widths: Numbers of features of the input, of each hidden layer and of the output.
+        bias: Whether layers add constants.
 
     Example:
         >>> stacked_mlp((2,), [5, 8, 3])(torch.zeros(2, 7, 5)).shape

@@ -1,38 +1,41 @@
-"""Internal contrastive learning: a window of features and what surrounds it know each other."""
+"""Internal contrastive learning: windows of features are matched with the other features."""
 
 import torch
 from torch import Tensor
 from torch.nn.functional import normalize
 
-from nbam_pyro.detection.energies import Backbone, Energies
-from nbam_pyro.detection.neural_transformations import log_not
-from nbam_pyro.detection.stacks import stacked_mlp
+from nbam_pyro.detection.backbones.base import Backbone, Energies
+from nbam_pyro.detection.backbones.neural_transformations import log_not
+from nbam_pyro.detection.backbones.stacks import stacked_mlp
 from nbam_pyro.errors import DataError
 
 
 class InternalContrast(Backbone):
-    r"""Windows a_k of consecutive features, their complements b_k, and an encoder for each.
+    r"""Windows a_k of consecutive features, the other features b_k, and an encoder for each.
 
     .. math::
         p_k = \mathrm{softmax}_l\big(\cos(f(a_k), g(b_l)) / \tau\big)_{l = k}, \qquad
         E_n = -\mathrm{mean}_k \log p_k, \qquad E_a = -\mathrm{mean}_k \log(1 - p_k)
 
-    Encoders have biases: they cannot bring all windows to one constant, as p_k would be chance.
+    The clean energy is low where each window can be matched with the features around it.
+
+    Encoders have biases. They do not map all windows to one constant, because matches would then be
+    no better than chance.
 
     Args:
-        inputs: D, features of a row, at least 3.
-        members: S, models trained at once.
-        window: features in a window; None for 2 up to D = 40, 10 up to D = 160, and D - 150
-            beyond.
-        width: hidden units of both encoders.
-        embedding: their dimensions.
-        temperature: tau.
+        inputs: Number D of features of a row, at least 3.
+        members: Number S of models that are trained at once.
+        window: Number of features in a window. None for 2 up to D = 40, 10 up to D = 160, and
+            D - 150 for larger D.
+        width: Number of hidden units in each layer of both encoders.
+        embedding: Number of outputs of both encoders.
+        temperature: Temperature tau of the softmax.
 
     Attributes:
-        size: of the windows.
+        size: Number of features in a window.
 
     Raises:
-        DataError: there are fewer than 3 features, or the window leaves none.
+        DataError: There are fewer than 3 features, or the window leaves no other feature.
 
     Source: Shenkar & Wolf (2022); E_a of Qiu et al. (2022).
 
@@ -54,11 +57,13 @@ class InternalContrast(Backbone):
     ) -> None:
         super().__init__(members)
         if inputs < 3:
-            raise DataError(f"{inputs} features have no windows to tell apart; give at least 3.")
+            raise DataError(f"X has {inputs} features; InternalContrast needs at least 3.")
         self.window = window
         self.size = size = _usual_window(inputs) if window is None else window
         if not 1 <= size <= inputs - 1:
-            raise DataError(f"A window of {size} of {inputs} features leaves no other.")
+            raise DataError(
+                f"window is {size} and X has {inputs} features; give a window of 1 to {inputs - 1}."
+            )
         self.inputs, self.width, self.embedding = inputs, width, embedding
         hidden = [width, width, embedding]
         self.inside = stacked_mlp((members,), [size, *hidden], bias=True)

@@ -9,6 +9,7 @@ import pytest
 from sklearn.exceptions import NotFittedError
 from torch import nn
 
+import nbam_pyro.detection
 from nbam_pyro.detection import (
     AnomalyDetector,
     AutoEncoder,
@@ -159,3 +160,13 @@ def test_what_was_changed_is_refused(rows, tmp_path):
         write_manifest(folder)
         with pytest.raises(error, match=words):
             load_detector(folder)
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_classes_that_a_saved_detector_names_are_public(case, rows, tmp_path):
+    detector = AnomalyDetector(epochs=1, random_state=0, **CASES[case]).fit(rows)
+    save_detector(detector, tmp_path / "detector")
+    saved = json.loads((tmp_path / "detector" / FILES[0]).read_text())
+    for part in (saved["backbone"], saved["assignment"]):
+        if part is not None:
+            assert hasattr(nbam_pyro.detection, part["class"].rpartition(".")[2])
