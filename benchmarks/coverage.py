@@ -18,9 +18,9 @@ from torch.distributions import Beta, Categorical, Dirichlet
 
 from benchmarks.common import environment, write_json
 from nbam_pyro import functional as nf
-from nbam_pyro.priors import FlipPrior
-from nbam_pyro.transition import estimate_transition
-from nbam_pyro.transition_intervals import transition_intervals
+from nbam_pyro.models.priors.pseudo_counts import FlipPrior
+from nbam_pyro.outputs.intervals import transition_intervals
+from nbam_pyro.outputs.transition import estimate_transition
 
 CLASSES, ROWS = 3, 500
 # Standard deviation of the logits, and the mean probability of the most probable class in words.

@@ -21,9 +21,9 @@ from torch.nn.functional import cross_entropy
 from benchmarks.common import environment, write_json
 from nbam_pyro import LabelFlip, NBAMLoss
 from nbam_pyro.inference import ClosedObjective, EnumeratedObjective, make_guide
-from nbam_pyro.inference.guides import spreads_and_locations
-from nbam_pyro.inference.rows import Batch
+from nbam_pyro.inference.variational.guides import spreads_and_locations
 from nbam_pyro.models import mlp, resnet18
+from nbam_pyro.training.rows import Batch
 
 Action = Callable[[], Any]
 BATCH = 128

@@ -24,7 +24,7 @@ from nbam_pyro import fit
 from nbam_pyro.data import with_groups
 from nbam_pyro.inference import Joint, guide_draws
 from nbam_pyro.models import BetaSwitch, BroadNormal, Component, GroupSwitch, LatentSwitch
-from nbam_pyro.models.story import Latents
+from nbam_pyro.models.latents import Latents
 
 SOURCES, SMALLEST, LARGEST = 20, 20, 500
 # Of the logits of the sources' rates.

@@ -32,10 +32,11 @@ from torch.nn.functional import huber_loss, softplus
 from benchmarks.common import environment, write_json
 from nbam_pyro import NBAMRegressor
 from nbam_pyro.data import Contaminated, Corruption, GrossErrors, Shift, contaminate
-from nbam_pyro.inference.guides import evaluating
-from nbam_pyro.inference.rows import Batch, as_rows
-from nbam_pyro.inference.training import Options, Task, train
 from nbam_pyro.models import Rescale, Standardise, mlp
+from nbam_pyro.training.contexts import evaluating
+from nbam_pyro.training.lightning import Options, Task, train
+from nbam_pyro.training.rows import Batch
+from nbam_pyro.training.sources import as_rows
 
 # More than ours sees: robust start, the attempt that is continued, joint fit, small steps.
 EPOCHS = 210

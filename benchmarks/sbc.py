@@ -22,9 +22,9 @@ from torch import Tensor, nn
 from benchmarks.common import environment, write_json
 from nbam_pyro import FlipPrior, LabelFlip, fit
 from nbam_pyro.inference import Joint, guide_draws
-from nbam_pyro.inference.mcmc import sample_chains
-from nbam_pyro.inference.predictive import predictive_draws, prior_draws
-from nbam_pyro.inference.scoring import Scored
+from nbam_pyro.inference.posterior.draws import Scored
+from nbam_pyro.inference.posterior.predictive import predictive_draws, prior_draws
+from nbam_pyro.inference.workflow.mcmc import sample_chains
 
 CLASSES, ROWS, BINS = 3, 200, 10
 # Ranks among so many draws, far enough apart to be nearly independent.

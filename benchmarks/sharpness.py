@@ -29,8 +29,8 @@ from sklearn.preprocessing import StandardScaler
 from benchmarks.common import environment, write_json
 from nbam_pyro import from_pred_probs
 from nbam_pyro.data import DIGITS_FLIPS, Contaminated, Flips, SymmetricFlips, contaminate
-from nbam_pyro.pred_probs import SHARPNESS, SHARPNESS_BAND
-from nbam_pyro.pred_probs_report import PredProbsReport
+from nbam_pyro.outputs.pred_probs import SHARPNESS, SHARPNESS_BAND
+from nbam_pyro.outputs.report import PredProbsReport
 
 DEVELOPMENT, CHECK = (100, 101), (0, 1)
 TRIED = (1.0, 1.5, 2.0, 2.5, 3.0, 4.0, 6.0)

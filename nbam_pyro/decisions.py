@@ -10,14 +10,14 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from nbam_pyro.arguments import (
+from nbam_pyro.checks.arguments import (
     as_cells,
     as_number,
     as_numbers,
     check_numbers,
     place_of,
 )
-from nbam_pyro.containers import unwrapped
+from nbam_pyro.checks.containers import unwrapped
 from nbam_pyro.errors import DataError
 
 __all__ = ["Costs", "Flags", "flags", "relabel", "review_queue", "weights"]

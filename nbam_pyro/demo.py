@@ -11,20 +11,19 @@ from sklearn.metrics import brier_score_loss, roc_auc_score
 from torch.nn.functional import cross_entropy
 
 from nbam_pyro.data import DIGITS_FLIPS, Digits, flipped_digits
-from nbam_pyro.exclusive import seeded
 from nbam_pyro.files import ArrayShape
-from nbam_pyro.folders import new_folder
 from nbam_pyro.inference import (
     Fit,
     fit,
     predict,
     transition_matrix,
 )
-from nbam_pyro.inference.guides import evaluating
-from nbam_pyro.inference.rows import as_rows
-from nbam_pyro.inference.training import Options, Task, train
 from nbam_pyro.models import LabelFlip, mlp
 from nbam_pyro.runs.folder import RunInfo, write_run
+from nbam_pyro.storage import new_folder
+from nbam_pyro.training.contexts import evaluating, seeded
+from nbam_pyro.training.lightning import Options, Task, train
+from nbam_pyro.training.sources import as_rows
 
 __all__ = ["RATE", "run_demo"]
 

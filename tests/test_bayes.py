@@ -36,9 +36,9 @@ from nbam_pyro.inference import (
     prior_sensitivity,
     responsibilities,
 )
-from nbam_pyro.inference.datatree import tree_of_draws
-from nbam_pyro.inference.predictive import log_priors, predictive_draws, prior_draws
-from nbam_pyro.inference.scoring import Scored
+from nbam_pyro.inference.posterior.datatree import tree_of_draws
+from nbam_pyro.inference.posterior.draws import Scored
+from nbam_pyro.inference.posterior.predictive import log_priors, predictive_draws, prior_draws
 from nbam_pyro.models import (
     BetaSwitch,
     BroadNormal,
@@ -492,7 +492,7 @@ def test_the_default_recipe_fits_groups_and_saves_them(tmp_path):
     story = LabelFlip(nn.Sequential(nn.Linear(3, 8), nn.Linear(8, 3)), 3, groups=2)
     fitted = fit(story, (rows, y), epochs=6)
     assert isinstance(fitted, Fit)
-    fitted.save(tmp_path / "run")
+    save(fitted, tmp_path / "run")
     from nbam_pyro import load
 
     again = load(tmp_path / "run")

@@ -454,7 +454,7 @@ def test_four_rows_are_few_but_enough(tmp_path):
 
 def test_a_run_is_not_replaced_by_a_slower_one(tmp_path):
     from nbam_pyro.errors import FolderError
-    from nbam_pyro.folders import new_folder
+    from nbam_pyro.storage import new_folder
 
     def slow():
         with new_folder(tmp_path / "run", overwrite=False):

@@ -6,7 +6,7 @@ from typer.testing import CliRunner
 
 from benchmarks.mutated_runs import prepare
 from nbam_pyro.cli import app
-from nbam_pyro.folders import new_file
+from nbam_pyro.storage import new_file
 
 runner = CliRunner()
 

@@ -125,7 +125,7 @@ def test_a_folder_that_no_run_wrote_is_never_overwritten(tmp_path):
 
 
 def test_overwrite_replaces_a_run_folder_and_a_failed_run_leaves_none(tmp_path):
-    from nbam_pyro.folders import new_folder, write_manifest
+    from nbam_pyro.storage import new_folder, write_manifest
 
     out = tmp_path / "run"
     with new_folder(out, overwrite=False) as draft:

@@ -12,9 +12,9 @@ from torch.utils.data import Dataset
 from nbam_pyro import LabelFlip, NBAMClassifier, fit
 from nbam_pyro.errors import StoryError
 from nbam_pyro.inference import ByRows, CrossFit, Distil, Step, UseAll, WarmUp, default_steps
-from nbam_pyro.inference.evidence import Evidence
-from nbam_pyro.inference.rows import as_rows
-from nbam_pyro.priors import FlipPrior
+from nbam_pyro.inference.steps.evidence import Evidence
+from nbam_pyro.models.priors.pseudo_counts import FlipPrior
+from nbam_pyro.training.sources import as_rows
 from nbam_pyro.verified import Verified
 
 QUICK = WarmUp(epochs=15, lr=0.05)

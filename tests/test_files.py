@@ -23,7 +23,7 @@ from nbam_pyro.files import (
     encoding_of,
     read,
 )
-from nbam_pyro.folders import Saved, validated
+from nbam_pyro.storage import Saved, validated
 
 TABLE = pd.DataFrame(
     {"size": [1.5, None, 3.0], "colour": ["red", "blue", "red"], "kind": ["a", None, "b"]}

@@ -15,8 +15,8 @@ from benchmarks.mutated_runs import KINDS, outcomes_of, prepare
 from benchmarks.run_changes import damage, sign
 from nbam_pyro.cli import app
 from nbam_pyro.errors import StoryError
-from nbam_pyro.inference.budget import building
-from nbam_pyro.inference.description import build
+from nbam_pyro.storage.budget import building
+from nbam_pyro.storage.description import build
 
 
 @pytest.fixture(scope="module")

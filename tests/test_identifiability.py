@@ -16,7 +16,6 @@ from torch import nn
 
 from nbam_pyro import LabelFlip, NBAMClassifier, fit
 from nbam_pyro.errors import CollapseWarning, DataError, StoryError
-from nbam_pyro.folders import Saved, validated
 from nbam_pyro.functional import off_diagonal
 from nbam_pyro.inference import (
     Anchors,
@@ -30,11 +29,12 @@ from nbam_pyro.inference import (
     default_steps,
     transition_matrix,
 )
-from nbam_pyro.inference.attempts import Attempt
-from nbam_pyro.inference.evidence import Evidence
-from nbam_pyro.inference.guides import guide_median
-from nbam_pyro.inference.identify import permutation_margins
+from nbam_pyro.inference.diagnostics.identify import permutation_margins
+from nbam_pyro.inference.steps.attempts import Attempt
+from nbam_pyro.inference.steps.evidence import Evidence
+from nbam_pyro.inference.variational.guides import guide_median
 from nbam_pyro.models import BetaSwitch, BroadNormal, LatentSwitch, NormalLikelihood
+from nbam_pyro.storage import Saved, validated
 from nbam_pyro.verified import Verified
 
 SOUND = Identifiability(

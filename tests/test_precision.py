@@ -13,6 +13,7 @@ from sklearn.preprocessing import StandardScaler
 from torch import nn
 
 from nbam_pyro import LabelFlip, NBAMClassifier, NBAMRegressor, fit, responsibilities
+from nbam_pyro.checks.spacing import check_spacing, middles, robust_widths, too_coarse
 from nbam_pyro.errors import DataError
 from nbam_pyro.inference import Joint, WarmUp
 from nbam_pyro.inference import predict as predict_fit
@@ -26,7 +27,6 @@ from nbam_pyro.models import (
     UniformRange,
     robust_regression,
 )
-from nbam_pyro.spacing import check_spacing, middles, robust_widths, too_coarse
 
 MOVES = [(0.0, 1e-9), (0.0, 1e9), (1e6, 1.0), (1e9, 1.0), (1e12, 1.0), (1e12, 1e9)]
 LOST = [(1e6, 1e-9), (1e9, 1e-6)]

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from nbam_pyro import FlipPrior, from_pred_probs
 from nbam_pyro import functional as nf
 from nbam_pyro.errors import DataError
-from nbam_pyro.pred_probs import SHARPNESS, SHARPNESS_BAND
-from nbam_pyro.transition import estimate_transition
+from nbam_pyro.outputs.pred_probs import SHARPNESS, SHARPNESS_BAND
+from nbam_pyro.outputs.transition import estimate_transition
 
 PRIOR = FlipPrior(rate=(1.0, 9.0))
 

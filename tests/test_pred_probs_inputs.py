@@ -15,11 +15,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nbam_pyro import FlipPrior, from_pred_probs
-from nbam_pyro.arguments import as_cells, as_number, as_numbers
+from nbam_pyro.checks.arguments import as_cells, as_number, as_numbers
 from nbam_pyro.errors import DataError
-from nbam_pyro.pred_probs_classes import class_columns
-from nbam_pyro.transition import estimate_transition
-from nbam_pyro.transition_intervals import transition_intervals
+from nbam_pyro.outputs.classes import class_columns
+from nbam_pyro.outputs.intervals import transition_intervals
+from nbam_pyro.outputs.transition import estimate_transition
 
 NAMES = ["cat", "dog"]
 P = np.array([[0.9, 0.1], [0.2, 0.8], [0.7, 0.3]] * 20)

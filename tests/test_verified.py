@@ -26,8 +26,7 @@ from nbam_pyro.inference import (
     switch_map,
     true_label_posterior,
 )
-from nbam_pyro.inference.diagnostics import CollapseReport, verified_accuracy
-from nbam_pyro.inference.rows import Batch, as_rows
+from nbam_pyro.inference.diagnostics.collapse import CollapseReport, verified_accuracy
 from nbam_pyro.models import (
     BernoulliLikelihood,
     BetaSwitch,
@@ -38,6 +37,8 @@ from nbam_pyro.models import (
     mlp,
     robust_regression,
 )
+from nbam_pyro.training.rows import Batch
+from nbam_pyro.training.sources import as_rows
 from tests.cases import FEATURES, HardOfHearing, ThreeStates, verified_rows
 
 # A fit of an epoch or two, without anchors, has no reason to be sound.

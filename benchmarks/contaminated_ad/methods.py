@@ -30,7 +30,7 @@ from nbam_pyro.detection.settings import Schedule
 from nbam_pyro.detection.training import Prior, energies_of, train_backbone
 from nbam_pyro.detection.verified import UNKNOWN
 from nbam_pyro.errors import DataError
-from nbam_pyro.inference.training import Options
+from nbam_pyro.training.lightning import Options
 
 # What `deepsad` is told: so many of the training rows, normal ones and contaminants.
 _TOLD = 0.1

@@ -11,8 +11,8 @@ import torch
 from torch import Tensor, nn
 
 from benchmarks.label_noise.problems import DataSet, Problem
-from nbam_pyro.inference.guides import evaluating
-from nbam_pyro.inference.training import quiet
+from nbam_pyro.training.contexts import evaluating
+from nbam_pyro.training.lightning import quiet
 
 # Parameters of a loss take steps larger by so much than those of the network: at the network's own
 # pace a transition layer stays where it starts until the network has memorised.

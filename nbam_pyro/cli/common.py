@@ -7,8 +7,7 @@ from contextlib import contextmanager
 
 import typer
 
-from nbam_pyro.errors import NBAMError, NBAMWarning, WildValueWarning
-from nbam_pyro.printable import printable
+from nbam_pyro.errors import NBAMError, NBAMWarning, WildValueWarning, printable
 
 
 @contextmanager

@@ -21,7 +21,7 @@ def demo(
 
     console = Console()
     with mistakes():
-        from nbam_pyro.folders import check_folder
+        from nbam_pyro.storage import check_folder
 
         check_folder(out, overwrite=overwrite)  # before the slow import
         from nbam_pyro.demo import run_demo

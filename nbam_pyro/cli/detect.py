@@ -46,7 +46,7 @@ def detect(
 ) -> None:
     """Find the anomalies in DATA, which has no labels, and write a run folder."""
     with mistakes():
-        from nbam_pyro.folders import check_folder
+        from nbam_pyro.storage import check_folder
 
         check_folder(out, overwrite=overwrite)  # before the slow imports
         from nbam_pyro.runs import detect_file, parse_backbone, parse_share, show_lines

@@ -68,7 +68,7 @@ def fit(
 ) -> None:
     """Find the wrong labels or measurements in DATA and write a run folder."""
     with mistakes():
-        from nbam_pyro.folders import check_folder
+        from nbam_pyro.storage import check_folder
 
         check_folder(out, overwrite=overwrite)  # before the slow imports
         from nbam_pyro.runs import fit_file, parse_contamination, show_lines

@@ -29,8 +29,8 @@ from nbam_pyro.detection.scores import (
 from nbam_pyro.detection.settings import Schedule, check_settings, check_verified
 from nbam_pyro.detection.training import Prior, energies_of, train_backbone
 from nbam_pyro.detection.verified import switch_codes
-from nbam_pyro.exclusive import exclusive
-from nbam_pyro.inference.training import Options
+from nbam_pyro.training.contexts import exclusive
+from nbam_pyro.training.lightning import Options
 
 __all__ = ["AnomalyDetector"]
 

@@ -19,12 +19,10 @@ from nbam_pyro.detection.rates import rate_of
 from nbam_pyro.detection.scaling import Range
 from nbam_pyro.detection.schema import Detector, SavedRate
 from nbam_pyro.errors import DataError, FolderError, StoryError
-from nbam_pyro.exclusive import exclusive
-from nbam_pyro.folders import check_files, new_folder, write_json, write_manifest
-from nbam_pyro.folders.tensors import read_tensors, saved_tensor, write_tensors
-from nbam_pyro.inference.budget import building
-from nbam_pyro.inference.description import build, describe
-from nbam_pyro.inference.saved_modules import (
+from nbam_pyro.storage import check_files, new_folder, write_json, write_manifest
+from nbam_pyro.storage.budget import building
+from nbam_pyro.storage.description import build, describe
+from nbam_pyro.storage.model_file import (
     as_description,
     fill,
     read_described,
@@ -32,6 +30,8 @@ from nbam_pyro.inference.saved_modules import (
     tensors_of,
     versions,
 )
+from nbam_pyro.storage.tensors import read_tensors, saved_tensor, write_tensors
+from nbam_pyro.training.contexts import exclusive
 
 __all__ = ["FILES", "load_detector", "save_detector", "write_detector"]
 

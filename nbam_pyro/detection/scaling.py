@@ -6,8 +6,8 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
+from nbam_pyro.checks.spacing import all_equal, check_spacing, middles, robust_widths
 from nbam_pyro.errors import DataError
-from nbam_pyro.spacing import all_equal, check_spacing, middles, robust_widths
 
 # The quantiles of the training rows that become the ends of the range.
 _TAILS = (0.01, 0.99)

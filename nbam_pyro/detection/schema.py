@@ -4,8 +4,8 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from nbam_pyro.folders import Finite, Probability, Saved
-from nbam_pyro.inference.description import Module
+from nbam_pyro.storage import Finite, Probability, Saved
+from nbam_pyro.storage.description import Module
 
 __all__ = ["Detector", "SavedRate"]
 

@@ -8,7 +8,7 @@ from typing import Any
 from torch import Tensor
 
 from nbam_pyro.errors import DataError
-from nbam_pyro.models.component import check_positive, check_whole
+from nbam_pyro.models.likelihoods.component import check_positive, check_whole
 
 __all__ = ["Schedule", "check_settings", "check_verified"]
 

@@ -14,9 +14,9 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike
 
-from nbam_pyro.checks import check_finite
+from nbam_pyro.checks.numbers import check_finite
+from nbam_pyro.checks.spacing import check_spacing
 from nbam_pyro.errors import DataError
-from nbam_pyro.spacing import check_spacing
 
 # The rounding error of a difference, as a share of the numbers that are subtracted.
 _ROUNDING = 8 * np.finfo(float).eps

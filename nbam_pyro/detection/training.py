@@ -15,8 +15,8 @@ from nbam_pyro.detection.checks import check_energies_finite
 from nbam_pyro.detection.settings import Schedule
 from nbam_pyro.detection.verified import UNVERIFIED
 from nbam_pyro.errors import DataError, StoryError
-from nbam_pyro.inference.rows import Batch, Rows
-from nbam_pyro.inference.training import Options, Task, train
+from nbam_pyro.training.lightning import Options, Task, train
+from nbam_pyro.training.rows import Batch, Rows
 
 __all__ = ["Prior", "check_energies", "energies_of", "train_backbone"]
 

@@ -8,7 +8,7 @@ import pandas as pd
 import torch
 from torch import Tensor
 
-from nbam_pyro.containers import unwrapped
+from nbam_pyro.checks.containers import unwrapped
 from nbam_pyro.errors import DataError
 from nbam_pyro.verified import Verified
 

@@ -13,19 +13,19 @@ from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted, validate_data
 from torch import nn
 
+from nbam_pyro.checks.spacing import check_spacing
+from nbam_pyro.checks.wild import describe_wild, wild_values
 from nbam_pyro.errors import DataError, WildValueWarning
 from nbam_pyro.estimators.features import as_features
 from nbam_pyro.estimators.row_weights import as_weights, check_classes_count
 from nbam_pyro.estimators.targets import as_data_errors, column, score
 from nbam_pyro.estimators.verified import verified_rows
-from nbam_pyro.exclusive import seeded
 from nbam_pyro.inference import Fit, fit
-from nbam_pyro.inference.run import Run
+from nbam_pyro.inference.steps.run import Run
 from nbam_pyro.models import Standardise, Story
-from nbam_pyro.models.component import check_positive
-from nbam_pyro.priors import Beta
-from nbam_pyro.spacing import check_spacing
-from nbam_pyro.wild import describe_wild, wild_values
+from nbam_pyro.models.likelihoods.component import check_positive
+from nbam_pyro.models.priors.pseudo_counts import Beta
+from nbam_pyro.training.contexts import seeded
 
 Network = Callable[[int, int], nn.Module]
 Contamination = float | Beta | None

@@ -17,9 +17,9 @@ from nbam_pyro.estimators.targets import (
     encode_labels,
 )
 from nbam_pyro.inference import flip_matrix, predict, transition_matrix
-from nbam_pyro.inference.run import Run
+from nbam_pyro.inference.steps.run import Run
 from nbam_pyro.models import LabelFlip, mlp, small_cnn
-from nbam_pyro.priors import FlipPrior
+from nbam_pyro.models.priors.pseudo_counts import FlipPrior
 
 
 class NBAMClassifier(ClassifierMixin, NBAMEstimator):

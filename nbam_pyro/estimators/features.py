@@ -10,8 +10,8 @@ import numpy as np
 import pandas as pd
 from scipy.sparse import issparse
 
-from nbam_pyro.checks import check_finite
-from nbam_pyro.containers import unwrapped
+from nbam_pyro.checks.containers import unwrapped
+from nbam_pyro.checks.numbers import check_finite
 from nbam_pyro.errors import DataError
 
 __all__ = ["as_features", "is_date"]

@@ -14,7 +14,7 @@ from nbam_pyro.estimators.base import Contamination, NBAMEstimator, Network, rat
 from nbam_pyro.estimators.row_weights import labelled
 from nbam_pyro.estimators.targets import encode_measurements
 from nbam_pyro.inference import predict
-from nbam_pyro.inference.run import Run
+from nbam_pyro.inference.steps.run import Run
 from nbam_pyro.models import (
     BetaSwitch,
     Component,

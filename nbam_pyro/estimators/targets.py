@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 from sklearn.utils import column_or_1d
 
-from nbam_pyro.containers import unwrapped
+from nbam_pyro.checks.containers import unwrapped
 from nbam_pyro.errors import DataError
 from nbam_pyro.estimators.features import is_date
 from nbam_pyro.inference import Fit, prior_contamination, responsibilities

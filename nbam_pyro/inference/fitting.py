@@ -13,20 +13,21 @@ from pyro.infer.autoguide import AutoNormal
 from sklearn.model_selection import train_test_split
 from torch import nn
 
+from nbam_pyro.checks.spacing import check_spacing
 from nbam_pyro.errors import CollapseWarning, DataError, StoryError
-from nbam_pyro.exclusive import seeded
-from nbam_pyro.inference.guides import evaluating
+from nbam_pyro.inference.posterior.fit_result import Fit
+from nbam_pyro.inference.posterior.training_rows import score_training_rows
 from nbam_pyro.inference.recipes import default_steps
 from nbam_pyro.inference.reports import with_reports
-from nbam_pyro.inference.result import Fit
-from nbam_pyro.inference.row_kind import RowKind
-from nbam_pyro.inference.rows import Data, Rows, as_rows, precision_of
-from nbam_pyro.inference.run import Run
-from nbam_pyro.inference.training import Options
-from nbam_pyro.inference.training_rows import score_training_rows
+from nbam_pyro.inference.steps.run import Run
 from nbam_pyro.models import Story
-from nbam_pyro.models.component import check_whole
-from nbam_pyro.spacing import check_spacing
+from nbam_pyro.models.likelihoods.component import check_whole
+from nbam_pyro.training.contexts import evaluating, seeded
+from nbam_pyro.training.lightning import Options
+from nbam_pyro.training.row_kind import RowKind
+from nbam_pyro.training.rows import Rows
+from nbam_pyro.training.sources import Data, as_rows
+from nbam_pyro.training.tensors import precision_of
 from nbam_pyro.verified import NOTHING, Verified
 
 __all__ = ["fit"]

@@ -5,15 +5,15 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from nbam_pyro.errors import StoryError
-from nbam_pyro.inference.by_rows import ByRows, UseAll
-from nbam_pyro.inference.crossfit import CrossFit
-from nbam_pyro.inference.distil import Distil
-from nbam_pyro.inference.pace import Pace
-from nbam_pyro.inference.recount import Recount
-from nbam_pyro.inference.robust import RobustStart, Settle
-from nbam_pyro.inference.run import Run
-from nbam_pyro.inference.starts import Anchors, Vertices
-from nbam_pyro.inference.steps import Joint, Reinitialise, Restarts, Spread, Step, WarmUp
+from nbam_pyro.inference.steps.basic import Joint, Reinitialise, Restarts, Spread, Step, WarmUp
+from nbam_pyro.inference.steps.by_rows import ByRows, UseAll
+from nbam_pyro.inference.steps.cross_fit import CrossFit
+from nbam_pyro.inference.steps.distil import Distil
+from nbam_pyro.inference.steps.pace import Pace
+from nbam_pyro.inference.steps.recount import Recount
+from nbam_pyro.inference.steps.robust_start import RobustStart, Settle
+from nbam_pyro.inference.steps.run import Run
+from nbam_pyro.inference.steps.starts import Anchors, Vertices
 from nbam_pyro.models import Recipe, Story
 
 # Epochs of training that labels may cost, in plain runs; predictions come on top.

@@ -5,17 +5,21 @@ import dataclasses
 import numpy as np
 import torch
 
-from nbam_pyro.inference.diagnostics import CollapseReport, collapse_report, verified_accuracy
-from nbam_pyro.inference.guides import evaluating
-from nbam_pyro.inference.identify import identify
-from nbam_pyro.inference.matrices import matrix_draws
-from nbam_pyro.inference.neighbours import echoed
-from nbam_pyro.inference.posterior import predict, responsibilities
-from nbam_pyro.inference.result import Fit
-from nbam_pyro.inference.rows import Rows
-from nbam_pyro.inference.run import Run
+from nbam_pyro.inference.diagnostics.collapse import (
+    CollapseReport,
+    collapse_report,
+    verified_accuracy,
+)
+from nbam_pyro.inference.diagnostics.identify import identify
+from nbam_pyro.inference.diagnostics.neighbours import echoed
+from nbam_pyro.inference.posterior.fit_result import Fit
+from nbam_pyro.inference.posterior.matrix_estimates import matrix_draws
+from nbam_pyro.inference.posterior.row_posteriors import predict, responsibilities
+from nbam_pyro.inference.steps.run import Run
 from nbam_pyro.models import LatentLabelStory, Story
-from nbam_pyro.priors import FlipPrior
+from nbam_pyro.models.priors.pseudo_counts import FlipPrior
+from nbam_pyro.training.contexts import evaluating
+from nbam_pyro.training.rows import Rows
 
 # So many standard errors are as good as any more.
 _SURE = 1e6
@@ -29,7 +33,8 @@ def with_reports(fit: Fit, run: Run) -> tuple[Fit, str | None]:
     if labels is not None:
         matrices = matrix_draws(fit)
         report = identify(
-            fit.training_rows,
+            fit.training_rows.responsibility,
+            fit.training_rows.occupancy(),
             matrices,
             collapse=collapse,
             echoed=_echoed(fit, run, labels, matrices),

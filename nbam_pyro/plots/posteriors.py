@@ -10,9 +10,9 @@ import xarray as xr
 from matplotlib.axes import Axes
 
 from nbam_pyro.errors import DataError, StoryError
-from nbam_pyro.inference.datatree import named_numbers
+from nbam_pyro.inference.posterior.datatree import named_numbers
+from nbam_pyro.outputs.report import PredProbsReport
 from nbam_pyro.plots.sources import tree_of
-from nbam_pyro.pred_probs_report import PredProbsReport
 
 __all__ = ["guide_and_chains", "prior_comparison", "rate_posterior"]
 

@@ -14,8 +14,7 @@ from nbam_pyro.estimators.base import rate_prior
 from nbam_pyro.estimators.targets import column
 from nbam_pyro.files import read
 from nbam_pyro.files.precision import rounded
-from nbam_pyro.folders import new_file, new_folder
-from nbam_pyro.priors import Beta
+from nbam_pyro.models.priors.pseudo_counts import Beta
 from nbam_pyro.runs.detecting import is_detected, score_detected
 from nbam_pyro.runs.features import learn, named, oddities
 from nbam_pyro.runs.flags import flags
@@ -23,6 +22,7 @@ from nbam_pyro.runs.folder import read_run, write_run
 from nbam_pyro.runs.info import RunInfo
 from nbam_pyro.runs.tables import write_table
 from nbam_pyro.runs.targets import are_labels, columns_beside, verified_columns, whole
+from nbam_pyro.storage import new_file, new_folder
 
 __all__ = ["fit_file", "parse_contamination", "score_file"]
 

@@ -23,11 +23,11 @@ from nbam_pyro.detection.saving import FILES, load_detector, write_detector
 from nbam_pyro.errors import DataError, FolderError
 from nbam_pyro.estimators.verified import codes_of, switches
 from nbam_pyro.files import read
-from nbam_pyro.folders import check_files, new_folder, read_json, write_json, write_manifest
 from nbam_pyro.runs.features import learn, named, oddities
 from nbam_pyro.runs.folder import shape_of
 from nbam_pyro.runs.schema import DetectedInfo, Settings, Summary
 from nbam_pyro.runs.tables import write_table
+from nbam_pyro.storage import check_files, new_folder, read_json, write_json, write_manifest
 
 __all__ = [
     "BackboneName",

@@ -5,8 +5,8 @@ from typing import Annotated, Any, Literal
 from pydantic import ConfigDict, Field, RootModel, model_validator
 
 from nbam_pyro.files import Encoding
-from nbam_pyro.folders import Count, Finite, Label, Probability, Saved
-from nbam_pyro.inference.shares import Share
+from nbam_pyro.inference.posterior.share import Share
+from nbam_pyro.storage import Count, Finite, Label, Probability, Saved
 
 __all__ = ["DetectedInfo", "FittedInfo", "Settings", "Summary"]
 

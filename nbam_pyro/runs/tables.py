@@ -9,7 +9,7 @@ from typing import TypeGuard
 import pandas as pd
 
 from nbam_pyro.errors import FolderError
-from nbam_pyro.folders import new_file
+from nbam_pyro.storage import new_file
 
 __all__ = ["read_table", "write_csv", "write_table"]
 

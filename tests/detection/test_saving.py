@@ -26,7 +26,7 @@ from nbam_pyro.detection import (
 )
 from nbam_pyro.detection.saving import FILES
 from nbam_pyro.errors import FolderError, StoryError
-from nbam_pyro.folders import write_manifest
+from nbam_pyro.storage import write_manifest
 
 CASES = {
     "auto": {"backbone": NeuralTransformations},

@@ -23,7 +23,7 @@ from nbam_pyro.detection import (
     save_detector,
     train_objective,
 )
-from nbam_pyro.exclusive import exclusive
+from nbam_pyro.training.contexts import exclusive
 from tests.detection.cases import TABULAR, contaminated, quick
 
 

@@ -5,7 +5,7 @@ from torch import Tensor, nn
 
 from nbam_pyro.detection.backbones.base import Backbone, Energies
 from nbam_pyro.errors import DataError
-from nbam_pyro.models.component import check_positive
+from nbam_pyro.models.likelihoods.component import check_positive
 
 
 class Rotations(Backbone):

@@ -13,9 +13,9 @@ from torch.utils.data import TensorDataset
 from nbam_pyro.detection.unified.objective import Terms, UnifiedObjective
 from nbam_pyro.detection.verified import switch_codes
 from nbam_pyro.errors import DataError
-from nbam_pyro.exclusive import exclusive
-from nbam_pyro.inference.rows import Batch, Rows
-from nbam_pyro.inference.training import Options, Task, train
+from nbam_pyro.training.contexts import exclusive
+from nbam_pyro.training.lightning import Options, Task, train
+from nbam_pyro.training.rows import Batch, Rows
 
 __all__ = ["train_objective"]
 
