@@ -10,9 +10,10 @@ import torch
 from sklearn.metrics import brier_score_loss, roc_auc_score
 from torch.nn.functional import cross_entropy
 
+from nbam_pyro.cli.files import ArrayShape
+from nbam_pyro.cli.runs.folder import RunInfo, write_run
 from nbam_pyro.data import DIGITS_FLIPS, Digits, flipped_digits
 from nbam_pyro.exclusive import seeded
-from nbam_pyro.files import ArrayShape
 from nbam_pyro.folders import new_folder
 from nbam_pyro.inference import (
     Fit,
@@ -24,7 +25,6 @@ from nbam_pyro.inference.guides import evaluating
 from nbam_pyro.inference.rows import as_rows
 from nbam_pyro.inference.training import Options, Training, train
 from nbam_pyro.models import LabelFlip, mlp
-from nbam_pyro.runs.folder import RunInfo, write_run
 
 __all__ = ["RATE", "run_demo"]
 

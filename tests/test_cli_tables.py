@@ -10,9 +10,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from nbam_pyro.files import Columns, encoding_of, read
-from nbam_pyro.runs import scored_line, table_lines
-from nbam_pyro.runs.words import percent
+from nbam_pyro.cli.files import Columns, encoding_of, read
+from nbam_pyro.cli.runs import scored_line, table_lines
+from nbam_pyro.cli.runs.words import percent
 from tests.test_cli import bugs, distances, nbam, quick, refused
 from tests.test_files import refused as not_taken
 

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from nbam_pyro.files import read
+from nbam_pyro.cli.files import read
 from tests.test_cli import bugs, distances, nbam, quick, refused
 
 __all__ = ["quick"]  # a fixture

@@ -13,8 +13,7 @@ import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
-from nbam_pyro.errors import DataError, FolderError
-from nbam_pyro.files import (
+from nbam_pyro.cli.files import (
     ArrayShape,
     Columns,
     Encoding,
@@ -23,6 +22,7 @@ from nbam_pyro.files import (
     encoding_of,
     read,
 )
+from nbam_pyro.errors import DataError, FolderError
 from nbam_pyro.folders import Saved, validated
 
 TABLE = pd.DataFrame(

@@ -6,8 +6,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from nbam_pyro.cli.files import chosen
 from nbam_pyro.errors import DataError
-from nbam_pyro.files import chosen
 from tests.test_cli import bugs, nbam, quick, refused
 
 __all__ = ["quick"]  # a fixture

@@ -10,9 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nbam_pyro.cli.common import mistakes, say
+from nbam_pyro.cli.runs.tables import read_table, write_csv, write_table
 from nbam_pyro.errors import DataError, FolderError
 from nbam_pyro.printable import printable
-from nbam_pyro.runs.tables import read_table, write_csv, write_table
 
 ESCAPES = ["\x1b[2J", "\x1b]0;title\x07", "\x9b31m", "\x7f", "\b", "\r", "\u202e", "\u2028"]
 

@@ -19,8 +19,8 @@ def compare(
 ) -> None:
     """Compare the priors of runs: which predicts rows best that it has not seen."""
     with mistakes():
+        from nbam_pyro.cli.runs import compare_runs, write_csv
         from nbam_pyro.folders import check_file
-        from nbam_pyro.runs import compare_runs, write_csv
 
         if out is not None:
             check_file(out, overwrite=overwrite)

@@ -49,7 +49,7 @@ def detect(
         from nbam_pyro.folders import check_folder
 
         check_folder(out, overwrite=overwrite)  # before the slow imports
-        from nbam_pyro.runs import detect_file, parse_backbone, parse_share, show_lines
+        from nbam_pyro.cli.runs import detect_file, parse_backbone, parse_share, show_lines
 
         summary = detect_file(
             data,

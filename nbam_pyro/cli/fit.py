@@ -71,7 +71,7 @@ def fit(
         from nbam_pyro.folders import check_folder
 
         check_folder(out, overwrite=overwrite)  # before the slow imports
-        from nbam_pyro.runs import fit_file, parse_contamination, show_lines
+        from nbam_pyro.cli.runs import fit_file, parse_contamination, show_lines
 
         summary = fit_file(
             data,

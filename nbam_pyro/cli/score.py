@@ -19,7 +19,7 @@ def score(
 ) -> None:
     """Score new rows with a saved run: how probably each label is wrong, or how odd each row."""
     with mistakes():
-        from nbam_pyro.runs import score_file, scored_line
+        from nbam_pyro.cli.runs import score_file, scored_line
 
         flags = score_file(run, data, out, overwrite=overwrite, say=say)
         said = scored_line(flags)

@@ -15,7 +15,7 @@ def show(
 ) -> None:
     """Say what a run found: how much is wrong, which directions, how sure, which rows first."""
     with mistakes():
-        from nbam_pyro.runs import read_report, show_lines, table_lines
+        from nbam_pyro.cli.runs import read_report, show_lines, table_lines
 
         summary, flags = read_report(run)
     for line in [*show_lines(summary), "", *table_lines(flags)]:

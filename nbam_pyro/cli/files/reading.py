@@ -4,12 +4,12 @@ from collections.abc import Sequence
 from pathlib import Path
 from types import MappingProxyType
 
-from nbam_pyro.files.image_folder import read_image_folder
-from nbam_pyro.files.labels import Spelling
-from nbam_pyro.files.messages import listing, problem
-from nbam_pyro.files.npz import read_npz
-from nbam_pyro.files.source import Source
-from nbam_pyro.files.tables import read_csv, read_parquet
+from nbam_pyro.cli.files.image_folder import read_image_folder
+from nbam_pyro.cli.files.labels import Spelling
+from nbam_pyro.cli.files.messages import listing, problem
+from nbam_pyro.cli.files.npz import read_npz
+from nbam_pyro.cli.files.source import Source
+from nbam_pyro.cli.files.tables import read_csv, read_parquet
 
 __all__ = ["Source", "read"]
 

@@ -8,21 +8,21 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from nbam_pyro.cli.files import read
+from nbam_pyro.cli.files.precision import rounded
+from nbam_pyro.cli.runs.detecting import is_detected, score_detected
+from nbam_pyro.cli.runs.features import learn, named, oddities
+from nbam_pyro.cli.runs.flags import flags
+from nbam_pyro.cli.runs.folder import read_run, write_run
+from nbam_pyro.cli.runs.info import RunInfo
+from nbam_pyro.cli.runs.tables import write_table
+from nbam_pyro.cli.runs.targets import are_labels, columns_beside, verified_columns, whole
 from nbam_pyro.errors import DataError
 from nbam_pyro.estimators import NBAMClassifier, NBAMRegressor
 from nbam_pyro.estimators.base import rate_prior
 from nbam_pyro.estimators.targets import column
-from nbam_pyro.files import read
-from nbam_pyro.files.precision import rounded
 from nbam_pyro.folders import new_file, new_folder
 from nbam_pyro.priors import Beta
-from nbam_pyro.runs.detecting import is_detected, score_detected
-from nbam_pyro.runs.features import learn, named, oddities
-from nbam_pyro.runs.flags import flags
-from nbam_pyro.runs.folder import read_run, write_run
-from nbam_pyro.runs.info import RunInfo
-from nbam_pyro.runs.tables import write_table
-from nbam_pyro.runs.targets import are_labels, columns_beside, verified_columns, whole
 
 __all__ = ["fit_file", "parse_contamination", "score_file"]
 

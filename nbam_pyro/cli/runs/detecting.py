@@ -11,6 +11,11 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
+from nbam_pyro.cli.files import read
+from nbam_pyro.cli.runs.features import learn, named, oddities
+from nbam_pyro.cli.runs.folder import shape_of
+from nbam_pyro.cli.runs.schema import DetectedInfo, Settings, Summary
+from nbam_pyro.cli.runs.tables import write_table
 from nbam_pyro.detection import (
     AnomalyDetector,
     AutoEncoder,
@@ -22,12 +27,7 @@ from nbam_pyro.detection import (
 from nbam_pyro.detection.saving import FILES, load_detector, write_detector
 from nbam_pyro.errors import DataError, FolderError
 from nbam_pyro.estimators.verified import codes_of, switches
-from nbam_pyro.files import read
 from nbam_pyro.folders import check_files, new_folder, read_json, write_json, write_manifest
-from nbam_pyro.runs.features import learn, named, oddities
-from nbam_pyro.runs.folder import shape_of
-from nbam_pyro.runs.schema import DetectedInfo, Settings, Summary
-from nbam_pyro.runs.tables import write_table
 
 __all__ = [
     "BackboneName",

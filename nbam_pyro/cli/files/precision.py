@@ -3,7 +3,7 @@
 import numpy as np
 import pandas as pd
 
-from nbam_pyro.files.messages import counted
+from nbam_pyro.cli.files.messages import counted
 
 __all__ = ["EXACT", "rounded"]
 

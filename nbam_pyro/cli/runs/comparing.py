@@ -4,18 +4,18 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+from nbam_pyro.cli.files import Columns, read
+from nbam_pyro.cli.runs.features import named
+from nbam_pyro.cli.runs.folder import read_run
+from nbam_pyro.cli.runs.info import RunInfo
+from nbam_pyro.cli.runs.schema import Settings
+from nbam_pyro.cli.runs.targets import whole
 from nbam_pyro.errors import DataError, FolderError
 from nbam_pyro.estimators import NBAMClassifier, NBAMRegressor
 from nbam_pyro.estimators.targets import column
-from nbam_pyro.files import Columns, read
 from nbam_pyro.folders import check_files, read_json
 from nbam_pyro.inference import Comparison, compare_priors
 from nbam_pyro.priors import Beta
-from nbam_pyro.runs.features import named
-from nbam_pyro.runs.folder import read_run
-from nbam_pyro.runs.info import RunInfo
-from nbam_pyro.runs.schema import Settings
-from nbam_pyro.runs.targets import whole
 
 __all__ = ["compare_runs"]
 

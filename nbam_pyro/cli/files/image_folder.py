@@ -6,8 +6,8 @@ from pathlib import Path
 
 import numpy as np
 
-from nbam_pyro.files.messages import counted, listing, problem
-from nbam_pyro.files.source import Source
+from nbam_pyro.cli.files.messages import counted, listing, problem
+from nbam_pyro.cli.files.source import Source
 
 __all__ = ["read_image_folder"]
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from nbam_pyro.files import Columns, Encoding, Source, chosen, encoding_of
+from nbam_pyro.cli.files import Columns, Encoding, Source, chosen, encoding_of
 from nbam_pyro.wild import describe_wild, wild_values
 
 __all__ = ["Learned", "learn", "named", "oddities"]

@@ -8,8 +8,8 @@ from typing import TypeAlias
 import numpy as np
 import pandas as pd
 
+from nbam_pyro.cli.files.messages import problem
 from nbam_pyro.errors import DataError
-from nbam_pyro.files.messages import problem
 
 __all__ = ["Encoded", "Features", "Source", "wrong_kind"]
 

@@ -2,10 +2,10 @@
 
 import numpy as np
 
+from nbam_pyro.cli.files import Source
+from nbam_pyro.cli.files.messages import repeated
 from nbam_pyro.errors import DataError
 from nbam_pyro.estimators.targets import column, in_words
-from nbam_pyro.files import Source
-from nbam_pyro.files.messages import repeated
 
 __all__ = ["are_labels", "columns_beside", "verified_columns", "whole"]
 

@@ -8,9 +8,9 @@ from typing import BinaryIO
 
 import numpy as np
 
-from nbam_pyro.files.labels import Spelling, as_numbers
-from nbam_pyro.files.messages import counted, listing, problem
-from nbam_pyro.files.source import Source
+from nbam_pyro.cli.files.labels import Spelling, as_numbers
+from nbam_pyro.cli.files.messages import counted, listing, problem
+from nbam_pyro.cli.files.source import Source
 
 __all__ = ["read_npz"]
 

@@ -5,6 +5,9 @@ from typing import Any
 
 import numpy as np
 
+from nbam_pyro.cli.files import Encoding, Source
+from nbam_pyro.cli.files.labels import Spelling
+from nbam_pyro.cli.runs.schema import FittedInfo
 from nbam_pyro.estimators.targets import (
     column,
     encode_labels,
@@ -12,9 +15,6 @@ from nbam_pyro.estimators.targets import (
     in_words,
 )
 from nbam_pyro.estimators.verified import verified_rows
-from nbam_pyro.files import Encoding, Source
-from nbam_pyro.files.labels import Spelling
-from nbam_pyro.runs.schema import FittedInfo
 from nbam_pyro.verified import Verified
 
 

@@ -4,7 +4,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import ConfigDict, Field, RootModel, model_validator
 
-from nbam_pyro.files import Encoding
+from nbam_pyro.cli.files import Encoding
 from nbam_pyro.folders import Count, Finite, Label, Probability, Saved
 from nbam_pyro.inference.shares import Share
 

@@ -3,7 +3,7 @@
 import csv
 from pathlib import Path
 
-from nbam_pyro.files.messages import counted, problem
+from nbam_pyro.cli.files.messages import counted, problem
 
 __all__ = ["checked_header"]
 

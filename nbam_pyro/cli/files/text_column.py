@@ -7,9 +7,9 @@ from typing import Literal
 import numpy as np
 import pandas as pd
 
-from nbam_pyro.files.cells import cell_kind, texts
-from nbam_pyro.files.messages import counted, listing, problem
-from nbam_pyro.files.source import Encoded
+from nbam_pyro.cli.files.cells import cell_kind, texts
+from nbam_pyro.cli.files.messages import counted, listing, problem
+from nbam_pyro.cli.files.source import Encoded
 
 __all__ = ["TextColumn"]
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from nbam_pyro.files.messages import problem
+from nbam_pyro.cli.files.messages import problem
 
 if TYPE_CHECKING:
     from PIL.Image import Image

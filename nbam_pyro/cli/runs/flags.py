@@ -3,9 +3,9 @@
 import numpy as np
 import pandas as pd
 
+from nbam_pyro.cli.runs.info import RunInfo
 from nbam_pyro.estimators.targets import score
 from nbam_pyro.inference import Fit, predict, prior_contamination, true_label_posterior
-from nbam_pyro.runs.info import RunInfo
 from nbam_pyro.verified import Verified
 
 

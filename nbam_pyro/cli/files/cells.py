@@ -5,7 +5,7 @@ from typing import Any, Literal, TypeAlias
 import numpy as np
 import pandas as pd
 
-from nbam_pyro.files.messages import problem
+from nbam_pyro.cli.files.messages import problem
 
 __all__ = ["CellKind", "cell_kind", "numbers", "texts"]
 

@@ -7,10 +7,10 @@ import numpy as np
 import pandas as pd
 from pydantic import Discriminator
 
-from nbam_pyro.files.arrays import ArrayShape
-from nbam_pyro.files.columns import Columns
-from nbam_pyro.files.images import ImageShape
-from nbam_pyro.files.source import Source
+from nbam_pyro.cli.files.arrays import ArrayShape
+from nbam_pyro.cli.files.columns import Columns
+from nbam_pyro.cli.files.images import ImageShape
+from nbam_pyro.cli.files.source import Source
 
 __all__ = ["Encoding", "encoding_of"]
 

@@ -6,9 +6,9 @@ from typing import Literal, TypeAlias
 import numpy as np
 import pandas as pd
 
-from nbam_pyro.files.cells import cell_kind, numbers, texts
-from nbam_pyro.files.messages import problem
-from nbam_pyro.files.precision import EXACT, rounded
+from nbam_pyro.cli.files.cells import cell_kind, numbers, texts
+from nbam_pyro.cli.files.messages import problem
+from nbam_pyro.cli.files.precision import EXACT, rounded
 
 __all__ = ["Spelling", "as_numbers", "raw_labels", "spelled_labels"]
 

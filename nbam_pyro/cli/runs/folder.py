@@ -10,16 +10,16 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from nbam_pyro import plots
+from nbam_pyro.cli.files import ArrayShape, Columns, Encoding, ImageShape
+from nbam_pyro.cli.runs.flags import flags
+from nbam_pyro.cli.runs.info import RunInfo
+from nbam_pyro.cli.runs.schema import FittedInfo, Settings, Summary
+from nbam_pyro.cli.runs.summary import summarise
+from nbam_pyro.cli.runs.tables import read_table, write_table
 from nbam_pyro.errors import FolderError
-from nbam_pyro.files import ArrayShape, Columns, Encoding, ImageShape
 from nbam_pyro.folders import check_files, read_json, write_json, write_manifest
 from nbam_pyro.inference import Fit, load, transition_matrix
 from nbam_pyro.inference.saving import write_fit
-from nbam_pyro.runs.flags import flags
-from nbam_pyro.runs.info import RunInfo
-from nbam_pyro.runs.schema import FittedInfo, Settings, Summary
-from nbam_pyro.runs.summary import summarise
-from nbam_pyro.runs.tables import read_table, write_table
 from nbam_pyro.verified import Verified
 
 __all__ = ["RunInfo", "read_report", "read_run", "write_run"]

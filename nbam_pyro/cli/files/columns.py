@@ -8,11 +8,11 @@ import numpy as np
 import pandas as pd
 from pydantic import Discriminator
 
-from nbam_pyro.files.cells import cell_kind, texts
-from nbam_pyro.files.messages import counted, listing, option, problem, repeated
-from nbam_pyro.files.number_column import NumberColumn
-from nbam_pyro.files.source import Encoded, Features, wrong_kind
-from nbam_pyro.files.text_column import TextColumn
+from nbam_pyro.cli.files.cells import cell_kind, texts
+from nbam_pyro.cli.files.messages import counted, listing, option, problem, repeated
+from nbam_pyro.cli.files.number_column import NumberColumn
+from nbam_pyro.cli.files.source import Encoded, Features, wrong_kind
+from nbam_pyro.cli.files.text_column import TextColumn
 
 __all__ = ["Columns", "tells_rows_apart"]
 

@@ -8,12 +8,12 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from nbam_pyro.cli.files.csv_check import checked_header
+from nbam_pyro.cli.files.labels import Spelling, as_numbers, raw_labels, spelled_labels
+from nbam_pyro.cli.files.messages import listing, problem, repeated
+from nbam_pyro.cli.files.precision import EXACT
+from nbam_pyro.cli.files.source import Source
 from nbam_pyro.errors import DataError
-from nbam_pyro.files.csv_check import checked_header
-from nbam_pyro.files.labels import Spelling, as_numbers, raw_labels, spelled_labels
-from nbam_pyro.files.messages import listing, problem, repeated
-from nbam_pyro.files.precision import EXACT
-from nbam_pyro.files.source import Source
 
 __all__ = ["NAMELESS", "read_csv", "read_parquet"]
 

@@ -6,9 +6,9 @@ from typing import Literal
 
 import numpy as np
 
-from nbam_pyro.files.messages import counted, problem
-from nbam_pyro.files.precision import rounded
-from nbam_pyro.files.source import Encoded, Features, wrong_kind
+from nbam_pyro.cli.files.messages import counted, problem
+from nbam_pyro.cli.files.precision import rounded
+from nbam_pyro.cli.files.source import Encoded, Features, wrong_kind
 
 __all__ = ["ArrayShape"]
 

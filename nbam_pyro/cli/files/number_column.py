@@ -6,10 +6,10 @@ from typing import Literal
 import numpy as np
 import pandas as pd
 
-from nbam_pyro.files.cells import cell_kind, numbers
-from nbam_pyro.files.messages import counted, problem
-from nbam_pyro.files.precision import rounded
-from nbam_pyro.files.source import Encoded
+from nbam_pyro.cli.files.cells import cell_kind, numbers
+from nbam_pyro.cli.files.messages import counted, problem
+from nbam_pyro.cli.files.precision import rounded
+from nbam_pyro.cli.files.source import Encoded
 
 __all__ = ["NumberColumn"]
 

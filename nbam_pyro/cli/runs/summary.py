@@ -6,12 +6,12 @@ import numpy as np
 import pandas as pd
 import torch
 
+from nbam_pyro.cli.runs.info import RunInfo
 from nbam_pyro.estimators.targets import column
 from nbam_pyro.inference import (
     Fit,
     transition_matrix,
 )
-from nbam_pyro.runs.info import RunInfo
 from nbam_pyro.verified import Verified
 
 # A direction is told if its interval excludes this rate and at least one row is expected to go it.
