@@ -13,6 +13,7 @@ from torch.nn.functional import cross_entropy
 from nbam_pyro.cli.files import ArrayShape
 from nbam_pyro.cli.runs.folder import RunInfo, write_run
 from nbam_pyro.data import DIGITS_FLIPS, Digits, flipped_digits
+from nbam_pyro.estimators.targets import Column, Targets
 from nbam_pyro.exclusive import seeded
 from nbam_pyro.folders import new_folder
 from nbam_pyro.inference import (
@@ -81,7 +82,7 @@ def run_demo(
                 encoding=ArrayShape((64,)),
             ),
             digits.x,
-            digits.labels.observed,
+            Targets(Column.of(digits.labels.observed), digits.labels.observed),
             rows=digits.rows,
             settings={"command": "demo", "seed": seed, "rate": RATE},
             notes=[],

@@ -19,7 +19,7 @@ from sklearn.preprocessing import StandardScaler
 from nbam_pyro import Beta, LabelFlip, NBAMClassifier, NBAMRegressor, fit
 from nbam_pyro.errors import DataError, NBAMError
 from nbam_pyro.estimators.row_weights import as_weights
-from nbam_pyro.estimators.targets import column, encode_measurements
+from nbam_pyro.estimators.targets import Column, encode_measurements
 from nbam_pyro.inference import Joint, RobustStart, WarmUp
 
 pytestmark = pytest.mark.filterwarnings("ignore::nbam_pyro.errors.CollapseWarning")
@@ -116,15 +116,15 @@ def columns_of(values, missing):
 @pytest.mark.parametrize("values", [["a", "b"], [2, 1], [True, False], [2**40 + 1, 7]])
 def test_labels_are_taken_from_every_container(values, missing):
     for y in columns_of(values, missing):
-        there, present = column(y)
-        assert there.tolist() == values, type(y)
-        assert there.dtype.kind in "Uib"
-        assert present.tolist() == [True, True, False][: len(present)]
+        column = Column.of(y)
+        assert column.values.tolist() == values, type(y)
+        assert column.values.dtype.kind in "Uib"
+        assert column.present.tolist() == [True, True, False][: len(column)]
 
 
 @pytest.mark.parametrize("make", [list, pl.Series, pa.array, lambda y: np.array(y, dtype=object)])
 def test_large_labels_beside_gaps_keep_their_digits(make):
-    assert column(make([2**53 + 1, None]))[0].tolist() == [2**53 + 1]
+    assert Column.of(make([2**53 + 1, None])).values.tolist() == [2**53 + 1]
 
 
 @pytest.mark.parametrize("missing", [False, True])
@@ -132,8 +132,8 @@ def test_measurements_are_taken_from_every_container(missing):
     for values in ([0.5, 2.0], [Decimal("0.5"), Decimal(2)], [Fraction(1, 2), 2]):
         makers = columns_of(values, missing)
         for y in list(makers) if isinstance(values[0], float) else [next(makers)]:
-            there, _ = column(y)
-            assert encode_measurements(there).tolist() == [0.5, 2.0]
+            column = Column.of(y)
+            assert encode_measurements(column.values).tolist() == [0.5, 2.0]
 
 
 @pytest.mark.parametrize(
@@ -149,10 +149,10 @@ def test_measurements_are_taken_from_every_container(missing):
 )
 def test_a_table_of_one_column_is_taken_with_a_warning(y):
     with pytest.warns(UserWarning, match="column-vector"):
-        there, present = column(y)
-    assert there.tolist() == [1]
-    assert there.dtype.kind == "i"
-    assert present.tolist() == [True, False]
+        column = Column.of(y)
+    assert column.values.tolist() == [1]
+    assert column.values.dtype.kind == "i"
+    assert column.present.tolist() == [True, False]
 
 
 @pytest.mark.parametrize(
@@ -165,9 +165,9 @@ def test_a_table_of_one_column_is_taken_with_a_warning(y):
     ],
 )
 def test_tensors_and_masked_arrays_are_targets(y):
-    assert column(y)[0].tolist() == [1, 0]
+    assert Column.of(y).values.tolist() == [1, 0]
     gap = np.ma.array([1, 0], mask=[False, True])
-    assert column(gap)[1].tolist() == [True, False]
+    assert Column.of(gap).present.tolist() == [True, False]
 
 
 @pytest.mark.parametrize(
@@ -199,7 +199,7 @@ def test_tensors_and_masked_arrays_are_targets(y):
 )
 def test_targets_that_are_neither_numbers_nor_texts_are_refused(y, says):
     with pytest.raises(DataError, match=says) as caught:
-        column(y)
+        Column.of(y)
     assert "\n" not in str(caught.value)
 
 

@@ -16,7 +16,7 @@ from torch import nn
 from nbam_pyro.errors import DataError, WildValueWarning
 from nbam_pyro.estimators.features import as_features
 from nbam_pyro.estimators.row_weights import as_weights, check_classes_count
-from nbam_pyro.estimators.targets import as_data_errors, column, score
+from nbam_pyro.estimators.targets import Column, Targets, as_data_errors, score
 from nbam_pyro.estimators.verified import verified_rows
 from nbam_pyro.exclusive import seeded
 from nbam_pyro.inference import Fit, fit
@@ -38,6 +38,7 @@ class NBAMEstimator(BaseEstimator, ABC):
     """The part of an estimator that does not depend on the kind of target."""
 
     fit_: Fit
+    targets_: Targets
     responsibility_: np.ndarray
     contamination_: float
 
@@ -78,9 +79,9 @@ class NBAMEstimator(BaseEstimator, ABC):
             DataError: X or y do not fit what was trained on.
         """
         x = self._checked(X)
-        targets, present = column(y)
-        _same_length(x, present)
-        return score(self.fit_, x, self._encoded(targets), present)
+        column = Column.of(y)
+        _check_same_length(x, column)
+        return score(self.fit_, x, Targets(column, self._encoded(column.values)))
 
     def prepared(self, X: Any, y: Any) -> tuple[Story, np.ndarray, np.ndarray]:
         """What `fit` would fit, for `compare_priors` and for steps of your own.
@@ -104,10 +105,11 @@ class NBAMEstimator(BaseEstimator, ABC):
                 allow_nd=True,
                 ensure_min_samples=2,
             )
-        targets, present = column(y)
-        _same_length(x, present)
-        encoded = one._learn_targets(targets)
-        return one._drawn(x[present], encoded, one._seed()), x[present], encoded
+        column = Column.of(y)
+        _check_same_length(x, column)
+        codes = one._learn_targets(column.values)
+        used = x[column.present]
+        return one._drawn(used, codes, one._seed()), used, codes
 
     def _seed(self) -> int:
         with as_data_errors():
@@ -144,8 +146,9 @@ class NBAMEstimator(BaseEstimator, ABC):
         if x.ndim == 2:
             self._check_columns(x)
         weights = as_weights(sample_weight, len(x))
-        targets, present = column(y)
-        _same_length(x, present)
+        column = Column.of(y)
+        _check_same_length(x, column)
+        present = column.present
         # A row without weight informs nothing either: it is left out rather than carried along.
         used = present & (weights > 0)
         if used.sum() < 2:
@@ -153,17 +156,18 @@ class NBAMEstimator(BaseEstimator, ABC):
                 f"{int(used.sum())} rows have a target and a weight; a fit needs at least two."
             )
         if is_classifier(self):
-            check_classes_count(targets, used[present])
-        learned = targets[used[present]]
+            check_classes_count(column.values, used[present])
+        learned = column.values[used[present]]
         encoded = self._learn_targets(learned)
-        all_encoded = self._encoded(targets)
+        codes = self._encoded(column.values)
         verified = verified_rows(
-            all_encoded,
+            codes,
             present,
             true_label=true_label,
             contaminated=contaminated,
             encode=self._encoded,
         )
+        self.targets_ = Targets(column, codes, verified)
         weights = weights[used] * self._target_weights(learned)
         seed = self._seed()
         story = self._drawn(x[used], encoded, seed)
@@ -187,10 +191,7 @@ class NBAMEstimator(BaseEstimator, ABC):
         self.responsibility_[used] = self.fit_.training.responsibility
         rest = ~used
         if rest.any():  # rows that are new to the fit
-            known = None if verified is None else verified[rest]
-            self.responsibility_[rest] = score(
-                self.fit_, x[rest], all_encoded[rest[present]], present[rest], known
-            )
+            self.responsibility_[rest] = score(self.fit_, x[rest], self.targets_[rest])
         self.contamination_ = self.fit_.training.share.mean
 
     def _check_columns(self, x: np.ndarray) -> None:
@@ -264,6 +265,6 @@ def rate_prior(contamination: Contamination) -> Beta | None:
     )
 
 
-def _same_length(x: np.ndarray, y: np.ndarray) -> None:
+def _check_same_length(x: np.ndarray, y: Column) -> None:
     if len(x) != len(y):
         raise DataError(f"X has {len(x)} rows and y has {len(y)}; they must agree.")

@@ -8,7 +8,7 @@ from sklearn.utils.validation import _check_sample_weight
 
 from nbam_pyro.containers import unwrapped
 from nbam_pyro.errors import DataError
-from nbam_pyro.estimators.targets import as_data_errors, column
+from nbam_pyro.estimators.targets import Column, as_data_errors
 
 __all__ = ["as_weights", "check_classes_count", "labelled"]
 
@@ -30,17 +30,17 @@ def labelled(
     Raises:
         DataError: Lengths differ, a weight is negative or missing, or too few rows count.
     """
-    targets, present = column(y)
-    if len(present) != rows:
-        raise DataError(f"X has {rows} rows and y has {len(present)}; they must agree.")
+    column = Column.of(y)
+    if len(column) != rows:
+        raise DataError(f"X has {rows} rows and y has {len(column)}; they must agree.")
     weights = as_weights(sample_weight, rows)
-    used = present & (weights > 0)
+    used = column.present & (weights > 0)
     if used.sum() < needed:
         raise DataError(
             f"{int(used.sum())} of {rows} rows have a target and a weight; a score needs at least "
             f"{needed}: score other rows, or make folds in which each has labelled rows."
         )
-    return targets[used[present]], used, weights[used]
+    return column.values[used[column.present]], used, weights[used]
 
 
 def as_weights(sample_weight: Any, rows: int) -> np.ndarray:

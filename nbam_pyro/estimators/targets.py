@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from decimal import Decimal
 from numbers import Integral, Real
 from typing import Any
@@ -17,37 +18,104 @@ from nbam_pyro.inference import Fit, prior_contamination, responsibilities
 from nbam_pyro.verified import Verified
 
 
-def column(y: Any) -> tuple[np.ndarray, np.ndarray]:
-    """Targets in one dimension, and which of them are there.
+@dataclass(frozen=True, eq=False)
+class Column:
+    """A column of targets, of which some are missing, decoded once.
 
-    Args:
-        y: Targets, (N,), or (N, 1) with a warning, NaN, NA or None where missing: an array, a
-            list, or a column from pandas, polars (also lazy), Arrow or PyTorch.
+    Attributes:
+        cells: The column as it was given, (N,), missing targets included.
+        values: Targets that are present, (n,), in the narrowest type that holds them. It is an
+            array of objects where NumPy has no such type, as for `decimal.Decimal`.
+        present: True where the row has a target, (N,) booleans.
 
-    Returns:
-        The targets that are there, in the narrowest type that holds them (an object array where
-        none of NumPy's does, as for `decimal.Decimal`), and booleans (N,).
-
-    Raises:
-        DataError: There is more than one dimension, texts and numbers are mixed, or a target is
-            neither a number nor a text.
+    Example:
+        >>> column = Column.of([3, None, 4])
+        >>> column.values, column.present
+        (array([3, 4]), array([ True, False,  True]))
     """
-    y = unwrapped(y)
-    # Lists and pandas' own types may hold None and NA, which must not turn integers into floats.
-    if isinstance(y, pd.DataFrame):
-        y = y.to_numpy(dtype=object)
-    elif isinstance(y, list | tuple) or pd.api.types.is_extension_array_dtype(y):
-        y = np.asarray(y, dtype=object)
-    with as_data_errors():
-        values = column_or_1d(y, warn=True)
-    values = np.asarray(values)
-    present = ~pd.isna(values)
-    there = values[present]
-    if values.dtype.kind in "OmMcV":
-        for one in there:
-            _check_target(one)
-        there = _narrowest(there)
-    return there, present
+
+    cells: np.ndarray
+    values: np.ndarray
+    present: np.ndarray
+
+    @classmethod
+    def of(cls, y: Any) -> "Column":
+        """Decode targets.
+
+        Args:
+            y: Targets, (N,), or (N, 1) with a warning; NaN, NA or None where a target is missing.
+                An array, a list, a column from pandas, polars (also lazy), Arrow or PyTorch, or a
+                `Column`, which is returned as it is.
+
+        Raises:
+            DataError: There is more than one dimension, texts and numbers are mixed, or a target
+                is neither a number nor a text.
+        """
+        if isinstance(y, Column):
+            return y
+        y = unwrapped(y)
+        # Lists and pandas' own types may hold None and NA, which must not make floats of integers.
+        if isinstance(y, pd.DataFrame):
+            y = y.to_numpy(dtype=object)
+        elif isinstance(y, list | tuple) or pd.api.types.is_extension_array_dtype(y):
+            y = np.asarray(y, dtype=object)
+        with as_data_errors():
+            cells = np.asarray(column_or_1d(y, warn=True))
+        present = ~pd.isna(cells)
+        values = cells[present]
+        if cells.dtype.kind in "OmMcV":
+            for one in values:
+                _check_target(one)
+            values = _narrowest(values)
+        return cls(cells, values, present)
+
+    def with_values(self, values: np.ndarray) -> "Column":
+        """The same column with other values in place of those that are present.
+
+        Args:
+            values: New values of the rows that have one, (n,).
+        """
+        if self.present.all():
+            return Column(values, values, self.present)
+        cells = np.full(len(self), None, dtype=object)
+        cells[self.present] = values
+        return Column(cells, values, self.present)
+
+    def __len__(self) -> int:
+        return len(self.present)
+
+    def __getitem__(self, rows: np.ndarray) -> "Column":
+        values = self.values[rows[self.present]]
+        return Column(self.cells[rows], values, self.present[rows])
+
+
+@dataclass(frozen=True, eq=False)
+class Targets:
+    """Targets as a story takes them, and what is verified of them.
+
+    Attributes:
+        column: The targets as their owner wrote them, N rows.
+        codes: Encoded targets of the rows that have one, (n,): class numbers, or measurements.
+        verified: What is verified of the N rows; None if nothing was said about it.
+    """
+
+    column: Column
+    codes: np.ndarray
+    verified: Verified | None = None
+
+    @property
+    def present(self) -> np.ndarray:
+        """True where the row has a target, (N,) booleans."""
+        return self.column.present
+
+    @property
+    def verified_present(self) -> Verified | None:
+        """What is verified of the rows that have a target, (n,)."""
+        return None if self.verified is None else self.verified[self.present]
+
+    def __getitem__(self, rows: np.ndarray) -> "Targets":
+        verified = None if self.verified is None else self.verified[rows]
+        return Targets(self.column[rows], self.codes[rows[self.present]], verified)
 
 
 def _check_target(one: Any) -> None:
@@ -161,26 +229,20 @@ def encode_measurements(y: np.ndarray) -> np.ndarray:
     return values
 
 
-def score(
-    fit: Fit,
-    x: np.ndarray,
-    y: np.ndarray,
-    present: np.ndarray,
-    verified: Verified | None = None,
-) -> np.ndarray:
-    """Responsibilities of rows with a target, and P(z=1 | x) of the others, (N,).
+def score(fit: Fit, x: np.ndarray, targets: Targets) -> np.ndarray:
+    """Responsibilities of rows with a target, and P(z=1 | x) of rows without one, (N,).
 
     Args:
-        fit: a fit.
-        x: all rows.
-        y: encoded targets of those that have one.
-        present: which have one, (N,).
-        verified: what is verified of all rows, if anything.
+        fit: Result of a fit.
+        x: Features of all rows, (N, ...).
+        targets: Targets of all rows.
     """
     values = np.empty(len(x))
+    present = targets.present
     if present.any():
-        known = None if verified is None else verified[present]
-        values[present] = responsibilities(fit, x[present], y, verified=known)
+        values[present] = responsibilities(
+            fit, x[present], targets.codes, verified=targets.verified_present
+        )
     if not present.all():
         values[~present] = prior_contamination(fit, x[~present])
     return values

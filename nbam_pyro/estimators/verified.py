@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from nbam_pyro.errors import DataError
-from nbam_pyro.estimators.targets import column
+from nbam_pyro.estimators.targets import Column
 from nbam_pyro.verified import Verified
 
 _SWITCHES = {"1": 1, "true": 1, "0": 0, "false": 0}
@@ -78,10 +78,10 @@ def codes_of(
     if values is None:
         return codes
     try:
-        there, known = column(values)
-        if len(known) != rows:
-            raise DataError(f"it has {len(known)} rows and the data have {rows}; they must agree.")
-        codes[known] = encode(there) if known.any() else []
+        column = Column.of(values)
+        if len(column) != rows:
+            raise DataError(f"it has {len(column)} rows and the data have {rows}; they must agree.")
+        codes[column.present] = encode(column.values) if column.present.any() else []
     except DataError as error:
         raise DataError(f"{name} (what is verified): {error}") from error
     return codes

@@ -16,11 +16,10 @@ from nbam_pyro.cli.runs.flags import flags
 from nbam_pyro.cli.runs.folder import read_run, write_run
 from nbam_pyro.cli.runs.info import RunInfo
 from nbam_pyro.cli.runs.tables import write_table
-from nbam_pyro.cli.runs.targets import are_labels, columns_beside, verified_columns, whole
+from nbam_pyro.cli.runs.targets import TrainingTargets, columns_beside
 from nbam_pyro.errors import DataError
 from nbam_pyro.estimators import NBAMClassifier, NBAMRegressor
 from nbam_pyro.estimators.base import rate_prior
-from nbam_pyro.estimators.targets import column
 from nbam_pyro.folders import new_file, new_folder
 from nbam_pyro.priors import Beta
 
@@ -80,23 +79,23 @@ def fit_file(
             beside=columns_beside(label, true_label, contaminated),
             spelling="numbers" if task == "regression" else "auto",
         )
-        there, present = column(source.y)
-        labels = are_labels(there, task)
-        known = verified_columns(source, labels, true_label, contaminated)
-        y = whole(source.y) if labels else source.y
+        targets = TrainingTargets.of(
+            source, task=task, true_label=true_label, contaminated=contaminated
+        )
         learned = learn(source, data=data.name, drop=drop, keep=keep)
-        notes = [*source.notes, *learned.notes, *_lost_digits(there, labels), *_repeats(learned.x)]
-        kind = "labels" if labels else "measurements"
-        more = " (if they are not, say so with --task)" if task == "auto" else ""
-        say(f"Fitting {int(present.sum())} {kind}{more} ...")
-        estimator = (NBAMClassifier if labels else NBAMRegressor)(
+        notes = [*source.notes, *learned.notes, *_lost_digits(targets), *_repeats(learned.x)]
+        kind = "labels" if targets.labels else "measurements"
+        more = " (if they are something else, use --task)" if task == "auto" else ""
+        say(f"Fitting {len(targets.column.values)} {kind}{more} ...")
+        estimator = (NBAMClassifier if targets.labels else NBAMRegressor)(
             contamination=contamination,
             epochs=epochs,
             random_state=seed,
             progress=progress,
             trainer={"default_root_dir": draft},
         )
-        estimator.fit(named(learned.encoding, learned.x), y, **known)
+        x = named(learned.encoding, learned.x)
+        estimator.fit(x, targets.column, **targets.verified)
         info = RunInfo(
             data=data.name,
             label=label,
@@ -110,7 +109,7 @@ def fit_file(
             estimator.fit_,
             info,
             learned.x,
-            y,
+            estimator.targets_,
             rows=source.rows,
             settings={
                 "command": "fit",
@@ -126,7 +125,6 @@ def fit_file(
                 "seed": seed,
             },
             notes=notes,
-            verified=info.verified(source),
             further={"seconds": round(time.perf_counter() - started, 1)},
         )
 
@@ -172,10 +170,7 @@ def _score_labelled(run: Path, data: Path, *, say: Callable[[str], None]) -> pd.
         *oddities(info.encoding, source, encoded.x, data=data.name),
     ]:
         say(f"Note: {note}.")
-    y = source.y
-    if info.classes is not None and info.classes.dtype.kind in "iu":
-        y = whole(y)
-    return flags(fit, info, encoded.x, y, source.rows, verified=info.verified(source))
+    return flags(fit, info, encoded.x, info.targets(source), source.rows)
 
 
 def parse_contamination(text: str | None) -> float | Beta | None:
@@ -214,8 +209,9 @@ def _repeats(x: np.ndarray) -> list[str]:
     ]
 
 
-def _lost_digits(there: np.ndarray, labels: bool) -> list[str]:
-    if labels or there.dtype.kind not in "iuf":
+def _lost_digits(targets: TrainingTargets) -> list[str]:
+    values = targets.column.values
+    if targets.labels or values.dtype.kind not in "iuf":
         return []
-    lost = rounded(there, there.astype(np.float64))
+    lost = rounded(values, values.astype(np.float64))
     return [] if lost is None else [f"measurements: {lost}"]

@@ -9,10 +9,8 @@ from nbam_pyro.cli.runs.features import named
 from nbam_pyro.cli.runs.folder import read_run
 from nbam_pyro.cli.runs.info import RunInfo
 from nbam_pyro.cli.runs.schema import Settings
-from nbam_pyro.cli.runs.targets import whole
 from nbam_pyro.errors import DataError, FolderError
 from nbam_pyro.estimators import NBAMClassifier, NBAMRegressor
-from nbam_pyro.estimators.targets import column
 from nbam_pyro.folders import check_files, read_json
 from nbam_pyro.inference import Comparison, compare_priors
 from nbam_pyro.priors import Beta
@@ -66,11 +64,11 @@ def compare_runs(
             )
     source = read(Path(first["data"]), label=info.label, beside=info.beside, spelling=info.spelling)
     encoded = info.encoding.encode(source.x)
-    _, present = column(source.y)
-    if present.sum() != len(fit.held_out):
+    targets = info.targets(source)
+    if len(targets.codes) != len(fit.held_out):
         raise DataError(
-            f"{first['data']} has {int(present.sum())} targets and the run had "
-            f"{len(fit.held_out)}: fit it again."
+            f"{first['data']} has {len(targets.codes)} targets now and had {len(fit.held_out)} "
+            f"when {runs[0]} was written. Fit the runs again."
         )
     kind = NBAMRegressor if info.classes is None else NBAMClassifier
     estimators = {
@@ -78,17 +76,15 @@ def compare_runs(
         for name, one in settings.items()
     }
     x = named(info.encoding, encoded.x)
-    y = source.y if info.classes is None else whole(source.y)
-    prepared = {name: one.prepared(x, y) for name, one in estimators.items()}
+    prepared = {name: one.prepared(x, targets.column) for name, one in estimators.items()}
     stories = {name: story for name, (story, _, _) in prepared.items()}
-    _, rows, targets = next(iter(prepared.values()))
-    say(f"Fitting {len(stories)} runs to {folds} folds of {len(targets)} rows ...")
-    verified = info.verified(source)
+    _, rows, codes = next(iter(prepared.values()))
+    say(f"Fitting {len(stories)} runs to {folds} folds of {len(codes)} rows ...")
     return compare_priors(
         stories,
         rows,
-        targets,
-        verified=None if verified is None else verified[present],
+        codes,
+        verified=targets.verified_present,
         folds=folds,
         epochs=first["epochs"],
         seed=first["seed"],

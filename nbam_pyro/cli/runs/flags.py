@@ -4,48 +4,45 @@ import numpy as np
 import pandas as pd
 
 from nbam_pyro.cli.runs.info import RunInfo
-from nbam_pyro.estimators.targets import score
+from nbam_pyro.estimators.targets import Targets, score
 from nbam_pyro.inference import Fit, predict, prior_contamination, true_label_posterior
-from nbam_pyro.verified import Verified
 
 
 def flags(
     fit: Fit,
     info: RunInfo,
     x: np.ndarray,
-    y: np.ndarray,
+    targets: Targets,
     rows: np.ndarray,
     *,
-    verified: Verified | None = None,
     fitted: bool = False,
 ) -> pd.DataFrame:
-    """Score rows.
+    """Score rows and make the table of flags.
 
     Args:
-        fit: of the run.
-        info: of the run.
-        x: encoded rows, (N, ...).
-        y: targets as their owner wrote them, (N,), missing ones among them.
-        rows: what the rows are called, (N,).
-        verified: what is verified of them, (N,), if anything is said of that.
-        fitted: whether they are the rows that were fitted, for which the fit has better evidence.
+        fit: Fit of the run.
+        info: Data of the run.
+        x: Encoded features, (N, ...).
+        targets: Targets of the N rows.
+        rows: Names of the rows, (N,).
+        fitted: True if these rows are the training rows. The fit holds better posteriors of them
+            (cross-fitted where the recipe does so).
 
     Returns:
-        One row per row, sorted: row, label, responsibility, and for labels suggested_label and
-        suggested_probability, for measurements prediction. For the rows that were fitted also
-        held_out: whether the row only selected epochs, and where something is said of it verified:
-        whether anything is known of the row. The index is the order of the data.
+        A table of N rows, sorted by responsibility. Its index is the order of the data. Columns:
+        row, label, responsibility; for labels suggested_label and suggested_probability; for
+        measurements prediction; for training rows held_out (True if the row only selected epochs);
+        verified (True if anything is verified of the row), if anything was said about it.
     """
-    targets, present = info.targets(y)
-    known = None if verified is None else verified[present]
+    present = targets.present
     if fitted:
         r = np.empty(len(x))
         r[present] = fit.training.responsibility
         if not present.all():
             r[~present] = prior_contamination(fit, x[~present])
     else:
-        r = score(fit, x, targets, present, verified)
-    columns = {"row": rows, "label": y, "responsibility": r}
+        r = score(fit, x, targets)
+    columns = {"row": rows, "label": targets.column.cells, "responsibility": r}
     if info.classes is None:
         columns["prediction"] = predict(fit, x)
     else:
@@ -53,13 +50,15 @@ def flags(
         if fitted:
             suggested[present] = fit.training.true_label
         elif present.any():
-            suggested[present] = true_label_posterior(fit, x[present], targets, verified=known)
+            suggested[present] = true_label_posterior(
+                fit, x[present], targets.codes, verified=targets.verified_present
+            )
         columns["suggested_label"] = info.classes[suggested.argmax(1)]
         columns["suggested_probability"] = suggested.max(1)
     if fitted:
         held_out = np.zeros(len(x), dtype=bool)
         held_out[present] = fit.held_out
         columns["held_out"] = held_out
-    if verified is not None:
-        columns["verified"] = verified.known.numpy()
+    if targets.verified is not None:
+        columns["verified"] = targets.verified.known.numpy()
     return pd.DataFrame(columns).sort_values("responsibility", ascending=False, kind="stable")

@@ -1,4 +1,4 @@
-"""What a run leaves behind in its folder, and reading it again."""
+"""Writing a run folder, and reading it again."""
 
 import warnings
 from collections.abc import Mapping
@@ -17,14 +17,14 @@ from nbam_pyro.cli.runs.schema import FittedInfo, Settings, Summary
 from nbam_pyro.cli.runs.summary import summarise
 from nbam_pyro.cli.runs.tables import read_table, write_table
 from nbam_pyro.errors import FolderError
+from nbam_pyro.estimators.targets import Targets
 from nbam_pyro.folders import check_files, read_json, write_json, write_manifest
 from nbam_pyro.inference import Fit, load, transition_matrix
 from nbam_pyro.inference.saving import write_fit
-from nbam_pyro.verified import Verified
 
 __all__ = ["RunInfo", "read_report", "read_run", "write_run"]
 
-# Columns of flags.csv that hold a number in every row, where they are there.
+# Columns of flags.csv that hold a number in every row, if the file has them.
 _NUMBERS = ("responsibility", "suggested_probability", "prediction", "score")
 
 
@@ -33,40 +33,35 @@ def write_run(
     fit: Fit,
     info: RunInfo,
     x: np.ndarray,
-    y: np.ndarray,
+    targets: Targets,
     *,
     rows: np.ndarray,
     settings: Mapping[str, Any],
     notes: list[str],
     further: Mapping[str, Any] | None = None,
-    verified: Verified | None = None,
     contaminated: np.ndarray | None = None,
 ) -> dict[str, Any]:
     """Write fit, flags, summary, settings and plots.
 
     Args:
-        folder: an existing, empty folder.
-        fit: the fit of the rows x that have a target in y.
-        info: what the data were.
-        x: encoded training rows, (N, ...).
-        y: their targets as their owner wrote them, (N,).
-        rows: what the rows are called, (N,).
-        settings: written to settings.json.
-        notes: what was done to the data, written to summary.json.
-        further: added to summary.json.
-        verified: what is verified of the rows, (N,), if anything is said of that.
-        contaminated: the truth, where it is known, for the plot of responsibilities.
+        folder: Existing, empty folder to write into.
+        fit: Fit of the rows that have a target.
+        info: Data of the run.
+        x: Encoded training rows, (N, ...).
+        targets: Targets of the N rows.
+        rows: Names of the rows, (N,).
+        settings: Content of settings.json.
+        notes: Sentences on what was done to the data, for summary.json.
+        further: Further entries of summary.json.
+        contaminated: True switches of the rows with a target, for the plot of responsibilities;
+            None where they are unknown.
 
     Returns:
         The content of summary.json.
     """
     write_fit(folder, fit)
-    table = flags(fit, info, x, y, rows, verified=verified, fitted=True)
-    summary = {
-        **summarise(fit, info, y, table, verified=verified),
-        "notes": notes,
-        **(further or {}),
-    }
+    table = flags(fit, info, x, targets, rows, fitted=True)
+    summary = {**summarise(fit, info, targets, table), "notes": notes, **(further or {})}
     write_table(table, folder / "flags.csv")
     write_json(folder / "summary.json", summary, Summary)
     write_json(folder / "settings.json", settings, Settings)
@@ -77,10 +72,16 @@ def write_run(
 
 
 def read_run(folder: Path) -> tuple[Fit, RunInfo]:
-    """The fit of a run and what its data were.
+    """Read the fit of a run and the description of its data.
+
+    Args:
+        folder: Run folder that `nbam fit` or `nbam demo` wrote.
+
+    Returns:
+        The fit, and the data of the run.
 
     Raises:
-        FolderError: it is no run folder, or a file is missing or was changed.
+        FolderError: The folder is no run folder, or one of its files is missing or was changed.
     """
     check_files(folder, ["run.json"])
     info = RunInfo.from_saved(read_json(folder / "run.json", FittedInfo))
@@ -98,10 +99,10 @@ def read_run(folder: Path) -> tuple[Fit, RunInfo]:
 
 
 def shape_of(encoding: Encoding) -> tuple[int, ...]:
-    """The shape of an encoded row.
+    """Shape of an encoded row.
 
     Args:
-        encoding: Encoding of a run.
+        encoding: Encoding of the features.
     """
     match encoding:
         case Columns():
@@ -113,10 +114,16 @@ def shape_of(encoding: Encoding) -> tuple[int, ...]:
 
 
 def read_report(folder: Path) -> tuple[dict[str, Any], pd.DataFrame]:
-    """The summary and the flags of a run.
+    """Read the summary and the flags of a run.
+
+    Args:
+        folder: Run folder that a command wrote.
+
+    Returns:
+        The content of summary.json, and the table in flags.csv.
 
     Raises:
-        FolderError: it is no run folder, or a file is missing or was changed.
+        FolderError: The folder is no run folder, or one of its files is missing or was changed.
     """
     check_files(folder, ["summary.json", "flags.csv"])
     summary = read_json(folder / "summary.json", Summary).model_dump(exclude_unset=True)

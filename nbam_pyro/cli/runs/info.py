@@ -1,4 +1,4 @@
-"""What a run knows besides its fit: what the rows and targets were, before they were numbers."""
+"""The data of a run as their owner knows them, before rows and targets became numbers."""
 
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -8,27 +8,29 @@ import numpy as np
 from nbam_pyro.cli.files import Encoding, Source
 from nbam_pyro.cli.files.labels import Spelling
 from nbam_pyro.cli.runs.schema import FittedInfo
+from nbam_pyro.cli.runs.targets import whole
 from nbam_pyro.estimators.targets import (
-    column,
+    Column,
+    Targets,
     encode_labels,
     encode_measurements,
     in_words,
 )
 from nbam_pyro.estimators.verified import verified_rows
-from nbam_pyro.verified import Verified
 
 
 @dataclass(frozen=True, kw_only=True)
 class RunInfo:
-    """The data of a run, as their owner knows them.
+    """What a run knows about its data.
 
     Attributes:
-        data: what the data are called.
-        label: the column or array of targets; None for image folders.
-        classes: the labels, sorted; None for measurements.
-        encoding: of the features.
-        true_label: the column or array of verified true labels, if there is one.
-        contaminated: the column or array that says what is verified as right or wrong, if any.
+        data: Name of the data file or folder.
+        label: Name of the column or array of targets; None for image folders.
+        classes: Labels that occur, sorted, (K,); None for measurements.
+        encoding: Encoding of the features.
+        true_label: Name of the column or array of verified true labels; None if there is none.
+        contaminated: Name of the column or array that says which targets are verified as wrong or
+            right; None if there is none.
     """
 
     data: str
@@ -40,74 +42,62 @@ class RunInfo:
 
     @property
     def beside(self) -> list[str]:
-        """The columns or arrays that are neither features nor labels."""
+        """Names of the columns or arrays that are neither features nor targets."""
         return [name for name in (self.true_label, self.contaminated) if name is not None]
 
     @property
     def spelling(self) -> Spelling:
-        """How labels that are written as texts are taken: as they were in training."""
+        """How numbers that are written as texts are read among the targets, as in training."""
         if self.classes is None:
             return "numbers"
         return "texts" if self.classes.dtype.kind == "U" else "auto"
 
-    def targets(self, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Encoded targets of the rows that have one, and which have one, (N,).
+    def targets(self, source: Source) -> Targets:
+        """Decode the targets of a file, and what its columns say is verified.
+
+        Args:
+            source: Rows of the same kind as the training rows. They may lack the columns that say
+                what is verified.
 
         Raises:
-            DataError: labels are no classes of the run, or measurements are no numbers.
+            DataError: A label is no class of the run, a measurement is no number, a cell does not
+                say whether a target is wrong or right, or two cells contradict each other.
         """
-        there, present = column(y)
-        return self._encoded(there), present
-
-    def verified(self, source: Source) -> Verified | None:
-        """What the columns of a source say is verified; None if it has none of them.
-
-        Raises:
-            DataError: a value is no class or no switch, or something contradicts something else.
-        """
-        targets, present = self.targets(source.y)
+        column = Column.of(source.y)
+        if self.classes is not None and self.classes.dtype.kind in "iu":
+            column = whole(column)
+        codes = self._encoded(column.values)
         true_label, contaminated = (
             None if name is None else source.beside.get(name)
             for name in (self.true_label, self.contaminated)
         )
-        return verified_rows(
-            targets,
-            present,
+        verified = verified_rows(
+            codes,
+            column.present,
             true_label=true_label,
             contaminated=contaminated,
             encode=self._encoded,
         )
+        return Targets(column, codes, verified)
 
-    def _encoded(self, there: np.ndarray) -> np.ndarray:
+    def _encoded(self, values: np.ndarray) -> np.ndarray:
         if self.classes is None:
-            return encode_measurements(there)
-        if self.classes.dtype.kind == "U" and there.dtype.kind in "biuf":
-            there = in_words(there)
-        return encode_labels(there, self.classes)
+            return encode_measurements(values)
+        if self.classes.dtype.kind == "U" and values.dtype.kind in "biuf":
+            values = in_words(values)
+        return encode_labels(values, self.classes)
 
     def to_json(self) -> dict[str, Any]:
-        """As JSON of the schema `FittedInfo`."""
-        return {
-            "data": self.data,
-            "label": self.label,
-            "classes": None if self.classes is None else self.classes.tolist(),
-            "encoding": asdict(self.encoding),
-            "true_label": self.true_label,
-            "contaminated": self.contaminated,
-        }
+        """The content of run.json, which the schema `FittedInfo` describes."""
+        classes = None if self.classes is None else self.classes.tolist()
+        return {**vars(self), "classes": classes, "encoding": asdict(self.encoding)}
 
     @classmethod
     def from_saved(cls, saved: FittedInfo) -> "RunInfo":
-        """From what was read of `to_json`.
+        """Make it from the content of run.json.
 
         Args:
             saved: Content of run.json.
         """
-        return cls(
-            data=saved.data,
-            label=saved.label,
-            classes=None if saved.classes is None else np.array(saved.classes),
-            encoding=saved.encoding,
-            true_label=saved.true_label,
-            contaminated=saved.contaminated,
-        )
+        classes = None if saved.classes is None else np.array(saved.classes)
+        return cls(**{**vars(saved), "classes": classes})

@@ -1,4 +1,4 @@
-"""The figures of a run that a person wants to know first."""
+"""The main figures of a run, for summary.json."""
 
 from typing import Any
 
@@ -7,66 +7,60 @@ import pandas as pd
 import torch
 
 from nbam_pyro.cli.runs.info import RunInfo
-from nbam_pyro.estimators.targets import column
+from nbam_pyro.estimators.targets import Targets
 from nbam_pyro.inference import (
     Fit,
     transition_matrix,
 )
 from nbam_pyro.verified import Verified
 
-# A direction is told if its interval excludes this rate and at least one row is expected to go it.
+# A direction is listed if its rate is surely above this and at least one row is expected in it.
 _RARE = 0.01
 
 
-def summarise(
-    fit: Fit,
-    info: RunInfo,
-    y: np.ndarray,
-    table: pd.DataFrame,
-    *,
-    verified: Verified | None = None,
-) -> dict[str, Any]:
-    """How much, which directions, how sure.
+def summarise(fit: Fit, info: RunInfo, targets: Targets, table: pd.DataFrame) -> dict[str, Any]:
+    """Figures on how much is wrong, which directions stand out, and how sure the flags are.
 
     Args:
-        fit: of the run.
-        info: of the run.
-        y: targets as their owner wrote them, (N,).
-        table: from `flags`.
-        verified: what is verified of the rows, (N,), if anything is said of that.
+        fit: Fit of the run.
+        info: Data of the run.
+        targets: Targets of the training rows.
+        table: Table of flags of the training rows, from `flags`.
+
+    Returns:
+        The content of summary.json, except for notes and seconds.
     """
-    targets, present = info.targets(y)
-    known = None if verified is None else verified[present]
+    present, verified = targets.present, targets.verified_present
     r = table.sort_index()["responsibility"].to_numpy()[present]
     flagged = r > 0.5
     return {
         "data": info.data,
         "label": info.label,
         "task": "regression" if info.classes is None else "classification",
-        "rows": len(y),
+        "rows": len(present),
         "labelled": int(present.sum()),
         "contamination": vars(fit.training.share),
         "evidence": fit.training.evidence,
-        **({} if known is None else {"verified": _verified(targets, known)}),
+        **({} if verified is None else {"verified": _verified(targets.codes, verified)}),
         "flagged": int(flagged.sum()),
         "flagged_wrong": float(r[flagged].sum()),
         "sure": int((r > 0.9).sum()),
         "doubtful": int(((r > 0.1) & (r < 0.9)).sum()),
         "collapse": str(fit.collapse) if fit.collapse and fit.collapse.collapsed else None,
         **(
-            _measurements(fit, table.sort_index()[present], column(y)[0], flagged)
+            _measurements(fit, table.sort_index()[present], targets.column.values, flagged)
             if info.classes is None
             else {
                 "classes": len(info.classes),
-                **_directions(fit, info.classes, targets),
+                **_directions(fit, info.classes, targets.codes),
                 **_identifiability(fit, info.classes),
             }
         ),
     }
 
 
-def _verified(targets: np.ndarray, verified: Verified) -> dict[str, int]:
-    switch = verified.switch(torch.as_tensor(targets))
+def _verified(codes: np.ndarray, verified: Verified) -> dict[str, int]:
+    switch = verified.switch(torch.as_tensor(codes))
     return {"clean": int((switch == 0).sum()), "contaminated": int((switch == 1).sum())}
 
 
@@ -77,12 +71,12 @@ def _identifiability(fit: Fit, classes: np.ndarray) -> dict[str, Any]:
     return {"verdict": report.verdict, "identifiability": report.lines(classes.tolist())}
 
 
-def _directions(fit: Fit, classes: np.ndarray, targets: np.ndarray) -> dict[str, Any]:
-    """Flips by expected number of rows, largest first."""
+def _directions(fit: Fit, classes: np.ndarray, codes: np.ndarray) -> dict[str, Any]:
+    """Directions of flips, sorted by the expected number of rows, largest first."""
     matrix = transition_matrix(fit)
     joint = np.zeros_like(matrix.mean)
     if fit.training.true_label is not None:
-        np.add.at(joint.T, targets, fit.training.true_label)
+        np.add.at(joint.T, codes, fit.training.true_label)
     pairs = np.argwhere((matrix.low > _RARE) & (joint >= 1) & ~np.eye(len(joint), dtype=bool))
     found = [
         {
