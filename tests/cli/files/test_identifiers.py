@@ -8,9 +8,7 @@ import pytest
 
 from nbam_pyro.cli.files import chosen
 from nbam_pyro.errors import DataError
-from tests.test_cli import bugs, nbam, quick, refused
-
-__all__ = ["quick"]  # a fixture
+from tests.cli.helpers import bugs, nbam, refused
 
 N = 40
 RNG = np.random.default_rng(0)

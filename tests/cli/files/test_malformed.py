@@ -1,6 +1,7 @@
 """Tables that are broken in every way: each gives a run or one line, never a traceback.
 
-Twenty tables are tried; `NBAM_MALFORMED=300 pytest tests/test_malformed.py` tries three hundred.
+Twenty tables are tried. `NBAM_MALFORMED=300 pytest tests/cli/files/test_malformed.py` tries three
+hundred.
 """
 
 import datetime
@@ -17,9 +18,7 @@ import pytest
 from hypothesis import HealthCheck, Phase, event, given, settings
 from hypothesis import strategies as st
 
-from tests.test_cli import nbam, quick
-
-__all__ = ["quick"]  # a fixture
+from tests.cli.helpers import nbam
 
 EXAMPLES = int(os.environ.get("NBAM_MALFORMED", "20"))
 

@@ -13,10 +13,8 @@ import pytest
 from nbam_pyro.cli.files import Columns, encoding_of, read
 from nbam_pyro.cli.runs import scored_line, table_lines
 from nbam_pyro.cli.runs.words import percent
-from tests.test_cli import bugs, distances, nbam, quick, refused
-from tests.test_files import refused as not_taken
-
-__all__ = ["quick"]  # a fixture
+from tests.cli.files.helpers import refused as not_taken
+from tests.cli.helpers import bugs, distances, nbam, refused
 
 
 def test_labels_with_leading_zeros_stay_apart(quick, tmp_path):

@@ -7,9 +7,7 @@ import pandas as pd
 import pytest
 
 from nbam_pyro.cli.files import read
-from tests.test_cli import bugs, distances, nbam, quick, refused
-
-__all__ = ["quick"]  # a fixture
+from tests.cli.helpers import bugs, distances, nbam, refused
 
 
 def known_bugs(n=180):
