@@ -1,4 +1,4 @@
-"""The command line, `nbam`. Heavy imports wait until a command runs."""
+"""The command line, `nbam`. Slow packages are imported only when a command runs."""
 
 from importlib.metadata import version
 from typing import Annotated
@@ -24,7 +24,7 @@ for command in (fit, score, show, compare, detect, demo):
     app.command()(command)
 
 
-def _say_version(wanted: bool) -> None:
+def _show_version(wanted: bool) -> None:
     if wanted:
         typer.echo(f"nbam_pyro {version('nbam_pyro')}")
         raise typer.Exit
@@ -34,7 +34,10 @@ def _say_version(wanted: bool) -> None:
 def main(
     *,
     version: Annotated[
-        bool, typer.Option("--version", callback=_say_version, is_eager=True, help="Say it.")
+        bool,
+        typer.Option(
+            "--version", callback=_show_version, is_eager=True, help="Show the version and exit."
+        ),
     ] = False,
 ) -> None:
     """Probabilistic models for contaminated data."""

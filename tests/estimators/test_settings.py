@@ -6,14 +6,10 @@ import torch
 
 from nbam_pyro import Beta, LabelFlip, NBAMClassifier, NBAMRegressor, fit
 from nbam_pyro.errors import NBAMError
-from nbam_pyro.inference import Joint, RobustStart, WarmUp
+from nbam_pyro.inference import Joint, WarmUp
 
 pytestmark = pytest.mark.filterwarnings("ignore::nbam_pyro.errors.CollapseWarning")
 
-LABELS = NBAMClassifier(steps=[WarmUp(epochs=15, lr=1e-2), Joint(epochs=2)], random_state=0)
-NUMBERS = NBAMRegressor(
-    steps=[RobustStart(epochs=10, lr=1e-2), Joint(epochs=2, lr=1e-2)], random_state=0
-)
 TRUE = np.arange(60) % 3
 X = 4 * np.eye(3)[TRUE] + np.random.default_rng(0).normal(size=(60, 3))
 Y = np.array(["ant", "bee", "cat"])[TRUE]

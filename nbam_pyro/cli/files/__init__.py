@@ -1,4 +1,4 @@
-"""Data files: reading them, and turning them into arrays in the same way ever after."""
+"""Data files: reading them, and encoding their features in the same way in training and later."""
 
 from nbam_pyro.cli.files.arrays import ArrayShape
 from nbam_pyro.cli.files.columns import Columns

@@ -1,4 +1,4 @@
-"""What the cells of a column are, judged by what they hold."""
+"""Kinds of cells: whether a column holds numbers, texts or nothing."""
 
 from typing import Any, Literal, TypeAlias
 
@@ -13,21 +13,21 @@ CellKind: TypeAlias = Literal["numbers", "texts", "nothing"]
 
 
 def cell_kind(column: pd.Series, *, name: str) -> CellKind:
-    """Whether a column holds numbers (booleans too), texts (categories too) or nothing at all.
+    """Whether a column holds numbers (or booleans), texts (or categories), or nothing at all.
 
     Args:
-        column: The cells.
-        name: The name of the column, for the error.
+        column: Cells of the column.
+        name: Name of the column, for error messages.
 
     Raises:
-        DataError: The cells are dates, lists, bytes or another thing that is neither.
+        DataError: The cells are dates, lists, bytes or of another type that is not supported.
 
     Example:
         >>> cell_kind(pd.Series([True, None]), name="a"), cell_kind(pd.Series(["x"]), name="b")
         ('numbers', 'texts')
     """
     if isinstance(column.dtype, np.dtype) and column.dtype.kind in "biuf":
-        # Without pandas, which takes its time: there may be many thousand columns of numbers.
+        # pandas would be slow here: there may be many thousand columns of numbers.
         return "nothing" if np.isnan(column.to_numpy()).all() else "numbers"
     if not column.notna().any():
         return "nothing"
@@ -40,24 +40,27 @@ def cell_kind(column: pd.Series, *, name: str) -> CellKind:
             return "texts"
         case "datetime64" | "datetime" | "date" | "time" | "timedelta64" | "timedelta" | "period":
             raise problem(
-                f"Column {name!r} holds dates or times; turn them into numbers, for instance "
-                "days since a date, or leave the column out."
+                f"Column {name!r} holds dates or times. Convert them to numbers, for instance days "
+                "since a date, or leave the column out."
             )
         case "mixed" | "mixed-integer":
             odd = next(type(cell).__name__ for cell in column if not _is_plain(cell))
             raise problem(
-                f"Column {name!r} holds cells of type {odd}, neither numbers nor texts; turn them "
-                "into one of these or leave the column out."
+                f"Column {name!r} holds cells of type {odd}, neither numbers nor texts. "
+                "Convert them to numbers or texts, or leave the column out."
             )
         case found:
             raise problem(
-                f"Column {name!r} holds {found} cells, neither numbers nor texts; turn them into "
-                "one of these or leave the column out."
+                f"Column {name!r} holds {found} cells, which are neither numbers nor texts. Convert "
+                "them to numbers or texts, or leave the column out."
             )
 
 
 def numbers(column: pd.Series) -> np.ndarray:
-    """The cells as float64, missing ones as NaN.
+    """Convert cells to float64; missing cells become NaN.
+
+    Args:
+        column: Cells that are numbers or booleans.
 
     Example:
         >>> numbers(pd.Series([True, None, False]))
@@ -72,10 +75,13 @@ def numbers(column: pd.Series) -> np.ndarray:
 
 
 def texts(column: pd.Series) -> np.ndarray:
-    """The cells as an array of str objects, missing ones as None.
+    """Convert cells to an array of `str` objects; missing cells become None.
 
-    A whole number is written without decimals, so that missing cells, which turn integers into
-    floats, do not change its text.
+    Whole numbers are written without decimals. Missing cells turn integers into floats, and this
+    must not change their texts.
+
+    Args:
+        column: Cells of any kind.
 
     Example:
         >>> texts(pd.Series(["x", None])), texts(pd.Series([7, None]))

@@ -1,4 +1,7 @@
-"""The encoding of a table, learned in training and used again for scoring."""
+"""The encoding of tables, learned in training and used again for scoring.
+
+Why it is not skrub's `TableVectorizer`: see docs/design/skrub.md.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -18,18 +21,18 @@ __all__ = ["Columns", "tells_rows_apart"]
 
 Column: TypeAlias = Annotated[NumberColumn | TextColumn, Discriminator("kind")]
 
-# More different texts than this would make more columns than a small network can use.
+# More texts than this would give more columns than a small network can use.
 _TEXTS = 1000
 
 
 @dataclass(frozen=True)
 class Columns:
-    """How every column of a table becomes numbers; nothing is standardised.
+    """How every column of a table becomes numbers. Numbers are not standardised.
 
     Attributes:
-        columns: The encodings of the columns, in the order of the training table.
-        left_out: Columns with another text in nearly every row, or with more than 1000 texts.
-        dropped: Columns that somebody chose to leave out, such as identifiers.
+        columns: Encodings of the columns, in the order of the training table.
+        left_out: Names of columns that were left out because they hold too many different texts.
+        dropped: Names of columns that were dropped on request or as identifiers.
 
     Example:
         >>> frame = pd.DataFrame({"age": [40.0, None, 42.0], "colour": ["red", "blue", "red"]})
@@ -50,22 +53,23 @@ class Columns:
     def __post_init__(self) -> None:
         names = [column.name for column in self.columns]
         if not names or len(set(names)) < len(names):
-            raise problem("The encoding has no columns, or repeats one; fit again.")
+            raise problem("The encoding has no columns, or has a column twice. Fit again.")
 
     @classmethod
     def of(cls, x: Features, *, drop: Sequence[str] = ()) -> "Columns":
         """Learn medians and categories from a training table.
 
         Args:
-            x: The table, without its labels.
-            drop: Names of columns that are no features.
+            x: Training table, without its labels.
+            drop: Names of columns to leave out.
 
         Raises:
-            DataError: A column is empty, infinite or neither numbers nor texts, or none is left.
+            DataError: A column is empty, has infinite cells, or holds neither numbers nor texts;
+                or no column is left.
         """
         frame = _named(x)
         if not len(frame):
-            raise problem("The table has no rows; add the data.")
+            raise problem("The table has no rows. Add the data.")
         gone = set(drop)
         learned = [_learned(frame[name], name=str(name)) for name in frame if name not in gone]
         left_out = [c.name for c in learned if _has_too_many_texts(c, len(frame))]
@@ -75,11 +79,11 @@ class Columns:
         columns = tuple(column for column in learned if column.name not in gone)
         if left_out and not columns:
             raise problem(
-                f"There are too many different texts in {listing(left_out)}, which teaches "
-                "nothing, and no column is left; add numbers or categories."
+                f"{listing(left_out)}: too many different texts to learn from, and no other column "
+                "is left. Add columns of numbers or categories."
             )
         if not columns:
-            raise problem("The table has no feature column beside the label; add one.")
+            raise problem("The table has no feature column beside the label. Add one.")
         return cls(columns, tuple(left_out), tuple(drop))
 
     @property
@@ -88,13 +92,13 @@ class Columns:
         return [name for column in self.columns for name in column.feature_names]
 
     def encode(self, x: Features) -> Encoded:
-        """The table as numbers, (N, D) float64.
+        """Convert a table to numbers, (N, D) float64.
 
         Args:
-            x: A table with the columns of the training table, in any order.
+            x: Table with the columns of the training table, in any order.
 
         Raises:
-            DataError: Columns are missing or surplus, or their cells do not do.
+            DataError: A column is missing or unknown, or its cells cannot be encoded.
         """
         frame = _named(x)
         self._check_names({str(name) for name in frame})
@@ -108,16 +112,17 @@ class Columns:
         return Encoded(np.hstack([part.x for part in encoded]), notes)
 
     def numbers(self, x: Features) -> tuple[np.ndarray, list[str]]:
-        """The columns that hold numbers, as they are, and their names.
+        """The columns that hold numbers, before missing cells are filled.
 
         Args:
-            x: A table with the columns of the training table.
+            x: Table with the columns of the training table.
 
         Returns:
-            Numbers, (N, number of such columns) float64, missing ones as NaN, and as many names.
+            Numbers, (N, number of such columns) float64, with NaN for missing cells; and the names
+            of these columns.
 
         Raises:
-            DataError: The cells of a column are not numbers.
+            DataError: A column that held numbers in training now holds texts or infinite cells.
         """
         frame = _named(x)
         columns = [column for column in self.columns if isinstance(column, NumberColumn)]
@@ -130,20 +135,23 @@ class Columns:
         known = {column.name for column in self.columns}
         missing = sorted(known - names)
         surplus = sorted(names - known - set(self.left_out) - set(self.dropped))
-        wrong = [f"missing are {listing(missing)}"] * bool(missing)
-        wrong += [f"surplus are {listing(surplus)}"] * bool(surplus)
+        wrong = [f"{listing(missing)} missing"] * bool(missing)
+        wrong += [f"{listing(surplus)} unknown"] * bool(surplus)
         if wrong:
             raise problem(
-                f"The columns are not those of training: {', '.join(wrong)}; give the same columns."
+                f"The columns differ from the training columns: {'; '.join(wrong)}. Give the "
+                "same columns."
             )
 
 
 def tells_rows_apart(different: int, rows: int) -> bool:
-    """Whether a column of so many different texts is left out: it teaches nothing of other rows.
+    """Whether a column of texts is left out because nearly every row has a text of its own.
+
+    The limit is half the number of rows, but at least 50 and at most 1000 different texts.
 
     Args:
-        different: The number of different texts.
-        rows: The number of rows.
+        different: Number of different texts.
+        rows: Number of rows.
     """
     return different > min(_TEXTS, max(50, rows / 2))
 
@@ -156,7 +164,7 @@ def _learned(column: pd.Series, *, name: str) -> Column:
             return TextColumn.of(column, name=name)
         case "nothing":
             raise problem(
-                f"Column {name!r} has no cell with a value; leave the column out "
+                f"Column {name!r} has no cell with a value. Leave the column out "
                 f"({option('--drop', [name])})."
             )
 
@@ -171,13 +179,13 @@ def _refuse_spoilt_numbers(column: pd.Series, *, name: str) -> None:
     spoilt = cells[pd.to_numeric(cells, errors="coerce").isna()]
     if not len(spoilt):
         raise problem(
-            f"Column {name!r} holds numbers that are stored as texts; store them as numbers, or "
+            f"Column {name!r} holds numbers that are stored as texts. Store them as numbers, or "
             f"leave the column out ({option('--drop', [name])})."
         )
     if len(spoilt) < len(cells) / 2:
         raise problem(
             f"Column {name!r} holds numbers and {counted(len(spoilt), 'text')}, the first "
-            f"{spoilt.iloc[0]!r} in row {spoilt.index[0]}; mend or empty such cells."
+            f"{spoilt.iloc[0]!r} in row {spoilt.index[0]}. Correct or empty such cells."
         )
 
 
@@ -187,5 +195,8 @@ def _named(x: Features) -> pd.DataFrame:
     names = [str(name) for name in x]
     twice = repeated(names)
     if twice:
-        raise problem(f"The table repeats columns: {listing(twice)}; give each its own name.")
+        raise problem(
+            f"The table has two columns with the name {listing(twice)}. Give every column its "
+            "own name."
+        )
     return x.set_axis(names, axis="columns")

@@ -1,4 +1,4 @@
-"""The encoding that fits a source, learned from it."""
+"""The encoding of features, chosen by the kind of data."""
 
 from collections.abc import Sequence
 from typing import Annotated, TypeAlias
@@ -15,18 +15,18 @@ from nbam_pyro.cli.files.source import Source
 __all__ = ["Encoding", "encoding_of"]
 
 Encoding: TypeAlias = Annotated[Columns | ArrayShape | ImageShape, Discriminator("kind")]
-"""Each is a dataclass with `of` and `encode`, saved as its fields."""
+"""Encodings are dataclasses with the methods `of` and `encode`; their fields are saved as JSON."""
 
 
 def encoding_of(source: Source, *, drop: Sequence[str] = ()) -> Encoding:
-    """Learn from a training source how to encode it and later ones.
+    """Learn an encoding from training data, for these and later rows.
 
     Args:
-        source: The training data, as `read` returned them.
-        drop: Names of columns of a table that are no features.
+        source: Training data, as `read` returns them.
+        drop: Names of columns of a table to leave out.
 
     Raises:
-        DataError: The features cannot be encoded; the message says why.
+        DataError: The features cannot be encoded. The message says why.
 
     Example:
         >>> source = Source(x=np.zeros((2, 3)), y=np.arange(2), rows=np.arange(2))

@@ -1,4 +1,4 @@
-"""Columns that number or name the rows, and say nothing about them."""
+"""Identifiers: columns that number or name the rows and carry no other information."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -19,11 +19,11 @@ _NAMES = frozenset({"id", "index", "row", "rownames", "uuid", NAMELESS.lower()})
 
 @dataclass(frozen=True)
 class Choice:
-    """Which columns of a table are no features.
+    """Which columns of a table are left out.
 
     Attributes:
         drop: Names of the columns to leave out.
-        notes: What their owner should know, at most one sentence.
+        notes: Note for the owner of the data; at most one.
     """
 
     drop: tuple[str, ...]
@@ -31,20 +31,21 @@ class Choice:
 
 
 def chosen(x: Features, *, drop: Sequence[str] = (), keep: Sequence[str] = ()) -> Choice:
-    """Choose which columns of a training table are no features.
+    """Choose which columns of a training table to leave out.
 
-    A column is an identifier if it is called id, index, row, rownames, uuid or Unnamed: 0, in any
-    case, and its cells are whole numbers or texts of which no two are the same. Identifiers are
-    left out unless no feature would be left. Other columns of such cells are kept, and named.
+    A column is an identifier if its name is id, index, row, rownames, uuid or Unnamed: 0 (upper or
+    lower case), and its cells are whole numbers or texts that are all different. Identifiers are
+    left out unless no feature would be left. Other columns whose cells are all different are kept,
+    and a note names them.
 
     Args:
-        x: The features: a table, or an array or images, which have no columns to choose.
-        drop: Names of columns to leave out whatever they hold.
-        keep: Names of columns to keep whatever they hold.
+        x: Features: a table, an array or images. Arrays and images have no columns to choose.
+        drop: Names of columns to leave out in any case.
+        keep: Names of columns to keep in any case.
 
     Raises:
-        DataError: A name to drop or keep is no feature, is in both lists, or no feature is left;
-            or the cells of a column are neither numbers nor texts.
+        DataError: A name in drop or keep is unknown or in both lists, no feature is left, or the
+            cells of a column are neither numbers nor texts.
 
     Example:
         >>> frame = pd.DataFrame({"id": [7, 3, 9], "year": [1, 2, 3], "size": [0.5, 0.7, 0.5]})
@@ -52,14 +53,15 @@ def chosen(x: Features, *, drop: Sequence[str] = (), keep: Sequence[str] = ()) -
         >>> choice.drop
         ('id',)
         >>> print(choice.notes[0])
-        column 'id' was left out as identifier (if it is not, type --keep id); column 'year' has
-        another value in every row, as identifiers do, but was kept (if it is one, type --drop year)
+        column 'id' was left out as identifier (to use it, add --keep id); column 'year' has a
+        different value in every row, like an identifier, but was kept (to leave it out, add --drop
+        year)
     """
     if not isinstance(x, pd.DataFrame):
         if drop or keep:
             raise problem(
                 f"{option('--drop', drop) or option('--keep', keep)} names a column, but only CSV "
-                "and Parquet files have columns with names; leave that out."
+                "and Parquet files have columns with names. Leave this option out."
             )
         return Choice((), [])
     names = [str(name) for name in x]
@@ -77,7 +79,7 @@ def chosen(x: Features, *, drop: Sequence[str] = (), keep: Sequence[str] = ()) -
     only = [] if rest else [name for name in found if name not in useless]
     left_out = [name for name in found if rest or (only and name in useless)]
     alike: list[str] = []
-    if len(rest) > 1:  # the only feature would not be dropped either
+    if len(rest) > 1:  # nobody would drop the only feature
         alike = [name for name in rest if name in free and _looks_alike(free[name], name)]
     said = "; ".join(_said(left_out, only, alike))
     return Choice((*dict.fromkeys(drop), *left_out), [said] if said else [])
@@ -85,18 +87,22 @@ def chosen(x: Features, *, drop: Sequence[str] = (), keep: Sequence[str] = ()) -
 
 def _said(gone: list[str], only: list[str], alike: list[str]) -> Iterator[str]:
     if gone:
-        s, was, it = ("", "was", "it is") if len(gone) == 1 else ("s", "were", "they are")
+        s, was, it = ("", "was", "it") if len(gone) == 1 else ("s", "were", "them")
         yield (
-            f"column{s} {listing(gone)} {was} left out as identifier{s} (if {it} not, type "
+            f"column{s} {listing(gone)} {was} left out as identifier{s} (to use {it}, add "
             f"{option('--keep', gone)})"
         )
     if only:
-        yield f"column {listing(only)} looks like an identifier but is the only feature: kept"
+        yield f"column {listing(only)} looks like an identifier, but was kept as the only feature"
     if alike:
-        s, has, it = ("", "has", "it is one") if len(alike) == 1 else ("s", "have", "they are")
+        s, has, like, was, it = (
+            ("", "has", "an identifier", "was", "it")
+            if len(alike) == 1
+            else ("s", "have", "identifiers", "were", "them")
+        )
         yield (
-            f"column{s} {listing(alike)} {has} another value in every row, as identifiers do, but "
-            f"{'was' if len(alike) == 1 else 'were'} kept (if {it}, type {option('--drop', alike)})"
+            f"column{s} {listing(alike)} {has} a different value in every row, like {like}, but "
+            f"{was} kept (to leave {it} out, add {option('--drop', alike)})"
         )
 
 
@@ -105,7 +111,7 @@ def _looks_alike(column: pd.Series, name: str) -> bool:
 
 
 def _all_differ(column: pd.Series, name: str) -> bool:
-    """Whether a column holds whole numbers or texts of which no two are the same."""
+    """Whether the cells of a column are whole numbers or texts that are all different."""
     if cell_kind(column, name=name) == "texts":
         present = [cell for cell in texts(column) if cell is not None]
         return 1 < len(present) == len(set(present))
@@ -113,7 +119,7 @@ def _all_differ(column: pd.Series, name: str) -> bool:
     values = values[~np.isnan(values)]
     if len(values) < 2 or not (np.isfinite(values) & (values == np.round(values))).all():
         return False
-    # Uniqueness is a question to the cells: as float64 neighbours beyond 2^53 are the same.
+    # Compared as they are in the file: beyond 2^53, float64 makes neighbouring numbers equal.
     return not pd.api.types.is_bool_dtype(column.dtype) and column.dropna().is_unique
 
 
@@ -130,29 +136,30 @@ def _check_names(names: list[str], *, drop: Sequence[str], keep: Sequence[str]) 
         unknown = [name for name in dict.fromkeys(asked) if name not in known]
         if unknown:
             raise problem(
-                f"{flag} names {listing(unknown)}, which is no feature column of the data; choose "
-                f"among {listing(names)}."
+                f"{flag} names {listing(unknown)}, but the data have no such feature column. Their "
+                f"columns are: {listing(names)}."
             )
     both = sorted(set(drop).intersection(keep))
     if both:
-        raise problem(f"{listing(both)} is named by --drop and by --keep; choose one of them.")
+        raise problem(
+            f"{listing(both)} is given to --drop and to --keep. Choose one of the two options."
+        )
     if known.issubset(drop):
-        raise problem("--drop leaves no feature column; keep at least one.")
+        raise problem("--drop removes every feature column. Keep at least one.")
 
 
 def _refuse_nameless(there: bool) -> None:
     if there:
         raise problem(
-            "The first column is without a name, perhaps an index that was saved with the table, "
-            f"but its cells do not identify the rows; name it, or type "
-            f"{option('--drop', [NAMELESS])} to leave it out, {option('--keep', [NAMELESS])} to "
-            "use it."
+            "The first column has no name. It may be an index that was saved with the table, but "
+            f"its cells do not identify the rows. Name it, or add {option('--drop', [NAMELESS])} "
+            f"to leave it out, or {option('--keep', [NAMELESS])} to use it."
         )
 
 
 def _refuse_useless(names: list[str]) -> None:
     if names:
         raise problem(
-            f"Column {names[0]!r} cannot be kept: it holds too many different texts, which teach "
-            f"nothing about other rows; leave out {option('--keep', names[:1])}."
+            f"Column {names[0]!r} cannot be kept: it holds too many different texts to learn "
+            f"from. Remove {option('--keep', names[:1])}."
         )

@@ -13,17 +13,17 @@ __all__ = ["read_image_folder"]
 
 
 def read_image_folder(folder: Path) -> Source:
-    """List the images as torchvision's `ImageFolder` does, the folders' names being the labels.
+    """List the images of a folder as torchvision's `ImageFolder` does; folder names are labels.
 
-    Hidden files and folders are passed over, and so are class folders without images. A link to a
-    file inside the folder is an image like any other. Links to folders, and links that lead out of
-    the folder, are not followed; the notes of the source say so.
+    Hidden files and folders are ignored, and so are class folders without images. A link to a file
+    inside the folder counts as an image. Links to folders and links that lead out of the folder
+    are not followed; a note of the source says so.
 
     Args:
-        folder: the folder of class folders.
+        folder: Folder that contains one folder per class.
 
     Raises:
-        DataError: there are no images, or none in a class folder.
+        DataError: There are no images, or no image is in a class folder.
     """
     from torchvision.datasets.folder import IMG_EXTENSIONS, has_file_allowed_extension
 
@@ -45,13 +45,13 @@ def read_image_folder(folder: Path) -> Source:
                     found.append((path, kind.name))
     if not found and any(path.is_file() and is_image(path) for path in inside):
         raise problem(
-            f"{folder} has images but no class folders; put each image into a folder named after "
-            "its label."
+            f"'{folder}' has images but no class folders. Put every image into a folder that is "
+            "named after its label."
         )
     notes = _notes(folder, passed)
     if not found:
         raise problem(
-            f"{folder} has no images; it needs a folder per class with files ending in "
+            f"'{folder}' has no images. It needs one folder per class, with files ending in "
             f"{', '.join(IMG_EXTENSIONS)}. {' '.join(notes)}".rstrip()
         )
     return Source(
@@ -63,7 +63,7 @@ def read_image_folder(folder: Path) -> Source:
 
 
 def _files(folder: Path, passed: list[Path]) -> Iterator[Path]:
-    """Files below a folder in order; links to folders are added to those that are passed over."""
+    """Files below a folder, sorted. Links to folders are added to `passed`, the ignored paths."""
     for above, folders, files in os.walk(folder):
         here = Path(above)
         passed += [here / name for name in folders if (here / name).is_symlink()]
@@ -74,7 +74,7 @@ def _files(folder: Path, passed: list[Path]) -> Iterator[Path]:
 def _leads_into(root: Path, link: Path) -> bool:
     try:
         return link.resolve(strict=True).is_relative_to(root)
-    except (OSError, RuntimeError):  # it leads nowhere, or round in circles
+    except (OSError, RuntimeError):  # the target is missing, or the link leads to itself
         return False
 
 
@@ -84,6 +84,6 @@ def _notes(folder: Path, passed: list[Path]) -> list[str]:
     names = listing([path.relative_to(folder).as_posix() for path in sorted(passed)], most=3)
     many = counted(len(passed), "link", were=("was", "were"))
     return [
-        f"{many} not followed ({names}): links to folders, and links out of the folder, never are; "
-        "copy what they point to"
+        f"{many} not followed ({names}), because links to folders and links out of the folder are "
+        "ignored; to use these images, copy them into the folder"
     ]

@@ -1,4 +1,4 @@
-"""The encoding of images: all of one size, grey or RGB."""
+"""The encoding of images: all get one size, and all are grey or all are RGB."""
 
 from dataclasses import dataclass, field
 from typing import Literal
@@ -16,11 +16,11 @@ SMALLEST, LARGEST, USUAL = 8, 64, 32
 
 @dataclass(frozen=True)
 class ImageShape:
-    """The size and the number of channels that every image is brought to.
+    """The size and the number of channels that every image is converted to.
 
     Attributes:
-        height: in pixels.
-        width: in pixels.
+        height: Height in pixels.
+        width: Width in pixels.
         channels: 1 for grey, 3 for RGB.
     """
 
@@ -31,25 +31,28 @@ class ImageShape:
 
     def __post_init__(self) -> None:
         if min(self.height, self.width) < 1 or self.channels not in (1, 3):
-            raise problem(f"{self} is no shape of an image: sides are positive, channels 1 or 3.")
+            raise problem(
+                f"{self} is no shape of an image: height and width must be positive, and channels "
+                "must be 1 or 3."
+            )
 
     @classmethod
     def of(cls, x: Features) -> "ImageShape":
         """Choose a shape for the images of a training set.
 
-        Grey if all of them are. Their own size if they share one with no side above 64 pixels
-        (a side below 8 becomes 8), else 32 x 32.
+        The shape is grey if all images are grey. Images of one common size with no side above 64
+        pixels keep it (a side below 8 becomes 8); other images are scaled to 32 x 32.
 
         Args:
-            x: paths of the images.
+            x: Paths of the images.
 
         Raises:
-            DataError: there are none, or one cannot be read.
+            DataError: There are no images, or one of them cannot be read.
         """
         if not isinstance(x, list):
             raise wrong_kind(x, expected="images")
         if not x:
-            raise problem("There are no images; add some.")
+            raise problem("There are no images. Add some.")
         sizes, greys = set(), set()
         for path in x:
             with opened(path) as image:
@@ -61,13 +64,13 @@ class ImageShape:
         return cls(max(height, SMALLEST), max(width, SMALLEST), 1 if all(greys) else 3)
 
     def encode(self, x: Features) -> Encoded:
-        """The pixels, (N, C, H, W) float32 in [0, 1].
+        """Read images as pixels, (N, C, H, W) float32 in [0, 1].
 
         Args:
-            x: paths of the images.
+            x: Paths of the images.
 
         Raises:
-            DataError: an image cannot be read.
+            DataError: An image cannot be read.
         """
         if not isinstance(x, list):
             raise wrong_kind(x, expected="images")
@@ -86,5 +89,7 @@ class ImageShape:
             notes.append(f"{many} scaled to {self.height} x {self.width} pixels")
         if faded:
             many = counted(faded, "image", were=("was", "were"))
-            notes.append(f"{many} turned from colour to grey, as all were in training")
+            notes.append(
+                f"{many} converted from colour to grey, because all training images were grey"
+            )
         return Encoded(values, notes)

@@ -1,4 +1,4 @@
-"""The label column of a table as an array."""
+"""The labels of a table as an array."""
 
 import re
 from typing import Literal, TypeAlias
@@ -13,8 +13,9 @@ from nbam_pyro.cli.files.precision import EXACT, rounded
 __all__ = ["Spelling", "as_numbers", "raw_labels", "spelled_labels"]
 
 Spelling: TypeAlias = Literal["auto", "numbers", "texts"]
-"""How cells that are written as text are taken: "auto" takes numbers for numbers only where no two
-labels can be written alike, "numbers" wherever they can be read so, "texts" never."""
+"""How labels that are written as texts are read. "auto": as numbers if all of them are numbers
+without a leading zero. "numbers": as numbers if all of them can be read as numbers. "texts": as
+texts."""
 
 # Numbers without a leading zero: 001 and 01 are two labels, not one.
 _WHOLE = re.compile(r"\s*[+-]?(0|[1-9][0-9]*)\s*", re.ASCII)
@@ -26,20 +27,20 @@ _BOOLEANS = {"true": True, "false": False}
 
 
 def raw_labels(column: pd.Series, *, name: str) -> np.ndarray:
-    """The labels as an array, (N,), without making classes of them.
+    """Labels as an array, (N,), in the type that the file gives them.
 
     Args:
-        column: The cells, of the type that the file gives them.
-        name: The name of the column, for the error.
+        column: Cells of the label column.
+        name: Name of the column, for error messages.
 
     Returns:
-        Numbers and booleans in their own type, floats with NaN if some are missing; texts and
-        categories, and booleans and integers beyond 2^53 of which some are missing, as objects
-        with None.
+        Numbers and booleans in their own type. With missing cells: floats with NaN for numbers, and
+        objects with None for booleans and for integers beyond 2^53. Texts and categories are
+        objects, with None for missing cells.
 
     Raises:
-        DataError: The labels are dates or another thing that is neither number nor text, or
-            decimals of more digits than float64 has.
+        DataError: The labels are dates or of another type that is not supported, or decimals with
+            more digits than float64 can hold.
 
     Example:
         >>> raw_labels(pd.Series(["cat", None]), name="animal")
@@ -62,20 +63,20 @@ def raw_labels(column: pd.Series, *, name: str) -> np.ndarray:
     values = numbers(column)
     lost = rounded(column[present], values[present])
     if lost:
-        raise problem(f"Column {name!r}: {lost}; write the labels as texts.")
+        raise problem(f"Column {name!r}: {lost}. Write the labels as texts.")
     return values
 
 
 def spelled_labels(column: pd.Series, *, spelling: Spelling = "auto") -> np.ndarray:
-    """The labels of a column whose cells are texts, as those of a CSV file, (N,).
+    """Labels as an array, (N,), from cells that are texts, as in a CSV file.
 
     Args:
-        column: The cells, missing ones among them.
-        spelling: How numbers among them are taken.
+        column: Cells of the label column, texts or missing.
+        spelling: How numbers among the texts are read.
 
     Returns:
-        As `raw_labels`; texts as they are written where not every cell is a number, or where a
-        number has a leading zero.
+        The same types as `raw_labels` returns. With "auto", cells stay texts if one of them is no
+        number or has a leading zero.
 
     Example:
         >>> spelled_labels(pd.Series(["1", "10"]))
@@ -97,7 +98,10 @@ def spelled_labels(column: pd.Series, *, spelling: Spelling = "auto") -> np.ndar
 
 
 def as_numbers(labels: np.ndarray) -> np.ndarray:
-    """Labels that are texts as numbers where all of them can be read so; others as they are.
+    """Convert labels that are texts to numbers if all of them can be read as numbers.
+
+    Args:
+        labels: Labels of any type, (N,). Other types are returned as they are.
 
     Example:
         >>> as_numbers(np.array(["01", None], dtype=object))
@@ -115,7 +119,7 @@ def _read(cells: list[str], present: np.ndarray, spelling: Spelling) -> np.ndarr
     if all(map(_WHOLE.fullmatch, cells)):
         whole = [int(cell) for cell in cells]
         if _fit(whole) or spelling == "auto":
-            # Whole numbers of more than 64 bits are names, not amounts.
+            # Whole numbers of more than 64 bits are taken for names, not for amounts.
             return _integers(whole, present) if _fit(whole) else None
     if spelling == "auto" and not all(map(_NUMBER.fullmatch, cells)):
         return None
@@ -128,12 +132,12 @@ def _read(cells: list[str], present: np.ndarray, spelling: Spelling) -> np.ndarr
 
 
 def _integers(whole: list[int], present: np.ndarray, *, own: np.dtype | None = None) -> np.ndarray:
-    """Integers, which stay exact where some are missing."""
+    """An array of integers that stay exact even if some cells are missing."""
     big = max(whole) >= 2**63
     if present.all():
         return np.array(whole, dtype=own or (np.uint64 if big else np.int64))
     if max(map(abs, whole)) > EXACT:
-        # NumPy makes floats of a list of integers that are not all of one type.
+        # NumPy turns a list of integers that fit no common type into floats.
         return _gapped([str(one) for one in whole] if big else whole, present, np.dtype(object))
     values = np.full(len(present), np.nan)
     values[present] = whole

@@ -1,4 +1,4 @@
-"""How the errors and notes about files are worded."""
+"""Building blocks of errors and notes about files."""
 
 import shlex
 from collections.abc import Iterable, Sequence
@@ -9,7 +9,10 @@ __all__ = ["counted", "listing", "option", "problem", "repeated"]
 
 
 def problem(message: str) -> DataError:
-    """The error with this message on one line, whatever names and causes it quotes.
+    """An error with its message on one line, even if quoted names contain line ends.
+
+    Args:
+        message: Text of the error.
 
     Example:
         >>> str(problem("two lines," + chr(10) + "joined"))
@@ -19,11 +22,11 @@ def problem(message: str) -> DataError:
 
 
 def listing(names: Sequence[str], *, most: int = 10) -> str:
-    """The names in quotes, at most so many of them.
+    """Names in quotes, separated by commas.
 
     Args:
-        names: The names to list.
-        most: How many are written out.
+        names: Names to list.
+        most: Largest number of names to write out; the others are counted.
 
     Example:
         >>> listing(["a", "b", "c"], most=2)
@@ -35,12 +38,12 @@ def listing(names: Sequence[str], *, most: int = 10) -> str:
 
 
 def option(flag: str, names: Sequence[str], *, most: int = 10) -> str:
-    """What a person types at a shell to give an option these names.
+    """The text that a person types to give these names to an option.
 
     Args:
-        flag: The option, for instance "--drop".
-        names: The values, one option for each.
-        most: How many are written out.
+        flag: Option, for instance "--drop".
+        names: Names; the option is repeated for each of them.
+        most: Largest number of names to write out.
 
     Example:
         >>> option("--drop", ["id", "row number"])
@@ -51,12 +54,12 @@ def option(flag: str, names: Sequence[str], *, most: int = 10) -> str:
 
 
 def counted(number: int, thing: str, *, were: tuple[str, str] = ("", "")) -> str:
-    """A number with its noun and perhaps a verb, in singular or plural.
+    """A number with its noun, and a verb if one is given, in singular or plural.
 
     Args:
-        number: The number of things.
-        thing: The noun, in singular.
-        were: The verb that follows, in singular and in plural.
+        number: Number of things.
+        thing: Noun in singular.
+        were: Verb that follows the noun, in singular and in plural.
 
     Example:
         >>> counted(1, "cell", were=("was", "were")), counted(3, "row")
@@ -67,7 +70,10 @@ def counted(number: int, thing: str, *, were: tuple[str, str] = ("", "")) -> str
 
 
 def repeated(names: Iterable[str]) -> list[str]:
-    """The names that occur more than once, sorted.
+    """Names that occur more than once, sorted.
+
+    Args:
+        names: Names to search.
 
     Example:
         >>> repeated(["b", "a", "b"])

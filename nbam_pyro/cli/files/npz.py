@@ -28,28 +28,29 @@ def read_npz(
     """Read the array X and the labels from an archive written by `numpy.savez`.
 
     Args:
-        path: The archive.
-        label: The name of the array that holds the labels; among texts an empty one is a missing
-            label. None where there are none.
+        path: Path of the archive.
+        label: Name of the array that holds the labels; None if there are none. If the labels are
+            texts, an empty text is a missing label.
         beside: Names of arrays that are neither features nor labels.
         optional: Ignore names in `beside` that the archive does not contain.
-        spelling: How numbers among texts are taken: as texts, unless "numbers".
+        spelling: How labels that are written as texts are read: "numbers" reads them as numbers if
+            possible, anything else as texts.
 
     Raises:
-        DataError: It is not such an archive, is cut off, or its arrays do not do.
+        DataError: The file is no NPZ archive, is truncated, or its arrays cannot be used.
     """
     with path.open("rb") as file:
         if file.read(4) not in MAGIC:
-            raise problem(f"{path} is not an NPZ archive; write it with numpy.savez.")
+            raise problem(f"'{path}' is not an NPZ archive. Write it with numpy.savez.")
         file.seek(0)
         x, columns = _features_and_columns(file, label, beside, path=path, optional=optional)
     if x.ndim < 2:
         raise problem(
-            f"Array 'X' of {path} has shape {x.shape}; give a row per datum, for one feature "
-            "X.reshape(-1, 1)."
+            f"Array 'X' of '{path}' has shape {x.shape}. It needs one row per datum; for a single "
+            "feature write X.reshape(-1, 1)."
         )
     if len(x) == 0:
-        raise problem(f"{path} has arrays but no rows; add the data.")
+        raise problem(f"'{path}' has arrays but no rows. Add the data.")
     checked = {
         name: _labels(values, len(x), name=name, path=path) for name, values in columns.items()
     }
@@ -63,18 +64,21 @@ def _features_and_columns(
     file: BinaryIO, label: str | None, beside: Sequence[str], *, path: Path, optional: bool
 ) -> tuple[np.ndarray, dict[str, np.ndarray]]:
     try:
-        # Not by its path: numpy leaves a damaged archive open.
+        # An open file instead of a path: numpy does not close a damaged archive.
         with np.load(file, allow_pickle=False) as archive:
             if "X" in (label, *beside):
                 what = "label" if label == "X" else "verified array"
-                raise problem(f"The {what} is 'X', the array of features of {path}; name another.")
+                raise problem(
+                    f"The {what} is 'X', but 'X' is the array of features of '{path}'. Name "
+                    "another array."
+                )
             there = [one for one in beside if one in archive.files or not optional]
             wanted = there if label is None else [label, *there]
             x = _array(archive, "X", path=path)
             return x, {name: _array(archive, name, path=path) for name in wanted}
     except (zipfile.BadZipFile, zlib.error, EOFError, OSError, NotImplementedError) as error:
         raise problem(
-            f"{path} is truncated or damaged: {error}; copy or write it again."
+            f"'{path}' is truncated or damaged: {error}. Copy or write it again."
         ) from error
 
 
@@ -82,7 +86,7 @@ def _array(archive: np.lib.npyio.NpzFile, name: str, *, path: Path) -> np.ndarra
     if name not in archive.files:
         what = "features" if name == "X" else "labels"
         raise problem(
-            f"{path} has no array {name!r} for the {what}; its arrays are: "
+            f"'{path}' has no array {name!r} for the {what}. Its arrays are: "
             f"{listing(archive.files)}."
         )
     try:
@@ -90,27 +94,27 @@ def _array(archive: np.lib.npyio.NpzFile, name: str, *, path: Path) -> np.ndarra
     except (ValueError, RuntimeError, MemoryError) as error:
         if "pickle" in str(error):
             raise problem(
-                f"Array {name!r} of {path} holds Python objects, which are not loaded because "
-                "that could run code; save it as numbers or, for labels, with astype(str)."
+                f"Array {name!r} of '{path}' holds Python objects. They are not loaded, because "
+                "loading them could run code. Save numbers, or for labels use astype(str)."
             ) from error
         raise problem(
-            f"Array {name!r} of {path} cannot be read: {error}; write it again."
+            f"Array {name!r} of '{path}' cannot be read: {error}. Write it again."
         ) from error
     if not isinstance(array, np.ndarray):
-        raise problem(f"{name!r} of {path} is not an array; write it with numpy.savez.")
+        raise problem(f"{name!r} of '{path}' is not an array. Write it with numpy.savez.")
     return array
 
 
 def _labels(y: np.ndarray, rows: int, *, name: str, path: Path) -> np.ndarray:
     if y.ndim != 1:
         raise problem(
-            f"Array {name!r} of {path} has shape {y.shape}; labels need one dimension, for "
+            f"Array {name!r} of '{path}' has shape {y.shape}. Labels need one dimension; use for "
             f"instance {name}.ravel()."
         )
     if len(y) != rows:
         raise problem(
-            f"{path} has {counted(rows, 'row')} in 'X' and {counted(len(y), 'label')} in "
-            f"{name!r}; their lengths must agree."
+            f"'{path}' has {counted(rows, 'row')} in 'X' and {counted(len(y), 'label')} in "
+            f"{name!r}. Both need the same length."
         )
     if y.dtype.kind == "U":
         labels = y.astype(object)
@@ -118,6 +122,7 @@ def _labels(y: np.ndarray, rows: int, *, name: str, path: Path) -> np.ndarray:
         return labels
     if y.dtype.kind not in "biuf":
         raise problem(
-            f"Array {name!r} of {path} has type {y.dtype}; labels are numbers, booleans or texts."
+            f"Array {name!r} of '{path}' has type {y.dtype}. Labels must be numbers, booleans or "
+            "texts."
         )
     return y

@@ -1,4 +1,4 @@
-"""A column of numbers: kept as it is, with missing cells filled by the median."""
+"""The encoding of a column of numbers: the numbers, with the median in missing cells."""
 
 from dataclasses import dataclass, field
 from typing import Literal
@@ -19,8 +19,8 @@ class NumberColumn:
     """How a column of integers, floats or booleans is encoded.
 
     Attributes:
-        name: The name of the column.
-        median: The median of the training cells that are not missing.
+        name: Name of the column.
+        median: Median of the training cells that are not missing.
     """
 
     name: str
@@ -29,11 +29,15 @@ class NumberColumn:
 
     def __post_init__(self) -> None:
         if not np.isfinite(self.median):
-            raise problem(f"The median of column {self.name!r} is not a number; fit again.")
+            raise problem(f"The median of column {self.name!r} is not a number. Fit again.")
 
     @classmethod
     def of(cls, column: pd.Series, *, name: str) -> "NumberColumn":
-        """Learn the median of a column that has cells.
+        """Learn the median of a column.
+
+        Args:
+            column: Training cells, not all of them missing.
+            name: Name of the column.
 
         Raises:
             DataError: A cell is infinite.
@@ -47,25 +51,31 @@ class NumberColumn:
         return [self.name]
 
     def numbers(self, column: pd.Series) -> np.ndarray:
-        """The numbers of a column, (N,) float64, missing ones as NaN.
+        """The numbers of a column, (N,) float64, with NaN for missing cells.
+
+        Args:
+            column: Cells of the column in training or later rows.
 
         Raises:
-            DataError: The cells are not numbers, or one is infinite.
+            DataError: A cell is no number, or is infinite.
         """
         if cell_kind(column, name=self.name) == "texts":
             present = column[column.notna()].tolist()
             first = next((cell for cell in present if isinstance(cell, str)), present[0])
             raise problem(
                 f"Column {self.name!r} held numbers in training but now holds texts such as "
-                f"{first!r}; turn them into numbers or leave the cells empty."
+                f"{first!r}. Convert them to numbers or empty these cells."
             )
         return _finite(column, name=self.name)
 
     def encode(self, column: pd.Series) -> Encoded:
-        """The numbers, (N, 1), with missing cells filled.
+        """The numbers of a column, (N, 1) float64, with the median in missing cells.
+
+        Args:
+            column: Cells of the column in training or later rows.
 
         Raises:
-            DataError: The cells are not numbers, or one is infinite.
+            DataError: A cell is no number, or is infinite.
         """
         values = self.numbers(column)
         missing = np.isnan(values)
@@ -79,7 +89,7 @@ class NumberColumn:
 
     def _lost(self, column: pd.Series, values: np.ndarray, present: np.ndarray) -> str | None:
         if isinstance(column.dtype, np.dtype) and column.dtype.kind in "bf":
-            return None  # one look instead of two copies, for tables of many columns
+            return None  # saves two copies in tables of many columns
         return rounded(column[present], values[present])
 
 
@@ -88,7 +98,7 @@ def _finite(column: pd.Series, *, name: str) -> np.ndarray:
     infinite = np.flatnonzero(np.isinf(values))
     if len(infinite):
         raise problem(
-            f"Column {name!r} is infinite in {counted(len(infinite), 'row')}, first in row "
-            f"{infinite[0]}; give a number or leave the cell empty."
+            f"Column {name!r} is infinite in {counted(len(infinite), 'row')}, the first is row "
+            f"{infinite[0]}. Give a number or leave the cell empty."
         )
     return values

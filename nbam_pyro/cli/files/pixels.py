@@ -1,4 +1,4 @@
-"""Opening one image file and turning it into grey or RGB pixels of eight bits."""
+"""Opening an image file and converting it to grey or RGB pixels."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -17,10 +17,13 @@ __all__ = ["is_grey", "opened", "pixels"]
 
 @contextmanager
 def opened(path: Path) -> "Iterator[Image]":
-    """An image file, of which at first only the header is read.
+    """Open an image file; its pixels are only read when they are needed.
+
+    Args:
+        path: Path of the image.
 
     Raises:
-        DataError: the file cannot be read as an image, now or within the block.
+        DataError: The file cannot be read as an image, when it is opened or within the block.
     """
     import PIL.Image
 
@@ -29,27 +32,31 @@ def opened(path: Path) -> "Iterator[Image]":
             yield image
     except Exception as error:  # Pillow's formats fail in many ways: OSError, SyntaxError, ...
         raise problem(
-            f"The image {path} cannot be read: {str(error) or type(error).__name__}; replace it or "
-            "leave it out."
+            f"The image '{path}' cannot be read: {str(error) or type(error).__name__}. Replace it "
+            "or leave it out."
         ) from error
 
 
 def is_grey(image: "Image") -> bool:
-    """Whether the image has no colours by its type."""
+    """Whether the type of an image has no colours.
+
+    Args:
+        image: Opened image.
+    """
     return image.mode in ("1", "L", "LA", "F") or image.mode.startswith("I")
 
 
 def pixels(image: "Image", *, height: int, width: int, channels: int) -> np.ndarray:
-    """The pixels scaled to a size, (C, H, W) float32 in [0, 1].
+    """Scale an image and return its pixels, (C, H, W) float32 in [0, 1].
 
     Args:
-        image: an opened image.
-        height: of the result.
-        width: of the result.
+        image: Opened image.
+        height: Height to scale to, in pixels.
+        width: Width to scale to, in pixels.
         channels: 1 for grey, 3 for RGB.
 
     Raises:
-        ValueError: the pixels are floats, whose range is unknown.
+        ValueError: The pixels are floats, so that their range is unknown.
     """
     from PIL.Image import Resampling
 
@@ -66,10 +73,10 @@ def _eight_bits(image: "Image") -> "Image":
     if image.mode == "F":
         raise ValueError("its pixels are floats of unknown range, not 8-bit integers")
     if image.mode.startswith("I"):
-        # Pillow would cut 16-bit greys off at 255 instead of scaling them.
+        # Pillow would clip 16-bit greys at 255 instead of scaling them.
         greys = np.clip(np.asarray(image).astype(np.float64) / 257, 0, 255)
         return PIL.Image.fromarray(greys.round().astype(np.uint8))
     if "transparency" in image.info:
-        # A palette with transparency converts without a warning by way of RGBA only.
+        # Pillow warns about a palette with transparency unless it is first converted to RGBA.
         return image.convert("RGBA")
     return image

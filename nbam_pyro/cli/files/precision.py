@@ -1,4 +1,4 @@
-"""What numbers lose when they become float64."""
+"""Digits that numbers lose when they become float64."""
 
 import numpy as np
 import pandas as pd
@@ -8,19 +8,19 @@ from nbam_pyro.cli.files.messages import counted
 __all__ = ["EXACT", "rounded"]
 
 EXACT = 2.0**53
-"""Whole numbers up to this one are float64 numbers; beyond it, some are not."""
+"""float64 holds every whole number up to this one, but not every larger one."""
 
 
 def rounded(cells: pd.Series | np.ndarray, values: np.ndarray) -> str | None:
-    """What was lost when cells became float64, in words; None where nothing was.
+    """Describe what was lost when numbers became float64.
 
     Args:
-        cells: The numbers as they were, none missing: integers, decimals or floats, (N,).
+        cells: Numbers before the conversion, none missing: integers, decimals or floats, (N,).
         values: The same numbers as float64, (N,).
 
     Returns:
-        For whole numbers how many were rounded, for other numbers whether different ones became
-        equal.
+        A phrase that says how many whole numbers were rounded, or how many other numbers became
+        equal to another one; None if nothing was lost.
 
     Example:
         >>> exact = np.array([2**53, 2**53 + 1])
@@ -41,7 +41,9 @@ def rounded(cells: pd.Series | np.ndarray, values: np.ndarray) -> str | None:
     merged = len(set(exact)) - len(np.unique(values))
     if merged <= 0:
         return None
-    return f"numbers of more than 15 digits were rounded, so that {merged} equal another one now"
+    return (
+        f"numbers of more than 15 digits were rounded, and {merged} of them now equal another one"
+    )
 
 
 def _rounded_whole(exact: list[int], values: np.ndarray) -> str | None:

@@ -1,4 +1,4 @@
-"""Opening a data file or folder by what its name ends with."""
+"""Reading a data file or image folder; the ending of the name says how."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -30,22 +30,24 @@ def read(
     """Read features and labels from a CSV, Parquet or NPZ file or a folder of images.
 
     Args:
-        path: A file ending in .csv, .parquet, .pq or .npz (in any case), or a folder with one
-            folder of images per class.
-        label: The name of the column or array that holds the labels; None for a folder, where the
-            class folders' names are the labels.
+        path: Path of a file that ends in .csv, .parquet, .pq or .npz (upper or lower case), or of a
+            folder that contains one folder of images per class.
+        label: Name of the column or array that holds the labels; None for a folder, where the names
+            of the class folders are the labels.
         beside: Names of columns or arrays that are neither features nor labels.
         optional: Ignore names in `beside` that the data do not contain.
-        labelled: Whether a table or an archive needs a label; without one every label is missing.
-        spelling: How labels that are written as texts are taken, as in CSV all of them are. With
-            "auto" they are numbers if every one of them is a number without a leading zero, with
-            "numbers" if they can be read so, with "texts" never.
+        labelled: True if a table or an archive needs a label. If False and `label` is None, every
+            label is missing.
+        spelling: How labels that are written as texts are read; in CSV files all of them are.
+            "auto": as numbers if all of them are numbers without a leading zero. "numbers": as
+            numbers if all of them can be read as numbers. "texts": as texts.
 
     Returns:
-        The rows, not yet encoded.
+        The rows as they are in the file, not yet encoded.
 
     Raises:
-        DataError: The data cannot be read as what they claim to be, or have no such columns.
+        DataError: The data cannot be read, are not of the type that the ending promises, or lack a
+            column.
     """
     try:
         return _read(
@@ -57,7 +59,7 @@ def read(
             spelling=spelling,
         )
     except OSError as error:
-        raise problem(f"{path} cannot be read: {error.strerror or error}.") from error
+        raise problem(f"'{path}' cannot be read: {error.strerror or error}.") from error
 
 
 def _read(
@@ -70,28 +72,31 @@ def _read(
     spelling: Spelling,
 ) -> Source:
     if not path.exists():
-        raise problem(f"{path} does not exist; check the path.")
+        raise problem(f"'{path}' does not exist. Check the path.")
     if path.is_dir():
         if label is not None:
             raise problem(
-                f"{path} is a folder, whose labels are the names of its class folders; "
-                f"leave out the label {label!r}."
+                f"'{path}' is a folder, and the names of its class folders are the labels. "
+                f"Leave out the label {label!r}."
             )
         if beside and not optional:
-            raise problem(f"{path} is a folder, which has no {listing(beside)}; leave that out.")
+            raise problem(
+                f"'{path}' is a folder and has no column {listing(beside)}. Leave this name out."
+            )
         return read_image_folder(path)
     reader = READERS.get(path.suffix.lower())
     if reader is None:
         raise problem(
-            f"The ending {path.suffix!r} of {path} is not known; give a file ending in "
-            f"{', '.join(READERS)}, or a folder of class folders with images."
+            f"The ending {path.suffix!r} of '{path}' is not known. Give a file that ends in "
+            f"{', '.join(READERS)}, or a folder that contains one folder of images per class."
         )
     if not path.is_file():
-        raise problem(f"{path} is neither a file nor a folder; copy the data into a file.")
+        raise problem(f"'{path}' is neither a file nor a folder. Copy the data into a file.")
     if path.stat().st_size == 0:
-        raise problem(f"{path} is empty; check that it was written.")
+        raise problem(f"'{path}' is empty. Check that it was written.")
     if label is None and labelled:
         raise problem(
-            f"{path} needs a label: name the column or array that holds the labels (--label NAME)."
+            f"'{path}' needs a label. Name the column or array that holds the labels "
+            "(--label NAME)."
         )
     return reader(path, label=label, beside=beside, optional=optional, spelling=spelling)

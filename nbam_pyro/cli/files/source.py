@@ -1,4 +1,4 @@
-"""What is read from a file, and what an encoding makes of it."""
+"""Data as they are read from a file, and features after their encoding."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -14,21 +14,21 @@ from nbam_pyro.errors import DataError
 __all__ = ["Encoded", "Features", "Source", "wrong_kind"]
 
 Features: TypeAlias = pd.DataFrame | np.ndarray | list[Path]
-"""A table, an array whose first axis is the rows, or paths of images."""
+"""A table, an array whose first axis is the rows, or a list of paths of images."""
 
 
 @dataclass(frozen=True)
 class Source:
-    """Rows as they were found, before any encoding.
+    """Rows as they are in the file, before any encoding.
 
     Attributes:
-        x: features: a table, an array (N, ...), or paths of images.
-        y: labels as they are in the file, (N,): numbers keep their type, texts are an array of
-            objects; a missing label is NaN or None.
-        rows: what the rows are called, (N,): 0 to N - 1 for tables and arrays, the path inside
-            the folder for images.
-        beside: columns or arrays by name that are neither features nor labels, as y is.
-        notes: what reading has left out that the owner of the data should know, one sentence each.
+        x: Features: a table, an array (N, ...), or N paths of images.
+        y: Labels as they are in the file, (N,). Numbers keep their type, texts are an array of
+            objects, and a missing label is NaN or None.
+        rows: Names of the rows, (N,): 0 to N - 1 for tables and arrays, paths inside the folder for
+            images.
+        beside: Columns or arrays that are neither features nor labels, by name, in the form of y.
+        notes: Notes for the owner of the data on what was not read.
     """
 
     x: Features
@@ -43,8 +43,8 @@ class Encoded:
     """Features as numbers.
 
     Attributes:
-        x: one row per row of the source: (N, D) float64, or (N, C, H, W) float32.
-        notes: what was done to the data that their owner should know, one sentence each.
+        x: Features, (N, D) float64, or images, (N, C, H, W) float32.
+        notes: Notes for the owner of the data on what was changed.
     """
 
     x: np.ndarray
@@ -52,7 +52,12 @@ class Encoded:
 
 
 def wrong_kind(x: object, *, expected: str) -> DataError:
-    """The error for features of another kind than an encoding was learned from."""
+    """An error for features of another kind than the training data.
+
+    Args:
+        x: Features that were given.
+        expected: Kind of the training data, for instance "a table".
+    """
     match x:
         case pd.DataFrame():
             found = "a table"
@@ -62,4 +67,4 @@ def wrong_kind(x: object, *, expected: str) -> DataError:
             found = "images"
         case _:
             found = type(x).__name__
-    return problem(f"The data are {found}, but training used {expected}; give data of that kind.")
+    return problem(f"The data are {found}, but training used {expected}. Give data of that kind.")

@@ -18,7 +18,7 @@ from nbam_pyro.errors import DataError
 __all__ = ["NAMELESS", "read_csv", "read_parquet"]
 
 NAMELESS = "Unnamed: 0"
-"""What pandas calls a first column without a name, which is mostly a saved index."""
+"""The name that pandas gives to a first column without one, mostly a saved index."""
 
 
 def read_csv(
@@ -32,15 +32,15 @@ def read_csv(
     """Read a UTF-8 CSV file with a header and commas between its cells.
 
     Args:
-        path: The file.
-        label: The name of the column that holds the labels; None where there are none.
+        path: Path of the file.
+        label: Name of the column that holds the labels; None if there are none.
         beside: Names of columns that are neither features nor labels.
         optional: Ignore names in `beside` that the file does not contain.
-        spelling: How numbers among the labels are taken. Where the labels are texts, so are the
-            columns beside them.
+        spelling: How numbers among the labels are read. If the labels turn out to be texts, the
+            columns in `beside` are read as texts, too.
 
     Raises:
-        DataError: It is not such a file, or its columns do not do.
+        DataError: The file is no regular CSV file, or its columns cannot be used.
     """
     header = _named_first(checked_header(path))
     known = set(header)
@@ -69,24 +69,25 @@ def read_parquet(
     optional: bool = False,
     spelling: Spelling = "auto",
 ) -> Source:
-    """Read one Parquet file; the index of a pandas table is left out unless it has a name.
+    """Read a Parquet file. The index of a pandas table is left out unless it has a name.
 
     Args:
-        path: The file.
-        label: The name of the column that holds the labels; None where there are none.
+        path: Path of the file.
+        label: Name of the column that holds the labels; None if there are none.
         beside: Names of columns that are neither features nor labels.
         optional: Ignore names in `beside` that the file does not contain.
-        spelling: How numbers that are stored as texts are taken: as texts, unless "numbers".
+        spelling: How labels that are stored as texts are read: "numbers" reads them as numbers if
+            possible, anything else as texts.
 
     Raises:
-        DataError: It is not such a file, is cut off, or its columns do not do.
+        DataError: The file is no Parquet file, is truncated, or its columns cannot be used.
     """
     frame = _table(path, label=label)
     frame.columns = pd.Index(_named_first([str(name) for name in frame.columns]))
     beside = [name for name in beside if name in frame or not optional]
     _check_names(list(frame.columns), label=label, beside=beside, path=path)
     if len(frame) == 0:
-        raise problem(f"{path} has columns but no rows; add the data.")
+        raise problem(f"'{path}' has columns but no rows. Add the data.")
     others = [*([] if label is None else [label]), *beside]
     labels = {name: raw_labels(frame[name], name=name) for name in others}
     if spelling == "numbers" and label is not None:
@@ -101,7 +102,7 @@ def read_parquet(
 
 def _parsed(path: Path, header: list[str], *, texts: Sequence[str]) -> pd.DataFrame:
     try:
-        # `names` keeps the header as it is written; `low_memory` would type a column in pieces.
+        # `names` keeps the header as it is written. `low_memory` would guess types piece by piece.
         return pd.read_csv(
             path,
             header=0,
@@ -112,14 +113,14 @@ def _parsed(path: Path, header: list[str], *, texts: Sequence[str]) -> pd.DataFr
             dtype=dict.fromkeys(texts, str),
         )
     except ValueError as error:
-        raise problem(f"{path} cannot be parsed as CSV: {error}; check its quotes.") from error
+        raise problem(f"'{path}' cannot be parsed as CSV: {error}. Check its quotes.") from error
 
 
 def _exact(frame: pd.DataFrame, path: Path, header: list[str]) -> pd.DataFrame:
-    """The features with whole numbers as they are written.
+    """The features, with whole numbers exactly as they are written in the file.
 
-    pandas rounds integers beyond 2^53 where a cell of their column is missing, and takes columns
-    with integers of more than 64 bits for texts.
+    pandas rounds integers beyond 2^53 if a cell of their column is missing, and reads columns with
+    integers of more than 64 bits as texts.
     """
     doubtful = [str(name) for name, c in frame.items() if _is_rounded(c) or _is_long(c)]
     if not doubtful:
@@ -154,7 +155,7 @@ def _table(path: Path, *, label: str | None) -> pd.DataFrame:
     import pyarrow.parquet as pq
 
     _check_magic(path)
-    # Integers and booleans of which some are missing must not turn into floats and objects.
+    # Missing cells must not turn integers into floats, or booleans into objects.
     own = {
         pa.int8(): pd.Int8Dtype(),
         pa.int16(): pd.Int16Dtype(),
@@ -169,15 +170,15 @@ def _table(path: Path, *, label: str | None) -> pd.DataFrame:
     try:
         with pq.ParquetFile(path) as file:
             names = [str(name) for name in file.schema_arrow.names]
-            # Repeated names come first: pandas' own reading may trip over them.
+            # Names are checked first, because pandas may fail on repeated ones.
             _check_repeats(names, label=label, path=path)
             frame = file.read().to_pandas(types_mapper=own.get)
         named = [name for name in frame.index.names if name is not None]
         return frame.reset_index(level=named) if named else frame
     except DataError:
         raise
-    except Exception as error:  # Damage also shows as KeyError, TypeError, JSONDecodeError, ...
-        raise problem(f"{path} is damaged: {error}; write it again.") from error
+    except Exception as error:  # Damage can also raise KeyError, TypeError, JSONDecodeError, ...
+        raise problem(f"'{path}' is damaged: {error}. Write it again.") from error
 
 
 def _check_magic(path: Path) -> None:
@@ -186,13 +187,13 @@ def _check_magic(path: Path) -> None:
         file.seek(-min(4, path.stat().st_size), os.SEEK_END)
         end = file.read()
     if start != b"PAR1":
-        raise problem(f"{path} is not a Parquet file; check its ending.")
+        raise problem(f"'{path}' is not a Parquet file. Check the ending of its name.")
     if end != b"PAR1":
-        raise problem(f"{path} is truncated: its end is missing; copy or write it again.")
+        raise problem(f"'{path}' is truncated: its end is missing. Copy or write it again.")
 
 
 def _named_first(names: list[str]) -> list[str]:
-    """The names, the first as pandas would call it where it is empty."""
+    """Names of columns, with the name that pandas would give to a first column without one."""
     if not names or names[0].strip() or NAMELESS in names:
         return names
     return [NAMELESS, *names[1:]]
@@ -203,27 +204,32 @@ def _check_names(names: list[str], *, label: str | None, beside: Sequence[str], 
     known = set(names)
     if label is not None and label not in known:
         split_otherwise = len(names) == 1 and any(mark in names[0] for mark in ";|\t")
-        hint = " Separate its cells by commas." if split_otherwise else ""
+        hint = " Separate the cells by commas." if split_otherwise else ""
         raise problem(
-            f"{path} has no column {label!r} for the labels; choose one of its columns: "
+            f"'{path}' has no column {label!r} for the labels. Its columns are: "
             f"{listing(names)}.{hint}"
         )
     missing = [name for name in beside if name not in known]
     if missing:
         raise problem(
-            f"{path} has no column {listing(missing)}; choose one of its columns: {listing(names)}."
+            f"'{path}' has no column {listing(missing)}. Its columns are: {listing(names)}."
         )
     if "" in (name.strip() for name in names):
-        raise problem(f"{path} has a column without a name; name it or leave it out.")
+        raise problem(f"'{path}' has a column without a name. Name it or leave it out.")
     others = [*([] if label is None else [label]), *beside]
     if len(names) == len(others):
         what = f"the label {label!r}" if not beside else listing(others)
-        raise problem(f"{path} has no feature column beside {what}; add one.")
+        raise problem(f"'{path}' has no feature column beside {what}. Add one.")
 
 
 def _check_repeats(names: list[str], *, label: str | None, path: Path) -> None:
     twice = repeated(names)
     if label in twice:
-        raise problem(f"{path} has more than one column {label!r}; keep one for the labels.")
+        raise problem(
+            f"'{path}' has more than one column {label!r}. Keep one of them for the labels."
+        )
     if twice:
-        raise problem(f"{path} repeats columns: {listing(twice)}; give each its own name.")
+        raise problem(
+            f"'{path}' has two columns with the name {listing(twice)}. Give every column its "
+            "own name."
+        )

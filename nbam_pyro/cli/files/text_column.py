@@ -1,4 +1,4 @@
-"""A column of texts: one column of zeros and ones per text seen in training."""
+"""The encoding of a column of texts: one column of zeros and ones per text seen in training."""
 
 from collections import Counter
 from dataclasses import dataclass, field
@@ -19,9 +19,9 @@ class TextColumn:
     """How a column of texts or categories is encoded.
 
     Attributes:
-        name: The name of the column.
-        categories: The texts seen in training, sorted.
-        most_frequent: The one that missing cells are filled with.
+        name: Name of the column.
+        categories: Texts seen in training, sorted.
+        most_frequent: Category that missing cells are filled with.
     """
 
     name: str
@@ -32,26 +32,36 @@ class TextColumn:
     def __post_init__(self) -> None:
         if self.most_frequent not in self.categories:
             raise problem(
-                f"The most frequent text of column {self.name!r} is not among its categories; "
-                "fit again."
+                f"The most frequent text of column {self.name!r} is not among its categories. "
+                "Fit again."
             )
         if len(set(self.categories)) < len(self.categories):
-            raise problem(f"Column {self.name!r} has a category twice; fit again.")
+            raise problem(f"Column {self.name!r} has a category twice. Fit again.")
 
     @classmethod
     def of(cls, column: pd.Series, *, name: str) -> "TextColumn":
-        """Learn the categories of a column that has cells."""
+        """Learn the categories of a column.
+
+        Args:
+            column: Training cells, not all of them missing.
+            name: Name of the column.
+        """
         counts = Counter(cell for cell in texts(column) if cell is not None)
         categories = sorted(counts)
         return cls(name, tuple(categories), max(categories, key=counts.__getitem__))
 
     @property
     def feature_names(self) -> list[str]:
-        """A name per category, for instance "colour=red"."""
+        """One name per category, for instance "colour=red"."""
         return [f"{self.name}={category}" for category in self.categories]
 
     def encode(self, column: pd.Series) -> Encoded:
-        """One 1 in every row, (N, number of categories), or none for a text unseen in training.
+        """Zeros and ones, (N, number of categories): a 1 in the category of the row.
+
+        A row whose text was not seen in training has zeros only.
+
+        Args:
+            column: Cells of the column in training or later rows.
 
         Raises:
             DataError: The cells are neither texts nor numbers.
@@ -75,6 +85,6 @@ class TextColumn:
             many = counted(int((~seen).sum()), "cell", were=("holds", "hold"))
             new = listing(sorted(set(cells[~seen])), most=3)
             notes.append(
-                f"column {self.name!r}: {many} a text unseen in training ({new}) and no category"
+                f"column {self.name!r}: {many} a text that was not seen in training ({new})"
             )
         return Encoded(values, notes)

@@ -1,4 +1,7 @@
-"""Runs of the command line: data files in, a run folder out, and what it says in words."""
+"""Runs: from a data file to a run folder, reading it again, and its summary in words.
+
+Use `read_run` in Python to load the fit of a run and the encoding of its features.
+"""
 
 from nbam_pyro.cli.runs.commands import fit_file, parse_contamination, score_file
 from nbam_pyro.cli.runs.comparing import compare_runs

@@ -1,4 +1,4 @@
-"""What `nbam fit` and `nbam score` do."""
+"""The work of `nbam fit` and `nbam score`."""
 
 import time
 from collections.abc import Callable, Sequence
@@ -46,29 +46,28 @@ def fit_file(
     """Fit a data file or image folder and write a run folder.
 
     Args:
-        data: A CSV, Parquet or NPZ file, or a folder with one folder of images per label.
-        out: The run folder to write, whole or not at all.
-        label: The column or array of targets; None for image folders.
-        true_label: The column or array of verified true labels, if there is one.
-        contaminated: The column or array that says which targets are verified as right (0, false)
-            or wrong (1, true), if there is one.
-        task: "classification", "regression", or "auto".
+        data: CSV, Parquet or NPZ file, or a folder that contains one folder of images per label.
+        out: Run folder to write. It is written completely or not at all.
+        label: Name of the column or array of targets; None for image folders.
+        true_label: Name of the column or array of verified true labels; None if there is none.
+        contaminated: Name of the column or array that says which targets are verified as wrong (1,
+            true) or right (0, false); None if there is none.
+        task: "classification", "regression" or "auto".
         contamination: Prior of the share that is wrong, as in the estimators.
-        epochs: Epochs of one plain training run, as in the estimators.
-        drop: Columns that are no features. Columns that are named as identifiers usually are,
-            and whose values all differ, are left out too.
-        keep: Columns that are features though they look like identifiers.
-        overwrite: Whether a run folder that exists is replaced.
-        seed: Seed of weights, folds and batches.
-        progress: Whether progress bars are shown.
-        say: Takes sentences on what is done.
+        epochs: Epochs of one ordinary training run, as in the estimators.
+        drop: Names of columns to leave out. Identifiers are left out, too.
+        keep: Names of columns to keep although they look like identifiers.
+        overwrite: True to replace an existing run folder.
+        seed: Seed for weights, folds and batches.
+        progress: True to show progress bars.
+        say: Function that is called with each message about the progress.
 
     Returns:
         The content of summary.json.
 
     Raises:
-        DataError: The data cannot be used; the message says why.
-        FolderError: The folder exists and may not be overwritten, or cannot be written.
+        DataError: The data cannot be used. The message says why.
+        FolderError: The folder exists and `overwrite` is False, or it cannot be written.
     """
     rate_prior(contamination)  # before the slow part
     with new_folder(out, overwrite=overwrite) as draft:
@@ -140,19 +139,19 @@ def score_file(
     """Score new rows with a saved run and write them as CSV, the most suspicious first.
 
     Args:
-        run: A run folder.
-        data: Rows of the same kind as those of the run.
-        out: The file to write, whole or not at all.
-        overwrite: Whether a file that exists is replaced.
-        say: Takes sentences on what is done.
+        run: Run folder.
+        data: New rows, of the same kind as the training rows.
+        out: File to write. It is written completely or not at all.
+        overwrite: True to replace an existing file.
+        say: Function that is called with each message about the progress.
 
     Returns:
         The table that was written.
 
     Raises:
-        DataError: The data are of another kind than those of the run.
-        FolderError: The run is incomplete or was changed, or the file exists, is being written by
-            another process, or cannot be written.
+        DataError: The data are of another kind than the training data.
+        FolderError: The run is incomplete or was changed; or the file exists and `overwrite` is
+            False, another process is writing it, or it cannot be written.
     """
     with new_file(out, overwrite=overwrite) as draft:
         table = (score_detected if is_detected(run) else _score_labelled)(run, data, say=say)
@@ -174,10 +173,13 @@ def _score_labelled(run: Path, data: Path, *, say: Callable[[str], None]) -> pd.
 
 
 def parse_contamination(text: str | None) -> float | Beta | None:
-    """A prior from "0.05" or "beta:2,8".
+    """Read a prior of the share that is wrong.
+
+    Args:
+        text: A share such as "0.05", or "beta:2,8"; None for the default prior.
 
     Raises:
-        DataError: it is neither.
+        DataError: The text is neither of these.
 
     Example:
         >>> parse_contamination("beta:2,8")
@@ -193,8 +195,8 @@ def parse_contamination(text: str | None) -> float | Beta | None:
         rate_prior(share)
     except ValueError as error:  # a DataError is one too
         raise DataError(
-            f"--contamination is {text!r}; give a share between 0 and 1 such as 0.05, or beta:2,8 "
-            "with positive numbers."
+            f"--contamination is {text!r}. Give a share between 0 and 1 such as 0.05, or two "
+            "positive numbers as in beta:2,8."
         ) from error
     return share
 
@@ -204,8 +206,8 @@ def _repeats(x: np.ndarray) -> list[str]:
     if not repeated:
         return []
     return [
-        f"{repeated} rows have the features of an earlier row: wrong labels that are repeated are "
-        "easily taken for right"
+        f"{repeated} rows have the same features as an earlier row; a wrong label that is repeated "
+        "in such rows is hard to find"
     ]
 
 

@@ -1,4 +1,4 @@
-"""What `nbam compare` does: the priors of several runs on the same data, folds and weights."""
+"""The work of `nbam compare`: compares the priors of several runs on the same data and folds."""
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -17,7 +17,7 @@ from nbam_pyro.priors import Beta
 
 __all__ = ["compare_runs"]
 
-# What must be the same for densities to be comparable, and what the fits share.
+# Settings that must be the same: densities can only be compared on the same data.
 _SHARED = ("data", "label", "true_label", "contaminated", "epochs", "seed")
 
 
@@ -27,39 +27,44 @@ def compare_runs(
     folds: int = 5,
     say: Callable[[str], None] = lambda _: None,
 ) -> Comparison:
-    """Compare the priors of runs by what they predict of rows held out.
+    """Compare the priors of runs by how well they predict held-out rows.
 
-    Every run is fitted again, once for each fold, on the data file that it names.
+    Every run is fitted again, once per fold, on the data file that its settings name.
 
     Args:
-        runs: Run folders of one data file, which differ in `--contamination`.
-        folds: The number of folds.
-        say: Takes sentences on what is done.
+        runs: Run folders of one data file that differ in `--contamination`.
+        folds: Number of folds.
+        say: Function that is called with each message about the progress.
+
+    Returns:
+        The comparison; its table has one row per run.
 
     Raises:
-        DataError: There are fewer than two runs, they are not of the same data and settings, or
-            the file has other rows now.
+        DataError: There are fewer than two runs, their data or settings differ, or the data file
+            has changed since.
         FolderError: A run is incomplete, was changed, or was not written by `nbam fit`.
     """
     if len(runs) < 2 or len(set(runs)) < len(runs):
-        raise DataError("There is nothing to compare: name at least two different runs.")
+        raise DataError("A comparison needs at least two different runs. Name them.")
     settings = {str(run): _settings(run) for run in runs}
     first = settings[str(runs[0])]
     for name, one in settings.items():
         for key in _SHARED:
             if one.get(key) != first.get(key):
                 raise DataError(
-                    f"{runs[0]} has {key} {first.get(key)!r}, {name} has {one.get(key)!r}: "
-                    "densities are compared on the same data only, priors with the same settings."
+                    f"'{runs[0]}' has {key} {first.get(key)!r}, but '{name}' has {one.get(key)!r}. Only "
+                    "runs with the same data and settings can be compared. Fit them again."
                 )
     fits = [read_run(run) for run in runs]
     fit, info = fits[0]
     if any((one.classes is None) != (info.classes is None) for _, one in fits):
-        raise DataError("Some of the runs are of labels and some of measurements.")
+        raise DataError(
+            "Some of the runs are about labels and some about measurements. Name runs of one kind."
+        )
     for run, (_, its_info) in zip(runs, fits, strict=True):
         if _features(its_info) != _features(info):
             raise DataError(
-                f"{run} has other features than {runs[0]}: fit both with the same --drop and "
+                f"'{run}' has other features than '{runs[0]}'. Fit both with the same --drop and "
                 "--keep."
             )
     source = read(Path(first["data"]), label=info.label, beside=info.beside, spelling=info.spelling)
@@ -67,8 +72,8 @@ def compare_runs(
     targets = info.targets(source)
     if len(targets.codes) != len(fit.held_out):
         raise DataError(
-            f"{first['data']} has {len(targets.codes)} targets now and had {len(fit.held_out)} "
-            f"when {runs[0]} was written. Fit the runs again."
+            f"'{first['data']}' has {len(targets.codes)} targets now, but had {len(fit.held_out)} "
+            f"when '{runs[0]}' was written. Fit the runs again."
         )
     kind = NBAMRegressor if info.classes is None else NBAMClassifier
     estimators = {
@@ -96,7 +101,7 @@ def _settings(run: Path) -> dict[str, Any]:
     settings = read_json(run / "settings.json", Settings).model_dump()
     if settings["command"] != "fit":
         raise FolderError(
-            f"{run} was not written by nbam fit: there is no data file to go back to."
+            f"'{run}' was not written by nbam fit, so it names no data file. Name another run."
         )
     return settings
 

@@ -1,4 +1,4 @@
-"""The features of a training file: which columns they are, as numbers, and what is odd in them."""
+"""The features of a file: choosing columns, encoding them, and notes on unusual values."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -17,9 +17,9 @@ class Learned:
     """Training features as numbers.
 
     Attributes:
-        encoding: How later rows are encoded.
-        x: The encoded rows, (N, D) or (N, C, H, W).
-        notes: What was done to the data and what is odd in them, one sentence each.
+        encoding: Encoding for later rows.
+        x: Encoded training rows, (N, D) or (N, C, H, W).
+        notes: Notes on what was changed in the data and on unusual values.
     """
 
     encoding: Encoding
@@ -31,13 +31,13 @@ def learn(source: Source, *, data: str, drop: Sequence[str], keep: Sequence[str]
     """Leave out identifiers, learn the encoding of the other columns, and encode the rows.
 
     Args:
-        source: The training data.
-        data: The name of the file, for the notes.
+        source: Training data.
+        data: Name of the file, for the notes.
         drop: Names of columns to leave out.
-        keep: Names of columns to keep though they look like identifiers.
+        keep: Names of columns to keep although they look like identifiers.
 
     Raises:
-        DataError: The features cannot be used; the message says why.
+        DataError: The features cannot be used. The message says why.
     """
     choice = chosen(source.x, drop=drop, keep=keep)
     encoding = encoding_of(source, drop=choice.drop)
@@ -47,13 +47,13 @@ def learn(source: Source, *, data: str, drop: Sequence[str], keep: Sequence[str]
 
 
 def oddities(encoding: Encoding, source: Source, x: np.ndarray, *, data: str) -> list[str]:
-    """A sentence on values far from all others, if there are any.
+    """A note on values that are far from all others of their column, if there are any.
 
     Args:
-        encoding: The encoding of the rows.
-        source: The rows as they were read.
-        x: The encoded rows.
-        data: The name of the file.
+        encoding: Encoding of the rows.
+        source: Rows as they were read.
+        x: Encoded rows.
+        data: Name of the file, for the note.
     """
     if isinstance(encoding, Columns):
         numbers, names = encoding.numbers(source.x)
@@ -65,17 +65,17 @@ def oddities(encoding: Encoding, source: Source, x: np.ndarray, *, data: str) ->
     if not wild:
         return []
     return [
-        f"{data} has values far from all others of their column: {describe_wild(wild, names)}; "
-        "check them, and leave the cells empty that stand for missing values"
+        f"'{data}' has values far from all others of their column: {describe_wild(wild, names)}; "
+        "check them, and empty the cells that stand for missing values"
     ]
 
 
 def named(encoding: Encoding, x: np.ndarray) -> np.ndarray | pd.DataFrame:
-    """Encoded rows with the names of their columns, where they have some, so that errors name them.
+    """Add the names of columns to encoded rows of a table, so that errors can name them.
 
     Args:
-        encoding: The encoding of the rows.
-        x: The encoded rows.
+        encoding: Encoding of the rows.
+        x: Encoded rows. Rows of arrays and images are returned as they are.
     """
     if isinstance(encoding, Columns):
         return pd.DataFrame(x, columns=encoding.feature_names)

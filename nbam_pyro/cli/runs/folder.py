@@ -92,8 +92,8 @@ def read_run(folder: Path) -> tuple[Fit, RunInfo]:
         or shape_of(info.encoding) != fit.kind.x_shape
     ):
         raise FolderError(
-            f"{folder / 'run.json'} is of other data than the model beside it. Restore it or fit "
-            "again."
+            f"'{folder / 'run.json'}' describes other data than the model in this folder. Restore "
+            "the file or fit again."
         )
     return fit, info
 
@@ -133,8 +133,8 @@ def read_report(folder: Path) -> tuple[dict[str, Any], pd.DataFrame]:
     numbers = [pd.api.types.is_numeric_dtype(table[name]) for name in _NUMBERS if name in table]
     if "row" not in table or not verified or not numbers or not all(numbers):
         raise FolderError(
-            f"{folder / 'flags.csv'} is not as it was written: a column is missing, has cells that "
-            "are no numbers, or is no column of true and false. Restore it or fit again."
+            f"'{folder / 'flags.csv'}' is not as it was written: a column is missing, or its cells "
+            "are not the numbers or booleans that they were. Restore the file or fit again."
         )
     return summary, table
 

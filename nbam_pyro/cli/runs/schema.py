@@ -1,4 +1,4 @@
-"""What the JSON files of a run folder hold, beside the model itself."""
+"""Schemas of the JSON files in a run folder, except for those of the model."""
 
 from typing import Annotated, Any, Literal
 
@@ -27,7 +27,7 @@ class FittedInfo(Saved):
     def _sorted(self) -> "FittedInfo":
         classes: list[Any] | None = self.classes
         if classes is not None and (len(classes) < 2 or classes != sorted(set(classes))):
-            raise ValueError("the classes are not two or more, sorted, each once")
+            raise ValueError("the classes must be two or more, sorted and all different")
         return self
 
 
@@ -39,7 +39,7 @@ class DetectedInfo(Saved):
 
 
 class _Open(Saved):
-    """Files that later versions may add to: what is not known is kept."""
+    """Files to which later versions may add entries; unknown entries are kept."""
 
     model_config = ConfigDict(extra="allow")
 
@@ -77,7 +77,7 @@ class Settings(
         Annotated[_FitSettings | _DetectSettings | _DemoSettings, Field(discriminator="command")]
     ]
 ):
-    """The content of settings.json: how the run was called."""
+    """The content of settings.json: the command and its options."""
 
 
 class _Verified(Saved):
@@ -95,7 +95,7 @@ class _Direction(Saved):
 
 
 class _Found(_Open):
-    """What the summaries of labels and of measurements share."""
+    """Entries that the summaries of labels and of measurements share."""
 
     data: str
     label: str | None
@@ -115,7 +115,7 @@ class _Found(_Open):
     @model_validator(mode="after")
     def _of_the_rows(self) -> "_Found":
         if max(self.labelled, self.flagged, self.sure, self.doubtful) > self.rows:
-            raise ValueError("there are fewer rows than are counted")
+            raise ValueError("a count is larger than the number of rows")
         return self
 
 
@@ -136,7 +136,7 @@ class _Measurements(_Found):
     @model_validator(mode="after")
     def _of_the_flagged(self) -> "_Measurements":
         if self.flagged_above > self.flagged or (self.flagged_error is None) != (not self.flagged):
-            raise ValueError("what is said of flagged rows does not fit their number")
+            raise ValueError("the figures of flagged rows contradict their number")
         return self
 
 
@@ -157,7 +157,7 @@ class _Anomalies(_Open):
     @model_validator(mode="after")
     def _both(self) -> "_Anomalies":
         if (self.rate_low is None) != (self.rate_high is None):
-            raise ValueError("one end of the interval is missing")
+            raise ValueError("one end of the interval of the rate is missing")
         if self.flagged > self.rows:
             raise ValueError("more rows are flagged than there are")
         return self
@@ -166,4 +166,4 @@ class _Anomalies(_Open):
 class Summary(
     RootModel[Annotated[_Labels | _Measurements | _Anomalies, Field(discriminator="task")]]
 ):
-    """The content of summary.json: what `nbam show` says."""
+    """The content of summary.json, which `nbam show` puts into words."""

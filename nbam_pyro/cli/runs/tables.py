@@ -1,4 +1,4 @@
-"""CSV files that a run writes: safe to open in a spreadsheet, and read back as they were."""
+"""CSV files of a run: safe to open in a spreadsheet, and read back unchanged."""
 
 import csv
 import re
@@ -13,9 +13,9 @@ from nbam_pyro.folders import new_file
 
 __all__ = ["read_table", "write_csv", "write_table"]
 
-# A spreadsheet runs a text that begins so as a formula; an apostrophe in front makes it a text.
+# A spreadsheet runs a text with such a beginning as a formula, unless an apostrophe precedes it.
 _RUN = re.compile(r"'*[=+\-@\t\r]")
-# A longer first line has more columns than any table of a run.
+# No table of a run has a longer header.
 _HEADER = 2**14
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
 
@@ -31,18 +31,19 @@ def write_table(table: pd.DataFrame, path: Path) -> None:
         path: File to write.
     """
     safe = _changed(table, _quoted)
-    # A carriage return ends a row, too, where the cell has no quotes around it.
+    # A carriage return also ends a row, unless its cell has quotes around it.
     texts = safe.select_dtypes(exclude=["number", "bool"])
     returns = bool(texts.map(lambda cell: _is_text(cell) and "\r" in cell).any(axis=None))
     safe.to_csv(path, index=False, quoting=csv.QUOTE_NONNUMERIC if returns else csv.QUOTE_MINIMAL)
 
 
 def read_table(path: Path, *, texts: Sequence[str] = ()) -> pd.DataFrame:
-    """A table that `write_table` wrote, without the apostrophes.
+    """Read a table that `write_table` wrote, without the added apostrophes.
 
     Args:
         path: File to read.
-        texts: Columns that hold texts, whatever they look like; names of rows are texts always.
+        texts: Names of columns to read as texts, even if they look like numbers. The column "row"
+            is always read as texts.
 
     Raises:
         FolderError: The file is no table.
@@ -51,32 +52,32 @@ def read_table(path: Path, *, texts: Sequence[str] = ()) -> pd.DataFrame:
         header = file.readline(_HEADER)
     try:
         if not header.endswith(b"\n"):
-            raise ValueError("its first line is no header")
+            raise ValueError("it has no header")
         table = pd.read_csv(path, keep_default_na=False, dtype=dict.fromkeys(["row", *texts], str))
     except (OSError, ValueError, OverflowError) as error:
         reason = " ".join(str(error).split())[:200]
-        raise FolderError(f"{path} is no table ({reason}). Restore it or fit again.") from error
+        raise FolderError(f"'{path}' is no table ({reason}). Restore it or fit again.") from error
     return _changed(table, _unquoted)
 
 
 def write_csv(table: pd.DataFrame, out: Path, *, overwrite: bool) -> None:
-    """Write a table as a CSV file, whole or not at all; folders above it are made.
+    """Write a table as a CSV file, completely or not at all. Missing folders above it are created.
 
     Args:
         table: Table to write, without its index.
         out: File to write.
-        overwrite: Whether a file that exists is replaced.
+        overwrite: True to replace an existing file.
 
     Raises:
-        FolderError: The file exists and may not be replaced, another process writes it, or the
-            file system refuses.
+        FolderError: The file exists and `overwrite` is False, another process is writing it, or
+            the file system refuses to write.
     """
     with new_file(out, overwrite=overwrite) as draft:
         write_table(table, draft)
 
 
 def _changed(table: pd.DataFrame, change: Callable[[object], object]) -> pd.DataFrame:
-    """A table with its texts changed, and the names of its columns."""
+    """Change the texts in the cells and in the column names of a table."""
     columns = {
         name: column if pd.api.types.is_numeric_dtype(column) else column.map(change)
         for name, column in table.items()
