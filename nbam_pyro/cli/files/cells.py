@@ -46,13 +46,13 @@ def cell_kind(column: pd.Series, *, name: str) -> CellKind:
         case "mixed" | "mixed-integer":
             odd = next(type(cell).__name__ for cell in column if not _is_plain(cell))
             raise problem(
-                f"Column {name!r} holds cells of type {odd}, neither numbers nor texts. "
+                f"Column {name!r} has cells of type {odd}, neither numbers nor texts. "
                 "Convert them to numbers or texts, or leave the column out."
             )
         case found:
             raise problem(
-                f"Column {name!r} holds {found} cells, which are neither numbers nor texts. Convert "
-                "them to numbers or texts, or leave the column out."
+                f"Column {name!r} holds {found} cells, neither numbers nor texts. "
+                "Convert them to numbers or texts, or leave the column out."
             )
 
 

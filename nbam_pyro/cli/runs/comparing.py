@@ -52,8 +52,8 @@ def compare_runs(
         for key in _SHARED:
             if one.get(key) != first.get(key):
                 raise DataError(
-                    f"'{runs[0]}' has {key} {first.get(key)!r}, but '{name}' has {one.get(key)!r}. Only "
-                    "runs with the same data and settings can be compared. Fit them again."
+                    f"'{runs[0]}' has {key} {first.get(key)!r}, but '{name}' has {one.get(key)!r}. "
+                    "Only runs with the same data and settings can be compared. Fit them again."
                 )
     fits = [read_run(run) for run in runs]
     fit, info = fits[0]

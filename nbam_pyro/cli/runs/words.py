@@ -1,4 +1,4 @@
-"""A summary in words."""
+"""The summary of a run, and of scored rows, in words."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -13,10 +13,10 @@ _NONE = "no label or measurement is wrong with a probability of 0.001 or more"
 
 
 def show_lines(summary: dict[str, Any]) -> list[str]:
-    """What a run found, line by line.
+    """Describe what a run found, in lines of text.
 
     Args:
-        summary: The content of summary.json.
+        summary: Content of summary.json.
     """
     if summary["task"] == "detection":
         return list(_anomalies(summary))
@@ -30,10 +30,10 @@ def show_lines(summary: dict[str, Any]) -> list[str]:
 
 
 def scored_line(table: pd.DataFrame) -> str:
-    """What scoring new rows found.
+    """Describe in one line what scoring new rows found.
 
     Args:
-        table: The table that `score_file` returned.
+        table: Table that `score_file` returned.
 
     Example:
         >>> scored_line(pd.DataFrame({"score": [2.0, 1.0], "flagged": [True, False]}))
@@ -43,7 +43,7 @@ def scored_line(table: pd.DataFrame) -> str:
     if "responsibility" in table:
         expected = table["responsibility"].sum()
         if not (table["responsibility"] >= _VISIBLE).any():
-            return f"{n} rows scored; none is suspicious: {_NONE}"
+            return f"{n} rows scored; none of them is suspicious: {_NONE}"
         share = percent(expected / n)
         return f"{n} rows scored; about {expected:.0f} of them ({share}) are probably wrong"
     flagged = int(table["flagged"].sum())
@@ -51,11 +51,11 @@ def scored_line(table: pd.DataFrame) -> str:
 
 
 def percent(share: float, decimals: int = 1) -> str:
-    """A share in percent, in which what is neither 0 nor 1 does not look so.
+    """Write a share in percent. Only a share of exactly 0 or 1 is written as 0 % or 100 %.
 
     Args:
-        share: A share between 0 and 1.
-        decimals: Places after the point.
+        share: Share between 0 and 1.
+        decimals: Number of decimal places.
 
     Example:
         >>> percent(0.256), percent(0.0), percent(0.0001), percent(0.9999), percent(0.004, 0)
@@ -71,7 +71,10 @@ def percent(share: float, decimals: int = 1) -> str:
 
 
 def probability(value: float) -> str:
-    """A probability with three decimals, in which what is neither 0 nor 1 does not look so.
+    """Write a probability with three decimals. Only exactly 0 or 1 is written as 0.000 or 1.000.
+
+    Args:
+        value: Probability between 0 and 1.
 
     Example:
         >>> probability(0.25), probability(0.0), probability(0.0001), probability(0.9999)
@@ -84,10 +87,10 @@ def probability(value: float) -> str:
 
 
 def table_lines(table: pd.DataFrame) -> list[str]:
-    """The most suspicious rows of a run, or that there are none.
+    """List the 20 most suspicious rows of a run, or say that there are none.
 
     Args:
-        table: The flags of a run, the most suspicious first.
+        table: Table of flags, with the most suspicious rows first.
     """
     which = f"of {len(table)}"
     if "verified" in table:
@@ -105,34 +108,34 @@ def table_lines(table: pd.DataFrame) -> list[str]:
 def _what(summary: dict[str, Any]) -> Iterator[str]:
     kind = f"labels in {summary['classes']} classes" if "classes" in summary else "measurements"
     unlabelled = summary["rows"] - summary["labelled"]
-    more = f" and {unlabelled} rows without one" if unlabelled else ""
-    yield f"{summary['data']}: {summary['labelled']} {kind}{more}."
+    more = f", and {unlabelled} rows without one" if unlabelled else ""
+    yield f"'{summary['data']}': {summary['labelled']} {kind}{more}."
     yield from (f"Note: {note}." for note in summary["notes"])
 
 
 def _anomalies(summary: dict[str, Any]) -> Iterator[str]:
     n, rate = summary["rows"], summary["rate"]
-    yield f"{summary['data']}: {n} rows of {summary['features']} features."
+    yield f"'{summary['data']}': {n} rows of {summary['features']} features."
     yield from (f"Note: {note}." for note in summary["notes"])
     if summary["rate_high"] is None:
-        yield f"How many: {percent(rate)} of the rows, as was given."
+        yield f"How many: {percent(rate)} of the rows, as given by --contamination."
     elif rate == 0:
         yield (
-            "How many: cannot be told; there is no share at which independent models agree best "
-            "which rows are anomalies, so nothing is flagged. Look at the highest scores, or give "
+            "How many: unknown. There is no share at which independent models agree best on which "
+            "rows are anomalies, so no row is flagged. Look at the highest scores, or give "
             "--contamination."
         )
     else:
         low, high = summary["rate_low"], summary["rate_high"]
         yield (
-            f"How many: perhaps {percent(rate)} of the rows ({percent(low)} to {percent(high)}), "
-            "the share at which independent models agree best which they are. They also agree "
-            "about normal rows that are rare and alike: look at some flagged rows, or give "
-            "--contamination."
+            f"How many: perhaps {percent(rate)} of the rows ({percent(low)} to {percent(high)}). "
+            "This is the share at which independent models agree best on which rows are anomalies. "
+            "The models also agree on normal rows that are rare and similar to each other. Look at "
+            "some flagged rows, or give --contamination."
         )
     yield (
         f"Which: {_rows(summary['flagged'])} flagged, with a score above "
-        f"{summary['threshold']:.4g}. Scores order rows; they are no probabilities."
+        f"{summary['threshold']:.4g}. Scores rank the rows; they are not probabilities."
     )
 
 
@@ -150,7 +153,7 @@ def _how_much(summary: dict[str, Any]) -> Iterator[str]:
 
 def _directions(directions: list[dict[str, Any]], wrong: float) -> Iterator[str]:
     if not directions:
-        yield "Which directions: none stands out."
+        yield "Which directions: no direction stands out."
         return
     others = wrong - sum(one["rows"] for one in directions)
     yield "Which directions:"
@@ -166,12 +169,12 @@ def _directions(directions: list[dict[str, Any]], wrong: float) -> Iterator[str]
 
 def _sides(summary: dict[str, Any]) -> Iterator[str]:
     if not summary["flagged"]:
-        yield "Which way: no row is more probably wrong than right."
+        yield "Which way: unknown, because no row is more probably wrong than right."
         return
     above, flagged = summary["flagged_above"], summary["flagged"]
     yield (
-        f"Which way: of {_rows(flagged, 'flagged row')} {above} lie above and {flagged - above} "
-        f"below what the features predict, typically by {summary['flagged_error']:.4g}."
+        f"Which way: of {_rows(flagged, 'flagged row')}, {above} lie above and {flagged - above} "
+        f"below the prediction, typically by {summary['flagged_error']:.4g}."
     )
     if summary["clean_error"] is not None:
         yield f"The other rows scatter around the prediction by {summary['clean_error']:.4g}."
@@ -180,21 +183,22 @@ def _sides(summary: dict[str, Any]) -> Iterator[str]:
 def _how_sure(summary: dict[str, Any]) -> Iterator[str]:
     yield (
         f"How sure: {_rows(summary['flagged'])} flagged (more probably wrong than right), of which "
-        f"about {summary['flagged_wrong']:.0f} expected to be wrong; {_rows(summary['sure'])} "
-        f"above 90%, {_rows(summary['doubtful'])} between 10% and 90%."
+        f"about {summary['flagged_wrong']:.0f} are expected to be wrong. Probability of being "
+        f"wrong: above 90% for {_rows(summary['sure'])}, between 10% and 90% for "
+        f"{_rows(summary['doubtful'])}."
     )
     if not summary["flagged"] and not summary["doubtful"]:
         yield "No row is suspicious: none is wrong with a probability above 10%."
     if summary["doubtful"] > summary["labelled"] / 2:
         yield (
-            "Most rows are neither clearly right nor clearly wrong: the data are too few or too "
-            "hard to predict for these flags to mean much."
+            "Most rows are neither clearly right nor clearly wrong: there are too few data, or "
+            "they are too hard to predict. These flags mean little."
         )
     if summary["collapse"]:
         yield f"Do not trust these flags: the fit has {summary['collapse']}."
     yield (
-        f"All of this is {summary['evidence']} and conditional on the fitted network: its errors "
-        "are not in the intervals, and the truth may lie outside them."
+        f"All figures are {summary['evidence']} and assume that the fitted network is right. "
+        "The intervals do not include its errors, so the truth may lie outside them."
     )
 
 
