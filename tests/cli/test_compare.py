@@ -71,7 +71,7 @@ def test_what_cannot_be_compared_is_said_in_one_line(folder):
     assert fitted.exit_code == 0
     result = nbam("compare", folder / "low", other)
     assert result.exit_code == 2
-    assert "same settings" in result.output
+    assert "same data and settings" in result.output
 
 
 @pytest.mark.parametrize("estimator", [NBAMClassifier, NBAMRegressor])

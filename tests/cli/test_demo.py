@@ -97,7 +97,7 @@ def test_the_run_is_read_again(run):
     out, _ = run
     said = runner.invoke(app, ["show", str(out)])
     assert said.exit_code == 0
-    assert "digits: 1257 labels in 10 classes" in said.stdout
+    assert "'digits': 1257 labels in 10 classes" in said.stdout
     assert "5<->6" in said.stdout
     assert "with the names exchanged; the data cannot tell; taken: " in said.stdout
     digits = flipped_digits(seed=7)

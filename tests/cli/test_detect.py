@@ -41,7 +41,7 @@ def test_a_run_has_scores_flags_and_a_rate(table, tmp_path):
     assert (out / "plots" / "scores.png").exists()
     shown = nbam("show", out)
     assert shown.exit_code == 0, shown.output
-    assert "10.0% of the rows, as was given" in shown.output
+    assert "10.0% of the rows, as given by --contamination" in shown.output
     scored = nbam("score", out, data, "--out", tmp_path / "new.csv")
     assert scored.exit_code == 0, scored.output
     assert "120 rows scored; 12 of them are flagged" in scored.output

@@ -62,7 +62,7 @@ def test_measurements_in_parquet(tmp_path):
     frame.to_parquet(tmp_path / "far.parquet")
     result = nbam("fit", tmp_path / "far.parquet", "--label", "far", "--out", tmp_path / "run")
     assert result.exit_code == 0, result.output
-    assert "20 flagged rows 20 lie above" in result.stdout
+    assert "20 flagged rows, 20 lie above" in result.stdout
     flags = pd.read_csv(tmp_path / "run" / "flags.csv").sort_values("row")
     assert ((flags["responsibility"] > 0.5) == wrong).all()
     assert "prediction" in flags
@@ -100,7 +100,7 @@ def test_an_image_folder(quick, tmp_path):
     assert set(flags["row"].str.split("/").str[0]) == {"dark", "light"}
     out = tmp_path / "s.csv"
     assert nbam("score", tmp_path / "run", tmp_path / "pictures", "--out", out).exit_code == 0
-    assert "leave out the label" in refused(
+    assert "Leave out the label" in refused(
         "fit", tmp_path / "pictures", "--label", "x", "--out", tmp_path / "other"
     )
 
@@ -146,7 +146,7 @@ def test_the_task_can_be_said(quick, tmp_path):
     assert "NBAMRegressor" in refused(
         "fit", tmp_path / "d.csv", "--label", "far", "--task", "classification", "--out", "x"
     )
-    assert "give auto" in refused(
+    assert "Give auto" in refused(
         "fit", tmp_path / "d.csv", "--label", "far", "--task", "guess", "--out", "x"
     )
 
@@ -169,7 +169,7 @@ def test_missing_cells_and_labels_are_said(quick, tmp_path):
     result = nbam("fit", tmp_path / "bugs.csv", "--label", "species", "--out", tmp_path / "run")
     assert result.exit_code == 0, result.output
     assert "1 missing cell was filled" in result.stdout
-    assert "88 labels in 3 classes and 2 rows without one" in result.stdout
+    assert "88 labels in 3 classes, and 2 rows without one" in result.stdout
     flags = pd.read_csv(tmp_path / "run" / "flags.csv")
     assert len(flags) == 90
     assert flags["label"].isna().sum() == 2

@@ -243,7 +243,7 @@ def test_what_is_not_zero_does_not_look_so():
     rare = pd.DataFrame({"row": range(30), "responsibility": 1e-5})
     (line,) = table_lines(rare)
     assert "No row is suspicious" in line
-    assert "none is suspicious" in scored_line(rare)
+    assert "none of them is suspicious" in scored_line(rare)
     rare.loc[0, "responsibility"] = 0.02
     lines = table_lines(rare)
     assert "20 most suspicious rows" in lines[0]
@@ -268,7 +268,7 @@ def test_clean_labels_are_said_to_be_so(tmp_path):
     shown = nbam("show", run).stdout
     assert "No row is suspicious (of 120)" in shown
     scored = nbam("score", run, tmp_path / "d.csv", "--out", tmp_path / "s.csv").stdout
-    assert "none is suspicious" in scored
+    assert "none of them is suspicious" in scored
 
 
 def test_a_table_of_20000_columns_repeats_none_of_its_work(tmp_path):

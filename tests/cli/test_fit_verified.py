@@ -78,7 +78,7 @@ def test_measurements_are_verified_as_right_or_wrong(quick, tmp_path):
     flags = pd.read_csv(tmp_path / "run" / "flags.csv").sort_values("row")
     assert (flags["responsibility"][::3] == wrong[::3]).all()
     said = refused(*arguments, "--true-label", "a", "--overwrite")
-    assert "say with --contaminated" in said
+    assert "Use --contaminated" in said
 
 
 def test_true_labels_that_look_like_numbers_are_texts_where_labels_are(quick, tmp_path):
@@ -126,7 +126,7 @@ MISTAKES = {
     "no switch": ({"checked": "perhaps"}, "'perhaps' is neither 1"),
     "another number": ({"checked": 2}, "'2' is neither 1"),
     "a contradiction": ({"truth": "ant", "checked": "0"}, "another one in"),
-    "a label missing": ({"species": None, "checked": 1}, "no target, the first row 0"),
+    "a label missing": ({"species": None, "checked": 1}, "no target, the first is row 0"),
 }
 
 
@@ -152,10 +152,10 @@ def test_columns_that_cannot_be_are_named(tmp_path):
     def said(*columns):
         return refused("fit", path, "--label", "species", *columns, "--out", tmp_path / "run")
 
-    assert "no column 'truth'; choose one" in said("--true-label", "truth")
+    assert "no column 'truth'. Its columns are" in said("--true-label", "truth")
     assert "no column 'checked'" in said("--contaminated", "checked")
-    assert "named twice" in said("--true-label", "species")
-    assert "named twice" in said("--true-label", "width", "--contaminated", "width")
+    assert "more than one of" in said("--true-label", "species")
+    assert "more than one of" in said("--true-label", "width", "--contaminated", "width")
     frame[["species", "width"]].to_csv(path, index=False)
     assert "no feature column beside 'species' and" in said("--contaminated", "width").replace(
         ", ", " and "
@@ -166,7 +166,7 @@ def test_columns_that_cannot_be_are_named(tmp_path):
     assert "verified array is 'X'" in said("--true-label", "X")
     (tmp_path / "pictures" / "cat").mkdir(parents=True)
     pictures = "fit", tmp_path / "pictures", "--true-label", "truth", "--out", tmp_path / "run"
-    assert "has no 'truth'" in refused(*pictures)
+    assert "has no column 'truth'" in refused(*pictures)
 
 
 def test_files_lend_columns_beside_features_and_labels(tmp_path):

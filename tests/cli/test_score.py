@@ -46,8 +46,8 @@ def test_score_keeps_a_file_unless_told(fitted_bugs, tmp_path):
 @pytest.mark.parametrize(
     ("change", "says"),
     [
-        (lambda f: f.drop(columns="width"), "missing are 'width'"),
-        (lambda f: f.assign(height=1.0), "surplus are 'height'"),
+        (lambda f: f.drop(columns="width"), "'width' missing"),
+        (lambda f: f.assign(height=1.0), "'height' unknown"),
         (lambda f: f.assign(width="broad"), "width"),
         (lambda f: f.assign(species="dog"), "'dog'"),
     ],

@@ -266,9 +266,9 @@ def test_what_is_verified_goes_with_missing_targets_and_weights():
 
 def test_mistakes_in_scoring_are_named(classifier):
     model, x, y, _ = classifier
-    with pytest.raises(DataError, match="no class of the fit, such as 'dog'"):
+    with pytest.raises(DataError, match="did not occur in training, such as 'dog'"):
         model.responsibility(x[:2], ["ant", "dog"])
-    with pytest.raises(DataError, match="classes are such as"):
+    with pytest.raises(DataError, match="do not match the classes"):
         model.responsibility(x[:2], [1, 2])
     with pytest.raises(DataError, match="expecting 4 features"):
         model.responsibility(x[:2, :3], y[:2])

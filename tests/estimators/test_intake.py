@@ -79,7 +79,7 @@ def test_a_score_of_too_few_rows_is_refused(model, y):
 def test_a_label_that_was_not_learned_is_predicted_wrongly():
     model = LABELS.fit(X[TRUE < 2], Y[TRUE < 2])
     assert model.score(X, Y) == pytest.approx(2 / 3, abs=0.05)
-    with pytest.raises(DataError, match="classes are such as 'ant'"):
+    with pytest.raises(DataError, match="classes of training, such as 'ant'"):
         model.score(X, TRUE)
 
 
@@ -271,9 +271,9 @@ def test_weights_that_are_none_are_refused(weights):
 
 
 def test_a_class_whose_rows_all_weigh_nothing_is_named():
-    with pytest.raises(DataError, match="All rows of class cat weigh 0"):
+    with pytest.raises(DataError, match="All rows of class cat have weight 0"):
         LABELS.fit(X, Y, sample_weight=(TRUE < 2) * 1.0)
-    with pytest.raises(DataError, match="All rows of class bee weigh 0"):
+    with pytest.raises(DataError, match="All rows of class bee have weight 0"):
         NBAMClassifier(class_weight={"ant": 1, "bee": 0, "cat": 1}).fit(X, Y)
     kept = np.where(TRUE < 2, Y, None)  # unlabelled, as the message says
     assert LABELS.fit(X, kept, sample_weight=(TRUE < 2) * 1.0).classes_.tolist() == ["ant", "bee"]

@@ -34,11 +34,14 @@ BAD[3, 1] = np.inf
         (lambda: NBAMClassifier().fit(X, Y, sample_weight=-np.ones(12)), "[Nn]egative"),
         (lambda: NBAMClassifier().fit(X, Y, sample_weight=np.zeros(12)), "weight"),
         (lambda: NBAMClassifier().fit(X, Y, true_label=[2] + [None] * 11), "true_label.*such as 2"),
-        (lambda: NBAMClassifier().fit(X, Y, true_label=["a"] * 12), "classes are such as 0"),
+        (
+            lambda: NBAMClassifier().fit(X, Y, true_label=["a"] * 12),
+            "classes of training, such as 0",
+        ),
         (lambda: NBAMClassifier().fit(X, NAMES, true_label=["a", 1] * 6), "true_label.*mix"),
         (
             lambda: NBAMClassifier().fit(X, NAMES, true_label=NAMES[:5]),
-            "5 rows and the data have 12",
+            "5 rows, but the data have 12",
         ),
         (lambda: NBAMClassifier().fit(X, Y, contaminated=[2] * 12), "'2' is neither 1"),
         (lambda: NBAMClassifier().fit(X, Y, contaminated=["so"] * 12), "'so' is neither 1"),
@@ -49,7 +52,7 @@ BAD[3, 1] = np.inf
         ),
         (
             lambda: NBAMClassifier().fit(X, [None, *NAMES[1:]], contaminated=[0] * 12),
-            "no target, the first row 0",
+            "no target, the first is row 0",
         ),
     ],
 )

@@ -59,7 +59,7 @@ def test_columns_score_another_table():
     assert encoded.notes == [
         "column 'size': 2 missing cells were filled with the median 2",
         "column 'code': 1 missing cell was filled with the most frequent text '7'",
-        "column 'code': 1 cell holds a text unseen in training ('new') and no category",
+        "column 'code': 1 cell holds a text that was not seen in training ('new')",
     ]
     numbers = pd.DataFrame({"3": [1, 1], "code": [7, None], "size": [0, 0]})
     assert columns.encode(numbers).x[:, 1].tolist() == [1, 1]
@@ -96,8 +96,8 @@ def test_columns_that_cannot_be_encoded(cells, words):
 @pytest.mark.parametrize(
     ("frame", "words"),
     [
-        ({"a": [1], "c": [1]}, ["missing are 'b'", "surplus are 'c'"]),
-        ({"a": [1]}, ["missing are 'b'; give"]),
+        ({"a": [1], "c": [1]}, ["'b' missing", "'c' unknown"]),
+        ({"a": [1]}, ["'b' missing. Give"]),
         ({"a": ["x"], "b": ["x"]}, ["'a'", "numbers in training", "'x'"]),
         ({"a": [np.inf], "b": ["x"]}, ["'a'", "row 0"]),
         ({"a": [1], "b": pd.to_datetime(["2024-01-01"])}, ["'b'", "dates"]),
@@ -117,4 +117,4 @@ def test_numbers_with_a_spoilt_cell_are_named():
 def test_tables_without_columns_or_with_repeated_ones():
     refused("no feature column", call=lambda: Columns.of(pd.DataFrame(index=[0])))
     twice = pd.DataFrame([[1, 2]], columns=["a", "a"])
-    refused("repeats", "'a'", call=lambda: Columns.of(twice))
+    refused("two columns", "'a'", call=lambda: Columns.of(twice))

@@ -92,8 +92,8 @@ def test_keep_and_drop_decide():
     [
         (["nothing"], [], ["--drop", "'nothing'", "'size'"]),
         ([], ["ID"], ["--keep", "'ID'", "'id'"]),
-        (["id"], ["id"], ["'id'", "--drop and by --keep"]),
-        (["id", "size", "name"], [], ["no feature"]),
+        (["id"], ["id"], ["'id'", "--drop and to --keep"]),
+        (["id", "size", "name"], [], ["every feature column"]),
         ([], ["name"], ["'name' cannot be kept"]),
     ],
 )
@@ -157,7 +157,7 @@ def test_a_saved_index_is_left_out(quick, tmp_path):
     frame = bugs(90)[0]
     path, run, out = tmp_path / "d.csv", tmp_path / "run", tmp_path / "s.csv"
     fit = ["fit", path, "--label", "species", "--out"]
-    frame.to_csv(path)  # the index is a first column without a name
+    frame.to_csv(path)  # the index is a first column has no name
     result = nbam(*fit, run)
     assert result.exit_code == 0, result.output
     assert "'Unnamed: 0' was left out as identifier" in result.stdout
@@ -166,7 +166,7 @@ def test_a_saved_index_is_left_out(quick, tmp_path):
     assert nbam("score", run, path, "--out", out, "--overwrite").exit_code == 0
     pd.concat([frame, frame]).to_csv(path)  # an index that repeats identifies nothing
     said = refused(*fit, tmp_path / "other")
-    assert "without a name" in said
+    assert "has no name" in said
     assert nbam(*fit, tmp_path / "other", "--drop", "Unnamed: 0").exit_code == 0
 
 

@@ -75,7 +75,7 @@ def test_mistakes_in_an_image_folder(tmp_path):
     refused("no images", call=lambda: read(tmp_path, label=None))
     image_file(tmp_path / "a.png")
     refused("no class folders", call=lambda: read(tmp_path, label=None))
-    refused("leave out the label 'y'", call=lambda: read(tmp_path, label="y"))
+    refused("Leave out the label 'y'", call=lambda: read(tmp_path, label="y"))
 
 
 @pytest.mark.parametrize(
@@ -118,7 +118,7 @@ def test_pixels_lie_between_0_and_1(tmp_path):
     encoded = ImageShape(8, 16, 1).encode(paths)
     assert encoded.notes == [
         "4 images were scaled to 8 x 16 pixels",
-        "1 image was turned from colour to grey, as all were in training",
+        "1 image was converted from colour to grey, because all training images were grey",
     ]
 
 
@@ -136,7 +136,7 @@ def test_a_damaged_image_is_named(tmp_path, content):
     path = tmp_path / "cat.png"
     if content is not None:
         path.write_bytes(content)
-    refused("cat.png", "replace it", call=lambda: ImageShape(8, 8, 1).encode([path]))
+    refused("cat.png", "Replace it", call=lambda: ImageShape(8, 8, 1).encode([path]))
 
 
 def test_images_of_floats_are_refused(tmp_path):

@@ -106,10 +106,10 @@ def test_blank_lines_and_a_byte_order_mark_do_not_matter(tmp_path):
         ('x,y\n1,"2\n3,4\n', ["cannot be parsed", "quotes"]),
         (f'x,y\n1,"{"2" * 200_000}', ["quotes"]),
         ("x,z\n1,2\n", ["no column 'y'", "'x', 'z'"]),
-        ("x;y\n1;2\n", ["no column 'y'", "Separate its cells by commas"]),
+        ("x;y\n1;2\n", ["no column 'y'", "Separate the cells by commas"]),
         (",".join(f"c{n}" for n in range(12)) + "\n" + "0," * 11 + "0\n", ["'c9' and 2 more"]),
         ("x,y,y\n1,2,3\n", ["more than one column 'y'"]),
-        ("x,y,x\n1,2,3\n", ["repeats columns", "'x'"]),
+        ("x,y,x\n1,2,3\n", ["two columns", "'x'"]),
         ("x,y,\n1,2,3\n", ["without a name"]),
         (",y, \n1,2,3\n", ["without a name"]),
         ("y\n1\n", ["no feature column"]),
@@ -160,21 +160,21 @@ def test_mistakes_in_a_parquet_file(tmp_path, columns, words):
 def test_a_parquet_file_with_repeated_columns(tmp_path):
     path = tmp_path / "a.parquet"
     pq.write_table(pa.table([[1], [2], [3]], names=["x", "x", "y"]), path)
-    refused("repeats columns", "'x'", call=lambda: read(path, label="y"))
+    refused("two columns", "'x'", call=lambda: read(path, label="y"))
 
 
 @pytest.mark.parametrize("damage", [lambda b: b[:-20], lambda b: b[:4] + b"\0" * 90 + b[-8:]])
 def test_a_damaged_parquet_file(tmp_path, damage):
     path = parquet_file(tmp_path, x=[1, 2], y=[1, 2])
     path.write_bytes(damage(path.read_bytes()))
-    refused("write it again", call=lambda: read(path, label="y"))
+    refused("Write it again", call=lambda: read(path, label="y"))
 
 
 def test_a_parquet_file_with_damaged_metadata(tmp_path):
     path = tmp_path / "a.parquet"
     TABLE.to_parquet(path)
     path.write_bytes(path.read_bytes().replace(b'"index_columns"', b'"index_colons "'))
-    refused("write it again", call=lambda: read(path, label="kind"))
+    refused("Write it again", call=lambda: read(path, label="kind"))
 
 
 def test_parquet_names_and_decimals_become_text_and_numbers(tmp_path):

@@ -132,11 +132,11 @@ VALUES = {
         "classes.0: Input should be a valid string",
     ),
     "classes out of order": ("run.json", lambda m: m["classes"].reverse(), "sorted, each once"),
-    "a class too few": ("run.json", lambda m: m["classes"].pop(), "of other data than the model"),
+    "a class too few": ("run.json", lambda m: m["classes"].pop(), "other data than the model"),
     "a column too few": (
         "run.json",
         lambda m: m["encoding"]["columns"].pop(),
-        "of other data than the model",
+        "other data than the model",
     ),
     "a key of our own making": ("run.json", lambda m: m.update(more=1), "more: Extra inputs"),
 }
@@ -205,13 +205,13 @@ SAID = {
         "labels",
         "flags.csv",
         lambda text: text[: text.rindex(",0.")],
-        "cells that are no numbers",
+        "its cells are not the numbers",
     ),
     "more flags than rows": (
         "measurements",
         "summary.json",
         lambda text: re.sub('"flagged": [0-9]+', '"flagged": 2147483648', text),
-        "there are fewer rows than are counted",
+        "a count is larger than the number of rows",
     ),
     "flags and no error of theirs": (
         "measurements",
@@ -221,7 +221,7 @@ SAID = {
             '"flagged_error": null',
             re.sub('"flagged": [0-9]+', '"flagged": 5', text),
         ),
-        "does not fit their number",
+        "contradict their number",
     ),
 }
 
