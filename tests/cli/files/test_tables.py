@@ -167,14 +167,14 @@ def test_a_parquet_file_with_repeated_columns(tmp_path):
 def test_a_damaged_parquet_file(tmp_path, damage):
     path = parquet_file(tmp_path, x=[1, 2], y=[1, 2])
     path.write_bytes(damage(path.read_bytes()))
-    refused("Write it again", call=lambda: read(path, label="y"))
+    refused("rite it again", call=lambda: read(path, label="y"))
 
 
 def test_a_parquet_file_with_damaged_metadata(tmp_path):
     path = tmp_path / "a.parquet"
     TABLE.to_parquet(path)
     path.write_bytes(path.read_bytes().replace(b'"index_columns"', b'"index_colons "'))
-    refused("Write it again", call=lambda: read(path, label="kind"))
+    refused("rite it again", call=lambda: read(path, label="kind"))
 
 
 def test_parquet_names_and_decimals_become_text_and_numbers(tmp_path):
