@@ -21,8 +21,8 @@ from torch.nn.functional import cross_entropy
 
 from benchmarks.common import environment, write_json
 from nbam_pyro import LabelFlip, NBAMLoss, fit
+from nbam_pyro.cli.runs.demonstration import judge, run_demo
 from nbam_pyro.data import Digits, flipped_digits
-from nbam_pyro.demo import judge, run_demo
 from nbam_pyro.models import mlp
 
 
