@@ -96,7 +96,7 @@ class UnifiedObjective(nn.Module):
     distance to the centre in units of the normal variances, each by its weight.
 
     Labelled anomalies shape the embedding for anomalies like them. Those of another type may end
-    nearer to the centre than without any label: see `python -m benchmarks.wrong_labels`.
+    nearer to the centre than without any label: see `python -m benchmarks run wrong-labels`.
 
     Args:
         inputs: D, features of a row.
