@@ -75,7 +75,7 @@ def _ranks(draws: dict[str, Tensor], truth: dict[str, Tensor]) -> list[int]:
 @final
 @dataclass(frozen=True, kw_only=True)
 class Sbc(Benchmark):
-    """Simulation-based calibration: are ranks of true rates and flips uniform among draws?"""
+    """Simulation-based calibration: ranks of true rates and flips among posterior draws."""
 
     seeds: Seeds = 200
     first_seed: FirstSeed = 0

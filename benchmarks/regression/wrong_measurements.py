@@ -135,7 +135,7 @@ def baseline(
     with torch.random.fork_rng():
         torch.manual_seed(seed)
         network = nn.Sequential(
-            Standardise.of(torch.as_tensor(data.x)),
+            Standardise.of(torch.as_tensor(data.x).float()),
             mlp(data.x.shape[1], 1, widths=(64, 64), dropout=0.2),
             Rescale(float(centre), float(scale)),
         )

@@ -1,20 +1,22 @@
 """The benchmark of detectors from its command: a tiny run, resumption, the report, bad usage."""
 
-import json
-
 import numpy as np
 import pandas as pd
 import pytest
 
-from benchmarks.contaminated_ad import __main__ as command
-from benchmarks.contaminated_ad import rates, report
-from benchmarks.contaminated_ad.methods import Found
-from benchmarks.contaminated_ad.protocol import Split, image_split, split, tables
-from benchmarks.documents import markers
+from benchmarks.benchmark import Case, Row
+from benchmarks.detection import rates
+from benchmarks.detection.contaminated_ad import figures
+from benchmarks.detection.methods import Found
+from benchmarks.detection.protocol import Split, image_split, split, tables
+from benchmarks.report import markers
+from benchmarks.rows import long, read, wide, write
 from nbam_pyro.errors import DataError
 
-FIELDS = {"dataset", "method", "seed", "alpha0", "alpha", "scale", "epochs", "auc", "f1"}
-FIELDS |= {"average_precision", "rate_estimate", "seconds", "device", "versions"}
+from .running import exit_code
+
+FIELDS = {"data", "method", "seed", "alpha0", "alpha", "scale", "epochs", "auc", "f1"}
+FIELDS |= {"average_precision", "rate_estimate", "seconds", "device"}
 
 
 @pytest.fixture
@@ -31,8 +33,8 @@ def folder(tmp_path):
 
 
 def run(folder, out, *more, methods="ntl-soft,ae-auto,deepsad"):
-    given = ["--data-dir", folder, "--methods", methods, "--epochs", 2, "--seeds", 2]
-    command.main([str(part) for part in [*given, "--json", out, *more]])
+    given = ["--data-root", folder, "--methods", methods, "--epochs", 2, "--seeds", 2]
+    return exit_code("run", "contaminated-ad", *given, "--out", out, *more)
 
 
 def test_contaminants_are_of_the_right_share_and_unlike_their_sources(folder):
@@ -55,26 +57,26 @@ def test_f1_is_at_the_true_count():
         test=np.zeros((4, 1)),
         anomaly=np.array([True, True, False, False]),
     )
-    found = command.figures(one, Found(scores=np.array([3.0, 1.0, 2.0, 0.0])))
+    found = figures(one, Found(scores=np.array([3.0, 1.0, 2.0, 0.0])))
     assert (found["f1"], found["auc"]) == (0.5, 0.75)
 
 
 def test_rows_are_flat_and_measured_once(folder, tmp_path, capsys):
-    out = tmp_path / "results" / "rows.json"
-    run(folder, out, "--alpha", "0.2")
-    rows = json.loads(out.read_text())
+    out = tmp_path / "results" / "rows.parquet"
+    assert run(folder, out, "--alpha", "0.2") == 0
+    rows = wide(read(out))
     assert len(rows) == 2 * 3 * 2
-    assert set(rows[0]) == FIELDS
-    for row in rows:
-        assert all(0 <= row[name] <= 1 for name in ("auc", "average_precision", "f1"))
-        assert (row["alpha0"], row["alpha"], row["epochs"]) == (0.1, 0.2, 2)
-        assert (row["rate_estimate"] is None) == (row["method"] != "ae-auto")
-    capsys.readouterr()
-    run(folder, out, "--alpha", "0.2")
-    assert capsys.readouterr().out == ""
+    assert set(rows) == FIELDS
+    shares = rows[["auc", "average_precision", "f1"]]
+    assert shares.apply(lambda values: values.between(0, 1)).all(axis=None)
+    assert {*map(tuple, rows[["alpha0", "alpha", "epochs"]].to_numpy())} == {(0.1, 0.2, 2)}
+    assert (rows["rate_estimate"].notna() == (rows["method"] == "ae-auto")).all()
+    assert "one, ntl-soft" in capsys.readouterr().out
+    assert run(folder, out, "--alpha", "0.2") == 0
+    assert "one, ntl-soft" not in capsys.readouterr().out
     document = tmp_path / "document.md"
-    document.write_text("before\n{}\n{}\nafter\n".format(*markers(report.NAME)))
-    report.main(["--results", str(out.parent), "--document", str(document)])
+    document.write_text("before\n{}\n{}\nafter\n".format(*markers("contaminated-ad")))
+    assert exit_code("report", "contaminated-ad", "--results", out, "--document", document) == 0
     text = document.read_text()
     assert "| one |" in text
     assert "assumed 0.2" in text
@@ -86,23 +88,24 @@ def test_what_a_wrong_rate_costs(tmp_path):
     auc = {("ntl-blind", 0.1): 0.8, ("ntl-soft", 0.1): 0.9, ("ntl-soft", 0.2): 0.7}
     auc |= {("ntl-auto", 0.1): 0.85}
     rows = [
-        {"dataset": "one", "method": method, "alpha0": 0.1, "alpha": alpha, "scale": "range"}
-        | {"epochs": 2, "seed": seed, "auc": value + 0.01 * seed}
+        Row(case=Case(data="one", method=method, seed=seed, settings=settings), figures=figures)
         for (method, alpha), value in auc.items()
         for seed in range(2)
+        for settings in [{"alpha0": 0.1, "alpha": alpha, "scale": "range", "epochs": 2}]
+        for figures in [{"auc": value + 0.01 * seed}]
     ]
-    (tmp_path / "rows.json").write_text(json.dumps(rows))
+    write(tmp_path / "rows.parquet", long("contaminated-ad", rows, command=None))
     document, picture = tmp_path / "document.md", tmp_path / "figure.png"
-    document.write_text("{}\n{}\n".format(*markers(rates.NAME)))
-    given = ["--results", tmp_path, "--document", document, "--figure", picture]
-    rates.main([str(part) for part in given])
+    document.write_text("{}\n{}\n".format(*markers("told-rates")))
+    given = ["--results", tmp_path / "rows.parquet", "--document", document, "--figure", picture]
+    assert exit_code("report", "told-rates", *given) == 0
     line = "| 0.1 | 85.5 | 90.5 | -5.00 ± 0.00 | +15.00 ± 0.00 | +5.00 ± 0.00 |"
     assert line in document.read_text()
     assert picture.stat().st_size > 1000
 
 
 def test_rates_of_several_kinds_are_not_compared():
-    row = {"dataset": "one", "method": "ntl-soft", "alpha0": 0.1, "alpha": 0.1, "seed": 0}
+    row = {"data": "one", "method": "ntl-soft", "alpha0": 0.1, "alpha": 0.1, "seed": 0}
     rows = pd.DataFrame([row | {"auc": 1.0, "scale": "range", "epochs": n} for n in (1, 2)])
     with pytest.raises(DataError, match="several"):
         rates.by_told(rows)
@@ -127,15 +130,15 @@ def test_tables_that_cannot_be_read(tmp_path):
 @pytest.mark.parametrize(
     ("more", "words"),
     [
-        (["--only", "three"], "has no three"),
+        (["--tables", "three"], "has no three"),
         (["--alpha0", "1"], "below 1"),
-        (["--dataset", "fashion_mnist"], "--data-dir"),
+        (["--images"], "not for these data"),
+        (["--scale", "inches"], "range, none"),
         (["--methods", "mhrot-soft"], "not for these data"),
         (["--methods", "magic"], "magic"),
         (["--classes", "ten"], "ten"),
     ],
 )
-def test_mistakes_are_said_in_one_line(folder, tmp_path, capsys, more, words):
-    with pytest.raises(SystemExit):
-        run(folder, tmp_path / "rows.json", *more)
+def test_mistakes_are_named(folder, tmp_path, capsys, more, words):
+    assert run(folder, tmp_path / "rows.parquet", *more) == 2
     assert words in capsys.readouterr().err
