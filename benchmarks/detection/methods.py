@@ -41,8 +41,8 @@ class Found:
     """What a method says of one split.
 
     Attributes:
-        scores: of the test rows, high for anomalies, (M,).
-        rate: estimated share of anomalies in training, where there is one.
+        scores: Scores of the test rows, high for anomalies, (M,).
+        rate: Estimated share of anomalies in training, where there is one.
     """
 
     scores: np.ndarray
@@ -54,9 +54,9 @@ class Told:
     """What a method is told.
 
     Attributes:
-        alpha: assumed share of anomalies in training.
-        epochs: of training; None for the method's own.
-        scale: of features, as `AnomalyDetector` has it.
+        alpha: Assumed share of anomalies in training.
+        epochs: Epochs of training, or None for the method's own.
+        scale: Scale of features, an argument of `AnomalyDetector`.
     """
 
     alpha: float
@@ -77,11 +77,11 @@ class Ours:
     """A backbone under an assignment; all splits are members of one model.
 
     Args:
-        backbone: makes the model for a number of features or channels.
-        assignment: of the switches.
-        observed: share of training rows whose switch is known.
-        epochs: of training.
-        lr: step size.
+        backbone: Callable that makes the model for a number of features or channels.
+        assignment: Assignment of the switches.
+        observed: Share of training rows whose switch is known.
+        epochs: Epochs of training.
+        lr: Step size.
     """
 
     backbone: Callable[..., Backbone]
@@ -116,8 +116,8 @@ class Auto:
     """A detector that is not told how many anomalies there are.
 
     Args:
-        backbone: makes the model.
-        epochs: of training.
+        backbone: Callable that makes the model.
+        epochs: Epochs of training.
     """
 
     backbone: Callable[..., Backbone]
@@ -142,8 +142,8 @@ def tabular(name: str, features: int) -> Method:
     """A method for tables.
 
     Args:
-        name: such as "ntl-soft" or "iforest".
-        features: of the table, by which the networks' widths are chosen.
+        name: Name such as "ntl-soft" or "iforest".
+        features: Number of columns of the table, which decides on the networks' widths.
     """
     if name in PYOD:
         return partial(_pyod, PYOD[name])

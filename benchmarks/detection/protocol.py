@@ -26,10 +26,10 @@ class Split:
     """Rows to train on and to test with.
 
     Attributes:
-        train: (N, ...).
-        contaminant: which of them are anomalies, (N,) booleans.
-        test: (M, ...).
-        anomaly: which of them are, (M,) booleans.
+        train: Training rows, (N, ...).
+        contaminant: Whether each training row is an anomaly, (N,) booleans.
+        test: Test rows, (M, ...).
+        anomaly: Whether each test row is an anomaly, (M,) booleans.
     """
 
     train: np.ndarray
@@ -44,11 +44,11 @@ def tables(
     """Name, rows (N, D) and anomalies (N,) of every `.mat` and `.npz` of a folder.
 
     Args:
-        folder: to read.
-        only: names of those to read; None for all.
+        folder: Folder to read.
+        only: Names of the tables to read, or None for all.
 
     Raises:
-        DataError: there is none, or none of a name, or one cannot be read, has no arrays X and y,
+        DataError: There is no file, or none of a name, or one cannot be read, has no arrays X and y,
             or lacks anomalies or normal rows.
     """
     files = sorted(path for path in folder.iterdir() if path.suffix in (".mat", ".npz"))
@@ -81,10 +81,10 @@ def split(x: np.ndarray, anomaly: np.ndarray, *, alpha: float, seed: int) -> Spl
     """One split of a table.
 
     Args:
-        x: rows, (N, D).
-        anomaly: which of them are, (N,).
-        alpha: share of contaminants among the training rows.
-        seed: of the split and the noise.
+        x: Rows, (N, D).
+        anomaly: Whether each row is an anomaly, (N,).
+        alpha: Share of contaminants among the training rows.
+        seed: Seed of the split and the noise.
     """
     rng = np.random.default_rng(seed)
     normal, odd = rng.permutation(np.flatnonzero(~anomaly)), np.flatnonzero(anomaly)
@@ -105,13 +105,13 @@ def image_split(root: Path, normal: int, *, alpha: float, seed: int) -> Split:
     """One class of Fashion-MNIST against the rest; contaminants are images of the others.
 
     Args:
-        root: as torchvision stores it.
-        normal: the class.
-        alpha: share of contaminants among the training images.
-        seed: of the choice.
+        root: Folder that torchvision has written.
+        normal: Class that is normal.
+        alpha: Share of contaminants among the training images.
+        seed: Seed of the choice.
 
     Raises:
-        DataError: the images are not there.
+        DataError: The images do not exist.
     """
     rng = np.random.default_rng(seed)
     try:

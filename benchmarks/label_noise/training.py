@@ -27,10 +27,10 @@ class Task:
     """What a method is given.
 
     Attributes:
-        problem: the noisy rows. Only an oracle looks at their truth.
-        data: network, epochs and optimiser.
-        seed: of the method.
-        device: where it trains.
+        problem: Noisy rows. Only an oracle looks at their truth.
+        data: Network, epochs and optimiser.
+        seed: Seed of the method.
+        device: Device to train on.
     """
 
     problem: Problem
@@ -71,9 +71,9 @@ def train(task: Task, loss: Loss, *, chosen: np.ndarray | None = None) -> Traine
     """Train a fresh network and remember the epoch that is most accurate on noisy validation rows.
 
     Args:
-        task: problem, network, optimiser and device.
-        loss: of a batch; parameters of its own are trained too, without weight decay.
-        chosen: rows of the problem to use, for training or validation as they are marked; None for
+        task: Problem, network, optimiser and device.
+        loss: Loss of a batch. Its own parameters are trained too, without weight decay.
+        chosen: Rows of the problem to use, for training or validation as they are marked; None for
             all.
 
     Returns:
@@ -118,11 +118,11 @@ class Batches:
     """Batches of rows that sit on the device already, all indexed at once.
 
     Args:
-        x: all rows.
-        y: their observed labels.
-        chosen: which to iterate over, booleans.
-        size: rows of a batch.
-        shuffle: draw a new order for each epoch and drop a last batch of one row, which batch norm
+        x: All rows.
+        y: Their observed labels.
+        chosen: Rows to iterate over, booleans.
+        size: Number of rows of a batch.
+        shuffle: Whether to draw a new order for each epoch and drop a last batch of one row, which batch norm
             cannot take.
     """
 
