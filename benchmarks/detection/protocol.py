@@ -48,8 +48,8 @@ def tables(
         only: Names of the tables to read, or None for all.
 
     Raises:
-        DataError: There is no file, or none of a name, or one cannot be read, has no arrays X and y,
-            or lacks anomalies or normal rows.
+        DataError: There is no file, or none of a name, or one cannot be read, has no arrays X and
+            y, or lacks anomalies or normal rows.
     """
     files = sorted(path for path in folder.iterdir() if path.suffix in (".mat", ".npz"))
     if not files:

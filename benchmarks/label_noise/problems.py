@@ -224,7 +224,8 @@ class Noise:
 
     Attributes:
         corruption: Makes the corruption of a data set from its training rows and true labels.
-        directions: Map of a source class to the class its labels flip to; None where there is no such map.
+        directions: Map of a source class to the class its labels flip to, or None where
+            there is no such map.
     """
 
     corruption: Callable[[DataSet, np.ndarray, np.ndarray], Corruption]

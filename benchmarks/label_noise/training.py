@@ -77,8 +77,8 @@ def train(task: Task, loss: Loss, *, chosen: np.ndarray | None = None) -> Traine
             all.
 
     Returns:
-        the network at the selected epoch, and its parameters after the last; parameters of the loss
-        are left at the selected epoch too.
+        The network at the selected epoch, and its parameters after the last. Parameters of the loss
+        are left at the selected epoch, too.
     """
     problem, data = task.problem, task.data
     usable = np.ones(len(problem.labels.clean), dtype=bool) if chosen is None else chosen
@@ -122,8 +122,8 @@ class Batches:
         y: Their observed labels.
         chosen: Rows to iterate over, booleans.
         size: Number of rows of a batch.
-        shuffle: Whether to draw a new order for each epoch and drop a last batch of one row, which batch norm
-            cannot take.
+        shuffle: Whether to draw a new order for each epoch and drop a last batch of one row, which
+            batch norm cannot take.
     """
 
     def __init__(
