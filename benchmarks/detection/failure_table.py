@@ -95,6 +95,6 @@ class FailureTable(Benchmark):
 FAILURE_TABLE = Report(
     name="failure-table",
     results=RESULTS / "failure-table.parquet",
-    figure=DOCS / "failure_table.png",
+    figure=DOCS / "figures" / "failure_table.png",
     draw=figure,
 )

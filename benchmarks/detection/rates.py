@@ -1,7 +1,7 @@
 """What a wrong rate costs, and what it costs not to give one.
 
 From rows of `ntl-blind`, `ntl-soft` and `ntl-auto`: the AUC by true and assumed share as a figure,
-and differences of `ntl-auto` in docs/detection.md.
+and differences of `ntl-auto` in docs/benchmarks/detection.md.
 """
 
 from collections.abc import Sequence
@@ -103,8 +103,8 @@ def draw(cells: pd.DataFrame) -> Figure:
 TOLD_RATES = Report(
     name="told-rates",
     results=RESULTS / "told-rates.parquet",
-    document=DOCS / "detection.md",
+    document=DOCS / "benchmarks" / "detection.md",
     text=lambda rows: differences(by_told(rows)),
-    figure=DOCS / "told_rates.png",
+    figure=DOCS / "figures" / "told_rates.png",
     draw=lambda rows: draw(by_told(rows)),
 )

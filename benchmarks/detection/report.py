@@ -1,4 +1,4 @@
-"""The tables of detectors in docs/detection.md: means over seeds, and over data sets."""
+"""The tables of detectors in docs/benchmarks/detection.md: means over seeds, and over data sets."""
 
 import pandas as pd
 
@@ -58,6 +58,6 @@ def _cells(values: pd.Series, methods: list[str]) -> str:
 CONTAMINATED_AD = Report(
     name="contaminated-ad",
     results=RESULTS / "contaminated-ad.parquet",
-    document=DOCS / "detection.md",
+    document=DOCS / "benchmarks" / "detection.md",
     text=tables,
 )

@@ -135,6 +135,6 @@ def figure(rows: pd.DataFrame) -> Figure:
 SVDD_TOY = Report(
     name="svdd-toy",
     results=RESULTS / "svdd-toy.parquet",
-    figure=DOCS / "svdd_toy.png",
+    figure=DOCS / "figures" / "svdd_toy.png",
     draw=figure,
 )

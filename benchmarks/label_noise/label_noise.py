@@ -54,8 +54,12 @@ ChosenData = Annotated[
     typer.Option(parser=Names.among(DATASETS), metavar="NAME,...", help="Data sets."),
 ]
 Kinds = Annotated[
-    Names,
-    typer.Option(parser=Names.among(KINDS), metavar="NAME,...", help="Kinds of noise."),
+    Names | None,
+    typer.Option(
+        parser=Names.among(KINDS),
+        metavar="NAME,...",
+        help="Kinds of noise. Default: those of the grid.",
+    ),
 ]
 Methods = Annotated[
     Names, typer.Option(parser=Names.among(METHODS), metavar="NAME,...", help="Methods.")
@@ -83,7 +87,7 @@ class LabelNoise(Benchmark):
     """Accuracy and flags of the library's label stories and of ten baselines under label noise."""
 
     data: ChosenData = Names(DATASETS)
-    kinds: Kinds = Names(KINDS)
+    kinds: Kinds = None
     rates: GivenRates = None
     methods: Methods = Names(METHODS)
     seeds: GivenSeeds = None
@@ -109,7 +113,8 @@ class LabelNoise(Benchmark):
     def parts(self) -> Iterator[Part]:
         """The parts of the grid that were chosen, or the given rates of every chosen pair."""
         for name in self.data:
-            for kind in self.kinds:
+            own = dict.fromkeys(part.kind for part in GRID if part.data == name)
+            for kind in self.kinds or own:
                 parts = [part for part in GRID if (part.data, part.kind) == (name, kind)]
                 if self.rates is not None:
                     seeds = max((part.seeds for part in parts), default=1)

@@ -1,4 +1,4 @@
-"""Tables of docs/benchmarks.md and the figure beside them."""
+"""Tables of docs/benchmarks/label_noise.md, and their figure."""
 
 import matplotlib.pyplot as plt
 import pandas as pd
@@ -137,8 +137,8 @@ def draw(rows: pd.DataFrame, field: str, ax: Axes) -> None:
 LABEL_NOISE = Report(
     name="label-noise",
     results=RESULTS / "label-noise.parquet",
-    document=DOCS / "benchmarks.md",
+    document=DOCS / "benchmarks" / "label_noise.md",
     text=tables,
-    figure=DOCS / "label_noise.png",
+    figure=DOCS / "figures" / "label_noise.png",
     draw=figure,
 )

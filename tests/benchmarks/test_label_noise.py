@@ -151,7 +151,9 @@ def test_the_grid_is_chosen_from():
     assert chosen == [Part("digits", "pair", (0.2, 0.4), 6)]
     assert len(list(LabelNoise().parts())) == len(GRID)
     given = LabelNoise(data=Names(["cifar10"]), rates=Shares([0.3]), seeds=2)
-    assert [(part.rates, part.seeds) for part in given.parts()] == [((0.3,), 2)] * 5
+    assert [(part.rates, part.seeds) for part in given.parts()] == [((0.3,), 2)]
+    odd = LabelNoise(data=Names(["cifar10"]), kinds=Names(["pair"]), rates=Shares([0.3]))
+    assert list(odd.parts()) == [Part("cifar10", "pair", (0.3,), 1)]
 
 
 def test_missing_cleanlab_is_told_before_anything_is_measured(tmp_path, monkeypatch, capsys):
