@@ -1,6 +1,7 @@
 """Run a benchmark and keep its rows."""
 
 import inspect
+import shlex
 import sys
 import time
 from collections.abc import Callable
@@ -12,6 +13,7 @@ import typer
 from benchmarks.benchmark import Benchmark, Row, name_of
 from benchmarks.options import Again, Out
 from benchmarks.rows import cases_of, joined, long, read, wide, write
+from nbam_pyro.errors import DataError
 
 __all__ = ["command_of", "run"]
 
@@ -30,8 +32,11 @@ def run(benchmark: Benchmark, *, out: Path | None = None, again: bool = False) -
     Raises:
         DataError: The file is of something else, or data are missing.
     """
-    name, command = name_of(type(benchmark)), " ".join(["python -m benchmarks", *sys.argv[1:]])
+    name, command = name_of(type(benchmark)), f"python -m benchmarks {shlex.join(sys.argv[1:])}"
     before = read(out) if out is not None and out.exists() else long(name, [], command=None)
+    others = sorted(set(before["benchmark"]) - {name})
+    if others:
+        raise DataError(f"{out} holds rows of {', '.join(others)}; name another file.")
     known = set() if again else cases_of(before)
     rows: list[Row] = []
     written = time.monotonic()

@@ -49,7 +49,7 @@ class Digits(Benchmark):
 @final
 @dataclass(frozen=True, kw_only=True)
 class Loop(Benchmark):
-    """`NBAMLoss` in the plain torch loop of docs/loss.md, beside `fit` and cross-entropy."""
+    """`NBAMLoss` in a plain torch loop, beside `fit` and cross-entropy in the same loop."""
 
     seeds: Seeds = 6
     first_seed: FirstSeed = 0
@@ -89,7 +89,7 @@ def fitted(digits: Data, seed: int) -> dict[str, float]:
 
 
 def loop(digits: Data, seed: int, *, epochs: int = 60, warm_up: int = 5) -> dict[str, float]:
-    """The loop of docs/loss.md."""
+    """A plain torch loop with `NBAMLoss`, as the documentation shows it."""
     torch.manual_seed(seed)
     x, y = torch.as_tensor(digits.x), torch.as_tensor(digits.labels.observed)
     network, loss = mlp(64, 10), NBAMLoss(num_classes=10)

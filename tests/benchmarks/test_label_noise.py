@@ -4,11 +4,12 @@ import numpy as np
 import pytest
 import torch
 
+from benchmarks.benchmark import Case, Row
 from benchmarks.label_noise import pruning
 from benchmarks.label_noise.label_noise import GRID, LabelNoise, Part
 from benchmarks.options import Names, Shares
 from benchmarks.report import markers
-from benchmarks.rows import read, wide, write
+from benchmarks.rows import long, read, wide, write
 
 from .running import exit_code
 
@@ -144,6 +145,12 @@ def test_a_file_of_something_else_is_left_alone(tmp_path, capsys):
     assert label_noise(path, methods="label_only") == 2
     assert "cannot be read as a file of rows" in capsys.readouterr().err
     assert path.read_text() == '{"rows": []}'
+    write(
+        path,
+        long("regression", [Row(case=Case(data="a", method="b"), figures={"c": 1})], command=None),
+    )
+    assert label_noise(path, methods="label_only") == 2
+    assert "holds rows of regression" in capsys.readouterr().err
 
 
 def test_the_grid_is_chosen_from():
