@@ -13,7 +13,7 @@ from matplotlib import pyplot as plt
 from pyro.infer.autoguide import AutoMultivariateNormal
 from torch import nn
 
-from benchmarks.sbc import ranks, uniformity
+from benchmarks.calibration.sbc import ranks, uniformity
 from nbam_pyro import FlipPrior, LabelFlip, LatentSwitch, fit, to_datatree
 from nbam_pyro.data import with_groups
 from nbam_pyro.errors import DataError, StoryError

@@ -8,7 +8,7 @@ import time
 
 import pytest
 
-from benchmarks.kills import contents, kill, prepare
+from benchmarks.robustness.kills import contents, kill, prepare
 
 
 @pytest.fixture(scope="module")

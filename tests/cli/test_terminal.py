@@ -4,7 +4,7 @@ import pandas as pd
 import pytest
 from typer.testing import CliRunner
 
-from benchmarks.mutated_runs import prepare
+from benchmarks.robustness.mutated_runs import prepare
 from nbam_pyro.cli import app
 from nbam_pyro.storage import new_file
 

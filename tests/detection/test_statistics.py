@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from benchmarks.failure_table import judge
+from benchmarks.detection.failure_table import judge
 from nbam_pyro.detection import (
     LikelihoodRatio,
     LogLikelihood,

@@ -11,8 +11,8 @@ from safetensors.torch import load_file, save_file
 from torch import nn
 from typer.testing import CliRunner
 
-from benchmarks.mutated_runs import KINDS, outcomes_of, prepare
-from benchmarks.run_changes import damage, sign
+from benchmarks.robustness.mutated_runs import KINDS, outcomes_of, prepare
+from benchmarks.robustness.run_changes import damage, sign
 from nbam_pyro.cli import app
 from nbam_pyro.errors import StoryError
 from nbam_pyro.storage.budget import building
