@@ -101,7 +101,7 @@ def look_alike(x: np.ndarray, truth: np.ndarray, rate: float, seed: int) -> Cont
 
 
 def judge_all(case: Labelled, p: np.ndarray, seed: int) -> Iterator[dict[str, Any]]:
-    """One minus the label's probability, every sharpness, and those that gold labels choose."""
+    """One minus the label's probability, every sharpness, and those that verified labels choose."""
     y, z = case.labels.observed, case.labels.contaminated
     plain = 1 - p[np.arange(len(y)), y]
     yield {"sharpness": PLAIN, **_judged(plain, z)}
@@ -115,21 +115,21 @@ def judge_all(case: Labelled, p: np.ndarray, seed: int) -> Iterator[dict[str, An
     default = _responsibility(from_pred_probs(y, p))
     drawn = np.random.default_rng(seed).permutation(len(y))
     looked_at = {
-        "100 gold labels at random": drawn[:100],
-        "30 gold labels at random": drawn[:30],
-        "30 most suspicious gold labels": np.argsort(-plain)[:30],
+        "100 verified labels at random": drawn[:100],
+        "30 verified labels at random": drawn[:30],
+        "30 most suspicious verified labels": np.argsort(-plain)[:30],
     }
     for name, rows in looked_at.items():
-        gold = np.full(len(y), -1)
-        gold[rows] = case.labels.clean[rows]
-        rest = gold < 0
-        chosen = _responsibility(from_pred_probs(y, p, verified=gold))
-        fixed = _responsibility(from_pred_probs(y, p, verified=gold, sharpness=SHARPNESS))
+        verified = np.full(len(y), -1)
+        verified[rows] = case.labels.clean[rows]
+        rest = verified < 0
+        chosen = _responsibility(from_pred_probs(y, p, verified=verified))
+        fixed = _responsibility(from_pred_probs(y, p, verified=verified, sharpness=SHARPNESS))
         yield {
             "sharpness": name,
             "brier_other_rows": _brier(chosen[rest], z[rest]),
             "brier_other_rows_default": _brier(fixed[rest], z[rest]),
-            "brier_other_rows_without_gold": _brier(default[rest], z[rest]),
+            "brier_other_rows_without_verified": _brier(default[rest], z[rest]),
         }
 
 

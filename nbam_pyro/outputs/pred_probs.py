@@ -39,7 +39,7 @@ def from_pred_probs(
     labels: Any,
     pred_probs: Any,
     *,
-    gold: Any = None,
+    verified: Any = None,
     sharpness: float | None = None,
     classes: Sequence[Any] | None = None,
     prior: FlipPrior | None = None,
@@ -57,8 +57,8 @@ def from_pred_probs(
     not tell which a is right - many hard rows and few wrong labels look the same as few hard rows
     and many wrong labels - so it is a fixed number, and every main quantity is also told over a
     band of five. Verified labels tell: they are taken as observations of the true label and, where
-    `sharpness` is None, choose a from the band by the sum of log p(gold | x, label). Verify rows
-    drawn at random: a few of the most suspicious mislead the choice.
+    `sharpness` is None, choose a from the band by the sum of log p(true label | x, label). Verify
+    rows that are drawn at random: a few of the most suspicious rows mislead the choice.
 
     The default a = 2.5 was chosen on development data (docs/pred_probs.md).
 
@@ -69,8 +69,9 @@ def from_pred_probs(
             it, for instance by `sklearn.model_selection.cross_val_predict`: an array, lists, a
             tensor, or a frame of pandas, polars or pyarrow, whose columns are the classes. Double
             precision stays so.
-        gold: verified labels, (N,), NaN, None or -1 where unknown; None for none.
-        sharpness: a, positive; None for `SHARPNESS`, or for what `gold` says.
+        verified: Verified true labels, (N,), NaN, None or -1 where unknown; or a `Verified`. None
+            where nothing is verified.
+        sharpness: a, positive; None for `SHARPNESS`, or for what `verified` says.
         classes: names of the columns of `pred_probs`; None for those of a frame, or 0, ..., K-1.
             Where they are the names of a frame's columns in another order, each is its own column.
         prior: of rates and flips; None for `FlipPrior(rate=(1.0, 9.0))`, sceptical of wrong labels.
@@ -106,7 +107,7 @@ def from_pred_probs(
         >>> report.rows.responsibility[49].round(2)
         np.float64(0.84)
     """
-    data = Predicted.of(labels, pred_probs, gold=gold, classes=classes)
+    data = Predicted.of(labels, pred_probs, verified=verified, classes=classes)
     if sharpness is not None:
         sharpness = as_number(sharpness, "sharpness")
         if not 0 < sharpness < math.inf:
@@ -119,7 +120,7 @@ def from_pred_probs(
     fits = _over_band(data, sorted({*SHARPNESS_BAND, sharpness or SHARPNESS}), prior, class_prior)
     band = pd.DataFrame([fit.row for fit in fits.values()])
     if sharpness is None:
-        sharpness = SHARPNESS if data.gold is None else _likeliest(fits)
+        sharpness = SHARPNESS if data.true_labels is None else _likeliest(fits)
     fit = fits[sharpness]
     log_f = _log_f(data.log_p, sharpness)
     intervals = transition_intervals(
@@ -127,7 +128,7 @@ def from_pred_probs(
         data.labels,
         fit.transition,
         prior=prior,
-        true_labels=data.gold,
+        true_labels=data.true_labels,
         probability=probability,
     )
     return PredProbsReport(
@@ -162,7 +163,7 @@ def _over_band(
             log_f,
             data.labels,
             prior=prior,
-            true_labels=data.gold,
+            true_labels=data.true_labels,
             start=start,
             class_prior=class_prior,
         )
@@ -174,7 +175,7 @@ def _over_band(
             "rate": transition.share,
             "log_marginal": transition.log_marginal,
             "flagged": int((responsibility > FLAGGED).sum()),
-            "gold_log_prob": _gold_log_prob(data, log_f, transition),
+            "verified_log_prob": _verified_log_prob(data, log_f, transition),
         }
         fits[sharpness] = _Fitted(transition, responsibility, row)
     return fits
@@ -194,27 +195,29 @@ def _responsibility(
     data: Predicted, log_f: Float[Tensor, "n k"], transition: Transition
 ) -> Float[Tensor, " n"]:
     pair = nf.label_flip_log_joint(
-        log_f, data.labels, *_latents(transition, log_f), true_label=data.gold
+        log_f, data.labels, *_latents(transition, log_f), true_label=data.true_labels
     )
     return nf.responsibility(*pair)
 
 
-def _gold_log_prob(data: Predicted, log_f: Float[Tensor, "n k"], transition: Transition) -> float:
-    if data.gold is None:
+def _verified_log_prob(
+    data: Predicted, log_f: Float[Tensor, "n k"], transition: Transition
+) -> float:
+    if data.true_labels is None:
         return math.nan
-    known = data.gold >= 0
+    known = data.true_labels >= 0
     latents = _latents(transition, log_f)
     posterior = nf.label_flip_log_posterior(log_f[known], data.labels[known], *latents)
-    return float(posterior.gather(1, data.gold[known, None]).double().sum())
+    return float(posterior.gather(1, data.true_labels[known, None]).double().sum())
 
 
 def _likeliest(fits: Mapping[float, _Fitted]) -> float:
-    return max(fits, key=lambda sharpness: fits[sharpness].row["gold_log_prob"])
+    return max(fits, key=lambda sharpness: fits[sharpness].row["verified_log_prob"])
 
 
 def _rows(data: Predicted, log_f: Float[Tensor, "n k"], fit: _Fitted) -> pd.DataFrame:
     log_posterior = nf.label_flip_log_posterior(
-        log_f, data.labels, *_latents(fit.transition, log_f), true_label=data.gold
+        log_f, data.labels, *_latents(fit.transition, log_f), true_label=data.true_labels
     )
     best, suggested = log_posterior.max(-1)
     return pd.DataFrame(
@@ -262,7 +265,7 @@ def _matrix(matrix: Float[Tensor, "k k"], classes: pd.Index) -> pd.DataFrame:
 
 def _note(sharpness: float, data: Predicted, band: pd.DataFrame, probability: float) -> str:
     lowest, highest = band["sharpness"].min(), band["sharpness"].max()
-    known = 0 if data.gold is None else int((data.gold >= 0).sum())
+    known = 0 if data.true_labels is None else int((data.true_labels >= 0).sum())
     return (
         f"Intervals hold {probability:.0%} given these probabilities and sharpness {sharpness:g}; "
         "errors of the classifier are not in them. Labels alone do not tell the sharpness: bands "

@@ -16,6 +16,7 @@ from nbam_pyro.checks.arguments import as_cells, as_numbers, check_numbers, plac
 from nbam_pyro.checks.containers import unwrapped
 from nbam_pyro.errors import DataError
 from nbam_pyro.outputs.classes import class_columns, shown
+from nbam_pyro.verified import Verified
 
 __all__ = ["Predicted"]
 
@@ -33,24 +34,25 @@ class Predicted:
         log_p: log predicted probabilities, at least log 1e-6, (N, K); float32 where the
             probabilities are in single or half precision, else float64.
         labels: observed labels as columns of log_p, (N,).
-        gold: true labels as columns of log_p, -1 where unknown, (N,); None where none is known.
+        true_labels: Verified true labels as columns of log_p, -1 where unknown, (N,); None where
+            none is known.
         classes: names of the columns.
         index: names of the rows.
     """
 
     log_p: Float[Tensor, "n k"]
     labels: Int[Tensor, " n"]
-    gold: Int[Tensor, " n"] | None
+    true_labels: Int[Tensor, " n"] | None
     classes: pd.Index
     index: pd.Index
 
     @classmethod
     def of(
-        cls, labels: Any, pred_probs: Any, *, gold: Any, classes: Sequence[Any] | None
+        cls, labels: Any, pred_probs: Any, *, verified: Any, classes: Sequence[Any] | None
     ) -> "Predicted":
         """Check and encode; arguments and errors as of `from_pred_probs`."""
-        labels, pred_probs, gold = unwrapped(labels), unwrapped(pred_probs), unwrapped(gold)
-        index = _same_index(labels, pred_probs, gold)
+        labels, pred_probs, verified = map(unwrapped, (labels, pred_probs, verified))
+        index = _same_index(labels, pred_probs, verified)
         columns = list(pred_probs.columns) if isinstance(pred_probs, pd.DataFrame) else None
         values = _probabilities(pred_probs, columns)
         n, k = values.shape
@@ -63,7 +65,7 @@ class Predicted:
                 f"{int(missing.sum())} labels are missing, the first in row "
                 f"{int(missing.argmax())}; leave those rows out."
             )
-        known = None if gold is None else _codes(gold, names, n, name="gold", unverified=-1)
+        known = _true_labels(verified, codes, names)
         # A copy, so that what follows in place leaves the caller's array alone.
         precision = np.float32 if values.dtype == np.float32 else np.float64
         log_p = torch.from_numpy(np.array(values, dtype=precision, order="C"))
@@ -77,11 +79,31 @@ class Predicted:
         )
 
 
+def _true_labels(verified: Any, codes: np.ndarray, names: pd.Index) -> np.ndarray | None:
+    """Verified true labels as columns of `pred_probs`, -1 where unknown, (N,); None for none."""
+    if not isinstance(verified, Verified):
+        given = verified is not None
+        return (
+            _codes(verified, names, len(codes), name="verified", unverified=-1) if given else None
+        )
+    labels = torch.as_tensor(codes)
+    verified.check(labels, num_classes=len(names))
+    true = verified.label(labels).numpy()
+    open_ = (verified.switch(labels).numpy() == 1) & (true < 0)
+    if open_.any():
+        raise DataError(
+            f"{int(open_.sum())} labels are verified as contaminated without a true label, the "
+            f"first in row {int(open_.argmax())}: from_pred_probs takes true labels, so give "
+            "true_label= or leave these statements out."
+        )
+    return true
+
+
 def _same_index(*arguments: Any) -> pd.Index | None:
     indexed = [one.index for one in arguments if isinstance(one, pd.Series | pd.DataFrame)]
     if any(not indexed[0].equals(other) for other in indexed[1:]):
         raise DataError(
-            "labels, pred_probs and gold have different indices, so their rows may not belong "
+            "labels, pred_probs and verified have different indices, so their rows may not belong "
             "together: align them, or pass arrays."
         )
     return indexed[0] if indexed else None

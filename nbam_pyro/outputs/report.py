@@ -28,8 +28,8 @@ class PredProbsReport:
         transition_matrix: M = p(observed | true), one row per true class.
         flip_matrix: T = p(observed | true, wrong), zero diagonal.
         band: one row per sharpness: sharpness, rate (share of wrong labels), log_marginal (nats),
-            flagged (responsibilities above one half), gold_log_prob (log p(gold | x, label) summed
-            over verified rows, in nats; NaN where there are none).
+            flagged (responsibilities above one half), verified_log_prob (log p(true label | x,
+            label) summed over verified rows, in nats; NaN where there are none).
         sharpness: the one everything but the band is for.
         class_prior: the pseudo-count by which class frequencies were supposed to be even; None
             where they are those of `pred_probs`.
