@@ -150,6 +150,23 @@ class Verified:
         known = self.true_label >= 0
         return torch.where(known, self.true_label.to(y.dtype), y), known | (self.contaminated != 1)
 
+    def accuracy(self, responsibility: Tensor, y: Tensor) -> float:
+        """Share of the verified switches that responsibilities judge right, at a threshold of .5.
+
+        Args:
+            responsibility: P(z=1 | x, y) that was computed without what is verified, (N, *dims).
+            y: Observed targets, (N, *dims), of which at least one switch is verified.
+
+        Example:
+            >>> y = torch.zeros(3)
+            >>> verified = Verified.of(y, contaminated=torch.tensor([1, 1, -1]))
+            >>> verified.accuracy(torch.tensor([0.9, 0.2, 0.8]), y)
+            0.5
+        """
+        switch = self.switch(y)
+        right = (responsibility > 0.5) == (switch == 1)
+        return float(right[switch >= 0].double().mean())
+
     def flatten(self) -> "Verified":
         """The same with one element after the other, (N * ...,)."""
         return Verified(self.contaminated.flatten(), self.true_label.flatten())

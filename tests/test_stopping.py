@@ -21,7 +21,7 @@ def folder(tmp_path_factory):
 def training(folder, out, *command):
     """A command that is in the middle of its training, by the folder that Lightning works in."""
     process = subprocess.Popen(
-        [sys.executable, "-m", "nbam_pyro", *command, "--epochs", "100000", "--out", out],
+        [sys.executable, "-m", "nbam_pyro.cli", *command, "--epochs", "100000", "--out", out],
         cwd=folder,
         env={**os.environ, "TMPDIR": str(folder / "tmp")},
         stdout=subprocess.PIPE,
@@ -63,7 +63,10 @@ def test_what_sigkill_leaves_is_removed_by_the_next_run(folder):
     assert all(path.startswith(".new.nbam") for path in left)
     command = ["fit", "data.csv", "--label", "y", "--epochs", "1", "--out", "new"]
     subprocess.run(
-        [sys.executable, "-m", "nbam_pyro", *command], cwd=folder, check=True, capture_output=True
+        [sys.executable, "-m", "nbam_pyro.cli", *command],
+        cwd=folder,
+        check=True,
+        capture_output=True,
     )
     after = contents(folder)
     assert {path for path in after if not path.startswith("new")} == set(before)

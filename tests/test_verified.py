@@ -26,7 +26,7 @@ from nbam_pyro.inference import (
     switch_map,
     true_label_posterior,
 )
-from nbam_pyro.inference.diagnostics.collapse import CollapseReport, verified_accuracy
+from nbam_pyro.inference.diagnostics.collapse import CollapseReport
 from nbam_pyro.models import (
     BernoulliLikelihood,
     BetaSwitch,
@@ -271,7 +271,8 @@ def test_an_exchange_is_one_unless_verified_rows_bear_it_out():
     assert CollapseReport(0.6, 0.6).collapsed
     assert CollapseReport(0.6, 0.6, 0.4).collapsed
     assert not CollapseReport(0.6, 0.6, 0.9).collapsed
-    assert verified_accuracy(np.array([0.9, 0.1]), np.array([1, -1])) == 1.0
+    verified = Verified.of(torch.zeros(2), contaminated=torch.tensor([1, -1]))
+    assert verified.accuracy(torch.tensor([0.9, 0.1]), torch.zeros(2)) == 1.0
 
 
 GOOD = torch.randn(12, 4), torch.arange(12) % 3

@@ -133,7 +133,7 @@ def _remove(folder: Path, target: str) -> None:
 
 def _started(folder: Path, arguments: list[str]) -> subprocess.Popen[str]:
     return subprocess.Popen(
-        [sys.executable, "-m", "nbam_pyro", *arguments],
+        [sys.executable, "-m", "nbam_pyro.cli", *arguments],
         cwd=folder,
         env={**os.environ, "TMPDIR": str(folder / "tmp"), "OMP_NUM_THREADS": "1"},
         stdout=subprocess.DEVNULL,

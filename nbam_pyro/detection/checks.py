@@ -7,10 +7,10 @@ import numpy as np
 from sklearn.utils.validation import validate_data
 from torch import Tensor
 
+from nbam_pyro.checks.column import as_data_errors
 from nbam_pyro.checks.numbers import check_finite
 from nbam_pyro.detection.backbones.base import Backbone, Energies
 from nbam_pyro.errors import DataError
-from nbam_pyro.estimators.targets import as_data_errors
 
 __all__ = ["check_energies_finite", "check_row_dims", "features_of"]
 

@@ -13,12 +13,13 @@ from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted, validate_data
 from torch import nn
 
+from nbam_pyro.checks.column import Column, as_data_errors
 from nbam_pyro.checks.spacing import check_spacing
 from nbam_pyro.checks.wild import describe_wild, wild_values
 from nbam_pyro.errors import DataError, WildValueWarning
 from nbam_pyro.estimators.features import as_features
 from nbam_pyro.estimators.row_weights import as_weights, check_classes_count
-from nbam_pyro.estimators.targets import Column, Targets, as_data_errors, score
+from nbam_pyro.estimators.targets import Targets, score
 from nbam_pyro.estimators.verified import verified_rows
 from nbam_pyro.inference import Fit, fit
 from nbam_pyro.inference.steps.run import Run

@@ -1,6 +1,5 @@
 """Converting features: arrays, lists, and tables whose columns have names and types."""
 
-import datetime
 import math
 from decimal import Decimal
 from numbers import Real
@@ -10,6 +9,7 @@ import numpy as np
 import pandas as pd
 from scipy.sparse import issparse
 
+from nbam_pyro.checks.column import is_date
 from nbam_pyro.checks.containers import unwrapped
 from nbam_pyro.checks.numbers import check_finite
 from nbam_pyro.errors import DataError
@@ -17,7 +17,6 @@ from nbam_pyro.errors import DataError
 __all__ = ["as_features", "is_date"]
 
 _MEND = "impute them, or drop the rows or the column"
-_DATES = (datetime.date, datetime.time, datetime.timedelta, np.datetime64, np.timedelta64)
 
 
 def as_features(X: Any) -> Any:
@@ -48,15 +47,6 @@ def as_features(X: Any) -> Any:
         check_finite(values, "X", columns=list(X.columns), mend=_MEND)
         return pd.DataFrame(values, index=X.index, columns=X.columns)
     return _array(X)
-
-
-def is_date(value: Any) -> bool:
-    """Whether a value is a date, a time, or a duration.
-
-    Args:
-        value: Any value.
-    """
-    return isinstance(value, (*_DATES, pd.Period))
 
 
 def _array(X: Any) -> Any:

@@ -6,9 +6,9 @@ import numpy as np
 import pandas as pd
 from sklearn.utils.validation import _check_sample_weight
 
+from nbam_pyro.checks.column import Column, as_data_errors
 from nbam_pyro.checks.containers import unwrapped
 from nbam_pyro.errors import DataError
-from nbam_pyro.estimators.targets import Column, as_data_errors
 
 __all__ = ["as_weights", "check_classes_count", "labelled"]
 

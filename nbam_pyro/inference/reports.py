@@ -8,7 +8,6 @@ import torch
 from nbam_pyro.inference.diagnostics.collapse import (
     CollapseReport,
     collapse_report,
-    verified_accuracy,
 )
 from nbam_pyro.inference.diagnostics.identify import identify
 from nbam_pyro.inference.diagnostics.neighbours import echoed
@@ -87,7 +86,7 @@ def _verified_accuracy(result: Fit, rows: Rows) -> float | None:
         return None
     index = rows.looked_at
     r = [responsibilities(result, x, y) for x, y, *_ in rows.loader(index, 1024)]
-    return verified_accuracy(np.concatenate(r), rows.verified.switch(rows.y)[index].numpy())
+    return rows.verified[index].accuracy(torch.as_tensor(np.concatenate(r)), rows.y[index])
 
 
 def _comparable(result: Fit, x: torch.Tensor, y: torch.Tensor) -> tuple[np.ndarray, np.ndarray]:

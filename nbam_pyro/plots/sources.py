@@ -7,9 +7,9 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
+from nbam_pyro.checks.codes import codes_of, switches
 from nbam_pyro.checks.containers import unwrapped
 from nbam_pyro.errors import DataError
-from nbam_pyro.estimators.verified import codes_of, switches
 from nbam_pyro.inference import Fit, MatrixEstimate
 from nbam_pyro.inference.posterior.datatree import prior_and_posterior
 from nbam_pyro.inference.posterior.matrix_estimates import transition_matrix

@@ -17,9 +17,10 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from nbam_pyro import Beta, NBAMClassifier, NBAMRegressor
+from nbam_pyro.checks.column import Column
 from nbam_pyro.errors import DataError
 from nbam_pyro.estimators.row_weights import as_weights
-from nbam_pyro.estimators.targets import Column, encode_measurements
+from nbam_pyro.estimators.targets import encode_measurements
 from nbam_pyro.inference import Joint, RobustStart, WarmUp
 
 pytestmark = pytest.mark.filterwarnings("ignore::nbam_pyro.errors.CollapseWarning")

@@ -10,10 +10,11 @@ import torch
 from sklearn.metrics import brier_score_loss, roc_auc_score
 from torch.nn.functional import cross_entropy
 
+from nbam_pyro.checks.column import Column
 from nbam_pyro.cli.files import ArrayShape
 from nbam_pyro.cli.runs.folder import RunInfo, write_run
 from nbam_pyro.data import DIGITS_FLIPS, Digits, flipped_digits
-from nbam_pyro.estimators.targets import Column, Targets
+from nbam_pyro.estimators.targets import Targets
 from nbam_pyro.inference import (
     Fit,
     fit,

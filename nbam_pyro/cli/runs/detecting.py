@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
+from nbam_pyro.checks.codes import codes_of, switches
 from nbam_pyro.cli.files import read
 from nbam_pyro.cli.runs.features import learn, named, oddities
 from nbam_pyro.cli.runs.folder import shape_of
@@ -26,7 +27,6 @@ from nbam_pyro.detection import (
 )
 from nbam_pyro.detection.saving import FILES, load_detector, write_detector
 from nbam_pyro.errors import DataError, FolderError
-from nbam_pyro.estimators.verified import codes_of, switches
 from nbam_pyro.storage import check_files, new_folder, read_json, write_json, write_manifest
 
 __all__ = [

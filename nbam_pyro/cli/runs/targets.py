@@ -4,10 +4,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from nbam_pyro.checks.column import Column
 from nbam_pyro.cli.files import Source
 from nbam_pyro.cli.files.messages import repeated
 from nbam_pyro.errors import DataError
-from nbam_pyro.estimators.targets import Column, in_words
+from nbam_pyro.estimators.targets import in_words
 
 __all__ = ["TrainingTargets", "are_labels", "columns_beside", "whole"]
 

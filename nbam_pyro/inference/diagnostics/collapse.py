@@ -6,7 +6,7 @@ import numpy as np
 
 from nbam_pyro.storage import Probability
 
-__all__ = ["CollapseReport", "collapse_report", "verified_accuracy"]
+__all__ = ["CollapseReport", "collapse_report"]
 
 
 @dataclass(frozen=True)
@@ -76,21 +76,6 @@ class CollapseReport:
         surprising = self.disagreement
         known = "not known" if surprising is None else f"{surprising:.3f}"
         return f"{state} (mean responsibility {self.contamination:.3f}, disagreement {known})"
-
-
-def verified_accuracy(responsibilities: np.ndarray, switches: np.ndarray) -> float:
-    """Share of the known switches, 1 or 0, that responsibilities judge right; -1 is unknown.
-
-    Args:
-        responsibilities: P(z=1 | x, y) without what is verified, (N, ...).
-        switches: verified switches, the same shape, at least one of them known.
-
-    Example:
-        >>> verified_accuracy(np.array([0.9, 0.2, 0.8]), np.array([1, 1, -1]))
-        0.5
-    """
-    known = switches >= 0
-    return float(((responsibilities > 0.5) == (switches == 1))[known].mean())
 
 
 def collapse_report(

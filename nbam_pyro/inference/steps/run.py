@@ -13,7 +13,6 @@ from torch.utils.data import TensorDataset
 
 from nbam_pyro import functional as nf
 from nbam_pyro.errors import StoryError
-from nbam_pyro.inference.diagnostics.collapse import verified_accuracy
 from nbam_pyro.inference.steps.attempts import Attempt
 from nbam_pyro.inference.steps.evidence import Evidence
 from nbam_pyro.inference.variational.enumeration import log_joint
@@ -148,7 +147,7 @@ class Run:
             batches = self.rows.loader(index, 1024)
             unaided = [self._pair(batch._replace(verified=NOTHING)) for batch in batches]
         r = torch.cat([nf.responsibility(*pair) for pair in unaided])
-        return verified_accuracy(r.numpy(), verified.switch(self.rows.y)[index].numpy()) <= 0.5
+        return verified[index].accuracy(r, self.rows.y[index]) <= 0.5
 
     def negative_log_marginal(self, batch: Batch) -> Tensor:
         """Weighted mean negative log marginal of a batch at the guide's median."""

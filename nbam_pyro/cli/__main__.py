@@ -1,4 +1,4 @@
-"""`nbam`, and `python -m nbam_pyro`."""
+"""`nbam`, and `python -m nbam_pyro.cli`."""
 
 from nbam_pyro.cli.stopping import stoppable
 
