@@ -111,11 +111,15 @@ def plain(line: str) -> str:
     return line if "`" in line else re.sub(r"(?<!\\)\|(?=[^\s|])", r"\|", line)
 
 
-def as_plain(
-    app: Sphinx, what: str, name: str, value: Any, options: Any, lines: list[str]
-) -> None:
+def as_plain(app: Sphinx, what: str, name: str, value: Any, options: Any, lines: list[str]) -> None:
     """Correct a docstring before it is read."""
     lines[:] = map(plain, lines)
+
+
+def foreign(app: Sphinx, what: str, name: str, value: Any, skip: bool, options: Any) -> bool | None:
+    """Leave out methods that another library has put into a class."""
+    module = getattr(value, "__module__", None) or PACKAGE
+    return True if what == "class" and not module.startswith(PACKAGE) else None
 
 
 def _summary(value: Any) -> str:
@@ -273,6 +277,7 @@ def _within(node: nodes.Node, *kinds: type[nodes.Node]) -> bool:
 def setup(app: Sphinx) -> dict[str, bool]:
     """Write pages before reading, link afterwards."""
     app.connect("builder-inited", write_pages)
+    app.connect("autodoc-skip-member", foreign)
     app.connect("autodoc-process-docstring", as_plain)
     app.connect("missing-reference", resolve)
     app.connect("doctree-resolved", link_code)
