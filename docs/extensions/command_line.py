@@ -16,7 +16,8 @@ from nbam_pyro.cli import app as commands
 def _usage(name: str, command: Any) -> str:
     with redirect_stdout(io.StringIO()):  # typer prints what it is asked for
         context = command.make_context(f"nbam {name}", [], resilient_parsing=True)
-    return " ".join(command.get_usage(context).removeprefix("Usage:").split())
+    usage = " ".join(command.get_usage(context).removeprefix("Usage:").split())
+    return usage.replace("{", "").replace("}", "")
 
 
 def _parameter(parameter: Any) -> nodes.definition_list_item:

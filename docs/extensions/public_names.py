@@ -76,15 +76,15 @@ def home_of(value: Any) -> str | None:
 
 
 def described(text: str, module: str = PACKAGE) -> str | None:
-    """The full name of what a code text such as `Fit.save` or `inference.fit()` means, or None.
+    """The full name of what a code text such as `Fit.save` or `inference.fit(x)` means, or None.
 
     A single word in small letters, which may be an argument, means a function only in its own
     module and at the top level.
     """
-    parts = text.removesuffix("()").split(".")
+    parts = re.sub(r"\(.*\)$", "", text).split(".")
     if not all(part.isidentifier() for part in parts):
         return None
-    word = len(parts) == 1 and parts[0].islower()
+    word = len(parts) == 1 and parts[0].islower() and "_" not in parts[0]
     places = [module, PACKAGE] if word else [module, *modules()]
     if parts[0] == PACKAGE:
         parts, places = parts[1:], [PACKAGE]
@@ -104,9 +104,10 @@ def described(text: str, module: str = PACKAGE) -> str | None:
 
 
 def plain(line: str) -> str:
-    """Stars of shapes such as (N, *dims) and bars of absolute values are no markup."""
+    """Stars of shapes (N, *dims), bars of absolute values and names such as fit_ are no markup."""
     if line.lstrip().startswith((">>>", "...")):
         return line
+    line = re.sub(r"^(\s*:\w+ \w+)_:", r"\1\_:", line)
     line = re.sub(r"(?<![\\*`\w])\*(?=\w+[),\]])", r"\\*", line)
     return line if "`" in line else re.sub(r"(?<!\\)\|(?=[^\s|])", r"\|", line)
 
