@@ -146,7 +146,8 @@ def _title(text: str) -> str:
 
 def _name_page(module: str, name: str, value: Any) -> str:
     directive = _directive(value)
-    page = _title(name) + f".. currentmodule:: {module}\n\n.. {directive}:: {name}\n"
+    page = f":orphan:\n\n{_title(name)}In :py:mod:`{module}`.\n\n"  # a sidebar of all is too long
+    page += f".. currentmodule:: {module}\n\n.. {directive}:: {name}\n"
     if directive == "autoclass":
         page += "   :members:\n   :show-inheritance:\n"
     return page
@@ -169,17 +170,17 @@ def page_names(module: str) -> dict[str, str]:
 def _module_page(module: str) -> str:
     value = modules()[module]
     page = _title(module) + f".. automodule:: {module}\n   :no-members:\n\n"
-    pages = page_names(module)
+    inner: list[str] = []
     for name in names_of(value):
         one = getattr(value, name)
         home = home_of(one)
         if isinstance(one, ModuleType):
             page += f":py:mod:`{home}`\n   {_summary(one)}\n\n"
+            inner.append(one.__name__)
         elif home is not None:
             page += f":py:obj:`{name} <{home}>`\n   {_summary_of(one)}\n\n"
-    if pages:
-        page += ".. toctree::\n   :hidden:\n\n"
-        page += "".join(f"   {name} <{file}>\n" for name, file in pages.items())
+    if inner:
+        page += ".. toctree::\n   :hidden:\n\n" + "".join(f"   {name}\n" for name in inner)
     return page
 
 
