@@ -13,6 +13,7 @@ sys.path[:0] = [str(ROOT), str(DOCS / "extensions")]
 # Pages are executed by kernels of their own: with this library, on one core, without a screen.
 os.environ["PYTHONPATH"] = str(ROOT)
 os.environ["OMP_NUM_THREADS"] = "1"
+os.environ["PYTHONWARNINGS"] = "ignore:IProgress not found"  # progress bars without ipywidgets
 os.environ["MPLBACKEND"] = "module://matplotlib_inline.backend_inline"
 
 project = "nbam_pyro"
