@@ -39,7 +39,7 @@ for path in sorted((ROOT / "nbam_pyro").rglob("*.py")):
     library.update(path.relative_to(ROOT).as_posix().encode() + path.read_bytes())
 nb_execution_mode = "cache"
 nb_execution_cache_path = str(DOCS / "_cache" / library.hexdigest()[:16])
-nb_execution_timeout = 300
+nb_execution_timeout = 600  # seconds for a cell
 nb_execution_in_temp = True
 nb_execution_raise_on_error = True
 nb_ipywidgets_js: dict[str, dict[str, str]] = {}  # nothing is fetched from elsewhere
