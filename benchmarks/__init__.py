@@ -1,1 +1,4 @@
-"""Speed and quality, measured; results are kept in `benchmarks/results/`."""
+"""Speed and quality, measured: `python -m benchmarks list` says what there is.
+
+`python -m benchmarks run NAME` measures one benchmark; its rows are kept in `benchmarks/results/`.
+"""

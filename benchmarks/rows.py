@@ -1,68 +1,141 @@
-"""The file of rows: one flat object per measurement, added to as they are made."""
+"""The file of rows: the one format of all results.
 
-import json
-from collections.abc import Mapping, Sequence
+A file is a Parquet table with one line per metric of a case. Its columns are `benchmark`, `data`,
+`method`, one for each setting, `seed`, `metric`, `value` (a number, null where the metric is
+undefined), `note` (for metrics that are texts), `device`, `versions` and `command`.
+"""
+
+import platform
+from collections.abc import Iterator, Sequence
+from functools import cache
+from importlib.metadata import version
 from pathlib import Path
-from typing import Any
 
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
 import torch
 
-from benchmarks.common import environment, write_json
+from benchmarks.benchmark import Case, Row
 from nbam_pyro.errors import DataError
 
-Row = Mapping[str, Any]
+__all__ = ["cases_of", "joined", "long", "read", "wide", "write"]
+
+_BEFORE = ["benchmark", "data", "method"]
+_AFTER = ["seed", "metric", "value", "note", "device", "versions", "command"]
+_NUMBERS = {"seed": "Int64", "value": "float64"}
+_PACKAGES = ["nbam-pyro", "torch", "torchvision", "pyro-ppl", "lightning", "scikit-learn"]
 
 
-class RowFile:
-    """A JSON array of flat objects, at most one of each key.
+def read(path: Path) -> pd.DataFrame:
+    """The lines of a file.
+
+    Raises:
+        DataError: The file does not exist or has other columns.
+    """
+    try:
+        frame = pq.read_table(path).to_pandas()
+    except (pa.ArrowInvalid, OSError) as error:
+        raise DataError(f"{path} cannot be read as a file of rows: {error}") from error
+    missing = [name for name in [*_BEFORE, *_AFTER] if name not in frame]
+    if missing:
+        raise DataError(f"{path} has no columns {', '.join(missing)}; name another file.")
+    texts = [name for name in [*_BEFORE, *_AFTER] if name not in _NUMBERS]
+    return frame.astype({**dict.fromkeys(texts, object), **_NUMBERS})
+
+
+def write(path: Path, lines: pd.DataFrame) -> None:
+    """Write lines, whole or not at all, making the folder where it is missing."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    draft = path.with_name(path.name + ".part")
+    table = pa.Table.from_pandas(lines, preserve_index=False)
+    pq.write_table(table.replace_schema_metadata(None), draft, compression="zstd")
+    draft.replace(path)
+
+
+def long(benchmark: str, rows: Sequence[Row], *, command: str | None) -> pd.DataFrame:
+    """Lines of rows.
 
     Args:
-        path: of the file; it is made by the first row.
-        key: names of what a row is the figures of.
+        benchmark: Name of the benchmark.
+        rows: Rows that it has yielded.
+        command: Command that was run.
     """
-
-    def __init__(self, path: Path, key: Sequence[str]) -> None:
-        self.path = path
-        self.key = key
-
-    def read(self) -> list[Row]:
-        """The rows, none where there is no file.
-
-        Raises:
-            DataError: the file holds something else.
-        """
-        if not self.path.exists():
-            return []
-        try:
-            rows = json.loads(self.path.read_text())
-            for row in rows:
-                self.of(row)
-        except (ValueError, TypeError, KeyError, OSError) as error:
-            raise DataError(
-                f"{self.path} holds no rows of this benchmark; name another file."
-            ) from error
-        return rows
-
-    def add(self, row: Row) -> None:
-        """Write a row beside the others, in the place of one with the same key."""
-        others = [other for other in self.read() if self.of(other) != self.of(row)]
-        write_json(self.path, sorted([*others, row], key=self.of))
-
-    def of(self, row: Row) -> tuple[Any, ...]:
-        """The key of a row."""
-        return tuple(row[name] for name in self.key)
+    settings = list(dict.fromkeys(name for row in rows for name in row.case.settings))
+    lines = [line | {"benchmark": benchmark, "command": command} for line in _lines(rows)]
+    frame = pd.DataFrame(lines, columns=[*_BEFORE, *settings, *_AFTER])
+    return frame.astype(_NUMBERS)
 
 
-def machine(
-    device: torch.device | None, further: Mapping[str, str] | None = None
-) -> dict[str, str]:
-    """Device and versions, as text, so that rows are flat.
+def _lines(rows: Sequence[Row]) -> Iterator[dict[str, object]]:
+    for row in rows:
+        case = {"data": row.case.data, "method": row.case.method, "seed": row.case.seed}
+        head = dict(row.case.settings) | case | _machine(row.device, tuple(row.packages.items()))
+        for metric, value in row.figures.items():
+            yield head | {"metric": metric, "value": value, "note": None}
+        for metric, text in row.notes.items():
+            yield head | {"metric": metric, "value": None, "note": text}
+
+
+@cache
+def _machine(device: torch.device | None, packages: tuple[tuple[str, str], ...]) -> dict[str, str]:
+    if device.type == "cuda" if device else torch.cuda.is_available():
+        name = torch.cuda.get_device_name(device)
+    else:
+        name = f"CPU, {torch.get_num_threads()} threads, {platform.machine()}"
+    versions = {one: version(one) for one in _PACKAGES} | {"python": platform.python_version()}
+    text = ", ".join(f"{one} {number}" for one, number in (versions | dict(packages)).items())
+    return {"device": name, "versions": text}
+
+
+def joined(before: pd.DataFrame, after: pd.DataFrame) -> pd.DataFrame:
+    """Lines of two measurements; cases of the later one replace those of the earlier one."""
+    replaced = cases_of(after)
+    kept = before[[case not in replaced for case in _case_of_lines(before)]]
+    parts = [part for part in (kept, after) if len(part)]
+    settings = list(dict.fromkeys([*_settings(before), *_settings(after)]))
+    return pd.concat(parts, ignore_index=True)[[*_BEFORE, *settings, *_AFTER]]
+
+
+def cases_of(lines: pd.DataFrame) -> set[Case]:
+    """The cases that lines are about."""
+    return set(_case_of_lines(lines))
+
+
+def _case_of_lines(lines: pd.DataFrame) -> list[Case]:
+    settings = _settings(lines)
+    columns = [lines[name] for name in ["data", "method", "seed", *settings]]
+    return [
+        Case(
+            data=data,
+            method=method,
+            seed=None if pd.isna(seed) else int(seed),
+            settings={
+                name: None if pd.isna(value) else value
+                for name, value in zip(settings, values, strict=True)
+            },
+        )
+        for data, method, seed, *values in zip(*columns, strict=True)
+    ]
+
+
+def _settings(lines: pd.DataFrame) -> list[str]:
+    return [str(name) for name in lines if name not in [*_BEFORE, *_AFTER]]
+
+
+def wide(lines: pd.DataFrame) -> pd.DataFrame:
+    """One row per case, with a column for each setting and each metric.
 
     Args:
-        device: that was used; None for a GPU where there is one.
-        further: versions of other packages that were.
+        lines: Lines of one benchmark, as `read` returns them.
     """
-    found = environment(device)
-    versions = {**found["versions"], **(further or {})}
-    text = ", ".join(f"{name} {number}" for name, number in versions.items())
-    return {"device": found["device"], "versions": text}
+    head = ["data", "method", *_settings(lines), "seed"]
+    number = lines.groupby(head, dropna=False, sort=False).ngroup()
+    first = ~number.duplicated()
+    cases = lines.loc[first, [*head, "device"]].set_index(number[first])
+    metrics = list(dict.fromkeys(lines["metric"]))
+    texts = set(lines.loc[lines["note"].notna(), "metric"])
+    values = lines.assign(case=number).pivot(index="case", columns="metric", values="value")
+    notes = lines.assign(case=number).pivot(index="case", columns="metric", values="note")
+    columns = {name: (notes if name in texts else values)[name] for name in metrics}
+    return cases.assign(**columns).reset_index(drop=True)

@@ -10,14 +10,14 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from nbam_pyro.arguments import (
+from nbam_pyro.checks.arguments import (
     as_cells,
     as_number,
     as_numbers,
     check_numbers,
     place_of,
 )
-from nbam_pyro.containers import unwrapped
+from nbam_pyro.checks.containers import unwrapped
 from nbam_pyro.errors import DataError
 
 __all__ = ["Costs", "Flags", "flags", "relabel", "review_queue", "weights"]
@@ -84,8 +84,9 @@ def flags(responsibility: Any, *, fdr: float | None = None, costs: Costs | None 
     :math:`c_{review}`.
 
     Args:
-        responsibility: P(z=1 | x, y), (N, ...), for instance `fitted.training.responsibility`; an
-            array, a list, a tensor, or a frame or column of pandas, polars or pyarrow.
+        responsibility: P(z=1 | x, y), (N, ...), for instance
+            `fitted.training_rows.responsibility`; an array, a list, a tensor, or a frame or column
+            of pandas, polars or pyarrow.
         fdr: in (0, 1); give this or `costs`.
         costs: of mistakes and of reviews.
 
@@ -161,8 +162,8 @@ def relabel(true_label: Any, labels: Any, *, threshold: float = 0.9) -> pd.DataF
     """The labels to replace: where another one is probable enough.
 
     Args:
-        true_label: p(c | x, y), (N, K), for instance `fitted.training.true_label`; of any kind that
-            `flags` takes.
+        true_label: p(c | x, y), (N, K), for instance `fitted.training_rows.true_label`; of any kind
+            that `flags` takes.
         labels: observed labels 0, ..., K-1, as columns of true_label, (N,).
         threshold: posterior probability from which a label is replaced, in (0.5, 1].
 

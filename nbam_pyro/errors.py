@@ -1,7 +1,5 @@
 """The errors and warnings of the library, one small tree."""
 
-from nbam_pyro.printable import printable
-
 
 class NBAMError(Exception):
     """Base of every error raised on purpose; its message names the cause and the mend."""
@@ -44,3 +42,23 @@ class WildValueWarning(NBAMWarning):
 
 class SupportWarning(NBAMWarning):
     """Scored targets lie outside the stated range; they count as contaminated."""
+
+
+def printable(text: str) -> str:
+    r"""The text with every character written as an escape that a terminal would act on.
+
+    These are control characters (line ends stay), and those that change the direction of writing or
+    are shown as nothing.
+
+    Args:
+        text: Text to show.
+
+    Example:
+        >>> printable("a\x1b[2Jb")
+        'a\\x1b[2Jb'
+    """
+    return "".join(one if one == "\n" or one.isprintable() else _escaped(one) for one in text)
+
+
+def _escaped(character: str) -> str:
+    return character.encode("unicode_escape").decode()

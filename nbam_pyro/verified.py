@@ -1,4 +1,4 @@
-"""What is verified: rows that somebody has looked at, as observations of switch or true label."""
+"""Verified rows: what somebody has found out about them, as observations of the story."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -8,23 +8,24 @@ from torch import Tensor
 
 from nbam_pyro.errors import DataError
 
-__all__ = ["Verified", "verified_codes"]
+__all__ = ["NOTHING", "Verified", "verified_codes"]
 
 
 @dataclass(frozen=True, eq=False)
 class Verified:
-    """What is known of every row beside its target: whether it is contaminated, its true label.
+    """What somebody has verified of each row: whether its target is contaminated, its true label.
 
-    A row verified as clean or contaminated is an observation of the switch z; one whose true label
-    is verified is an observation of c, and so of the switch too. They enter a story as such: the
-    log marginal of the row is log p(y, z | x) or log p(y, c | x), its responsibility 0 or 1.
+    A row that is verified as clean or contaminated is an observation of the switch z. A row whose
+    true label is verified is an observation of the true label c, and thereby of the switch. The
+    log marginal of such a row is log p(y, z | x) or log p(y, c | x); its responsibility is 0 or 1.
 
-    `Verified.of` fills in what is left out and checks it against the targets.
+    Make it with `Verified.of`, which fills in what is left out and checks it against the targets.
+    `NOTHING` says that nothing is verified.
 
     Attributes:
-        contaminated: 1 where verified as contaminated, 0 as clean, -1 where unknown, (N, *dims)
-            integers.
-        true_label: number of the verified true class, -1 where unknown, the same shape.
+        contaminated: 1 where the target is contaminated, 0 where it is clean, -1 where that is
+            unknown, integers (N, *dims).
+        true_label: Number of the true class, -1 where it is unknown, integers (N, *dims).
 
     Example:
         >>> y = torch.tensor([0, 1, 1])
@@ -45,16 +46,18 @@ class Verified:
         true_label: Any = None,
         num_classes: int | None = None,
     ) -> "Verified":
-        """What is verified of rows with targets y.
+        """Collect what is verified of rows with targets y, and check it.
 
         Args:
-            y: targets, (N, *dims).
-            contaminated: 1 or True, 0 or False, -1 where unknown, (N, *dims); None for all unknown.
-            true_label: numbers of classes, -1 where unknown, (N, *dims); None for all unknown.
-            num_classes: K, where classes are known.
+            y: Observed targets, (N, *dims).
+            contaminated: 1 or True where a target is contaminated, 0 or False where it is clean,
+                -1 where that is unknown, (N, *dims); None where it is unknown of every target.
+            true_label: Number of the true class, -1 where it is unknown, (N, *dims); None where it
+                is unknown of every target.
+            num_classes: Number of classes, K; None where there are no classes.
 
         Raises:
-            DataError: a shape or a value is wrong, or something contradicts something else.
+            DataError: A shape or a value is wrong, or two statements contradict each other.
         """
         y = torch.as_tensor(y)
         verified = cls(verified_codes(contaminated, y), verified_codes(true_label, y))
@@ -62,12 +65,14 @@ class Verified:
         return verified
 
     def check(self, y: Tensor, *, num_classes: int | None = None) -> None:
-        """Raise a `DataError` that names the first row where this cannot be of targets y.
+        """Raise a `DataError` that names the first row where targets y contradict what is verified.
 
         Args:
-            y: targets, (N, *dims).
-            num_classes: K, where classes are known.
+            y: Observed targets, (N, *dims).
+            num_classes: Number of classes, K; None where there are no classes.
         """
+        if not len(self):
+            return
         for name, codes in vars(self).items():
             if codes.shape != y.shape or codes.is_floating_point():
                 raise DataError(
@@ -99,31 +104,54 @@ class Verified:
 
     @property
     def known(self) -> Tensor:
-        """Where anything is verified, (N, *dims) booleans."""
+        """Booleans that say of which targets anything is verified, (N, *dims)."""
         return (self.contaminated >= 0) | (self.true_label >= 0)
 
     def switch(self, y: Tensor) -> Tensor:
-        """The verified switch of targets y, 1 or 0, -1 where it is unknown, (N, *dims)."""
+        """The verified switch of targets y: 1, 0, or -1 where it is unknown, (N, *dims)."""
+        if not len(self):
+            return torch.full_like(y, -1, dtype=torch.long)
         flipped = (self.true_label != y).long()
         return torch.where(self.true_label >= 0, flipped, self.contaminated)
 
     def label(self, y: Tensor) -> Tensor:
-        """The true label of labels y where what is verified says it, else -1, (N, *dims)."""
+        """The verified true label of labels y, -1 where it is unknown, (N, *dims).
+
+        The true label of a row that is verified as clean is its observed label.
+        """
+        if not len(self):
+            return torch.full_like(y, -1, dtype=torch.long)
         clean = torch.where(self.contaminated == 0, y, -1)
         return torch.where(self.true_label >= 0, self.true_label, clean)
 
-    def supposed(self, y: Tensor) -> tuple[Tensor, Tensor]:
-        """What one would train on if nothing else were contaminated.
+    @property
+    def codes(self) -> dict[str, Tensor]:
+        """The two tensors by name; no entry where nothing is verified."""
+        return vars(self) if len(self) else {}
+
+    @property
+    def keyword(self) -> dict[str, "Verified"]:
+        """The argument `verified` of a story's method; no entry where nothing is verified."""
+        return {"verified": self} if len(self) else {}
+
+    def targets(self, y: Tensor) -> tuple[Tensor, Tensor]:
+        """Targets to train on when only verified rows are treated as contaminated.
+
+        Args:
+            y: Observed targets, (N, *dims).
 
         Returns:
-            targets with verified true labels in place of observed ones, and where there is one:
-            booleans that leave out what is contaminated without a verified true label.
+            Targets with verified true labels in place of observed ones, and a boolean mask of the
+            targets that count: it leaves out those that are verified as contaminated and whose
+            true label is unknown. Both have the shape of y.
         """
+        if not len(self):
+            return y, torch.ones_like(y, dtype=torch.bool)
         known = self.true_label >= 0
         return torch.where(known, self.true_label.to(y.dtype), y), known | (self.contaminated != 1)
 
     def flatten(self) -> "Verified":
-        """One element after the other, (N * ...,)."""
+        """The same with one element after the other, (N * ...,)."""
         return Verified(self.contaminated.flatten(), self.true_label.flatten())
 
     def to(self, device: torch.device | str) -> "Verified":
@@ -134,7 +162,11 @@ class Verified:
         return len(self.contaminated)
 
     def __getitem__(self, rows: Any) -> "Verified":
-        return Verified(self.contaminated[rows], self.true_label[rows])
+        return Verified(self.contaminated[rows], self.true_label[rows]) if len(self) else self
+
+
+NOTHING = Verified(torch.zeros(0, dtype=torch.long), torch.zeros(0, dtype=torch.long))
+"""What is verified where nothing is, of any number of rows."""
 
 
 def verified_codes(values: Any, y: Tensor) -> Tensor:

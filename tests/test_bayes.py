@@ -13,7 +13,7 @@ from matplotlib import pyplot as plt
 from pyro.infer.autoguide import AutoMultivariateNormal
 from torch import nn
 
-from benchmarks.sbc import ranks, uniformity
+from benchmarks.calibration.sbc import ranks, uniformity
 from nbam_pyro import FlipPrior, LabelFlip, LatentSwitch, fit, to_datatree
 from nbam_pyro.data import with_groups
 from nbam_pyro.errors import DataError, StoryError
@@ -25,6 +25,7 @@ from nbam_pyro.inference import (
     WarmUp,
     compare_priors,
     confusion_check,
+    guide_and_chains,
     guide_draws,
     guide_median,
     known_flips,
@@ -32,13 +33,12 @@ from nbam_pyro.inference import (
     loo,
     make_guide,
     nuts,
-    posterior_agreement,
     prior_sensitivity,
     responsibilities,
 )
-from nbam_pyro.inference.datatree import tree_of_draws
-from nbam_pyro.inference.predictive import log_priors, predictive_draws, prior_draws
-from nbam_pyro.inference.scoring import Scored
+from nbam_pyro.inference.posterior.datatree import tree_of_draws
+from nbam_pyro.inference.posterior.draws import Scored
+from nbam_pyro.inference.posterior.predictive import log_priors, predictive_draws, prior_draws
 from nbam_pyro.models import (
     BetaSwitch,
     BroadNormal,
@@ -133,7 +133,7 @@ def test_every_story_has_draws_from_its_prior_and_of_its_targets(name):
 
 
 def test_chains_and_a_full_guide_agree_on_a_line(line_trees):
-    table = posterior_agreement(*line_trees)
+    table = guide_and_chains(*line_trees)
     assert set(table.index) == {"contamination", "weight[0]", "bias", "noise"}
     assert (table["r_hat"] < 1.05).all()
     assert (table["shift"].abs() < 0.4).all()
@@ -144,7 +144,7 @@ def test_chains_and_guide_agree_on_rates_given_f(flip_fit):
     fitted, x, y, _ = flip_fit
     chains = nuts(fitted, x, y, num_samples=300, num_warmup=200, chains=2, class_names=list("abc"))
     guide = to_datatree(fitted, x, y, num_draws=2000, class_names=list("abc"))
-    table = posterior_agreement(guide, chains, var_names=["rate"])
+    table = guide_and_chains(guide, chains, var_names=["rate"])
     assert list(table.index) == ["rate[a]", "rate[b]", "rate[c]"]
     assert (table["shift"].abs() < 0.4).all()
     assert table["width"].between(0.6, 1.5).all()
@@ -492,7 +492,7 @@ def test_the_default_recipe_fits_groups_and_saves_them(tmp_path):
     story = LabelFlip(nn.Sequential(nn.Linear(3, 8), nn.Linear(8, 3)), 3, groups=2)
     fitted = fit(story, (rows, y), epochs=6)
     assert isinstance(fitted, Fit)
-    fitted.save(tmp_path / "run")
+    save(fitted, tmp_path / "run")
     from nbam_pyro import load
 
     again = load(tmp_path / "run")

@@ -12,9 +12,9 @@ from torch.utils.data import Dataset
 from nbam_pyro import LabelFlip, NBAMClassifier, fit
 from nbam_pyro.errors import StoryError
 from nbam_pyro.inference import ByRows, CrossFit, Distil, Step, UseAll, WarmUp, default_steps
-from nbam_pyro.inference.evidence import Evidence
-from nbam_pyro.inference.rows import as_rows
-from nbam_pyro.priors import FlipPrior
+from nbam_pyro.inference.steps.evidence import Evidence
+from nbam_pyro.models.priors.pseudo_counts import FlipPrior
+from nbam_pyro.training.sources import as_rows
 from nbam_pyro.verified import Verified
 
 QUICK = WarmUp(epochs=15, lr=0.05)
@@ -50,7 +50,7 @@ def test_what_is_few():
             self.name = name
 
         def __call__(self, run):
-            seen.append((self.name, len(run.training)))
+            seen.append((self.name, len(run.training_index)))
 
     x, y, _ = blobs()
     for limit in (101, 100):
@@ -86,9 +86,11 @@ class Pairs(Dataset):
 def test_a_data_set_gives_what_its_arrays_give():
     x, y, true = blobs()
     one, other = distilled((x, y)), distilled(Pairs(x, y))
-    assert one.training.responsibility == pytest.approx(other.training.responsibility, abs=1e-5)
-    assert one.training.evidence == "cross-fitted"
-    assert ((one.training.responsibility > 0.5) == (y != true)).mean() > 0.95
+    assert one.training_rows.responsibility == pytest.approx(
+        other.training_rows.responsibility, abs=1e-5
+    )
+    assert one.training_rows.evidence == "cross-fitted"
+    assert ((one.training_rows.responsibility > 0.5) == (y != true)).mean() > 0.95
     counts = one.history["step"].value_counts()
     assert (counts["distil out of fold"], counts["distil"]) == (20, 10)
 
@@ -97,7 +99,7 @@ def test_what_is_verified_stays_so():
     x, y, true = blobs()
     label = np.where(np.arange(120) < 12, true, -1)
     fitted = distilled((x, y), verified=Verified.of(torch.as_tensor(y), true_label=label))
-    assert fitted.training.responsibility[:12] == pytest.approx(1.0 * (y != true)[:12])
+    assert fitted.training_rows.responsibility[:12] == pytest.approx(1.0 * (y != true)[:12])
 
 
 def test_pixels_and_what_deviates():
@@ -106,11 +108,11 @@ def test_pixels_and_what_deviates():
     pixels = LabelFlip(network, 3, dims=("place",))
     rows = np.stack([x, np.roll(x, 1, 0)], -1), np.stack([y, np.roll(y, 1)], -1)
     fitted = fit(pixels, rows, steps=[BEFORE, DISTIL])
-    assert fitted.training.true_label.shape == (120, 2, 3)
+    assert fitted.training_rows.true_label.shape == (120, 2, 3)
     torch.manual_seed(0)
     local = nn.Sequential(nn.Sequential(nn.Linear(3, 4), nn.Tanh()), nn.Linear(4, 3))
     fitted = fit(LabelFlip(local, 3, locality=1.0), (x, y), steps=[BEFORE, DISTIL])
-    assert np.isfinite(fitted.training.responsibility).all()
+    assert np.isfinite(fitted.training_rows.responsibility).all()
 
 
 def test_it_needs_evidence():

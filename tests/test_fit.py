@@ -32,7 +32,6 @@ from nbam_pyro.inference import (
     switch_map,
     true_label_posterior,
 )
-from nbam_pyro.inference.rows import Batch, as_rows
 from nbam_pyro.models import (
     BernoulliLikelihood,
     BetaSwitch,
@@ -52,6 +51,8 @@ from nbam_pyro.models import (
     small_cnn,
     three_heads,
 )
+from nbam_pyro.training.rows import Batch
+from nbam_pyro.training.sources import as_rows
 from tests.cases import FEATURES, ThreeStates, robust_line
 
 SHORT = [

@@ -9,8 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nbam_pyro import functional as nf
-from nbam_pyro.anchors import anchor_counts, anchor_start
-from nbam_pyro.priors import FlipPrior
+from nbam_pyro.models.priors.pseudo_counts import FlipPrior
+from nbam_pyro.outputs.anchors import anchor_counts, anchor_start
 from nbam_pyro.verified import Verified
 
 logit = st.floats(-30, 30)

@@ -16,7 +16,6 @@ from torch import nn
 
 from nbam_pyro import LabelFlip, NBAMClassifier, fit
 from nbam_pyro.errors import CollapseWarning, DataError, StoryError
-from nbam_pyro.folders import Saved, validated
 from nbam_pyro.functional import off_diagonal
 from nbam_pyro.inference import (
     Anchors,
@@ -30,11 +29,12 @@ from nbam_pyro.inference import (
     default_steps,
     transition_matrix,
 )
-from nbam_pyro.inference.attempts import Attempt
-from nbam_pyro.inference.evidence import Evidence
-from nbam_pyro.inference.guides import guide_median
-from nbam_pyro.inference.identify import permutation_margins
+from nbam_pyro.inference.diagnostics.identify import permutation_margins
+from nbam_pyro.inference.steps.attempts import Attempt
+from nbam_pyro.inference.steps.evidence import Evidence
+from nbam_pyro.inference.variational.guides import guide_median
 from nbam_pyro.models import BetaSwitch, BroadNormal, LatentSwitch, NormalLikelihood
+from nbam_pyro.storage import Saved, validated
 from nbam_pyro.verified import Verified
 
 SOUND = Identifiability(
@@ -283,7 +283,7 @@ def test_a_class_prior_shifts_the_evidence_that_is_kept(locality):
         matrix = transition_matrix(fitted).mean
         own = after.log_probs.exp().numpy() * matrix[:, uneven()[1]].T
         own /= own.sum(1, keepdims=True)
-        assert fitted.training.true_label == pytest.approx(own, abs=0.01)
+        assert fitted.training_rows.true_label == pytest.approx(own, abs=0.01)
 
 
 @pytest.mark.filterwarnings("ignore::nbam_pyro.errors.CollapseWarning")
@@ -306,7 +306,7 @@ def test_recounting_finds_the_region_of_local_contamination():
     with torch.no_grad():
         g = on.story.log_predictor(torch.tensor(x), median)[1].numpy()
     assert roc_auc_score(near, g) > 0.95
-    error = [((f.training.responsibility - contaminated) ** 2).mean() for f in (off, on)]
+    error = [((f.training_rows.responsibility - contaminated) ** 2).mean() for f in (off, on)]
     assert error[1] < error[0] < 0.03
 
 
@@ -337,11 +337,11 @@ def test_cross_fitting_leaves_evidence_and_needs_a_start():
         Recount(),
     ]
     fitted = fit(LabelFlip(nn.Linear(3, 3), 3), (x, y), steps=steps)
-    assert fitted.training.evidence == "cross-fitted"
-    assert fitted.training.true_label.sum(-1) == pytest.approx(1, abs=1e-4)
-    own = fitted.training.true_label[np.arange(60), y]
-    assert fitted.training.responsibility == pytest.approx(1 - own, abs=1e-5)
-    share = fitted.training.share
+    assert fitted.training_rows.evidence == "cross-fitted"
+    assert fitted.training_rows.true_label.sum(-1) == pytest.approx(1, abs=1e-4)
+    own = fitted.training_rows.true_label[np.arange(60), y]
+    assert fitted.training_rows.responsibility == pytest.approx(1 - own, abs=1e-5)
+    share = fitted.training_rows.share
     assert share.low <= share.high
     assert fitted.identifiability.occupancy == pytest.approx([1 / 3] * 3, abs=0.1)
     with pytest.raises(StoryError, match="evidence of CrossFit"):

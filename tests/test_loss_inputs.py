@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 from torch import nn
 
 from nbam_pyro import NBAMLoss
-from nbam_pyro.anchors import anchor_counts
 from nbam_pyro.errors import DataError, OptimiserWarning
 from nbam_pyro.losses import nbam_loss
+from nbam_pyro.outputs.anchors import anchor_counts
 
 K = 4
 

@@ -69,7 +69,7 @@ def test_pace_is_for_stories_with_a_predictor():
 def test_a_perfect_line_has_nothing_wrong(seed):
     x = np.arange(100.0)[:, None]
     model = NBAMRegressor(random_state=seed).fit(x, 10 * x[:, 0])
-    share = model.fit_.training.share
+    share = model.fit_.training_rows.share
     assert share.low <= 0.01
     assert share.mean < 0.05
     assert (model.responsibility_ > 0.5).sum() == 0
@@ -84,5 +84,5 @@ def test_gross_errors_and_a_constant_column(constant):
     features = np.c_[x, np.ones(120)] if constant else x
     model = NBAMRegressor(random_state=0).fit(features, y)
     assert ((model.responsibility_ > 0.5) == (np.arange(120) < 10)).all()
-    share = model.fit_.training.share
+    share = model.fit_.training_rows.share
     assert share.low - 0.01 <= 10 / 120 <= share.high + 0.01

@@ -53,7 +53,7 @@ def test_posteriors_are_drawn_against_priors(tree, ax):
 
 
 def test_two_posteriors_are_drawn_side_by_side(tree, ax):
-    assert plots.agreement(tree[0], tree[0], var_names=["flip_matrix"], ax=ax) is ax
+    assert plots.guide_and_chains(tree[0], tree[0], var_names=["flip_matrix"], ax=ax) is ax
     assert len(ax.get_yticklabels()) == 6  # not the diagonal
 
 
@@ -141,7 +141,7 @@ TAKES = {
     "occam_penalty": {"fit", "estimator", "report", "known flips", "array"},
     "transition_matrix": {"fit", "estimator", "report", "matrix", "array"},
     "rate_posterior": {"fit", "estimator", "report", "tree"},
-    "agreement": {"fit", "estimator", "tree"},
+    "guide_and_chains": {"fit", "estimator", "tree"},
     "prior_comparison": {"comparison"},
     "training_curve": {"fit", "estimator"},
     "story": {"fit", "estimator"},
@@ -155,7 +155,7 @@ def further(plot, rows):
         "responsibilities_by": [["a", "b", *[None] * (rows - 2)]],
         "contamination_map": [np.ones((rows, 2))],
         "occam_penalty": [],
-        "agreement": [],
+        "guide_and_chains": [],
     }.get(plot, [])
 
 
@@ -167,7 +167,7 @@ def test_a_picture_takes_what_has_the_information_and_names_it_otherwise(plot, s
         arguments = [source, *further(plot, rows)]
         if plot == "occam_penalty":
             arguments = [np.ones(rows), source]
-        if plot == "agreement":
+        if plot == "guide_and_chains":
             arguments = [source, source]
         ax = Figure().subplots()
         if name in TAKES[plot]:

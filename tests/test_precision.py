@@ -13,6 +13,7 @@ from sklearn.preprocessing import StandardScaler
 from torch import nn
 
 from nbam_pyro import LabelFlip, NBAMClassifier, NBAMRegressor, fit, responsibilities
+from nbam_pyro.checks.spacing import check_spacing, middles, robust_widths, too_coarse
 from nbam_pyro.errors import DataError
 from nbam_pyro.inference import Joint, WarmUp
 from nbam_pyro.inference import predict as predict_fit
@@ -26,7 +27,6 @@ from nbam_pyro.models import (
     UniformRange,
     robust_regression,
 )
-from nbam_pyro.spacing import check_spacing, middles, robust_widths, too_coarse
 
 MOVES = [(0.0, 1e-9), (0.0, 1e9), (1e6, 1.0), (1e9, 1.0), (1e12, 1.0), (1e12, 1e9)]
 LOST = [(1e6, 1e-9), (1e9, 1e-6)]
@@ -123,7 +123,7 @@ def test_fit_keeps_the_digits_of_measurements_in_any_story(measured):
         torch.manual_seed(0)
         story = robust_regression(nn.Linear(2, 1), torch.as_tensor(target)).to(precision)
         fitted = fit(story, (x, target), epochs=10)
-        return fitted.training.responsibility, responsibilities(fitted, x, target)
+        return fitted.training_rows.responsibility, responsibilities(fitted, x, target)
 
     for precision in (torch.float32, torch.float64):
         for found, expected in zip(shares(y + 1e9, precision), shares(y, precision), strict=True):

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from nbam_pyro import FlipPrior, from_pred_probs
 from nbam_pyro import functional as nf
 from nbam_pyro.errors import DataError
-from nbam_pyro.pred_probs import SHARPNESS, SHARPNESS_BAND
-from nbam_pyro.transition import estimate_transition
+from nbam_pyro.outputs.pred_probs import SHARPNESS, SHARPNESS_BAND
+from nbam_pyro.outputs.transition import estimate_transition
 
 PRIOR = FlipPrior(rate=(1.0, 9.0))
 
@@ -50,20 +50,20 @@ def test_wrong_labels_are_found_and_counted():
 @given(
     st.integers(1, 40), st.integers(2, 5), st.floats(0.3, 8.0), st.booleans(), st.integers(0, 99)
 )
-def test_rows_are_the_closed_form_given_the_estimates(n, k, sharpness, verified, seed):
+def test_rows_are_the_closed_form_given_the_estimates(n, k, sharpness, some, seed):
     y, p, true = simulated(n, k, seed)
-    gold = np.where(np.arange(n) % 4 == 0, true, -1) if verified else None
-    report = from_pred_probs(y, p, gold=gold, sharpness=sharpness)
+    verified = np.where(np.arange(n) % 4 == 0, true, -1) if some else None
+    report = from_pred_probs(y, p, verified=verified, sharpness=sharpness)
     log_f = (sharpness * torch.tensor(p).clamp_min(1e-6).log()).log_softmax(-1)
     rate = torch.tensor(report.rates["rate"].to_numpy(copy=True))
     log_flip = torch.tensor(report.flip_matrix.to_numpy(copy=True)).log()
     latents = torch.tensor(y), rate.logit(), log_flip
     r = nf.responsibility(*nf.label_flip_log_joint(log_f, *latents)).numpy()
     posterior = nf.label_flip_log_posterior(log_f, *latents).exp().numpy()
-    if verified:
-        known = gold >= 0
-        r[known] = gold[known] != y[known]
-        posterior[known] = np.eye(k)[gold[known]]
+    if some:
+        known = verified >= 0
+        r[known] = verified[known] != y[known]
+        posterior[known] = np.eye(k)[verified[known]]
     assert figures(report) == pytest.approx(r, abs=1e-4)
     suggested = report.rows["suggested_label"].to_numpy()
     assert posterior[np.arange(n), suggested] == pytest.approx(posterior.max(1), abs=1e-4)
@@ -77,10 +77,10 @@ def test_rows_are_the_closed_form_given_the_estimates(n, k, sharpness, verified,
 
 def test_permuting_rows_permutes_results():
     y, p, true = simulated()
-    gold = np.where(np.arange(len(y)) < 50, true, -1)
+    verified = np.where(np.arange(len(y)) < 50, true, -1)
     order = np.random.default_rng(0).permutation(len(y))
-    one = from_pred_probs(y, p, gold=gold)
-    other = from_pred_probs(y[order], p[order], gold=gold[order])
+    one = from_pred_probs(y, p, verified=verified)
+    other = from_pred_probs(y[order], p[order], verified=verified[order])
     # Rounding of float32 sums may end EM an iteration earlier.
     assert figures(one)[order] == pytest.approx(figures(other), abs=2e-3)
     assert one.sharpness == other.sharpness
@@ -98,10 +98,10 @@ def test_permuting_classes_permutes_results():
     )
 
 
-def test_gold_rows_are_certain_and_teach():
+def test_verified_rows_are_certain_and_teach():
     y, p, true = simulated()
-    gold = np.where(np.arange(len(y)) < 150, true, -1)
-    report = from_pred_probs(y, p, gold=gold, sharpness=SHARPNESS)
+    verified = np.where(np.arange(len(y)) < 150, true, -1)
+    report = from_pred_probs(y, p, verified=verified, sharpness=SHARPNESS)
     rows = report.rows[:150]
     assert (rows["responsibility"] == (y != true)[:150]).all()
     assert (rows["suggested_label"] == true[:150]).all()
@@ -111,30 +111,30 @@ def test_gold_rows_are_certain_and_teach():
     )
     without = from_pred_probs(y, p).transition_matrix.to_numpy()
     assert error.max() < abs(without - (0.8 * np.eye(3) + 0.2 * np.eye(3)[[1, 2, 0]])).max()
-    assert report.band["gold_log_prob"].notna().all()
+    assert report.band["verified_log_prob"].notna().all()
     assert "150 verified" in report.note
 
 
 @pytest.mark.parametrize("softness", [1.5, 4.0])
-def test_gold_labels_choose_the_sharpness(softness):
-    """Where p is f raised to 1 / a, gold labels say a, and the labels' own likelihood too."""
+def test_verified_labels_choose_the_sharpness(softness):
+    """Where p is f raised to 1 / a, verified labels say a, and the labels' own likelihood too."""
     _, f, true = simulated(2000, rate=0.0, scale=3.0)
     y = np.where(np.random.default_rng(1).random(2000) < 0.2, (true + 1) % 3, true)
     p = f ** (1 / softness)
     p /= p.sum(1, keepdims=True)
-    gold = np.where(np.random.default_rng(2).random(2000) < 0.3, true, -1)
-    report = from_pred_probs(y, p, gold=gold)
+    verified = np.where(np.random.default_rng(2).random(2000) < 0.3, true, -1)
+    report = from_pred_probs(y, p, verified=verified)
     assert report.sharpness == softness
-    best = report.band["gold_log_prob"].idxmax()
+    best = report.band["verified_log_prob"].idxmax()
     assert report.band.loc[best, "sharpness"] == softness
 
 
-def test_gold_labels_that_are_all_unknown_say_nothing():
+def test_verified_labels_that_are_all_unknown_say_nothing():
     y, p, _ = simulated(100)
-    with_none = from_pred_probs(y, p, gold=[None] * 100)
+    with_none = from_pred_probs(y, p, verified=[None] * 100)
     assert with_none.sharpness == SHARPNESS
     assert (figures(with_none) == figures(from_pred_probs(y, p))).all()
-    assert with_none.band["gold_log_prob"].isna().all()
+    assert with_none.band["verified_log_prob"].isna().all()
 
 
 def test_the_band_holds_every_sharpness_and_the_chosen_one():
@@ -180,12 +180,12 @@ def test_a_class_prior_shifts_the_rows_and_is_disclosed():
     y, p, true = simulated(300, scale=1.0)
     p = p * [3.0, 1.0, 1.0]
     p /= p.sum(1, keepdims=True)
-    gold = np.where(np.arange(300) < 30, true, -1)
-    report = from_pred_probs(y, p, gold=gold, sharpness=2.0, class_prior=50)
+    verified = np.where(np.arange(300) < 30, true, -1)
+    report = from_pred_probs(y, p, verified=verified, sharpness=2.0, class_prior=50)
     assert report.class_prior == 50
     assert SUPPOSED in report.note
     log_f = (2.0 * torch.tensor(p).float().clamp_min(1e-6).log()).log_softmax(-1)
-    labels, known = torch.tensor(y), torch.tensor(gold)
+    labels, known = torch.tensor(y), torch.tensor(verified)
     fitted = estimate_transition(
         log_f, labels, prior=PRIOR, true_labels=known, class_prior=50, tolerance=1e-6
     )
@@ -195,7 +195,7 @@ def test_a_class_prior_shifts_the_rows_and_is_disclosed():
     posterior = nf.label_flip_log_posterior(shifted, *latents, true_label=known).exp()
     # EM of the report ends a little earlier; without the shift they differ by far more.
     assert figures(report) == pytest.approx(r.numpy(), abs=0.02)
-    off = figures(from_pred_probs(y, p, gold=gold, sharpness=2.0))
+    off = figures(from_pred_probs(y, p, verified=verified, sharpness=2.0))
     assert abs(off - figures(report)).max() > 0.1
     best = report.rows["suggested_probability"].to_numpy()
     assert best == pytest.approx(posterior.max(1).values.numpy(), abs=0.02)
@@ -248,7 +248,7 @@ def test_labels_by_name_say_the_same_as_by_number(kind):
 
 
 @pytest.mark.parametrize(
-    "gold",
+    "verified",
     [
         ["cat", None, "fox", None],
         np.array(["cat", np.nan, "fox", pd.NA], dtype=object),
@@ -257,17 +257,17 @@ def test_labels_by_name_say_the_same_as_by_number(kind):
     ],
     ids=["list", "object", "series", "minus one"],
 )
-def test_gold_labels_may_be_missing_in_any_way(gold):
+def test_verified_labels_may_be_missing_in_any_way(verified):
     p = [[0.8, 0.1, 0.1], [0.1, 0.8, 0.1], [0.7, 0.2, 0.1], [0.1, 0.1, 0.8]]
-    report = from_pred_probs(["cat", "dog", "cat", "fox"], p, gold=gold, classes=NAMES)
+    report = from_pred_probs(["cat", "dog", "cat", "fox"], p, verified=verified, classes=NAMES)
     assert figures(report)[[0, 2]].tolist() == [0, 1]
     assert (figures(report)[[1, 3]] > 0).all()
 
 
-def test_gold_numbers_may_be_floats_and_minus_one_a_class():
+def test_verified_numbers_may_be_floats_and_minus_one_a_class():
     p = [[0.8, 0.2], [0.3, 0.7], [0.6, 0.4]]
-    floats = from_pred_probs([0, 1, 1], p, gold=np.array([0.0, np.nan, 0.0]))
-    signs = from_pred_probs([-1, 1, 1], p, gold=[-1, None, -1], classes=[-1, 1])
+    floats = from_pred_probs([0, 1, 1], p, verified=np.array([0.0, np.nan, 0.0]))
+    signs = from_pred_probs([-1, 1, 1], p, verified=[-1, None, -1], classes=[-1, 1])
     assert figures(floats)[[0, 2]].tolist() == figures(signs)[[0, 2]].tolist() == [0, 1]
 
 
@@ -278,7 +278,7 @@ def test_rows_keep_their_index():
     for report in (
         from_pred_probs(y, frame),
         from_pred_probs(pd.Series(y, index=index), p),
-        from_pred_probs(y, p, gold=pd.Series(true, index=index)),
+        from_pred_probs(y, p, verified=pd.Series(true, index=index)),
     ):
         assert report.rows.index.equals(index)
         assert report.to_cleanlab().index.equals(index)
@@ -309,7 +309,7 @@ def test_impossible_labels_do_no_harm():
     """Forests give probabilities of exactly zero, to observed and to verified labels."""
     p = np.eye(3)[np.arange(60) % 3]
     y = np.where(np.arange(60) < 6, (np.arange(60) + 1) % 3, np.arange(60) % 3)
-    report = from_pred_probs(y, p, gold=np.where(np.arange(60) < 2, y, -1))
+    report = from_pred_probs(y, p, verified=np.where(np.arange(60) < 2, y, -1))
     assert np.isfinite(report.band).all(axis=None)
     assert figures(report)[:2].tolist() == [0, 0]
     assert (figures(report)[2:6] > 0.9).all()
@@ -348,9 +348,9 @@ P = np.array([[0.8, 0.2], [0.3, 0.7], [0.6, 0.4]])
         ({"classes": ["cat", "cat"]}, "2 different names"),
         ({"classes": ["cat", None]}, "2 different names"),
         ({"classes": [0, 1, 2]}, "pred_probs has 2 columns"),
-        ({"gold": [0, 1, 2]}, "1 of gold are no class, such as 2"),
-        ({"gold": [0, 1]}, r"gold have shape \(2,\)"),
-        ({"gold": [0, 1, "cat"]}, "such as 'cat'"),
+        ({"verified": [0, 1, 2]}, "1 of verified are no class, such as 2"),
+        ({"verified": [0, 1]}, r"verified have shape \(2,\)"),
+        ({"verified": [0, 1, "cat"]}, "such as 'cat'"),
         ({"sharpness": 0}, "sharpness is 0"),
         ({"sharpness": -1.0}, "positive"),
         ({"sharpness": np.inf}, "finite"),

@@ -15,11 +15,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nbam_pyro import FlipPrior, from_pred_probs
-from nbam_pyro.arguments import as_cells, as_number, as_numbers
+from nbam_pyro.checks.arguments import as_cells, as_number, as_numbers
 from nbam_pyro.errors import DataError
-from nbam_pyro.pred_probs_classes import class_columns
-from nbam_pyro.transition import estimate_transition
-from nbam_pyro.transition_intervals import transition_intervals
+from nbam_pyro.outputs.classes import class_columns
+from nbam_pyro.outputs.intervals import transition_intervals
+from nbam_pyro.outputs.transition import estimate_transition
 
 NAMES = ["cat", "dog"]
 P = np.array([[0.9, 0.1], [0.2, 0.8], [0.7, 0.3]] * 20)
@@ -92,9 +92,9 @@ LABELS = {
 def test_labels_of_any_kind_say_the_same(kind):
     labels = LABELS[kind]
     words = as_cells(labels).isin(NAMES).all()
-    for gold in (None, labels):
-        report = from_pred_probs(labels, P, classes=NAMES if words else None, gold=gold)
-        expected = PLAIN if gold is None else np.zeros(len(Y))
+    for verified in (None, labels):
+        report = from_pred_probs(labels, P, classes=NAMES if words else None, verified=verified)
+        expected = PLAIN if verified is None else np.zeros(len(Y))
         assert (figures(report) == expected).all()
 
 
@@ -109,8 +109,8 @@ def test_labels_of_any_kind_say_the_same(kind):
         np.ma.masked_array(Y, mask=True),
     ],
 )
-def test_unknown_gold_labels_of_any_kind_say_nothing(unknown):
-    assert (figures(from_pred_probs(Y, P, gold=unknown)) == PLAIN).all()
+def test_unknown_verified_labels_of_any_kind_say_nothing(unknown):
+    assert (figures(from_pred_probs(Y, P, verified=unknown)) == PLAIN).all()
 
 
 @pytest.mark.parametrize(
@@ -274,7 +274,7 @@ def test_threads_find_what_is_found_one_after_the_other():
 
     def of(pair):
         torch.set_num_threads(1)
-        return from_pred_probs(*pair, gold=np.where(np.arange(60) < 9, pair[0], -1))
+        return from_pred_probs(*pair, verified=np.where(np.arange(60) < 9, pair[0], -1))
 
     expected = [of(pair) for pair in data]
     with ThreadPoolExecutor(4) as pool:
@@ -342,7 +342,7 @@ def test_figures_are_finite_or_refused(data, n, k):
     p = np.array(data.draw(st.lists(cells, min_size=n, max_size=n)))
     p = p / np.where(p.sum(1, keepdims=True) > 0, p.sum(1, keepdims=True), 1)
     labels = data.draw(st.lists(st.integers(0, k - 1), min_size=n, max_size=n))
-    gold = data.draw(st.none() | st.lists(st.integers(-1, k - 1), min_size=n, max_size=n))
+    verified = data.draw(st.none() | st.lists(st.integers(-1, k - 1), min_size=n, max_size=n))
     options = {
         "sharpness": data.draw(st.none() | st.floats(1e-3, 1e3)),
         "class_prior": data.draw(st.none() | st.floats(1e-3, 1e6)),
@@ -353,15 +353,17 @@ def test_figures_are_finite_or_refused(data, n, k):
         ),
     }
     try:
-        report = from_pred_probs(labels, p, gold=gold, **options)
+        report = from_pred_probs(labels, p, verified=verified, **options)
     except DataError:
         return
     assert np.isfinite(report.rows[["responsibility", "suggested_probability"]]).all(axis=None)
     assert np.isfinite(report.rates.drop(columns="class")).all(axis=None)
     for table in (report.contamination, report.transition_matrix, report.flip_matrix):
         assert np.isfinite(table).all(axis=None)
-    known = gold is not None and max(gold) >= 0
-    assert np.isfinite(report.band.drop(columns=[] if known else "gold_log_prob")).all(axis=None)
+    known = verified is not None and max(verified) >= 0
+    assert np.isfinite(report.band.drop(columns=[] if known else "verified_log_prob")).all(
+        axis=None
+    )
     low, rate, high = report.contamination[["low", "rate", "high"]]
     assert low <= rate + 1e-12
     assert rate <= high + 1e-12

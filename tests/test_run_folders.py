@@ -10,7 +10,7 @@ import threading
 import pytest
 
 from nbam_pyro.errors import FolderError
-from nbam_pyro.folders import check_files, new_file, new_folder, write_manifest
+from nbam_pyro.storage import check_files, new_file, new_folder, write_manifest
 
 
 def write(folder, text="first", *, overwrite=False):
@@ -150,7 +150,7 @@ def test_many_writers_leave_one_whole_file(tmp_path):
 DIE = """
     import os, signal, sys
     from pathlib import Path
-    from nbam_pyro.folders import new_file, new_folder
+    from nbam_pyro.storage import new_file, new_folder
     make = new_file if sys.argv[1].endswith(".csv") else new_folder
     with make(Path(sys.argv[1]), overwrite=True) as draft:
         (draft if make is new_file else draft / "half").write_text("half")

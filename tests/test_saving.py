@@ -5,6 +5,7 @@ import json
 import subprocess
 import sys
 import warnings
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -13,12 +14,13 @@ import xarray as xr
 from pyro.infer.autoguide import AutoLowRankMultivariateNormal
 from torch import nn
 
-from nbam_pyro import LabelFlip, NBAMClassifier, fit, load, responsibilities
+from nbam_pyro import LabelFlip, NBAMClassifier, fit, load, responsibilities, save
+from nbam_pyro.detection import load_detector
 from nbam_pyro.errors import CollapseWarning, FolderError, NBAMError, StoryError
-from nbam_pyro.folders import write_manifest
 from nbam_pyro.inference import Joint, default_steps, predict
-from nbam_pyro.inference.description import build, describe
 from nbam_pyro.models import mlp, resnet18, small_cnn
+from nbam_pyro.storage import write_manifest
+from nbam_pyro.storage.description import build, describe
 from tests.cases import ALL_STORIES, FEATURES, ThreeStates
 
 untrained = pytest.mark.filterwarnings("ignore::nbam_pyro.errors.CollapseWarning")
@@ -34,7 +36,7 @@ def test_a_loaded_fit_scores_bit_for_bit_the_same(name, double, tmp_path):
     if double:
         fitted.story.double()
         fitted.guide.double()
-    fitted.save(tmp_path / "fit")
+    save(fitted, tmp_path / "fit")
     again = load(tmp_path / "fit", allow=["tests.cases"])
     assert np.array_equal(responsibilities(again, x, y), responsibilities(fitted, x, y))
     assert np.array_equal(again.held_out, fitted.held_out)
@@ -50,7 +52,7 @@ def test_what_was_supposed_of_classes_is_saved(class_prior, tmp_path):
     story = LabelFlip(mlp(FEATURES, 3), 3)
     fitted = fit(story, (x, y), steps=default_steps(story, epochs=4, class_prior=class_prior))
     assert fitted.identifiability.class_prior == class_prior
-    fitted.save(tmp_path / "fit")
+    save(fitted, tmp_path / "fit")
     again = load(tmp_path / "fit")
     assert again.identifiability == fitted.identifiability
     assert ("(Dirichlet, 50 for" in str(again.identifiability)) == (class_prior is not None)
@@ -89,7 +91,7 @@ def saved(tmp_path_factory):
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", CollapseWarning)
         fitted = fit(LabelFlip(mlp(FEATURES, 3), 3), (x, y), steps=[Joint(epochs=2)])
-    fitted.save(folder / "fit")
+    save(fitted, folder / "fit")
     return folder / "fit", fitted, x, y
 
 
@@ -113,19 +115,19 @@ def test_the_folder_holds_no_pickle_and_serves_arviz(saved):
 def test_an_existing_folder_is_kept_unless_told(saved, tmp_path):
     folder, fitted, *_ = saved
     with pytest.raises(FolderError, match="exists already"):
-        fitted.save(folder)
-    fitted.save(folder, overwrite=True)
+        save(fitted, folder)
+    save(fitted, folder, overwrite=True)
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "letter.txt").write_text("dear")
     with pytest.raises(FolderError, match="not a run folder"):
-        fitted.save(tmp_path / "mine", overwrite=True)
+        save(fitted, tmp_path / "mine", overwrite=True)
 
 
 @untrained
 def test_a_story_of_ones_own_needs_permission_or_the_story(tmp_path):
     x, y = torch.randn(20, FEATURES), torch.arange(20) % 3
     fitted = fit(ThreeStates(), (x, y), steps=[Joint(epochs=1)])
-    fitted.save(tmp_path / "fit")
+    save(fitted, tmp_path / "fit")
     with pytest.raises(StoryError, match=r"allow=\['tests.cases.ThreeStates'\]"):
         load(tmp_path / "fit")
     with pytest.raises(StoryError, match="allow"):
@@ -153,7 +155,7 @@ class Opaque(nn.Module):
 def test_a_network_that_cannot_be_described_is_saved_all_the_same(tmp_path):
     x, y = torch.randn(20, FEATURES), torch.arange(20) % 3
     fitted = fit(LabelFlip(Opaque(7), 3), (x, y), steps=[Joint(epochs=1)])
-    fitted.save(tmp_path / "fit")
+    save(fitted, tmp_path / "fit")
     with pytest.raises(StoryError, match=r"keeps no attribute 'width'.*pass story="):
         load(tmp_path / "fit", allow=["tests"])
     again = load(tmp_path / "fit", story=LabelFlip(Opaque(7), 3))
@@ -169,7 +171,7 @@ def test_a_guide_with_arguments_is_given_again(tmp_path):
 
     x, y = torch.randn(20, FEATURES), torch.arange(20) % 3
     fitted = fit(LabelFlip(nn.Linear(4, 3), 3), (x, y), steps=[Joint(epochs=1)], guide=family)
-    fitted.save(tmp_path / "fit")
+    save(fitted, tmp_path / "fit")
     with pytest.raises(StoryError, match="guide does not fit"):
         load(tmp_path / "fit")
     again = load(tmp_path / "fit", guide=family)
@@ -196,18 +198,18 @@ def rewrite(folder, name, change):
         (lambda f: (f / "model.json").write_text("{}"), "was changed"),
         (lambda f: (f / "model.safetensors").write_bytes(b"0"), "was changed"),
         (
-            lambda f: rewrite(f, "model.json", lambda m: m.update(schema_version=99)),
-            "schema version 99",
+            lambda f: rewrite(f, "model.json", lambda m: m.update(format_version=99)),
+            r"another format \(99\)",
         ),
         (
-            lambda f: rewrite(f, "model.json", lambda m: m.update(guide="os.system")),
+            lambda f: rewrite(f, "model.json", lambda m: m["copies"][0].update(guide="os.system")),
             "none of Pyro's",
         ),
         (
             lambda f: rewrite(
                 f,
                 "model.json",
-                lambda m: m["story"]["description"].update({"class": "os.system"}),
+                lambda m: m["copies"][0]["story"]["description"].update({"class": "os.system"}),
             ),
             "neither ours nor torch's",
         ),
@@ -215,7 +217,9 @@ def rewrite(folder, name, change):
             lambda f: rewrite(
                 f,
                 "model.json",
-                lambda m: m["story"]["description"].update({"class": "nbam_pyro.models.load"}),
+                lambda m: m["copies"][0]["story"]["description"].update(
+                    {"class": "nbam_pyro.models.load"}
+                ),
             ),
             "cannot be imported",
         ),
@@ -224,7 +228,7 @@ def rewrite(folder, name, change):
 def test_a_damaged_folder_is_named(saved, tmp_path, damage, says):
     _, fitted, *_ = saved
     folder = tmp_path / "fit"
-    fitted.save(folder)
+    save(fitted, folder)
     damage(folder)
     with pytest.raises(NBAMError, match=says) as caught:
         load(folder)
@@ -235,7 +239,7 @@ def test_a_failed_save_leaves_nothing(saved, tmp_path):
     _, fitted, *_ = saved
     broken = dataclasses.replace(fitted, history=None)
     with pytest.raises(AttributeError):
-        broken.save(tmp_path / "fit")
+        save(broken, tmp_path / "fit")
     assert list(tmp_path.iterdir()) == []
 
 
@@ -243,5 +247,26 @@ def test_a_failed_save_leaves_nothing(saved, tmp_path):
 def test_an_estimators_fit_is_saved_with_its_scaling(tmp_path):
     x, y = np.random.default_rng(0).normal(size=(30, 2)), np.arange(30) % 2
     model = NBAMClassifier(steps=[Joint(epochs=1)], random_state=0).fit(x, y)
-    model.fit_.save(tmp_path / "fit")
+    save(model.fit_, tmp_path / "fit")
     assert np.array_equal(predict(load(tmp_path / "fit"), x), model.predict_proba(x))
+
+
+# Written before the package's files were moved, when saved files began to name public names.
+KEPT = Path(__file__).parent / "saved"
+
+
+def test_runs_of_before_the_moves_are_read():
+    with np.load(KEPT / "expected.npz") as kept:
+        expected = dict(kept)
+    x = expected["x"]
+    for name, y in (("labels", expected["y"]), ("measurements", expected["measured"])):
+        found = responsibilities(load(KEPT / name), x, y)
+        assert np.allclose(found, expected[name], atol=1e-4)
+    found = load_detector(KEPT / "detector").decision_function(expected["rows"])
+    assert np.allclose(found, expected["detector"], atol=1e-4)
+
+
+def test_an_earlier_format_is_refused_in_one_line():
+    with pytest.raises(FolderError, match=r"read it with nbam-pyro 0\.1\.0") as caught:
+        load(KEPT / "format_5")
+    assert "\n" not in str(caught.value)

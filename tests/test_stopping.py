@@ -8,7 +8,7 @@ import time
 
 import pytest
 
-from benchmarks.kills import contents, kill, prepare
+from benchmarks.robustness.kills import contents, kill, prepare
 
 
 @pytest.fixture(scope="module")
@@ -78,7 +78,7 @@ def test_a_signal_at_any_moment_ends_scoring(folder, sent, after):
 def test_a_signal_that_is_ignored_stays_ignored():
     code = (
         "import os, signal\n"
-        "from nbam_pyro.stopping import stoppable\n"
+        "from nbam_pyro.cli.stopping import stoppable\n"
         "signal.signal(signal.SIGINT, signal.SIG_IGN)\n"
         "with stoppable():\n"
         "    os.kill(os.getpid(), signal.SIGINT)\n"
@@ -94,7 +94,7 @@ def test_a_signal_that_is_ignored_stays_ignored():
 def test_what_swallows_the_signal_does_not_change_the_exit_code(swallows):
     code = (
         "import os, signal\n"
-        "from nbam_pyro.stopping import stoppable\n"
+        "from nbam_pyro.cli.stopping import stoppable\n"
         "with stoppable():\n"
         "    try: os.kill(os.getpid(), signal.SIGTERM)\n"
         f"    {swallows}\n"

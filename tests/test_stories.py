@@ -20,10 +20,10 @@ from nbam_pyro.inference import (
     make_guide,
     sample_guide,
 )
-from nbam_pyro.inference.enumeration import check_closed_form, log_joint, switch_logits
-from nbam_pyro.inference.rows import Batch
+from nbam_pyro.inference.variational.enumeration import check_closed_form, log_joint, switch_logits
 from nbam_pyro.models import LabelFlip, LatentSwitch
-from nbam_pyro.models.story import local_parameters
+from nbam_pyro.models.stories.sites import local_parameters
+from nbam_pyro.training.rows import Batch
 from tests.cases import (
     ALL_STORIES,
     CLOSED_STORIES,

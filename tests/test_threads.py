@@ -15,6 +15,7 @@ from nbam_pyro import (
     fit,
     load,
     responsibilities,
+    save,
     to_datatree,
     transition_matrix,
 )
@@ -74,7 +75,7 @@ def bayesian(rows):
 def test_scoring_one_fit_from_four_threads(rows, kind, mode, tmp_path):
     fitted, x, y = kind(rows)
     if mode == "loaded":
-        fitted.save(tmp_path / "fit")
+        save(fitted, tmp_path / "fit")
         fitted = load(tmp_path / "fit")
     if mode == "put in training mode":
         fitted.story.train()

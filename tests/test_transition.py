@@ -7,11 +7,11 @@ from hypothesis import strategies as st
 from torch import nn
 
 from nbam_pyro import functional as nf
-from nbam_pyro.anchors import anchor_counts, anchor_start
 from nbam_pyro.errors import DataError
-from nbam_pyro.priors import FlipPrior
-from nbam_pyro.transition import RowsByLabel, estimate_transition
-from nbam_pyro.transition_intervals import transition_intervals
+from nbam_pyro.models.priors.pseudo_counts import FlipPrior
+from nbam_pyro.outputs.anchors import anchor_counts, anchor_start
+from nbam_pyro.outputs.intervals import transition_intervals
+from nbam_pyro.outputs.transition import RowsByLabel, estimate_transition
 
 MATRIX = torch.tensor([[0.9, 0.1, 0.0], [0.06, 0.8, 0.14], [0.2, 0.1, 0.7]])
 

@@ -26,8 +26,7 @@ from nbam_pyro.inference import (
     switch_map,
     true_label_posterior,
 )
-from nbam_pyro.inference.diagnostics import CollapseReport, agreement
-from nbam_pyro.inference.rows import Batch, as_rows
+from nbam_pyro.inference.diagnostics.collapse import CollapseReport, verified_accuracy
 from nbam_pyro.models import (
     BernoulliLikelihood,
     BetaSwitch,
@@ -38,6 +37,8 @@ from nbam_pyro.models import (
     mlp,
     robust_regression,
 )
+from nbam_pyro.training.rows import Batch
+from nbam_pyro.training.sources import as_rows
 from tests.cases import FEATURES, HardOfHearing, ThreeStates, verified_rows
 
 # A fit of an epoch or two, without anchors, has no reason to be sound.
@@ -81,7 +82,7 @@ def test_a_few_true_labels_give_a_mutual_pair_its_names():
     assert right > 0.9
     assert flags > 0.9
     assert diagonal < 0.5
-    assert fitted.collapse.agreement > 0.8  # of those 16, without being told
+    assert fitted.collapse.verified_accuracy > 0.8  # of those 16, without being told
     r = responsibilities(fitted, x, y, verified=verified)
     switch = verified.switch(torch.as_tensor(y)).numpy()
     assert (r[switch >= 0] == switch[switch >= 0]).all()
@@ -270,7 +271,7 @@ def test_an_exchange_is_one_unless_verified_rows_bear_it_out():
     assert CollapseReport(0.6, 0.6).collapsed
     assert CollapseReport(0.6, 0.6, 0.4).collapsed
     assert not CollapseReport(0.6, 0.6, 0.9).collapsed
-    assert agreement(np.array([0.9, 0.1]), np.array([1, -1])) == 1.0
+    assert verified_accuracy(np.array([0.9, 0.1]), np.array([1, -1])) == 1.0
 
 
 GOOD = torch.randn(12, 4), torch.arange(12) % 3

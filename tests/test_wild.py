@@ -10,9 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nbam_pyro import NBAMClassifier, NBAMRegressor
+from nbam_pyro.checks.wild import column_limits, describe_wild, wild_values
 from nbam_pyro.errors import WildValueWarning
 from nbam_pyro.models import Standardise
-from nbam_pyro.wild import column_limits, describe_wild, wild_values
 
 
 @pytest.fixture(scope="module")

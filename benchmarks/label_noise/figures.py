@@ -18,13 +18,13 @@ class Outcome:
     """What a method says.
 
     Attributes:
-        flags: probability of contamination of the noisy training rows, or what the method has in
+        flags: Probability of contamination of the noisy training rows, or what the method has in
             its place, in [0, 1], (N,).
-        last: class probabilities of the test rows after the last epoch, (M, K), if it predicts.
-        selected: the same at the epoch selected on noisy validation rows.
-        rate: estimated share of contaminated training rows, if it estimates one.
-        matrix: estimated M = p(observed | true), (K, K), if it estimates one.
-        verdict: whether it says that the data can tell, if it says so.
+        last: Class probabilities of the test rows after the last epoch, (M, K), if it predicts.
+        selected: Those probabilities at the epoch selected on noisy validation rows.
+        rate: Estimated share of contaminated training rows, if it estimates one.
+        matrix: Estimated M = p(observed | true), (K, K), if it estimates one.
+        verdict: Verdict on whether the data can tell, if the method gives one.
     """
 
     flags: np.ndarray

@@ -16,7 +16,7 @@ class CropAndFlip(nn.Module):
     has it.
 
     Args:
-        pad: pixels of zeros around the image, and so the largest shift.
+        pad: Pixels of zeros around the image, and so the largest shift.
     """
 
     def __init__(self, pad: int) -> None:
@@ -43,8 +43,8 @@ class Residual(nn.Module):
     """Two 3x3 convolutions with batch norm beside a shortcut (He et al. 2016, CIFAR variant).
 
     Args:
-        before: channels of the input.
-        after: channels of the output; where they differ the image is halved.
+        before: Channels of the input.
+        after: Channels of the output. Where they differ the image is halved.
     """
 
     def __init__(self, before: int, after: int) -> None:

@@ -96,8 +96,8 @@ def anchor_matrix(probabilities: Tensor, *, percentile: float = 0.97) -> Tensor:
     take in place of the largest of all for every data set of ten classes.
 
     Args:
-        probabilities: p(observed | x) of noisy rows, (N, K).
-        percentile: share of rows whose p_c is lower than that of the anchor, in [0, 1].
+        probabilities: Probabilities p(observed | x) of noisy rows, (N, K).
+        percentile: Share of rows whose p_c is lower than that of the anchor, in [0, 1].
 
     Returns:
         (K, K), rows sum to 1.
@@ -134,10 +134,10 @@ class EarlyLearning(nn.Module):
     with p between 1e-4 and 1 - 1e-4. beta = .7 and lambda = 3 are published for CIFAR-10.
 
     Args:
-        rows: of the problem, N.
-        classes: K.
-        beta: how slowly targets move, in [0, 1).
-        strength: lambda.
+        rows: Number of rows of the problem, N.
+        classes: Number of classes, K.
+        beta: Share of a target that stays at each step, in [0, 1).
+        strength: Weight lambda of the regulariser.
 
     Source: Liu et al. (NeurIPS 2020), section 4, and their program for the bounds of p.
     """

@@ -20,8 +20,8 @@ def nbam(task: Task, *, locality: float = 0.0) -> Outcome:
     """A latent true label, fitted as `fit` does when it is not told.
 
     Args:
-        task: what is given.
-        locality: of the deviation g(x); the library's default is none.
+        task: Noisy rows, network and optimiser.
+        locality: Prior scale of the deviation g(x). The library's default is 0, no deviation.
     """
     problem = task.problem
     network = task.data.network()
@@ -36,7 +36,7 @@ def nbam(task: Task, *, locality: float = 0.0) -> Outcome:
         one_cycle=data.one_cycle,
     )
     fitted = _fit(task, story, last, steps=steps)
-    flags = fitted.training.responsibility
+    flags = fitted.training_rows.responsibility
     matrix = transition_matrix(fitted, problem.x if locality else None)
     report = fitted.identifiability
     return Outcome(

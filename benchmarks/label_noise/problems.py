@@ -46,17 +46,17 @@ class DataSet:
     """A data set and how every method is trained on it.
 
     Attributes:
-        load: clean rows by seed and folder.
-        flips: the standard asymmetric flips.
-        network: fresh, as `nn.Sequential(trunk, head)`, augmentation in front.
-        train_size: noisy rows, stratified by their true class.
-        held_out: share of them that validates.
-        epochs: of one training run.
-        batch_size: of a training step.
-        lr: step size of AdamW.
-        weight_decay: of AdamW.
-        one_cycle: the step size rises to `lr` and falls again over the run.
-        classes: K.
+        load: Clean rows by seed and folder.
+        flips: Standard asymmetric flips.
+        network: Makes `nn.Sequential(trunk, head)` with augmentation in front.
+        train_size: Number of noisy rows, stratified by their true class.
+        held_out: Share of them that validates.
+        epochs: Epochs of one training run.
+        batch_size: Rows of a training step.
+        lr: Step size of AdamW.
+        weight_decay: Weight decay of AdamW.
+        one_cycle: Whether the step size rises to `lr` and falls again over the run.
+        classes: Number of classes, K.
     """
 
     load: Callable[[int, Path | None], Clean]
@@ -77,15 +77,15 @@ class Problem:
     """Noisy training rows, validation among them, and a clean test set.
 
     Attributes:
-        x: training rows, (N, ...).
-        labels: their true and observed labels.
-        held_out: rows that only validate, (N,) booleans.
-        x_test: test rows.
-        y_test: their true labels.
-        matrix: realised M = p(observed | true), (K, K).
-        directions: the flips (true, observed) that there are to find; None where no class has one
+        x: Training rows, (N, ...).
+        labels: Their true and observed labels.
+        held_out: Rows that only validate, (N,) booleans.
+        x_test: Test rows.
+        y_test: Their true labels.
+        matrix: Realised M = p(observed | true), (K, K).
+        directions: Flips (true, observed) that exist, or None where no class has one
             of its own.
-        resolvable: classes that are in no mutual pair flipped above one half, (K,) booleans.
+        resolvable: Classes that are in no mutual pair flipped above one half, (K,) booleans.
     """
 
     x: np.ndarray
@@ -102,14 +102,14 @@ def make_problem(data: DataSet, kind: str, *, rate: float, seed: int, root: Path
     """Draw rows, contaminate their labels and set validation rows aside, all by the seed.
 
     Args:
-        data: the data set.
-        kind: of noise, one of `KINDS`.
-        rate: share of each source class to contaminate; of its rows in the region for local noise.
-        seed: of split, rows and noise.
-        root: folder of the images.
+        data: Data set.
+        kind: Kind of noise, one of `KINDS`.
+        rate: Share of each source class to contaminate; of its rows in the region for local noise.
+        seed: Seed of split, rows and noise.
+        root: Folder of the images.
 
     Raises:
-        DataError: the rate or the size is out of range, or the data are not there.
+        DataError: The rate or the size is out of range, or the data do not exist.
     """
     clean = data.load(seed, root)
     rows = _stratified(clean.y, data.train_size, seed)
@@ -223,8 +223,9 @@ class Noise:
     """A kind of noise.
 
     Attributes:
-        corruption: for a data set, its training rows and their true labels.
-        directions: source class -> the class its labels flip to; None where there is no such map.
+        corruption: Makes the corruption of a data set from its training rows and true labels.
+        directions: Map of a source class to the class its labels flip to, or None where
+            there is no such map.
     """
 
     corruption: Callable[[DataSet, np.ndarray, np.ndarray], Corruption]

@@ -11,8 +11,8 @@ import torch
 from torch import Tensor, nn
 
 from benchmarks.label_noise.problems import DataSet, Problem
-from nbam_pyro.inference.guides import evaluating
-from nbam_pyro.inference.training import quiet
+from nbam_pyro.training.contexts import evaluating
+from nbam_pyro.training.lightning import quiet
 
 # Parameters of a loss take steps larger by so much than those of the network: at the network's own
 # pace a transition layer stays where it starts until the network has memorised.
@@ -27,10 +27,10 @@ class Task:
     """What a method is given.
 
     Attributes:
-        problem: the noisy rows. Only an oracle looks at their truth.
-        data: network, epochs and optimiser.
-        seed: of the method.
-        device: where it trains.
+        problem: Noisy rows. Only an oracle looks at their truth.
+        data: Network, epochs and optimiser.
+        seed: Seed of the method.
+        device: Device to train on.
     """
 
     problem: Problem
@@ -71,14 +71,14 @@ def train(task: Task, loss: Loss, *, chosen: np.ndarray | None = None) -> Traine
     """Train a fresh network and remember the epoch that is most accurate on noisy validation rows.
 
     Args:
-        task: problem, network, optimiser and device.
-        loss: of a batch; parameters of its own are trained too, without weight decay.
-        chosen: rows of the problem to use, for training or validation as they are marked; None for
+        task: Problem, network, optimiser and device.
+        loss: Loss of a batch. Its own parameters are trained too, without weight decay.
+        chosen: Rows of the problem to use, for training or validation as they are marked; None for
             all.
 
     Returns:
-        the network at the selected epoch, and its parameters after the last; parameters of the loss
-        are left at the selected epoch too.
+        The network at the selected epoch, and its parameters after the last. Parameters of the loss
+        are left at the selected epoch, too.
     """
     problem, data = task.problem, task.data
     usable = np.ones(len(problem.labels.clean), dtype=bool) if chosen is None else chosen
@@ -118,12 +118,12 @@ class Batches:
     """Batches of rows that sit on the device already, all indexed at once.
 
     Args:
-        x: all rows.
-        y: their observed labels.
-        chosen: which to iterate over, booleans.
-        size: rows of a batch.
-        shuffle: draw a new order for each epoch and drop a last batch of one row, which batch norm
-            cannot take.
+        x: All rows.
+        y: Their observed labels.
+        chosen: Rows to iterate over, booleans.
+        size: Number of rows of a batch.
+        shuffle: Whether to draw a new order for each epoch and drop a last batch of one row, which
+            batch norm cannot take.
     """
 
     def __init__(

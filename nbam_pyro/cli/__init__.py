@@ -1,40 +1,5 @@
-"""The command line, `nbam`. Heavy imports wait until a command runs."""
+"""The command line, `nbam`: one file for each command, loaded when it is first used."""
 
-from importlib.metadata import version
-from typing import Annotated
+import lazy_loader
 
-import typer
-
-from nbam_pyro.cli.compare import compare
-from nbam_pyro.cli.demo import demo
-from nbam_pyro.cli.detect import detect
-from nbam_pyro.cli.fit import fit
-from nbam_pyro.cli.score import score
-from nbam_pyro.cli.show import show
-
-__all__ = ["app"]
-
-app = typer.Typer(
-    no_args_is_help=True,
-    add_completion=False,
-    pretty_exceptions_enable=False,
-    rich_markup_mode=None,
-)
-for command in (fit, score, show, compare, detect, demo):
-    app.command()(command)
-
-
-def _say_version(wanted: bool) -> None:
-    if wanted:
-        typer.echo(f"nbam_pyro {version('nbam_pyro')}")
-        raise typer.Exit
-
-
-@app.callback()
-def main(
-    *,
-    version: Annotated[
-        bool, typer.Option("--version", callback=_say_version, is_eager=True, help="Say it.")
-    ] = False,
-) -> None:
-    """Probabilistic models for contaminated data."""
+__getattr__, __dir__, __all__ = lazy_loader.attach(__name__, submod_attrs={"main": ["app"]})

@@ -1,23 +1,59 @@
-"""What the commands share: how mistakes and warnings are told."""
+"""What the commands share: options, and how mistakes and warnings are shown."""
 
 import sys
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated, TypeAlias
 
 import typer
 
-from nbam_pyro.errors import NBAMError, NBAMWarning, WildValueWarning
-from nbam_pyro.printable import printable
+from nbam_pyro.errors import NBAMError, NBAMWarning, WildValueWarning, printable
+
+RunArgument: TypeAlias = Annotated[
+    Path,
+    typer.Argument(metavar="RUN", help="Run folder that nbam fit, detect or demo wrote."),
+]
+Drop: TypeAlias = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--drop",
+        metavar="NAME",
+        help="Column to leave out of the features. Repeat the option for several columns.",
+    ),
+]
+Keep: TypeAlias = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--keep",
+        metavar="NAME",
+        help="Column to keep as a feature although it looks like an identifier. Repeat the option "
+        "for several columns.",
+    ),
+]
+RunOut: TypeAlias = Annotated[
+    Path, typer.Option("--out", metavar="FOLDER", help="Run folder to write.")
+]
+ReplaceRun: TypeAlias = Annotated[
+    bool, typer.Option("--overwrite", help="Replace the run folder if it exists.")
+]
+ReplaceFile: TypeAlias = Annotated[
+    bool, typer.Option("--overwrite", help="Replace the CSV file if it exists.")
+]
 
 
 @contextmanager
 def mistakes() -> Iterator[None]:
-    """One line on stderr and exit code 2 for a mistake; our warnings as lines of their own."""
+    """Show mistakes and warnings of this package as single lines on stderr.
+
+    A mistake (an `NBAMError` or `OSError`) ends the command with exit code 2. Warnings of other
+    packages are passed on.
+    """
     mistake: Exception | None = None
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("default", NBAMWarning)
-        warnings.simplefilter("ignore", WildValueWarning)  # a note on the file names them
+        warnings.simplefilter("ignore", WildValueWarning)  # a note about the file names them
         try:
             yield
         except (NBAMError, OSError) as error:
@@ -35,15 +71,15 @@ def mistakes() -> Iterator[None]:
 
 
 def say(text: object, *, err: bool = False) -> None:
-    """Print a line, with the control characters that names in data may have as escapes.
+    """Print a line. Control characters, which names in data may contain, are shown as escapes.
 
     Args:
         text: What to print.
-        err: Whether to print to stderr.
+        err: True to print to stderr.
     """
     typer.echo(printable(str(text)), err=err)
 
 
 def progress_wanted() -> bool:
-    """Progress bars are for a person at a terminal."""
+    """True if a person at a terminal can see progress bars."""
     return sys.stderr.isatty()

@@ -5,22 +5,25 @@ from typing import Annotated
 
 import typer
 
-from nbam_pyro.cli.common import mistakes, say
+from nbam_pyro.cli.common import ReplaceFile, mistakes, say
 
 
 def compare(
     runs: Annotated[
-        list[Path], typer.Argument(metavar="RUN...", help="Run folders of the same data file.")
+        list[Path],
+        typer.Argument(metavar="RUN...", help="Run folders of the same data file, at least two."),
     ],
     *,
-    folds: Annotated[int, typer.Option(help="Folds; every run is fitted once for each.")] = 5,
-    out: Annotated[Path | None, typer.Option(help="CSV file to write.")] = None,
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the file.")] = False,
+    folds: Annotated[
+        int, typer.Option(help="Number of folds. Every run is fitted once per fold.")
+    ] = 5,
+    out: Annotated[Path | None, typer.Option(metavar="FILE", help="CSV file to write.")] = None,
+    overwrite: ReplaceFile = False,
 ) -> None:
-    """Compare the priors of runs: which predicts rows best that it has not seen."""
+    """Compare the priors of runs by how well they predict rows that the fit has not seen."""
     with mistakes():
-        from nbam_pyro.folders import check_file
-        from nbam_pyro.runs import compare_runs, write_csv
+        from nbam_pyro.cli.runs import compare_runs, write_csv
+        from nbam_pyro.storage import check_file
 
         if out is not None:
             check_file(out, overwrite=overwrite)
@@ -30,6 +33,6 @@ def compare(
     say(str(comparison))
     near = comparison.within()
     if len(near) > 1:
-        say(f"The data do not tell these apart: {', '.join(near)}.")
+        say(f"The data cannot tell these runs apart: {', '.join(near)}.")
     else:
-        say(f"{near[0]} predicts best, by more than two standard errors and four nats.")
+        say(f"{near[0]} predicts best: it is ahead by more than two standard errors and four nats.")

@@ -5,38 +5,38 @@ from typing import Annotated, Any
 
 import typer
 
-from nbam_pyro.cli.common import mistakes, progress_wanted, say
+from nbam_pyro.cli.common import ReplaceRun, RunOut, mistakes, progress_wanted, say
 
 
 def demo(
     *,
     seed: Annotated[
-        int, typer.Option(help="Seed of split, flips and fit.", min=0, max=2**32 - 1)
+        int, typer.Option(help="Seed for the split, the flips and the fit.", min=0, max=2**32 - 1)
     ] = 0,
-    out: Annotated[Path, typer.Option(help="Run folder to write.")] = Path("nbam-demo"),
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a run folder.")] = False,
+    out: RunOut = Path("nbam-demo"),
+    overwrite: ReplaceRun = False,
 ) -> None:
-    """Fit digits with 40 % of five classes mislabelled and judge the flags against the truth."""
+    """Fit digits with 40 % wrong labels in five classes and compare the flags with the truth."""
     from rich.console import Console
 
     console = Console()
     with mistakes():
-        from nbam_pyro.folders import check_folder
+        from nbam_pyro.storage import check_folder
 
         check_folder(out, overwrite=overwrite)  # before the slow import
-        from nbam_pyro.demo import run_demo
+        from nbam_pyro.cli.runs.demonstration import run_demo
 
         summary = run_demo(
             out, seed=seed, overwrite=overwrite, progress=progress_wanted(), say=console.print
         )
     console.print(_table(summary))
-    say(f"Flags, model, posterior and plots are in {out}/ (start with nbam show {out}).")
+    say(f"Flags, model, posterior and plots are in {out}/ (nbam show {out} shows a summary).")
 
 
 def _table(summary: dict[str, Any]) -> Any:
     from rich.table import Table
 
-    from nbam_pyro.runs.words import percent
+    from nbam_pyro.cli.runs.words import percent
 
     table = Table(title="Digits, 40 % of the labels of five classes flipped")
     table.add_column("question")
@@ -48,11 +48,11 @@ def _table(summary: dict[str, Any]) -> Any:
     for question, answer, other in [
         ("How many labels are wrong?", percent(share[0]), f"{percent(share[1])} (truth)"),
         ("Which flips?", found, f"{summary['directions_total']} (truth)"),
-        ("Are the flags right? AUROC", f"{summary['auroc']:.3f}", "1 is perfect, .5 is chance"),
+        ("Are the flags right? AUROC", f"{summary['auroc']:.3f}", "1 is perfect, 0.5 is chance"),
         ("  outside the mutual pair 5<->6", f"{summary['auroc_resolvable']:.3f}", ""),
-        ("Are the probabilities right? Brier", f"{summary['brier']:.3f}", "0 is perfect"),
+        ("Are the probabilities right? Brier score", f"{summary['brier']:.3f}", "0 is perfect"),
         (
-            "How good is the predictor?",
+            "How accurate is the predictor?",
             percent(accuracy[0]),
             f"{percent(accuracy[1])} (cross-entropy)",
         ),

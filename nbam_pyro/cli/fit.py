@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from nbam_pyro.cli.common import mistakes, progress_wanted, say
+from nbam_pyro.cli.common import Drop, Keep, ReplaceRun, RunOut, mistakes, progress_wanted, say
 
 
 def fit(
@@ -13,65 +13,71 @@ def fit(
         Path,
         typer.Argument(
             metavar="DATA",
-            help="CSV, Parquet or NPZ file (array X), or a folder with one folder of images per "
-            "label.",
+            help="CSV, Parquet or NPZ file (with an array X), or a folder that contains one folder "
+            "of images per label.",
         ),
     ],
     *,
     label: Annotated[
-        str | None, typer.Option(help="Column or array that holds the labels or measurements.")
+        str | None,
+        typer.Option(
+            metavar="NAME",
+            help="Column or array that holds the labels or measurements. Image folders need none.",
+        ),
     ] = None,
     true_label: Annotated[
         str | None,
-        typer.Option(help="Column or array of verified true labels; empty cells are unknown."),
+        typer.Option(
+            metavar="NAME",
+            help="Column or array that holds verified true labels. An empty cell means that the "
+            "true label is unknown.",
+        ),
     ] = None,
     contaminated: Annotated[
         str | None,
         typer.Option(
-            help="Column or array that says what is verified: 1 or true for wrong, 0 or false for "
-            "right; empty cells are unknown."
+            metavar="NAME",
+            help="Column or array that says which labels or measurements are verified: 1 or true "
+            "means wrong, 0 or false means right, an empty cell means unknown.",
         ),
     ] = None,
     task: Annotated[
         str,
         typer.Option(
-            help="classification, regression, or auto: texts and up to 20 different whole numbers "
-            "are labels."
+            help="classification, regression, or auto. With auto, texts and up to 20 different "
+            "whole numbers are labels; everything else is a measurement."
         ),
     ] = "auto",
     contamination: Annotated[
         str | None,
         typer.Option(
-            help="Prior of the share that is wrong: a number such as 0.05 (a prior of that mean "
-            "worth 100 rows) or beta:2,8. Open by default."
+            metavar="PRIOR",
+            help="Prior of the share that is wrong: a share such as 0.05 (a prior with this mean, "
+            "worth 100 rows), or beta:2,8 for a beta distribution. Without it, the prior is wide.",
         ),
     ] = None,
     epochs: Annotated[
         int | None,
-        typer.Option(help="Epochs of one plain training run; the fit costs about two.", min=1),
-    ] = None,
-    drop: Annotated[
-        list[str] | None, typer.Option(help="Column that is no feature; may be given repeatedly.")
-    ] = None,
-    keep: Annotated[
-        list[str] | None,
         typer.Option(
-            help="Column that is a feature though it looks like an identifier; may be given "
-            "repeatedly."
+            help="Number of epochs of one ordinary training run. The whole fit takes about twice "
+            "as long.",
+            min=1,
         ),
     ] = None,
-    out: Annotated[Path, typer.Option(help="Run folder to write.")] = Path("nbam-run"),
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a run folder.")] = False,
+    drop: Drop = None,
+    keep: Keep = None,
+    out: RunOut = Path("nbam-run"),
+    overwrite: ReplaceRun = False,
     seed: Annotated[
-        int, typer.Option(help="Seed of weights, folds and batches.", min=0, max=2**32 - 1)
+        int, typer.Option(help="Seed for weights, folds and batches.", min=0, max=2**32 - 1)
     ] = 0,
 ) -> None:
-    """Find the wrong labels or measurements in DATA and write a run folder."""
+    """Find wrong labels or measurements in DATA and write a run folder."""
     with mistakes():
-        from nbam_pyro.folders import check_folder
+        from nbam_pyro.storage import check_folder
 
         check_folder(out, overwrite=overwrite)  # before the slow imports
-        from nbam_pyro.runs import fit_file, parse_contamination, show_lines
+        from nbam_pyro.cli.runs import fit_file, parse_contamination, show_lines
 
         summary = fit_file(
             data,
@@ -91,4 +97,4 @@ def fit(
         )
     for line in show_lines(summary):
         say(line)
-    say(f"The run is in {out}/: flags.csv has every row; nbam show {out} says more.")
+    say(f"The run is in {out}/. flags.csv has every row; nbam show {out} shows a summary.")

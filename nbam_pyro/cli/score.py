@@ -5,22 +5,23 @@ from typing import Annotated
 
 import typer
 
-from nbam_pyro.cli.common import mistakes, say
+from nbam_pyro.cli.common import ReplaceFile, RunArgument, mistakes, say
 
 
 def score(
-    run: Annotated[
-        Path, typer.Argument(metavar="RUN", help="Run folder that nbam fit or nbam detect wrote.")
+    run: RunArgument,
+    data: Annotated[
+        Path,
+        typer.Argument(metavar="DATA", help="New rows, with the columns of the training data."),
     ],
-    data: Annotated[Path, typer.Argument(metavar="DATA", help="Rows of the same kind.")],
     *,
-    out: Annotated[Path, typer.Option(help="CSV file to write.")],
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the file.")] = False,
+    out: Annotated[Path, typer.Option(metavar="FILE", help="CSV file to write.")],
+    overwrite: ReplaceFile = False,
 ) -> None:
-    """Score new rows with a saved run: how probably each label is wrong, or how odd each row."""
+    """Score new rows with a saved run: how probably a target is wrong, or how unusual a row is."""
     with mistakes():
-        from nbam_pyro.runs import score_file, scored_line
+        from nbam_pyro.cli.runs import score_file, scored_line
 
         flags = score_file(run, data, out, overwrite=overwrite, say=say)
         said = scored_line(flags)
-    say(f"{said}. All are in {out}, the most suspicious first.")
+    say(f"{said}. All rows are in {out}, with the most suspicious first.")

@@ -7,7 +7,7 @@ import pandas as pd
 import torch
 from torch import Tensor
 
-from nbam_pyro.arguments import as_numbers
+from nbam_pyro.checks.arguments import as_numbers
 from nbam_pyro.errors import DataError
 
 

@@ -6,7 +6,7 @@ import numpy as np
 
 from nbam_pyro.data.classes import Classes, as_labels, class_names, class_places
 from nbam_pyro.data.corruption import Corruption
-from nbam_pyro.data.features import flat_features
+from nbam_pyro.data.flat import flat_features
 from nbam_pyro.errors import DataError
 
 __all__ = ["InstanceFlips"]

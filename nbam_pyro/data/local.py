@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from nbam_pyro.data.corruption import Corruption
-from nbam_pyro.data.features import flat_features
+from nbam_pyro.data.flat import flat_features
 from nbam_pyro.errors import DataError
 
 __all__ = ["Local", "half_space"]

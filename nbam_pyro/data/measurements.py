@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from nbam_pyro.arguments import check_numbers
+from nbam_pyro.checks.arguments import check_numbers
 from nbam_pyro.data.corruption import Corruption
 from nbam_pyro.errors import DataError
 

@@ -1,7 +1,8 @@
-"""One engine: (prior logit, clean energy, anomaly energy) -> (weights, loss).
+"""Assignments: how training decides which unlabelled rows are anomalies.
 
-Every way to train on rows of which some are anomalies is a way to fill in the latent switch: by
-its posterior, by force under a rate, by the truth, or not at all.
+Each assignment takes the prior log odds of an anomaly and the two energies of each row. It returns
+the weights of the two energies and the loss. Assignments differ in how they fill in the latent
+switch of a row: by its posterior, as a fixed share of the rows, or as normal for all rows.
 """
 
 from abc import ABC, abstractmethod
@@ -11,19 +12,18 @@ import torch
 from torch import Tensor
 
 from nbam_pyro import functional as nf
-from nbam_pyro.detection.energies import Energies
-from nbam_pyro.models.component import check_positive
-
-UNKNOWN = -1
+from nbam_pyro.detection.backbones.base import Energies
+from nbam_pyro.detection.verified import UNKNOWN, UNVERIFIED
+from nbam_pyro.models.likelihoods.component import check_positive
 
 
 class Assigned(NamedTuple):
-    """What a row counts in the two terms of the loss, and the loss.
+    """The weights of each row's energies, and the loss.
 
     Attributes:
-        clean: weight of E_n, (..., N).
-        anomalous: weight of E_a, (..., N).
-        loss: (...): a member each.
+        clean: Weight of the clean energy E_n of each row, (..., N).
+        anomalous: Weight of the anomaly energy E_a of each row, (..., N).
+        loss: Loss of each member, (...).
     """
 
     clean: Tensor
@@ -32,19 +32,23 @@ class Assigned(NamedTuple):
 
 
 class Assignment(ABC):
-    """A way to fill in the latent switch of unlabelled rows.
+    """The base class of rules that fill in the latent switch of rows that are not verified.
 
-    Rows whose switch is observed, 0 or 1, keep it: their weight is on E_n or on E_a.
+    A verified anomaly has weight only on E_a, and a verified normal row only on E_n.
 
     Args:
-        label_weight: how much an observed row counts, eta of Deep SAD; an unlabelled one counts 1.
+        label_weight: Weight of a verified row, eta in Deep SAD. Other rows have a total weight of
+            at most 1.
 
     Attributes:
-        normalised_only: whether energies must be negative log densities.
+        normalised_only: Whether the energies must be negative log densities.
+
+    Raises:
+        DataError: `label_weight` is not positive.
 
     Example:
         >>> class Everything(Assignment):
-        ...     def weights(self, logit, energies, known):
+        ...     def weights(self, logit, energies, priority):
         ...         return torch.zeros_like(energies.clean), torch.ones_like(energies.clean)
         >>> pair = Energies(torch.tensor([1.0, 3.0]), torch.tensor([4.0, 2.0]))
         >>> Everything()(torch.tensor(0.0), pair).loss
@@ -61,42 +65,48 @@ class Assignment(ABC):
         return f"{type(self).__name__}(label_weight={self.label_weight})"
 
     @abstractmethod
-    def weights(self, logit: Tensor, energies: Energies, known: Tensor) -> tuple[Tensor, Tensor]:
-        """Weights of E_n and E_a of unlabelled rows; no gradient flows through them.
+    def weights(self, logit: Tensor, energies: Energies, priority: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the weights of E_n and of E_a, (..., N) each, as if no row were verified.
+
+        No gradient flows through the weights.
 
         Args:
-            logit: prior log odds of an anomaly, broadcast to (..., N).
-            energies: of the rows.
-            known: infinity for observed anomalies, minus infinity for observed normal rows, else 0:
-                added to a score, it makes them first and last.
+            logit: Prior log odds of an anomaly, broadcast to (..., N).
+            energies: Energies of the rows, (..., N) each.
+            priority: Infinity for verified anomalies, minus infinity for verified normal rows, and
+                0 for other rows, (..., N). Added to a score, it puts verified anomalies first and
+                verified normal rows last.
         """
 
     def __call__(
-        self, logit: Tensor, energies: Energies, observed: Tensor | None = None
+        self, logit: Tensor, energies: Energies, verified: Tensor = UNVERIFIED
     ) -> Assigned:
-        """Weights and loss of a batch.
+        """Return the weights and the loss of a batch.
 
         Args:
-            logit: prior log odds of an anomaly, broadcast to (..., N).
-            energies: of the rows, (..., N) each.
-            observed: switches that are known, (..., N): 0, 1, or -1 where not; None if none is.
+            logit: Prior log odds of an anomaly, broadcast to (..., N).
+            energies: Energies of the rows, (..., N) each.
+            verified: Integer codes of verified rows, broadcast to (..., N): 1 for an anomaly, 0 for
+                a normal row, -1 where nothing is verified. The default is -1 for all rows.
 
         Returns:
-            Weights, and the mean energy they make, over the rows that count.
+            The weights, and the loss of each member: the weighted mean of the energies, over rows
+            that have a weight.
         """
-        known = _known(energies.clean, observed)
-        clean, anomalous = (part.detach() for part in self.weights(logit, energies, known))
-        if observed is not None:
-            told = self.label_weight
-            clean = torch.where(observed == UNKNOWN, clean, told * (observed == 0))
-            anomalous = torch.where(observed == UNKNOWN, anomalous, told * (observed == 1))
+        codes = _codes(energies, verified)
+        clean, anomalous = (
+            part.detach() for part in self.weights(logit, energies, _priority(energies, codes))
+        )
+        told = self.label_weight
+        clean = torch.where(codes == UNKNOWN, clean, told * (codes == 0))
+        anomalous = torch.where(codes == UNKNOWN, anomalous, told * (codes == 1))
         total = (clean * energies.clean + anomalous * energies.anomalous).sum(-1)
         counted = (clean + anomalous > 0).sum(-1).clamp_min(1)
         return Assigned(clean, anomalous, total / counted)
 
 
 class Blind(Assignment):
-    """Every unlabelled row counts as normal.
+    """Treats each row that is not verified as normal.
 
     Example:
         >>> pair = Energies(torch.tensor([1.0, 3.0]), torch.tensor([4.0, 2.0]))
@@ -104,12 +114,12 @@ class Blind(Assignment):
         tensor(2.)
     """
 
-    def weights(self, logit: Tensor, energies: Energies, known: Tensor) -> tuple[Tensor, Tensor]:
+    def weights(self, logit: Tensor, energies: Energies, priority: Tensor) -> tuple[Tensor, Tensor]:
         return torch.ones_like(energies.clean), torch.zeros_like(energies.clean)
 
 
 class Refine(Assignment):
-    """The rows of highest E_n, as many as the prior expects, are left out.
+    """Leaves out the rows of highest E_n, as many as the prior expects.
 
     Example:
         >>> pair = Energies(torch.tensor([1.0, 3.0]), torch.tensor([4.0, 2.0]))
@@ -117,13 +127,13 @@ class Refine(Assignment):
         tensor(1.)
     """
 
-    def weights(self, logit: Tensor, energies: Energies, known: Tensor) -> tuple[Tensor, Tensor]:
-        top = highest(energies.clean + known, logit)
+    def weights(self, logit: Tensor, energies: Energies, priority: Tensor) -> tuple[Tensor, Tensor]:
+        top = highest(energies.clean + priority, logit)
         return 1 - top, torch.zeros_like(top)
 
 
 class Hard(Assignment):
-    r"""LOE_H: the rows of highest log odds, as many as the prior expects, are anomalies.
+    r"""Treats the rows of highest log odds, as many as the prior expects, as anomalies (LOE_H).
 
     .. math::
         z_i = 1 \text{ for the } \mathrm{round}(\textstyle\sum_i \sigma(l_i)) \text{ highest of }
@@ -137,15 +147,15 @@ class Hard(Assignment):
         tensor([0., 1.])
     """
 
-    def weights(self, logit: Tensor, energies: Energies, known: Tensor) -> tuple[Tensor, Tensor]:
-        top = highest(_log_odds(logit, energies) + known, logit)
+    def weights(self, logit: Tensor, energies: Energies, priority: Tensor) -> tuple[Tensor, Tensor]:
+        top = highest(_log_odds(logit, energies) + priority, logit)
         return 1 - top, top
 
 
 class Soft(Assignment):
-    """LOE_S: as `Hard`, but what counts as an anomaly counts one half as normal.
+    """As `Hard`, but the rows of highest log odds have weight 1/2 on each energy (LOE_S).
 
-    One half is no posterior: it hedges against rows that are ranked wrongly.
+    The weight 1/2 is no posterior. It limits the damage of rows that are ranked wrongly.
 
     Source: Qiu et al. (2022), section 3.2.
 
@@ -155,19 +165,19 @@ class Soft(Assignment):
         tensor([0.0000, 0.5000])
     """
 
-    def weights(self, logit: Tensor, energies: Energies, known: Tensor) -> tuple[Tensor, Tensor]:
-        top = highest(_log_odds(logit, energies) + known, logit)
+    def weights(self, logit: Tensor, energies: Energies, priority: Tensor) -> tuple[Tensor, Tensor]:
+        top = highest(_log_odds(logit, energies) + priority, logit)
         return 1 - top / 2, top / 2
 
 
 class Exact(Assignment):
-    r"""The posterior of the switch, and the log marginal as the loss.
+    r"""Weighs each row by the posterior of its switch; the loss is the negative log marginal.
 
     .. math::
         r_i = \sigma(l_i + E_n(x_i) - E_a(x_i)), \qquad
         L = -\mathrm{mean}_i \log\big((1 - \pi_i) e^{-E_n(x_i)} + \pi_i e^{-E_a(x_i)}\big)
 
-    Energies must be negative log densities; then the prior, too, may be learned.
+    The energies must be negative log densities. The prior can then be learned, too.
 
     Source: arXiv 2606.16524.
 
@@ -179,19 +189,17 @@ class Exact(Assignment):
 
     normalised_only = True
 
-    def weights(self, logit: Tensor, energies: Energies, known: Tensor) -> tuple[Tensor, Tensor]:
+    def weights(self, logit: Tensor, energies: Energies, priority: Tensor) -> tuple[Tensor, Tensor]:
         r = nf.responsibility(*_log_joint(logit, energies))
         return 1 - r, r
 
     def __call__(
-        self, logit: Tensor, energies: Energies, observed: Tensor | None = None
+        self, logit: Tensor, energies: Energies, verified: Tensor = UNVERIFIED
     ) -> Assigned:
-        found = super().__call__(logit, energies, observed)
-        pair = _log_joint(logit, energies)
-        if observed is None:
-            return found._replace(loss=-nf.log_marginal(*pair).mean(-1))
-        counts = torch.where(observed == UNKNOWN, 1.0, self.label_weight)
-        values = counts * nf.log_marginal(*nf.observe_switch(*pair, observed))
+        found = super().__call__(logit, energies, verified)
+        codes = _codes(energies, verified)
+        joint = nf.observe_switch(*_log_joint(logit, energies), codes)
+        values = torch.where(codes == UNKNOWN, 1.0, self.label_weight) * nf.log_marginal(*joint)
         return found._replace(loss=-values.mean(-1))
 
 
@@ -200,19 +208,26 @@ def _log_joint(logit: Tensor, energies: Energies) -> tuple[Tensor, Tensor]:
 
 
 def _log_odds(logit: Tensor, energies: Energies) -> Tensor:
-    # A prior of 0 is the same for all rows: it would hide which scores are higher.
+    # A prior of 0 is the same for all rows. It would make all log odds infinite.
     return torch.where(logit.isinf(), 0.0, logit) + energies.clean - energies.anomalous
 
 
-def _known(like: Tensor, observed: Tensor | None) -> Tensor:
-    known = torch.zeros_like(like)
-    if observed is None:
-        return known
-    return known.masked_fill(observed == 1, torch.inf).masked_fill(observed == 0, -torch.inf)
+def _codes(energies: Energies, verified: Tensor) -> Tensor:
+    return verified.to(energies.clean.device).expand_as(energies.clean)
+
+
+def _priority(energies: Energies, codes: Tensor) -> Tensor:
+    nothing = torch.zeros_like(energies.clean)
+    return nothing.masked_fill(codes == 1, torch.inf).masked_fill(codes == 0, -torch.inf)
 
 
 def highest(score: Tensor, logit: Tensor) -> Tensor:
-    """1 for the highest scores of the last dimension, as many as the prior expects, else 0."""
+    """Return 1 for the rows of highest score, as many as the prior expects, else 0, (..., N).
+
+    Args:
+        score: Scores, (..., N).
+        logit: Prior log odds of an anomaly, broadcast to (..., N).
+    """
     expected = torch.sigmoid(logit).expand_as(score).sum(-1, keepdim=True).round()
     rank = score.detach().argsort(-1, descending=True).argsort(-1)
     return (rank < expected).to(score)

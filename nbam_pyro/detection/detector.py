@@ -11,95 +11,86 @@ from sklearn.utils.validation import check_is_fitted
 from torch import Tensor
 
 from nbam_pyro.detection.assignments import Assignment, Soft
-from nbam_pyro.detection.checks import (
-    as_observed,
-    check_settings,
-    features_of,
-)
-from nbam_pyro.detection.conventions import OutlierView, as_shares, exceeding
-from nbam_pyro.detection.energies import Backbone, Energies
-from nbam_pyro.detection.neural_transformations import NeuralTransformations
-from nbam_pyro.detection.rates import (
-    CANDIDATES,
-    RateEstimate,
-    estimate_rate,
-    likely_rate,
-    shares_below,
-)
+from nbam_pyro.detection.backbones.base import Backbone, Energies
+from nbam_pyro.detection.backbones.neural_transformations import NeuralTransformations
+from nbam_pyro.detection.checks import check_row_dims, features_of
+from nbam_pyro.detection.outlier_view import OutlierView
+from nbam_pyro.detection.rates import rate_of
 from nbam_pyro.detection.scaling import learned_range
-from nbam_pyro.detection.thresholds import (
+from nbam_pyro.detection.scores import (
+    as_shares,
+    exceeding,
     grain_of,
     lift,
-    mean_of_members,
     settle,
     threshold_of,
     usual_of,
 )
-from nbam_pyro.detection.training import Prior, Schedule, energies_of, train_backbone
-from nbam_pyro.errors import DataError
-from nbam_pyro.exclusive import exclusive
-from nbam_pyro.inference.training import Options
+from nbam_pyro.detection.settings import Schedule, check_settings, check_verified
+from nbam_pyro.detection.training import Prior, energies_of, train_backbone
+from nbam_pyro.detection.verified import switch_codes
+from nbam_pyro.training.contexts import exclusive
+from nbam_pyro.training.lightning import Options
 
 __all__ = ["AnomalyDetector"]
 
-# Where a learned rate starts.
-_START = 0.1
-# Where members agree on no rate, those that were told a higher one are not averaged.
-_TRUSTED = 0.1
-
 
 class AnomalyDetector(BaseEstimator):
-    r"""Find anomalies after training on rows of which some are anomalies themselves.
+    """Finds anomalies after training on rows of which some are anomalies themselves.
 
-    While a backbone learns what normal rows are like, a latent switch says of each training row
-    whether it is one; the assignment fills in the switch, and the rate says how many there are.
+    A backbone learns what normal rows are like. A latent switch says of each training row whether
+    it is an anomaly. The assignment fills in the switches during training, and the rate says how
+    many rows are anomalies.
 
-    A row scores its clean energy E_n, averaged over members. Where members are told different
-    rates, energies are not comparable, and it scores the share of training rows of lower E_n,
-    averaged: what cannot be known is averaged over. Rows with a wild value, more than about ten
-    times as far out as the middle 98% of the training rows, score above all training rows without
-    one: networks that compare directions would not see them.
+    The score of a row is its clean energy E_n, averaged over members. Where members are trained
+    with different rates, their energies are not comparable: the score is then the share of training
+    rows of lower E_n, averaged over members. Rows with a wild value score above all training rows
+    without one, because networks that compare directions do not see how large a value is. A value
+    is wild if it lies about ten times as far out as the middle 98% of the training rows, or more.
 
-    Interface and conventions are PyOD's: 1 is an anomaly, scores are high for anomalies, y is
-    ignored by `fit`. Labels, of some rows, are `observed`.
+    The interface and the conventions are those of PyOD: 1 is an anomaly, scores are high for
+    anomalies, and `fit` ignores y.
 
     Args:
-        backbone: makes the model: called with the number of features (or channels of images) and
-            `members=`. For other settings, `functools.partial(NeuralTransformations, width=64)`.
-        assignment: of the switches; None for `Soft()`.
-        contamination: share of anomalies among the training rows, at most one half. "auto" learns
-            it with the densities, for `Exact`; else members are told different rates, the share is
-            that at which members agree, and scores are averaged over those that were told it, or
-            over those told .05 and .1 where no rate stands out.
-        members: models whose scores are averaged; so many, at least 2, for every rate where they
-            are told different ones.
-        epochs: of training.
-        warm_up: of them, at most half, before switches are assigned.
-        lr: step size of AdamW.
-        weight_decay: of AdamW.
-        batch_size: rows of a training step.
-        scale: "range" brings the middle 98% of every feature to [0.25, 1.25]; None takes rows as
-            they are, as images always are. Most backbones have no biases: rows around 0 would
-            differ in nothing but their direction, so do not centre them.
-        random_state: seed of weights and batches.
-        progress: show a progress bar.
-        trainer: further arguments of `lightning.pytorch.Trainer`, such as `accelerator`.
+        backbone: Function or class that makes the model. It is called with the number of features
+            (of channels for images) and `members=`. Other settings are given with
+            `functools.partial(NeuralTransformations, width=64)`.
+        assignment: Rule that fills in the switches. None for `Soft()`.
+        contamination: Share of anomalies among the training rows, at most one half. "auto"
+            estimates it. With `Exact`, "auto" learns it together with the densities. With other
+            assignments, members are trained with different rates, and the estimate is the rate at
+            which members agree. Scores are then averaged over the members that were trained with
+            the estimate, or, where no rate stands out, over those with rates of .05 and .1.
+        members: Number of models whose scores are averaged. Where members are trained with
+            different rates, it is the number for each rate, and at least 2.
+        epochs: Number of epochs of training.
+        warm_up: Number of first epochs, at most half of all, in which all rows count as normal.
+        lr: Step size of AdamW.
+        weight_decay: Weight decay of AdamW.
+        batch_size: Number of rows in each training step.
+        scale: "range" brings the middle 98% of each feature to [0.25, 1.25]. None leaves rows as
+            they are; images are never changed. Do not centre features: most backbones have no
+            biases, and see only the directions of rows around 0.
+        random_state: Seed for weights and batches.
+        progress: Whether a progress bar is shown.
+        trainer: Further arguments of `lightning.pytorch.Trainer`, such as `accelerator`.
 
     Attributes:
-        backbone_: the trained model.
-        decision_scores_: of the training rows, (N,).
-        contamination_: the share given or learned.
-        rate_: the share with an interval, by `estimate_rate` or, for `Exact`, `likely_rate`; None
-            where it was given.
-        rates_: what every member was told.
-        threshold_: The score above which a row is an anomaly, between the scores of two training
-            rows. Rows of equal scores are flagged together, unless they are more than half.
-        usual_: The highest score of training rows without wild values, and the width of these
-            scores, (2,).
-        grain_: The step to which the clean energies of each member are rounded for scores, (S, 1):
-            a row has the same score alone and in any batch.
-        labels_: of the training rows, 0 or 1, (N,).
-        history_: one record per epoch.
+        backbone_: Trained model.
+        decision_scores_: Scores of the training rows, (N,).
+        contamination_: Share of anomalies, given or estimated.
+        rate_: Estimated share with its interval, from `likely_rate` for `Exact` and from
+            `estimate_rate` for other assignments. None if the share was given.
+        rates_: Rate with which each member was trained, (S,).
+        threshold_: Score above which a row is an anomaly. It lies between the scores of two
+            training rows. Rows of equal scores are flagged together, unless they are more than
+            half of the rows.
+        usual_: Highest score of training rows without wild values, and the width of these scores,
+            (2,).
+        grain_: Step to which the clean energies of each member are rounded, (S, 1). Rounding gives
+            a row the same score alone and in any batch.
+        labels_: Labels of the training rows, 1 for an anomaly and 0 for a normal row, (N,).
+        history_: One record per epoch.
 
     Source: Qiu et al. (2022).
 
@@ -148,48 +139,42 @@ class AnomalyDetector(BaseEstimator):
         self.progress = progress
         self.trainer = trainer
 
-    def fit(self, X: Any, y: Any = None, *, observed: Any = None) -> "AnomalyDetector":
+    def fit(self, X: Any, y: Any = None, *, verified: Any = None) -> "AnomalyDetector":
         """Train on rows of which some may be anomalies.
 
         Args:
-            X: features, (N, D), or images, (N, C, H, W).
-            y: ignored, for pipelines.
-            observed: what is known of the rows, (N,): 1 for an anomaly, 0 for a normal row, -1
-                where nothing is known. None if nothing is known of any.
+            X: Features, (N, D), or images, (N, C, H, W).
+            y: Ignored. Pipelines pass it.
+            verified: Codes of verified rows, (N,): 1 for an anomaly, 0 for a normal row, and -1,
+                NaN or None where nothing is verified. A `nbam_pyro.Verified` without true labels
+                works too. None means that no row is verified.
+
+        Returns:
+            The fitted detector itself.
 
         Raises:
-            DataError: X is no matrix of finite numbers or no images, is not what the backbone
-                takes, a setting is out of its range, observed is of another length or has other
-                values, or energies are not finite.
-            StoryError: assignment, backbone and contamination do not go together.
+            DataError: X has another shape, or values that are no finite numbers; the backbone does
+                not take such rows; a setting is out of its range; `verified` has another length or
+                other values; or energies are not finite.
+            StoryError: Assignment, backbone and contamination do not go together.
         """
         x, names = features_of(self, X, reset=True)
         check_settings(self)
-        known = as_observed(observed, len(x))
-        if (
-            self.contamination == 0
-            and self._assignment().normalised_only
-            and known is not None
-            and (known == 1).any()
-        ):
-            raise DataError("contamination is 0, but some rows are observed to be anomalies.")
+        codes, assignment = switch_codes(verified, len(x)), self._assignment()
+        check_verified(self.contamination, codes, exact=assignment.normalised_only)
         self.scale_ = learned_range(x, self.scale, names)
         rows = self._rows(x)
         with exclusive(), torch.random.fork_rng():
             seed = int(check_random_state(self.random_state).randint(np.iinfo(np.int32).max))
             torch.manual_seed(seed)
-            self._train(rows.to(torch.get_default_dtype()), known)
-        # Trained in torch's default type, but scored in float64 from here on.
+            self._train(rows.to(torch.get_default_dtype()), codes, assignment)
+        # Training uses torch's default type. Scores are computed in float64 from here on.
         self.backbone_.double()
         energies = energies_of(self.backbone_, rows)
         self.grain_ = grain_of(energies.clean)
-        settled = Energies(
-            settle(energies.clean, self.grain_),
-            settle(energies.anomalous, grain_of(energies.anomalous)),
-        )
-        self.rate_ = self._found(settled, known)
-        self.contamination_ = float(self.contamination if self.rate_ is None else self.rate_.rate)
-        self.ranks_ = settled.clean[self._ranked()].sort().values
+        settled = Energies(*(settle(part, grain_of(part)) for part in energies))
+        self.contamination_, self.rate_ = self._rate.found(settled, self.rates_, codes)
+        self.ranks_ = settled.clean[self._ranking()].sort().values
         by_energy, beyond = self._by_energy(energies), self.scale_.beyond(x)
         self.usual_ = usual_of(by_energy, beyond)
         self.decision_scores_ = lift(by_energy, beyond, self.usual_)
@@ -198,7 +183,10 @@ class AnomalyDetector(BaseEstimator):
         return self
 
     def decision_function(self, X: Any) -> np.ndarray:
-        """Scores of rows, high for anomalies, (N,).
+        """Return the scores of rows, high for anomalies, (N,).
+
+        Args:
+            X: Rows like the training rows.
 
         Raises:
             DataError: X is not like the training rows.
@@ -209,7 +197,14 @@ class AnomalyDetector(BaseEstimator):
         return lift(by_energy, self.scale_.beyond(x), self.usual_)
 
     def energies(self, X: Any) -> Energies:
-        """Both energies of rows by every member, (S, N) each."""
+        """Return both energies of rows by member, (S, N) each.
+
+        Args:
+            X: Rows like the training rows.
+
+        Raises:
+            DataError: X is not like the training rows.
+        """
         check_is_fitted(self)
         x, _ = features_of(self, X, reset=False)
         return energies_of(self.backbone_, self._rows(x))
@@ -217,107 +212,88 @@ class AnomalyDetector(BaseEstimator):
     def predict(
         self, X: Any, return_confidence: bool = False
     ) -> np.ndarray | tuple[np.ndarray, np.ndarray]:
-        """1 for rows that score above the threshold, else 0, (N,); with `predict_confidence`."""
+        """Return 1 for rows that score above the threshold, and 0 for other rows, (N,).
+
+        Args:
+            X: Rows like the training rows.
+            return_confidence: Whether the result of `predict_confidence` is returned, too.
+        """
         scores = self.decision_function(X)
         labels = (scores > self.threshold_).astype(int)
         return (labels, self._confidence(scores)) if return_confidence else labels
 
     def predict_proba(self, X: Any, method: Literal["linear", "unify"] = "linear") -> np.ndarray:
-        """Scores brought to [0, 1], by PyOD's conventions, (N, 2); they are no posterior.
+        """Return scores brought to [0, 1] as in PyOD, (N, 2). They are no posterior.
 
         Args:
-            X: rows.
-            method: "linear", from the lowest to the highest training score; or "unify", the
-                error function of standardised scores (Kriegel et al. 2011).
+            X: Rows like the training rows.
+            method: "linear" maps the lowest training score to 0 and the highest to 1. "unify" takes
+                the error function of standardised scores (Kriegel et al. 2011).
 
         Raises:
-            DataError: the method is neither.
+            DataError: `method` is neither.
         """
         share = as_shares(self.decision_function(X), self.decision_scores_, method=method)
         return np.stack([1 - share, share], 1)
 
     def predict_confidence(self, X: Any) -> np.ndarray:
-        """How probably each label stays what it is if training rows are drawn again, (N,).
+        """Return the probability that each label stays the same for other training rows, (N,).
+
+        Args:
+            X: Rows like the training rows.
 
         Source: Perini et al. (2020).
         """
         return self._confidence(self.decision_function(X))
 
-    def _confidence(self, scores: np.ndarray) -> np.ndarray:
-        outlier = exceeding(scores, self.decision_scores_, rate=self.contamination_)
-        return np.where(scores > self.threshold_, outlier, 1 - outlier)
-
     def fit_predict(self, X: Any, y: Any = None) -> np.ndarray:
-        """Labels of the training rows after `fit`, (N,)."""
+        """Fit the detector, and return the labels of the training rows, (N,).
+
+        Args:
+            X: Features, (N, D), or images, (N, C, H, W).
+            y: Ignored. Pipelines pass it.
+        """
         return self.fit(X).labels_
 
     def as_sklearn(self) -> "OutlierView":
-        """A view with the conventions of scikit-learn: -1 is an anomaly."""
+        """Return a view of this detector with the conventions of scikit-learn: -1 is an anomaly."""
         return OutlierView(self)
-
-    def _found(self, energies: Energies, known: Tensor | None) -> RateEstimate | None:
-        if self.contamination != "auto":
-            return None
-        if self._averages():
-            return estimate_rate(energies, self.rates_, known)
-        return likely_rate(energies, known)
-
-    def _averages(self) -> bool:
-        """Whether members are told different rates, none being known or learned."""
-        return self.contamination == "auto" and not self._assignment().normalised_only
 
     def _assignment(self) -> Assignment:
         return Soft() if self.assignment is None else self.assignment
 
-    def _train(self, rows: Tensor, known: Tensor | None) -> None:
-        if self._averages():
-            self.rates_ = np.repeat(CANDIDATES, max(2, self.members))
-        else:
-            given = _START if self.contamination == "auto" else self.contamination
-            self.rates_ = np.repeat(given, self.members)
-        members = len(self.rates_)
-        prior = Prior(
-            self.rates_.tolist(), learned=self.contamination == "auto" and not self._averages()
-        )
-        self.backbone_ = self.backbone(rows.shape[2], members=members)
-        if rows.ndim != 2 + self.backbone_.row_dims:
-            raise DataError(
-                f"{type(self.backbone_).__name__} takes rows of {self.backbone_.row_dims} "
-                f"dimensions, and X has shape {(*rows.shape[1:],)}."
-            )
+    def _train(self, rows: Tensor, codes: Tensor, assignment: Assignment) -> None:
+        self._rate = rate_of(self.contamination, assignment)
+        self.rates_ = self._rate.told(self.members)
+        self.backbone_ = self.backbone(rows.shape[2], members=len(self.rates_))
+        check_row_dims(self.backbone_, rows)
         self.history_ = train_backbone(
             self.backbone_,
-            self._assignment(),
+            assignment,
             rows,
-            prior,
-            observed=None if known is None else known.expand(members, -1),
+            Prior(self.rates_.tolist(), learned=self._rate.learned),
+            verified=codes,
             schedule=Schedule(
-                epochs=self.epochs,
-                warm_up=self.warm_up,
-                lr=self.lr,
-                weight_decay=self.weight_decay,
+                epochs=self.epochs, warm_up=self.warm_up, lr=self.lr, weight_decay=self.weight_decay
             ),
             options=Options(
-                batch_size=self.batch_size,
-                progress=self.progress,
-                trainer=self.trainer or {},
+                batch_size=self.batch_size, progress=self.progress, trainer=self.trainer or {}
             ),
         )
 
     def _rows(self, x: np.ndarray) -> Tensor:
-        """Rows as every member sees them, (1, N, ...)."""
+        """Rows as all members see them, (1, N, ...)."""
         return torch.as_tensor(self.scale_(x))[None]
 
-    def _ranked(self) -> Tensor:
-        """Whose ranks are averaged: nobody's where all members are told one rate."""
-        if not self._averages():
-            return torch.arange(0)
-        found = self.contamination_
-        told = self.rates_ == found if found else self.rates_ <= _TRUSTED
-        return torch.as_tensor(np.flatnonzero(told))
+    def _ranking(self) -> Tensor:
+        """Members that rank rows among the training rows."""
+        return self._rate.ranking(self.rates_, self.contamination_)
 
     def _by_energy(self, energies: Energies) -> np.ndarray:
+        """Scores of rows whose values are not wild, (N,)."""
         clean = settle(energies.clean, self.grain_)
-        if not self._averages():
-            return mean_of_members(clean.numpy())
-        return mean_of_members(shares_below(self.ranks_, clean[self._ranked()]))
+        return self._rate.scores(clean, self.ranks_, self._ranking())
+
+    def _confidence(self, scores: np.ndarray) -> np.ndarray:
+        outlier = exceeding(scores, self.decision_scores_, rate=self.contamination_)
+        return np.where(scores > self.threshold_, outlier, 1 - outlier)

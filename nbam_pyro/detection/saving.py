@@ -1,37 +1,28 @@
-"""A detector on disk: JSON and safetensors; nothing in it is executed when it is read."""
+"""Saving and loading of detectors, as JSON and safetensors. Loading executes nothing in them."""
 
 from collections.abc import Collection, Mapping
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Any
 
 import numpy as np
 import pandas as pd
 import torch
-from pydantic import Field
 from sklearn.utils.validation import check_is_fitted
 
 from nbam_pyro.detection.assignments import Assignment
+from nbam_pyro.detection.backbones.base import Backbone
 from nbam_pyro.detection.detector import AnomalyDetector
-from nbam_pyro.detection.energies import Backbone
-from nbam_pyro.detection.rates import RateEstimate
+from nbam_pyro.detection.rate_estimates import RateEstimate
+from nbam_pyro.detection.rates import rate_of
 from nbam_pyro.detection.scaling import Range
+from nbam_pyro.detection.schema import Detector, SavedRate
 from nbam_pyro.errors import DataError, FolderError, StoryError
-from nbam_pyro.exclusive import exclusive
-from nbam_pyro.folders import (
-    Finite,
-    Probability,
-    Saved,
-    check_files,
-    new_folder,
-    write_json,
-    write_manifest,
-)
-from nbam_pyro.folders.tensors import read_tensors, saved_tensor, write_tensors
-from nbam_pyro.inference.budget import building
-from nbam_pyro.inference.description import Module, build, describe
-from nbam_pyro.inference.saved_modules import (
+from nbam_pyro.storage import check_files, new_folder, write_json, write_manifest
+from nbam_pyro.storage.budget import building
+from nbam_pyro.storage.description import build, describe
+from nbam_pyro.storage.model_file import (
     as_description,
     fill,
     read_described,
@@ -39,11 +30,13 @@ from nbam_pyro.inference.saved_modules import (
     tensors_of,
     versions,
 )
+from nbam_pyro.storage.tensors import read_tensors, saved_tensor, write_tensors
+from nbam_pyro.training.contexts import exclusive
 
 __all__ = ["FILES", "load_detector", "save_detector", "write_detector"]
 
 FILES = ("detector.json", "detector.safetensors")
-_SCHEMA_VERSION = 2
+_FORMAT_VERSION = 3
 _SETTINGS = (
     "contamination",
     "members",
@@ -55,77 +48,30 @@ _SETTINGS = (
     "scale",
 )
 _FITTED = ("contamination_", "threshold_", "n_features_in_", "history_")
-# Rows that are taken as they are lie as far out as they like.
+# Tensors that may hold infinity: rows that are not scaled have no largest value.
 _UNBOUNDED = ("scale.furthest",)
-
-_Rate = Annotated[float, Field(ge=0, le=0.5)]
-_Positive = Annotated[float, Field(gt=0, lt=1e300)]
-_Many = Annotated[int, Field(ge=1, lt=2**53)]
-
-
-class _Settings(Saved):
-    contamination: _Rate | Literal["auto"]
-    members: _Many
-    epochs: _Many
-    warm_up: Annotated[int, Field(ge=0, lt=2**53)]
-    lr: _Positive
-    weight_decay: Annotated[float, Field(ge=0, lt=1e300)]
-    batch_size: _Many
-    scale: Literal["range"] | None
-
-
-class _Fitted(Saved):
-    contamination_: _Rate
-    threshold_: Finite
-    n_features_in_: _Many
-    history_: list[dict[str, str | int | Finite]]
-
-
-class _Agreement(Saved):
-    rate: list[_Rate]
-    mean: list[Finite]
-    se: list[Finite]
-
-
-class _SavedRate(Saved):
-    rate: Probability
-    low: Probability
-    high: Probability
-    agreement: _Agreement | None
-
-
-class _Detector(Saved):
-    """The content of detector.json."""
-
-    schema_version: int
-    backbone: Module
-    assignment: Module | None
-    settings: _Settings
-    fitted: _Fitted
-    names: list[str]
-    rate: _SavedRate | None
-    versions: dict[str, str]
 
 
 def save_detector(
     detector: AnomalyDetector, folder: str | Path, *, overwrite: bool = False
 ) -> None:
-    """Write a fitted detector to a folder of its own, whole or not at all.
+    """Write a fitted detector to a folder of its own. The folder is written whole or not at all.
 
-    `detector.json` (backbone and assignment by class and arguments, settings, the rate),
-    `detector.safetensors` (networks, scores of the training rows) and `manifest.json`
-    (checksums). Features are not stored, nor are `random_state` and `trainer`.
+    The folder has three files. `detector.json` has the backbone and the assignment by class and
+    arguments, the settings and the rate. `detector.safetensors` has the networks and the scores of
+    the training rows. `manifest.json` has checksums. Features, `random_state` and `trainer` are not
+    stored.
 
     Args:
-        detector: which is fitted.
-        folder: to write; its parents are made.
-        overwrite: replace a folder that was saved to.
+        detector: Fitted detector.
+        folder: Folder to write. Its parents are made if they do not exist.
+        overwrite: Whether a folder that was saved to before is replaced.
 
     Raises:
-        NotFittedError: it is not fitted.
-        StoryError: the backbone or the assignment is of a class that cannot be described: one that
-            does not keep its arguments as attributes of the same names.
-        FolderError: the folder exists and may not be overwritten, or cannot be written.
+        NotFittedError: The detector is not fitted.
+        StoryError: The class of the backbone or of the assignment does not keep its arguments as
+            attributes of the same names.
+        FolderError: The folder exists and may not be overwritten, or cannot be written.
 
     Example:
         >>> import tempfile
@@ -144,9 +90,14 @@ def save_detector(
 
 
 def write_detector(folder: Path, detector: AnomalyDetector) -> None:
-    """The files of a detector, in a folder that exists; the caller writes its manifest."""
-    described_ = {
-        "schema_version": _SCHEMA_VERSION,
+    """Write the files of a detector without a manifest, which the caller writes.
+
+    Args:
+        folder: Folder that exists.
+        detector: Fitted detector.
+    """
+    described = {
+        "format_version": _FORMAT_VERSION,
         "backbone": describe(detector.backbone_),
         "assignment": None if detector.assignment is None else describe(detector.assignment),
         "settings": {name: _plain(getattr(detector, name)) for name in _SETTINGS},
@@ -168,20 +119,22 @@ def write_detector(folder: Path, detector: AnomalyDetector) -> None:
     tensors |= {"ranks": detector.ranks_, "grain": detector.grain_}
     tensors |= tensors_of("backbone", detector.backbone_)
     write_tensors(folder / FILES[1], tensors, unbounded=_UNBOUNDED)
-    write_json(folder / FILES[0], described_, _Detector)
+    write_json(folder / FILES[0], described, Detector)
 
 
 def load_detector(folder: str | Path, *, allow: Collection[str] = ()) -> AnomalyDetector:
-    """Read a detector that `save_detector` or `nbam detect` wrote; it scores the same on a CPU.
+    """Read a detector that `save_detector` or `nbam detect` wrote.
+
+    On a CPU it gives the same scores as before.
 
     Args:
-        folder: where it is.
-        allow: import paths of classes or packages of your own that may be imported to build the
-            backbone or the assignment. Importing runs code: allow what you trust.
+        folder: Folder of the detector.
+        allow: Import paths of classes or packages of your own that may be imported to build the
+            backbone or the assignment. Importing runs code, so allow only what you trust.
 
     Raises:
-        FolderError: a file is missing or was changed, or another version wrote it.
-        StoryError: a class needs `allow`, or has other tensors.
+        FolderError: A file is missing or was changed, or another version wrote it.
+        StoryError: A class is not in `allow`, or has other tensors than those that were saved.
 
     Example:
         >>> import tempfile
@@ -196,7 +149,7 @@ def load_detector(folder: str | Path, *, allow: Collection[str] = ()) -> Anomaly
     """
     folder = Path(folder)
     check_files(folder, FILES)
-    model = read_described(folder / FILES[0], _Detector, schema_version=_SCHEMA_VERSION)
+    model = read_described(folder / FILES[0], Detector, format_version=_FORMAT_VERSION)
     tensors = read_tensors(folder / FILES[1], unbounded=_UNBOUNDED)
     with exclusive(), rehearsed(folder):
         with building(tensors):
@@ -204,13 +157,13 @@ def load_detector(folder: str | Path, *, allow: Collection[str] = ()) -> Anomaly
         _check_shapes(folder, detector)
         if detector.backbone_.row_dims == 1:
             usual = np.zeros((1, detector.n_features_in_)) + detector.scale_.low
-            with suppress(DataError):  # of a row that is none of the user's
+            with suppress(DataError):  # this row is not one of the user's
                 detector.decision_function(usual + detector.scale_.width)
     return detector
 
 
 def _loaded(
-    model: _Detector, tensors: Mapping[str, torch.Tensor], allow: Collection[str]
+    model: Detector, tensors: Mapping[str, torch.Tensor], allow: Collection[str]
 ) -> AnomalyDetector:
     described = as_description(model.backbone)
     backbone = build(described, allow=allow)
@@ -218,9 +171,13 @@ def _loaded(
         None if model.assignment is None else build(as_description(model.assignment), allow=allow)
     )
     if not isinstance(backbone, Backbone) or not isinstance(assignment, Assignment | None):
-        raise StoryError("The description is of no backbone or of no assignment.")
+        raise StoryError(
+            f"detector.json describes {type(backbone).__name__} as the backbone and "
+            f"{type(assignment).__name__} as the assignment, and one of them is not. Restore the "
+            "file or fit again."
+        )
     fill(backbone, "backbone", tensors)
-    # The first argument, of features or channels, and members are what `fit` gives.
+    # `fit` gives the first argument, the number of features or channels, and `members`.
     arguments = list(described["arguments"].items())[1:]
     further = {name: build(value, allow=allow) for name, value in arguments if name != "members"}
     detector = AnomalyDetector(
@@ -233,6 +190,7 @@ def _loaded(
     if model.names:
         detector.feature_names_in_ = np.array(model.names, dtype=object)
     detector.backbone_ = backbone.double().eval()
+    detector._rate = rate_of(detector.contamination, detector._assignment())
     parts = ("centre", "low", "width", "furthest")
     detector.scale_ = Range(*(saved_tensor(tensors, f"scale.{part}").numpy() for part in parts))
     detector.rates_ = saved_tensor(tensors, "rates").numpy()
@@ -255,7 +213,7 @@ def _check_shapes(folder: Path, detector: AnomalyDetector) -> None:
         "grain": detector.grain_.shape == (members, 1),
         "usual": detector.usual_.shape == (2,),
         "scores": detector.decision_scores_.ndim == 1,
-        "ranks": detector.ranks_.ndim == 2 and len(detector.ranks_) in (0, len(detector._ranked())),
+        "ranks": detector.ranks_.ndim == 2 and len(detector.ranks_) == len(detector._ranking()),
         "scale": scale.low.shape == scale.width.shape in ((features,), (1,))
         and scale.furthest.shape == ()
         and (scale.width > 0).all(),
@@ -280,7 +238,7 @@ def _rate_as_json(rate: RateEstimate | None) -> dict[str, Any] | None:
     return {"rate": rate.rate, "low": rate.low, "high": rate.high, "agreement": table}
 
 
-def _rate_from_saved(saved: _SavedRate | None) -> RateEstimate | None:
+def _rate_from_saved(saved: SavedRate | None) -> RateEstimate | None:
     if saved is None:
         return None
     if saved.agreement is None:

@@ -1,4 +1,4 @@
-"""Features brought to one range, whatever their units."""
+"""Scaling of features to one range, so that their units do not matter."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -6,34 +6,36 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
+from nbam_pyro.checks.spacing import all_equal, check_spacing, middles, robust_widths
 from nbam_pyro.errors import DataError
-from nbam_pyro.spacing import all_equal, check_spacing, middles, robust_widths
 
-# Shares of the training rows below and above what is brought to the range.
+# The quantiles of the training rows that become the ends of the range.
 _TAILS = (0.01, 0.99)
 _LOWEST = 0.25
 MIDDLE = _LOWEST + 0.5
-# Values less than so many robust widths away from the median are never wild.
+# Values are never wild if they are fewer robust widths away from the median than this.
 _WILD = 10.0
-# Networks see no larger values: one wild row would outweigh all others while they are trained.
+# Networks see no larger values, because one wild row would outweigh all others in training.
 _FURTHEST = 10.0
 
 
 @dataclass(frozen=True, eq=False)
 class Range:
-    """What is subtracted from every feature, and what it is divided by.
+    """The numbers by which features are shifted and scaled.
 
-    The middle 98% of the training rows come to lie in [0.25, 1.25], without wild values: those more
-    than ten robust widths from the median and further from all others than these are from each
-    other. Networks see values up to 10 in size, and `beyond` tells rows that have larger ones.
-    Rows are not centred: where networks have no biases, rows around 0 differ in nothing but their
-    direction.
+    The middle 98% of the training rows lie in [0.25, 1.25] after scaling. Wild values do not count
+    among them. A value is wild if it is more than ten robust widths from the median, and further
+    from all other values than these are from each other. Networks see values of size 10 at most.
+    `beyond` tells which rows have larger values.
+
+    Rows are not centred, because networks without biases see only the directions of rows around 0.
 
     Attributes:
-        centre: A value of the feature, (D,), or (1,) for images, which are taken as they are.
-            Differences from it are exact, so that large offsets cost no digits.
-        low: What is subtracted after it, of the same shape.
-        width: What is divided by, of the same shape.
+        centre: A value of each feature, which is subtracted first, (D,). It is 0 of shape (1,) for
+            images, which are not scaled. The difference is exact, so that large offsets cost no
+            digits.
+        low: Number that is subtracted after it, in the same shape.
+        width: Number by which the difference is divided, in the same shape.
         furthest: Largest absolute value that networks see, ().
     """
 
@@ -44,18 +46,18 @@ class Range:
 
     @classmethod
     def of(cls, x: np.ndarray, names: Sequence[str] | None = None) -> "Range":
-        """The range of training rows.
+        """Return the range of training rows.
 
-        A feature of which half the values are equal is scaled by its whole range, without wild
-        values. A constant feature keeps its unit.
+        A feature is scaled by its whole range without wild values if half its values are equal. A
+        constant feature keeps its unit.
 
         Args:
             x: Features, (N, D), or images, (N, C, H, W).
-            names: Names of the features, for messages; None for their numbers.
+            names: Names of the features for messages. None for their numbers.
 
         Raises:
-            DataError: A feature's values are too far apart to be subtracted, or too large for what
-                distinguishes them.
+            DataError: The values of a feature are too far apart to be subtracted, or so large that
+                their differences are lost.
 
         Example:
             >>> scale = Range.of(np.array([[1.0, 5.0], [3.0, 5.0]]))
@@ -71,7 +73,10 @@ class Range:
         if far.any():
             at = int(far.argmax())
             name = at if names is None else repr(names[at])
-            raise DataError(f"Column {name} has values that are further apart than float64 holds.")
+            raise DataError(
+                f"Column {name} has values that are further apart than float64 holds. Remove the "
+                "largest values, or divide the column by a constant."
+            )
         check_spacing(ordered, names)
         equal = all_equal(ordered)
         ordered = ordered - centre
@@ -81,16 +86,23 @@ class Range:
 
     @classmethod
     def none(cls) -> "Range":
-        """The range that leaves rows as they are."""
+        """Return the range that leaves rows as they are."""
         one = np.ones(1, np.float32)
         return cls(0 * one, 0 * one, one, np.array(np.inf, np.float32))
 
     def __call__(self, x: np.ndarray) -> np.ndarray:
-        """Rows in that range, (N, D)."""
+        """Return scaled rows, (N, D).
+
+        Args:
+            x: Rows, (N, D).
+        """
         return np.clip(self._moved(x), -self.furthest, self.furthest)
 
     def beyond(self, x: np.ndarray) -> np.ndarray:
-        """How far the furthest value of each row lies outside of what networks see, (N,).
+        """Return how far the furthest value of each row lies outside what networks see, (N,).
+
+        Args:
+            x: Rows, (N, D).
 
         Example:
             >>> scale = Range.of(np.arange(101.0)[:, None])
@@ -106,20 +118,20 @@ class Range:
 
 
 def learned_range(x: np.ndarray, scale: object, names: Sequence[str] | None = None) -> Range:
-    """What a detector does with features before it sees them.
+    """Return the range to which a detector scales features.
 
     Args:
         x: Training rows, (N, D), or images, (N, C, H, W).
-        scale: "range", or None for rows as they are; images always are.
-        names: Names of the features, for messages; None for their numbers.
+        scale: "range", or None to leave rows as they are. Images are never scaled.
+        names: Names of the features for messages. None for their numbers.
 
     Raises:
-        DataError: `scale` is neither, or the features' values are too large for what
-            distinguishes them: in float64, or, where rows are taken as they are, in torch's default
-            type, in which networks are trained.
+        DataError: `scale` is neither, or the values of a feature are so large that their
+            differences are lost. With "range" differences must be kept in float64, otherwise in
+            torch's default type, in which networks are trained.
     """
     if scale not in ("range", None):
-        raise DataError(f"scale is {scale!r}; give 'range', or None.")
+        raise DataError(f"scale is {scale!r}; give 'range' or None.")
     if scale == "range" and x.ndim == 2:
         return Range.of(x, names)
     kind = torch.empty(0).numpy().dtype.type
@@ -130,13 +142,13 @@ def learned_range(x: np.ndarray, scale: object, names: Sequence[str] | None = No
 
 
 def _extents(ordered: np.ndarray, width: np.ndarray) -> np.ndarray:
-    """Lower and upper ends of features without wild values, (2, D), from rising columns (N, D)."""
+    """Lower and upper ends of features without wild values, (2, D), from sorted columns (N, D)."""
     last = _last(ordered, width)
     first = len(ordered) - 1 - _last(-ordered[::-1], width)
     places = [first + share * (last - first) for share in _TAILS]
     quarter = len(ordered) // 4
     flat = ordered[quarter] == ordered[-1 - quarter]
-    # Of a few values among zeros, a share of their distance would be a width of almost 0.
+    # For a few values among zeros, interpolation would give a width of almost 0.
     inward = [np.where(flat, f(at), at) for f, at in zip((np.ceil, np.floor), places, strict=True)]
     tails = np.array([_at(ordered, at) for at in inward])
     whole = np.array([_at(ordered, at) for at in (first, last)])
@@ -144,7 +156,7 @@ def _extents(ordered: np.ndarray, width: np.ndarray) -> np.ndarray:
 
 
 def _last(ordered: np.ndarray, width: np.ndarray) -> np.ndarray:
-    """The row of the highest value that is not wild, (D,), of rising columns (N, D) around 0."""
+    """The row of the highest value that is not wild, (D,), in sorted columns (N, D) around 0."""
     low, high = ordered / _WILD >= -width, ordered / _WILD <= width
     lowest = np.where(low, ordered, np.inf).min(0)
     gap = np.diff(ordered, axis=0) > ordered[:-1] - lowest
@@ -153,7 +165,7 @@ def _last(ordered: np.ndarray, width: np.ndarray) -> np.ndarray:
 
 
 def _at(ordered: np.ndarray, place: np.ndarray) -> np.ndarray:
-    """Values of columns (N, D) at places between rows, one for each column, (D,)."""
+    """Values of columns (N, D) at places between rows, one place for each column, (D,)."""
     below = np.minimum(place.astype(int), len(ordered) - 1)
     above = np.minimum(below + 1, len(ordered) - 1)
     one, other = (np.take_along_axis(ordered, at[None], 0)[0] for at in (below, above))

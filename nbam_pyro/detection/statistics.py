@@ -1,9 +1,9 @@
-"""Test statistics of a density or a classifier, each against the out-distributions it is meant for.
+"""Test statistics that find anomalies with a density or with a classifier.
 
-No statistic is better than chance against every out-distribution: what one gains on some rows it
-loses on others (Zhang, Goldstein & Ranganath 2021). So there is no default here. Every statistic
-says in `against` what it is meant to find, and those that need to be told the out-distribution of
-interest ask for it. All are high for rows that look anomalous.
+No statistic is better than chance against each possible distribution of anomalies: what it gains
+for some anomalies it loses for others (Zhang, Goldstein & Ranganath 2021). So there is no default
+statistic. Each statistic says in `against` which anomalies it is meant for. All statistics are high
+for rows that look anomalous.
 """
 
 from abc import ABC, abstractmethod
@@ -14,11 +14,11 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike
 
-from nbam_pyro.checks import check_finite
+from nbam_pyro.checks.numbers import check_finite
+from nbam_pyro.checks.spacing import check_spacing
 from nbam_pyro.errors import DataError
-from nbam_pyro.spacing import check_spacing
 
-# What rounding leaves of a difference, as a share of what is subtracted.
+# The rounding error of a difference, as a share of the numbers that are subtracted.
 _ROUNDING = 8 * np.finfo(float).eps
 
 __all__ = [
@@ -33,47 +33,54 @@ __all__ = [
 
 
 class Density(Protocol):
-    """What is called with rows (N, ...) and returns log densities (N,).
+    """A function that takes rows (N, ...) and returns their log densities (N,).
 
-    `score_samples` of scikit-learn's `GaussianMixture` and `KernelDensity` is one.
+    An example is `score_samples` of scikit-learn's `GaussianMixture` or `KernelDensity`.
     """
 
     def __call__(self, x: np.ndarray, /) -> ArrayLike:
-        """Log densities of rows."""
+        """Return the log densities of rows, (N,).
+
+        Args:
+            x: Rows, (N, ...).
+        """
 
 
 class TestStatistic(ABC):
-    """A number for every row, high where it looks anomalous.
+    """The base class of functions that give each row a number, high if it looks anomalous.
 
     Attributes:
-        against: the out-distributions that it is meant for, in words.
+        against: Sentence that says which anomalies the statistic is meant for.
     """
 
-    __test__ = False  # no test of pytest's
+    __test__ = False  # pytest must not collect it
     against: ClassVar[str]
 
     @abstractmethod
     def __call__(self, x: ArrayLike) -> np.ndarray:
-        """The statistic of rows (N, ...), (N,). It may be infinite, but is never NaN.
+        """Return the statistic of each row, (N,). It may be infinite, but is never NaN.
+
+        Args:
+            x: Rows, (N, ...).
 
         Raises:
-            DataError: x has missing or infinite numbers, or what the density or classifier returns
-                is NaN, or has another shape.
+            DataError: x has missing or infinite numbers, or the density or classifier returns NaN
+                or an array of another shape.
         """
 
 
 class LogLikelihood(TestStatistic):
-    r"""-log p(x).
+    r"""The negative log density, -log p(x).
 
     Args:
-        density: log p.
+        density: Function that returns log p of rows.
 
     Example:
         >>> LogLikelihood(lambda x: -0.5 * x**2)([0.0, 2.0])
         array([0., 2.])
     """
 
-    against = "rows where p is low: not rows of high density that are not typical"
+    against = "rows of low density; it misses rows of high density that are not typical"
 
     def __init__(self, density: Density) -> None:
         self.density = density
@@ -83,11 +90,13 @@ class LogLikelihood(TestStatistic):
 
 
 class LikelihoodRatio(TestStatistic):
-    r"""log q(x) - log p(x): the most powerful test of p against q (Neyman & Pearson).
+    r"""The log likelihood ratio log q(x) - log p(x).
+
+    It is the most powerful test of p against q (Neyman & Pearson).
 
     Args:
-        density: log p of normal rows.
-        out: log q of the out-distribution of interest.
+        density: Function that returns log p, where p is the density of normal rows.
+        out: Function that returns log q, where q is the density of the anomalies of interest.
 
     Example:
         >>> ratio = LikelihoodRatio(lambda x: -0.5 * x**2, lambda x: -0.5 * (x - 2) ** 2)
@@ -95,7 +104,7 @@ class LikelihoodRatio(TestStatistic):
         array([-2.,  2.])
     """
 
-    against = "rows drawn from q, which you name; optimal there, nothing is said about others"
+    against = "rows drawn from q, for which it is optimal; nothing is known about other anomalies"
 
     def __init__(self, density: Density, out: Density) -> None:
         self.density = density
@@ -107,20 +116,20 @@ class LikelihoodRatio(TestStatistic):
         if len(both):
             raise DataError(
                 f"Both densities are 0 at {len(both)} rows, the first of them row {both[0]}: their "
-                "ratio is undefined there. Leave these rows out, or give q a wider support."
+                "ratio is undefined. Leave these rows out, or give q a wider support."
             )
         return out - own
 
 
 class Typicality(TestStatistic):
-    r"""|log p(x) - mean log p of training rows|.
+    r"""The distance of log p(x) from the mean of log p over the training rows.
 
     Args:
-        density: log p.
-        train: rows it was fitted to, (M, ...).
+        density: Function that returns log p of rows.
+        train: Rows to which the density was fitted, (M, ...).
 
     Raises:
-        DataError: there is no row, or the density is 0 at one of them.
+        DataError: `train` has no rows, or the density is 0 at one of them.
 
     Source: Nalisnick et al. (2019), for batches of one.
 
@@ -129,18 +138,18 @@ class Typicality(TestStatistic):
         array([0.5, 0. ])
     """
 
-    against = "rows whose density is too low or too high: not atypical rows of usual density"
+    against = "rows whose density is too low or too high; it misses anomalies of usual density"
 
     def __init__(self, density: Density, train: ArrayLike) -> None:
         self.density = density
         values = _values(density, train)
         if not len(values):
-            raise DataError("train has no rows: typical densities are those of training rows.")
+            raise DataError("train has no rows: give the rows to which the density was fitted.")
         zero = np.flatnonzero(~np.isfinite(values))
         if len(zero):
             raise DataError(
                 f"The density is 0 at {len(zero)} training rows, the first of them row {zero[0]}: "
-                "their mean log density is not finite."
+                "their mean log density is not finite. Leave these rows out."
             )
         self.usual = float(np.mean(values))
 
@@ -149,10 +158,10 @@ class Typicality(TestStatistic):
 
 
 class MaxLogit(TestStatistic):
-    """The highest logit of a classifier, with its sign changed.
+    """The negative of the highest logit of a classifier.
 
     Args:
-        classifier: maps rows (N, ...) to logits (N, K).
+        classifier: Function that takes rows (N, ...) and returns logits (N, K).
 
     Source: Hendrycks et al. (2022).
 
@@ -161,7 +170,7 @@ class MaxLogit(TestStatistic):
         array([-3. , -0.5])
     """
 
-    against = "rows with little of what tells known classes apart: not anomalies within a class"
+    against = "rows that resemble no known class; it misses anomalies within a class"
 
     def __init__(self, classifier: Callable[[np.ndarray], ArrayLike]) -> None:
         self.classifier = classifier
@@ -179,23 +188,23 @@ class MaxLogit(TestStatistic):
 
 
 class Mahalanobis(TestStatistic):
-    r"""Squared distance to the nearest class mean in units of the shared covariance.
+    r"""The squared distance to the nearest class mean, in units of the shared covariance.
 
     .. math:: \min_k (x - \mu_k)^\top \Sigma^{+} (x - \mu_k)
 
-    With the pseudo-inverse, and directions in which no training row varies counted apart: a row
-    that leaves the span of the training rows is infinitely far. `ridge` makes that finite.
-    Features are divided by their standard deviations within classes first, so that units do not
-    matter.
+    Sigma^+ is the pseudo-inverse of the covariance. With a ridge of 0, a row is infinitely far if
+    it differs in a direction in which no training row varies. A positive ridge makes this distance
+    finite. Features are first divided by their standard deviations within classes, so that their
+    units do not matter.
 
     Args:
-        features: of training rows, (M, D).
-        labels: their classes, (M,); None for one class.
-        ridge: share of the mean variance that is added to every direction.
+        features: Features of the training rows, (M, D).
+        labels: Classes of the training rows, (M,). None for one class.
+        ridge: Share of the mean variance that is added to the variance of each direction.
 
     Raises:
-        DataError: there is no row, features are no matrix of finite numbers, a label is missing,
-            or the ridge is negative or not finite.
+        DataError: There are no rows, `features` is no matrix of finite numbers, a label is missing,
+            or `ridge` is negative or not finite.
 
     Source: Lee et al. (2018).
 
@@ -212,19 +221,21 @@ class Mahalanobis(TestStatistic):
     ) -> None:
         x = np.asarray(features, dtype=float)
         if x.ndim != 2 or not len(x):
-            raise DataError(f"features have shape {x.shape}; they must be (M, D) with M > 0.")
+            raise DataError(f"features have shape {x.shape}; give (M, D) with at least one row.")
         check_finite(x, "features")
         check_spacing(x)
         if labels is not None and np.shape(labels) != (len(x),):
-            raise DataError(f"labels have shape {np.shape(labels)} for {len(x)} rows.")
+            raise DataError(
+                f"labels have shape {np.shape(labels)}; give one for each of {len(x)} rows."
+            )
         if not 0 <= ridge < np.inf:
-            raise DataError(f"ridge is {ridge}; it must be 0 or more, and finite.")
+            raise DataError(f"ridge is {ridge}; give a finite number, 0 or more.")
         y = np.zeros(len(x), dtype=int) if labels is None else np.asarray(labels)
         if pd.isna(y).any():
             at = int(pd.isna(y).argmax())
-            raise DataError(f"The label of row {at} is missing: leave rows without a label out.")
+            raise DataError(f"The label of row {at} is missing: leave out rows without a label.")
         classes, code = np.unique(y, return_inverse=True)
-        # Differences from a row are exact, however large an offset is.
+        # Differences from a row lose no digits, even if all values have a large offset.
         self.origin = x[0]
         moved = x - self.origin
         means = np.stack([moved[code == k].mean(0) for k in range(len(classes))])
@@ -239,14 +250,18 @@ class Mahalanobis(TestStatistic):
         self.variance = variance + ridge * variance.mean()
 
     def __call__(self, x: ArrayLike) -> np.ndarray:
-        """Squared distances of features (N, D)."""
+        """Return the squared distances of rows, (N,).
+
+        Args:
+            x: Features of the rows, (N, D).
+        """
         rows = np.asarray(x, dtype=float)
         if rows.ndim != 2 or rows.shape[1] != self.means.shape[1]:
-            raise DataError(f"x has shape {rows.shape}; it must be (N, {self.means.shape[1]}).")
+            raise DataError(f"x has shape {rows.shape}; give (N, {self.means.shape[1]}).")
         check_finite(rows, "x")
         along = ((rows - self.origin) / self.unit)[:, None] - self.means
         along = along @ self.directions  # (N, K, D)
-        # What rounding leaves in a direction without variance is no distance.
+        # In a direction without variance, a rounding error must not count as a distance.
         large = np.max((np.abs(rows) + np.abs(self.origin)) / self.unit, axis=1, initial=1.0)
         size = len(self.unit) * _ROUNDING * (large + np.abs(self.means).max())
         with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
@@ -268,11 +283,13 @@ def _values(density: Density, x: ArrayLike) -> np.ndarray:
     rows = _rows(x)
     values = np.asarray(density(rows), dtype=float)
     if values.shape != (len(rows),):
-        raise DataError(f"The density returned shape {values.shape} for {len(rows)} rows.")
+        raise DataError(
+            f"The density returned shape {values.shape} for {len(rows)} rows; it needs (N,)."
+        )
     wrong = np.flatnonzero(np.isnan(values) | np.isposinf(values))
     if len(wrong):
         raise DataError(
             f"The density returned {values[wrong[0]]} for {len(wrong)} rows, the first of them row "
-            f"{wrong[0]}: log densities are numbers, or -inf where the density is 0."
+            f"{wrong[0]}: log densities must be numbers, or -inf where the density is 0."
         )
     return values

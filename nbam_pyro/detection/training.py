@@ -1,7 +1,6 @@
-"""Train a backbone under an assignment of switches."""
+"""Training of a backbone, with an assignment that fills in the switches of the rows."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import lightning.pytorch as pl
 import numpy as np
@@ -11,25 +10,32 @@ from torch import Tensor, nn
 from torch.utils.data import TensorDataset
 
 from nbam_pyro.detection.assignments import Assignment, Blind
+from nbam_pyro.detection.backbones.base import Backbone, Energies
 from nbam_pyro.detection.checks import check_energies_finite
-from nbam_pyro.detection.energies import Backbone, Energies
+from nbam_pyro.detection.settings import Schedule
+from nbam_pyro.detection.verified import UNVERIFIED
 from nbam_pyro.errors import DataError, StoryError
-from nbam_pyro.inference.rows import Batch, Rows
-from nbam_pyro.inference.training import Options, Training, train
+from nbam_pyro.training.lightning import Options, Task, train
+from nbam_pyro.training.rows import Batch, Rows
 
-# Step sizes of the rate are so many times those of weights.
+__all__ = ["Prior", "check_energies", "energies_of", "train_backbone"]
+
+# The step size of the rate is so many times that of the weights.
 _RATE_STEPS = 10
 
 
 class Prior(nn.Module):
-    """Prior log odds of an anomaly, (S, 1): given, or open and learned with the weights.
+    """The prior log odds of an anomaly for each member, fixed or learned with the weights.
 
     Args:
-        rates: of anomalies by member, (S,); where they are open, where they start.
-        learned: whether they are open.
+        rates: Rate of anomalies for each member, (S,). Learning starts there if rates are learned.
+        learned: Whether the rates are learned.
+
+    Attributes:
+        logit: Prior log odds, (S, 1).
 
     Raises:
-        DataError: a rate is not in [0, 1).
+        DataError: A rate is not in [0, 1).
 
     Example:
         >>> Prior([0.0, 0.5]).logit.sigmoid().tolist()
@@ -41,7 +47,7 @@ class Prior(nn.Module):
     def __init__(self, rates: Sequence[float], *, learned: bool = False) -> None:
         super().__init__()
         if not all(0 <= rate < 1 for rate in rates):
-            raise DataError(f"The rates of anomalies are {list(rates)}; they must lie in [0, 1).")
+            raise DataError(f"The rates of anomalies are {list(rates)}; give rates in [0, 1).")
         logit = torch.tensor([float(rate) for rate in rates])[:, None].logit()
         if learned:
             self.logit = nn.Parameter(logit)
@@ -49,53 +55,39 @@ class Prior(nn.Module):
             self.register_buffer("logit", logit)
 
 
-@dataclass(frozen=True, kw_only=True)
-class Schedule:
-    """How a backbone is trained.
-
-    Args:
-        epochs: in all.
-        warm_up: of them, at most half, before switches are assigned.
-        lr: step size of AdamW.
-        weight_decay: of AdamW.
-    """
-
-    epochs: int = 200
-    warm_up: int = 2
-    lr: float = 1e-3
-    weight_decay: float = 1e-5
-
-
 def train_backbone(
     backbone: Backbone,
     assignment: Assignment,
     x: Tensor,
-    prior: "Prior",
+    prior: Prior,
     *,
-    observed: Tensor | None = None,
+    verified: Tensor = UNVERIFIED,
     schedule: Schedule,
     options: Options,
 ) -> list[dict[str, float]]:
-    """Lower the loss of an assignment, and leave the backbone in evaluation mode.
+    """Train a backbone with the loss of an assignment, and leave it in evaluation mode.
 
     Args:
-        backbone: of S members.
-        assignment: of the switches, after the warm-up.
-        x: rows of every member, (S, N, ...), or of all, (1, N, ...).
-        prior: of the switches; its rate is learned where it is open.
-        observed: switches that are known, (S, N): 0, 1, or -1; None if none is.
-        schedule: epochs and steps.
-        options: batch size, progress and Lightning's own.
+        backbone: Backbone of S members.
+        assignment: Assignment that is used after the warm-up.
+        x: Rows of each member, (S, N, ...), or rows that all members see, (1, N, ...).
+        prior: Prior of the switches, which is trained too if its rates are learned.
+        verified: Integer codes of verified rows, broadcast to (S, N): 1 for an anomaly, 0 for a
+            normal row, -1 where nothing is verified. The default is -1 for all rows.
+        schedule: Number of epochs, and the steps of the optimiser.
+        options: Batch size, progress bar and further arguments of Lightning's trainer.
 
     Returns:
-        one record per epoch.
+        One record per epoch.
 
     Raises:
-        StoryError: the assignment needs normalised energies and the backbone has none, or the
-            rate is open and the assignment cannot learn it.
+        StoryError: The assignment needs densities and the backbone has none, or the assignment
+            cannot learn the rates of `prior`.
     """
     check_energies(backbone, assignment, learned=any(True for _ in prior.parameters()))
     count = x.shape[1]
+    codes = torch.atleast_2d(verified)
+    codes = codes.expand(len(codes), count)
     backbone.start(backbone.rows(x))
     now = _Phase(min(schedule.warm_up, schedule.epochs // 2))
     blind = Blind(label_weight=assignment.label_weight)
@@ -103,8 +95,8 @@ def train_backbone(
     def loss(batch: Batch) -> Tensor:
         assign = blind if now.warming else assignment
         rows, index = backbone.rows(batch.x.transpose(0, 1)), batch.y
-        known = None if observed is None else observed.to(rows.device)[:, index]
-        return assign(prior.logit, backbone.energies(rows), known).loss.mean()
+        here = codes.to(rows.device)[:, index]
+        return assign(prior.logit, backbone.energies(rows), here).loss.mean()
 
     weights = {"params": list(backbone.parameters()), "lr": schedule.lr}
     groups = [
@@ -114,7 +106,7 @@ def train_backbone(
     data = TensorDataset(x.transpose(0, 1).contiguous(), torch.arange(count))
     rows = Rows(data, data.tensors[1], torch.ones(count))
     history, _ = train(
-        Training([backbone, prior], loss=loss, groups=groups),
+        Task([backbone, prior], loss=loss, groups=groups),
         rows,
         np.arange(count),
         np.arange(0),
@@ -128,6 +120,8 @@ def train_backbone(
 
 
 class _Phase(Callback):
+    """Notes whether training is in its warm-up."""
+
     def __init__(self, warm_up: int) -> None:
         self.warm_up = warm_up
         self.warming = warm_up > 0
@@ -137,31 +131,42 @@ class _Phase(Callback):
 
 
 def check_energies(backbone: Backbone, assignment: Assignment, *, learned: bool) -> None:
-    """Refuse a posterior of energies that are no log densities, and a rate that nothing learns."""
+    """Check that a backbone, an assignment and the way to get the rate go together.
+
+    Args:
+        backbone: Backbone that makes the energies.
+        assignment: Assignment that takes them.
+        learned: Whether the rate is learned with the weights.
+
+    Raises:
+        StoryError: The assignment needs densities and the backbone has none, or the assignment
+            cannot learn the rate.
+    """
     if assignment.normalised_only and not backbone.normalised:
         raise StoryError(
-            f"{type(assignment).__name__} needs energies that are negative log densities; those of "
-            f"{type(backbone).__name__} have units of their own, on which a posterior or a learned "
-            "rate would depend. Use Soft or Hard, or the GaussianMixture backbone."
+            f"{type(assignment).__name__} needs energies that are negative log densities. Those of "
+            f"{type(backbone).__name__} have units of their own, and a posterior or a learned rate "
+            "would depend on the units. Use Soft or Hard, or the GaussianMixture backbone."
         )
     if learned and not assignment.normalised_only:
         raise StoryError(
-            f"{type(assignment).__name__} ranks rows and cannot learn how many are anomalies with "
-            "the weights: find the rate by estimate_rate, or use Exact with densities."
+            f"{type(assignment).__name__} ranks rows and cannot learn how many are anomalies. "
+            "Estimate the rate with estimate_rate, or use Exact and a backbone of densities."
         )
 
 
 @torch.no_grad()
 def energies_of(backbone: Backbone, x: Tensor, *, size: int = 256) -> Energies:
-    """Energies (S, N) of rows, a few at a time, on the CPU.
+    """Return the energies of rows, (S, N) each, on the CPU.
 
-    The backbone is not changed, so that several threads may call this with the same one.
+    The backbone is not changed, so that several threads may call this function with the same
+    backbone.
 
     Args:
         backbone: A backbone in evaluation mode, as `train_backbone` leaves it.
-        x: Rows of every member, (S, N, ...), or of all, (1, N, ...). They are brought to the type
-            and device of the backbone's parameters.
-        size: Rows that are computed at once.
+        x: Rows of each member, (S, N, ...), or rows that all members see, (1, N, ...). They are
+            brought to the type and device of the backbone's parameters.
+        size: Number of rows that are computed at once.
 
     Raises:
         DataError: Energies are not finite.

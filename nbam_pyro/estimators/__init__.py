@@ -1,4 +1,4 @@
-"""scikit-learn estimators: thin calls of `fit` on tables and image arrays."""
+"""scikit-learn estimators, which call `fit` on tables and image arrays."""
 
 from nbam_pyro.estimators.classifier import NBAMClassifier
 from nbam_pyro.estimators.regressor import NBAMRegressor

@@ -1,4 +1,4 @@
-"""What the classifier and the regressor share: checked arrays in, one `fit`, posteriors out."""
+"""The common part of classifier and regressor: checks arrays, calls `fit`, keeps posteriors."""
 
 import warnings
 from abc import ABC, abstractmethod
@@ -13,31 +13,32 @@ from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted, validate_data
 from torch import nn
 
+from nbam_pyro.checks.spacing import check_spacing
+from nbam_pyro.checks.wild import describe_wild, wild_values
 from nbam_pyro.errors import DataError, WildValueWarning
 from nbam_pyro.estimators.features import as_features
 from nbam_pyro.estimators.row_weights import as_weights, check_classes_count
-from nbam_pyro.estimators.targets import as_data_errors, column, score
+from nbam_pyro.estimators.targets import Column, Targets, as_data_errors, score
 from nbam_pyro.estimators.verified import verified_rows
-from nbam_pyro.exclusive import seeded
 from nbam_pyro.inference import Fit, fit
-from nbam_pyro.inference.run import Run
+from nbam_pyro.inference.steps.run import Run
 from nbam_pyro.models import Standardise, Story
-from nbam_pyro.models.component import check_positive
-from nbam_pyro.priors import Beta
-from nbam_pyro.spacing import check_spacing
-from nbam_pyro.wild import describe_wild, wild_values
+from nbam_pyro.models.likelihoods.component import check_positive
+from nbam_pyro.models.priors.pseudo_counts import Beta
+from nbam_pyro.training.contexts import seeded
 
 Network = Callable[[int, int], nn.Module]
 Contamination = float | Beta | None
 
-# A contamination given as a number is the mean of a prior worth so many rows.
+# A contamination that is a number is the mean of a prior worth this many rows.
 _WORTH = 100
 
 
 class NBAMEstimator(BaseEstimator, ABC):
-    """The part of an estimator that does not depend on the kind of target."""
+    """The part of an estimator that is the same for labels and measurements."""
 
     fit_: Fit
+    targets_: Targets
     responsibility_: np.ndarray
     contamination_: float
 
@@ -65,37 +66,38 @@ class NBAMEstimator(BaseEstimator, ABC):
         self.trainer = trainer
 
     def responsibility(self, X: Any, y: Any) -> np.ndarray:
-        """P(z=1 | x, y): how probable it is that each target is contaminated.
+        """Estimate the responsibility P(z=1 | x, y): the probability that a target is wrong.
 
         Args:
-            X: features, (N, D), or images (N, C, H, W).
-            y: observed targets, (N,); a missing one (NaN or None) is scored by its prior P(z=1|x).
+            X: Features, (N, D), or images, (N, C, H, W).
+            y: Observed targets, (N,). A row without a target (NaN or None) gets P(z=1 | x).
 
         Returns:
             Probabilities, (N,).
 
         Raises:
-            DataError: X or y do not fit what was trained on.
+            DataError: X or y are of another kind than the training data.
         """
         x = self._checked(X)
-        targets, present = column(y)
-        _same_length(x, present)
-        return score(self.fit_, x, self._encoded(targets), present)
+        column = Column.of(y)
+        _check_same_length(x, column)
+        return score(self.fit_, x, Targets(column, self._encoded(column.values)))
 
     def prepared(self, X: Any, y: Any) -> tuple[Story, np.ndarray, np.ndarray]:
-        """What `fit` would fit, for `compare_priors` and for steps of your own.
+        """Prepare a fit without running it, for `compare_priors` and for steps of your own.
 
         Args:
-            X: features, (N, D), or images (N, C, H, W).
-            y: observed targets, (N,); rows without one are left out.
+            X: Features, (N, D), or images, (N, C, H, W).
+            y: Observed targets, (N,); rows without one (NaN or None) are left out.
 
         Returns:
-            The story, untrained and drawn by `random_state`; the rows; their encoded targets.
+            The untrained story, with weights drawn by `random_state`; the features of the rows
+            that have a target, (n, ...); their encoded targets, (n,).
 
         Raises:
             DataError: X or y cannot be fitted.
         """
-        one = clone(self)  # an estimator that was fitted stays as it is
+        one = clone(self)  # a fitted estimator is not changed
         with as_data_errors():
             x = validate_data(
                 one,
@@ -104,10 +106,11 @@ class NBAMEstimator(BaseEstimator, ABC):
                 allow_nd=True,
                 ensure_min_samples=2,
             )
-        targets, present = column(y)
-        _same_length(x, present)
-        encoded = one._learn_targets(targets)
-        return one._drawn(x[present], encoded, one._seed()), x[present], encoded
+        column = Column.of(y)
+        _check_same_length(x, column)
+        codes = one._learn_targets(column.values)
+        used = x[column.present]
+        return one._drawn(used, codes, one._seed()), used, codes
 
     def _seed(self) -> int:
         with as_data_errors():
@@ -117,7 +120,7 @@ class NBAMEstimator(BaseEstimator, ABC):
     def _drawn(self, x: np.ndarray, encoded: np.ndarray, seed: int) -> Story:
         with torch.inference_mode(False), seeded(seed, devices=True):
             story = self._story(x, encoded)
-            # What comes in double precision is fitted in it: no level and no unit costs digits.
+            # Data in double precision are fitted in double precision, so that no digits are lost.
             return story.double() if x.ndim == 2 and x.dtype == np.float64 else story
 
     def _fit(
@@ -144,26 +147,29 @@ class NBAMEstimator(BaseEstimator, ABC):
         if x.ndim == 2:
             self._check_columns(x)
         weights = as_weights(sample_weight, len(x))
-        targets, present = column(y)
-        _same_length(x, present)
-        # A row without weight informs nothing either: it is left out rather than carried along.
+        column = Column.of(y)
+        _check_same_length(x, column)
+        present = column.present
+        # A row without weight carries no information, so it is left out.
         used = present & (weights > 0)
         if used.sum() < 2:
             raise DataError(
-                f"{int(used.sum())} rows have a target and a weight; a fit needs at least two."
+                f"{int(used.sum())} rows have a target and a weight above 0. A fit needs at least "
+                "two."
             )
         if is_classifier(self):
-            check_classes_count(targets, used[present])
-        learned = targets[used[present]]
+            check_classes_count(column.values, used[present])
+        learned = column.values[used[present]]
         encoded = self._learn_targets(learned)
-        all_encoded = self._encoded(targets)
+        codes = self._encoded(column.values)
         verified = verified_rows(
-            all_encoded,
+            codes,
             present,
             true_label=true_label,
             contaminated=contaminated,
             encode=self._encoded,
         )
+        self.targets_ = Targets(column, codes, verified)
         weights = weights[used] * self._target_weights(learned)
         seed = self._seed()
         story = self._drawn(x[used], encoded, seed)
@@ -173,25 +179,22 @@ class NBAMEstimator(BaseEstimator, ABC):
             epochs=self.epochs,
             steps=self.steps,
             weights=None if (weights == 1).all() else weights,
-            verified=None if verified is None else verified[used],
+            verified=verified[used],
             held_out=self.held_out,
             batch_size=self.batch_size,
             seed=seed,
             progress=self.progress,
             trainer=self.trainer,
         )
-        if x.ndim == 2:  # so that a row scores the same however many are scored with it
+        if x.ndim == 2:  # so that the score of a row does not depend on the rows scored with it
             self.fit_.story.double()
             self.fit_.guide.double()
         self.responsibility_ = np.empty(len(x))
-        self.responsibility_[used] = self.fit_.training.responsibility
+        self.responsibility_[used] = self.fit_.training_rows.responsibility
         rest = ~used
-        if rest.any():  # rows that are new to the fit
-            known = None if verified is None else verified[rest]
-            self.responsibility_[rest] = score(
-                self.fit_, x[rest], all_encoded[rest[present]], present[rest], known
-            )
-        self.contamination_ = self.fit_.training.share.mean
+        if rest.any():  # rows that the fit has not seen
+            self.responsibility_[rest] = score(self.fit_, x[rest], self.targets_[rest])
+        self.contamination_ = self.fit_.training_rows.share.mean
 
     def _check_columns(self, x: np.ndarray) -> None:
         names = getattr(self, "feature_names_in_", None)
@@ -199,9 +202,9 @@ class NBAMEstimator(BaseEstimator, ABC):
         wild = wild_values(x)
         if wild:
             warnings.warn(
-                f"Values far from all others of their column: {describe_wild(wild, names)}. In the "
-                "network they count as the edge of their column. Mend them, or leave out the rows "
-                "where they stand for missing values.",
+                f"Values far from all others of their column: {describe_wild(wild, names)}. The "
+                "network takes them as the largest or smallest usual value of their column. "
+                "Correct them, or leave out rows in which they stand for missing values.",
                 WildValueWarning,
                 stacklevel=4,
             )
@@ -215,12 +218,12 @@ class NBAMEstimator(BaseEstimator, ABC):
         return checked
 
     def _body(self, x: np.ndarray, default: Network, images: Network, out: int) -> nn.Module:
-        """The network for rows x: columns of a table are standardised, images are as they are."""
+        """The network for rows x. Columns of a table are standardised, images are not."""
         table = x.ndim == 2
         if not table and self.network is None and (x.ndim != 4 or min(x.shape[2:]) < 8):
             raise DataError(
-                f"Rows have shape {x.shape[1:]}; the default networks take columns, or images "
-                "(channels, height, width) of at least 8 x 8. Give a network of your own."
+                f"Rows have shape {x.shape[1:]}. The default networks take rows of numbers, or "
+                "images (channels, height, width) of at least 8 x 8. Give a network of your own."
             )
         network = (self.network or (default if table else images))(x.shape[1], out)
         if not table:
@@ -229,15 +232,15 @@ class NBAMEstimator(BaseEstimator, ABC):
 
     @abstractmethod
     def _learn_targets(self, y: np.ndarray) -> np.ndarray:
-        """Check training targets, learn what there is to learn of them, and encode them."""
+        """Check training targets, learn their classes if they are labels, and encode them."""
 
     @abstractmethod
     def _encoded(self, y: np.ndarray) -> np.ndarray:
-        """Targets, none missing, as the story takes them."""
+        """Encode targets, none of them missing, as the story takes them."""
 
     @abstractmethod
     def _target_weights(self, y: np.ndarray) -> np.ndarray | float:
-        """Weights that depend on the target."""
+        """Weights of rows that depend on their target."""
 
     @abstractmethod
     def _story(self, x: np.ndarray, y: np.ndarray) -> Story:
@@ -245,10 +248,13 @@ class NBAMEstimator(BaseEstimator, ABC):
 
 
 def rate_prior(contamination: Contamination) -> Beta | None:
-    """The prior that a `contamination` argument stands for.
+    """Convert a `contamination` argument to a prior.
+
+    Args:
+        contamination: A share between 0 and 1, a `Beta`, or None for the default prior.
 
     Raises:
-        DataError: it is neither None, nor strictly between 0 and 1, nor a `Beta`.
+        DataError: The argument is neither None, nor strictly between 0 and 1, nor a `Beta`.
     """
     if contamination is None:
         return None
@@ -259,11 +265,11 @@ def rate_prior(contamination: Contamination) -> Beta | None:
     if isinstance(contamination, Real) and 0 < contamination < 1:
         return Beta(_WORTH * contamination, _WORTH * (1 - contamination))
     raise DataError(
-        f"contamination is {contamination!r}; give None, a share strictly between 0 and 1, or "
+        f"contamination is {contamination!r}. Give None, a share strictly between 0 and 1, or "
         "Beta(a, b)."
     )
 
 
-def _same_length(x: np.ndarray, y: np.ndarray) -> None:
+def _check_same_length(x: np.ndarray, y: Column) -> None:
     if len(x) != len(y):
-        raise DataError(f"X has {len(x)} rows and y has {len(y)}; they must agree.")
+        raise DataError(f"X has {len(x)} rows, but y has {len(y)}. They must agree.")

@@ -1,4 +1,4 @@
-"""A scikit-learn classifier for labels of which some are wrong."""
+"""A scikit-learn classifier for labels, some of which may be wrong."""
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -17,42 +17,44 @@ from nbam_pyro.estimators.targets import (
     encode_labels,
 )
 from nbam_pyro.inference import flip_matrix, predict, transition_matrix
-from nbam_pyro.inference.run import Run
+from nbam_pyro.inference.steps.run import Run
 from nbam_pyro.models import LabelFlip, mlp, small_cnn
-from nbam_pyro.priors import FlipPrior
+from nbam_pyro.models.priors.pseudo_counts import FlipPrior
 
 
 class NBAMClassifier(ClassifierMixin, NBAMEstimator):
-    r"""A classifier that is told labels may be wrong, and tells which.
+    r"""A classifier for labels that may be wrong; it also estimates which labels are wrong.
 
-    Fits the latent-true-label story, `LabelFlip`, with the default steps of `fit`. The prediction
-    is f = p(true label | x); `responsibility` is P(label is wrong | x, y).
+    It fits the latent-true-label story, `LabelFlip`, with the default steps of `fit`. Predictions
+    are f = p(true label | x). Responsibilities are P(label is wrong | x, y).
 
     Args:
-        network: (inputs, classes) -> module of logits; inputs are columns or channels. None for
-            `mlp` on tables, whose columns are standardised, and `small_cnn` on images.
-        contamination: prior of the rate of each true class: None for an open one, a number in
-            (0, 1) for a prior of that mean worth 100 rows, or `Beta(a, b)`.
-        class_weight: None, "balanced", or a mapping from class to weight, by observed label.
-            Weights change what rates mean: they are rates among the weighted rows.
-        epochs: of one plain training run, to which the default recipe keeps its steps in
-            proportion; None for its own default.
-        steps: of the fit; None for the default recipe.
-        held_out: share of rows that only select epochs and restarts; their labels may be wrong too.
-            The default recipe holds out none of fewer than 1,000 training rows.
-        batch_size: rows of a training step.
-        random_state: seed of weights, folds and batches.
-        progress: show progress bars.
-        trainer: further arguments of `lightning.pytorch.Trainer`.
+        network: Function (inputs, classes) -> module that returns logits; inputs is the number of
+            columns or channels. None for `mlp` on tables, whose columns are standardised, and
+            `small_cnn` on images.
+        contamination: Prior of the share of wrong labels in each true class: None for a wide
+            prior, a number in (0, 1) for a prior with this mean worth 100 rows, or `Beta(a, b)`.
+        class_weight: Weight of each observed class: None, "balanced", or a mapping from class to
+            weight. With weights, all estimated rates are rates among the weighted rows.
+        epochs: Epochs of one ordinary training run. The default recipe scales all its steps with
+            it. None for the default of the recipe.
+        steps: Steps of the fit; None for the default recipe.
+        held_out: Share of rows that are only used to select epochs and restarts; their labels may
+            be wrong, too. With fewer than 1,000 training rows the default recipe holds out none.
+        batch_size: Number of rows in a training step.
+        random_state: Seed for weights, folds and batches.
+        progress: True to show progress bars.
+        trainer: Further arguments of `lightning.pytorch.Trainer`.
 
     Attributes:
-        classes_: the labels, sorted, (K,).
-        contamination_: mean responsibility of the labelled training rows.
-        responsibility_: of every training row, (N,), cross-fitted by the default steps; an
-            unlabelled row has its prior P(z=1 | x), a verified one 0 or 1.
+        classes_: Labels that occur, sorted, (K,).
+        contamination_: Mean responsibility of the labelled training rows.
+        responsibility_: Responsibility of every training row, (N,); the default steps cross-fit
+            it. It is P(z=1 | x) for a row without a label, and 0 or 1 for a verified row.
         transition_matrix_: M = p(observed | true), (K, K).
         flip_matrix_: T = p(observed | true, z=1), (K, K), zero on its diagonal.
-        fit_: the `Fit`, for everything else: intervals, corrected labels, ArviZ, saving.
+        targets_: Training targets as they were decoded, and what is verified of them.
+        fit_: The `Fit`, for everything else: intervals, corrected labels, ArviZ, saving.
 
     Example:
         >>> from sklearn.datasets import make_blobs
@@ -105,21 +107,21 @@ class NBAMClassifier(ClassifierMixin, NBAMEstimator):
         true_label: Any = None,
         contaminated: Any = None,
     ) -> "NBAMClassifier":
-        """Fit features and labels of which some may be wrong.
+        """Fit features and labels, some of which may be wrong.
 
         Args:
-            X: features, (N, D), or images (N, C, H, W); no missing or infinite values.
-            y: observed labels, (N,): numbers or texts; NaN or None where a row is unlabelled.
-            sample_weight: how many times each row counts, (N,).
-            true_label: verified true labels, (N,), written as y is and classes of y; NaN or None
-                where unknown.
-            contaminated: 1 or True where a label is verified as wrong, 0 or False where as right,
-                (N,); NaN or None where unknown.
+            X: Features, (N, D), or images, (N, C, H, W), without missing or infinite values.
+            y: Observed labels, (N,), numbers or texts; NaN or None where a label is missing.
+            sample_weight: Weight of each row, (N,); None for 1. A weight of 2 counts as two rows.
+            true_label: Verified true labels, (N,), written as in y and among the classes of y; NaN
+                or None where unknown.
+            contaminated: What is verified, (N,): 1 or True for a wrong label, 0 or False for a
+                right one, NaN or None for an unknown one.
 
         Raises:
-            DataError: there is one class only, fewer than two rows of some class, a label that is
-                no class, features with missing or infinite values, or what is verified contradicts
-                the labels or itself.
+            DataError: There is only one class, or a class has fewer than two rows; features have
+                missing or infinite values; a verified true label is no class; or verified values
+                contradict the labels or each other.
         """
         self._fit(X, y, sample_weight, true_label=true_label, contaminated=contaminated)
         self.transition_matrix_ = transition_matrix(self.fit_).mean
@@ -127,32 +129,50 @@ class NBAMClassifier(ClassifierMixin, NBAMEstimator):
         return self
 
     def predict_proba(self, X: Any) -> np.ndarray:
-        """f = p(true label | x), (N, K), columns as in `classes_`."""
+        """Predict f = p(true label | x).
+
+        Args:
+            X: Features, (N, D), or images, (N, C, H, W).
+
+        Returns:
+            Probabilities, (N, K), with columns in the order of `classes_`.
+
+        Raises:
+            DataError: X is of another kind than the training data.
+        """
         x = self._checked(X)
         return predict(self.fit_, x)
 
     def predict(self, X: Any) -> np.ndarray:
-        """The most probable true label of each row, (N,)."""
+        """Predict the most probable true label of each row, (N,).
+
+        Args:
+            X: Features, (N, D), or images, (N, C, H, W).
+
+        Raises:
+            DataError: X is of another kind than the training data.
+        """
         most_probable = self.predict_proba(X).argmax(1)
         labels: np.ndarray = self.classes_[most_probable]
         return labels
 
     def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
-        """The accuracy of `predict` among the rows that have a label.
+        """Accuracy of `predict` among the rows that have a label.
 
-        Labels are taken as they are, right or wrong. A label that is no class of the fit counts as
-        predicted wrongly, as in a fold of a cross-validation that misses a rare class.
+        The labels count as they are, even if they are wrong. A label that did not occur in training
+        counts as an error; this can happen in cross-validation with a rare class.
 
         Args:
-            X: Features, (N, D), or images (N, C, H, W).
+            X: Features, (N, D), or images, (N, C, H, W).
             y: Labels, (N,); rows without one (NaN or None) are left out.
-            sample_weight: How many times each row counts, (N,).
+            sample_weight: Weight of each row, (N,); None for 1.
 
         Returns:
-            The weighted share of labels that are predicted, between 0 and 1.
+            Weighted share of labels that are predicted correctly, between 0 and 1.
 
         Raises:
-            DataError: No row has a label and a weight, or X or y do not fit what was trained on.
+            DataError: No row has a label and a weight above 0, or X or y are of another kind than
+                the training data.
         """
         predicted = self.predict(X)
         targets, used, weights = labelled(y, sample_weight, len(predicted), needed=1)
@@ -164,12 +184,12 @@ class NBAMClassifier(ClassifierMixin, NBAMEstimator):
         self.classes_, codes, sizes = np.unique(y, return_inverse=True, return_counts=True)
         if len(self.classes_) < 2:
             only = self.classes_[0].item()
-            raise DataError(f"There is one class only, {only!r}; a classifier needs at least two.")
+            raise DataError(f"There is one class only, {only!r}. A classifier needs at least two.")
         if sizes.min() < 2:
             rare = self.classes_[sizes < 2]
             raise DataError(
                 f"{len(rare)} of {len(sizes)} classes have fewer than two rows, such as "
-                f"{rare[0].item()!r}: add rows, merge classes, or leave those rows unlabelled."
+                f"{rare[0].item()!r}. Add rows, merge classes, or remove the labels of these rows."
             )
         return codes
 

@@ -1,4 +1,4 @@
-"""Features as people have them: arrays, lists, or tables whose columns have names and types."""
+"""Converting features: arrays, lists, and tables whose columns have names and types."""
 
 import datetime
 import math
@@ -10,8 +10,8 @@ import numpy as np
 import pandas as pd
 from scipy.sparse import issparse
 
-from nbam_pyro.checks import check_finite
-from nbam_pyro.containers import unwrapped
+from nbam_pyro.checks.containers import unwrapped
+from nbam_pyro.checks.numbers import check_finite
 from nbam_pyro.errors import DataError
 
 __all__ = ["as_features", "is_date"]
@@ -21,17 +21,17 @@ _DATES = (datetime.date, datetime.time, datetime.timedelta, np.datetime64, np.ti
 
 
 def as_features(X: Any) -> Any:
-    """Features that scikit-learn's `validate_data` takes, refused by column name where it must be.
+    """Convert features so that scikit-learn's `validate_data` takes them; errors name the column.
 
     Args:
-        X: Features, (N, D), or images (N, C, H, W): an array, a tensor, a list of rows, or a table
-            from pandas, polars (also lazy) or Arrow. Booleans become 0 and 1.
+        X: Features, (N, D), or images, (N, C, H, W): an array, a tensor, a list of rows, or a
+            table from pandas, polars (also lazy) or Arrow. Booleans become 0 and 1.
 
     Returns:
-        A DataFrame of float64 with the names of the columns where X is a table, else an array.
+        A DataFrame of float64 with column names if X is a table, else an array.
 
     Raises:
-        DataError: A column holds dates, texts or other things that are no numbers, or missing or
+        DataError: A column holds dates, texts or other cells that are no numbers, or missing or
             infinite values; X is sparse; or the rows of a list have different lengths.
 
     Example:
@@ -40,7 +40,7 @@ def as_features(X: Any) -> Any:
     """
     X = unwrapped(X)
     if issparse(X):
-        raise DataError("X is a sparse matrix, which is not taken: give X.toarray().")
+        raise DataError("X is a sparse matrix, which is not supported. Give X.toarray().")
     if isinstance(X, pd.DataFrame):
         values = np.empty(X.shape)
         for number, (name, column) in enumerate(X.items()):
@@ -51,7 +51,11 @@ def as_features(X: Any) -> Any:
 
 
 def is_date(value: Any) -> bool:
-    """Whether a value is a date, a time, or a length of time."""
+    """Whether a value is a date, a time, or a duration.
+
+    Args:
+        value: Any value.
+    """
     return isinstance(value, (*_DATES, pd.Period))
 
 
@@ -61,7 +65,7 @@ def _array(X: Any) -> Any:
     except ValueError as error:
         raise DataError(f"X is no table of numbers: {_ragged(X) or error}.") from error
     if isinstance(X, list | tuple) and values.dtype.kind in "US":
-        values = np.asarray(X, dtype=object)  # a text among numbers must not make texts of them
+        values = np.asarray(X, dtype=object)  # one text must not turn all numbers into texts
     if values.ndim < 2:
         return values
     flat = values.reshape(len(values), math.prod(values.shape[1:]))
@@ -75,9 +79,10 @@ def _array(X: Any) -> Any:
 
 
 def _numbers(name: str, column: pd.Series, *, table: bool) -> np.ndarray:
-    """A column as float64 with NaN where it has gaps.
+    """Convert a column to float64, with NaN for missing cells.
 
-    What is neither number, text nor date stays as it is in an array: scikit-learn refuses it.
+    Other cells that are no numbers, texts or dates stay as they are in an array, so that
+    scikit-learn can refuse them.
     """
     if _is_numeric(column.dtype):
         return column.to_numpy(dtype=np.float64, na_value=np.nan)
@@ -101,25 +106,27 @@ def _is_numeric(dtype: Any) -> bool:
 
 
 def _refusal(cell: Any, *, table: bool) -> str | None:
-    """Why a cell is no number, None where it is one."""
+    """The reason why a cell is no number; None if it is one."""
     if isinstance(cell, Real | Decimal | np.bool_):
         return None
     if is_date(cell):
         return (
-            f"dates or times such as {str(cell)!r}: turn them into numbers that mean something "
-            "(days since a date, hour of the day), or drop the column"
+            f"dates or times such as {str(cell)!r}; convert them to meaningful numbers (days since "
+            "a date, hour of the day), or drop the column"
         )
     if isinstance(cell, str | bytes):
         return (
-            f"texts such as {cell!r}: encode categories (sklearn.preprocessing.OneHotEncoder), "
-            "read numbers as numbers (pandas.to_numeric), or drop the column"
+            f"texts such as {cell!r}; encode categories (sklearn.preprocessing.OneHotEncoder), "
+            "convert texts to numbers (pandas.to_numeric), or drop the column"
         )
     kind = type(cell).__name__
-    return f"values of type {kind}, which are no numbers: turn or drop them" if table else None
+    if not table:
+        return None
+    return f"values of type {kind}, which are no numbers; convert them or drop the column"
 
 
 def _ragged(X: Any) -> str | None:
-    """What is wrong with a list of rows that are not equally long."""
+    """The first difference in length between the rows of a list."""
     lengths = [len(row) if hasattr(row, "__len__") else 1 for row in X]
     other = next((n for n, length in enumerate(lengths) if length != lengths[0]), None)
     if other is None:

@@ -1,4 +1,4 @@
-"""A scikit-learn regressor for measurements of which some are wrong."""
+"""A scikit-learn regressor for measurements, some of which may be wrong."""
 
 import copy
 from collections.abc import Callable, Mapping, Sequence
@@ -14,7 +14,7 @@ from nbam_pyro.estimators.base import Contamination, NBAMEstimator, Network, rat
 from nbam_pyro.estimators.row_weights import labelled
 from nbam_pyro.estimators.targets import encode_measurements
 from nbam_pyro.inference import predict
-from nbam_pyro.inference.run import Run
+from nbam_pyro.inference.steps.run import Run
 from nbam_pyro.models import (
     BetaSwitch,
     Component,
@@ -28,33 +28,36 @@ _MLP = partial(mlp, widths=(64, 64), dropout=0.2)
 
 
 class NBAMRegressor(RegressorMixin, NBAMEstimator):
-    r"""A regressor that is told measurements may be wrong, and tells which.
+    r"""A regressor for measurements that may be wrong; it also estimates which ones are wrong.
 
-    Fits `robust_regression` with the default steps of `fit`. The prediction is the clean mean f(x);
-    `responsibility` is P(measurement is wrong | x, y).
+    It fits `robust_regression` with the default steps of `fit`. Predictions are the clean mean
+    f(x). Responsibilities are P(measurement is wrong | x, y).
 
     Args:
-        network: (inputs, outputs) -> module; inputs are columns or channels. None for a small `mlp`
-            on tables, whose columns are standardised, and `small_cnn` on images.
-        contamination: prior of the share of wrong measurements: None for Beta(1, 4), a number in
-            (0, 1) for a prior of that mean worth 100 rows, or `Beta(a, b)`.
-        anomaly: another anomaly likelihood, such as `UniformRange(low, high)`; None for a shifted
+        network: Function (inputs, outputs) -> module; inputs is the number of columns or channels.
+            None for a small `mlp` on tables, whose columns are standardised, and `small_cnn` on
+            images.
+        contamination: Prior of the share of wrong measurements: None for Beta(1, 4), a number in
+            (0, 1) for a prior with this mean worth 100 rows, or `Beta(a, b)`.
+        anomaly: Anomaly likelihood, such as `UniformRange(low, high)`; None for a shifted
             Student-t.
-        input_dependent_scale: let the noise of clean measurements depend on x.
-        epochs: of one plain training run, to which the default recipe keeps its steps in
-            proportion; None for its own default.
-        steps: of the fit; None for the default recipe.
-        held_out: share of rows that only select epochs and attempts; they may be wrong too.
-        batch_size: rows of a training step.
-        random_state: seed of weights and batches.
-        progress: show progress bars.
-        trainer: further arguments of `lightning.pytorch.Trainer`.
+        input_dependent_scale: True if the noise of clean measurements depends on x.
+        epochs: Epochs of one ordinary training run. The default recipe scales all its steps with
+            it. None for the default of the recipe.
+        steps: Steps of the fit; None for the default recipe.
+        held_out: Share of rows that are only used to select epochs and attempts; their
+            measurements may be wrong, too.
+        batch_size: Number of rows in a training step.
+        random_state: Seed for weights and batches.
+        progress: True to show progress bars.
+        trainer: Further arguments of `lightning.pytorch.Trainer`.
 
     Attributes:
-        contamination_: mean responsibility of the labelled training rows (in-sample).
-        responsibility_: of every training row, (N,); one without a target has its prior P(z=1 | x),
-            a verified one 0 or 1.
-        fit_: the `Fit`, for everything else.
+        contamination_: Mean responsibility of the training rows with a target (in-sample).
+        responsibility_: Responsibility of every training row, (N,). It is P(z=1 | x) for a row
+            without a target, and 0 or 1 for a verified row.
+        targets_: Training targets as they were decoded, and what is verified of them.
+        fit_: The `Fit`, for everything else: intervals, ArviZ, saving.
 
     Example:
         >>> rng = np.random.default_rng(0)
@@ -98,44 +101,51 @@ class NBAMRegressor(RegressorMixin, NBAMEstimator):
     def fit(
         self, X: Any, y: Any, sample_weight: Any = None, *, contaminated: Any = None
     ) -> "NBAMRegressor":
-        """Fit features and measurements of which some may be wrong.
+        """Fit features and measurements, some of which may be wrong.
 
         Args:
-            X: features, (N, D), or images (N, C, H, W); no missing or infinite values.
-            y: measurements, (N,); NaN or None where there is none.
-            sample_weight: how many times each row counts, (N,).
-            contaminated: 1 or True where a measurement is verified as wrong, 0 or False where as
-                right, (N,); NaN or None where unknown.
+            X: Features, (N, D), or images, (N, C, H, W), without missing or infinite values.
+            y: Measurements, (N,); NaN or None where a measurement is missing.
+            sample_weight: Weight of each row, (N,); None for 1. A weight of 2 counts as two rows.
+            contaminated: What is verified, (N,): 1 or True for a wrong measurement, 0 or False for
+                a right one, NaN or None for an unknown one.
 
         Raises:
-            DataError: measurements are texts, infinite or all the same, features have missing or
-                infinite values, or a value of contaminated is none.
-            SupportError: a measurement lies outside the range of a bounded anomaly.
+            DataError: Measurements are texts, infinite or all the same; features have missing or
+                infinite values; or a value of contaminated is not one of those above.
+            SupportError: A measurement lies outside the range of a bounded anomaly likelihood.
         """
         self._fit(X, y, sample_weight, contaminated=contaminated)
         return self
 
     def predict(self, X: Any) -> np.ndarray:
-        """The clean mean f(x) of each row, (N,), in the units of y."""
+        """Predict the clean mean f(x) of each row, (N,), in the units of y.
+
+        Args:
+            X: Features, (N, D), or images, (N, C, H, W).
+
+        Raises:
+            DataError: X is of another kind than the training data.
+        """
         x = self._checked(X)
         return predict(self.fit_, x)
 
     def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
         """R squared of `predict` among the rows that have a measurement.
 
-        Measurements are taken as they are, right or wrong.
+        The measurements count as they are, even if they are wrong.
 
         Args:
-            X: Features, (N, D), or images (N, C, H, W).
+            X: Features, (N, D), or images, (N, C, H, W).
             y: Measurements, (N,); rows without one (NaN or None) are left out.
-            sample_weight: How many times each row counts, (N,).
+            sample_weight: Weight of each row, (N,); None for 1.
 
         Returns:
-            1 for perfect predictions, 0 for those of the mean, and less for worse ones.
+            R squared: 1 for perfect predictions, 0 for predicting the mean, below 0 for worse.
 
         Raises:
-            DataError: Fewer than two rows have a measurement and a weight, or X or y do not fit
-                what was trained on.
+            DataError: Fewer than two rows have a measurement and a weight above 0, or X or y are of
+                another kind than the training data.
         """
         predicted = self.predict(X)
         targets, used, weights = labelled(y, sample_weight, len(predicted), needed=2)
@@ -157,5 +167,5 @@ class NBAMRegressor(RegressorMixin, NBAMEstimator):
             network,
             torch.as_tensor(y),
             switch=None if rate is None else BetaSwitch(rate.a, rate.b),
-            anomaly=copy.deepcopy(self.anomaly),  # a fit must not change what was given
+            anomaly=copy.deepcopy(self.anomaly),  # a fit must not change the argument
         )

@@ -1,4 +1,4 @@
-"""Which rows count, and how often: weights of rows, and rows without a target."""
+"""Weights of rows, and leaving out rows without a target or weight."""
 
 from typing import Any
 
@@ -6,9 +6,9 @@ import numpy as np
 import pandas as pd
 from sklearn.utils.validation import _check_sample_weight
 
-from nbam_pyro.containers import unwrapped
+from nbam_pyro.checks.containers import unwrapped
 from nbam_pyro.errors import DataError
-from nbam_pyro.estimators.targets import as_data_errors, column
+from nbam_pyro.estimators.targets import Column, as_data_errors
 
 __all__ = ["as_weights", "check_classes_count", "labelled"]
 
@@ -16,39 +16,39 @@ __all__ = ["as_weights", "check_classes_count", "labelled"]
 def labelled(
     y: Any, sample_weight: Any, rows: int, *, needed: int
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """The targets that a score is taken of: rows without one, or without weight, are left out.
+    """Select the rows for a score: those with a target and a weight above 0.
 
     Args:
-        y: Targets, (N,), NaN or None where missing.
-        sample_weight: How many times each row counts, (N,); None for once.
-        rows: N.
-        needed: The smallest number of rows that have a score.
+        y: Targets, (N,); NaN or None where a target is missing.
+        sample_weight: Weight of each row, (N,); None for 1.
+        rows: Number of rows N.
+        needed: Smallest number of rows that the score needs.
 
     Returns:
-        The targets of the rows that count, (n,); which rows these are, (N,); their weights, (n,).
+        Targets of the selected rows, (n,); a mask of the selected rows, (N,); their weights, (n,).
 
     Raises:
-        DataError: Lengths differ, a weight is negative or missing, or too few rows count.
+        DataError: Lengths differ, a weight is negative or missing, or too few rows are left.
     """
-    targets, present = column(y)
-    if len(present) != rows:
-        raise DataError(f"X has {rows} rows and y has {len(present)}; they must agree.")
+    column = Column.of(y)
+    if len(column) != rows:
+        raise DataError(f"X has {rows} rows, but y has {len(column)}. They must agree.")
     weights = as_weights(sample_weight, rows)
-    used = present & (weights > 0)
+    used = column.present & (weights > 0)
     if used.sum() < needed:
         raise DataError(
-            f"{int(used.sum())} of {rows} rows have a target and a weight; a score needs at least "
-            f"{needed}: score other rows, or make folds in which each has labelled rows."
+            f"{int(used.sum())} of {rows} rows have a target and a weight above 0. A score needs "
+            f"at least {needed}. Score other rows, or use folds that all have labelled rows."
         )
-    return targets[used[present]], used, weights[used]
+    return column.values[used[column.present]], used, weights[used]
 
 
 def as_weights(sample_weight: Any, rows: int) -> np.ndarray:
-    """How many times each row counts, (N,) float64.
+    """Convert weights of rows to an array, (N,) float64.
 
     Args:
         sample_weight: Weights, (N,), in any container; one number for all rows; None for 1.
-        rows: N.
+        rows: Number of rows N.
 
     Raises:
         DataError: A weight is missing, infinite, negative or no number, or lengths differ.
@@ -64,18 +64,18 @@ def as_weights(sample_weight: Any, rows: int) -> np.ndarray:
 
 
 def check_classes_count(y: np.ndarray, used: np.ndarray) -> None:
-    """Check that every class has rows that count.
+    """Check that every class has rows with a weight above 0.
 
     Args:
-        y: Labels of all rows that have one, (N,).
-        used: Which of them have a weight above 0, (N,).
+        y: Labels of all rows that have one, (n,).
+        used: True where the weight of the row is above 0, (n,).
 
     Raises:
-        DataError: All rows of a class weigh 0.
+        DataError: All rows of a class have weight 0.
     """
     idle = np.setdiff1d(y, y[used])
     if len(idle):
         raise DataError(
-            f"All rows of class {idle[0]!s} weigh 0, so nothing can be learned of it: give some of "
-            "them a weight, or make these rows unlabelled (NaN or None)."
+            f"All rows of class {idle[0]!s} have weight 0, so the class cannot be learned. Give "
+            "some of them a weight above 0, or remove their labels (NaN or None)."
         )

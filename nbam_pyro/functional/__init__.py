@@ -8,7 +8,7 @@ where z = 1 means contaminated; the log marginal is logaddexp(a, b) and the resp
 sigmoid(b - a) (NBAM, arXiv 2606.16524). What is verified of a datum leaves one of the two.
 
 Numbers are not checked here, so that everything compiles and maps (`torch.compile`, `vmap`): NaN in
-gives NaN out. The losses, `nbam_pyro.transition` and `from_pred_probs` check what they are given.
+gives NaN out. The losses, `nbam_pyro.outputs` check what they are given.
 """
 
 from nbam_pyro.functional.label_flip import (

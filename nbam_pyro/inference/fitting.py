@@ -13,21 +13,22 @@ from pyro.infer.autoguide import AutoNormal
 from sklearn.model_selection import train_test_split
 from torch import nn
 
+from nbam_pyro.checks.spacing import check_spacing
 from nbam_pyro.errors import CollapseWarning, DataError, StoryError
-from nbam_pyro.exclusive import seeded
-from nbam_pyro.inference.guides import evaluating
+from nbam_pyro.inference.posterior.fit_result import Fit
+from nbam_pyro.inference.posterior.training_rows import score_training_rows
 from nbam_pyro.inference.recipes import default_steps
 from nbam_pyro.inference.reports import with_reports
-from nbam_pyro.inference.result import Fit
-from nbam_pyro.inference.row_kind import RowKind
-from nbam_pyro.inference.rows import Data, Rows, as_rows, precision_of
-from nbam_pyro.inference.run import Run
-from nbam_pyro.inference.training import Options
-from nbam_pyro.inference.training_rows import training_rows
-from nbam_pyro.models import ClosedStory, Story
-from nbam_pyro.models.component import check_whole
-from nbam_pyro.spacing import check_spacing
-from nbam_pyro.verified import Verified
+from nbam_pyro.inference.steps.run import Run
+from nbam_pyro.models import Story
+from nbam_pyro.models.likelihoods.component import check_whole
+from nbam_pyro.training.contexts import evaluating, seeded
+from nbam_pyro.training.lightning import Options
+from nbam_pyro.training.row_kind import RowKind
+from nbam_pyro.training.rows import Rows
+from nbam_pyro.training.sources import Data, as_rows
+from nbam_pyro.training.tensors import precision_of
+from nbam_pyro.verified import NOTHING, Verified
 
 __all__ = ["fit"]
 
@@ -46,7 +47,7 @@ def fit(
     objective: Literal["closed", "elbo"] | None = None,
     guide: Callable[..., nn.Module] = AutoNormal,
     weights: np.ndarray | torch.Tensor | None = None,
-    verified: Verified | None = None,
+    verified: Verified = NOTHING,
     held_out: float | np.ndarray | None = None,
     batch_size: int | None = None,
     seed: int = 0,
@@ -111,7 +112,7 @@ def fit(
         ...     anomaly=BroadNormal.of(y),
         ... )
         >>> line = fit(story, (x, y), steps=[Joint(epochs=60, lr=0.05)], held_out=0)
-        >>> line.training.responsibility.argmax()
+        >>> line.training_rows.responsibility.argmax()
         np.int64(7)
     """
     if epochs is not None and steps is not None:
@@ -121,7 +122,7 @@ def fit(
     if batch_size is not None:
         check_whole("batch_size", batch_size, least=1)
     check_whole("seed", seed, least=0)
-    closed = isinstance(story, ClosedStory) if objective is None else objective == "closed"
+    closed = story.closed_form is not None if objective is None else objective == "closed"
     if weights is not None and not closed:
         raise StoryError("Weights need the closed form; enumeration counts every row once.")
     with torch.inference_mode(False), torch.enable_grad(), seeded(seed, devices=True):
@@ -137,8 +138,8 @@ def fit(
         run = Run(
             story=story,
             rows=rows,
-            training=np.flatnonzero(~is_held_out),
-            held_out=np.flatnonzero(is_held_out),
+            training_index=np.flatnonzero(~is_held_out),
+            held_out_index=np.flatnonzero(is_held_out),
             drawn=isinstance(held_out, Real) or (held_out is None and rows.held_out is None),
             closed=closed,
             options=Options(
@@ -163,9 +164,9 @@ def fit(
             story=story,
             guide=posterior,
             history=pd.DataFrame(run.history),
-            held_out=np.isin(np.arange(len(rows)), run.held_out),
+            held_out=np.isin(np.arange(len(rows)), run.held_out_index),
             kind=RowKind.of(few.x, few.y),
-            training=training_rows(story, posterior, rows, run.cross_fitted),
+            training_rows=score_training_rows(story, posterior, rows, run.cross_fitted),
         )
         result, advice = with_reports(result, run)
     if advice is not None:
@@ -190,12 +191,10 @@ def _check_trainable(story: Story) -> None:
 
 
 def _check_targets(story: Story, rows: Rows) -> None:
-    if isinstance(story, ClosedStory):
-        with torch.no_grad(), evaluating(story):
-            for x, y, *_ in rows.loader(np.arange(len(rows)), 1024):
-                story.check_targets(x, y)
-        if rows.verified is not None:
-            story.check_verified(rows.y, rows.verified)
+    with torch.no_grad(), evaluating(story):
+        for x, y, *_ in rows.loader(np.arange(len(rows)), 1024):
+            story.check_targets(x, y)
+    story.check_verified(rows.y, rows.verified)
 
 
 def _check_precision(story: Story, rows: Rows) -> None:

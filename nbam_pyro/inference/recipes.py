@@ -1,17 +1,20 @@
 """What `fit` does with a story when it is not told."""
 
-from dataclasses import replace
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any
 
 from nbam_pyro.errors import StoryError
-from nbam_pyro.inference.by_rows import ByRows, UseAll
-from nbam_pyro.inference.crossfit import CrossFit
-from nbam_pyro.inference.distil import Distil
-from nbam_pyro.inference.pace import Pace
-from nbam_pyro.inference.recount import Recount
-from nbam_pyro.inference.robust import RobustStart, Settle
-from nbam_pyro.inference.starts import Anchors, Vertices
-from nbam_pyro.inference.steps import Joint, Reinitialise, Restarts, Spread, Step, WarmUp
-from nbam_pyro.models import LabelFlip, LatentSwitch, LocationScale, ShiftedComponent, Story
+from nbam_pyro.inference.steps.basic import Joint, Reinitialise, Restarts, Spread, Step, WarmUp
+from nbam_pyro.inference.steps.by_rows import ByRows, UseAll
+from nbam_pyro.inference.steps.cross_fit import CrossFit
+from nbam_pyro.inference.steps.distil import Distil
+from nbam_pyro.inference.steps.pace import Pace
+from nbam_pyro.inference.steps.recount import Recount
+from nbam_pyro.inference.steps.robust_start import RobustStart, Settle
+from nbam_pyro.inference.steps.run import Run
+from nbam_pyro.inference.steps.starts import Anchors, Vertices
+from nbam_pyro.models import Recipe, Story
 
 # Epochs of training that labels may cost, in plain runs; predictions come on top.
 _BUDGET = 2.1
@@ -25,7 +28,7 @@ def default_steps(
     weight_decay: float = 1e-2,
     one_cycle: bool = False,
     class_prior: float | None = None,
-) -> list[Step]:
+) -> list[Callable[[Run], None]]:
     """The recipe of `fit` for a story.
 
     For `LabelFlip`: rates and T cross-fitted from several starts, then twice the network fitted to
@@ -63,83 +66,88 @@ def default_steps(
         DataError: `class_prior` is not positive.
         StoryError: there is a `class_prior`, and no `LabelFlip` whose network is trained.
     """
-    pace = [Pace(lr=lr, weight_decay=weight_decay)] if epochs is None else []
-    if isinstance(story, LabelFlip) and not story.last_layer:
-        steps = _labels(
-            story,
-            epochs=epochs or 100,
-            lr=lr,
-            weight_decay=weight_decay,
-            one_cycle=one_cycle,
-            class_prior=class_prior,
+    recipes = _Recipes(epochs, lr, weight_decay, one_cycle, class_prior)
+    return list(story.default_steps(recipes))
+
+
+@dataclass(frozen=True)
+class _Recipes:
+    """The library's recipes, in proportion to epochs and step size; `models.Recipes` describes it.
+
+    Args are those of `default_steps`.
+    """
+
+    epochs: int | None
+    lr: float
+    weight_decay: float
+    one_cycle: bool
+    class_prior: float | None
+
+    def joint(self) -> Recipe:
+        self._no_class_prior()
+        return [self._joint(self.epochs or 80, one_cycle=self.one_cycle)]
+
+    def labels(self, num_classes: int) -> Recipe:
+        epochs = self.epochs or 100
+
+        def share(part: float) -> int:
+            return max(1, round(part * epochs))
+
+        def joint(part: int) -> Joint:
+            fixed = self._joint(max(1, part), one_cycle=self.one_cycle)
+            return replace(fixed, guide_lr=0.0, spread_lr=0.0)
+
+        first = share(0.2)
+        # Distances of all rows to K centres in K dimensions: fewer restarts where there are many.
+        restarts = max(1, min(20, 400 // num_classes))
+        adamw: Any = {"lr": self.lr, "weight_decay": self.weight_decay}
+        cross_fit = CrossFit(
+            warm_up=WarmUp(epochs=share(0.2), one_cycle=True, **adamw),
+            skip=share(0.05),
+            starts=(Anchors(), Vertices(), Vertices(restarts=restarts)),
+            epochs=share(0.16),
+            rounds=1,
+            class_prior=self.class_prior,
+            **adamw,
         )
-        return [*pace, *steps]
-    if class_prior is not None:
-        raise StoryError("class_prior is for the recipe of a LabelFlip that trains its network.")
-    if isinstance(story, LatentSwitch) and isinstance(story.clean, LocationScale):
-        return [*pace, *_measurements(story, epochs or 190, lr, weight_decay)]
-    return [Joint(epochs=epochs or 80, lr=lr, weight_decay=weight_decay, one_cycle=one_cycle)]
-
-
-def _labels(
-    story: LabelFlip,
-    *,
-    epochs: int,
-    lr: float,
-    weight_decay: float,
-    one_cycle: bool,
-    class_prior: float | None,
-) -> list[Step]:
-    def share(part: float) -> int:
-        return max(1, round(part * epochs))
-
-    def joint(part: int) -> Joint:
-        return Joint(
-            epochs=max(1, part),
-            lr=lr,
-            weight_decay=weight_decay,
-            one_cycle=one_cycle,
-            guide_lr=0.0,
-            spread_lr=0.0,
-        )
-
-    first = share(0.2)
-    # Distances of all rows to K centres in K dimensions: fewer restarts where there are many.
-    restarts = max(1, min(20, 400 // story.num_classes))
-    cross_fit = CrossFit(
-        warm_up=WarmUp(epochs=share(0.2), lr=lr, weight_decay=weight_decay, one_cycle=True),
-        skip=share(0.05),
-        starts=(Anchors(), Vertices(), Vertices(restarts=restarts)),
-        epochs=share(0.16),
-        rounds=1,
-        lr=lr,
-        weight_decay=weight_decay,
-        class_prior=class_prior,
-    )
-    distil = Distil(fold_epochs=share(0.5), epochs=share(0.7), lr=lr, weight_decay=weight_decay)
-    longer = replace(joint(share(0.7) - first), budget=_BUDGET * epochs)
-    return [
-        ByRows(
-            few=[UseAll(), cross_fit, distil],
-            many=[cross_fit, joint(first), Recount(), longer, Recount()],
-        ),
-        Spread(),
-    ]
-
-
-def _measurements(story: LatentSwitch, epochs: int, lr: float, weight_decay: float) -> list[Step]:
-    def joint(part: int, step: float) -> Joint:
-        return Joint(epochs=max(1, round(part / 190 * epochs)), lr=step, weight_decay=weight_decay)
-
-    start = max(1, round(15 / 190 * epochs))
-    one_sided = (0.1, -0.1, 0.4, -0.4) if isinstance(story.anomaly, ShiftedComponent) else ()
-    attempts = [
-        [
-            Reinitialise(),
-            RobustStart(share=share, epochs=start, lr=lr, weight_decay=weight_decay),
-            joint(25, lr),
+        distil = Distil(fold_epochs=share(0.5), epochs=share(0.7), **adamw)
+        longer = replace(joint(share(0.7) - first), budget=_BUDGET * epochs)
+        return [
+            *self._pace(),
+            ByRows(
+                few=[UseAll(), cross_fit, distil],
+                many=[cross_fit, joint(first), Recount(), longer, Recount()],
+            ),
+            Spread(),
         ]
-        for share in (0.0, *one_sided)
-    ]
-    restarts = Restarts(attempts=attempts, all_rows=True)
-    return [restarts, joint(110, lr), joint(40, lr / 10), Settle()]
+
+    def measurements(self, *, one_sided: bool) -> Recipe:
+        self._no_class_prior()
+        epochs = self.epochs or 190
+
+        def joint(part: int, lr: float) -> Joint:
+            return replace(self._joint(max(1, round(part / 190 * epochs))), lr=lr)
+
+        robust = RobustStart(
+            epochs=max(1, round(15 / 190 * epochs)), lr=self.lr, weight_decay=self.weight_decay
+        )
+        attempts = [
+            [Reinitialise(), replace(robust, share=share), joint(25, self.lr)]
+            for share in ((0.0, 0.1, -0.1, 0.4, -0.4) if one_sided else (0.0,))
+        ]
+        restarts = Restarts(attempts=attempts, all_rows=True)
+        long = [joint(110, self.lr), joint(40, self.lr / 10)]
+        return [*self._pace(), restarts, *long, Settle()]
+
+    def _joint(self, epochs: int, *, one_cycle: bool = False) -> Joint:
+        return Joint(epochs=epochs, lr=self.lr, weight_decay=self.weight_decay, one_cycle=one_cycle)
+
+    def _pace(self) -> list[Step]:
+        return [Pace(lr=self.lr, weight_decay=self.weight_decay)] if self.epochs is None else []
+
+    def _no_class_prior(self) -> None:
+        if self.class_prior is not None:
+            raise StoryError(
+                "class_prior is for the recipe of a LabelFlip that trains its network: leave it "
+                "out for this story."
+            )

@@ -4,8 +4,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from nbam_pyro.spacing import all_equal, blocks, middles
-from nbam_pyro.wild import column_limits
+from nbam_pyro.checks.spacing import all_equal, blocks, middles
+from nbam_pyro.checks.wild import column_limits
 
 __all__ = ["Standardise"]
 
@@ -17,7 +17,7 @@ class Standardise(nn.Module):
 
     c is the median of a column, m and s are mean and standard deviation of the differences from it
     of all values that are not wild: so a level far from 0 costs no digits. The limits l and u cut
-    nothing off unless the column has wild values (`nbam_pyro.wild`).
+    nothing off unless the column has wild values (`nbam_pyro.checks.wild`).
 
     Args:
         features: columns of x.

@@ -8,12 +8,12 @@ from nbam_pyro.plots.flags import (
     responsibilities,
     responsibilities_by,
 )
-from nbam_pyro.plots.posteriors import agreement, prior_comparison, rate_posterior
+from nbam_pyro.plots.posteriors import guide_and_chains, prior_comparison, rate_posterior
 from nbam_pyro.plots.story import story
 
 __all__ = [
-    "agreement",
     "contamination_map",
+    "guide_and_chains",
     "occam_penalty",
     "prior_comparison",
     "rate_posterior",

@@ -9,8 +9,8 @@ import pandas as pd
 from matplotlib.axes import Axes
 
 from nbam_pyro.errors import DataError
-from nbam_pyro.inference.checks import KnownFlips
-from nbam_pyro.models.component import check_whole
+from nbam_pyro.inference.workflow.predictive_checks import KnownFlips
+from nbam_pyro.models.likelihoods.component import check_whole
 from nbam_pyro.plots.sources import groups_of, numbers, responsibilities_of, truth
 
 __all__ = [

@@ -10,11 +10,11 @@ import xarray as xr
 from matplotlib.axes import Axes
 
 from nbam_pyro.errors import DataError, StoryError
-from nbam_pyro.inference.datatree import named_numbers
+from nbam_pyro.inference.posterior.datatree import named_numbers
+from nbam_pyro.outputs.report import PredProbsReport
 from nbam_pyro.plots.sources import tree_of
-from nbam_pyro.pred_probs_report import PredProbsReport
 
-__all__ = ["agreement", "prior_comparison", "rate_posterior"]
+__all__ = ["guide_and_chains", "prior_comparison", "rate_posterior"]
 
 
 def rate_posterior(source: Any, *, var_name: str | None = None, ax: Axes | None = None) -> Axes:
@@ -62,7 +62,7 @@ def _labelled(ax: Axes, names: Sequence[str]) -> Axes:
     return ax
 
 
-def agreement(
+def guide_and_chains(
     guide: Any,
     chains: Any,
     *,

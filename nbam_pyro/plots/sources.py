@@ -7,15 +7,15 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
-from nbam_pyro.containers import unwrapped
+from nbam_pyro.checks.containers import unwrapped
 from nbam_pyro.errors import DataError
 from nbam_pyro.estimators.verified import codes_of, switches
 from nbam_pyro.inference import Fit, MatrixEstimate
-from nbam_pyro.inference.checks import KnownFlips
-from nbam_pyro.inference.datatree import prior_and_posterior
-from nbam_pyro.inference.matrices import transition_matrix
+from nbam_pyro.inference.posterior.datatree import prior_and_posterior
+from nbam_pyro.inference.posterior.matrix_estimates import transition_matrix
+from nbam_pyro.inference.workflow.predictive_checks import KnownFlips
 from nbam_pyro.models import Story
-from nbam_pyro.pred_probs_report import PredProbsReport
+from nbam_pyro.outputs.report import PredProbsReport
 
 __all__ = [
     "Matrix",
@@ -64,7 +64,7 @@ def responsibilities_of(source: Any) -> np.ndarray:
     if isinstance(getattr(source, "fit_", None), Fit):
         source = source.responsibility_
     elif isinstance(source, Fit):
-        source = source.training.responsibility
+        source = source.training_rows.responsibility
     elif isinstance(source, PredProbsReport):
         source = source.rows["responsibility"]
     elif isinstance(source, KnownFlips):

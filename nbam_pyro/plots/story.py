@@ -12,11 +12,11 @@ from pyro.infer.inspect import get_model_relations
 
 from nbam_pyro.errors import DataError
 from nbam_pyro.inference import Fit
-from nbam_pyro.inference.guides import evaluated
-from nbam_pyro.inference.rows import as_tensor, in_precision, precision_of
 from nbam_pyro.models import Story
-from nbam_pyro.models.story import local_parameters
+from nbam_pyro.models.stories.sites import local_parameters
 from nbam_pyro.plots.sources import fit_of, story_of
+from nbam_pyro.training.contexts import evaluated
+from nbam_pyro.training.tensors import as_tensor, in_precision, precision_of
 
 __all__ = ["story"]
 

@@ -1,0 +1,1 @@
+"""Whether posteriors, intervals and priors say what they should."""

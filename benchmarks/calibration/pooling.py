@@ -1,0 +1,111 @@
+"""Rates of twenty sources: partial pooling against none and against full pooling.
+
+Measurements of a known quantity with standard Normal errors, from sources of 20 to 500 rows of
+which some have made many gross errors and some few. The rate of every source is estimated alone
+(`BetaSwitch(1, 1)` of its own rows), with all others as one (`BetaSwitch(1, 1)` of all rows), and
+with `GroupSwitch`.
+"""
+
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass
+from typing import final
+
+import numpy as np
+import pandas as pd
+import pyro.distributions as dist
+import torch
+from pyro.distributions import TorchDistribution
+from scipy.special import expit
+from torch import Tensor
+
+from benchmarks.benchmark import CPU, Benchmark, Case, Row
+from benchmarks.options import FirstSeed, Seeds
+from nbam_pyro import fit
+from nbam_pyro.data import with_groups
+from nbam_pyro.inference import Joint, guide_draws
+from nbam_pyro.models import (
+    BetaSwitch,
+    BroadNormal,
+    Component,
+    GroupSwitch,
+    Latents,
+    LatentSwitch,
+)
+
+SOURCES, SMALLEST, LARGEST = 20, 20, 500
+# Of the logits of the sources' rates.
+MIDDLE, SPREAD = -1.7, 1.0
+BREADTH = 6.0
+
+
+class KnownError(Component):
+    """Errors of a known size around a known value."""
+
+    def forward(self, h: Tensor, latents: Latents) -> TorchDistribution:
+        return dist.Normal(torch.zeros(len(h)), 1.0, validate_args=False)
+
+
+def simulate(seed: int) -> tuple[np.ndarray, Tensor, np.ndarray]:
+    """The source of every row, the errors, and the true rate of every source."""
+    rng = np.random.default_rng(seed)
+    sizes = np.geomspace(SMALLEST, LARGEST, SOURCES).round().astype(int)
+    rates = expit(MIDDLE + SPREAD * rng.normal(size=SOURCES))
+    source = np.repeat(np.arange(SOURCES), sizes)
+    wrong = rng.random(len(source)) < rates[source]
+    y = rng.normal(size=len(source)) * np.where(wrong, BREADTH, 1.0)
+    return source, torch.as_tensor(y).float(), rates
+
+
+def estimates(source: np.ndarray, y: Tensor, *, epochs: int = 300) -> dict[str, np.ndarray]:
+    """Posterior mean rates of the sources by how they are pooled."""
+    x = torch.zeros(len(y), 1)
+    rows, _ = with_groups(x, source, names=range(SOURCES))
+    partial = _draws(GroupSwitch(SOURCES), rows, y, epochs)
+    logits = partial["intercept"][:, None] + partial["group_spread"][:, None] * partial["group"]
+    alone = [
+        _draws(BetaSwitch(1, 1), x[source == g], y[source == g], epochs)["contamination"].mean()
+        for g in range(SOURCES)
+    ]
+    as_one = _draws(BetaSwitch(1, 1), x, y, epochs)["contamination"].mean()
+    return {
+        "partial": logits.sigmoid().mean(0).numpy(),
+        "none": np.asarray(alone),
+        "full": np.full(SOURCES, float(as_one)),
+    }
+
+
+def _draws(switch: Component, x: Tensor, y: Tensor, epochs: int) -> dict[str, Tensor]:
+    story = LatentSwitch(switch=switch, clean=KnownError(), anomaly=BroadNormal(0.0, BREADTH))
+    joint = Joint(epochs=epochs, guide_lr=0.05, spread_lr=0.05, one_cycle=True, num_draws=4)
+    fitted = fit(story, (x, y), steps=[joint], held_out=0, batch_size=len(y))
+    return guide_draws(fitted.guide, 1000)
+
+
+@final
+@dataclass(frozen=True, kw_only=True)
+class Pooling(Benchmark):
+    """Errors of the rates of twenty sources: partial pooling against none and full pooling."""
+
+    seeds: Seeds = 5
+    first_seed: FirstSeed = 0
+
+    def measure(self, known: Collection[Case]) -> Iterator[Row]:
+        """One row per seed and way to pool: root mean squared error of the sources' rates."""
+        for seed in range(self.first_seed, self.first_seed + self.seeds):
+            if _case("partial", seed) in known:
+                continue
+            source, y, rates = simulate(seed)
+            for name, found in estimates(source, y).items():
+                rmse = float(np.sqrt(np.mean((found - rates) ** 2)))
+                yield Row(case=_case(name, seed), figures={"rmse": rmse}, device=CPU)
+
+    @staticmethod
+    def summary(rows: pd.DataFrame) -> str:
+        """Root mean squared errors by seed, and their means."""
+        table = rows.pivot(index="seed", columns="method", values="rmse")
+        table.loc["mean"] = table.mean()
+        return table.round(4).to_string()
+
+
+def _case(method: str, seed: int) -> Case:
+    return Case(data="twenty sources", method=method, seed=seed)

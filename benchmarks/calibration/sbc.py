@@ -1,0 +1,120 @@
+"""Simulation-based calibration of rates and T.
+
+Rates and T are drawn from their prior, labels of 200 rows of three classes from the story with
+f frozen, and both are inferred again. Where inference is exact, the rank of the truth among the
+draws of its posterior is uniform (Talts et al. 2018). Ranks of NUTS are tested, by chi-squared with
+Bonferroni's correction; those of the guide are shown beside: a mean-field posterior need not be
+uniform.
+"""
+
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass
+from typing import Any, final
+
+import numpy as np
+import pandas as pd
+import torch
+from joblib import Parallel, delayed
+from scipy.stats import chisquare
+from torch import Tensor, nn
+
+from benchmarks.benchmark import CPU, Benchmark, Case, Row
+from benchmarks.options import FirstSeed, Seeds, Workers
+from nbam_pyro import FlipPrior, LabelFlip, fit
+from nbam_pyro.inference import Joint, guide_draws
+from nbam_pyro.inference.posterior.draws import Scored
+from nbam_pyro.inference.posterior.predictive import predictive_draws, prior_draws
+from nbam_pyro.inference.workflow.mcmc import sample_chains
+
+CLASSES, ROWS, BINS = 3, 200, 10
+# Ranks among so many draws, far enough apart to be nearly independent.
+RANKS, THIN = 99, 3
+PRIOR = FlipPrior(rate=(1.0, 4.0), flip=1.0)
+NUMBERS = [f"rate[{c}]" for c in range(CLASSES)] + [f"flip[{c}, 0]" for c in range(CLASSES)]
+
+
+def simulate(seed: int) -> tuple[LabelFlip, Scored, dict[str, Tensor]]:
+    """A story with f as its input, rows, and the rates and T that their labels came from."""
+    rng = np.random.default_rng(seed)
+    true = rng.integers(CLASSES, size=ROWS)
+    logits = 2.5 * np.eye(CLASSES)[true] + rng.normal(size=(ROWS, CLASSES))
+    x = torch.as_tensor(logits).float()
+    story = LabelFlip(nn.Identity(), CLASSES, prior=PRIOR)
+    rows = Scored(x, torch.zeros(ROWS, dtype=torch.long))
+    drawn = prior_draws(story, rows, 1, seed=seed)
+    # The story's own labels: true labels come from f, not from what x was made of.
+    y = torch.as_tensor(predictive_draws(story, rows, drawn, 1, seed=seed)[0, 0])
+    return story, rows._replace(y=y), {name: value[0] for name, value in drawn.items()}
+
+
+def ranks(seed: int) -> dict[str, Any]:
+    """Ranks of the truth among draws of NUTS and of a guide, by number, for one simulation."""
+    torch.set_num_threads(1)
+    story, rows, truth = simulate(seed)
+    start = {"rate": torch.full((CLASSES,), 0.2), "flip": torch.full((CLASSES, 2), 0.5)}
+    length = THIN * RANKS
+    draws, diverging = sample_chains(story, rows, [start], num_samples=length, num_warmup=150)
+    chain = {name: value[0, ::THIN] for name, value in draws.items()}
+    joint = Joint(epochs=150, guide_lr=0.1, spread_lr=0.1, one_cycle=True, num_draws=4)
+    fitted = fit(story, (rows.x, rows.y), steps=[joint], held_out=0, batch_size=ROWS, seed=seed)
+    guide = guide_draws(fitted.guide, RANKS, seed=seed)
+    return {
+        "seed": seed,
+        "nuts": _ranks(chain, truth),
+        "guide": _ranks(guide, truth),
+        "diverging": int(diverging.sum()),
+    }
+
+
+def _ranks(draws: dict[str, Tensor], truth: dict[str, Tensor]) -> list[int]:
+    """How many draws of every rate, and of the first flip of every class, are below the truth."""
+    below = [(draws[n] < truth[n]).sum(0).reshape(CLASSES, -1)[:, 0] for n in ("rate", "flip")]
+    return torch.cat(below).tolist()
+
+
+@final
+@dataclass(frozen=True, kw_only=True)
+class Sbc(Benchmark):
+    """Simulation-based calibration: ranks of true rates and flips among posterior draws."""
+
+    seeds: Seeds = 200
+    first_seed: FirstSeed = 0
+    workers: Workers = 2
+
+    def measure(self, known: Collection[Case]) -> Iterator[Row]:
+        """Two rows per simulation: ranks among draws of NUTS, and among those of the guide."""
+        seeds = range(self.first_seed, self.first_seed + self.seeds)
+        missing = [seed for seed in seeds if _case("nuts", seed) not in known]
+        found = Parallel(n_jobs=self.workers, return_as="generator")(
+            delayed(ranks)(seed) for seed in missing
+        )
+        for seed, one in zip(missing, found, strict=True):
+            diverging = {"nuts": {"diverging": one["diverging"]}, "guide": {}}
+            for method, further in diverging.items():
+                figures = dict(zip(NUMBERS, one[method], strict=True)) | further
+                yield Row(case=_case(method, seed), figures=figures, device=CPU)
+
+    @staticmethod
+    def summary(rows: pd.DataFrame) -> str:
+        """Whether the ranks of NUTS are uniform. Those of the guide are shown and not judged."""
+        p = {
+            method: uniformity(part[NUMBERS].to_numpy(int))
+            for method, part in rows.groupby("method")
+        }
+        lines = [
+            f"{name:12} p {nuts:.3f} (guide, not judged: {guide:.3f})"
+            for name, nuts, guide in zip(NUMBERS, p["nuts"], p["guide"], strict=True)
+        ]
+        uniform = min(p["nuts"]) > 0.01 / len(NUMBERS)
+        verdict = f"NUTS: {'uniform' if uniform else 'NOT uniform'} at 1 % after Bonferroni."
+        return "\n".join([*lines, verdict])
+
+
+def _case(method: str, seed: int) -> Case:
+    return Case(data="simulation", method=method, seed=seed)
+
+
+def uniformity(found: np.ndarray, *, bins: int = BINS) -> list[float]:
+    """The p-value of a uniform distribution over bins, for every column of ranks."""
+    counts = [np.bincount(column * bins // (RANKS + 1), minlength=bins) for column in found.T]
+    return [float(chisquare(count).pvalue) for count in counts]

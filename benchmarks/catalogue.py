@@ -1,0 +1,52 @@
+"""All benchmarks and reports, by subject."""
+
+from benchmarks.benchmark import Benchmark
+from benchmarks.calibration.coverage import Coverage
+from benchmarks.calibration.guide_and_chains import GuideAndChains
+from benchmarks.calibration.pooling import Pooling
+from benchmarks.calibration.priors import Priors
+from benchmarks.calibration.sbc import Sbc
+from benchmarks.calibration.sharpness import Sharpness
+from benchmarks.detection.contaminated_ad import ContaminatedAd
+from benchmarks.detection.failure_table import FAILURE_TABLE, FailureTable
+from benchmarks.detection.rates import TOLD_RATES
+from benchmarks.detection.report import CONTAMINATED_AD
+from benchmarks.detection.svdd_toy import SVDD_TOY, SvddToy
+from benchmarks.detection.wrong_labels import WrongLabels
+from benchmarks.label_noise.digits import Digits, Loop
+from benchmarks.label_noise.label_noise import LabelNoise
+from benchmarks.label_noise.report import LABEL_NOISE
+from benchmarks.regression.wrong_measurements import Regression
+from benchmarks.report import Report
+from benchmarks.robustness.kills import Kills
+from benchmarks.robustness.mutated_runs import MutatedRuns
+from benchmarks.robustness.precision import Precision
+from benchmarks.robustness.small_tables import SmallTables
+from benchmarks.speed.overhead import Overhead
+from benchmarks.speed.pred_probs import PredProbs
+
+__all__ = ["BENCHMARKS", "REPORTS"]
+
+BENCHMARKS: tuple[type[Benchmark], ...] = (
+    LabelNoise,
+    Digits,
+    Loop,
+    Regression,
+    ContaminatedAd,
+    WrongLabels,
+    SvddToy,
+    FailureTable,
+    Coverage,
+    Sbc,
+    GuideAndChains,
+    Priors,
+    Pooling,
+    Sharpness,
+    MutatedRuns,
+    Kills,
+    Precision,
+    SmallTables,
+    Overhead,
+    PredProbs,
+)
+REPORTS: tuple[Report, ...] = (LABEL_NOISE, CONTAMINATED_AD, TOLD_RATES, FAILURE_TABLE, SVDD_TOY)

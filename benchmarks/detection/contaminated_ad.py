@@ -1,0 +1,175 @@
+"""Anomaly detection on contaminated training rows: latent outlier exposure and its neighbours.
+
+Tables are every .mat and .npz file of a folder, with arrays X and y. Noisy copies of anomalies of
+the test set are in training, without a label (see `protocol`). Seeds of one method are trained as
+one batched model, and its seconds are shared out among them.
+"""
+
+import time
+from collections.abc import Callable, Collection, Iterator, Sequence
+from dataclasses import dataclass
+from functools import partial
+from importlib.metadata import version
+from typing import Annotated, Literal, final
+
+import numpy as np
+import pandas as pd
+import torch
+import typer
+from sklearn.metrics import average_precision_score, roc_auc_score
+
+from benchmarks.benchmark import CPU, Benchmark, Case, Row
+from benchmarks.detection.methods import (
+    IMAGE,
+    PYOD,
+    TABULAR,
+    Found,
+    Method,
+    Told,
+    require_pyod,
+    rotations,
+    tabular,
+)
+from benchmarks.detection.protocol import Split, image_split, split, tables
+from benchmarks.detection.report import tables as reported
+from benchmarks.options import DataRoot, Epochs, FirstSeed, Names, Seeds, one_of
+from nbam_pyro.errors import DataError
+
+__all__ = ["ContaminatedAd", "figures"]
+
+TableNames = Annotated[
+    Names | None,
+    typer.Option(parser=Names.of, metavar="NAME,...", help="Tables to read. Default: all."),
+]
+Classes = Annotated[
+    Names,
+    typer.Option(
+        parser=Names.among(map(str, range(10))),
+        metavar="CLASS,...",
+        help="Classes of images that are normal, one at a time.",
+    ),
+]
+Methods = Annotated[
+    Names | None,
+    typer.Option(
+        parser=Names.among([*TABULAR, *IMAGE]),
+        metavar="NAME,...",
+        help="Methods. Default: all that suit the data and need no other package.",
+    ),
+]
+Scale = Annotated[
+    str, typer.Option(parser=one_of(["range", "none"]), metavar="range|none", help="Of features.")
+]
+
+
+@final
+@dataclass(frozen=True, kw_only=True)
+class ContaminatedAd(Benchmark):
+    """AUC of anomaly detectors whose training rows hold unlabelled anomalies, ours and PyOD's."""
+
+    images: Annotated[
+        bool, typer.Option("--images", help="Take Fashion-MNIST in place of a folder of tables.")
+    ] = False
+    data_root: DataRoot = None
+    tables: TableNames = None
+    classes: Classes = Names(["0", "1"])
+    methods: Methods = None
+    alpha0: Annotated[
+        float, typer.Option(min=0, max=1, help="True share of anomalies in training, below 1.")
+    ] = 0.1
+    alpha: Annotated[
+        float | None,
+        typer.Option(min=0, max=1, help="Share that methods are told. Default: the true one."),
+    ] = None
+    seeds: Seeds = 3
+    first_seed: FirstSeed = 0
+    epochs: Epochs = None
+    scale: Scale = "range"
+
+    def measure(self, known: Collection[Case]) -> Iterator[Row]:
+        """One row per data set, method and seed.
+
+        Raises:
+            DataError: PyOD or the data are missing, or options do not fit each other.
+        """
+        for data, splits, methods in self._problems():
+            for name, method in methods.items():
+                cases = [
+                    self._case(data, name, method, seed)
+                    for seed in range(self.first_seed, self.first_seed + self.seeds)
+                ]
+                missing = [case for case in cases if case not in known]
+                if missing:
+                    yield from self._rows(method, missing, splits)
+
+    def _rows(
+        self, method: Method, cases: Sequence[Case], splits: Callable[..., Split]
+    ) -> Iterator[Row]:
+        chosen = [splits(seed=case.seed) for case in cases]
+        scale: Literal["range"] | None = None if self.scale == "none" else "range"
+        told = Told(alpha=self._alpha, epochs=self.epochs, scale=scale)
+        started = time.perf_counter()
+        with torch.random.fork_rng():
+            torch.manual_seed(cases[0].seed or 0)
+            np.random.seed(cases[0].seed)  # noqa: NPY002  PyOD's
+            found = method(chosen, told)
+        seconds = round((time.perf_counter() - started) / len(chosen), 2)
+        pyod = cases[0].method in PYOD
+        for case, one, outcome in zip(cases, chosen, found, strict=True):
+            yield Row(
+                case=case,
+                figures={**figures(one, outcome), "seconds": seconds},
+                device=CPU if pyod else None,
+                packages={"pyod": version("pyod")} if pyod else {},
+            )
+
+    @property
+    def _alpha(self) -> float:
+        return self.alpha0 if self.alpha is None else self.alpha
+
+    def _case(self, data: str, name: str, method: Method, seed: int) -> Case:
+        settings = {
+            "alpha0": self.alpha0,
+            "alpha": self._alpha,
+            "scale": self.scale,
+            "epochs": self.epochs or getattr(method, "epochs", 0),
+        }
+        return Case(data=data, method=name, seed=seed, settings=settings)
+
+    def _problems(self) -> Iterator[tuple[str, Callable[..., Split], dict[str, Method]]]:
+        """Name, split by seed, and methods of every data set."""
+        suitable = IMAGE if self.images else [name for name in TABULAR if name not in PYOD]
+        methods = self.methods or suitable
+        unknown = set(methods) - set(IMAGE if self.images else TABULAR)
+        if unknown:
+            raise DataError(f"--methods: {', '.join(sorted(unknown))} is not for these data.")
+        if self.data_root is None:
+            raise DataError("--data-root is missing: the folder of the tables or images.")
+        if self.alpha0 >= 1:
+            raise DataError("--alpha0 must be below 1, because some rows have to be normal.")
+        if PYOD.keys() & set(methods):
+            require_pyod()
+        if self.images:
+            for normal in map(int, self.classes):
+                cut = partial(image_split, self.data_root, normal, alpha=self.alpha0)
+                yield f"fashion_mnist-{normal}", cut, {name: rotations(name) for name in methods}
+            return
+        for table, x, anomaly in tables(self.data_root, only=self.tables):
+            cut = partial(split, x, anomaly, alpha=self.alpha0)
+            yield table, cut, {name: tabular(name, x.shape[1]) for name in methods}
+
+    @staticmethod
+    def summary(rows: pd.DataFrame) -> str:
+        """One table for each family of methods."""
+        return reported(rows)
+
+
+def figures(one: Split, found: Found) -> dict[str, float | None]:
+    """AUC, average precision, and F1 where as many rows are flagged as are anomalies."""
+    top = np.argsort(-found.scores, kind="stable")[: one.anomaly.sum()]
+    return {
+        "auc": float(roc_auc_score(one.anomaly, found.scores)),
+        "average_precision": float(average_precision_score(one.anomaly, found.scores)),
+        "f1": float(one.anomaly[top].mean()),  # precision and recall are equal there
+        "rate_estimate": found.rate,
+    }

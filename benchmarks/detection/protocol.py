@@ -1,0 +1,135 @@
+"""Training sets that are contaminated at a known rate, and their tests.
+
+Half of the normal rows train, the other half and all anomalies test. Contaminants are anomalies of
+the test set with Gaussian noise that has the anomalies' standard deviation in every feature, as in
+Qiu et al. (2022). So noisy copies of some test anomalies are seen in training, without a label:
+figures are of detectors that have met this kind of anomaly, not of any kind.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from zipfile import BadZipFile
+
+import numpy as np
+import scipy.io
+from torchvision.datasets import FashionMNIST
+
+from nbam_pyro.errors import DataError
+
+# Images of the class in training, anomalies among them included; and in the test.
+IMAGES, TEST_IMAGES = 6000, 2000
+
+
+@dataclass(frozen=True, kw_only=True)
+class Split:
+    """Rows to train on and to test with.
+
+    Attributes:
+        train: Training rows, (N, ...).
+        contaminant: Whether each training row is an anomaly, (N,) booleans.
+        test: Test rows, (M, ...).
+        anomaly: Whether each test row is an anomaly, (M,) booleans.
+    """
+
+    train: np.ndarray
+    contaminant: np.ndarray
+    test: np.ndarray
+    anomaly: np.ndarray
+
+
+def tables(
+    folder: Path, *, only: Sequence[str] | None = None
+) -> Iterator[tuple[str, np.ndarray, np.ndarray]]:
+    """Name, rows (N, D) and anomalies (N,) of every `.mat` and `.npz` of a folder.
+
+    Args:
+        folder: Folder to read.
+        only: Names of the tables to read, or None for all.
+
+    Raises:
+        DataError: There is no file, or none of a name, or one cannot be read, has no arrays X and
+            y, or lacks anomalies or normal rows.
+    """
+    files = sorted(path for path in folder.iterdir() if path.suffix in (".mat", ".npz"))
+    if not files:
+        raise DataError(f"{folder} has no .mat and no .npz files.")
+    missing = set(only or ()) - {path.stem for path in files}
+    if missing:
+        raise DataError(f"{folder} has no {', '.join(sorted(missing))}.")
+    for path in files:
+        if only is not None and path.stem not in only:
+            continue
+        yield path.stem, *_table(path)
+
+
+def _table(path: Path) -> tuple[np.ndarray, np.ndarray]:
+    try:
+        held = scipy.io.loadmat(path) if path.suffix == ".mat" else np.load(path)
+        x, anomaly = np.asarray(held["X"], float), np.asarray(held["y"]).ravel() == 1
+    except KeyError as error:
+        raise DataError(f"{path} has no arrays X and y.") from error
+    # What SciPy and NumPy raise of files that are broken, or of a newer format.
+    except (ValueError, OSError, NotImplementedError, BadZipFile) as error:
+        raise DataError(f"{path} cannot be read: {error}.") from error
+    if anomaly.sum() < 1 or (~anomaly).sum() < 2 or len(x) != len(anomaly):
+        raise DataError(f"{path} needs an anomaly (y = 1) and two normal rows, one y for each X.")
+    return x, anomaly
+
+
+def split(x: np.ndarray, anomaly: np.ndarray, *, alpha: float, seed: int) -> Split:
+    """One split of a table.
+
+    Args:
+        x: Rows, (N, D).
+        anomaly: Whether each row is an anomaly, (N,).
+        alpha: Share of contaminants among the training rows.
+        seed: Seed of the split and the noise.
+    """
+    rng = np.random.default_rng(seed)
+    normal, odd = rng.permutation(np.flatnonzero(~anomaly)), np.flatnonzero(anomaly)
+    half = len(normal) // 2
+    count = round(half * alpha / (1 - alpha))
+    noise = rng.normal(size=(count, x.shape[1])) * x[odd].std(0)
+    contaminants = x[rng.choice(odd, count)] + noise
+    test = np.r_[normal[half:], odd]
+    return Split(
+        train=np.r_[x[normal[:half]], contaminants],
+        contaminant=np.arange(half + count) >= half,
+        test=x[test],
+        anomaly=anomaly[test],
+    )
+
+
+def image_split(root: Path, normal: int, *, alpha: float, seed: int) -> Split:
+    """One class of Fashion-MNIST against the rest; contaminants are images of the others.
+
+    Args:
+        root: Folder that torchvision has written.
+        normal: Class that is normal.
+        alpha: Share of contaminants among the training images.
+        seed: Seed of the choice.
+
+    Raises:
+        DataError: The images do not exist.
+    """
+    rng = np.random.default_rng(seed)
+    try:
+        train, test = (FashionMNIST(root, train=part) for part in (True, False))
+    except RuntimeError as error:
+        raise DataError(f"{root}: {error}") from error
+    labels, held_out = train.targets.numpy(), test.targets.numpy()
+    count = round(IMAGES * alpha)
+    own = rng.choice(np.flatnonzero(labels == normal), IMAGES - count, replace=False)
+    others = rng.choice(np.flatnonzero(labels != normal), count, replace=False)
+    chosen = rng.choice(len(held_out), TEST_IMAGES, replace=False)
+    return Split(
+        train=_pixels(train.data.numpy()[np.r_[own, others]]),
+        contaminant=np.arange(IMAGES) >= len(own),
+        test=_pixels(test.data.numpy()[chosen]),
+        anomaly=held_out[chosen] != normal,
+    )
+
+
+def _pixels(images: np.ndarray) -> np.ndarray:
+    return (images[:, None] / 255).astype(np.float32)

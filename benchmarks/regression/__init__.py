@@ -1,0 +1,1 @@
+"""Regression on measurements that are partly wrong."""

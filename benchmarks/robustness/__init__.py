@@ -1,0 +1,1 @@
+"""Hostile input, signals, scales of numbers and small tables."""

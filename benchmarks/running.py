@@ -1,0 +1,75 @@
+"""Run a benchmark and keep its rows."""
+
+import inspect
+import shlex
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import typer
+
+from benchmarks.benchmark import Benchmark, Row, name_of
+from benchmarks.options import Again, Out
+from benchmarks.rows import cases_of, joined, long, read, wide, write
+from nbam_pyro.errors import DataError
+
+__all__ = ["command_of", "run"]
+
+# A file is written at most so often, in seconds, and at the end in any case.
+_PAUSE = 10.0
+
+
+def run(benchmark: Benchmark, *, out: Path | None = None, again: bool = False) -> None:
+    """Measure what a file does not have yet, print it and add it to the file.
+
+    Args:
+        benchmark: Benchmark with its options.
+        out: File of rows, or None to print only.
+        again: Whether to measure cases again that the file has.
+
+    Raises:
+        DataError: The file is of something else, or data are missing.
+    """
+    name, command = name_of(type(benchmark)), f"python -m benchmarks {shlex.join(sys.argv[1:])}"
+    before = read(out) if out is not None and out.exists() else long(name, [], command=None)
+    others = sorted(set(before["benchmark"]) - {name})
+    if others:
+        raise DataError(f"{out} holds rows of {', '.join(others)}; name another file.")
+    known = set() if again else cases_of(before)
+    rows: list[Row] = []
+    written = time.monotonic()
+
+    def keep() -> None:
+        if out is not None and rows:
+            write(out, joined(before, long(name, rows, command=command)))
+
+    try:
+        for row in benchmark.measure(known):
+            typer.echo(str(row))
+            rows.append(row)
+            if time.monotonic() - written > _PAUSE:
+                keep()
+                written = time.monotonic()
+    finally:
+        keep()
+    lines = joined(before, long(name, rows, command=command))
+    typer.echo(benchmark.summary(wide(lines)))
+
+
+def command_of(benchmark: type[Benchmark]) -> Callable[..., None]:
+    """The command that runs a benchmark, with its fields as options beside the shared ones."""
+
+    def command(out: Path | None, again: bool, **options: Any) -> None:
+        run(benchmark(**options), out=out, again=again)
+
+    keyword = inspect.Parameter.KEYWORD_ONLY
+    shared = [
+        inspect.Parameter("out", keyword, default=None, annotation=Out),
+        inspect.Parameter("again", keyword, default=False, annotation=Again),
+    ]
+    own = inspect.signature(benchmark).parameters.values()
+    command.__signature__ = inspect.Signature([*own, *shared])  # type: ignore[attr-defined]
+    command.__doc__ = benchmark.__doc__
+    return command

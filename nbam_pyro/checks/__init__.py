@@ -1,0 +1,1 @@
+"""Checks of what somebody hands in: numbers, columns, shapes and memory."""

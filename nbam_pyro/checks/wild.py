@@ -1,0 +1,164 @@
+"""Wild values: numbers so far from the rest of their column that they are mistakes or codes."""
+
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Float
+
+from nbam_pyro.checks.spacing import blocks, middles, robust_widths
+
+__all__ = ["WildValues", "column_limits", "describe_wild", "wild_values"]
+
+# A wild value lies so many robust widths from the middle of its column ...
+_FAR = 10.0
+# ... and so many times as far as the next value towards the middle.
+_GAP = 5.0
+# At most this share of a column can be wild, with this share of the rows as different values, but
+# some in small tables and not many in large ones: more of them are a group or a tail of their own.
+_MOST = 0.25
+_DIFFERENT = 0.01
+_SOME, _MANY = 3, 20
+# Where most values of a column are equal, so many others tell how far they scatter.
+_OTHERS = 4
+# So many values and rows are named.
+_NAMED = 3
+
+
+@dataclass(frozen=True)
+class WildValues:
+    """The wild values of one column.
+
+    Attributes:
+        column: number of the column.
+        rows: numbers of the rows, (W,).
+        values: their values, (W,).
+    """
+
+    column: int
+    rows: np.ndarray
+    values: np.ndarray
+
+
+def column_limits(
+    x: Float[np.ndarray, "n d"],
+) -> tuple[Float[np.ndarray, " d"], Float[np.ndarray, " d"]]:
+    """The smallest and largest value that each column is taken to have, infinite by default.
+
+    Values are wild where their distance from the median exceeds ten robust widths and, sorted,
+    jumps to five times that of the next value inwards. A heavy tail has no such jump and stays, and
+    so does a group: wild are few rows (a quarter) with few different values (a hundredth of the
+    rows, at least three or a tenth, at most 20; of fewer than ten rows none). The limit lies one
+    robust width beyond the furthest value that is not wild.
+
+    Args:
+        x: numbers, (N, D), finite.
+
+    Returns:
+        (low, high), (D,) each, in the units of the columns.
+
+    Example:
+        >>> low, high = column_limits(np.append(np.arange(10.0), 99999.0)[:, None])
+        >>> low, high.round(1)
+        (array([-inf]), array([14.4]))
+    """
+    lows, highs = [], []
+    for block in blocks(x):
+        low, high = _limits(x[:, block].astype(np.float64, copy=False))
+        lows.append(low)
+        highs.append(high)
+    return np.concatenate(lows), np.concatenate(highs)
+
+
+def _limits(x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    n = len(x)
+    most = min(max(min(_SOME, n // 10), int(_DIFFERENT * n)), _MANY)
+    if not most:
+        return np.full(x.shape[1], -np.inf), np.full(x.shape[1], np.inf)
+    middle, width = middles(x), robust_widths(x)
+    unit = np.where(width > 0, width, 1.0)
+    ordered = np.sort(np.abs(x - middle) / unit, axis=0)
+    inner, outer = ordered[:-1], ordered[1:]
+    jumps = (outer > _FAR) & (outer > _GAP * np.maximum(inner, _FAR / _GAP))
+    beyond = np.arange(n - 1, 0, -1)[:, None]  # how many values lie beyond each place
+    different = np.cumsum((outer != inner)[::-1], axis=0)[::-1]
+    jumps &= (beyond <= _MOST * n) & (different <= most)
+    place = jumps.argmax(0)  # the first jump: the place of the last value that is not wild
+    equal = (ordered == 0).sum(0)
+    known = (width > 0) & ((equal <= n // 2) | (n - equal >= _OTHERS))
+    is_wild = jumps.any(0) & known
+    furthest = ordered[place, np.arange(x.shape[1])]
+    reach = unit * (furthest + 1)
+    low, high = middle - reach, middle + reach
+    return (
+        np.where(is_wild & (x < low).any(0), low, -np.inf),
+        np.where(is_wild & (x > high).any(0), high, np.inf),
+    )
+
+
+def wild_values(x: Float[np.ndarray, "n d"]) -> list[WildValues]:
+    """The wild values of every column that has some.
+
+    Args:
+        x: features, (N, D), NaN where they are missing.
+
+    Example:
+        >>> x = np.arange(40.0).reshape(20, 2)
+        >>> x[7, 1] = -999999
+        >>> [(w.column, w.rows.tolist(), w.values.tolist()) for w in wild_values(x)]
+        [(1, [7], [-999999.0])]
+    """
+    low, high = np.full((2, x.shape[1]), [[-np.inf], [np.inf]])
+    present = np.isfinite(x)
+    whole = present.all(0)
+    if len(x) and whole.any():
+        low[whole], high[whole] = column_limits(x if whole.all() else x[:, whole])
+    for j in np.flatnonzero(~whole & present.any(0)):
+        low[j : j + 1], high[j : j + 1] = column_limits(x[present[:, j], j : j + 1])
+    found = []
+    for j in np.flatnonzero(np.isfinite(low) | np.isfinite(high)):
+        rows = np.flatnonzero((x[:, j] < low[j]) | (x[:, j] > high[j]))
+        found.append(WildValues(int(j), rows, x[rows, j]))
+    return found
+
+
+def describe_wild(found: Sequence[WildValues], columns: Sequence[object] | None = None) -> str:
+    """Wild values by column and row; one that repeats may stand for missing values.
+
+    Args:
+        found: What `wild_values` returned, at least one column.
+        columns: Names of the columns; None for their numbers.
+
+    Example:
+        >>> describe_wild([WildValues(1, np.array([7]), np.array([-999.0]))], ["a", "b"])
+        "-999 in column 'b' (row 7)"
+    """
+    rows = defaultdict(set)
+    for one in found:
+        for row, value in zip(one.rows.tolist(), one.values.tolist(), strict=True):
+            rows[value].add(row)
+    # Those that repeat last, as what is said of them ends the list.
+    ordered = sorted(rows, key=lambda value: len(rows[value]) > 1)
+    parts = []
+    for value in ordered[:_NAMED]:
+        places = [
+            f"{one.column if columns is None else repr(columns[one.column])} "
+            f"({_rows(one.rows[one.values == value])})"
+            for one in found
+            if (one.values == value).any()
+        ]
+        word = "column" if len(places) == 1 else "columns"
+        code = ", perhaps a code for missing values" if len(rows[value]) > 1 else ""
+        parts.append(f"{value:.10g} in {word} {_some(places)}{code}")
+    rest = len(ordered) - _NAMED
+    return "; ".join(parts) + (f"; and more values: {rest}" if rest > 0 else "")
+
+
+def _rows(rows: np.ndarray) -> str:
+    return f"row{'s' if len(rows) > 1 else ''} {_some([str(row) for row in rows])}"
+
+
+def _some(parts: Sequence[str]) -> str:
+    more = len(parts) - _NAMED
+    return ", ".join(parts[:_NAMED]) + (f" and {more} more" if more > 0 else "")

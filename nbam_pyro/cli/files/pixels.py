@@ -1,0 +1,82 @@
+"""Opening an image file and converting it to grey or RGB pixels."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from nbam_pyro.cli.files.messages import problem
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+__all__ = ["is_grey", "opened", "pixels"]
+
+
+@contextmanager
+def opened(path: Path) -> "Iterator[Image]":
+    """Open an image file; its pixels are only read when they are needed.
+
+    Args:
+        path: Path of the image.
+
+    Raises:
+        DataError: The file cannot be read as an image, when it is opened or within the block.
+    """
+    import PIL.Image
+
+    try:
+        with PIL.Image.open(path) as image:
+            yield image
+    except Exception as error:  # Pillow's formats fail in many ways: OSError, SyntaxError, ...
+        raise problem(
+            f"The image '{path}' cannot be read: {str(error) or type(error).__name__}. Replace it "
+            "or leave it out."
+        ) from error
+
+
+def is_grey(image: "Image") -> bool:
+    """Whether the type of an image has no colours.
+
+    Args:
+        image: Opened image.
+    """
+    return image.mode in ("1", "L", "LA", "F") or image.mode.startswith("I")
+
+
+def pixels(image: "Image", *, height: int, width: int, channels: int) -> np.ndarray:
+    """Scale an image and return its pixels, (C, H, W) float32 in [0, 1].
+
+    Args:
+        image: Opened image.
+        height: Height to scale to, in pixels.
+        width: Width to scale to, in pixels.
+        channels: 1 for grey, 3 for RGB.
+
+    Raises:
+        ValueError: The pixels are floats, so that their range is unknown.
+    """
+    from PIL.Image import Resampling
+
+    plain = _eight_bits(image).convert("L" if channels == 1 else "RGB")
+    if plain.size != (width, height):
+        plain = plain.resize((width, height), Resampling.BILINEAR)
+    values = np.asarray(plain, dtype=np.float32) / 255
+    return values.reshape(height, width, channels).transpose(2, 0, 1)
+
+
+def _eight_bits(image: "Image") -> "Image":
+    import PIL.Image
+
+    if image.mode == "F":
+        raise ValueError("its pixels are floats of unknown range, not 8-bit integers")
+    if image.mode.startswith("I"):
+        # Pillow would clip 16-bit greys at 255 instead of scaling them.
+        greys = np.clip(np.asarray(image).astype(np.float64) / 257, 0, 255)
+        return PIL.Image.fromarray(greys.round().astype(np.uint8))
+    if "transparency" in image.info:
+        # Pillow warns about a palette with transparency unless it is first converted to RGBA.
+        return image.convert("RGBA")
+    return image

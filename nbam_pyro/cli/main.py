@@ -1,0 +1,43 @@
+"""The application `nbam` and its commands. Slow packages load only when a command runs."""
+
+from importlib.metadata import version
+from typing import Annotated
+
+import typer
+
+from nbam_pyro.cli.compare import compare
+from nbam_pyro.cli.demo import demo
+from nbam_pyro.cli.detect import detect
+from nbam_pyro.cli.fit import fit
+from nbam_pyro.cli.score import score
+from nbam_pyro.cli.show import show
+
+__all__ = ["app"]
+
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+for command in (fit, score, show, compare, detect, demo):
+    app.command()(command)
+
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"nbam_pyro {version('nbam_pyro')}")
+        raise typer.Exit
+
+
+@app.callback()
+def main(
+    *,
+    version: Annotated[
+        bool,
+        typer.Option(
+            "--version", callback=_show_version, is_eager=True, help="Show the version and exit."
+        ),
+    ] = False,
+) -> None:
+    """Probabilistic models for contaminated data."""

@@ -1,0 +1,29 @@
+"""Runs: from a data file to a run folder, reading it again, and its summary in words.
+
+Use `read_run` in Python to load the fit of a run and the encoding of its features.
+"""
+
+from nbam_pyro.cli.runs.commands import fit_file, parse_contamination, score_file
+from nbam_pyro.cli.runs.comparing import compare_runs
+from nbam_pyro.cli.runs.detecting import detect_file, parse_backbone, parse_share
+from nbam_pyro.cli.runs.folder import RunInfo, read_report, read_run, write_run
+from nbam_pyro.cli.runs.tables import write_csv
+from nbam_pyro.cli.runs.words import scored_line, show_lines, table_lines
+
+__all__ = [
+    "RunInfo",
+    "compare_runs",
+    "detect_file",
+    "fit_file",
+    "parse_backbone",
+    "parse_contamination",
+    "parse_share",
+    "read_report",
+    "read_run",
+    "score_file",
+    "scored_line",
+    "show_lines",
+    "table_lines",
+    "write_csv",
+    "write_run",
+]

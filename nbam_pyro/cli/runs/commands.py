@@ -1,0 +1,219 @@
+"""The work of `nbam fit` and `nbam score`."""
+
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from nbam_pyro.cli.files import read
+from nbam_pyro.cli.files.precision import rounded
+from nbam_pyro.cli.runs.detecting import is_detected, score_detected
+from nbam_pyro.cli.runs.features import learn, named, oddities
+from nbam_pyro.cli.runs.flags import flags
+from nbam_pyro.cli.runs.folder import read_run, write_run
+from nbam_pyro.cli.runs.info import RunInfo
+from nbam_pyro.cli.runs.tables import write_table
+from nbam_pyro.cli.runs.targets import TrainingTargets, columns_beside
+from nbam_pyro.errors import DataError
+from nbam_pyro.estimators import NBAMClassifier, NBAMRegressor
+from nbam_pyro.estimators.base import rate_prior
+from nbam_pyro.models.priors.pseudo_counts import Beta
+from nbam_pyro.storage import new_file, new_folder
+
+__all__ = ["fit_file", "parse_contamination", "score_file"]
+
+
+def fit_file(
+    data: Path,
+    out: Path,
+    *,
+    label: str | None = None,
+    true_label: str | None = None,
+    contaminated: str | None = None,
+    task: str = "auto",
+    contamination: float | Beta | None = None,
+    epochs: int | None = None,
+    drop: Sequence[str] = (),
+    keep: Sequence[str] = (),
+    overwrite: bool = False,
+    seed: int = 0,
+    progress: bool = False,
+    say: Callable[[str], None] = lambda _: None,
+) -> dict[str, Any]:
+    """Fit a data file or image folder and write a run folder.
+
+    Args:
+        data: CSV, Parquet or NPZ file, or a folder that contains one folder of images per label.
+        out: Run folder to write. It is written completely or not at all.
+        label: Name of the column or array of targets; None for image folders.
+        true_label: Name of the column or array of verified true labels; None if there is none.
+        contaminated: Name of the column or array that says which targets are verified as wrong (1,
+            true) or right (0, false); None if there is none.
+        task: "classification", "regression" or "auto".
+        contamination: Prior of the share that is wrong, as in the estimators.
+        epochs: Epochs of one ordinary training run, as in the estimators.
+        drop: Names of columns to leave out. Identifiers are left out, too.
+        keep: Names of columns to keep although they look like identifiers.
+        overwrite: True to replace an existing run folder.
+        seed: Seed for weights, folds and batches.
+        progress: True to show progress bars.
+        say: Function that is called with each message about the progress.
+
+    Returns:
+        The content of summary.json.
+
+    Raises:
+        DataError: The data cannot be used. The message says why.
+        FolderError: The folder exists and `overwrite` is False, or it cannot be written.
+    """
+    rate_prior(contamination)  # before the slow part
+    with new_folder(out, overwrite=overwrite) as draft:
+        started = time.perf_counter()
+        source = read(
+            data,
+            label=label,
+            beside=columns_beside(label, true_label, contaminated),
+            spelling="numbers" if task == "regression" else "auto",
+        )
+        targets = TrainingTargets.of(
+            source, task=task, true_label=true_label, contaminated=contaminated
+        )
+        learned = learn(source, data=data.name, drop=drop, keep=keep)
+        notes = [*source.notes, *learned.notes, *_lost_digits(targets), *_repeats(learned.x)]
+        kind = "labels" if targets.labels else "measurements"
+        more = " (if they are something else, use --task)" if task == "auto" else ""
+        say(f"Fitting {len(targets.column.values)} {kind}{more} ...")
+        estimator = (NBAMClassifier if targets.labels else NBAMRegressor)(
+            contamination=contamination,
+            epochs=epochs,
+            random_state=seed,
+            progress=progress,
+            trainer={"default_root_dir": draft},
+        )
+        x = named(learned.encoding, learned.x)
+        estimator.fit(x, targets.column, **targets.verified)
+        info = RunInfo(
+            data=data.name,
+            label=label,
+            classes=getattr(estimator, "classes_", None),
+            encoding=learned.encoding,
+            true_label=true_label,
+            contaminated=contaminated,
+        )
+        return write_run(
+            draft,
+            estimator.fit_,
+            info,
+            learned.x,
+            estimator.targets_,
+            rows=source.rows,
+            settings={
+                "command": "fit",
+                "data": str(data),
+                "label": label,
+                "true_label": true_label,
+                "contaminated": contaminated,
+                "task": task,
+                "drop": list(drop),
+                "keep": list(keep),
+                "contamination": contamination,
+                "epochs": epochs,
+                "seed": seed,
+            },
+            notes=notes,
+            further={"seconds": round(time.perf_counter() - started, 1)},
+        )
+
+
+def score_file(
+    run: Path,
+    data: Path,
+    out: Path,
+    *,
+    overwrite: bool = False,
+    say: Callable[[str], None] = lambda _: None,
+) -> pd.DataFrame:
+    """Score new rows with a saved run and write them as CSV, the most suspicious first.
+
+    Args:
+        run: Run folder.
+        data: New rows, of the same kind as the training rows.
+        out: File to write. It is written completely or not at all.
+        overwrite: True to replace an existing file.
+        say: Function that is called with each message about the progress.
+
+    Returns:
+        The table that was written.
+
+    Raises:
+        DataError: The data are of another kind than the training data.
+        FolderError: The run is incomplete or was changed; or the file exists and `overwrite` is
+            False, another process is writing it, or it cannot be written.
+    """
+    with new_file(out, overwrite=overwrite) as draft:
+        table = (score_detected if is_detected(run) else _score_labelled)(run, data, say=say)
+        write_table(table, draft)
+    return table
+
+
+def _score_labelled(run: Path, data: Path, *, say: Callable[[str], None]) -> pd.DataFrame:
+    fit, info = read_run(run)
+    source = read(data, label=info.label, beside=info.beside, optional=True, spelling=info.spelling)
+    encoded = info.encoding.encode(source.x)
+    for note in [
+        *source.notes,
+        *encoded.notes,
+        *oddities(info.encoding, source, encoded.x, data=data.name),
+    ]:
+        say(f"Note: {note}.")
+    return flags(fit, info, encoded.x, info.targets(source), source.rows)
+
+
+def parse_contamination(text: str | None) -> float | Beta | None:
+    """Read a prior of the share that is wrong.
+
+    Args:
+        text: A share such as "0.05", or "beta:2,8"; None for the default prior.
+
+    Raises:
+        DataError: The text is neither of these.
+
+    Example:
+        >>> parse_contamination("beta:2,8")
+        Beta(a=2.0, b=8.0)
+    """
+    if text is None:
+        return None
+    try:
+        if text.startswith("beta:"):
+            a, b = (float(part) for part in text.removeprefix("beta:").split(","))
+            return rate_prior(Beta(a, b))
+        share = float(text)
+        rate_prior(share)
+    except ValueError as error:  # a DataError is one too
+        raise DataError(
+            f"--contamination is {text!r}. Give a share between 0 and 1 such as 0.05, or two "
+            "positive numbers as in beta:2,8."
+        ) from error
+    return share
+
+
+def _repeats(x: np.ndarray) -> list[str]:
+    repeated = int(pd.DataFrame(x.reshape(len(x), -1)).duplicated().sum())
+    if not repeated:
+        return []
+    return [
+        f"{repeated} rows have the same features as an earlier row; a wrong label that is repeated "
+        "in such rows is hard to find"
+    ]
+
+
+def _lost_digits(targets: TrainingTargets) -> list[str]:
+    values = targets.column.values
+    if targets.labels or values.dtype.kind not in "iuf":
+        return []
+    lost = rounded(values, values.astype(np.float64))
+    return [] if lost is None else [f"measurements: {lost}"]

@@ -1,0 +1,137 @@
+"""The demonstration: digits with flipped labels, fitted and judged against the known truth."""
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from sklearn.metrics import brier_score_loss, roc_auc_score
+from torch.nn.functional import cross_entropy
+
+from nbam_pyro.cli.files import ArrayShape
+from nbam_pyro.cli.runs.folder import RunInfo, write_run
+from nbam_pyro.data import DIGITS_FLIPS, Digits, flipped_digits
+from nbam_pyro.estimators.targets import Column, Targets
+from nbam_pyro.inference import (
+    Fit,
+    fit,
+    predict,
+    transition_matrix,
+)
+from nbam_pyro.models import LabelFlip, mlp
+from nbam_pyro.storage import new_folder
+from nbam_pyro.training.contexts import evaluating, seeded
+from nbam_pyro.training.lightning import Options, Task, train
+from nbam_pyro.training.sources import as_rows
+
+__all__ = ["RATE", "run_demo"]
+
+RATE = 0.4
+# Warm-up, the restart that is continued, and the joint fit see the data for so many epochs.
+EPOCHS = 20 + 10 + 70
+
+
+def run_demo(
+    folder: Path,
+    *,
+    seed: int = 0,
+    overwrite: bool = False,
+    progress: bool = False,
+    say: Callable[[str], None] = lambda _: None,
+) -> dict[str, Any]:
+    """Fit digits whose labels are flipped at 40 % of five classes and write a run folder.
+
+    Args:
+        folder: the run folder to write.
+        seed: of split, flips and fit.
+        overwrite: replace a run folder that exists.
+        progress: show progress bars.
+        say: is told what happens next.
+
+    Returns:
+        the content of summary.json.
+
+    Raises:
+        FolderError: the folder exists and may not be overwritten, or cannot be written.
+    """
+    with new_folder(folder, overwrite=overwrite) as draft:
+        started = time.perf_counter()
+        digits = flipped_digits(seed=seed, rate=RATE)
+        with seeded(seed, devices=True):
+            story = LabelFlip(mlp(64, 10), num_classes=10)
+        say("Fitting the latent-true-label story")
+        fitted = fit(
+            story, (digits.x, digits.labels.observed), seed=seed, progress=progress, folder=draft
+        )
+        say("Training the same network with cross-entropy for comparison")
+        options = Options(progress=progress, folder=draft)
+        baseline = _cross_entropy_accuracy(digits, fitted.held_out, seed, options)
+        summary = judge(fitted, digits)
+        summary["accuracy_cross_entropy"] = baseline
+        summary["seconds"] = round(time.perf_counter() - started, 1)
+        return write_run(
+            draft,
+            fitted,
+            RunInfo(
+                data="digits",
+                label="digit",
+                classes=np.arange(10),
+                encoding=ArrayShape((64,)),
+            ),
+            digits.x,
+            Targets(Column.of(digits.labels.observed), digits.labels.observed),
+            rows=digits.rows,
+            settings={"command": "demo", "seed": seed, "rate": RATE},
+            notes=[],
+            further=summary,
+            contaminated=digits.labels.contaminated,
+        )
+
+
+def judge(fitted: Fit, digits: Digits) -> dict[str, Any]:
+    """Compare a fit of flipped digits with the truth; see the README for the meaning of each."""
+    truth = digits.labels.contaminated
+    r = fitted.training_rows.responsibility
+    mutual = [c for c, target in DIGITS_FLIPS.items() if DIGITS_FLIPS.get(target) == c]
+    resolvable = ~np.isin(digits.labels.clean, mutual)
+    found = set(transition_matrix(fitted).directions())
+    true = set(DIGITS_FLIPS.items())
+    return {
+        "accuracy": float((predict(fitted, digits.x_test).argmax(1) == digits.y_test).mean()),
+        "auroc": float(roc_auc_score(truth, r)),
+        "auroc_resolvable": float(roc_auc_score(truth[resolvable], r[resolvable])),
+        "brier": float(brier_score_loss(truth, r)),
+        "contamination_estimate": float(r.mean()),
+        "contamination_true": digits.labels.rate,
+        "directions_found": len(found & true),
+        "directions_false": len(found - true),
+        "directions_total": len(true),
+    }
+
+
+def _cross_entropy_accuracy(
+    digits: Digits, held_out: np.ndarray, seed: int, options: Options
+) -> float:
+    """The same network, optimiser, epochs and noisy rows, those held out select the epoch too."""
+    rows = as_rows((digits.x, digits.labels.observed))
+    with seeded(seed, devices=True):
+        network = mlp(64, 10)
+        module = Task(
+            [network],
+            loss=lambda batch: cross_entropy(network(batch[0]), batch[1]),
+            groups=[{"params": list(network.parameters()), "lr": 2e-3, "weight_decay": 1e-2}],
+        )
+        train(
+            module,
+            rows,
+            np.flatnonzero(~held_out),
+            np.flatnonzero(held_out),
+            epochs=EPOCHS,
+            options=options,
+            label="cross-entropy",
+        )
+    with torch.no_grad(), evaluating(network):
+        predicted = network(torch.as_tensor(digits.x_test)).argmax(-1).numpy()
+    return float((predicted == digits.y_test).mean())

@@ -1,0 +1,161 @@
+"""Writing a run folder, and reading it again."""
+
+import warnings
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from matplotlib.figure import Figure
+
+from nbam_pyro import plots
+from nbam_pyro.cli.files import ArrayShape, Columns, Encoding, ImageShape
+from nbam_pyro.cli.runs.flags import flags
+from nbam_pyro.cli.runs.info import RunInfo
+from nbam_pyro.cli.runs.schema import FittedInfo, Settings, Summary
+from nbam_pyro.cli.runs.summary import summarise
+from nbam_pyro.cli.runs.tables import read_table, write_table
+from nbam_pyro.errors import FolderError
+from nbam_pyro.estimators.targets import Targets
+from nbam_pyro.inference import Fit, load, transition_matrix
+from nbam_pyro.inference.posterior.saving import write_fit
+from nbam_pyro.storage import check_files, read_json, write_json, write_manifest
+
+__all__ = ["RunInfo", "read_report", "read_run", "write_run"]
+
+# Columns of flags.csv that hold a number in every row, if the file has them.
+_NUMBERS = ("responsibility", "suggested_probability", "prediction", "score")
+
+
+def write_run(
+    folder: Path,
+    fit: Fit,
+    info: RunInfo,
+    x: np.ndarray,
+    targets: Targets,
+    *,
+    rows: np.ndarray,
+    settings: Mapping[str, Any],
+    notes: list[str],
+    further: Mapping[str, Any] | None = None,
+    contaminated: np.ndarray | None = None,
+) -> dict[str, Any]:
+    """Write fit, flags, summary, settings and plots.
+
+    Args:
+        folder: Existing, empty folder to write into.
+        fit: Fit of the rows that have a target.
+        info: Data of the run.
+        x: Encoded training rows, (N, ...).
+        targets: Targets of the N rows.
+        rows: Names of the rows, (N,).
+        settings: Content of settings.json.
+        notes: Sentences on what was done to the data, for summary.json.
+        further: Further entries of summary.json.
+        contaminated: True switches of the rows with a target, for the plot of responsibilities;
+            None where they are unknown.
+
+    Returns:
+        The content of summary.json.
+    """
+    write_fit(folder, fit)
+    table = flags(fit, info, x, targets, rows, fitted=True)
+    summary = {**summarise(fit, info, targets, table), "notes": notes, **(further or {})}
+    write_table(table, folder / "flags.csv")
+    write_json(folder / "summary.json", summary, Summary)
+    write_json(folder / "settings.json", settings, Settings)
+    write_json(folder / "run.json", info.to_json(), FittedInfo)
+    _plots(folder / "plots", fit, info, table, contaminated)
+    write_manifest(folder)
+    return summary
+
+
+def read_run(folder: Path) -> tuple[Fit, RunInfo]:
+    """Read the fit of a run and the description of its data.
+
+    Args:
+        folder: Run folder that `nbam fit` or `nbam demo` wrote.
+
+    Returns:
+        The fit, and the data of the run.
+
+    Raises:
+        FolderError: The folder is no run folder, or one of its files is missing or was changed.
+    """
+    check_files(folder, ["run.json"])
+    info = RunInfo.from_saved(read_json(folder / "run.json", FittedInfo))
+    fit = load(folder)
+    classes = None if info.classes is None else len(info.classes)
+    if (
+        classes != getattr(fit.story, "num_classes", None)
+        or shape_of(info.encoding) != fit.kind.x_shape
+    ):
+        raise FolderError(
+            f"'{folder / 'run.json'}' describes other data than the model in this folder. Restore "
+            "the file or fit again."
+        )
+    return fit, info
+
+
+def shape_of(encoding: Encoding) -> tuple[int, ...]:
+    """Shape of an encoded row.
+
+    Args:
+        encoding: Encoding of the features.
+    """
+    match encoding:
+        case Columns():
+            return (len(encoding.feature_names),)
+        case ArrayShape():
+            return encoding.shape
+        case ImageShape():
+            return (encoding.channels, encoding.height, encoding.width)
+
+
+def read_report(folder: Path) -> tuple[dict[str, Any], pd.DataFrame]:
+    """Read the summary and the flags of a run.
+
+    Args:
+        folder: Run folder that a command wrote.
+
+    Returns:
+        The content of summary.json, and the table in flags.csv.
+
+    Raises:
+        FolderError: The folder is no run folder, or one of its files is missing or was changed.
+    """
+    check_files(folder, ["summary.json", "flags.csv"])
+    summary = read_json(folder / "summary.json", Summary).model_dump(exclude_unset=True)
+    texts = ["label", "suggested_label"] if summary.get("task") == "classification" else []
+    table = read_table(folder / "flags.csv", texts=texts)  # 001 and 01 are two labels
+    verified = "verified" not in table or table["verified"].dtype == bool
+    numbers = [pd.api.types.is_numeric_dtype(table[name]) for name in _NUMBERS if name in table]
+    if "row" not in table or not verified or not numbers or not all(numbers):
+        raise FolderError(
+            f"'{folder / 'flags.csv'}' is not as it was written: a column is missing, or its cells "
+            "are not the numbers or booleans that they were. Restore the file or fit again."
+        )
+    return summary, table
+
+
+def _plots(
+    folder: Path, fit: Fit, info: RunInfo, table: pd.DataFrame, contaminated: np.ndarray | None
+) -> None:
+    folder.mkdir()
+    r = table.sort_index()["responsibility"].to_numpy()  # in the order of the rows
+    with_axes = {
+        "responsibilities": lambda ax: plots.responsibilities(r, contaminated=contaminated, ax=ax),
+        "training_curve": lambda ax: plots.training_curve(fit.history, ax=ax),
+    }
+    if info.classes is not None:
+        names = [str(name) for name in info.classes]
+        with_axes["transition_matrix"] = lambda ax: plots.transition_matrix(
+            transition_matrix(fit), names=names, ax=ax
+        )
+    for name, draw in with_axes.items():
+        figure = Figure(figsize=(6.4, 5.2), layout="constrained")
+        draw(figure.subplots())
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", message="Glyph .* missing")  # a class named so
+            figure.savefig(folder / f"{name}.png", dpi=150, bbox_inches="tight")

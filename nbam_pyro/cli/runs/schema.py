@@ -1,0 +1,169 @@
+"""Schemas of the JSON files in a run folder, except for those of the model."""
+
+from typing import Annotated, Any, Literal
+
+from pydantic import ConfigDict, Field, RootModel, model_validator
+
+from nbam_pyro.cli.files import Encoding
+from nbam_pyro.inference.posterior.share import Share
+from nbam_pyro.storage import Count, Finite, Label, Probability, Saved
+
+__all__ = ["DetectedInfo", "FittedInfo", "Settings", "Summary"]
+
+_Whole = Annotated[int, Field(ge=-(2**63), lt=2**63)]
+
+
+class FittedInfo(Saved):
+    """The content of run.json of `nbam fit`."""
+
+    data: str
+    label: str | None
+    classes: list[str] | list[bool] | list[_Whole] | list[Finite] | None
+    encoding: Encoding
+    true_label: str | None
+    contaminated: str | None
+
+    @model_validator(mode="after")
+    def _sorted(self) -> "FittedInfo":
+        classes: list[Any] | None = self.classes
+        if classes is not None and (len(classes) < 2 or classes != sorted(set(classes))):
+            raise ValueError("the classes must be two or more, sorted and all different")
+        return self
+
+
+class DetectedInfo(Saved):
+    """The content of run.json of `nbam detect`."""
+
+    verified: str | None
+    encoding: Encoding
+
+
+class _Open(Saved):
+    """Files to which later versions may add entries; unknown entries are kept."""
+
+    model_config = ConfigDict(extra="allow")
+
+
+class _FitSettings(_Open):
+    command: Literal["fit"]
+    data: str
+    label: str | None
+    true_label: str | None
+    contaminated: str | None
+    task: str
+    contamination: Finite | tuple[Finite, Finite] | None
+    epochs: Count | None
+    seed: Count
+
+
+class _DetectSettings(_Open):
+    command: Literal["detect"]
+    data: str
+    verified: str | None
+    backbone: str
+    contamination: Finite | Literal["auto"]
+    epochs: Count
+    seed: Count
+
+
+class _DemoSettings(_Open):
+    command: Literal["demo"]
+    seed: Count
+    rate: Probability
+
+
+class Settings(
+    RootModel[
+        Annotated[_FitSettings | _DetectSettings | _DemoSettings, Field(discriminator="command")]
+    ]
+):
+    """The content of settings.json: the command and its options."""
+
+
+class _Verified(Saved):
+    clean: Count
+    contaminated: Count
+
+
+class _Direction(Saved):
+    true: Label
+    observed: Label
+    rate: Probability
+    low: Probability
+    high: Probability
+    rows: Finite
+
+
+class _Found(_Open):
+    """Entries that the summaries of labels and of measurements share."""
+
+    data: str
+    label: str | None
+    rows: Count
+    labelled: Count
+    contamination: Share
+    evidence: Literal["cross-fitted", "in-sample"]
+    verified: _Verified | None = None
+    flagged: Count
+    flagged_wrong: Finite
+    sure: Count
+    doubtful: Count
+    collapse: str | None
+    notes: list[str]
+    seconds: Finite
+
+    @model_validator(mode="after")
+    def _of_the_rows(self) -> "_Found":
+        if max(self.labelled, self.flagged, self.sure, self.doubtful) > self.rows:
+            raise ValueError("a count is larger than the number of rows")
+        return self
+
+
+class _Labels(_Found):
+    task: Literal["classification"]
+    classes: Count
+    directions: list[_Direction]
+    verdict: str | None = None
+    identifiability: list[str] = Field(default_factory=list)
+
+
+class _Measurements(_Found):
+    task: Literal["regression"]
+    flagged_above: Count
+    flagged_error: Finite | None
+    clean_error: Finite | None
+
+    @model_validator(mode="after")
+    def _of_the_flagged(self) -> "_Measurements":
+        if self.flagged_above > self.flagged or (self.flagged_error is None) != (not self.flagged):
+            raise ValueError("the figures of flagged rows contradict their number")
+        return self
+
+
+class _Anomalies(_Open):
+    data: str
+    task: Literal["detection"]
+    rows: Count
+    features: Count
+    backbone: str
+    rate: Probability
+    rate_low: Probability | None
+    rate_high: Probability | None
+    flagged: Count
+    threshold: Finite
+    notes: list[str]
+    seconds: Finite
+
+    @model_validator(mode="after")
+    def _both(self) -> "_Anomalies":
+        if (self.rate_low is None) != (self.rate_high is None):
+            raise ValueError("one end of the interval of the rate is missing")
+        if self.flagged > self.rows:
+            raise ValueError("more rows are flagged than there are")
+        return self
+
+
+class Summary(
+    RootModel[Annotated[_Labels | _Measurements | _Anomalies, Field(discriminator="task")]]
+):
+    """The content of summary.json, which `nbam show` puts into words."""

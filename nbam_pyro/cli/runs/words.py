@@ -1,0 +1,206 @@
+"""The summary of a run, and of scored rows, in words."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import pandas as pd
+
+__all__ = ["percent", "probability", "scored_line", "show_lines", "table_lines"]
+
+# Below this, a probability of three decimals is 0.000.
+_VISIBLE = 0.0005
+_NONE = "no label or measurement is wrong with a probability of 0.001 or more"
+
+
+def show_lines(summary: dict[str, Any]) -> list[str]:
+    """Describe what a run found, in lines of text.
+
+    Args:
+        summary: Content of summary.json.
+    """
+    if summary["task"] == "detection":
+        return list(_anomalies(summary))
+    lines = [*_what(summary), *_how_much(summary)]
+    if summary["task"] == "classification":
+        wrong = summary["contamination"]["mean"] * summary["labelled"]
+        lines += _directions(summary["directions"], wrong)
+    else:
+        lines += _sides(summary)
+    return [*lines, *_how_sure(summary), *summary.get("identifiability", [])]
+
+
+def scored_line(table: pd.DataFrame) -> str:
+    """Describe in one line what scoring new rows found.
+
+    Args:
+        table: Table that `score_file` returned.
+
+    Example:
+        >>> scored_line(pd.DataFrame({"score": [2.0, 1.0], "flagged": [True, False]}))
+        '2 rows scored; 1 of them is flagged'
+    """
+    n = len(table)
+    if "responsibility" in table:
+        expected = table["responsibility"].sum()
+        if not (table["responsibility"] >= _VISIBLE).any():
+            return f"{n} rows scored; none of them is suspicious: {_NONE}"
+        share = percent(expected / n)
+        return f"{n} rows scored; about {expected:.0f} of them ({share}) are probably wrong"
+    flagged = int(table["flagged"].sum())
+    return f"{n} rows scored; {flagged} of them {'is' if flagged == 1 else 'are'} flagged"
+
+
+def percent(share: float, decimals: int = 1) -> str:
+    """Write a share in percent. Only a share of exactly 0 or 1 is written as 0 % or 100 %.
+
+    Args:
+        share: Share between 0 and 1.
+        decimals: Number of decimal places.
+
+    Example:
+        >>> percent(0.256), percent(0.0), percent(0.0001), percent(0.9999), percent(0.004, 0)
+        ('25.6%', '0.0%', '<0.1%', '>99.9%', '<1%')
+    """
+    step = 10.0 ** -(decimals + 2)
+    text = f"{share:.{decimals}%}"
+    if share > 0 and text == f"{0:.{decimals}%}":
+        return f"<{step:.{decimals}%}"
+    if share < 1 and text == f"{1:.{decimals}%}":
+        return f">{1 - step:.{decimals}%}"
+    return text
+
+
+def probability(value: float) -> str:
+    """Write a probability with three decimals. Only exactly 0 or 1 is written as 0.000 or 1.000.
+
+    Args:
+        value: Probability between 0 and 1.
+
+    Example:
+        >>> probability(0.25), probability(0.0), probability(0.0001), probability(0.9999)
+        ('0.250', '0.000', '<0.001', '>0.999')
+    """
+    text = f"{value:.3f}"
+    if value > 0 and text == "0.000":
+        return "<0.001"
+    return ">0.999" if value < 1 and text == "1.000" else text
+
+
+def table_lines(table: pd.DataFrame) -> list[str]:
+    """List the 20 most suspicious rows of a run, or say that there are none.
+
+    Args:
+        table: Table of flags, with the most suspicious rows first.
+    """
+    which = f"of {len(table)}"
+    if "verified" in table:
+        table = table[~table["verified"]].drop(columns="verified")
+        which = f"of {len(table)} that are not verified"
+    if "responsibility" in table and not (table["responsibility"] >= _VISIBLE).any():
+        return [f"No row is suspicious ({which}): {_NONE}."]
+    formats = {
+        name: probability for name in ("responsibility", "suggested_probability") if name in table
+    }
+    rows = table.head(20).to_string(index=False, formatters=formats, float_format="{:.4g}".format)
+    return [f"The {min(20, len(table))} most suspicious rows ({which}):", *rows.splitlines()]
+
+
+def _what(summary: dict[str, Any]) -> Iterator[str]:
+    kind = f"labels in {summary['classes']} classes" if "classes" in summary else "measurements"
+    unlabelled = summary["rows"] - summary["labelled"]
+    more = f", and {unlabelled} rows without one" if unlabelled else ""
+    yield f"'{summary['data']}': {summary['labelled']} {kind}{more}."
+    yield from (f"Note: {note}." for note in summary["notes"])
+
+
+def _anomalies(summary: dict[str, Any]) -> Iterator[str]:
+    n, rate = summary["rows"], summary["rate"]
+    yield f"'{summary['data']}': {n} rows of {summary['features']} features."
+    yield from (f"Note: {note}." for note in summary["notes"])
+    if summary["rate_high"] is None:
+        yield f"How many: {percent(rate)} of the rows, as given by --contamination."
+    elif rate == 0:
+        yield (
+            "How many: unknown. There is no share at which independent models agree best on which "
+            "rows are anomalies, so no row is flagged. Look at the highest scores, or give "
+            "--contamination."
+        )
+    else:
+        low, high = summary["rate_low"], summary["rate_high"]
+        yield (
+            f"How many: perhaps {percent(rate)} of the rows ({percent(low)} to {percent(high)}). "
+            "This is the share at which independent models agree best on which rows are anomalies. "
+            "The models also agree on normal rows that are rare and similar to each other. Look at "
+            "some flagged rows, or give --contamination."
+        )
+    yield (
+        f"Which: {_rows(summary['flagged'])} flagged, with a score above "
+        f"{summary['threshold']:.4g}. Scores rank the rows; they are not probabilities."
+    )
+
+
+def _how_much(summary: dict[str, Any]) -> Iterator[str]:
+    share, n = summary["contamination"], summary["labelled"]
+    yield (
+        f"How much: about {percent(share['mean'])} are probably wrong, "
+        f"{share['mean'] * n:.0f} of {n} ({share['probability']:.0%} interval "
+        f"{share['low'] * n:.0f} to {share['high'] * n:.0f})."
+    )
+    if "verified" in summary:
+        right, wrong = summary["verified"]["clean"], summary["verified"]["contaminated"]
+        yield f"Verified: {_rows(right + wrong)}, {right} of them right and {wrong} wrong."
+
+
+def _directions(directions: list[dict[str, Any]], wrong: float) -> Iterator[str]:
+    if not directions:
+        yield "Which directions: no direction stands out."
+        return
+    others = wrong - sum(one["rows"] for one in directions)
+    yield "Which directions:"
+    for one in directions:
+        rate, low, high = (percent(one[key], 0) for key in ("rate", "low", "high"))
+        yield (
+            f"  {one['true']!r} is labelled {one['observed']!r} in {rate} of cases "
+            f"(90% interval {low} to {high}), about {_rows(one['rows'])}"
+        )
+    if others >= 1:
+        yield f"  all other flips together: about {_rows(others)}"
+
+
+def _sides(summary: dict[str, Any]) -> Iterator[str]:
+    if not summary["flagged"]:
+        yield "Which way: unknown, because no row is more probably wrong than right."
+        return
+    above, flagged = summary["flagged_above"], summary["flagged"]
+    yield (
+        f"Which way: of {_rows(flagged, 'flagged row')}, {above} lie above and {flagged - above} "
+        f"below the prediction, typically by {summary['flagged_error']:.4g}."
+    )
+    if summary["clean_error"] is not None:
+        yield f"The other rows scatter around the prediction by {summary['clean_error']:.4g}."
+
+
+def _how_sure(summary: dict[str, Any]) -> Iterator[str]:
+    yield (
+        f"How sure: {_rows(summary['flagged'])} flagged (more probably wrong than right), of which "
+        f"about {summary['flagged_wrong']:.0f} are expected to be wrong. Probability of being "
+        f"wrong: above 90% for {_rows(summary['sure'])}, between 10% and 90% for "
+        f"{_rows(summary['doubtful'])}."
+    )
+    if not summary["flagged"] and not summary["doubtful"]:
+        yield "No row is suspicious: none is wrong with a probability above 10%."
+    if summary["doubtful"] > summary["labelled"] / 2:
+        yield (
+            "Most rows are neither clearly right nor clearly wrong: there are too few data, or "
+            "they are too hard to predict. These flags mean little."
+        )
+    if summary["collapse"]:
+        yield f"Do not trust these flags: the fit has {summary['collapse']}."
+    yield (
+        f"All figures are {summary['evidence']} and assume that the fitted network is right. "
+        "The intervals do not include its errors, so the truth may lie outside them."
+    )
+
+
+def _rows(number: float, noun: str = "row") -> str:
+    return f"{number:.0f} {noun}{'' if round(number) == 1 else 's'}"

@@ -1,0 +1,1 @@
+"""Backbones: the models that give each row a clean energy and an anomaly energy."""

@@ -1,0 +1,149 @@
+"""What a backbone is, and the two energies that it gives each row."""
+
+from abc import ABC, abstractmethod
+from typing import ClassVar, NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from nbam_pyro.errors import DataError
+
+# The anomaly energy of a row whose clean energy is 0 would be infinite.
+_EPS = 1e-6
+
+
+class Energies(NamedTuple):
+    """The two energies of each row. An energy is low where the row fits the model.
+
+    Attributes:
+        clean: Clean energies E_n, (..., N). Training lowers them for normal rows.
+        anomalous: Anomaly energies E_a, (..., N). Training lowers them for anomalies.
+
+    Example:
+        >>> Energies(torch.tensor([1.0, 3.0]), torch.tensor([3.0, 1.0])).clean
+        tensor([1., 3.])
+    """
+
+    clean: Tensor
+    anomalous: Tensor
+
+
+class Backbone(nn.Module, ABC):
+    """The base class of models that give each row two energies.
+
+    A backbone holds S independent models, its members. They have weights of their own, may see
+    rows of their own, and are trained at once: one batched computation of all members takes little
+    longer than that of one.
+
+    A backbone can be saved if it keeps the arguments of its constructor as attributes of the same
+    names.
+
+    Args:
+        members: Number S of members.
+
+    Attributes:
+        normalised: Whether exp(-E_n) and exp(-E_a) are densities of x. Only densities and a prior
+            make a posterior. Other energies have units of their own, so that their difference has
+            no meaning as log odds.
+        row_dims: Number of dimensions of one row: 1 for features, 3 for images.
+
+    Raises:
+        DataError: There are no members.
+
+    Example:
+        >>> class Middle(Backbone):
+        ...     def __init__(self, inputs: int, *, members: int = 1) -> None:
+        ...         super().__init__(members)
+        ...         self.middle = nn.Parameter(torch.zeros(members, 1, inputs))
+        ...     def energies(self, x: Tensor) -> Energies:
+        ...         distance = (x - self.middle).square().sum(-1)
+        ...         return Energies(distance, complement(distance))
+        >>> Middle(2).energies(torch.ones(1, 3, 2)).clean
+        tensor([[2., 2., 2.]], grad_fn=<SumBackward1>)
+    """
+
+    normalised: ClassVar[bool] = False
+    row_dims: ClassVar[int] = 1
+
+    def __init__(self, members: int) -> None:
+        super().__init__()
+        if members < 1:
+            raise DataError(f"members is {members}; give 1 or more.")
+        self.members = members
+
+    @abstractmethod
+    def energies(self, x: Tensor) -> Energies:
+        """Return the energies of rows.
+
+        Args:
+            x: Rows of each member, (S, N, ...).
+
+        Returns:
+            Both energies, (S, N) each.
+        """
+
+    def start(self, x: Tensor) -> None:
+        """Set constants, such as a centre or a unit, from the rows before training.
+
+        The default does nothing.
+
+        Args:
+            x: Training rows of each member, (S, N, ...).
+        """
+
+    def rows(self, x: Tensor) -> Tensor:
+        """Return the rows of each member, (S, N, ...).
+
+        Args:
+            x: Rows of each member, (S, N, ...), or rows that all members see, (1, N, ...).
+        """
+        return x.expand(self.members, *x.shape[1:])
+
+
+def complement(energy: Tensor) -> Tensor:
+    r"""Return the anomaly energy -log(1 - e^{-E}), for clean energies E where e^{-E} is in [0, 1].
+
+    Both energies are equal at E = log 2, where e^{-E} is one half. For a row far from normal the
+    anomaly energy is almost 0, so that training gains nothing by pushing the row further away. How
+    far that is depends on the unit of E.
+
+    Args:
+        energy: Clean energies E, 0 or more, of any shape.
+
+    Source: Ruff et al. (2021), hypersphere classification.
+
+    Example:
+        >>> complement(torch.tensor([0.5]).log().neg())
+        tensor([0.6931])
+    """
+    return -(-torch.expm1(-energy - _EPS)).log()
+
+
+def inverse(energy: Tensor) -> Tensor:
+    """Return the anomaly energy of Deep SAD, 1 / (E + 10^-6).
+
+    Args:
+        energy: Clean energies E, 0 or more, of any shape.
+
+    Source: Ruff et al. (2020).
+
+    Example:
+        >>> inverse(torch.tensor([2.0]))
+        tensor([0.5000])
+    """
+    return 1 / (energy + _EPS)
+
+
+def unit_of(values: Tensor) -> Tensor:
+    """Return the median of each member's rows as a unit, (S, N) -> (S, 1); 1 where it is 0.
+
+    Args:
+        values: Distances by member, (S, N).
+
+    Example:
+        >>> unit_of(torch.tensor([[1.0, 3.0, 9.0], [0.0, 0.0, 1.0]]))
+        tensor([[3.],
+                [1.]])
+    """
+    middle = values.median(1, keepdim=True).values
+    return torch.where(middle > 0, middle, 1.0)

@@ -1,0 +1,94 @@
+"""Internal contrastive learning: windows of features are matched with the other features."""
+
+import torch
+from torch import Tensor
+from torch.nn.functional import normalize
+
+from nbam_pyro.detection.backbones.base import Backbone, Energies
+from nbam_pyro.detection.backbones.neural_transformations import log_not
+from nbam_pyro.detection.backbones.stacks import stacked_mlp
+from nbam_pyro.errors import DataError
+
+
+class InternalContrast(Backbone):
+    r"""Windows a_k of consecutive features, the other features b_k, and an encoder for each.
+
+    .. math::
+        p_k = \mathrm{softmax}_l\big(\cos(f(a_k), g(b_l)) / \tau\big)_{l = k}, \qquad
+        E_n = -\mathrm{mean}_k \log p_k, \qquad E_a = -\mathrm{mean}_k \log(1 - p_k)
+
+    The clean energy is low where each window can be matched with the features around it.
+
+    Encoders have biases. They do not map all windows to one constant, because matches would then be
+    no better than chance.
+
+    Args:
+        inputs: Number D of features of a row, at least 3.
+        members: Number S of models that are trained at once.
+        window: Number of features in a window. None for 2 up to D = 40, 10 up to D = 160, and
+            D - 150 for larger D.
+        width: Number of hidden units in each layer of both encoders.
+        embedding: Number of outputs of both encoders.
+        temperature: Temperature tau of the softmax.
+
+    Attributes:
+        size: Number of features in a window.
+
+    Raises:
+        DataError: There are fewer than 3 features, or the window leaves no other feature.
+
+    Source: Shenkar & Wolf (2022); E_a of Qiu et al. (2022).
+
+    Example:
+        >>> pair = InternalContrast(6).energies(torch.randn(1, 4, 6))
+        >>> pair.anomalous.shape
+        torch.Size([1, 4])
+    """
+
+    def __init__(
+        self,
+        inputs: int,
+        *,
+        members: int = 1,
+        window: int | None = None,
+        width: int = 64,
+        embedding: int = 32,
+        temperature: float = 0.1,
+    ) -> None:
+        super().__init__(members)
+        if inputs < 3:
+            raise DataError(f"X has {inputs} features; InternalContrast needs at least 3.")
+        self.window = window
+        self.size = size = _usual_window(inputs) if window is None else window
+        if not 1 <= size <= inputs - 1:
+            raise DataError(
+                f"window is {size} and X has {inputs} features; give a window of 1 to {inputs - 1}."
+            )
+        self.inputs, self.width, self.embedding = inputs, width, embedding
+        hidden = [width, width, embedding]
+        self.inside = stacked_mlp((members,), [size, *hidden], bias=True)
+        self.outside = stacked_mlp((members,), [inputs - size, *hidden], bias=True)
+        self.temperature = temperature
+
+    def energies(self, x: Tensor) -> Energies:
+        count = x.shape[-1] - self.size + 1
+        at = torch.arange(count, device=x.device)[:, None]
+        column = torch.arange(x.shape[-1], device=x.device)
+        within = (column >= at) & (column < at + self.size)  # (K, D)
+        order = within.int().argsort(stable=True, dim=-1, descending=True)
+        parts = x[..., order]  # (S, N, K, D), the window first
+        f = self._embed(self.inside, parts[..., : self.size])
+        g = self._embed(self.outside, parts[..., self.size :])
+        log_p = (f @ g.transpose(-1, -2) / self.temperature).log_softmax(-1)
+        own = log_p.diagonal(dim1=-2, dim2=-1)
+        return Energies(-own.mean(-1), -log_not(log_p).mean(-1))
+
+    @staticmethod
+    def _embed(network: torch.nn.Module, parts: Tensor) -> Tensor:
+        return normalize(network(parts.flatten(1, 2)), dim=-1).unflatten(1, parts.shape[1:3])
+
+
+def _usual_window(inputs: int) -> int:
+    if inputs <= 40:
+        return min(2, inputs - 2)
+    return 10 if inputs <= 160 else inputs - 150

@@ -1,0 +1,223 @@
+"""Estimates of the share of anomalies: by the agreement of models, or by likelihood."""
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+from torch import Tensor
+
+from nbam_pyro import functional as nf
+from nbam_pyro.detection.backbones.base import Energies
+from nbam_pyro.detection.checks import check_energies_finite
+from nbam_pyro.detection.verified import UNKNOWN, UNVERIFIED, switch_codes
+from nbam_pyro.errors import DataError
+
+__all__ = ["RateEstimate", "estimate_rate", "likely_rate", "member_agreement"]
+
+# Models whose agreement is lower than this have found nothing in common.
+_AGREED = 0.8
+# The rates, up to one half, at which the likelihood is computed.
+_GRID = (torch.arange(500) + 0.5) / 1000
+_TAILS = (0.05, 0.95)
+
+
+@dataclass(frozen=True)
+class RateEstimate:
+    """A share of anomalies with an interval.
+
+    `estimate_rate` makes the interval from the agreement of models: it holds the candidates whose
+    agreement is within two standard errors of the best, and half a step to either side.
+    `likely_rate` makes it from a posterior, of which it holds 90%.
+
+    Attributes:
+        rate: Estimated share. It is 0 where no share can be estimated; the interval is then 0 to
+            1/2.
+        low: Lower end of the interval.
+        high: Upper end of the interval.
+        agreement: Table with one row per candidate rate: the "mean" agreement of the pairs of
+            models, and its standard error "se". None if the estimate is from `likely_rate`.
+
+    Example:
+        >>> RateEstimate(0.1, 0.08, 0.13, None).rate
+        0.1
+    """
+
+    rate: float
+    low: float
+    high: float
+    agreement: pd.DataFrame | None
+
+
+def estimate_rate(energies: Energies, rates: np.ndarray, verified: Any = None) -> RateEstimate:
+    r"""Estimate the share of anomalies as the rate at which independent models agree.
+
+    Energies that are no densities do not say by their size how many rows are anomalies. But models
+    from different initial weights that are trained with the true rate pick the same rows as
+    anomalies, because these rows have something in common that normal rows do not have. With a
+    larger rate each model must also pick some normal rows, and with a smaller rate it picks only
+    some of the anomalies. These picks differ from model to model.
+
+    .. math::
+        \kappa(\alpha) = \frac{J(\alpha) - \alpha}{1 - \alpha}
+
+    J is the share of the rows picked by one model that another model picks, too. By chance it would
+    be alpha. The estimate is the candidate rate of highest kappa. It is 0, which means that no
+    share can be estimated, in three cases:
+
+    * The highest kappa is below 0.8.
+    * The largest candidate has the highest kappa. Models then agree on what normal rows are like.
+    * Kappa is the same at all candidates, up to two standard errors, for example where all rows lie
+      on a line.
+
+    Args:
+        energies: Energies of the training rows by member, (S, N) each.
+        rates: Rate that each member was trained with, (S,). There must be two or more different
+            rates, with two or more members each.
+        verified: Codes of verified rows, (N,): 1 for an anomaly, 0 for a normal row, and -1, NaN or
+            None where nothing is verified; or a `nbam_pyro.Verified`. Agreement is measured on the
+            rows of which nothing is verified.
+
+    Raises:
+        DataError: There are too few members or rates, an energy is not finite, or a code is wrong.
+
+    Example:
+        >>> torch.manual_seed(0)
+        <torch._C.Generator object at ...>
+        >>> odd = torch.arange(100) < 10
+        >>> score = torch.where(odd, 5.0, 0.0) + torch.rand(6, 100)  # members agree on ten rows
+        >>> found = estimate_rate(Energies(score, -score), np.repeat([0.05, 0.1, 0.2], 2))
+        >>> found.rate, round(found.low, 3), round(found.high, 3)
+        (0.1, 0.075, 0.15)
+    """
+    check_energies_finite(energies)
+    codes = switch_codes(verified, energies.clean.shape[1])
+    candidates, counts = np.unique(rates, return_counts=True)
+    if len(candidates) < 2 or counts.min() < 2:
+        raise DataError(
+            f"rates are {rates.tolist()}; give two or more different rates, with two or more "
+            "members at each of them."
+        )
+    parts = [
+        member_agreement(_of(energies, rates == rate), float(rate), codes) for rate in candidates
+    ]
+    table = pd.DataFrame(
+        {
+            "mean": [part.mean() for part in parts],
+            # Pairs share models, so about as many pairs are independent as there are models.
+            "se": [part.std() / np.sqrt(count) for part, count in zip(parts, counts, strict=True)],
+        },
+        index=pd.Index(candidates, name="rate"),
+    )
+    return _decide(table)
+
+
+@torch.no_grad()
+def likely_rate(energies: Energies, verified: Any = None) -> RateEstimate:
+    r"""Estimate the share of anomalies by its posterior, for energies that are log densities.
+
+    .. math::
+        p(\pi | x) \propto \prod_i \big((1 - \pi) e^{-E_n(x_i)} + \pi e^{-E_a(x_i)}\big), \qquad
+        \pi \sim U(0, 1/2)
+
+    The estimate is the mean of the posterior, averaged over members. Members may differ: one may
+    see a cluster of anomalies as normal rows, and another as anomalies. The posterior takes the
+    densities as given, so that the interval does not contain the error of densities that were
+    learned from the same rows.
+
+    Args:
+        energies: Negative log densities of the training rows by member, (S, N) each.
+        verified: Codes of verified rows, (N,): 1 for an anomaly, 0 for a normal row, and -1, NaN or
+            None where nothing is verified; or a `nbam_pyro.Verified`.
+
+    Raises:
+        DataError: An energy is not finite, or a code is wrong.
+
+    Example:
+        >>> far = torch.arange(200) < 20
+        >>> pair = Energies(torch.where(far, 30.0, 1.0)[None], torch.full((1, 200), 10.0))
+        >>> found = likely_rate(pair)
+        >>> round(found.rate, 2), round(found.low, 2), round(found.high, 2)
+        (0.1, 0.07, 0.14)
+    """
+    check_energies_finite(energies)
+    pairs = (
+        nf.switch_log_joint(rate.logit(), -energies.clean, -energies.anomalous) for rate in _GRID
+    )
+    codes = switch_codes(verified, energies.clean.shape[1]).expand_as(energies.clean)
+    joint = (nf.observe_switch(*pair, codes) for pair in pairs)
+    marginals = torch.stack([nf.log_marginal(*pair).double().sum(-1) for pair in joint], -1)
+    posterior = marginals.softmax(-1).mean(0)
+    low, high = (float(_GRID[(posterior.cumsum(0) < tail).sum()]) for tail in _TAILS)
+    return RateEstimate(float(posterior @ _GRID.double()), low, high, None)
+
+
+def member_agreement(energies: Energies, rate: float, verified: Tensor = UNVERIFIED) -> np.ndarray:
+    """Return kappa of each pair of members: their agreement on which rows are the anomalies.
+
+    Each member picks the rows with the highest difference E_n - E_a. Members pick among the rows
+    that are not verified, and pick as many as the rate leaves beside the verified anomalies. Kappa
+    is 0 where it leaves none. Rows of equal scores share the places that are left for them.
+
+    Args:
+        energies: Energies by member, (S, N) each.
+        rate: Share of anomalies among all rows.
+        verified: Integer codes of verified rows, broadcast to (N,): 1, 0, or -1 where nothing is
+            verified.
+
+    Returns:
+        Kappa of all S (S - 1) / 2 pairs.
+
+    Example:
+        >>> same = torch.arange(10.0).expand(2, 10)
+        >>> member_agreement(Energies(same, -same), 0.2)
+        array([1.])
+    """
+    score = energies.clean - energies.anomalous
+    codes = verified.expand(score.shape[1])
+    top = max(1, round(rate * len(codes))) - int((codes == 1).sum())
+    score = score[:, codes == UNKNOWN]
+    members, count = score.shape
+    if not 0 < top < count:
+        return np.zeros(math.comb(members, 2))
+    chosen = _chosen(score.double(), top)
+    shared = (chosen @ chosen.T / top).numpy()[np.triu_indices(members, 1)]
+    chance = top / count
+    return (shared - chance) / (1 - chance)
+
+
+def _chosen(score: Tensor, top: int) -> Tensor:
+    """How much of each row is among the highest of each member, (S, N), summing to `top`.
+
+    Rows of equal scores share the places that are left for them, because their order means nothing.
+    """
+    lowest = score.topk(top, 1).values[:, -1:]
+    above, tied = (score > lowest).double(), (score == lowest).double()
+    return above + tied * (top - above.sum(1, keepdim=True)) / tied.sum(1, keepdim=True)
+
+
+def _of(energies: Energies, told: np.ndarray) -> Energies:
+    index = torch.as_tensor(np.flatnonzero(told))
+    return Energies(energies.clean[index], energies.anomalous[index])
+
+
+def _decide(table: pd.DataFrame) -> RateEstimate:
+    mean, se, rates = table["mean"].to_numpy(), table["se"].to_numpy(), table.index.to_numpy()
+    best, last = int(mean.argmax()), len(rates) - 1
+    near = mean + 2 * np.hypot(se, se[best]) >= mean[best]
+    if mean[best] < _AGREED or best == last or near.all():
+        return RateEstimate(0.0, 0.0, 0.5, table)
+    low = high = best
+    while low > 0 and near[low - 1]:
+        low -= 1
+    while high < last and near[high + 1]:
+        high += 1
+    below, above = rates[low - 1] if low else 0.0, rates[min(high + 1, last)]
+    return RateEstimate(
+        float(rates[best]),
+        float((rates[low] + below) / 2),
+        float((rates[high] + above) / 2),
+        table,
+    )

@@ -1,0 +1,66 @@
+"""The content of detector.json, the file that describes a saved detector."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from nbam_pyro.storage import Finite, Probability, Saved
+from nbam_pyro.storage.description import Module
+
+__all__ = ["Detector", "SavedRate"]
+
+Share = Annotated[float, Field(ge=0, le=0.5)]
+Positive = Annotated[float, Field(gt=0, lt=1e300)]
+Many = Annotated[int, Field(ge=1, lt=2**53)]
+
+
+class Settings(Saved):
+    """The settings of a detector that are saved."""
+
+    contamination: Share | Literal["auto"]
+    members: Many
+    epochs: Many
+    warm_up: Annotated[int, Field(ge=0, lt=2**53)]
+    lr: Positive
+    weight_decay: Annotated[float, Field(ge=0, lt=1e300)]
+    batch_size: Many
+    scale: Literal["range"] | None
+
+
+class Fitted(Saved):
+    """What a fit has found, as far as it is small."""
+
+    contamination_: Share
+    threshold_: Finite
+    n_features_in_: Many
+    history_: list[dict[str, str | int | Finite]]
+
+
+class Agreement(Saved):
+    """The agreement of members by candidate rate."""
+
+    rate: list[Share]
+    mean: list[Finite]
+    se: list[Finite]
+
+
+class SavedRate(Saved):
+    """An estimated share with its interval."""
+
+    rate: Probability
+    low: Probability
+    high: Probability
+    agreement: Agreement | None
+
+
+class Detector(Saved):
+    """The content of detector.json."""
+
+    format_version: int
+    backbone: Module
+    assignment: Module | None
+    settings: Settings
+    fitted: Fitted
+    names: list[str]
+    rate: SavedRate | None
+    versions: dict[str, str]

@@ -1,0 +1,236 @@
+"""Scores of rows that do not depend on the batch, the threshold, and PyOD's probabilities."""
+
+from typing import Literal
+
+import numpy as np
+import torch
+from scipy.special import erf
+from scipy.stats import binom
+from torch import Tensor
+
+from nbam_pyro.errors import DataError
+
+__all__ = [
+    "as_shares",
+    "exceeding",
+    "grain_of",
+    "lift",
+    "mean_of_members",
+    "settle",
+    "shares_below",
+    "threshold_of",
+    "usual_of",
+]
+
+# Energies keep so many binary digits. Smaller differences are rounding errors.
+_DIGITS = 26
+_SMALLEST = -1000
+# Rows of equal scores are flagged together if they are at most this share of the training rows.
+_MOST = 0.5
+
+
+def grain_of(values: Tensor) -> Tensor:
+    """Return the step to which the energies of each member are rounded, (S, N) -> (S, 1).
+
+    The step is 2^-26 of the median size of the energies, as a power of two.
+
+    Args:
+        values: Energies of the training rows by member, (S, N).
+
+    Example:
+        >>> grain_of(torch.tensor([[0.5, 1.0, 9.0]])).log2()
+        tensor([[-25.]], dtype=torch.float64)
+    """
+    return _step(values.abs().double().median(1, keepdim=True).values)
+
+
+def settle(values: Tensor, grain: Tensor) -> Tensor:
+    """Round energies, so that the same row has the same energy in every batch.
+
+    The last digits of a matrix product depend on how many rows it has. Sizes up to 2^26 steps are
+    rounded to whole steps, and larger ones to 26 binary digits.
+
+    Args:
+        values: Energies by member, (S, N).
+        grain: The step of each member, (S, 1), from `grain_of`.
+
+    Returns:
+        The rounded energies in float64, (S, N).
+
+    Example:
+        >>> settle(torch.tensor([[0.26, 5.1]]), torch.tensor([[0.5]]))
+        tensor([[0.5000, 5.0000]], dtype=torch.float64)
+    """
+    exact = values.double()
+    step = torch.maximum(_step(exact), grain.double())
+    return (exact / step).round() * step
+
+
+def _step(values: Tensor) -> Tensor:
+    """The value of the 26th binary digit of each value; for a value of 0, 2^-1000."""
+    mantissa, exponent = np.frexp(values.numpy())
+    exponent = np.where(mantissa == 0, _SMALLEST, np.maximum(exponent - _DIGITS, _SMALLEST))
+    return torch.from_numpy(np.ldexp(1.0, exponent))
+
+
+def mean_of_members(values: np.ndarray) -> np.ndarray:
+    """Return the mean over members, (S, N) -> (N,). It is the same for one row and for many.
+
+    NumPy and torch choose the order of additions by the shape of the array, so this function adds
+    one member after the other. It rounds the mean to 13 digits, because members may have the same
+    values in another order.
+
+    Args:
+        values: Values of the rows by member, (S, N).
+
+    Example:
+        >>> mean_of_members(np.array([[1.0, 2.0], [3.0, 4.0]]))
+        array([2., 3.])
+    """
+    total = np.zeros(values.shape[1])
+    for member in values:
+        total = total + member
+    mantissa, exponent = np.frexp(total / len(values))
+    return np.ldexp(mantissa.round(13), exponent)
+
+
+def usual_of(scores: np.ndarray, beyond: np.ndarray) -> np.ndarray:
+    """Return the highest training score of rows without wild values, and the scores' width, (2,).
+
+    Args:
+        scores: Scores of the training rows by their energies, (N,).
+        beyond: How far the values of each row lie outside the range that networks see, (N,).
+
+    Example:
+        >>> usual_of(np.array([1.0, 4.0, 0.5]), np.array([0.0, 0.0, 9.0]))
+        array([4., 3.])
+    """
+    near = scores[beyond == 0] if (beyond == 0).any() else scores
+    return np.array([near.max(), np.ptp(near) or 1.0])
+
+
+def lift(scores: np.ndarray, beyond: np.ndarray, usual: np.ndarray) -> np.ndarray:
+    """Return scores that are higher for rows with wild values than for all other training rows.
+
+    Networks that compare directions do not see how large a value is.
+
+    Args:
+        scores: Scores of rows by their energies, (N,).
+        beyond: How far the values of each row lie outside the range that networks see, (N,).
+        usual: Highest score and width of the training scores, from `usual_of`, (2,).
+
+    Example:
+        >>> lift(np.array([1.0, 0.5]), np.array([0.0, 9.0]), np.array([4.0, 3.0]))
+        array([1. , 9.7])
+    """
+    highest, width = usual
+    above = np.maximum(scores, highest) + width * (1 + beyond / (1 + beyond))
+    return np.where(beyond > 0, above, scores)
+
+
+def threshold_of(scores: np.ndarray, rate: float) -> float:
+    """Return the score above which a row is an anomaly.
+
+    The threshold lies between the scores of two training rows, so that the share above it is the
+    rate. Rows of equal scores have equal labels. Where the rate falls among them, all of them are
+    flagged, unless that would flag more than half of the rows. Then only rows with higher scores
+    are flagged.
+
+    Args:
+        scores: Scores of the training rows, (N,).
+        rate: The share of anomalies among them, up to one half.
+
+    Returns:
+        The threshold. It is the highest score where no row is flagged.
+
+    Example:
+        >>> threshold_of(np.arange(11.0), 0.25)
+        7.5
+        >>> threshold_of(np.array([0.0, 1.0, 2.0, 2.0, 1.0, 0.0]), 0.2)  # both of them
+        1.0
+        >>> threshold_of(np.ones(10), 0.2)
+        1.0
+    """
+    ordered = np.sort(scores)
+    # A rounding error of 1 - rate must not move a place that is a whole number.
+    place = round((1 - rate) * (len(ordered) - 1), 6)
+    at = int(place)
+    if at == len(ordered) - 1:
+        return float(ordered[-1])
+    lower, upper = ordered[at], ordered[at + 1]
+    if lower == upper:
+        tied = ordered == upper
+        first = int(tied.argmax())
+        if first == 0 or len(ordered) - first > _MOST * len(ordered):
+            return float(upper)
+        lower = ordered[first - 1]
+    between = lower + (upper - lower) * (place - at)
+    return float(min(between, np.nextafter(upper, -np.inf)))
+
+
+def shares_below(train: Tensor, scores: Tensor) -> np.ndarray:
+    """Return the share of training scores below each score, by member, (S, M).
+
+    Args:
+        train: Scores of the training rows by member, (S, N), sorted from low to high.
+        scores: Scores of rows by member, (S, M).
+
+    Example:
+        >>> shares_below(torch.tensor([[1.0, 2.0, 3.0, 4.0]]), torch.tensor([[0.0, 2.5, 9.0]]))
+        array([[0. , 0.5, 1. ]])
+    """
+    below = torch.searchsorted(train.contiguous(), scores.contiguous())
+    return below.double().numpy() / train.shape[1]
+
+
+def as_shares(
+    scores: np.ndarray, train: np.ndarray, *, method: Literal["linear", "unify"]
+) -> np.ndarray:
+    """Return scores brought to [0, 1], (M,).
+
+    If all training scores are equal, higher scores become 1 and other scores 0.
+
+    Args:
+        scores: Scores of rows, (M,).
+        train: Scores of the training rows, (N,).
+        method: "linear" maps the lowest training score to 0 and the highest to 1. "unify" takes the
+            error function of standardised scores (Kriegel et al. 2011).
+
+    Raises:
+        DataError: `method` is neither.
+
+    Example:
+        >>> as_shares(np.array([1.5, 9.0]), np.array([1.0, 2.0]), method="linear")
+        array([0.5, 1. ])
+    """
+    match method:
+        case "linear":
+            low, width = train.min(), np.ptp(train)
+            share = (scores - low) / width if width > 0 else scores > low
+        case "unify":
+            # Rounding may give equal scores another mean, and a deviation that is not 0.
+            low, width = train.min(), train.std() if np.ptp(train) > 0 else 0.0
+            middle = train.mean()
+            share = erf((scores - middle) / width / np.sqrt(2)) if width > 0 else scores > low
+        case _:
+            raise DataError(f"method is {method!r}; give 'linear' or 'unify'.")
+    return np.asarray(share, dtype=float).clip(0, 1)
+
+
+def exceeding(scores: np.ndarray, train: np.ndarray, *, rate: float) -> np.ndarray:
+    """Return the probability that each row is flagged if training rows are drawn again, (M,).
+
+    Args:
+        scores: Scores of rows, (M,).
+        train: Scores of the training rows, (N,).
+        rate: Share of the training rows that are flagged.
+
+    Source: Perini et al. (2020).
+
+    Example:
+        >>> exceeding(np.array([0.0, 99.0]), np.arange(100.0), rate=0.1).round(2)
+        array([0., 1.])
+    """
+    count = len(train)
+    below = (1 + np.searchsorted(np.sort(train), scores, side="right")) / (2 + count)
+    return np.asarray(1 - binom.cdf(count - int(count * rate), count, below))

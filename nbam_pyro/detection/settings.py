@@ -1,0 +1,64 @@
+"""Settings of detectors: how a backbone is trained, and which values are allowed."""
+
+import math
+from dataclasses import dataclass
+from numbers import Real
+from typing import Any
+
+from torch import Tensor
+
+from nbam_pyro.errors import DataError
+from nbam_pyro.models.likelihoods.component import check_positive, check_whole
+
+__all__ = ["Schedule", "check_settings", "check_verified"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Schedule:
+    """Number of epochs, and the steps of the optimiser.
+
+    Args:
+        epochs: Number of epochs in all.
+        warm_up: Number of first epochs, at most half of all, in which each row that is not verified
+            counts as normal.
+        lr: Step size of AdamW.
+        weight_decay: Weight decay of AdamW.
+    """
+
+    epochs: int = 200
+    warm_up: int = 2
+    lr: float = 1e-3
+    weight_decay: float = 1e-5
+
+
+def check_settings(detector: Any) -> None:
+    """Raise a `DataError` where a setting of an `AnomalyDetector` is not allowed.
+
+    Args:
+        detector: The detector, before it is fitted.
+    """
+    given = detector.contamination
+    if given != "auto" and not (isinstance(given, Real) and 0 <= float(given) <= 0.5):
+        raise DataError(f"contamination is {given!r}; give a share up to 0.5, or 'auto'.")
+    for name in ("members", "epochs", "batch_size"):
+        check_whole(name, getattr(detector, name), least=1)
+    check_whole("warm_up", detector.warm_up, least=0)
+    check_positive("lr", detector.lr)
+    if not 0 <= detector.weight_decay < math.inf:
+        raise DataError(f"weight_decay is {detector.weight_decay}; give 0 or more.")
+
+
+def check_verified(contamination: Any, verified: Tensor, *, exact: bool) -> None:
+    """Raise a `DataError` where a posterior under a rate of 0 would meet verified anomalies.
+
+    Args:
+        contamination: Share of anomalies, or "auto".
+        verified: Integer codes of the training rows, (N,): 1, 0, or -1 where unknown.
+        exact: Whether the assignment computes posteriors of densities.
+    """
+    anomalies = int((verified == 1).sum())
+    if contamination == 0 and exact and anomalies:
+        raise DataError(
+            f"contamination is 0, but {anomalies} rows are verified as anomalies. Give a share "
+            "above 0, or 'auto'."
+        )

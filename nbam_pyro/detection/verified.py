@@ -1,0 +1,72 @@
+"""What somebody has verified of rows without labels: which are anomalies, and which are normal."""
+
+from collections.abc import Hashable
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+from torch import Tensor
+
+from nbam_pyro.checks.containers import unwrapped
+from nbam_pyro.errors import DataError
+from nbam_pyro.verified import Verified
+
+__all__ = ["UNKNOWN", "UNVERIFIED", "switch_codes"]
+
+# The code of a row of which nothing is verified.
+UNKNOWN = -1
+# The codes of rows none of which is verified: one number, which has the shape of any batch.
+UNVERIFIED = torch.tensor(UNKNOWN)
+
+_CODES: dict[Hashable, int] = {1: 1, 0: 0, UNKNOWN: UNKNOWN}
+_MEND = "give 1 for an anomaly, 0 for a normal row, and -1, NaN or None where nothing is verified."
+
+
+def switch_codes(verified: Any, count: int) -> Tensor:
+    """Codes of what is verified of rows, (N,) integers: 1, 0, or -1 where nothing is.
+
+    Args:
+        verified: Codes in an array, a list or a column, (N,), with NaN or None for -1; or a
+            `nbam_pyro.Verified` without true labels. None means that nothing is verified.
+        count: N, the number of rows.
+
+    Raises:
+        DataError: There is not one code for each row, a code is another one, or a true label is
+            verified.
+
+    Example:
+        >>> switch_codes([1, None, 0.0], 3)
+        tensor([ 1, -1,  0])
+        >>> switch_codes(None, 2)
+        tensor([-1, -1])
+    """
+    if verified is None:
+        return UNVERIFIED.repeat(count)
+    if isinstance(verified, Verified):
+        verified = _contaminated(verified)
+    values = np.asarray(unwrapped(verified), dtype=object)
+    if values.shape != (count,):
+        raise DataError(
+            f"verified has shape {values.shape}, and there are {count} rows. Give one code for "
+            f"each row: {_MEND}"
+        )
+    codes = np.full(count, UNKNOWN)
+    for row in np.flatnonzero(~pd.isna(values)):
+        value = values[row]
+        code = _CODES.get(value) if isinstance(value, Hashable) else None
+        if code is None:
+            raise DataError(f"verified is {value!r} in row {row}; {_MEND}")
+        codes[row] = code
+    return torch.from_numpy(codes)
+
+
+def _contaminated(verified: Verified) -> Tensor:
+    """The codes of a `Verified` that says nothing of true labels."""
+    labelled = (verified.true_label >= 0).flatten().nonzero()
+    if len(labelled):
+        raise DataError(
+            f"verified has a true label for row {int(labelled[0])}, but a detector has no labels. "
+            "Say with `contaminated` which rows are anomalies, and give no `true_label`."
+        )
+    return verified.contaminated

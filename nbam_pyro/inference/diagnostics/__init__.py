@@ -1,0 +1,1 @@
+"""Whether a fit means anything, and what the data can tell."""

@@ -1,0 +1,1 @@
+"""What a fit says about rows and parameters."""

@@ -1,0 +1,1 @@
+"""Recipe steps: what a fit does, in which order."""

@@ -1,0 +1,1 @@
+"""The variational posterior of global latents and its objectives."""

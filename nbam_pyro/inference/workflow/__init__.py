@@ -1,0 +1,1 @@
+"""Compare, check and sample: the Bayesian workflow around a fit."""

@@ -1,0 +1,1 @@
+"""Clean and anomaly likelihoods, the components of a latent switch."""

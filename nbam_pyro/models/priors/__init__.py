@@ -1,0 +1,1 @@
+"""Priors of switches, rates, flips and class frequencies."""

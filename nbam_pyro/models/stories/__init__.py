@@ -1,0 +1,1 @@
+"""Generative stories, and how to write one."""

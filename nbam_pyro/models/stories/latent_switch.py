@@ -1,0 +1,212 @@
+"""The latent switch (NBAM), by composition."""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+import pyro
+import pyro.distributions as dist
+import torch
+from pyro.distributions import TorchDistribution
+from torch import Tensor, nn
+
+from nbam_pyro import functional as nf
+from nbam_pyro.errors import DataError, StoryError, SupportError
+from nbam_pyro.models.latents import Latents
+from nbam_pyro.models.likelihoods.clean import LocationScale
+from nbam_pyro.models.likelihoods.component import Component
+from nbam_pyro.models.priors.groups import check_groups, split_groups
+from nbam_pyro.models.stories.location import Location
+from nbam_pyro.models.stories.recipes import Recipe, Recipes
+from nbam_pyro.models.stories.sites import observe_verified
+from nbam_pyro.models.stories.story import ClosedStory
+from nbam_pyro.verified import NOTHING, Verified
+
+
+class Conditionals(NamedTuple):
+    """The three conditionals of a latent switch, of batch shape (N,) or (N, *dims)."""
+
+    switch: TorchDistribution
+    clean: TorchDistribution
+    anomaly: TorchDistribution
+
+
+class LatentSwitch(ClosedStory):
+    r"""A switch per datum chooses between a clean and an anomaly likelihood.
+
+    .. math::
+        z_i \sim \mathrm{Bernoulli}(\pi_\phi(x_i)), \qquad
+        y_i \mid z_i = 0 \sim p_\theta(y \mid x_i), \qquad
+        y_i \mid z_i = 1 \sim q_\psi(y \mid x_i)
+
+    To change the story, give other components, or override `conditionals` (and `priors` for
+    global latents of your own). Sites: the components' global latents, "switch", "y".
+
+    The switch means contamination only as far as the components differ by construction, as a
+    narrow and a broad Normal do. Two free heads over classes do not (see `three_heads`).
+
+    Args:
+        switch: prior of the switch. With a `GroupSwitch` rows carry the code of their group.
+        clean: clean likelihood.
+        anomaly: anomaly likelihood.
+        trunk: a network shared by the three, x -> h; by default they see x itself.
+        dims: names of the dimensions of a target whose elements have a switch each, such as
+            ("label",) for multi-label targets (N, L); none by default.
+
+    Raises:
+        StoryError: a shifted anomaly was made for another clean likelihood, or two components have
+            a global latent of the same name.
+
+    Source: NBAM, arXiv 2606.16524.
+
+    Example:
+        >>> import torch
+        >>> from nbam_pyro.models import BetaSwitch, BroadNormal, NormalLikelihood
+        >>> story = LatentSwitch(
+        ...     switch=BetaSwitch(1.0, 9.0),
+        ...     clean=NormalLikelihood(nn.Linear(1, 1), scale=1.0),
+        ...     anomaly=BroadNormal(0.0, 20.0),
+        ... )
+        >>> x, y = torch.zeros(2, 1), torch.tensor([0.0, 30.0])
+        >>> a, b = story.log_joint(x, y, {"contamination": torch.tensor(0.1)})
+        >>> nf.responsibility(a, b) > 0.5
+        tensor([False,  True])
+    """
+
+    def __init__(
+        self,
+        *,
+        switch: Component,
+        clean: Component,
+        anomaly: Component,
+        trunk: nn.Module | None = None,
+        dims: Sequence[str] = (),
+    ) -> None:
+        super().__init__(dims=dims)
+        anomaly.check_beside(clean)
+        sites = [site for part in (switch, clean, anomaly) for site in part.priors()]
+        twice = {site for site in sites if sites.count(site) > 1}
+        if twice:
+            raise StoryError(
+                f"Two components have a global latent {twice.pop()!r}, which would be one and the "
+                "same: give one of them another name for its site."
+            )
+        self.switch = switch
+        self.clean = clean
+        self.anomaly = anomaly
+        self.trunk = trunk or nn.Identity()
+
+    @property
+    def centre(self) -> float:
+        return 0.0 if self.location is None else self.location.centre
+
+    @property
+    def location(self) -> Location | None:
+        if not isinstance(self.clean, LocationScale):
+            return None
+        return Location(lambda x: self.features(x)[0], self.clean, self.anomaly)
+
+    def default_steps(self, recipes: Recipes) -> Recipe:
+        if self.location is None:
+            return recipes.joint()
+        return recipes.measurements(one_sided=self.anomaly.one_sided)
+
+    @property
+    def collapse_advice(self) -> str:
+        return "For labels use LabelFlip, whose default steps start from anchors."
+
+    def comparable(
+        self, x: Tensor, predicted: np.ndarray, y: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray]:
+        if self.location is None:
+            return self.clean.as_classes(predicted), y
+        scale = self.location.scale(x).numpy()
+        return predicted / scale, y / scale
+
+    def features(self, x: Tensor) -> tuple[Tensor, Tensor | None]:
+        """h, (N, ...), and the codes of the rows' groups, (N,), or None where there are none."""
+        x, codes = split_groups(x) if self.switch.groups else (x, None)
+        return self.trunk(x), codes
+
+    def conditionals(self, x: Tensor, latents: Latents) -> Conditionals:
+        """The three conditionals given rows x (N, ...) and the global latents."""
+        h, codes = self.features(x)
+        return Conditionals(
+            switch=self.switch(h if codes is None else codes, latents),
+            clean=self.clean(h, latents),
+            anomaly=self.anomaly(h, latents),
+        )
+
+    def forward(
+        self,
+        x: Tensor,
+        y: Tensor | None = None,
+        *,
+        num_data: int | None = None,
+        verified: Verified = NOTHING,
+    ) -> Tensor:
+        latents = self.sample_latents()
+        switch, clean, anomaly = self.conditionals(x, latents)
+        with self.plates(x, clean.batch_shape, num_data=num_data):
+            z = pyro.sample("switch", switch, infer={"enumerate": "parallel"})
+            observe_verified("switch", z, verified.contaminated)
+            mixture = dist.MaskedMixture(z.bool(), clean, anomaly, validate_args=False)
+            return pyro.sample("y", mixture, obs=y)
+
+    def priors(self) -> dict[str, TorchDistribution]:
+        return {**self.switch.priors(), **self.clean.priors(), **self.anomaly.priors()}
+
+    def log_joint(
+        self, x: Tensor, y: Tensor, latents: Latents, *, verified: Verified = NOTHING
+    ) -> tuple[Tensor, Tensor]:
+        switch, clean, anomaly = self.conditionals(x, latents)
+        a, b = nf.switch_log_joint(switch.logits, clean.log_prob(y), anomaly.log_prob(y))
+        return nf.observe_switch(a, b, verified.contaminated) if len(verified) else (a, b)
+
+    def switch_logits(self, x: Tensor, latents: Latents) -> Tensor:
+        return self.conditionals(x, latents).switch.logits
+
+    def clean_predictor(self, x: Tensor, latents: Latents) -> TorchDistribution:
+        return self.conditionals(x, latents).clean
+
+    def outside(self, x: Tensor, y: Tensor, latents: Latents) -> Tensor:
+        """Which targets the anomaly likelihood gives no mass, booleans of the shape of y."""
+        support = self.conditionals(x, latents).anomaly.support
+        return torch.zeros_like(y, dtype=torch.bool) if support is None else ~support.check(y)
+
+    def check_targets(self, x: Tensor, y: Tensor) -> None:
+        if y.ndim != 1 + len(self.dims):
+            raise DataError(
+                f"Targets have shape {tuple(y.shape)}; expected "
+                f"({', '.join(['rows', *self.dims])}). More than one switch per row needs "
+                "LatentSwitch(..., dims=(...)) with a name for each further dimension."
+            )
+        self.check_rows(x)
+        latents = self.prior_means()
+        for name, part in self.conditionals(x, latents)._asdict().items():
+            shape = part.batch_shape
+            fits = [a in (1, b) for a, b in zip(shape, y.shape, strict=False)]
+            if len(shape) != y.ndim or not all(fits):
+                raise StoryError(
+                    f"The {name} conditional has batch shape {tuple(shape)} and targets have "
+                    f"{tuple(y.shape)}: give it a shape, or heads, for every dimension of a target."
+                )
+        outside = self.outside(x, y, latents)
+        if outside.any():
+            raise SupportError(
+                f"{int(outside.sum())} of {y.numel()} targets lie outside the support of the "
+                f"anomaly likelihood (the first in row {int(outside.nonzero()[0, 0])}): widen its "
+                "range or its classes so that it covers every target."
+            )
+
+    def check_rows(self, x: Tensor) -> None:
+        if self.switch.groups:
+            check_groups(x, self.switch.groups)
+
+    def check_verified(self, y: Tensor, verified: Verified) -> None:
+        if (verified.true_label >= 0).any():
+            raise StoryError(
+                "A LatentSwitch has no latent true label, so a true label cannot be verified: say "
+                "which rows are contaminated (contaminated=) instead, or fit a LabelFlip."
+            )
+        verified.check(y)

@@ -1,0 +1,100 @@
+"""Which column of predicted probabilities is which class."""
+
+from collections.abc import Iterable, Set
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+
+from nbam_pyro.checks.containers import unwrapped
+from nbam_pyro.errors import DataError
+
+__all__ = ["class_columns", "shown"]
+
+
+def class_columns(
+    columns: list[Any] | None, classes: Iterable[Any] | None, k: int
+) -> tuple[pd.Index, list[int] | None]:
+    """Names of the classes, and the column of each.
+
+    Names of a frame's columns are matched, never overruled: `classes` may list them in another
+    order, or give other names, in the order of the columns, where none of them is a column's name.
+
+    Args:
+        columns: Names of a frame's columns; None for an array.
+        classes: Names of the classes, in any collection; None for those of the columns, or 0, ...,
+            K-1.
+        k: The number of columns, K.
+
+    Returns:
+        names in the order of classes, and the number of each one's column; None where that is the
+        order of the columns.
+
+    Raises:
+        DataError: There are not K different names, some are names of columns and others are not, or
+            they are the numbers 0, ..., K-1 of unnamed columns in another order.
+
+    Example:
+        >>> class_columns(["dog", "cat"], ["cat", "dog"], 2)[1]
+        [1, 0]
+    """
+    given = _listed(classes)
+    names = pd.Index(
+        given if given is not None else range(k) if columns is None else columns,
+        tupleize_cols=False,
+    )
+    if len(names) != k or names.has_duplicates or names.hasnans:
+        raise DataError(
+            f"classes are {shown(names)}; pred_probs has {k} columns, so give {k} different names."
+        )
+    if given is None or columns is None:
+        return names, None
+    place = {_key(name): i for i, name in enumerate(columns)}
+    order = [place.get(_key(name), -1) for name in given]
+    if order == list(range(k)) or max(order) < 0:
+        return names, None
+    if min(order) < 0 or len(set(order)) < k:
+        raise DataError(
+            f"classes are {shown(names)} and the columns of pred_probs {shown(pd.Index(columns))}"
+            ": some names are the same and others are not. Name the columns by the classes."
+        )
+    if columns == list(range(k)):
+        raise DataError(
+            f"classes are {shown(names)}, the numbers of the columns of pred_probs in another "
+            "order, which may mean two things. Leave classes out, or name the columns by the "
+            "classes."
+        )
+    return names, order
+
+
+def _listed(classes: Iterable[Any] | None) -> list[Any] | None:
+    classes = unwrapped(classes)
+    if classes is None:
+        return None
+    if isinstance(classes, str | Set) or not isinstance(classes, Iterable):
+        raise DataError(f"classes are {classes!r}; give the names of the columns in a list.")
+    listed = classes.tolist() if hasattr(classes, "tolist") else list(classes)
+    if not isinstance(listed, list):
+        raise DataError(f"classes are {classes!r}; give the names of the columns in a list.")
+    return [one.item() if isinstance(one, torch.Tensor) else one for one in listed]
+
+
+def _key(name: Any) -> str:
+    """What two spellings of a name have in common: 1, 1.0 and "1" are one name, "01" is not."""
+    number = isinstance(name, int | float | np.integer | np.floating)
+    return str(int(name)) if number and float(name).is_integer() else str(name)
+
+
+def shown(names: pd.Index) -> str:
+    """Names for a message, of many the first ten.
+
+    Args:
+        names: The names.
+
+    Example:
+        >>> shown(pd.Index(["cat", "dog"]))
+        "'cat', 'dog'"
+    """
+    first = ", ".join(repr(name) for name in names[:10].tolist())
+    return first + (" and more" if len(names) > 10 else "")

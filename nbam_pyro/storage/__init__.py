@@ -1,0 +1,31 @@
+"""Run folders and files: written whole or not at all, and read only as they were written."""
+
+from nbam_pyro.storage.manifest import check_files, write_manifest
+from nbam_pyro.storage.schema import (
+    Count,
+    Finite,
+    Label,
+    Probability,
+    Saved,
+    read_json,
+    validated,
+    write_json,
+)
+from nbam_pyro.storage.writing import check_file, check_folder, new_file, new_folder
+
+__all__ = [
+    "Count",
+    "Finite",
+    "Label",
+    "Probability",
+    "Saved",
+    "check_file",
+    "check_files",
+    "check_folder",
+    "new_file",
+    "new_folder",
+    "read_json",
+    "validated",
+    "write_json",
+    "write_manifest",
+]

@@ -1,0 +1,126 @@
+"""The manifest of a run folder: who wrote it, and the checksum of every file."""
+
+import hashlib
+import re
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, Field
+
+from nbam_pyro.errors import FolderError
+from nbam_pyro.storage.schema import Saved, read_json, write_json
+
+__all__ = ["check_files", "check_replaceable", "write_manifest"]
+
+_MANIFEST = "manifest.json"
+_PART = re.compile(r"[^/\\\x00-\x1f\x7f]{1,255}")
+
+
+def _inside(name: str) -> str:
+    """The name, if it is that of a file inside a folder."""
+    parts = name.split("/")
+    if not all(_PART.fullmatch(part) and part not in (".", "..") for part in parts):
+        raise ValueError("no name of a file inside the folder")
+    return name
+
+
+_Name = Annotated[str, AfterValidator(_inside), Field(max_length=1000)]
+_Checksum = Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
+
+
+class _Manifest(Saved):
+    written_by: Literal["nbam_pyro"] | None = None
+    sha256: Annotated[dict[_Name, _Checksum], Field(max_length=10_000)]
+
+
+def write_manifest(folder: Path) -> None:
+    """Write the checksums of all files of a folder; the last thing that a run does.
+
+    Args:
+        folder: Folder whose other files are written.
+    """
+    names = sorted(p.relative_to(folder).as_posix() for p in folder.rglob("*") if p.is_file())
+    digests = {name: _digest(folder / name) for name in names if name != _MANIFEST}
+    write_json(folder / _MANIFEST, {"written_by": "nbam_pyro", "sha256": digests}, _Manifest)
+
+
+def check_files(folder: Path, needed: Iterable[str] = ()) -> None:
+    """Compare the files of a run folder with its manifest.
+
+    Args:
+        folder: Run folder.
+        needed: Names of files that must be among them.
+
+    Raises:
+        FolderError: The folder is none that a run wrote, or a file is missing, was changed, or is
+            a link.
+    """
+    manifest = _manifest(folder)
+    for name in {**dict.fromkeys(needed), **manifest.sha256}:
+        if name not in manifest.sha256 or not _is_there(folder, name):
+            raise FolderError(
+                f"{folder} is incomplete: {name} is missing. Restore it or fit again."
+            )
+        if manifest.sha256[name] != _digest(folder / name):
+            raise FolderError(
+                f"{folder / name} was changed after the run was written. Restore it or fit again "
+                "(edit copies of these files)."
+            )
+
+
+def check_replaceable(folder: Path) -> None:
+    """Refuse to replace a folder that holds anything but what a run wrote there.
+
+    Args:
+        folder: Folder that is not empty.
+
+    Raises:
+        FolderError: The folder has no manifest of this library, or holds a file that is not in it,
+            or one that was changed since.
+    """
+    try:
+        manifest = _manifest(folder)
+    except FolderError as error:
+        raise FolderError(f"{folder} is not overwritten: {error}") from error
+    if manifest.written_by is None:
+        raise FolderError(
+            f"{folder} is not overwritten: its {_MANIFEST} does not say that this library wrote "
+            "the folder. Choose another one."
+        )
+    above = {parent.as_posix() for name in manifest.sha256 for parent in Path(name).parents}
+    for path in sorted(folder.rglob("*")):
+        name = path.relative_to(folder).as_posix()
+        if name == _MANIFEST or (name in above and path.is_dir() and not path.is_symlink()):
+            continue
+        if name not in manifest.sha256 or not _is_there(folder, name):
+            raise FolderError(
+                f"{folder} is not overwritten: it holds {name}, which no run wrote. Move that "
+                "file, or choose another folder."
+            )
+        if manifest.sha256[name] != _digest(path):
+            raise FolderError(
+                f"{folder} is not overwritten: {name} was changed after the run was written. "
+                "Move the folder, or choose another one."
+            )
+
+
+def _manifest(folder: Path) -> _Manifest:
+    if not (folder / _MANIFEST).is_file():
+        raise FolderError(f"{folder} is not a run folder: it has no {_MANIFEST}.")
+    try:
+        return read_json(folder / _MANIFEST, _Manifest)
+    except FolderError as error:
+        raise FolderError(f"{folder} is not a run folder of this version. {error}") from error
+
+
+def _is_there(folder: Path, name: str) -> bool:
+    """Whether the folder itself holds the file: no part of its name is a link."""
+    path = folder / name
+    between = [folder / parent for parent in Path(name).parents if parent != Path()]
+    return path.is_file() and not any(part.is_symlink() for part in (path, *between))
+
+
+def _digest(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -1,0 +1,89 @@
+"""`nbam detect` on small files."""
+
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+from typer.testing import CliRunner
+
+from nbam_pyro.cli import app
+
+
+def nbam(*arguments):
+    return CliRunner().invoke(app, [str(argument) for argument in arguments])
+
+
+@pytest.fixture
+def table():
+    rng = np.random.default_rng(0)
+    frame = pd.DataFrame(rng.normal(size=(120, 2)) @ rng.normal(size=(2, 4)), columns=list("abcd"))
+    frame.loc[:11] = 3 * rng.normal(size=(12, 4))
+    frame["seen"] = pd.Series([1.0, 1.0, 1.0]).reindex(range(120))
+    frame.loc[50:60, "seen"] = 0.0
+    return frame
+
+
+def test_a_run_has_scores_flags_and_a_rate(table, tmp_path):
+    data, out = tmp_path / "data.csv", tmp_path / "run"
+    table.to_csv(data, index=False)
+    common = ("--verified", "seen", "--backbone", "ae", "--epochs", 20, "--out", out)
+    result = nbam("detect", data, *common, "--contamination", 0.1)
+    assert result.exit_code == 0, result.output
+    flags = pd.read_csv(out / "flags.csv")
+    assert set(flags) == {"row", "score", "flagged", "verified_anomaly"}
+    assert flags["score"].is_monotonic_decreasing
+    assert flags["flagged"].sum() == 12
+    assert flags.set_index("row")["verified_anomaly"].value_counts().to_dict() == {
+        -1: 106,
+        0: 11,
+        1: 3,
+    }
+    summary = json.loads((out / "summary.json").read_text())
+    assert summary["rate"] == pytest.approx(0.1)
+    assert summary["features"] == 4
+    assert (out / "plots" / "scores.png").exists()
+    shown = nbam("show", out)
+    assert shown.exit_code == 0, shown.output
+    assert "10.0% of the rows, as given by --contamination" in shown.output
+    scored = nbam("score", out, data, "--out", tmp_path / "new.csv")
+    assert scored.exit_code == 0, scored.output
+    assert "120 rows scored; 12 of them are flagged" in scored.output
+    pd.testing.assert_frame_equal(
+        pd.read_csv(tmp_path / "new.csv"), flags.drop(columns="verified_anomaly"), rtol=1e-6
+    )
+    table[list("abc")].to_csv(tmp_path / "other.csv", index=False)
+    other = nbam("score", out, tmp_path / "other.csv", "--out", tmp_path / "none.csv")
+    assert other.exit_code == 2
+    assert "'d'" in other.output
+    again = nbam("detect", data, *common)
+    assert again.exit_code == 2
+    assert "exists already" in again.output
+
+
+def test_the_rate_is_estimated_where_none_is_given(table, tmp_path):
+    np.savez(tmp_path / "data.npz", X=table[list("abcd")].to_numpy())
+    result = nbam("detect", tmp_path / "data.npz", "--epochs", 4, "--out", tmp_path / "run")
+    assert result.exit_code == 0, result.output
+    summary = json.loads((tmp_path / "run" / "summary.json").read_text())
+    assert 0 <= summary["rate_low"] <= summary["rate"] <= summary["rate_high"] <= 0.5
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["--backbone", "magic"], "--backbone is 'magic'"),
+        (["--contamination", "much"], "--contamination is 'much'"),
+        (["--contamination", "0.9"], "up to 0.5"),
+        (["--verified", "a"], "neither 1 (or true) nor 0"),
+        (["--verified", "nothing"], "no column"),
+    ],
+)
+def test_mistakes_are_said_in_one_line(table, tmp_path, arguments, words):
+    table.to_parquet(tmp_path / "data.parquet")
+    out = tmp_path / "run"
+    result = nbam("detect", tmp_path / "data.parquet", "--epochs", 1, *arguments, "--out", out)
+    assert result.exit_code == 2
+    assert words in result.output
+    assert len(result.stderr.strip().splitlines()) == 1
+    assert not out.exists()

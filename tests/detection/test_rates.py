@@ -1,0 +1,52 @@
+"""Rates: which one the settings ask for, and what each does."""
+
+import numpy as np
+import pytest
+import torch
+
+from nbam_pyro.detection import Blind, Energies, Exact, Soft
+from nbam_pyro.detection.rates import AgreedRate, GivenRate, LearnedRate, rate_of
+
+RATES = [GivenRate(0.2), LearnedRate(), AgreedRate()]
+
+
+@pytest.mark.parametrize(
+    ("contamination", "assignment", "kind"),
+    [
+        (0, Exact(), GivenRate),
+        (0.1, Soft(), GivenRate),
+        ("auto", Exact(), LearnedRate),
+        ("auto", Soft(), AgreedRate),
+        ("auto", Blind(), AgreedRate),
+    ],
+)
+def test_settings_ask_for_one_rate(contamination, assignment, kind):
+    assert type(rate_of(contamination, assignment)) is kind
+
+
+@pytest.mark.parametrize("rate", RATES)
+def test_every_rate_finds_a_share_and_scores_rows(rate):
+    torch.manual_seed(0)
+    told = rate.told(2)
+    energies = Energies(torch.rand(len(told), 50).double(), torch.rand(len(told), 50).double())
+    share, estimate = rate.found(energies, told, torch.full((50,), -1))
+    assert 0 <= share <= 0.5
+    assert estimate is None or estimate.rate == share
+    ranking = rate.ranking(told, share)
+    reference = energies.clean[ranking].sort().values
+    scores = rate.scores(energies.clean, reference, ranking)
+    assert scores.shape == (50,)
+    assert np.ptp(scores) > 0
+
+
+def test_only_members_of_one_rate_are_averaged_by_energy():
+    clean = torch.rand(10, 20).double()
+    told = AgreedRate().told(1)
+    assert len(told) == 10  # pairs of models agree, so each rate has two
+    ranking = AgreedRate().ranking(told, 0.15)
+    scores = AgreedRate().scores(clean, clean[ranking].sort().values, ranking)
+    by_hand = [(clean[k][:, None] > clean[k]).double().mean(1) for k in ranking]
+    np.testing.assert_allclose(scores, sum(by_hand) / 2)
+    np.testing.assert_allclose(
+        GivenRate(0.1).scores(clean, clean[:0], torch.arange(0)), clean.mean(0)
+    )
