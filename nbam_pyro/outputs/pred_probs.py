@@ -60,7 +60,7 @@ def from_pred_probs(
     `sharpness` is None, choose a from the band by the sum of log p(true label | x, label). Verify
     rows that are drawn at random: a few of the most suspicious rows mislead the choice.
 
-    The default a = 2.5 was chosen on development data (docs/pred_probs.md).
+    The default a = 2.5 was chosen on development data (docs/benchmarks/predicted_probabilities.md).
 
     Args:
         labels: observed labels, (N,), as columns of `pred_probs` 0, ..., K-1 or by name: numbers or
