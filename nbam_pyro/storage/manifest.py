@@ -89,9 +89,7 @@ def check_replaceable(folder: Path) -> None:
     try:
         manifest = _manifest(folder)
     except FolderError as error:
-        raise FolderError(
-            f"'{folder}' is not overwritten: {error} Choose another folder."
-        ) from error
+        raise FolderError(f"'{folder}' is not overwritten: {error}") from error
     if manifest.written_by is None:
         raise FolderError(
             f"'{folder}' is not overwritten: its {_MANIFEST} does not state that this library "

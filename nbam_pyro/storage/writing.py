@@ -78,9 +78,8 @@ def new_folder(folder: Path, *, overwrite: bool) -> Iterator[Path]:
     folder = _resolved(folder)
     check_folder(folder, overwrite=overwrite)
     with workspace(folder) as space:
-        check_folder(
-            folder, overwrite=overwrite
-        )  # a folder that an interrupted run moved away is back
+        # A folder that an interrupted run moved away is back, so this is checked again.
+        check_folder(folder, overwrite=overwrite)
         try:
             space.draft.mkdir()
         except OSError as error:

@@ -157,7 +157,7 @@ def test_a_summary_of_nothing_is_refused(saved, tmp_path):
     changed(run, "summary.json", lambda m: m.clear())
     done = CliRunner().invoke(app, ["show", str(run)])
     assert done.exit_code == 2
-    assert "summary.json is not as it was written" in done.stderr
+    assert "summary.json' is not as it was written" in done.stderr
 
 
 def test_a_detector_for_other_data_is_refused(saved, tmp_path):
