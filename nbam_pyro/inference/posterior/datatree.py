@@ -163,10 +163,7 @@ def tree_of_draws(
     groups |= {"constant_data": constant} if constant else {}
     axes |= {site: list(names) for site, names in (dims or {}).items()}
     tree = arviz_base.from_dict(groups, coords=names | dict(coords or {}), dims=axes)
-    for group in (
-        "posterior_predictive",
-        "prior_predictive",
-    ):  # coordinates of the draws that were taken
+    for group in ("posterior_predictive", "prior_predictive"):  # name the draws that were taken
         tree[group] = xr.DataTree(tree[group].to_dataset().assign_coords(draw=at))
     if terms:  # they have the names of the latents, but not their dimensions
         tree["log_prior"] = xr.DataTree(arviz_base.dict_to_dataset(terms))
