@@ -146,7 +146,7 @@ class Rows:
 
     @property
     def table(self) -> Tensor | None:
-        """x if it has columns of numbers, (N, D); None for images, texts and other data."""
+        """Tensor x if it has columns of numbers, (N, D); None for images, texts and other data."""
         if not self._is_tensors:
             return None
         x: Tensor = self.dataset.tensors[0]  # type: ignore[attr-defined]
@@ -165,7 +165,7 @@ class Rows:
 
     @property
     def looked_at(self) -> np.ndarray:
-        """Indices of the rows of which anything is verified."""
+        """Indices of the rows for which something is verified."""
         return np.flatnonzero(self.verified.known.reshape(len(self), -1).any(-1))
 
 
