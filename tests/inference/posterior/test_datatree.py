@@ -9,6 +9,7 @@ import pandas as pd
 import pyro
 import pytest
 import torch
+from matplotlib import pyplot as plt
 
 from nbam_pyro import fit, to_datatree
 from nbam_pyro.errors import DataError

@@ -5,6 +5,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from matplotlib import pyplot as plt
 from torch import nn
 
 from nbam_pyro import LabelFlip, LatentSwitch
