@@ -14,12 +14,12 @@ from .posterior.row_posteriors import occam_penalties as occam_penalties
 from .posterior.row_posteriors import predict as predict
 from .posterior.row_posteriors import prior_contamination as prior_contamination
 from .posterior.row_posteriors import responsibilities as responsibilities
-from .posterior.row_posteriors import switch_draws as switch_draws
-from .posterior.row_posteriors import switch_map as switch_map
 from .posterior.row_posteriors import true_label_posterior as true_label_posterior
 from .posterior.saving import load as load
 from .posterior.saving import save as save
 from .posterior.share import Share as Share
+from .posterior.switches import switch_draws as switch_draws
+from .posterior.switches import switch_map as switch_map
 from .posterior.training_rows import TrainingRows as TrainingRows
 from .recipes import default_steps as default_steps
 from .steps.basic import Joint as Joint
