@@ -84,8 +84,7 @@ def adopt_precision(module: nn.Module, *values: Tensor) -> None:
 def adopt_saved_precision(
     module: nn.Module, state: dict[str, Any], prefix: str, *_: object
 ) -> None:
-    """Convert a loss to double precision before it loads a state that was saved in double
-    precision.
+    """Convert a loss to double precision if the state that it loads is in double precision.
 
     It is a hook that runs before `load_state_dict`.
 
@@ -99,8 +98,7 @@ def adopt_saved_precision(
 
 
 class Movement:
-    """Warn once if a network is trained for ten steps while the parameters of its loss stay the
-    same.
+    """Warning for a loss whose parameters stay the same while its network is trained for ten steps.
 
     The usual cause is that the loss's parameters were not given to the optimiser. An optimiser
     changes parameters in place, and torch counts these changes. The parameters that the network's
@@ -116,8 +114,7 @@ class Movement:
         self.versions: list[int] | None = None
 
     def check(self, parameters: Iterable[nn.Parameter], output: Tensor) -> None:
-        """Count the steps of the network, and warn at the tenth if the loss's parameters did not
-        change.
+        """Count the network's steps, and warn at the tenth if the loss's parameters did not change.
 
         Args:
             parameters: Parameters of the loss.

@@ -163,9 +163,7 @@ class NBAMRegressionLoss(nn.Module):
     def forward(
         self, prediction: Tensor, target: Tensor, *, contaminated: Tensor | None = None
     ) -> Tensor:
-        """Return the loss of a batch; `contaminated` and errors are those of
-        `nbam_regression_loss`.
-        """
+        """Return the loss of a batch; arguments and errors as in `nbam_regression_loss`."""
         target = checked_targets(prediction, target)
         if not self.num_data:
             return self._absolute_error(prediction, target, contaminated)
@@ -179,7 +177,7 @@ class NBAMRegressionLoss(nn.Module):
     def start_from(
         self, prediction: Tensor, target: Tensor, *, contaminated: Tensor | None = None
     ) -> None:
-        """Estimate scale, rate and anomalies from residuals; call it once, after a few warm-up
+        """Estimate scale, rate and anomalies from residuals; call it once after some warm-up
         epochs.
 
         Args:

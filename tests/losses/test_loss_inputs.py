@@ -229,7 +229,7 @@ def test_accumulated_gradients_are_no_steps(every):
 
 @pytest.mark.parametrize("every", [1, 3])
 def test_a_forgotten_optimiser_is_noticed_between_accumulated_batches(every):
-    with pytest.warns(OptimiserWarning, match="give them to the optimiser") as caught:
+    with pytest.warns(OptimiserWarning, match="Give them to the optimiser") as caught:
         accumulate(started(), [], steps=20 * every, every=every)
     assert len(caught) == 1
     assert caught[0].filename == __file__

@@ -155,7 +155,7 @@ def train(loss, parameters, steps=30):
 
 
 def test_forgetting_the_optimiser_is_said_once():
-    with pytest.warns(OptimiserWarning, match="give them to the optimiser") as caught:
+    with pytest.warns(OptimiserWarning, match="Give them to the optimiser") as caught:
         train(started(), lambda loss: [])
     assert len(caught) == 1
 

@@ -160,9 +160,9 @@ def test_the_column_of_each_class(columns, classes, order):
 @pytest.mark.parametrize(
     ("columns", "classes", "says"),
     [
-        (["cat", "x"], NAMES, "some names are the same and others are not"),
-        ([0, 1], [1, 0], "which may mean two things"),
-        (["1", 1], [1, "1"], "some names are the same"),
+        (["cat", "x"], NAMES, "only some names agree"),
+        ([0, 1], [1, 0], "which is ambiguous"),
+        (["1", 1], [1, "1"], "only some names agree"),
         (None, set(NAMES), "in a list"),
         (None, "ab", "in a list"),
         (None, 2, "in a list"),
