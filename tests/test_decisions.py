@@ -139,8 +139,8 @@ def test_labels_of_any_kind_are_replaced_alike(kind):
         (lambda: Costs(false_alarm=1, miss=1, review=math.inf), "costs are positive"),
         (lambda: review_queue(np.array([0.5]), budget=0), "budget is 0"),
         (lambda: relabel(np.eye(2), np.array([0])), "expected"),
-        (lambda: relabel(np.eye(2), np.array([0, 2])), "as columns are"),
-        (lambda: relabel(np.eye(2), np.array([0.0, 1.0])), "as columns are"),
+        (lambda: relabel(np.eye(2), np.array([0, 2])), "column numbers"),
+        (lambda: relabel(np.eye(2), np.array([0.0, 1.0])), "column numbers"),
         (lambda: relabel(np.eye(2), np.array([0, 1]), threshold=0.5), "threshold is 0.5"),
     ],
 )

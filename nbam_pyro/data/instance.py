@@ -57,7 +57,8 @@ class InstanceFlips(Corruption):
     def groups(self, values: np.ndarray) -> list[np.ndarray]:
         if len(values) != len(self.x):
             raise DataError(
-                f"x has {len(self.x)} rows and there are {len(values)} labels; the numbers must agree."
+                f"x has {len(self.x)} rows, but there are {len(values)} labels. Give one row per "
+                "label."
             )
         # This checks all labels, not only those that are chosen at random.
         class_places(np.unique(values), class_names(self.classes))

@@ -85,7 +85,8 @@ def half_space(x: np.ndarray, *, share: float, direction: np.ndarray | None = No
     along = _principal(features) if direction is None else flat_features(direction).ravel()
     if len(along) != features.shape[1]:
         raise DataError(
-            f"direction has {len(along)} numbers; expected one for each of the {features.shape[1]} features."
+            f"direction has {len(along)} numbers, but rows have {features.shape[1]} features. Give "
+            "one number per feature."
         )
     # einsum computes row by row, so that equal rows have exactly equal heights; BLAS may not.
     heights = np.einsum("ns,s->n", features, along)

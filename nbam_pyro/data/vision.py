@@ -58,8 +58,8 @@ def _open(name: str, root: Path, train: bool) -> Any:
         return kind(root, **options)
     except (RuntimeError, OSError) as error:
         raise DataError(
-            f"The files of {name} are missing or incomplete in '{root}'; nothing is downloaded here. "
-            f"Put them there as torchvision.datasets.{name} expects them."
+            f"The files of {name} are missing or incomplete in '{root}', and nothing is downloaded "
+            f"here. Put them there as torchvision.datasets.{name} expects them."
         ) from error
     except (TypeError, ValueError) as error:
         raise DataError(

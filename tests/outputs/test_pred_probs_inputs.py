@@ -186,9 +186,9 @@ def test_names_that_do_not_fit_are_refused(columns, classes, says):
         ({"labels": [Decimal("0.5")] * 60}, r"such as Decimal\('0.5'\)"),
         ({"labels": [{}] * 60}, "cannot be compared"),
         ({"labels": [(0, 1)] * 60}, r"labels have shape \(60, 2\)"),
-        ({"labels": [y + 1 for y in Y]}, "such as 2 in row 1; .* count from 1 need 1 subtracted"),
-        ({"labels": np.array(Y) + 1}, "count from 1 need 1 subtracted"),
-        ({"labels": [-1, *Y[1:]]}, "Where -1 means that there is no label, leave those rows out"),
+        ({"labels": [y + 1 for y in Y]}, "such as 2 in row 1; .* If labels start at 1, subtract 1"),
+        ({"labels": np.array(Y) + 1}, "If labels start at 1, subtract 1"),
+        ({"labels": [-1, *Y[1:]]}, "If -1 means that there is no label, leave those rows out"),
         ({"labels": pl.Series([0, None, *Y[2:]])}, "1 labels are missing, the first in row 1"),
         ({"labels": np.ma.masked_array(Y, mask=[0, 1] + [0] * 58)}, "the first in row 1"),
         ({"pred_probs": pd.DataFrame(P).astype("Float64").replace(0.1, pd.NA)}, "row 0, column 1"),
@@ -325,10 +325,10 @@ def test_a_report_is_printed_rounded_with_the_labels_that_are_suspicious():
     wrong = np.arange(300) < 30
     p = 0.97 * np.eye(3)[y] + 0.01
     clean = str(from_pred_probs(y, p))
-    assert "None is suspicious: the largest probability of being wrong is below 0.1 %" in clean
+    assert "No label is suspicious: the largest probability of being wrong is below 0.1 %" in clean
     assert "0.000" not in clean
     found = str(from_pred_probs(np.where(wrong, (y + 1) % 3, y), p))
-    assert "30 are more probably wrong than right; the 20 most suspicious:" in found
+    assert "30 labels are more probably wrong than right; the 20 most suspicious:" in found
     assert len(found.splitlines()) == 24
 
 

@@ -348,7 +348,7 @@ Y = torch.tensor([0, 1, 0, 1])
         ({"log_f": F.index_fill(0, torch.tensor([1]), -torch.inf)}, "not normalised in 1 rows"),
         ({"labels": Y[:3]}, "labels have shape"),
         ({"labels": Y.float()}, "labels has type torch.float32; expected integers"),
-        ({"labels": Y + 1}, "label 2 in row 1, .*count from 1 need 1 subtracted"),
+        ({"labels": Y + 1}, "label 2 in row 1, .*If labels start at 1, subtract 1"),
         ({"labels": Y - 1}, "label -1 in row 0.*expected 0 to 1 for 2 classes. Where -1"),
         ({"true_labels": Y - 2}, "true_labels has the label -2 in row 0"),
         ({"true_labels": Y[:, None]}, "true_labels have shape"),
