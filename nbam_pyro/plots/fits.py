@@ -99,14 +99,12 @@ def training_curve(history: Any, *, ax: Axes | None = None) -> Axes:
     table = source.history if isinstance(source, Fit) else source
     if not isinstance(table, pd.DataFrame) or not {"step", "epoch", "loss"} <= set(table.columns):
         raise DataError(
-            f"A {type(history).__name__} contains no training history. Give a Fit, an estimator, or "
-            "fit.history, a table with the columns 'step', 'epoch' and 'loss'."
+            f"A {type(history).__name__} contains no training history. Give a Fit, an estimator, "
+            "or fit.history, a table with the columns 'step', 'epoch' and 'loss'."
         )
     name = next((name for name in _LOSSES if (table["step"] == name).any()), None)
     if name is None:
-        raise DataError(
-            "The history has no step 'joint' or 'distil', so there is no curve to draw."
-        )
+        raise DataError("The history has no step 'joint' or 'distil', so that no curve exists.")
     steps = table[table["step"] == name].reset_index(drop=True)
     ax = ax or plt.gca()
     part = (steps["epoch"] == 0).cumsum()

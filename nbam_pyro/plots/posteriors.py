@@ -45,9 +45,7 @@ def rate_posterior(source: Any, *, var_name: str | None = None, ax: Axes | None 
     wanted = ["rate", "contamination"] if var_name is None else [var_name]
     names = [name for name in wanted if name in present]
     if not names:
-        raise StoryError(
-            f"The posterior has the variables {present}. Give one of them as var_name."
-        )
+        raise StoryError(f"The posterior has variables {present}. Give one of them as var_name.")
     if "prior" not in tree.children:
         raise DataError("The tree has no group 'prior'. Make it with to_datatree or nuts.")
     ax = ax or plt.gca()

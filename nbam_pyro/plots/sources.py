@@ -125,11 +125,11 @@ def numbers(name: str, source: Any, takes: str, *, rows: int | None = None) -> n
         values = np.asarray(plain, dtype=np.float64).ravel()
     except (TypeError, ValueError) as error:
         kind = type(source).__name__
-        raise DataError(f"A {kind} contains no {name}. Give {takes}.") from error
+        raise DataError(f"{name} cannot be taken from a {kind}. Give {takes}.") from error
     if not np.isfinite(values).all():
         first = int((~np.isfinite(values)).argmax())
         raise DataError(
-            f"{name} are missing or infinite, the first in row {first}. Leave such rows out."
+            f"{name} are missing or infinite, the first in row {first}. Leave them out."
         )
     if rows is not None and len(values) != rows:
         raise DataError(

@@ -104,9 +104,7 @@ def _rows(source: Any, x: Any, y: Any, dtype: torch.dtype) -> tuple[torch.Tensor
     if x is None and y is None and isinstance(source, Fit):
         return source.kind.blank(2, dtype)
     if x is None or y is None:
-        raise DataError(
-            "The story must be run once to be drawn. Give a few rows x and their targets y."
-        )
+        raise DataError("The story must be run once. Give a few rows x and their targets y.")
     try:
         return in_precision(as_tensor(x), dtype), as_tensor(y)
     except (TypeError, ValueError) as error:
@@ -151,7 +149,7 @@ def _bend(at: dict[str, tuple[float, float]], one: str, other: str) -> float:
 
 
 def _layout(graph: nx.DiGraph, local: set[str]) -> dict[str, tuple[float, float]]:
-    """Return positions: global variables in the first line, then local ones, causes above effects."""
+    """Return positions: global variables in the first line, and causes above effects."""
     lines = [[site for site in graph if site not in local]]
     lines += nx.topological_generations(graph.subgraph(local))
     at = {}
