@@ -132,9 +132,7 @@ def numbers(name: str, source: Any, takes: str, *, rows: int | None = None) -> n
             f"{name} are missing or infinite, the first in row {first}. Leave them out."
         )
     if rows is not None and len(values) != rows:
-        raise DataError(
-            f"{name} have {len(values)} rows, but {rows} are needed; the numbers must agree."
-        )
+        raise DataError(f"{name} have {len(values)} rows, the others {rows}. They must agree.")
     return values
 
 
@@ -174,7 +172,7 @@ def groups_of(source: Any, by: Any, rows: int) -> pd.Series:
     groups = pd.Series(list(unwrapped(by)))
     if len(groups) != rows:
         raise DataError(
-            f"by has {len(groups)} rows, but there are {rows} responsibilities; the numbers must agree."
+            f"by has {len(groups)} rows, but there are {rows} responsibilities. They must agree."
         )
     return groups.astype(object).where(groups.notna(), "unknown")
 

@@ -64,7 +64,7 @@ def test_a_label_of_156_is_not_the_ignored_one():
         (
             torch.arange(8) % K + 1,
             {},
-            "label 4 in row 3.*0 to 3 for 4 classes, or -100.*count from 1",
+            "label 4 in row 3.*0 to 3 for 4 classes, or -100.*labels start at 1",
         ),
         (torch.arange(8) % K - 1, {}, "label -1 in row 0.*pass ignore_index=-1"),
         (torch.tensor([0, 1, 2, 3, 0, 1, 2, 255]), {}, "label 255 in row 7.*Number the classes"),
