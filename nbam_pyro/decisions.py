@@ -81,8 +81,7 @@ class Flags:
 
 
 def flags(responsibility: Any, *, fdr: float | None = None, costs: Costs | None = None) -> Flags:
-    r"""Flag as many data as a false discovery rate allows, or the data for which flagging costs
-    least.
+    r"""Flag as many data as a false discovery rate allows, or as is cheapest.
 
     With `fdr`, the result is the largest set :math:`\{i : r_i \ge t\}` whose posterior expected
     false discovery rate, the mean of 1 - r in the set, is at most `fdr`. With `costs`, each datum
@@ -217,8 +216,7 @@ def relabel(true_label: Any, labels: Any, *, threshold: float = 0.9) -> pd.DataF
 
 
 def weights(responsibility: Any) -> np.ndarray:
-    """Return weights for the training of another model: 1 - r, the probability that a datum is
-    clean.
+    """Return weights 1 - r, the probability of being clean, for training another model.
 
     The weighted loss is the expected loss over the clean rows. To leave rows out or to replace
     labels, use `flags` or `relabel` instead.

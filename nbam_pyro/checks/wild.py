@@ -45,8 +45,7 @@ class WildValues:
 def column_limits(
     x: Float[np.ndarray, "n d"],
 ) -> tuple[Float[np.ndarray, " d"], Float[np.ndarray, " d"]]:
-    """Return the smallest and largest value of each column that are not wild, infinite if none is
-    wild.
+    """Return limits of each column, beyond which values are wild; infinite if none is.
 
     A value is wild if its distance from the median is larger than ten robust widths and, in sorted
     order, at least five times that of the next value inwards. A heavy tail has no such jump and is

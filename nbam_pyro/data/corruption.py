@@ -40,8 +40,7 @@ class Corruption(ABC):
         return [np.arange(len(values))]
 
     def choose(self, rows: np.ndarray, rate: float, rng: np.random.Generator) -> np.ndarray:
-        """Choose the rows of one group to contaminate; by default an exact share, all equally
-        probable.
+        """Choose rows of one group to contaminate; by default an exact share, at random.
 
         Args:
             rows: Row numbers of the group.
@@ -187,8 +186,7 @@ def contaminate(
 
 
 def _common_rates(rate: float, total: int, groups: Sequence[np.ndarray]) -> list[float]:
-    """Return rates of the groups that are equal up to one row and together give a share of all
-    rows.
+    """Return rates of the groups, equal up to one row, that give a share of all rows.
 
     Args:
         rate: Share of all rows to contaminate.

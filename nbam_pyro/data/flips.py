@@ -78,8 +78,7 @@ class Flips(Corruption):
 
 @dataclass(frozen=True)
 class PairFlips(Corruption):
-    """Pair flips: labels of each class are replaced by the next class, those of the last by the
-    first.
+    """Pair flips: labels of each class become the next class, and the last becomes the first.
 
     The rate is a share of the rows of each class.
 

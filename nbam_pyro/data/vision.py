@@ -17,8 +17,7 @@ __all__ = ["torchvision_data"]
 def torchvision_data(
     name: str, root: str | Path, *, train: bool = True
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Return the images and labels of a labelled image data set of torchvision; it downloads
-    nothing.
+    """Return images and labels of a data set of torchvision; nothing is downloaded.
 
     Args:
         name: Class name in `torchvision.datasets`, for instance "FashionMNIST" or "CIFAR10".

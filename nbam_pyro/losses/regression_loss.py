@@ -177,8 +177,7 @@ class NBAMRegressionLoss(nn.Module):
     def start_from(
         self, prediction: Tensor, target: Tensor, *, contaminated: Tensor | None = None
     ) -> None:
-        """Estimate scale, rate and anomalies from residuals; call it once after some warm-up
-        epochs.
+        """Estimate scale, rate and anomalies from residuals; call it after some warm-up epochs.
 
         Args:
             prediction: Predictions for the training rows in evaluation mode.

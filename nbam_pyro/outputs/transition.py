@@ -253,8 +253,7 @@ class RowsByLabel:
         return torch.stack(columns, 1).double()
 
     def expected_counts(self, matrix: Float[Tensor, "k k"]) -> tuple[Float[Tensor, "k k"], float]:
-        """Return expected counts by true and observed label given M, and the sum of log p(y | x) in
-        nats.
+        """Return counts by true and observed label given M, and the sum of log p(y | x) (nats).
 
         Args:
             matrix: Transition matrix M, (K, K).

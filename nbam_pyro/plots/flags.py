@@ -110,8 +110,7 @@ def _name(group: Any, names: Sequence[str]) -> str:
 def reliability(
     values: Any, contaminated: Any = None, *, bins: int = 10, ax: Axes | None = None
 ) -> Axes:
-    """Draw realised against predicted contamination; calibrated responsibilities lie on the
-    diagonal.
+    """Draw realised against predicted contamination; calibrated shares lie on the diagonal.
 
     Bars are 95 % intervals of the realised shares (Wilson's, which stay within 0 and 1).
 

@@ -18,8 +18,7 @@ __all__ = ["guide_and_chains", "prior_comparison", "rate_posterior"]
 
 
 def rate_posterior(source: Any, *, var_name: str | None = None, ax: Axes | None = None) -> Axes:
-    """Draw the posterior of the rates (blue) and their prior (grey): medians, 50 and 90 %
-    intervals.
+    """Draw the rates' posterior (blue) and prior (grey): medians, 50 and 90 % intervals.
 
     A report of `from_pred_probs` has rates with one interval each, and no prior.
 
@@ -108,8 +107,7 @@ def guide_and_chains(
 
 
 def prior_comparison(comparison: Any, *, ax: Axes | None = None) -> Axes:
-    """Draw how much worse than the best candidate each candidate predicts, with two standard
-    errors.
+    """Draw how much worse than the best each candidate predicts, with two standard errors.
 
     Args:
         comparison: The `Comparison` of `compare_priors`, or its table.

@@ -133,9 +133,7 @@ def _font_size(ax: Axes) -> float:
 
 
 def _bend(at: dict[str, tuple[float, float]], one: str, other: str) -> float:
-    """Return the curvature, 0 for straight, with which an arrow avoids the boxes of other
-    variables.
-    """
+    """Return the curvature, 0 for straight, with which an arrow avoids other boxes."""
     start, way = np.array(at[one]), np.subtract(at[other], at[one])
     side = np.array(
         [way[1], -way[0]]
