@@ -64,8 +64,9 @@ def test_grouping_does_not_touch_the_caller_s_tensors():
 
 
 def test_half_precision_and_graphs_are_taken_by_the_estimate():
-    logits = torch.tensor(P).log().requires_grad_()
-    y = torch.tensor(Y, dtype=torch.uint8)
+    p = torch.tensor([[0.9, 0.1], [0.2, 0.8], [0.7, 0.3]], dtype=torch.float64)
+    logits = p.repeat(20, 1).log().requires_grad_()
+    y = torch.tensor([0, 1, 1] * 20, dtype=torch.uint8)
     exact = estimate_transition(logits, y, prior=FlipPrior())
     coarse = estimate_transition(logits.bfloat16(), y, prior=FlipPrior())
     assert torch.allclose(exact.rate, coarse.rate, atol=0.05)
