@@ -1,3 +1,5 @@
+"""`NBAMLoss`: its value, its start, and verified labels."""
+
 import math
 import subprocess
 import sys
@@ -8,9 +10,9 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from nbam_pyro import FlipPrior, NBAMLoss, NBAMRegressionLoss
+from nbam_pyro import FlipPrior, NBAMLoss
 from nbam_pyro.errors import DataError, OptimiserWarning
-from nbam_pyro.losses import nbam_loss, nbam_regression_loss
+from nbam_pyro.losses import nbam_loss
 from nbam_pyro.verified import Verified
 
 K = 4
@@ -155,7 +157,7 @@ def train(loss, parameters, steps=30):
 
 
 def test_forgetting_the_optimiser_is_said_once():
-    with pytest.warns(OptimiserWarning, match="give them to the optimiser") as caught:
+    with pytest.warns(OptimiserWarning, match="Give them to the optimiser") as caught:
         train(started(), lambda loss: [])
     assert len(caught) == 1
 
@@ -189,22 +191,12 @@ def verified_loss(**known):
         (lambda: NBAMLoss(K).responsibility(*batch()), "start_from"),
         (lambda: NBAMLoss(K).start_from(torch.zeros(2, K), torch.full((2,), -100)), "labelled"),
         (lambda: started()(*batch(6), switch_logits=torch.zeros(6, 1)), "switch_logits"),
-        (lambda: NBAMRegressionLoss()(torch.zeros(3, 1), torch.zeros(3)), "agree"),
-        (lambda: NBAMRegressionLoss().responsibility(torch.zeros(3), torch.zeros(3)), "start_from"),
-        (lambda: NBAMRegressionLoss().start_from(torch.zeros(3), torch.zeros(3)), "different"),
-        (lambda: NBAMRegressionLoss(breadth=0.5), "breadth"),
         (lambda: verified_loss(true_label=[0, 1], contaminated=[-1, 1]), "the same in 1 .* row 1"),
         (lambda: verified_loss(true_label=[1, -1], contaminated=[0, 0]), "another one .* row 0"),
         (lambda: verified_loss(true_label=[K, -1]), "none of the 4 classes"),
         (lambda: verified_loss(true_label=[0, -2]), "none of the 4 classes .* row 1"),
         (lambda: verified_loss(contaminated=[0, 2]), "neither 1, 0 nor -1"),
         (lambda: verified_loss(contaminated=[0]), r"contaminated has shape \(1,\)"),
-        (
-            lambda: NBAMRegressionLoss()(
-                torch.zeros(2), torch.ones(2), contaminated=torch.tensor([0.0, torch.nan])
-            ),
-            "expected integers",
-        ),
     ],
 )
 def test_mistakes_are_named(mistake, says):
@@ -277,81 +269,3 @@ def test_starting_counts_what_is_verified():
     loss = NBAMLoss(K)
     loss.start_from(torch.zeros(400, K), target, true_label=truth)
     assert torch.allclose(loss.transition_matrix.diagonal(), torch.tensor(0.7), atol=0.02)
-
-
-def outliers():
-    x = torch.linspace(-1, 1, 60)
-    y = 3 * x + 0.1 * torch.randn(60)
-    y[::10] += 20.0
-    return x, y
-
-
-def test_regression_is_absolute_error_until_started():
-    prediction, target = torch.randn(5), torch.randn(5)
-    assert NBAMRegressionLoss()(prediction, target) == F.l1_loss(prediction, target)
-
-
-def test_regression_resists_outliers_and_flags_them():
-    x, y = outliers()
-    network, loss = nn.Linear(1, 1), NBAMRegressionLoss()
-    optimiser = torch.optim.Adam([*network.parameters(), *loss.parameters()], lr=0.05)
-    for step in range(400):
-        if step == 100:
-            loss.start_from(network(x[:, None])[:, 0].detach(), y)
-        optimiser.zero_grad()
-        loss(network(x[:, None])[:, 0], y).backward()
-        optimiser.step()
-    assert network.weight.item() == pytest.approx(3.0, abs=0.1)
-    r = loss.responsibility(network(x[:, None])[:, 0], y)
-    assert (r[::10] > 0.99).all()
-    assert (r > 0.5).sum() == 6
-    assert loss.log_scale.exp().item() == pytest.approx(0.1, rel=0.4)
-
-
-@pytest.mark.parametrize("reduction", ["mean", "sum"])
-def test_regression_reductions_agree(reduction):
-    prediction, target = torch.randn(7), torch.randn(7)
-    whole, parts = NBAMRegressionLoss(reduction=reduction), NBAMRegressionLoss(reduction="none")
-    for loss in (whole, parts):
-        loss.start_from(prediction, target)
-    values = parts(prediction, target)
-    expected = values.mean() if reduction == "mean" else values.sum()
-    assert torch.allclose(whole(prediction, target), expected)
-
-
-def test_regression_gradcheck():
-    def loss(prediction, logit, log_scale):
-        broad = {"anomaly_loc": torch.tensor(0.0), "anomaly_scale": torch.tensor(9.0)}
-        return nbam_regression_loss(
-            prediction, target, switch_logit=logit, log_scale=log_scale, **broad
-        )
-
-    target = torch.randn(4, dtype=torch.float64)
-    arguments = [torch.randn(n, dtype=torch.float64, requires_grad=True) for n in (4, 1, 1)]
-    assert torch.autograd.gradcheck(loss, arguments)
-
-
-def test_regression_respects_what_is_verified():
-    x, y = outliers()
-    prediction = 3 * x
-    contaminated = torch.full((60,), -1)
-    contaminated[:10], contaminated[10] = 0, 1
-    contaminated[0] = 1
-    loss = NBAMRegressionLoss()
-    plain = F.l1_loss(prediction[1:10], y[1:10])
-    assert torch.allclose(loss(prediction[:10], y[:10], contaminated=contaminated[:10]), plain)
-    loss.start_from(prediction, y, contaminated=contaminated)
-    r = loss.responsibility(prediction, y, contaminated=contaminated)
-    assert torch.equal(r[:11], contaminated[:11].float())
-    assert torch.equal(r[11:], loss.responsibility(prediction, y)[11:])
-
-
-@pytest.mark.parametrize("reduction", ["mean", "sum", "none"])
-def test_regression_has_finite_gradients_where_verified(reduction):
-    prediction, target = torch.randn(30, requires_grad=True), torch.randn(30)
-    loss = NBAMRegressionLoss(reduction=reduction)
-    for contaminated in (torch.arange(30) % 3 - 1, torch.ones(30).long()):
-        loss(prediction, target, contaminated=contaminated).sum().backward()
-        loss.start_from(prediction, target)
-    assert prediction.grad.isfinite().all()
-    assert all(p.grad.isfinite().all() for p in loss.parameters())

@@ -64,7 +64,7 @@ def test_a_label_of_156_is_not_the_ignored_one():
         (
             torch.arange(8) % K + 1,
             {},
-            "label 4 in row 3.*0 to 3 for 4 classes, or -100.*count from 1",
+            "label 4 in row 3.*0 to 3 for 4 classes, or -100.*labels start at 1",
         ),
         (torch.arange(8) % K - 1, {}, "label -1 in row 0.*pass ignore_index=-1"),
         (torch.tensor([0, 1, 2, 3, 0, 1, 2, 255]), {}, "label 255 in row 7.*Number the classes"),
@@ -229,7 +229,7 @@ def test_accumulated_gradients_are_no_steps(every):
 
 @pytest.mark.parametrize("every", [1, 3])
 def test_a_forgotten_optimiser_is_noticed_between_accumulated_batches(every):
-    with pytest.warns(OptimiserWarning, match="give them to the optimiser") as caught:
+    with pytest.warns(OptimiserWarning, match="Give them to the optimiser") as caught:
         accumulate(started(), [], steps=20 * every, every=every)
     assert len(caught) == 1
     assert caught[0].filename == __file__
