@@ -58,10 +58,10 @@ def fit(
 ) -> Fit:
     r"""Fit a story to data by stochastic variational inference, with the switch summed out exactly.
 
-    The switch z of a row is 1 if its target is contaminated and 0 if it is clean. The responsibility
-    of a row is P(z=1 | x, y), the probability that its target is wrong. The fit maximises the
-    evidence lower bound (ELBO) of the global latents (rates, flip matrix, ...) together with the
-    networks. The networks are point estimates.
+    The switch z of a row is 1 if its target is contaminated and 0 if it is clean. The
+    responsibility of a row is P(z=1 | x, y), the probability that its target is wrong. The fit
+    maximises the evidence lower bound (ELBO) of the global latents (rates, flip matrix, ...)
+    together with the networks. The networks are point estimates.
 
     No clean target is needed. Some *noisy* rows are held out from training (held-out rows), and
     epochs and restarts are selected by the log marginal log p(y | x) of these rows.
@@ -244,14 +244,14 @@ def _split(rows: Rows, held_out: float | np.ndarray | None, seed: int) -> np.nda
     if isinstance(held_out, np.ndarray):
         if held_out.shape != (n,) or held_out.dtype != bool or held_out.all():
             raise DataError(
-                f"held_out is an array of shape {held_out.shape} and type {held_out.dtype}. It must "
-                f"be a boolean array of shape ({n},) that leaves some rows for training (False)."
+                f"held_out has shape {held_out.shape} and type {held_out.dtype}. It must be a "
+                f"boolean array of shape ({n},) that leaves some rows for training (False)."
             )
         return held_out
     if not isinstance(held_out, Real) or not 0 <= held_out < 1:
         raise DataError(
-            f"held_out is {held_out!r}. Give the share of rows to hold out, a number in [0, 1), or a "
-            "boolean array."
+            f"held_out is {held_out!r}. Give the share of rows to hold out, a number in [0, 1), or "
+            "a boolean array."
         )
     flags = np.zeros(n, dtype=bool)
     count = round(held_out * n)

@@ -8,13 +8,13 @@ from nbam_pyro.errors import StoryError
 from nbam_pyro.inference.steps.by_rows import ByRows, UseAll
 from nbam_pyro.inference.steps.cross_fit import CrossFit
 from nbam_pyro.inference.steps.distil import Distil
+from nbam_pyro.inference.steps.joint import Joint, Spread
 from nbam_pyro.inference.steps.pace import Pace
 from nbam_pyro.inference.steps.recount import Recount
+from nbam_pyro.inference.steps.restarts import Restarts
 from nbam_pyro.inference.steps.robust_start import RobustStart, Settle
 from nbam_pyro.inference.steps.run import Run
 from nbam_pyro.inference.steps.starts import Anchors, Vertices
-from nbam_pyro.inference.steps.joint import Joint, Spread
-from nbam_pyro.inference.steps.restarts import Restarts
 from nbam_pyro.inference.steps.step import Reinitialise, Step
 from nbam_pyro.inference.steps.warm_up import WarmUp
 from nbam_pyro.models import Recipe, Story

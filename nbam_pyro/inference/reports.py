@@ -68,7 +68,7 @@ def _collapse(result: Fit, run: Run) -> CollapseReport:
 
 
 def _echoed(fit: Fit, run: Run, story: LatentLabelStory, matrices: np.ndarray) -> float | None:
-    """Return `Identifiability.echoed`; None if x is no table or nothing was predicted out of fold."""
+    """Return `Identifiability.echoed`; None without a table or predictions out of fold."""
     rows, evidence = run.rows, run.cross_fitted
     if rows.table is None or rows.y.ndim > 1 or evidence is None or story.deviates:
         return None
@@ -103,8 +103,8 @@ def _advice(story: Story, report: CollapseReport) -> str:
     """Return the text of the `CollapseWarning` for a report: what is wrong and what to do."""
     if report.learned_nothing:
         return (
-            f"The fit has {report}. Its responsibilities mean nothing. Use more rows, features with "
-            "more information about the labels, more epochs, or another network."
+            f"The fit has {report}. Its responsibilities mean nothing. Use more rows, features "
+            "with more information about the labels, more epochs, or another network."
         )
     return (
         f"The fit has {report}. Its responsibilities mean nothing. Either the targets are correct "

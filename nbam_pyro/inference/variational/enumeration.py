@@ -160,6 +160,6 @@ def check_closed_form(
         worst = (pair - torch.stack(exact[:2])).abs().nan_to_num(0.0).max()
         raise StoryError(
             f"The closed form of {type(story).__name__} does not agree with its forward: they "
-            f"differ by up to {float(worst):.3g} nats. Override log_joint together with forward, or "
-            "derive the story from Story and fit it with objective='elbo'."
+            f"differ by up to {float(worst):.3g} nats. Override log_joint together with forward, "
+            "or derive the story from Story and fit it with objective='elbo'."
         )
