@@ -63,7 +63,7 @@ class CollapseReport:
 
     @property
     def collapsed(self) -> bool:
-        """Whether the fit shows any of the three signs, so that its responsibilities mean nothing."""
+        """Whether the fit shows one of the three signs; its responsibilities then mean nothing."""
         return self.vanished or self.exchanged or self.learned_nothing
 
     def __str__(self) -> str:
@@ -79,10 +79,8 @@ class CollapseReport:
             state = "exchanged its clean and anomaly likelihoods"
         else:
             state = "shown no sign of collapse"
-        disagreement = "unknown" if self.disagreement is None else f"{self.disagreement:.3f}"
-        return (
-            f"{state} (mean responsibility {self.contamination:.3f}, disagreement {disagreement})"
-        )
+        share = "unknown" if self.disagreement is None else f"{self.disagreement:.3f}"
+        return f"{state} (mean responsibility {self.contamination:.3f}, disagreement {share})"
 
 
 def collapse_report(

@@ -17,7 +17,8 @@ from nbam_pyro.inference.steps.copies import Copy, class_probs, copies, empty_pr
 from nbam_pyro.inference.steps.evidence import Evidence
 from nbam_pyro.inference.steps.run import Run
 from nbam_pyro.inference.steps.starts import Anchors, Start, Vertices
-from nbam_pyro.inference.steps.step import Step, WarmUp
+from nbam_pyro.inference.steps.step import Step
+from nbam_pyro.inference.steps.warm_up import WarmUp
 from nbam_pyro.inference.variational.enumeration import log_joint
 from nbam_pyro.inference.variational.guides import Draw
 from nbam_pyro.inference.variational.objectives import weighted_mean

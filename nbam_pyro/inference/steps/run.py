@@ -83,7 +83,7 @@ class Run:
         """Return the outputs of a story in evaluation mode for some rows, on the CPU.
 
         Args:
-            story: Story that predicts. Its parameters are on their former device afterwards.
+            story: Story that predicts. Its parameters move to the run's device and back again.
             index: Indices of the rows.
             of: Function that takes x of a batch, (n, *input), and returns one output per row,
                 (n, ...).

@@ -34,6 +34,7 @@ from nbam_pyro.inference.steps.attempts import Attempt
 from nbam_pyro.inference.steps.evidence import Evidence
 from nbam_pyro.inference.variational.guides import guide_median
 from nbam_pyro.models import BetaSwitch, BroadNormal, LatentSwitch, NormalLikelihood
+from nbam_pyro.models.priors.class_frequency import class_prior_sentence
 from nbam_pyro.storage import Saved, validated
 from nbam_pyro.verified import Verified
 
@@ -57,23 +58,27 @@ PAIR = MutualPair((0, 1), (0.4, 0.35), (0.65, 0.6), False)
         ({"flagged": 0.004}, "little contamination", "little"),
         ({"alarm": "collapsed to no contamination"}, "cannot tell", "has collapsed"),
         ({"flagged": 0.0, "alarm": "collapsed"}, "cannot tell", "collapsed"),
-        ({"occupancy": (0.5, 0.01, 0.49)}, "cannot tell", "taken for bee"),
-        ({"margin_probability": (0.8, 0.7, 1.0)}, "cannot tell", "open among ant, bee"),
+        ({"occupancy": (0.5, 0.01, 0.49)}, "cannot tell", "following classes: bee"),
+        (
+            {"margin_probability": (0.8, 0.7, 1.0)},
+            "cannot tell",
+            "among the following classes: ant, bee",
+        ),
         (
             {"band": ((0.5, 0.1), (1.0, 0.2), (2.0, 0.26))},
             "cannot tell",
-            "How much is wrong is open",
+            "cannot tell how many labels are wrong",
         ),
-        ({"echoed": 0.6}, "cannot tell", "Rows around the flagged ones have the same label, 60%"),
+        ({"echoed": 0.6}, "cannot tell", "by 60 percentage points"),
         ({"echoed": 0.1}, "identified", "identified"),
-        ({"pairs": (PAIR,)}, "weak", "names of ant, bee rest on the assumption"),
+        ({"pairs": (PAIR,)}, "weak", "names of the classes ant, bee rest on the assumption"),
         (
             {"pairs": (dataclasses.replace(PAIR, decided=True),), "margin_probability": (0, 0, 1)},
             "identified",
             "verified labels decide",
         ),
-        ({"restarts": (0.0, 0.0, 0.3)}, "weak", "other flips of cat"),
-        ({"band": ((0.5, 0.1), (1.0, 0.2), (2.0, 0.24))}, "weak", "0.10 to 0.24"),
+        ({"restarts": (0.0, 0.0, 0.3)}, "weak", "other flips of the classes cat"),
+        ({"band": ((0.5, 0.1), (1.0, 0.2), (2.0, 0.24))}, "weak", "between 0.10 and 0.24"),
     ],
 )
 def test_the_verdict_names_its_reason_and_classes(change, verdict, words):
@@ -90,19 +95,15 @@ def test_both_readings_of_a_pair_are_printed_at_every_rate():
         line = pair.line()
         assert f"5<->6: {rate:.2f}".replace("0.", ".") in line
         assert f"or {1 - rate:.2f} with the names exchanged".replace("0.", ".") in line
-        assert "the data cannot tell" in line
+        assert line.endswith("the data cannot tell which; the fit uses " + line[6:9])
     assert PAIR.line(["ant", "bee"]).startswith("ant<->bee: .40 and .35, or .65 and .60 with")
 
 
 def test_what_was_supposed_of_frequencies_stands_between_reasons_and_pairs():
     report = dataclasses.replace(SOUND, pairs=(PAIR,), class_prior=50.0)
     plain = dataclasses.replace(report, class_prior=None)
-    supposed = (
-        "Class frequencies were supposed to be even (Dirichlet, 50 for each class): that is an "
-        "assumption, not evidence."
-    )
     first, reason, pair = plain.lines()
-    assert report.lines() == [first, reason, supposed, pair]
+    assert report.lines() == [first, reason, class_prior_sentence(50.0), pair]
     assert report.verdict == plain.verdict
 
 
@@ -322,7 +323,7 @@ def test_class_priors_are_checked_before_anything_is_fitted():
     switch = LatentSwitch(
         switch=BetaSwitch(), clean=NormalLikelihood(nn.Linear(1, 1)), anomaly=BroadNormal(0, 1)
     )
-    with pytest.raises(StoryError, match="class_prior is for the recipe"):
+    with pytest.raises(StoryError, match="class_prior is an option of the recipe"):
         default_steps(switch, class_prior=20.0)
 
 
