@@ -21,7 +21,8 @@ from nbam_pyro.models.priors.groups import check_groups, group_deviation, group_
 from nbam_pyro.models.priors.pseudo_counts import FlipPrior
 from nbam_pyro.models.stories.recipes import Recipe, Recipes
 from nbam_pyro.models.stories.sites import observe_verified
-from nbam_pyro.models.stories.story import LatentLabelStory, Story
+from nbam_pyro.models.stories.latent_label_story import LatentLabelStory
+from nbam_pyro.models.stories.story import Story
 from nbam_pyro.verified import NOTHING, Verified
 
 

@@ -13,13 +13,13 @@ from torch import Tensor, nn
 from nbam_pyro import functional as nf
 from nbam_pyro.errors import DataError, StoryError, SupportError
 from nbam_pyro.models.latents import Latents
-from nbam_pyro.models.likelihoods.clean import LocationScale
+from nbam_pyro.models.likelihoods.clean_measurements import LocationScale
 from nbam_pyro.models.likelihoods.component import Component
 from nbam_pyro.models.priors.groups import check_groups, split_groups
 from nbam_pyro.models.stories.location import Location
 from nbam_pyro.models.stories.recipes import Recipe, Recipes
 from nbam_pyro.models.stories.sites import observe_verified
-from nbam_pyro.models.stories.story import ClosedStory
+from nbam_pyro.models.stories.closed_story import ClosedStory
 from nbam_pyro.verified import NOTHING, Verified
 
 

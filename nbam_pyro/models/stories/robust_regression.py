@@ -5,7 +5,7 @@ from torch import Tensor, nn
 
 from nbam_pyro.checks.spacing import check_spacing
 from nbam_pyro.errors import DataError
-from nbam_pyro.models.likelihoods.clean import NormalLikelihood
+from nbam_pyro.models.likelihoods.clean_measurements import NormalLikelihood
 from nbam_pyro.models.likelihoods.component import Component
 from nbam_pyro.models.likelihoods.shifted import ShiftedStudentT
 from nbam_pyro.models.networks import Rescale

@@ -4,7 +4,7 @@ import math
 
 from torch import nn
 
-from nbam_pyro.models.likelihoods.clean import CategoricalLikelihood
+from nbam_pyro.models.likelihoods.clean_labels import CategoricalLikelihood
 from nbam_pyro.models.priors.switch import HeadSwitch
 from nbam_pyro.models.stories.latent_switch import LatentSwitch
 

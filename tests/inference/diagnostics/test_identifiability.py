@@ -98,7 +98,7 @@ def test_what_was_supposed_of_frequencies_stands_between_reasons_and_pairs():
     report = dataclasses.replace(SOUND, pairs=(PAIR,), class_prior=50.0)
     plain = dataclasses.replace(report, class_prior=None)
     supposed = (
-        "Class frequencies were supposed to be even (Dirichlet, 50 for each class): that is an "
+        "Class frequencies were assumed to be even (Dirichlet, 50 for each class): that is an "
         "assumption, not evidence."
     )
     first, reason, pair = plain.lines()
