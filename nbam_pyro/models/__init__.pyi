@@ -4,14 +4,14 @@ from .likelihoods.anomalies import BroadNormal as BroadNormal
 from .likelihoods.anomalies import BroadStudentT as BroadStudentT
 from .likelihoods.anomalies import UniformLabels as UniformLabels
 from .likelihoods.anomalies import UniformRange as UniformRange
+from .likelihoods.clean_counts import NegativeBinomialLikelihood as NegativeBinomialLikelihood
+from .likelihoods.clean_counts import PoissonLikelihood as PoissonLikelihood
 from .likelihoods.clean_labels import BernoulliLikelihood as BernoulliLikelihood
 from .likelihoods.clean_labels import CategoricalLikelihood as CategoricalLikelihood
 from .likelihoods.clean_measurements import LaplaceLikelihood as LaplaceLikelihood
 from .likelihoods.clean_measurements import LinearNormal as LinearNormal
 from .likelihoods.clean_measurements import LocationScale as LocationScale
-from .likelihoods.clean_counts import NegativeBinomialLikelihood as NegativeBinomialLikelihood
 from .likelihoods.clean_measurements import NormalLikelihood as NormalLikelihood
-from .likelihoods.clean_counts import PoissonLikelihood as PoissonLikelihood
 from .likelihoods.clean_measurements import StudentTLikelihood as StudentTLikelihood
 from .likelihoods.component import Component as Component
 from .likelihoods.shifted import ShiftedComponent as ShiftedComponent
@@ -31,7 +31,9 @@ from .priors.switch import GroupSwitch as GroupSwitch
 from .priors.switch import HeadSwitch as HeadSwitch
 from .priors.switch import LinearSwitch as LinearSwitch
 from .standardise import Standardise as Standardise
+from .stories.closed_story import ClosedStory as ClosedStory
 from .stories.label_flip import LabelFlip as LabelFlip
+from .stories.latent_label_story import LatentLabelStory as LatentLabelStory
 from .stories.latent_switch import Conditionals as Conditionals
 from .stories.latent_switch import LatentSwitch as LatentSwitch
 from .stories.location import Location as Location
@@ -39,7 +41,5 @@ from .stories.recipes import Recipe as Recipe
 from .stories.recipes import Recipes as Recipes
 from .stories.robust_regression import robust_regression as robust_regression
 from .stories.sites import observe_verified as observe_verified
-from .stories.closed_story import ClosedStory as ClosedStory
-from .stories.latent_label_story import LatentLabelStory as LatentLabelStory
 from .stories.story import Story as Story
 from .stories.three_heads import three_heads as three_heads

@@ -155,7 +155,9 @@ class UniformRange(Component):
     def __init__(self, low: float, high: float) -> None:
         super().__init__()
         if not low < high:
-            raise DataError(f"The range [{low}, {high}] is empty; give a lower end below the upper.")
+            raise DataError(
+                f"The range [{low}, {high}] is empty; give a lower end below the upper."
+            )
         self.low = low
         self.high = high
         self.register_buffer("unit", torch.ones(()))

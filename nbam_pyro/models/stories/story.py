@@ -31,8 +31,8 @@ class _StoryMeta(ABCMeta, type(PyroModule)):  # type: ignore[misc]
 class Story(PyroModule, metaclass=_StoryMeta):  # type: ignore[metaclass]
     """A generative story in which each target may be contaminated; the base of your own stories.
 
-    A story is a Pyro program that generates the targets y of rows x, the wrong targets included. Derive
-    a class from `Story` and write two methods:
+    A story is a Pyro program that generates the targets y of rows x, including the wrong
+    targets. Derive a class from `Story` and write two methods:
 
     1. `forward` is the program, written with `pyro.sample`. Sample *global latents*, which all rows
        share, before `self.plates(...)`. Sample everything that belongs to one row inside it. Mark
