@@ -30,8 +30,8 @@ def check_settings(*, locality: float, groups: int, last_layer: float, dims: Seq
         raise DataError(f"groups is {groups}; give the number of groups, or 0 for no groups.")
     if dims and (locality or groups or last_layer):
         raise StoryError(
-            "locality, groups and last_layer need one label per row, and dims means several labels "
-            "per row: give them or dims."
+            "locality, groups and last_layer need one label per row, but dims declares several "
+            "labels per row: give them or dims, not both."
         )
 
 
