@@ -21,7 +21,8 @@ from nbam_pyro.models import (
     UniformLabels,
     UniformRange,
 )
-from tests.cases import FEATURES, LIKELIHOODS, SWITCH_PRIORS
+from tests.cases import FEATURES
+from tests.models.component_cases import LIKELIHOODS, SWITCH_PRIORS
 
 
 def latents_of(component, dtype=torch.float32):
