@@ -32,7 +32,19 @@ class NBAMWarning(UserWarning):
 
 
 class CollapseWarning(NBAMWarning):
-    """The fit has collapsed: its responsibilities do not tell clean from contaminated targets."""
+    """The responsibilities of a fit mean nothing. Each cause has a class of its own, below."""
+
+
+class VanishedWarning(CollapseWarning):
+    """The fit finds almost no contamination, although many targets contradict its predictor."""
+
+
+class ExchangedWarning(CollapseWarning):
+    """Most rows count as contaminated: the anomaly likelihood explains the clean targets."""
+
+
+class NothingLearnedWarning(CollapseWarning):
+    """The network predicts labels no better than their frequencies do."""
 
 
 class OptimiserWarning(NBAMWarning):

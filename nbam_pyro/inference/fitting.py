@@ -14,7 +14,7 @@ from sklearn.model_selection import train_test_split
 from torch import nn
 
 from nbam_pyro.checks.spacing import check_spacing
-from nbam_pyro.errors import CollapseWarning, DataError, StoryError
+from nbam_pyro.errors import DataError, StoryError
 from nbam_pyro.inference.posterior.fit_result import Fit
 from nbam_pyro.inference.posterior.training_rows import score_training_rows
 from nbam_pyro.inference.recipes import default_steps
@@ -188,9 +188,9 @@ def fit(
             kind=RowKind.of(few.x, few.y),
             training_rows=score_training_rows(story, posterior, rows, run.cross_fitted),
         )
-        result, advice = with_reports(result, run)
-    if advice is not None:
-        warnings.warn(advice, CollapseWarning, stacklevel=2)
+        result, warning = with_reports(result, run)
+    if warning is not None:
+        warnings.warn(warning, stacklevel=2)
     return result
 
 

@@ -5,6 +5,12 @@ import dataclasses
 import numpy as np
 import torch
 
+from nbam_pyro.errors import (
+    CollapseWarning,
+    ExchangedWarning,
+    NothingLearnedWarning,
+    VanishedWarning,
+)
 from nbam_pyro.inference.diagnostics.collapse import CollapseReport, collapse_report
 from nbam_pyro.inference.diagnostics.identify import identify
 from nbam_pyro.inference.diagnostics.neighbours import label_excess
@@ -21,7 +27,7 @@ from nbam_pyro.training.rows import Rows
 _LARGEST_GAIN = 1e6
 
 
-def with_reports(fit: Fit, run: Run) -> tuple[Fit, str | None]:
+def with_reports(fit: Fit, run: Run) -> tuple[Fit, CollapseWarning | None]:
     """Return the fit with its reports, and a warning text if it has collapsed (otherwise None).
 
     Args:
@@ -45,7 +51,7 @@ def with_reports(fit: Fit, run: Run) -> tuple[Fit, str | None]:
             undecided=run.undecided,
         )
         fit = dataclasses.replace(fit, identifiability=report)
-    return fit, _advice(run.story, collapse) if collapse.collapsed else None
+    return fit, _warning(run.story, collapse) if collapse.collapsed else None
 
 
 def _collapse(result: Fit, run: Run) -> CollapseReport:
@@ -99,14 +105,15 @@ def _comparable(result: Fit, x: torch.Tensor, y: torch.Tensor) -> tuple[np.ndarr
         return story.comparable(x, predict(result, x), y.numpy())
 
 
-def _advice(story: Story, report: CollapseReport) -> str:
-    """Return the text of the `CollapseWarning` for a report: what is wrong and what to do."""
+def _warning(story: Story, report: CollapseReport) -> CollapseWarning:
+    """Return the warning for a fit that has collapsed: what is wrong and what to do."""
     if report.learned_nothing:
-        return (
+        return NothingLearnedWarning(
             f"The fit has {report}. Its responsibilities mean nothing. Use more rows, features "
             "with more information about the labels, more epochs, or another network."
         )
-    return (
+    kind = VanishedWarning if report.vanished else ExchangedWarning
+    return kind(
         f"The fit has {report}. Its responsibilities mean nothing. Either the targets are correct "
         "and only hard to predict, or the story does not identify its switch. "
         f"{story.collapse_advice}"

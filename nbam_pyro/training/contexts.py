@@ -7,6 +7,7 @@ other's results, so one thread at a time may use them.
 
 import copy
 import threading
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TypeVar
@@ -14,7 +15,9 @@ from typing import TypeVar
 import torch
 from torch import nn
 
-__all__ = ["evaluated", "evaluating", "exclusive", "seeded"]
+from nbam_pyro.errors import NBAMWarning
+
+__all__ = ["each_warning_once", "evaluated", "evaluating", "exclusive", "seeded"]
 
 _LOCK = threading.RLock()
 
@@ -92,3 +95,29 @@ def evaluating(module: nn.Module, device: torch.device | None = None) -> Iterato
             part.training = True
         if device is not None and before is not None:
             module.to(before)
+
+
+@contextmanager
+def each_warning_once() -> Iterator[None]:
+    """Give each warning class of the library at most once, after the block.
+
+    A search fits many candidates, which often have the same problem. The first warning of each
+    class is given; warnings of other libraries are given as they came.
+
+    Example:
+        >>> from nbam_pyro.errors import SupportWarning
+        >>> with warnings.catch_warnings(record=True) as caught, each_warning_once():
+        ...     warnings.warn("one", SupportWarning)
+        ...     warnings.warn("another", SupportWarning)
+        >>> [str(warning.message) for warning in caught]
+        ['one']
+    """
+    given: set[type[Warning]] = set()
+    with exclusive(), warnings.catch_warnings(record=True) as caught:
+        yield
+    for one in caught:
+        if issubclass(one.category, NBAMWarning):
+            if one.category in given:
+                continue
+            given.add(one.category)
+        warnings.warn_explicit(one.message, one.category, one.filename, one.lineno)

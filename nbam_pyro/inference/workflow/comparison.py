@@ -19,7 +19,7 @@ from nbam_pyro.inference.fitting import fit as fit_story
 from nbam_pyro.inference.posterior.row_posteriors import log_marginals
 from nbam_pyro.inference.steps.run import Run
 from nbam_pyro.models import Story
-from nbam_pyro.training.contexts import exclusive
+from nbam_pyro.training.contexts import each_warning_once, exclusive
 from nbam_pyro.training.folds import split
 from nbam_pyro.training.sources import as_rows
 from nbam_pyro.training.tensors import as_tensor
@@ -138,28 +138,29 @@ def compare_priors(
     fold = _folds(targets, folds, seed)
     first = next(iter(stories.values()))
     pointwise = {name: np.zeros(len(targets)) for name in stories}
-    for k in range(folds):
-        inside, outside = np.flatnonzero(fold != k), np.flatnonzero(fold == k)
-        for name, story in stories.items():
-            candidate = copy.deepcopy(story)
-            _copy_weights(first, candidate)
-            fitted = fit_story(
-                candidate,
-                (rows[inside], targets[inside]),
-                verified=verified[torch.as_tensor(inside)],
-                steps=steps,
-                seed=seed + k,
-                **options,
-            )
-            pointwise[name][outside] = _log_density(
-                log_marginals(
-                    fitted,
-                    rows[outside],
-                    targets[outside],
-                    num_draws=num_draws,
-                    verified=verified[torch.as_tensor(outside)],
+    with each_warning_once():
+        for k in range(folds):
+            inside, outside = np.flatnonzero(fold != k), np.flatnonzero(fold == k)
+            for name, story in stories.items():
+                candidate = copy.deepcopy(story)
+                _copy_weights(first, candidate)
+                fitted = fit_story(
+                    candidate,
+                    (rows[inside], targets[inside]),
+                    verified=verified[torch.as_tensor(inside)],
+                    steps=steps,
+                    seed=seed + k,
+                    **options,
                 )
-            )
+                pointwise[name][outside] = _log_density(
+                    log_marginals(
+                        fitted,
+                        rows[outside],
+                        targets[outside],
+                        num_draws=num_draws,
+                        verified=verified[torch.as_tensor(outside)],
+                    )
+                )
     elpd = {name: _elpd(values, folds, num_draws) for name, values in pointwise.items()}
     # ArviZ 0.8 sorts in place. pandas 3 deprecates that, so its warning is ignored.
     with exclusive(), warnings.catch_warnings():
