@@ -106,9 +106,11 @@ def each_warning_once() -> Iterator[None]:
 
     Example:
         >>> from nbam_pyro.errors import SupportWarning
-        >>> with warnings.catch_warnings(record=True) as caught, each_warning_once():
-        ...     warnings.warn("one", SupportWarning)
-        ...     warnings.warn("another", SupportWarning)
+        >>> with warnings.catch_warnings(record=True) as caught:
+        ...     warnings.simplefilter("always")
+        ...     with each_warning_once():
+        ...         warnings.warn("one", SupportWarning)
+        ...         warnings.warn("another", SupportWarning)
         >>> [str(warning.message) for warning in caught]
         ['one']
     """
