@@ -63,7 +63,8 @@ class Pace(Step):
         weight_decay: Weight decay of AdamW.
 
     Raises:
-        StoryError: The story does not declare a clean predictor.
+        StoryError: Targets are measurements and the clean likelihood has no location, or the story
+            does not declare a clean predictor.
     """
 
     epochs: int = 20
@@ -71,7 +72,7 @@ class Pace(Step):
     weight_decay: float = 1e-2
 
     def __call__(self, run: Run) -> None:
-        trials = _Trials(self, run, _Labels() if run.story.location is None else _Measurements())
+        trials = _Trials(self, run, _losses(run))
         best = usual = trials.trial(1.0, 1)
         if trials.steps >= _ENOUGH and trials.learned(usual):
             return
@@ -219,6 +220,19 @@ class _Measurements(_Losses):
 
     def trivial(self, trained: Tensor, held_out: Tensor) -> Tensor:
         return (held_out - trained.median()).abs()
+
+
+def _losses(run: Run) -> _Losses:
+    """Return the loss for the story of a run, and raise a `StoryError` if there is none."""
+    if run.story.location is not None:
+        return _Measurements()
+    if run.rows.y.is_floating_point():
+        raise StoryError(
+            "Pace is for labels, and for measurements whose clean likelihood has a location and a "
+            f"scale. The targets are measurements, and {type(run.story).__name__} has no such "
+            "likelihood. Remove the Pace step."
+        )
+    return _Labels()
 
 
 def _location(story: Story) -> Location:

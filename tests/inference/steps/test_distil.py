@@ -130,4 +130,4 @@ def test_other_targets_keep_x_and_weights():
         assert torch.equal(batch.x, torch.as_tensor(x[[5, 7]]))
         assert torch.equal(batch.y, soft[[5, 7]])
         assert batch.weights.tolist() == [6.0, 8.0]
-        assert batch.verified is None
+        assert not len(batch.verified)

@@ -16,6 +16,7 @@ from nbam_pyro.inference import (
 from nbam_pyro.inference.steps.attempts import Attempt
 from nbam_pyro.inference.steps.evidence import Evidence
 from nbam_pyro.models.priors.pseudo_counts import FlipPrior
+from nbam_pyro.verified import NOTHING
 
 MODERATE = np.array([[0.7, 0.3, 0.0], [0.0, 0.8, 0.2], [0.0, 0.0, 1.0]])
 
@@ -25,7 +26,7 @@ def test_a_flat_pool_is_sharpened_to_what_the_labels_bear_out():
     log_f = (2 * torch.randn(20_000, 3)).log_softmax(-1)
     matrix = torch.as_tensor(MODERATE, dtype=torch.float)
     labels = torch.multinomial(log_f.exp() @ matrix, 1).flatten()
-    flat = Evidence((log_f / 2).log_softmax(-1), labels, torch.ones(20_000), None)
+    flat = Evidence((log_f / 2).log_softmax(-1), labels, torch.ones(20_000), NOTHING)
     latents = {"rate": 1 - matrix.diagonal(), "flip": off_diagonal(matrix + 1e-6)}
     latents["flip"] = latents["flip"] / latents["flip"].sum(-1, keepdim=True)
     latents["rate"] = latents["rate"].clamp_min(1e-6)
@@ -42,7 +43,9 @@ def test_of_equally_probable_attempts_the_more_informative_one_is_preferred():
         probs = torch.tensor([[first, 1 - first]] * 100 + [[small, 1 - small]] * 100)
         matrix = torch.tensor(matrix)
         transition = SimpleNamespace(rate=1 - matrix.diagonal(), flip=torch.eye(2).flip(0))
-        return Attempt(Anchors(), Evidence(probs.log(), labels, torch.ones(200), None), transition)
+        return Attempt(
+            Anchors(), Evidence(probs.log(), labels, torch.ones(200), NOTHING), transition
+        )
 
     unsure = attempt(1 - rate, [[1 - small, small], [small, 1 - small]])
     sure = attempt(1 - small, [[1 - rate, rate], [small, 1 - small]])
@@ -54,7 +57,7 @@ def test_of_equally_probable_attempts_the_more_informative_one_is_preferred():
 def test_merging_two_classes_is_no_gain_of_information():
     labels = torch.tensor([0, 1] * 50)
     apart = Evidence(
-        torch.eye(2).repeat(50, 1).clamp_min(1e-6).log(), labels, torch.ones(100), None
+        torch.eye(2).repeat(50, 1).clamp_min(1e-6).log(), labels, torch.ones(100), NOTHING
     )
     merged = dataclasses.replace(apart, log_probs=apart.log_probs[:1].expand(100, 2))
     assert merged.entropy.sum() == pytest.approx(apart.entropy.sum())
@@ -63,7 +66,7 @@ def test_merging_two_classes_is_no_gain_of_information():
 
 def evidence(log_probs, labels):
     labels = torch.as_tensor(labels)
-    return Evidence(log_probs, labels, torch.ones(len(labels)).to(log_probs), None)
+    return Evidence(log_probs, labels, torch.ones(len(labels)).to(log_probs), NOTHING)
 
 
 @settings(deadline=None, max_examples=20)

@@ -11,7 +11,7 @@ from nbam_pyro.inference import (
     Vertices,
 )
 from nbam_pyro.inference.steps.evidence import Evidence
-from nbam_pyro.verified import Verified
+from nbam_pyro.verified import NOTHING, Verified
 
 
 def predictions(matrix, n=900, seed=0, noise=0.05):
@@ -25,7 +25,7 @@ def predictions(matrix, n=900, seed=0, noise=0.05):
             torch.tensor(probs, dtype=torch.float).log(),
             torch.tensor(labels),
             torch.ones(n),
-            None,
+            NOTHING,
         ),
         truth,
     )
@@ -65,5 +65,7 @@ def test_verified_rows_name_the_vertices_of_a_mutual_pair():
 
 
 def test_fewer_rows_than_classes_start_from_anchors():
-    evidence = Evidence(torch.eye(4)[:2].log_softmax(-1), torch.tensor([0, 1]), torch.ones(2), None)
+    evidence = Evidence(
+        torch.eye(4)[:2].log_softmax(-1), torch.tensor([0, 1]), torch.ones(2), NOTHING
+    )
     assert Vertices().counts(evidence, seed=0).shape == (4, 4)
