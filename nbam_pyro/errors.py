@@ -24,6 +24,10 @@ class FolderError(NBAMError, OSError):
     """A run folder exists already or cannot be written."""
 
 
+class ContractError(NBAMError, AssertionError):
+    """A part that you wrote does not do what the library needs of it; see `nbam_pyro.testing`."""
+
+
 class NBAMWarning(UserWarning):
     """Base of every warning given on purpose."""
 

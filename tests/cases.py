@@ -34,7 +34,7 @@ from nbam_pyro.models import (
     observe_verified,
     three_heads,
 )
-from nbam_pyro.verified import Verified
+from nbam_pyro.verified import NOTHING
 
 FEATURES = 4
 
@@ -76,13 +76,13 @@ class ThreeStates(Story):
         self.network = nn.Linear(FEATURES, num_classes)
         self.num_classes = num_classes
 
-    def forward(self, x, y=None, *, num_data=None, verified=None):
-        shares = pyro.sample("shares", dist.Dirichlet(torch.tensor([8.0, 1.0, 1.0])))
+    def forward(self, x, y=None, *, num_data=None, verified=NOTHING):
+        counts = torch.tensor([8.0, 1.0, 1.0]).to(x)
+        shares = pyro.sample("shares", dist.Dirichlet(counts))
         logits = self.network(x)
         with pyro.plate("rows", num_data or len(x), subsample=x):
             kind = pyro.sample("kind", dist.Categorical(shares), infer={"enumerate": "parallel"})
-            if verified is not None:
-                observe_verified("kind", kind > 0, verified.contaminated)
+            observe_verified("kind", kind > 0, verified.contaminated)
             uniform, inverted = torch.zeros_like(logits), -logits
             index = kind.unsqueeze(-1)
             chosen = torch.where(index == 0, logits, torch.where(index == 1, uniform, inverted))
@@ -97,17 +97,6 @@ class HardOfHearing(ThreeStates):
 
     def forward(self, x, y=None, *, num_data=None):
         return super().forward(x, y, num_data=num_data)
-
-
-def verified_rows(story, y):
-    """Some rows verified at random: clean, contaminated or by true label where there is one."""
-    contaminated = torch.randint(-1, 2, y.shape)
-    if not isinstance(story, LabelFlip):
-        return Verified.of(y, contaminated=contaminated)
-    true = torch.randint(-story.num_classes, story.num_classes, y.shape).clamp_min(-1)
-    agrees = (true < 0) | (contaminated < 0) | ((true != y) == (contaminated == 1))
-    contaminated = torch.where(agrees, contaminated, -1)
-    return Verified.of(y, contaminated=contaminated, true_label=true)
 
 
 def labels(num_classes, n=6):

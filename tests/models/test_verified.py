@@ -37,9 +37,10 @@ from nbam_pyro.models import (
     mlp,
     robust_regression,
 )
+from nbam_pyro.testing import verified_rows
 from nbam_pyro.training.rows import Batch
 from nbam_pyro.training.sources import as_rows
-from tests.cases import FEATURES, HardOfHearing, ThreeStates, verified_rows
+from tests.cases import FEATURES, HardOfHearing, ThreeStates
 
 # A fit of an epoch or two, without anchors, has no reason to be sound.
 untrained = pytest.mark.filterwarnings("ignore::nbam_pyro.errors.CollapseWarning")
