@@ -10,7 +10,15 @@ from sklearn.datasets import load_digits
 from torch import nn
 from torch.utils.data import DataLoader, TensorDataset
 
-from nbam_pyro import LabelFlip, Verified, fit, responsibilities, to_datatree, transition_matrix
+from nbam_pyro import (
+    NOTHING,
+    LabelFlip,
+    Verified,
+    fit,
+    responsibilities,
+    to_datatree,
+    transition_matrix,
+)
 from nbam_pyro.errors import CollapseWarning, DataError, StoryError
 from nbam_pyro.inference import (
     CrossFit,
@@ -72,7 +80,7 @@ def test_a_few_true_labels_give_a_mutual_pair_its_names():
     """16 of 363 pairs of eyes: without them the likelihood cannot tell, and the names are wrong."""
     x, y, truth, verified = mistaken_digits()
     pair, outcomes = truth > 0, []
-    for known in (None, verified):
+    for known in (NOTHING, verified):
         torch.manual_seed(0)
         fitted = fit(LabelFlip(mlp(64, 3), 3), (x, y), steps=STEPS, verified=known)
         right = (predict(fitted, x).argmax(1) == truth)[pair].mean()
@@ -167,7 +175,7 @@ def test_a_batch_of_rows_to_look_at_has_verified_ones():
     rows = as_rows((x, y), None, Verified.of(y, contaminated=contaminated))
     assert (rows.first(4).verified.contaminated == 1).sum() == 2
     assert len(rows.first(30).x) == 30
-    assert as_rows((x, y), None, Verified.of(y)).verified is None
+    assert not len(as_rows((x, y), None, Verified.of(y)).verified)
 
 
 @untrained
@@ -254,6 +262,7 @@ def test_elements_of_a_row_are_verified_one_by_one():
     assert (r[switch >= 0] == switch[switch >= 0].numpy()).all()
 
 
+@untrained
 def test_a_story_of_ones_own_hears_or_says_what_to_add():
     x, y = torch.randn(30, FEATURES), torch.arange(30) % 3
     nothing, something = Verified.of(y), Verified.of(y, contaminated=torch.arange(30) % 2)
