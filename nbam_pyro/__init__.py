@@ -1,6 +1,6 @@
 """Probabilistic models for contaminated data, on Pyro and PyTorch.
 
-Names load when they are first used, so that importing the package stays light.
+Names are imported when they are first used, so that importing the package is fast.
 """
 
 import lazy_loader

@@ -1,6 +1,7 @@
-"""What to do about responsibilities: flag, review, relabel, weigh.
+"""Decisions from responsibilities: which data to flag, review, relabel or weight.
 
-A decision is read from posterior probabilities alone, so that it is as good as they are calibrated.
+A responsibility is the probability that a datum is contaminated, P(z=1 | x, y). A decision depends
+on these probabilities only, so that it is as good as they are calibrated.
 """
 
 import math
@@ -25,15 +26,16 @@ __all__ = ["Costs", "Flags", "flags", "relabel", "review_queue", "weights"]
 
 @dataclass(frozen=True, kw_only=True)
 class Costs:
-    """What mistakes cost, in any unit.
+    """Costs of mistakes and of reviews, in any common unit.
 
     Args:
-        false_alarm: of flagging a clean datum, positive.
-        miss: of keeping a contaminated one, positive.
-        review: of asking somebody, who is then right; None where nobody can be asked.
+        false_alarm: Cost of flagging a clean datum, positive.
+        miss: Cost of keeping a contaminated datum, positive.
+        review: Cost of asking a person, who is assumed to be right, positive; None if nobody can be
+            asked.
 
     Raises:
-        DataError: a cost is not positive and finite.
+        DataError: A cost is not positive and finite.
 
     Example:
         >>> Costs(false_alarm=1.0, miss=4.0)
@@ -50,21 +52,24 @@ class Costs:
                 continue
             number = as_number(cost, name)
             if not 0 < number < math.inf:
-                raise DataError(f"{self}: costs are positive and finite.")
+                raise DataError(f"{self}: costs must be positive and finite.")
             object.__setattr__(self, name, number)
 
 
 @dataclass(frozen=True, eq=False)
 class Flags:
-    """Which data to treat as contaminated, and what is expected of that.
+    """Data to treat as contaminated, with the expected numbers of right and wrong flags.
 
     Attributes:
-        flagged: booleans of the shape of the responsibilities.
-        review: those to ask somebody about; nothing but False where reviewing has no price.
-        threshold: the lowest responsibility that is flagged; infinity where none is.
-        expected_true_positives: sum of the responsibilities of what is flagged.
-        expected_false_discovery_rate: mean of 1 - r over what is flagged, 0 where nothing is.
-        expected_missed: sum of the responsibilities of what is neither flagged nor reviewed.
+        flagged: True where a datum is flagged, booleans in the shape of the responsibilities.
+        review: True where a person should be asked, booleans in the same shape; all False if
+            reviews have no cost.
+        threshold: Smallest responsibility that is flagged; infinity if none is flagged.
+        expected_true_positives: Expected number of contaminated data among the flagged ones: the
+            sum of their responsibilities.
+        expected_false_discovery_rate: Expected share of clean data among the flagged ones: the mean
+            of 1 - r; 0 if none is flagged.
+        expected_missed: Expected number of contaminated data that are neither flagged nor reviewed.
     """
 
     flagged: np.ndarray
@@ -76,23 +81,26 @@ class Flags:
 
 
 def flags(responsibility: Any, *, fdr: float | None = None, costs: Costs | None = None) -> Flags:
-    r"""Flag as many as a false discovery rate allows, or what costs least.
+    r"""Flag as many data as a false discovery rate allows, or as is cheapest.
 
-    With `fdr`, the largest set :math:`\{i : r_i \ge t\}` whose posterior expected false discovery
-    rate, the mean of 1 - r over it, is at most that. With `costs`, for each datum the action with
-    the smallest expected cost: keep, :math:`r\,c_{miss}`; flag, :math:`(1 - r)\,c_{false}`; review,
-    :math:`c_{review}`.
+    With `fdr`, the result is the largest set :math:`\{i : r_i \ge t\}` whose posterior expected
+    false discovery rate, the mean of 1 - r in the set, is at most `fdr`. With `costs`, each datum
+    gets the action with the smallest expected cost: keep, :math:`r\,c_{miss}`; flag,
+    :math:`(1 - r)\,c_{false}`; or review, :math:`c_{review}`.
 
     Args:
-        responsibility: P(z=1 | x, y), (N, ...), for instance
-            `fitted.training_rows.responsibility`; an array, a list, a tensor, or a frame or column
+        responsibility: Probabilities P(z=1 | x, y), (N, ...), for instance
+            `fitted.training_rows.responsibility`. An array, a list, a tensor, or a frame or column
             of pandas, polars or pyarrow.
-        fdr: in (0, 1); give this or `costs`.
-        costs: of mistakes and of reviews.
+        fdr: False discovery rate, in (0, 1); None if `costs` is given.
+        costs: Costs of mistakes and reviews; None if `fdr` is given.
+
+    Returns:
+        Flags in the shape of the responsibilities.
 
     Raises:
-        DataError: there are no rows, responsibilities are no probabilities, or not exactly one of
-            the two is given.
+        DataError: There are no rows, a responsibility is not in [0, 1], or not exactly one of `fdr`
+            and `costs` is given.
 
     Source: Newton et al. (2004) and Müller et al. (2004) for the posterior expected false discovery
     rate.
@@ -111,8 +119,8 @@ def flags(responsibility: Any, *, fdr: float | None = None, costs: Costs | None 
         return _cheapest(r, costs)
     level = as_number(fdr, "fdr")
     if not 0 < level < 1:
-        raise DataError(f"fdr is {fdr}; a false discovery rate lies in (0, 1).")
-    values, counts = np.unique(r, return_counts=True)  # equal rows are flagged together
+        raise DataError(f"fdr is {fdr}; a false discovery rate must lie in (0, 1).")
+    values, counts = np.unique(r, return_counts=True)  # Equal rows are flagged together.
     values, counts = values[::-1], counts[::-1]
     rates = np.cumsum(counts * (1 - values)) / np.cumsum(counts)
     allowed = np.flatnonzero(rates <= level)
@@ -121,18 +129,21 @@ def flags(responsibility: Any, *, fdr: float | None = None, costs: Costs | None 
 
 
 def review_queue(responsibility: Any, *, budget: int) -> pd.DataFrame:
-    """The data to look at first, most probably contaminated ones before others.
+    """Return the data to review first, ordered by decreasing responsibility.
 
     Args:
-        responsibility: P(z=1 | x, y), (N,), or (N, *dims), of any kind that `flags` takes.
-        budget: how many, a whole number of at least 1; of fewer data all.
+        responsibility: Probabilities P(z=1 | x, y), (N,) or (N, *dims), in any container that
+            `flags` takes.
+        budget: Number of data to review, a whole number of at least 1. If there are fewer data, all
+            are returned.
 
     Returns:
-        one line per datum in the order of review: row (and dim_1, ... of targets with several
-        elements), responsibility, expected_true_positives up to it.
+        A table with one row per datum in the order of review: row (and dim_1, ... if targets have
+        several elements), responsibility, and expected_true_positives, the expected number of
+        contaminated data up to this one.
 
     Raises:
-        DataError: there are no rows, responsibilities are no probabilities, or the budget is not a
+        DataError: There are no rows, a responsibility is not in [0, 1], or the budget is not a
             positive whole number.
 
     Example:
@@ -144,7 +155,7 @@ def review_queue(responsibility: Any, *, budget: int) -> pd.DataFrame:
     r = _probabilities(responsibility, "responsibility")
     number = as_number(budget, "budget")
     if not number >= 1 or not number.is_integer():
-        raise DataError(f"budget is {budget}; review a whole number of data, at least one.")
+        raise DataError(f"budget is {budget}; it must be a whole number of at least 1.")
     order = (-r).argsort(axis=None, kind="stable")[: int(number)]
     places = np.unravel_index(order, r.shape)
     names = ["row", *(f"dim_{i}" for i in range(1, r.ndim))]
@@ -159,22 +170,22 @@ def review_queue(responsibility: Any, *, budget: int) -> pd.DataFrame:
 
 
 def relabel(true_label: Any, labels: Any, *, threshold: float = 0.9) -> pd.DataFrame:
-    """The labels to replace: where another one is probable enough.
+    """Return the labels to replace: those for which another class is probable enough.
 
     Args:
-        true_label: p(c | x, y), (N, K), for instance `fitted.training_rows.true_label`; of any kind
-            that `flags` takes.
-        labels: observed labels 0, ..., K-1, as columns of true_label, (N,).
-        threshold: posterior probability from which a label is replaced, in (0.5, 1].
+        true_label: Posterior p(c | x, y) of the true label, (N, K), for instance
+            `fitted.training_rows.true_label`, in any container that `flags` takes.
+        labels: Observed labels 0, ..., K-1, the column numbers of true_label, (N,).
+        threshold: Smallest posterior probability at which a label is replaced, in (0.5, 1].
 
     Returns:
-        one line per row to replace: row, label, new_label, probability. The sum of the
-        probabilities is the expected number of right replacements.
+        A table with one row per label to replace: row, label, new_label, probability. The sum of
+        the probabilities is the expected number of right replacements.
 
     Raises:
-        DataError: there are no rows, shapes do not fit, the posterior has no probabilities, a label
-            is no class, a frame's columns are classes in another order, or the threshold is out of
-            range.
+        DataError: There are no rows, shapes do not agree, a number is not in [0, 1], a label is not
+            one of the K classes, the columns of a frame are classes in another order, or the
+            threshold is out of range.
 
     Example:
         >>> posterior = np.array([[0.97, 0.03], [0.6, 0.4]])
@@ -191,7 +202,7 @@ def relabel(true_label: Any, labels: Any, *, threshold: float = 0.9) -> pd.DataF
         )
     codes = _columns_of(pd.Index(cells), posterior.shape[1], unwrapped(true_label))
     if not 0.5 < as_number(threshold, "threshold") <= 1:
-        raise DataError(f"threshold is {threshold}; it lies in (0.5, 1].")
+        raise DataError(f"threshold is {threshold}; it must lie in (0.5, 1].")
     best, probability = posterior.argmax(1), posterior.max(1)
     rows = np.flatnonzero((best != codes) & (probability >= threshold))
     return pd.DataFrame(
@@ -205,16 +216,16 @@ def relabel(true_label: Any, labels: Any, *, threshold: float = 0.9) -> pd.DataF
 
 
 def weights(responsibility: Any) -> np.ndarray:
-    """Weights for the training of something else: 1 - r, the probability of being clean.
+    """Return weights 1 - r, the probability of being clean, for training another model.
 
-    The weighted loss is the expected loss over the rows that are clean. To leave rows out or to
-    replace labels instead, see `flags` and `relabel`.
+    The weighted loss is the expected loss over the clean rows. To leave rows out or to replace
+    labels, use `flags` or `relabel` instead.
 
     Args:
-        responsibility: P(z=1 | x, y), (N, ...), of any kind that `flags` takes.
+        responsibility: Probabilities P(z=1 | x, y), (N, ...), in any container that `flags` takes.
 
     Raises:
-        DataError: there are no rows, or responsibilities are no probabilities.
+        DataError: There are no rows, or a responsibility is not in [0, 1].
 
     Example:
         >>> weights(np.array([0.25, 1.0]))
@@ -245,9 +256,9 @@ def _flags(r: np.ndarray, flagged: np.ndarray, review: np.ndarray) -> Flags:
 def _probabilities(values: Any, name: str) -> np.ndarray:
     numbers = np.atleast_1d(as_numbers(values, name)).astype(float)
     if not numbers.size:
-        raise DataError(f"{name} has no rows; pass at least one probability.")
+        raise DataError(f"{name} has no rows. Pass at least one probability.")
     check_numbers(numbers, name)
-    # Sums of float32 probabilities may exceed one by rounding.
+    # Rounding may make float32 probabilities a little larger than one.
     if (wrong := (numbers < 0) | (numbers > 1 + 1e-5)).any():
         raise DataError(
             f"{name} is {numbers[wrong][0]} in {place_of(wrong)}; probabilities must be finite and "
@@ -257,19 +268,19 @@ def _probabilities(values: Any, name: str) -> np.ndarray:
 
 
 def _columns_of(labels: pd.Index, k: int, posterior: Any) -> np.ndarray:
-    """Labels as numbers of the posterior's columns, (N,)."""
+    """Return labels as column numbers of the posterior, (N,)."""
     if isinstance(posterior, pd.DataFrame):
         names = list(posterior.columns)
         if names != list(range(k)) and set(names) == set(range(k)):
             raise DataError(
-                f"The columns of true_label are {names}; put them in the order of the labels, 0 to "
+                f"The columns of true_label are {names}. Put them in the order of the labels, 0 to "
                 f"{k - 1}."
             )
     whole = labels.map(lambda one: isinstance(one, int | np.integer) and 0 <= one < k)
     if not whole.all():
         row = int((~whole.to_numpy(dtype=bool)).argmax())
         raise DataError(
-            f"The label in row {row} is {labels[row]!r}; labels must be whole numbers 0, ..., "
-            f"{k - 1}, as columns are."
+            f"The label in row {row} is {labels[row]!r}; labels must be the column numbers of "
+            f"true_label, 0, ..., {k - 1}."
         )
     return labels.to_numpy(dtype=np.int64)

@@ -1,1 +1,1 @@
-"""Checks of what somebody hands in: numbers, columns, shapes and memory."""
+"""Checks of what a user passes in: numbers, columns, shapes and memory."""

@@ -1,4 +1,4 @@
-"""Numbers and labels as people have them: arrays, lists, tensors, and frames of any library."""
+"""Conversion of numbers and labels from arrays, lists, tensors and frames."""
 
 from collections.abc import Sequence
 from numbers import Number
@@ -15,19 +15,21 @@ __all__ = ["as_cells", "as_number", "as_numbers", "check_numbers"]
 
 
 def as_numbers(values: Any, name: str) -> np.ndarray:
-    """Numbers as a NumPy array, NaN where one is missing; single precision stays so, True is 1.
+    """Return numbers as a NumPy array, with NaN where a number is missing.
+
+    Single precision is kept, and True becomes 1.
 
     Args:
-        values: Numbers of any shape: an array, lists (of lists), a tensor of any floating-point
+        values: Numbers of any shape. An array, lists (of lists), a tensor of any floating-point
             type, with or without a gradient graph, or a frame or column of pandas (nullable and
-            Arrow types too), polars or pyarrow.
-        name: The name of the argument, for the message.
+            Arrow types, too), polars or pyarrow.
+        name: Name of the argument, for the message.
 
     Returns:
-        integers, float32 or float64.
+        Integers, float32 or float64.
 
     Raises:
-        DataError: Rows differ in length, or something is no number.
+        DataError: Rows differ in length, or a value is not a number.
 
     Example:
         >>> as_numbers(pd.DataFrame({"a": [0.5, None]}, dtype="Float64"), "x").tolist()
@@ -48,25 +50,28 @@ def as_numbers(values: Any, name: str) -> np.ndarray:
     if array.dtype.kind == "b":
         return array.astype(np.int64)
     if array.dtype.kind not in "iuf":
-        raise DataError(f"{name} is of type {array.dtype}; expected numbers.")
+        raise DataError(f"{name} has type {array.dtype}; expected numbers.")
     if array.dtype.kind == "f" and array.dtype not in (np.float32, np.float64):
         return array.astype(np.float32 if array.dtype.itemsize < 4 else np.float64)
     return array
 
 
 def as_cells(values: Any) -> pd.Index | np.ndarray:
-    """Labels as cells of a column, each still a number or a text of its own; an array if not flat.
+    """Return labels as the cells of a column, each with its own type (number or text).
 
     Args:
-        values: Labels, (N,): an array, a list, a tensor, or a column of pandas, polars or pyarrow;
-            None, NaN or NA where one is missing.
+        values: Labels, (N,): an array, a list, a tensor, or a column of pandas, polars or pyarrow.
+            Missing labels are None, NaN or NA.
+
+    Returns:
+        A pandas index; an array if labels do not have exactly one dimension.
 
     Example:
         >>> as_cells(["cat", None]).tolist()
         ['cat', None]
     """
     values = unwrapped(values)
-    if isinstance(values, list | tuple):  # None among texts must not become a text
+    if isinstance(values, list | tuple):  # None among texts must not become a text.
         values = [one.item() if _is_scalar_of_array(one) else one for one in values]
         cells = np.empty(len(values), dtype=object)
         cells[:] = values
@@ -81,20 +86,20 @@ def as_cells(values: Any) -> pd.Index | np.ndarray:
     if _is_plain_number(values.dtype):
         return pd.Index(values)
     if isinstance(values.dtype, np.dtype) and values.dtype.kind == "M":
-        values = pd.Index(values).astype(object)  # NumPy would make integers of dates
-    # pandas would make types of its own of what it meets.
+        values = pd.Index(values).astype(object)  # NumPy would convert dates to integers.
+    # Without dtype=object, pandas would choose a type by the values.
     return pd.Index(values, dtype=object, tupleize_cols=False)
 
 
 def as_number(value: Any, name: str) -> float:
-    """One number, of Python, NumPy or torch, as a float.
+    """Return one number of Python, NumPy or torch as a float.
 
     Args:
         value: The number.
-        name: The name of the argument, for the message.
+        name: Name of the argument, for the message.
 
     Raises:
-        DataError: It is no single number.
+        DataError: The value is not a single number.
 
     Example:
         >>> as_number(np.float32(2.5), "sharpness")
@@ -107,15 +112,15 @@ def as_number(value: Any, name: str) -> float:
 
 
 def check_numbers(values: np.ndarray, name: str, *, columns: Sequence[Any] | None = None) -> None:
-    """Refuse numbers that are missing or infinite.
+    """Raise an error if a number is missing or infinite.
 
     Args:
         values: Numbers of any shape.
-        name: The name of the argument, for the message.
+        name: Name of the argument, for the message.
         columns: Names of the columns, for the message; None for their numbers.
 
     Raises:
-        DataError: One is; the message names the first place.
+        DataError: A number is missing or infinite; the message names the first place.
     """
     wrong = ~np.isfinite(values)
     if not wrong.any():
@@ -128,10 +133,10 @@ def check_numbers(values: np.ndarray, name: str, *, columns: Sequence[Any] | Non
 
 
 def place_of(wrong: np.ndarray, columns: Sequence[Any] | None = None) -> str:
-    """The first place where something is true, in words.
+    """Return the first place where a mask is True, in words.
 
     Args:
-        wrong: Booleans of which at least one is true, rows first.
+        wrong: Booleans, at least one of them True; the first axis is rows.
         columns: Names of the columns; None for their numbers.
 
     Example:
@@ -179,7 +184,7 @@ def _of_frame(frame: pd.DataFrame, name: str) -> np.ndarray:
 
 
 def _of_objects(values: np.ndarray, name: str, columns: Sequence[Any] | None = None) -> np.ndarray:
-    """Numbers of any type in cells, or a column of lists."""
+    """Convert cells of any number type, or a column of lists, to float64."""
     if (
         values.ndim == 1
         and len(values)

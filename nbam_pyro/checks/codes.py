@@ -1,4 +1,4 @@
-"""What somebody has verified, as integers: arrays with gaps, switches by several spellings."""
+"""Conversion of verified values to integers: several spellings, missing values."""
 
 from collections.abc import Callable
 from typing import Any
@@ -12,7 +12,7 @@ _SWITCHES = {"1": 1, "true": 1, "0": 0, "false": 0}
 
 
 def switches(values: np.ndarray) -> np.ndarray:
-    """Decode switches: 1 for contaminated, 0 for clean, (n,).
+    """Return switches as integers, (n,): 1 for contaminated, 0 for clean.
 
     Args:
         values: Numbers, booleans or texts, none of them missing, (n,).
@@ -28,17 +28,17 @@ def switches(values: np.ndarray) -> np.ndarray:
     codes = [_SWITCHES.get(text.lower()) for text in texts]
     if None in codes:
         wrong = texts[codes.index(None)]
-        raise DataError(f"{wrong!r} is neither 1 (or true) nor 0 (or false). Correct or empty it.")
+        raise DataError(f"{wrong!r} is neither 1 (or true) nor 0 (or false). Correct or delete it.")
     return np.array(codes, dtype=np.int64)
 
 
 def codes_of(
     name: str, values: Any, rows: int, encode: Callable[[np.ndarray], np.ndarray]
 ) -> np.ndarray:
-    """Decode one argument of what is verified.
+    """Return the values of one argument of verified values as integers.
 
     Args:
-        name: Name of the argument, for error messages.
+        name: Name of the argument, for the message.
         values: Values, (N,), NaN or None where unknown; None if there are none.
         rows: Number of rows N.
         encode: Function that converts the known values to integers.
@@ -47,7 +47,7 @@ def codes_of(
         Integers, (N,), -1 where nothing is verified.
 
     Raises:
-        DataError: The length differs, or a value cannot be converted.
+        DataError: The length is not N, or a value cannot be converted.
     """
     codes = np.full(rows, -1)
     if values is None:

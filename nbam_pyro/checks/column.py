@@ -1,4 +1,4 @@
-"""A column of targets as its owner has it: numbers or texts, some of which may be missing."""
+"""A column of targets: numbers or texts, some of which may be missing."""
 
 import datetime
 from collections.abc import Iterator
@@ -21,7 +21,7 @@ _DATES = (datetime.date, datetime.time, datetime.timedelta, np.datetime64, np.ti
 
 
 def is_date(value: Any) -> bool:
-    """Whether a value is a date, a time, or a duration.
+    """Return whether a value is a date, a time, or a duration.
 
     Args:
         value: Any value.
@@ -65,7 +65,8 @@ class Column:
         if isinstance(y, Column):
             return y
         y = unwrapped(y)
-        # Lists and pandas' own types may hold None and NA, which must not make floats of integers.
+        # Lists and types of pandas may contain None and NA; these must not convert integers to
+        # floats.
         if isinstance(y, pd.DataFrame):
             y = y.to_numpy(dtype=object)
         elif isinstance(y, list | tuple) or pd.api.types.is_extension_array_dtype(y):
@@ -81,10 +82,10 @@ class Column:
         return cls(cells, values, present)
 
     def with_values(self, values: np.ndarray) -> "Column":
-        """The same column with other values in place of those that are present.
+        """Return the same column with other values in place of those that are present.
 
         Args:
-            values: New values of the rows that have one, (n,).
+            values: New values of the rows that have a value, (n,).
         """
         if self.present.all():
             return Column(values, values, self.present)
@@ -127,7 +128,7 @@ def _narrowest(values: np.ndarray) -> np.ndarray:
 
 @contextmanager
 def as_data_errors() -> Iterator[None]:
-    """Turn `ValueError`s of scikit-learn into `DataError`s."""
+    """Convert `ValueError`s of scikit-learn to `DataError`s."""
     try:
         yield
     except DataError:

@@ -1,4 +1,4 @@
-"""Data in the containers that people use, as pandas and NumPy have them."""
+"""Conversion of tables, columns and arrays of other libraries to pandas and NumPy."""
 
 from typing import Any
 
@@ -11,15 +11,15 @@ __all__ = ["unwrapped"]
 
 
 def unwrapped(values: Any) -> Any:
-    """Data from polars, Arrow, PyTorch or a masked array, as pandas or NumPy would hold them.
+    """Return data of polars, Arrow, PyTorch or a masked array as pandas or NumPy objects.
 
     Args:
-        values: Any table, column or array. A polars LazyFrame is collected. Whole numbers with
-            gaps become objects, so that they keep all their digits.
+        values: Any table, column or array. A LazyFrame of polars is collected. Whole numbers become
+            objects if some are missing, so that they keep all their digits.
 
     Returns:
-        A DataFrame for a table, a Series for a column, an array for a tensor; masked cells become
-        None. Everything else is returned as it is.
+        A DataFrame for a table, a Series for a column, an array for a tensor. Masked cells become
+        None. Any other value is returned unchanged.
 
     Example:
         >>> unwrapped(pa.array([1, None])).tolist()
@@ -27,11 +27,11 @@ def unwrapped(values: Any) -> Any:
     """
     if isinstance(values, pd.DataFrame | pd.Series | pd.Index):
         return values
-    if hasattr(values, "collect") and hasattr(values, "collect_schema"):  # polars' LazyFrame
+    if hasattr(values, "collect") and hasattr(values, "collect_schema"):  # A LazyFrame of polars.
         values = values.collect()
     if isinstance(values, Tensor):
         plain = values.detach().cpu().resolve_conj().resolve_neg()
-        # NumPy has no bfloat16; float32 holds every value of it.
+        # NumPy has no bfloat16; float32 represents all its values.
         return (
             plain.float() if plain.is_floating_point() and plain.itemsize < 4 else plain
         ).numpy()
@@ -46,7 +46,7 @@ def unwrapped(values: Any) -> Any:
 
 
 def _arrow(values: Any) -> Any:
-    """The Arrow table or column that an object says it can be, if it says so."""
+    """Return the Arrow table or column of an object that offers one, else None."""
     if isinstance(values, pa.Table | pa.RecordBatch | pa.Array | pa.ChunkedArray):
         return values
     if hasattr(values, "columns") and hasattr(values, "__arrow_c_stream__"):

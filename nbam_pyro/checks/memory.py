@@ -1,4 +1,4 @@
-"""What does not fit into memory is refused before it is allocated."""
+"""Checks that an array fits into memory before it is allocated."""
 
 import psutil
 
@@ -6,18 +6,19 @@ from nbam_pyro.errors import DataError
 
 __all__ = ["check_flip_memory"]
 
-# Prior counts, location and spread of the guide, their gradients and two moments of AdamW.
+# Number of arrays of this size: prior counts, location and scale of the guide, their gradients, and
+# two moments of AdamW.
 _COPIES = 10
 
 
 def check_flip_memory(num_classes: int) -> None:
-    """Refuse a flip matrix T (K, K) that would not fit.
+    """Raise an error if a flip matrix T, (K, K), does not fit into memory.
 
     Args:
-        num_classes: K.
+        num_classes: Number of classes K.
 
     Raises:
-        DataError: T and what fitting keeps beside it need more bytes than are available.
+        DataError: T and the copies that a fit needs take more bytes than are available.
 
     Example:
         >>> check_flip_memory(1000)
@@ -26,7 +27,7 @@ def check_flip_memory(num_classes: int) -> None:
     available = psutil.virtual_memory().available
     if needed > available:
         raise DataError(
-            f"{num_classes} classes need a flip matrix T of {num_classes} x {num_classes}: fitting "
-            f"it takes about {needed} bytes and {available} are available. Group the classes, or "
+            f"{num_classes} classes need a flip matrix T of {num_classes} x {num_classes}. Fitting "
+            f"it takes about {needed} bytes, but {available} are available. Merge classes, or "
             "check that the label column is not an identifier or a measurement."
         )

@@ -1,4 +1,4 @@
-"""Checks of tensors that name the first place where something is wrong."""
+"""Checks of tensors; error messages name the first place where something is wrong."""
 
 import math
 from collections.abc import Sequence
@@ -19,15 +19,15 @@ __all__ = [
 ]
 
 LARGEST = 1e30
-"""Numbers beyond it overflow when a few of them are added or squared in single precision."""
+"""Larger numbers may overflow in single precision when they are added or squared."""
 
 
 def first_place(wrong: Tensor | np.ndarray, columns: Sequence[object] | None = None) -> str:
-    """The first place where something is true, in words.
+    """Return the first place where a mask is True, in words.
 
     Args:
-        wrong: Booleans of any shape of which at least one is true. The first axis is rows, the
-            second columns.
+        wrong: Booleans of any shape, at least one of them True. The first axis is rows, the second
+            columns.
         columns: Names of the columns; None for their numbers.
 
     Example:
@@ -53,14 +53,14 @@ def check_finite(
     largest: float = math.inf,
     mend: str = "fill them in, or leave such rows out",
 ) -> None:
-    """Refuse numbers that are missing, infinite, or too large to compute with.
+    """Raise an error if a number is missing, infinite, or too large to compute with.
 
     Args:
         values: Numbers of any shape; the first axis is rows.
-        name: What the message calls them.
+        name: Name of the values, for the message.
         columns: Names of the columns, for the message; None for their numbers.
-        largest: Larger numbers are refused, too.
-        mend: What to do about it, for the message.
+        largest: Largest absolute value that is accepted.
+        mend: Advice for the message.
 
     Raises:
         DataError: A number is NaN, infinite or too large; the message names the first place.
@@ -76,7 +76,7 @@ def check_finite(
         if not values.numel():
             return
         lowest, highest = values.aminmax()
-        if lowest > -largest and highest < largest:  # both are NaN where any number is
+        if lowest > -largest and highest < largest:  # Both are NaN if any number is.
             return
         values = values.cpu().double().numpy()
     good = np.isfinite(values) if largest == math.inf else np.abs(values) < largest
@@ -92,14 +92,14 @@ def check_finite(
 
 
 def check_predictions(values: Tensor, name: str) -> None:
-    """Refuse what has not one row of floating-point numbers per datum and one column per class.
+    """Raise an error if predictions are not a table of floats with one column per class.
 
     Args:
         values: Predictions, (N, K).
-        name: The name of the argument, for the message.
+        name: Name of the argument, for the message.
 
     Raises:
-        DataError: There is no row, there are fewer than two columns, or the type is no
+        DataError: There is no row, there are fewer than two columns, or the type is not a
             floating-point type.
     """
     if values.ndim != 2 or values.shape[1] < 2 or not values.is_floating_point():
@@ -108,67 +108,69 @@ def check_predictions(values: Tensor, name: str) -> None:
             "(N, K), one column per class and at least two."
         )
     if not len(values):
-        raise DataError(f"{name} has no rows; pass at least one.")
+        raise DataError(f"{name} has no rows. Pass at least one.")
 
 
 def check_log_probs(values: Tensor, name: str) -> None:
-    """Refuse what is no logarithm of probabilities.
+    """Raise an error if numbers are not logarithms of probabilities.
 
     Args:
         values: Logarithms of probabilities, (N, K); -inf where a class is impossible.
-        name: The name of the argument, for the message.
+        name: Name of the argument, for the message.
 
     Raises:
         DataError: A number is NaN or above 0.
     """
-    # Negated, so that NaN fails; rounding may leave a probability a little above one.
+    # The negation also finds NaN. Rounding may make a probability a little larger than one.
     wrong = ~(values.detach() <= 0.1)
     if wrong.any():
         raise DataError(
             f"{name} is {values[wrong][0].item()} in {first_place(wrong)}; expected logarithms of "
-            "probabilities: pass logits through log_softmax, and look for a network that has "
+            "probabilities. Apply log_softmax to logits, and check whether the network has "
             "diverged."
         )
 
 
 def check_weights(weights: Tensor, rows: int) -> None:
-    """Refuse what does not say how many times each row counts.
+    """Raise an error if weights are not valid numbers of times that rows count.
 
     Args:
-        weights: How many times each row counts, (N,).
-        rows: N.
+        weights: Number of times that each row counts, (N,).
+        rows: Number of rows N.
 
     Raises:
-        DataError: There is not one weight per row, one is missing, infinite or negative, or all
-            are 0.
+        DataError: The number of weights is not N, a weight is missing, infinite or negative, or all
+            weights are 0.
     """
     if weights.shape != (rows,):
-        raise DataError(f"weights have shape {tuple(weights.shape)}; there are {rows} rows.")
+        raise DataError(
+            f"weights have shape {tuple(weights.shape)}; expected ({rows},), one per row."
+        )
     wrong = ~((weights >= 0) & (weights < LARGEST))
     if wrong.any():
         raise DataError(
-            f"weights has {weights[wrong][0].item()} in {first_place(wrong)}; a weight is a finite "
-            "number that is not negative."
+            f"weights has {weights[wrong][0].item()} in {first_place(wrong)}; weights must be "
+            "finite and not negative."
         )
     if not weights.any():
-        raise DataError("weights are all zero, so that no row counts; pass at least one above 0.")
+        raise DataError("weights are all zero, so that no row counts. Pass at least one above 0.")
 
 
 def as_class_codes(
     values: Tensor, name: str, num_classes: int, *, unlabelled: int | None, option: str = ""
 ) -> Tensor:
-    """Class numbers as int64, whatever integer type they came in.
+    """Return class numbers of any integer type as int64.
 
     Args:
         values: Class numbers 0, ..., K-1 of any shape.
-        name: The name of the argument, for the message.
-        num_classes: K.
-        unlabelled: The number that stands for no label; None where every element needs one.
-        option: The argument that sets `unlabelled`, for the message; empty where it is fixed.
+        name: Name of the argument, for the message.
+        num_classes: Number of classes K.
+        unlabelled: Number that stands for no label; None if every element needs a label.
+        option: Name of the argument that sets `unlabelled`, for the message; empty if it is fixed.
 
     Raises:
-        DataError: The type is no integer type, or a number is no class; the message names the first
-            place, the expected classes and the mend.
+        DataError: The type is not an integer type, or a number is not one of the K classes; the
+            message names the first place, the expected classes and a remedy.
 
     Example:
         >>> import torch
@@ -178,7 +180,7 @@ def as_class_codes(
     if values.is_floating_point() or values.is_complex():
         raise DataError(
             f"{name} has type {values.dtype}; expected integers, class numbers 0 to "
-            f"{num_classes - 1}: convert it, for instance by .long()."
+            f"{num_classes - 1}. Convert it, for instance with .long()."
         )
     codes = values.detach().long()
     if not codes.numel():
@@ -204,9 +206,9 @@ def as_class_codes(
 def _mend(codes: Tensor, label: int, num_classes: int, unlabelled: int | None, option: str) -> str:
     there = codes if unlabelled is None else codes[codes != unlabelled]
     if there.min() == 1 and there.max() == num_classes:
-        return "Labels that count from 1 need 1 subtracted."
+        return "If labels start at 1, subtract 1."
     if label < 0 and option:
-        return f"Where {label} means that there is no label, pass {option}={label}."
+        return f"If {label} means that there is no label, pass {option}={label}."
     if label < 0:
-        return f"Where {label} means that there is no label, leave those rows out."
+        return f"If {label} means that there is no label, leave those rows out."
     return "Number the classes from 0, or state a larger number of classes."

@@ -1,4 +1,4 @@
-"""Whether numbers of a type lie close enough together for measurements with an offset."""
+"""Checks that a floating-point type is fine enough for measurements with an offset."""
 
 import math
 
@@ -9,12 +9,12 @@ from nbam_pyro.errors import DataError
 
 __all__ = ["check_resolution", "needed_spacing", "robust_scatter"]
 
-# The spacing of numbers may be this share of the robust scatter of the targets.
+# Largest spacing of numbers, as a share of the robust scatter of the targets.
 _SHARE = 0.01
 
 
 def robust_scatter(values: Tensor) -> float:
-    """1.4826 median absolute deviations; where that is 0, the standard deviation.
+    """Return 1.4826 median absolute deviations, or the standard deviation if these are 0.
 
     Args:
         values: Finite numbers of any shape, at least one.
@@ -29,16 +29,17 @@ def robust_scatter(values: Tensor) -> float:
 
 
 def needed_spacing(target: Tensor, scatter: float) -> float:
-    """The largest relative spacing of numbers that resolves measurements.
+    """Return the largest relative spacing of numbers that is fine enough for measurements.
 
-    A hundredth of their scatter, relative to the power of two below the size of their median.
+    It is a hundredth of their scatter, divided by the power of two below the size of their median.
 
     Args:
         target: Finite measurements of any shape, at least one.
-        scatter: Their robust scatter; 0 where it is not known.
+        scatter: Robust scatter of the measurements; 0 if it is unknown.
 
     Returns:
-        At most 1: measurements around 0 ask for nothing, and neither does an unknown scatter.
+        At most 1. It is 1, which every type satisfies, if the median is 0 or the scatter is
+        unknown.
 
     Example:
         >>> needed_spacing(torch.tensor([1e9, 1e9 + 1, 1e9 + 2], dtype=torch.float64), 1.5) < 1e-10
@@ -51,7 +52,7 @@ def needed_spacing(target: Tensor, scatter: float) -> float:
 
 
 def _coarsest(*values: Tensor) -> tuple[float, torch.dtype]:
-    """The largest relative spacing of the numbers of some tensors, and the type that has it.
+    """Return the largest relative spacing of the numbers of some tensors, and the type that has it.
 
     Example:
         >>> _coarsest(torch.zeros(1, dtype=torch.float64), torch.zeros(1))[1]
@@ -63,23 +64,22 @@ def _coarsest(*values: Tensor) -> tuple[float, torch.dtype]:
 
 
 def check_resolution(prediction: Tensor, target: Tensor, needed: float) -> None:
-    """Refuse numbers that are too coarse for the targets.
+    """Raise an error if a floating-point type is too coarse for the targets.
 
     Args:
         prediction: Predictions, of a floating-point type.
         target: Measurements, of a floating-point type.
-        needed: The largest relative spacing that resolves the targets (`needed_spacing`).
+        needed: Largest relative spacing that is fine enough for the targets (`needed_spacing`).
 
     Raises:
-        DataError: The numbers of one of the two types lie further apart than that.
+        DataError: The numbers of one of the two types lie further apart.
     """
     spacing, kind = _coarsest(prediction, target)
     if spacing <= needed:
         return
     which = "target" if target.dtype == kind else "prediction"
     raise DataError(
-        f"{which} has type {kind}, whose numbers lie too far apart at the size of the targets, by "
+        f"{which} has type {kind}, whose numbers lie too far apart at the size of the targets: by "
         "more than a hundredth of the targets' robust scatter. Subtract the median of the targets "
-        "from targets and predictions alike before they are rounded, or pass both in double "
-        "precision."
+        "from targets and predictions before they are rounded, or pass both in double precision."
     )

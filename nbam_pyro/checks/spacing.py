@@ -1,4 +1,4 @@
-"""Columns of numbers: their middle, their scatter, and whether their type holds both."""
+"""Median and scatter of columns of numbers, and checks that a type is fine enough for them."""
 
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -10,21 +10,21 @@ from nbam_pyro.errors import DataError
 
 __all__ = ["all_equal", "blocks", "check_spacing", "middles", "robust_widths", "too_coarse"]
 
-# Numbers that lie closer together than this share of a column's scatter do no harm.
+# Largest spacing of numbers, as a share of a column's scatter.
 _SHARE = 0.01
-# Values that differ by no more than so many steps of their type are one value, computed twice.
+# Values that differ by at most this number of steps of their type are equal up to rounding.
 _SAME = 2
 # Interquartile range of a Normal, in standard deviations.
 _QUARTILES = 1.349
-# Numbers that are sorted at once.
+# Largest number of values in a block.
 _ENTRIES = 4_000_000
 
 
 def blocks(x: np.ndarray) -> Iterator[slice]:
-    """Columns of a table, a few at a time, so that copies of them stay small.
+    """Yield the columns of a table in blocks, so that copies of a block stay small.
 
     Args:
-        x: numbers, (N, D).
+        x: Numbers, (N, D).
 
     Example:
         >>> list(blocks(np.zeros((2_000_000, 3))))
@@ -36,10 +36,12 @@ def blocks(x: np.ndarray) -> Iterator[slice]:
 
 
 def middles(x: Float[np.ndarray, "n d"]) -> Float[np.ndarray, " d"]:
-    """The lower median of every column: one of its values, so that differences from it are exact.
+    """Return the lower median of every column.
+
+    It is one of the column's values, so that differences from it are exact.
 
     Args:
-        x: numbers, (N, D), finite.
+        x: Finite numbers, (N, D).
 
     Example:
         >>> middles(np.array([[1.0], [9.0], [2.0], [3.0]]))
@@ -50,16 +52,16 @@ def middles(x: Float[np.ndarray, "n d"]) -> Float[np.ndarray, " d"]:
 
 
 def robust_widths(x: Float[np.ndarray, "n d"]) -> Float[np.ndarray, " d"]:
-    """The scatter of every column, which up to a quarter of wild values do not change.
+    """Return the scatter of every column; up to a quarter of extreme values do not change it.
 
-    It is the interquartile range in standard deviations of a Normal. Where most values are equal,
-    as in a column of zeros and ones, it is the median distance of the others from them.
+    It is the interquartile range in standard deviations of a Normal. If most values are equal, as
+    in a column of zeros and ones, it is the median distance of the other values from them.
 
     Args:
-        x: numbers, (N, D), finite.
+        x: Finite numbers, (N, D).
 
     Returns:
-        The widths, (D,), positive, or 0 where all values of a column are equal.
+        Widths, (D,), positive, or 0 where all values of a column are equal.
 
     Example:
         >>> x = np.array([[0.0, 0.0], [1.0, 0.0], [2.0, 0.0], [3.0, 0.0], [1e9, 2.0]])
@@ -80,10 +82,10 @@ def robust_widths(x: Float[np.ndarray, "n d"]) -> Float[np.ndarray, " d"]:
 
 
 def all_equal(x: Float[np.ndarray, "n d"]) -> np.ndarray:
-    """Whether all values of a column are one, up to the last digit of their type, (D,).
+    """Return whether all values of a column are equal up to the last digit of their type, (D,).
 
     Args:
-        x: numbers, (N, D), finite.
+        x: Finite numbers, (N, D).
 
     Example:
         >>> all_equal(np.array([[0.1 + 0.2], [0.3]]))
@@ -94,14 +96,14 @@ def all_equal(x: Float[np.ndarray, "n d"]) -> np.ndarray:
 
 
 def too_coarse(x: Float[np.ndarray, "n d"], kind: Any = np.float64) -> np.ndarray:
-    """Whether neighbouring numbers of a type lie too far apart for the scatter of a column.
+    """Return whether neighbouring numbers of a type lie too far apart for the scatter of a column.
 
     Args:
-        x: numbers, (N, D), finite.
-        kind: the floating point type that is to hold them.
+        x: Finite numbers, (N, D).
+        kind: Floating-point type that will store the numbers.
 
     Returns:
-        True where the spacing of numbers near the column's middle exceeds a hundredth of its
+        True where the spacing of numbers near the column's median is larger than a hundredth of its
         robust width, (D,); False for columns of equal values.
 
     Example:
@@ -116,17 +118,17 @@ def too_coarse(x: Float[np.ndarray, "n d"], kind: Any = np.float64) -> np.ndarra
 def check_spacing(
     x: np.ndarray, names: Sequence[object] | None = None, *, kind: Any = np.float64, mend: str = ""
 ) -> None:
-    """Refuse columns whose level is so high that a type cannot hold their scatter.
+    """Raise an error if the offset of a column is too large for a type to represent its scatter.
 
     Args:
-        x: features, (N, D), or one column, (N,), finite.
-        names: what to call the columns; None for their numbers.
-        kind: the floating point type that is to hold them.
-        mend: what to do about it, where it is not the numbers that are at fault but the type.
+        x: Finite features, (N, D), or one column, (N,).
+        names: Names of the columns, for the message; None for their numbers.
+        kind: Floating-point type that will store the numbers.
+        mend: Advice for the message, if the default is not right; empty for the default.
 
     Raises:
-        DataError: neighbouring numbers of the type at a column's level are further apart than a
-            hundredth of its robust scatter.
+        DataError: Neighbouring numbers of the type, near a column's median, lie further apart than
+            a hundredth of the column's robust scatter.
 
     Example:
         >>> check_spacing(1e18 + 1000 * np.arange(5.0), ["time"])
@@ -145,7 +147,7 @@ def check_spacing(
         raise DataError(
             f"{name} lies near {middle:g} and scatters by about {width:.3g}, but numbers of type "
             f"{np.dtype(kind).name} are {float(np.spacing(kind(abs(middle)))):.3g} apart there: "
-            + (mend or "its last digits are lost; subtract a constant before they are stored.")
+            + (mend or "its last digits are lost. Subtract a constant before they are stored.")
         )
 
 

@@ -11,29 +11,30 @@ from nbam_pyro.checks.spacing import blocks, middles, robust_widths
 
 __all__ = ["WildValues", "column_limits", "describe_wild", "wild_values"]
 
-# A wild value lies so many robust widths from the middle of its column ...
+# Smallest distance of a wild value from the median of its column, in robust widths.
 _FAR = 10.0
-# ... and so many times as far as the next value towards the middle.
+# Smallest ratio of its distance to that of the next value towards the median.
 _GAP = 5.0
-# At most this share of a column can be wild, with this share of the rows as different values, but
-# some in small tables and not many in large ones: more of them are a group or a tail of their own.
+# Largest share of a column's rows that can be wild; more rows are a group or a tail.
 _MOST = 0.25
+# Largest number of different wild values as a share of the rows, and its limits: this share may
+# give too few in small tables and too many in large ones.
 _DIFFERENT = 0.01
 _SOME, _MANY = 3, 20
-# Where most values of a column are equal, so many others tell how far they scatter.
+# If most values of a column are equal, its scatter is known from this number of other values.
 _OTHERS = 4
-# So many values and rows are named.
+# Largest number of values and of rows that a message names.
 _NAMED = 3
 
 
 @dataclass(frozen=True)
 class WildValues:
-    """The wild values of one column.
+    """Wild values of one column.
 
     Attributes:
-        column: number of the column.
-        rows: numbers of the rows, (W,).
-        values: their values, (W,).
+        column: Number of the column.
+        rows: Numbers of the rows, (W,).
+        values: Wild values in these rows, (W,).
     """
 
     column: int
@@ -44,19 +45,20 @@ class WildValues:
 def column_limits(
     x: Float[np.ndarray, "n d"],
 ) -> tuple[Float[np.ndarray, " d"], Float[np.ndarray, " d"]]:
-    """The smallest and largest value that each column is taken to have, infinite by default.
+    """Return limits of each column, beyond which values are wild; infinite if none is.
 
-    Values are wild where their distance from the median exceeds ten robust widths and, sorted,
-    jumps to five times that of the next value inwards. A heavy tail has no such jump and stays, and
-    so does a group: wild are few rows (a quarter) with few different values (a hundredth of the
-    rows, at least three or a tenth, at most 20; of fewer than ten rows none). The limit lies one
-    robust width beyond the furthest value that is not wild.
+    A value is wild if its distance from the median is larger than ten robust widths and, in sorted
+    order, at least five times that of the next value inwards. A heavy tail has no such jump and is
+    not wild. Neither is a group: at most a quarter of the rows can be wild. They have few different
+    values, at most a hundredth of the rows, but at least three (a tenth of the rows in small
+    tables, none with fewer than ten rows) and at most 20. The limit lies one robust width beyond
+    the furthest value that is not wild.
 
     Args:
-        x: numbers, (N, D), finite.
+        x: Finite numbers, (N, D).
 
     Returns:
-        (low, high), (D,) each, in the units of the columns.
+        Limits (low, high), (D,) each, in the units of the columns.
 
     Example:
         >>> low, high = column_limits(np.append(np.arange(10.0), 99999.0)[:, None])
@@ -81,10 +83,10 @@ def _limits(x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     ordered = np.sort(np.abs(x - middle) / unit, axis=0)
     inner, outer = ordered[:-1], ordered[1:]
     jumps = (outer > _FAR) & (outer > _GAP * np.maximum(inner, _FAR / _GAP))
-    beyond = np.arange(n - 1, 0, -1)[:, None]  # how many values lie beyond each place
+    beyond = np.arange(n - 1, 0, -1)[:, None]  # Number of values beyond each place.
     different = np.cumsum((outer != inner)[::-1], axis=0)[::-1]
     jumps &= (beyond <= _MOST * n) & (different <= most)
-    place = jumps.argmax(0)  # the first jump: the place of the last value that is not wild
+    place = jumps.argmax(0)  # The first jump follows the last value that is not wild.
     equal = (ordered == 0).sum(0)
     known = (width > 0) & ((equal <= n // 2) | (n - equal >= _OTHERS))
     is_wild = jumps.any(0) & known
@@ -98,10 +100,10 @@ def _limits(x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def wild_values(x: Float[np.ndarray, "n d"]) -> list[WildValues]:
-    """The wild values of every column that has some.
+    """Return the wild values of every column that has some.
 
     Args:
-        x: features, (N, D), NaN where they are missing.
+        x: Features, (N, D), NaN where they are missing.
 
     Example:
         >>> x = np.arange(40.0).reshape(20, 2)
@@ -124,10 +126,12 @@ def wild_values(x: Float[np.ndarray, "n d"]) -> list[WildValues]:
 
 
 def describe_wild(found: Sequence[WildValues], columns: Sequence[object] | None = None) -> str:
-    """Wild values by column and row; one that repeats may stand for missing values.
+    """Return a text that names wild values by column and row.
+
+    It adds that a value that occurs several times may be a code for missing values.
 
     Args:
-        found: What `wild_values` returned, at least one column.
+        found: Result of `wild_values`, at least one column.
         columns: Names of the columns; None for their numbers.
 
     Example:
@@ -138,7 +142,7 @@ def describe_wild(found: Sequence[WildValues], columns: Sequence[object] | None 
     for one in found:
         for row, value in zip(one.rows.tolist(), one.values.tolist(), strict=True):
             rows[value].add(row)
-    # Those that repeat last, as what is said of them ends the list.
+    # Values that occur several times come last, because a note follows them.
     ordered = sorted(rows, key=lambda value: len(rows[value]) > 1)
     parts = []
     for value in ordered[:_NAMED]:

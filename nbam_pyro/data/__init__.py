@@ -1,4 +1,4 @@
-"""Data for demonstrations and benchmarks, and contamination whose truth is known."""
+"""Data sets for demonstrations and benchmarks, and artificial contamination with known truth."""
 
 from nbam_pyro.data.corruption import Contaminated, Corruption, contaminate
 from nbam_pyro.data.digits import Digits, flipped_digits

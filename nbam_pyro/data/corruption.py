@@ -1,4 +1,4 @@
-"""Contaminate clean labels or measurements on purpose, so that the truth is known."""
+"""Contamination of clean labels or measurements, so that the truth is known."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
@@ -15,7 +15,7 @@ __all__ = ["Contaminated", "Corruption", "contaminate"]
 
 
 class Corruption(ABC):
-    """What contamination does to clean values: a class with one method to write.
+    """Base class of artificial contamination; a subclass implements `corrupt`.
 
     Example:
         >>> class Zeroed(Corruption):
@@ -26,40 +26,44 @@ class Corruption(ABC):
     """
 
     def groups(self, values: np.ndarray) -> list[np.ndarray]:
-        """Rows among which the rate applies, as disjoint index arrays; one group of all rows.
+        """Return the groups of rows in which the rate holds; by default all rows are one group.
 
         Args:
-            values: all clean values, (N,).
+            values: All clean values, (N,).
+
+        Returns:
+            Row numbers of each group; no row is in two groups.
 
         Raises:
-            DataError: the values are not of a kind that can be corrupted this way.
+            DataError: The values cannot be contaminated in this way.
         """
         return [np.arange(len(values))]
 
     def choose(self, rows: np.ndarray, rate: float, rng: np.random.Generator) -> np.ndarray:
-        """The rows of one group to contaminate; by default an exact share, all as probable.
+        """Choose rows of one group to contaminate; by default an exact share, at random.
 
         Args:
-            rows: indices of the rows of the group.
-            rate: share of them to contaminate, in [0, 1].
-            rng: the source of all randomness.
+            rows: Row numbers of the group.
+            rate: Share of these rows to contaminate, in [0, 1].
+            rng: Random number generator.
 
         Returns:
-            some of the rows, each once.
+            The chosen row numbers, each once.
         """
         return rng.permutation(rows)[: round(rate * len(rows))]
 
     @abstractmethod
     def corrupt(self, values: np.ndarray, rows: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-        """What clean values are observed as once they are contaminated.
+        """Return the observed values of the rows that are contaminated.
 
         Args:
-            values: the clean values of the chosen rows of one group, (n,).
-            rows: the indices of these rows among all, (n,), for what depends on their features.
-            rng: the source of all randomness.
+            values: Clean values of the chosen rows of one group, (n,).
+            rows: Numbers of these rows among all rows, (n,), for contamination that depends on
+                features.
+            rng: Random number generator.
 
         Returns:
-            the observed values, (n,).
+            Observed values, (n,).
         """
 
 
@@ -68,9 +72,9 @@ class Contaminated:
     """Labels or measurements of which some are contaminated.
 
     Attributes:
-        clean: the values before, (N,).
-        observed: the values as they are observed, (N,).
-        contaminated: which of them are contaminated, (N,) booleans.
+        clean: Clean values, (N,).
+        observed: Observed values, (N,).
+        contaminated: True where a value was contaminated, (N,) booleans.
     """
 
     clean: np.ndarray
@@ -79,29 +83,29 @@ class Contaminated:
 
     @property
     def rate(self) -> float:
-        """The realised share of contaminated values."""
+        """Realised share of contaminated values."""
         return float(self.contaminated.mean())
 
     @property
     def rate_by_class(self) -> dict[Any, float]:
-        """The realised share of contaminated values of each true class that occurs."""
+        """Realised share of contaminated values by true class."""
         classes, places = np.unique(self.clean, return_inverse=True)
         shares = np.bincount(places, self.contaminated) / np.bincount(places)
         return dict(zip(classes.tolist(), shares.tolist(), strict=True))
 
     def transition_matrix(self, classes: Classes) -> np.ndarray:
-        """The realised transition matrix M = p(observed | true).
+        """Return the realised transition matrix M = p(observed | true).
 
         Args:
-            classes: all classes in order, as numbers or as text, or their number K for 0, ...,
-                K - 1.
+            classes: Classes in order, as numbers or as texts, or their number K for 0, ..., K - 1.
 
         Returns:
-            shares, (K, K), true classes by rows; a row sums to 1, or is NaN where no value is of
-            that class.
+            Shares, (K, K), with one row per true class. A row sums to 1, or is NaN if no value is
+            of that class.
 
         Raises:
-            DataError: there are fewer than two classes, or one twice; a label is not among them.
+            DataError: There are fewer than two classes, a class occurs twice, or a label is not
+                among them.
 
         Example:
             >>> from nbam_pyro.data import Flips
@@ -125,29 +129,30 @@ def contaminate(
     seed: int,
     rate_kind: Literal["per_source_class", "overall"] = "per_source_class",
 ) -> Contaminated:
-    """Contaminate a share of clean values, always judged by the clean copy.
+    """Contaminate a share of clean values.
 
-    Because what happens to a row depends on its clean value only, the classes of a mutual pair do
-    not flip twice. The number of contaminated rows is exact up to rounding, except where it is
-    random by construction (`InstanceFlips`).
+    What happens to a row depends on its clean value only, so that a label of a mutual pair (two
+    classes that flip into each other) does not flip twice. The number of contaminated rows is exact
+    up to rounding, except in `InstanceFlips`, where it is random.
 
     Args:
-        values: clean labels, as numbers or as text, or clean measurements, (N,).
-        how: what contamination does to them.
-        rate: share of rows to contaminate, in [0, 1].
-        seed: of the choice of rows and of what happens to them.
-        rate_kind: what the rate is a share of. "per_source_class": of each group of rows; the
+        values: Clean labels, as numbers or as texts, or clean measurements, (N,).
+        how: Kind of contamination.
+        rate: Share of rows to contaminate, in [0, 1].
+        seed: Seed for the choice of rows and for their observed values.
+        rate_kind: Rows of which the rate is a share. "per_source_class": each group of rows; the
             groups are the source classes of `Flips` and `PairFlips`, and all rows together
-            otherwise, each within the region if it is `Local`. "overall": of all N rows, taken
-            from the groups at one common rate.
+            otherwise, in `Local` only those in the region. "overall": all N rows; the contaminated
+            rows are taken from the groups at one common rate.
 
     Returns:
-        the values before and after and which of them are contaminated. The type of the observed
-        ones is that of `values` unless they do not fit it, for instance a longer text.
+        The clean and observed values, and which of them are contaminated. The type of the observed
+        values is that of `values` if it can represent them; a longer text, for instance, needs
+        another.
 
     Raises:
-        DataError: the rate is outside [0, 1] or larger overall than the groups allow, the values
-            are empty or not one-dimensional, or not of a kind that can be corrupted in this way.
+        DataError: The rate is outside [0, 1] or larger than the groups allow, or the values are
+            empty, not one-dimensional, or cannot be contaminated in this way.
 
     Example:
         >>> from nbam_pyro.data import Flips
@@ -160,11 +165,11 @@ def contaminate(
     """
     clean = np.array(values)
     if not 0 <= rate <= 1:
-        raise DataError(f"rate is {rate}; a share lies in [0, 1].")
+        raise DataError(f"rate is {rate}; it must lie in [0, 1].")
     if clean.ndim != 1 or not clean.size:
-        raise DataError(f"values have shape {clean.shape}; give one value per row, (N,).")
+        raise DataError(f"values have shape {clean.shape}; expected one value per row, (N,).")
     if rate_kind not in ("per_source_class", "overall"):
-        raise DataError(f"rate_kind is {rate_kind!r}; choose per_source_class or overall.")
+        raise DataError(f"rate_kind is {rate_kind!r}; expected 'per_source_class' or 'overall'.")
     rng = np.random.default_rng(seed)
     observed, contaminated = clean.copy(), np.zeros(len(clean), dtype=bool)
     groups = how.groups(clean)
@@ -173,7 +178,7 @@ def contaminate(
     for members, share in zip(groups, rates, strict=True):
         chosen = how.choose(members, share, rng)
         values_there = how.corrupt(clean[chosen], chosen, rng)
-        # Assignment would cut a longer text and round a shifted integer.
+        # Without a wider type, assignment would cut longer texts and round shifted integers.
         observed = observed.astype(np.result_type(observed, values_there), copy=False)
         observed[chosen] = values_there
         contaminated[chosen] = True
@@ -181,13 +186,19 @@ def contaminate(
 
 
 def _common_rates(rate: float, total: int, groups: Sequence[np.ndarray]) -> list[float]:
-    """Rates of the groups, alike up to one row, that together make a share of all rows."""
+    """Return rates of the groups, equal up to one row, that give a share of all rows.
+
+    Args:
+        rate: Share of all rows to contaminate.
+        total: Number of all rows.
+        groups: Row numbers of each group.
+    """
     sizes = [len(members) for members in groups]
     wanted, sources = round(rate * total), sum(sizes)
     if wanted > sources:
         raise DataError(
-            f"rate is {rate} of all {total} rows, but only {sources} of them can be contaminated; "
-            f"the largest possible one is {sources / total}."
+            f"rate is {rate} of all {total} rows, but only {sources} of them can be contaminated. "
+            f"The largest possible rate is {sources / total}."
         )
     # Rounding the running sum instead of each group makes the total exact.
     ends = [wanted * end // max(sources, 1) for end in accumulate(sizes)]

@@ -1,4 +1,4 @@
-"""scikit-learn's handwritten digits with flipped labels."""
+"""Handwritten digits of scikit-learn with flipped labels."""
 
 from dataclasses import dataclass
 
@@ -12,14 +12,14 @@ __all__ = ["Digits", "flipped_digits"]
 
 @dataclass(frozen=True)
 class Digits:
-    """scikit-learn's digits, split, with flipped training labels.
+    """Handwritten digits of scikit-learn, split into training and test rows, with flipped labels.
 
     Attributes:
-        x: training pixels in [0, 1], (N, 64).
-        labels: their true and observed labels, and which of them are flipped.
-        rows: their rows in `sklearn.datasets.load_digits`, (N,).
-        x_test: test pixels.
-        y_test: clean test labels.
+        x: Training pixels in [0, 1], (N, 64).
+        labels: True and observed training labels, and which of them are flipped.
+        rows: Row numbers of the training rows in `sklearn.datasets.load_digits`, (N,).
+        x_test: Test pixels, (M, 64).
+        y_test: Clean test labels, (M,).
     """
 
     x: np.ndarray
@@ -30,14 +30,16 @@ class Digits:
 
 
 def flipped_digits(*, seed: int, rate: float = 0.4) -> Digits:
-    """Digits with 30 % stratified test rows and `DIGITS_FLIPS` at a rate per source class.
+    """Return digits whose training labels are flipped according to `DIGITS_FLIPS`.
+
+    The test rows are 30 % of all rows, stratified by class.
 
     Args:
-        seed: of split and flips.
-        rate: share of each source class to flip, in [0, 1].
+        seed: Seed for the split and the flips.
+        rate: Share of each source class to flip, in [0, 1].
 
     Raises:
-        DataError: the rate is outside [0, 1].
+        DataError: The rate is outside [0, 1].
 
     Example:
         >>> digits = flipped_digits(seed=0)

@@ -1,4 +1,4 @@
-"""Features of rows, for contamination that depends on them."""
+"""Features as a flat table, for contamination that depends on them."""
 
 from typing import Any
 
@@ -11,13 +11,13 @@ __all__ = ["flat_features"]
 
 
 def flat_features(x: Any) -> np.ndarray:
-    """Features as floats, one row per datum, (N, S).
+    """Return features as a table of floats with one row per datum, (N, S).
 
     Args:
-        x: numbers, (N, ...), for instance images; an array, lists, a tensor or a frame.
+        x: Numbers, (N, ...), for instance images. An array, lists, a tensor or a frame.
 
     Raises:
-        DataError: there are none, or they are not finite numbers.
+        DataError: There are no features, or they are not finite numbers.
 
     Example:
         >>> flat_features(np.zeros((5, 3, 4, 4), np.uint8)).shape
@@ -26,10 +26,10 @@ def flat_features(x: Any) -> np.ndarray:
     features = as_numbers(x, "x")
     if not features.ndim or not features.size:
         raise DataError(
-            f"x has shape {features.shape}; give one row of features per datum, (N, S)."
+            f"x has shape {features.shape}; expected one row of features per datum, (N, S)."
         )
     check_numbers(features, "x")
-    # Pixels need no more than single precision, and images are many.
+    # Single precision suffices for pixels, and image data are large.
     return features.reshape(len(features), -1).astype(
         np.result_type(features, np.float32), copy=False
     )

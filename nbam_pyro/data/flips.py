@@ -1,4 +1,4 @@
-"""Flips of labels that depend on the true class only."""
+"""Flips of labels that depend only on the true class."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -21,25 +21,35 @@ __all__ = [
 ]
 
 DIGITS_FLIPS: Mapping[int, int] = MappingProxyType({7: 1, 2: 7, 5: 6, 6: 5, 3: 8})
-"""The standard asymmetric flips of handwritten digits; 5 and 6 are a mutual pair."""
+"""Standard asymmetric flips of handwritten digits, as true to observed class.
+
+5 and 6 are a mutual pair: they flip into each other.
+"""
 
 CIFAR10_FLIPS: Mapping[int, int] = MappingProxyType({9: 1, 2: 0, 4: 7, 3: 5, 5: 3})
-"""Truck to automobile, bird to airplane, deer to horse; cat and dog are a mutual pair."""
+"""Standard asymmetric flips of CIFAR-10, as true to observed class.
+
+Truck to automobile, bird to airplane, deer to horse; cat and dog are a mutual pair.
+"""
 
 FASHION_MNIST_FLIPS: Mapping[int, int] = MappingProxyType({9: 7, 7: 5, 2: 6, 4: 3, 3: 4})
-"""Boot to sneaker to sandal, pullover to shirt; coat and dress are a mutual pair."""
+"""Asymmetric flips of Fashion-MNIST, as true to observed class.
+
+Boot to sneaker, sneaker to sandal, pullover to shirt; coat and dress are a mutual pair.
+"""
 
 
 @dataclass(frozen=True)
 class Flips(Corruption):
-    """Asymmetric flips: each source class is taken for one other class, at a rate of its own rows.
+    """Asymmetric flips: labels of each source class are replaced by one other class.
+
+    The rate is a share of the rows of each source class.
 
     Args:
-        directions: source class -> the class its flipped labels go to, as numbers or as text.
+        directions: The new class of each source class, as numbers or as texts.
 
     Raises:
-        DataError: a class is mapped to itself; labels and classes are not both text or both
-            numbers.
+        DataError: A class is mapped to itself, or only one of labels and classes is text.
 
     Example:
         >>> from nbam_pyro.data import contaminate
@@ -53,8 +63,8 @@ class Flips(Corruption):
     def __post_init__(self) -> None:
         for source, target in self.directions.items():
             if source == target:
-                raise DataError(f"Class {source!r} flips to itself; name another class.")
-        # A copy, so that later changes of the caller's mapping do not escape the check.
+                raise DataError(f"Class {source!r} flips to itself. Give another class.")
+        # A copy, so that later changes of the caller's mapping have no effect.
         object.__setattr__(self, "directions", dict(self.directions))
 
     def groups(self, values: np.ndarray) -> list[np.ndarray]:
@@ -68,13 +78,16 @@ class Flips(Corruption):
 
 @dataclass(frozen=True)
 class PairFlips(Corruption):
-    """Pair flips: each class is taken for the next around the circle of classes, at one rate.
+    """Pair flips: labels of each class become the next class, and the last becomes the first.
+
+    The rate is a share of the rows of each class.
 
     Args:
-        classes: all classes in order, as numbers or as text, or their number K for 0, ..., K - 1.
+        classes: Classes in order, as numbers or as texts, or their number K for 0, ..., K - 1.
 
     Raises:
-        DataError: there are fewer than two classes, or one twice; a label is not among them.
+        DataError: There are fewer than two classes, a class occurs twice, or a label is not among
+            them.
 
     Source: Han et al. 2018, "Co-teaching" (arXiv 1804.06872), section 4.
 
@@ -103,13 +116,14 @@ class PairFlips(Corruption):
 
 @dataclass(frozen=True)
 class SymmetricFlips(Corruption):
-    """Symmetric flips: another class at random, each as probable, never the true one.
+    """Symmetric flips: labels are replaced by a random other class, all equally probable.
 
     Args:
-        classes: all classes, as numbers or as text, or their number K for 0, ..., K - 1.
+        classes: Classes in order, as numbers or as texts, or their number K for 0, ..., K - 1.
 
     Raises:
-        DataError: there are fewer than two classes, or one twice; a label is not among them.
+        DataError: There are fewer than two classes, a class occurs twice, or a label is not among
+            them.
 
     Example:
         >>> from nbam_pyro.data import contaminate
@@ -124,13 +138,13 @@ class SymmetricFlips(Corruption):
         object.__setattr__(self, "classes", class_names(self.classes))
 
     def groups(self, values: np.ndarray) -> list[np.ndarray]:
-        # All labels are checked, not only those that chance chooses.
+        # This checks all labels, not only those that are chosen at random.
         class_places(np.unique(values), class_names(self.classes))
         return super().groups(values)
 
     def corrupt(self, values: np.ndarray, rows: np.ndarray, rng: np.random.Generator) -> np.ndarray:
         names = class_names(self.classes)
-        # A step of 1 to K - 1 around the circle of classes reaches every other class, never home.
+        # A step of 1 to K - 1, modulo K, leads to every other class and never to the true one.
         steps = rng.integers(1, len(names), size=len(values))
         places = (class_places(values, names) + steps) % len(names)
         return as_labels([names[place] for place in places], values)

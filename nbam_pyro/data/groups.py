@@ -1,4 +1,4 @@
-"""The group of every row (source, annotator, batch), carried beside its features."""
+"""Groups of rows (source, annotator, batch) as a column of the features."""
 
 from typing import Any
 
@@ -12,22 +12,24 @@ from nbam_pyro.errors import DataError
 
 
 def with_groups(x: Any, group: Any, *, names: Any = None) -> tuple[Tensor, np.ndarray]:
-    """Append the code of its group to every row, as its last column or channel.
+    """Append a column or channel with the code of each row's group.
 
-    For stories with groups: `GroupSwitch` and `LabelFlip(..., groups=...)`.
+    Stories with groups take such rows: `GroupSwitch` and `LabelFlip(..., groups=...)`.
 
     Args:
-        x: rows, (N, D), or images (N, C, H, W), where the code fills a channel.
-        group: of every row, (N,), of any kind; missing where unknown.
-        names: of all groups in the order of their codes, as a fit knows them; None for those that
-            occur, sorted. A group that is not among them is unknown, code -1.
+        x: Rows, (N, D), or images, (N, C, H, W), to which a constant channel is appended.
+        group: Group of each row, (N,), numbers or texts; a missing value if it is unknown.
+        names: Names of all groups in the order of their codes, as in the fit; None for the sorted
+            groups that occur. The code of a group that is not among them is -1, which means
+            unknown.
 
     Returns:
-        The rows with one more column or channel, as floats, and the names. Integers of four bytes
-            and more come back in double precision, which holds all of them up to 2^53.
+        The rows with one more column or channel, as floats, and the names of the groups. Integers
+        of four bytes or more are returned in double precision, which represents all of them up to
+        2^53.
 
     Raises:
-        DataError: lengths differ, x has neither columns nor channels, or a name occurs twice.
+        DataError: Lengths differ, x has neither columns nor channels, or a name occurs twice.
 
     Example:
         >>> x, names = with_groups(torch.zeros(3, 1), ["b", "a", "b"])
@@ -39,18 +41,20 @@ def with_groups(x: Any, group: Any, *, names: Any = None) -> tuple[Tensor, np.nd
     rows = x if isinstance(x, Tensor) else torch.as_tensor(as_numbers(x, "x"))
     if not rows.is_floating_point():
         rows = rows.to(torch.float32 if rows.element_size() <= 2 else torch.float64)
-    # NumPy would write a missing value among texts as a text.
+    # NumPy would convert a missing value among texts to a text.
     values = pd.Series(group if isinstance(group, pd.Series) else list(group)).reset_index(
         drop=True
     )
     if rows.ndim < 2 or len(values) != len(rows):
         raise DataError(
-            f"x has shape {tuple(rows.shape)} and there are {len(values)} groups: x needs a column "
-            "or channel, and every row a group."
+            f"x has shape {tuple(rows.shape)} and there are {len(values)} groups. x needs at least "
+            "two dimensions, (N, D) or more, and one group for each row."
         )
     known = np.sort(values.dropna().unique()) if names is None else np.asarray(names)
     if len(set(known.tolist())) < len(known):
-        raise DataError("A name occurs twice among the names of groups: each needs its own.")
+        raise DataError(
+            "A name occurs twice among the names of groups. Give each group a different name."
+        )
     codes = torch.as_tensor(pd.Index(known).get_indexer(values))
     shape = (len(rows), 1, *rows.shape[2:])
     column = codes.to(rows).reshape(-1, *[1] * (rows.ndim - 1)).expand(shape)

@@ -11,12 +11,13 @@ from nbam_pyro.errors import DataError
 
 __all__ = ["InstanceFlips"]
 
-_SPREAD = 0.1  # of the rates of rows; Xia et al. 2020, algorithm 2
+# Standard deviation of the rates of rows (Xia et al. 2020, algorithm 2).
+_SPREAD = 0.1
 
 
 @dataclass(frozen=True)
 class InstanceFlips(Corruption):
-    r"""Instance-dependent flips: whether a row flips and where to depends on the row.
+    r"""Instance-dependent flips: the features of a row decide whether and to which class it flips.
 
     .. math::
         q_i \sim \mathrm{Normal}(\mathrm{rate}, 0.1^2) \text{ truncated to } [0, 1], \qquad
@@ -24,17 +25,17 @@ class InstanceFlips(Corruption):
         p(\mathrm{observed} = k \mid x_i, c_i) = q_i \,
         \mathrm{softmax}_{k \neq c_i}(x_i W_{c_i})_k, \qquad k \neq c_i
 
-    The number of flipped rows is therefore random, and its mean share is that of the truncated
-    normal, which is near the rate except at the ends: .129 of .1, .206 of .2, .300 of .3, .871 of
-    .9, .920 of 1. A rate of 0 flips nothing.
+    The number of flipped rows is therefore random. The mean rate is that of the truncated normal,
+    which is close to `rate` except near 0 and 1: .129 for .1, .206 for .2, .300 for .3, .871 for
+    .9, .920 for 1. With a rate of 0, no row flips.
 
     Args:
-        x: features of all rows, (N, ...), flattened and standardised here over the rows.
-        classes: all classes, as numbers or as text, or their number K for 0, ..., K - 1.
+        x: Features of all rows, (N, ...). They are flattened, and standardised over the rows.
+        classes: Classes in order, as numbers or as texts, or their number K for 0, ..., K - 1.
 
     Raises:
-        DataError: x is empty, not finite or has another number of rows than the labels; there are
-            fewer than two classes, or one twice; a label is not among them.
+        DataError: x is empty or not finite, or its number of rows is not that of the labels; there
+            are fewer than two classes, a class occurs twice, or a label is not among them.
 
     Source: Xia et al. 2020, "Part-dependent label noise" (arXiv 2006.07836), algorithm 2.
 
@@ -55,13 +56,16 @@ class InstanceFlips(Corruption):
 
     def groups(self, values: np.ndarray) -> list[np.ndarray]:
         if len(values) != len(self.x):
-            raise DataError(f"x has {len(self.x)} rows and there are {len(values)} labels.")
-        # All labels are checked, not only those that chance chooses.
+            raise DataError(
+                f"x has {len(self.x)} rows, but there are {len(values)} labels. Give one row per "
+                "label."
+            )
+        # This checks all labels, not only those that are chosen at random.
         class_places(np.unique(values), class_names(self.classes))
         return super().groups(values)
 
     def choose(self, rows: np.ndarray, rate: float, rng: np.random.Generator) -> np.ndarray:
-        # The mean of a normal that is cut at 0 is not 0.
+        # The mean of a Normal truncated at 0 is above 0, so that a rate of 0 is a special case.
         return rows[rng.random(len(rows)) < _row_rates(rate, len(rows), rng)] if rate else rows[:0]
 
     def corrupt(self, values: np.ndarray, rows: np.ndarray, rng: np.random.Generator) -> np.ndarray:
@@ -74,7 +78,7 @@ class InstanceFlips(Corruption):
             x = (self.x[rows[true == c]] - mean) / spread
             scores = x @ rng.normal(size=(x.shape[1], len(names)))
             scores[:, c] = -np.inf
-            # The largest of scores with Gumbel noise is a draw from their softmax.
+            # The class with the largest sum of score and Gumbel noise is a draw from the softmax.
             targets[true == c] = (scores + rng.gumbel(size=scores.shape)).argmax(axis=1)
         return as_labels([names[target] for target in targets], values)
 

@@ -1,4 +1,4 @@
-"""Contamination in one region of feature space only."""
+"""Contamination in one region of the feature space only."""
 
 from dataclasses import dataclass
 
@@ -13,15 +13,15 @@ __all__ = ["Local", "half_space"]
 
 @dataclass(frozen=True)
 class Local(Corruption):
-    """Any contamination, in a region only; its rate is that among the rows of the region.
+    """Contamination of any kind, but only in one region; the rate is a share of the rows there.
 
     Args:
-        how: what contamination does there.
-        region: which rows are in the region, (N,) booleans, for instance from `half_space`.
+        how: Kind of contamination.
+        region: True where a row is in the region, (N,) booleans, for instance from `half_space`.
 
     Raises:
-        DataError: the region is no array of booleans, holds no row, or has another number of rows
-            than the values.
+        DataError: The region is not an array of booleans, contains no row, or its number of rows is
+            not that of the values.
 
     Example:
         >>> from nbam_pyro.data import PairFlips, contaminate
@@ -34,19 +34,20 @@ class Local(Corruption):
     region: np.ndarray
 
     def __post_init__(self) -> None:
-        # A copy, so that later changes of the caller's array do not escape the check.
+        # A copy, so that later changes of the caller's array have no effect.
         region = np.array(self.region)
         if region.dtype != bool or region.ndim != 1 or not region.any():
             raise DataError(
-                f"region is of type {region.dtype}, shape {region.shape} and holds "
-                f"{np.count_nonzero(region)} rows; give booleans, (N,), of which some are true."
+                f"region has type {region.dtype}, shape {region.shape} and "
+                f"{np.count_nonzero(region)} rows; expected booleans, (N,), some of them True."
             )
         object.__setattr__(self, "region", region)
 
     def groups(self, values: np.ndarray) -> list[np.ndarray]:
         if len(values) != len(self.region):
             raise DataError(
-                f"region has {len(self.region)} rows and there are {len(values)} values."
+                f"region has {len(self.region)} rows, but there are {len(values)} values. Give one "
+                "boolean per value."
             )
         return [rows[self.region[rows]] for rows in self.how.groups(values)]
 
@@ -58,21 +59,21 @@ class Local(Corruption):
 
 
 def half_space(x: np.ndarray, *, share: float, direction: np.ndarray | None = None) -> np.ndarray:
-    """The rows on one side of a hyperplane, those farthest along a direction.
+    """Return the rows on one side of a hyperplane: those that lie farthest along a direction.
 
     Args:
-        x: features of all rows, (N, ...), flattened here.
-        share: of the rows that are on that side, in (0, 1]; at least one row, and those level with
-            the last one are on that side too.
-        direction: normal of the hyperplane, as many numbers as a row has features; the leading
-            principal direction by default.
+        x: Features of all rows, (N, ...). They are flattened.
+        share: Share of the rows to return, in (0, 1]. At least one row is returned, and rows at the
+            same height as the last one are included.
+        direction: Normal vector of the hyperplane, with one number per feature; None for the first
+            principal direction.
 
     Returns:
-        which rows are on that side, (N,) booleans.
+        True where a row is on that side, (N,) booleans.
 
     Raises:
-        DataError: x is empty or not finite, all rows are level along the direction, the direction
-            has another size or is not finite, or the share is outside (0, 1].
+        DataError: x is empty or not finite, all rows have the same height along the direction, the
+            direction has another size or is not finite, or the share is outside (0, 1].
 
     Example:
         >>> half_space(np.array([[0.0, 5.0], [1.0, 5.0], [2.0, 5.0], [9.0, 5.0]]), share=0.5)
@@ -80,14 +81,19 @@ def half_space(x: np.ndarray, *, share: float, direction: np.ndarray | None = No
     """
     features = flat_features(x)
     if not 0 < share <= 1:
-        raise DataError(f"share is {share}; a half-space holds a share of the rows in (0, 1].")
+        raise DataError(f"share is {share}; it must lie in (0, 1].")
     along = _principal(features) if direction is None else flat_features(direction).ravel()
     if len(along) != features.shape[1]:
-        raise DataError(f"direction has {len(along)} numbers and a row {features.shape[1]}.")
-    # Row by row, not in BLAS's blocks, so that equal rows are level to the last bit.
+        raise DataError(
+            f"direction has {len(along)} numbers, but rows have {features.shape[1]} features. Give "
+            "one number per feature."
+        )
+    # einsum computes row by row, so that equal rows have exactly equal heights; BLAS may not.
     heights = np.einsum("ns,s->n", features, along)
     if np.ptp(heights) == 0:
-        raise DataError("All rows of x are level along the direction; name another direction.")
+        raise DataError(
+            "All rows of x have the same height along the direction. Give another direction."
+        )
     count = max(1, round(share * len(heights)))
     return heights >= np.sort(heights)[-count]
 
@@ -96,5 +102,5 @@ def _principal(features: np.ndarray) -> np.ndarray:
     from sklearn.decomposition import PCA
 
     if not np.ptp(features, axis=0).any():
-        raise DataError("All rows of x are alike; no hyperplane divides them.")
+        raise DataError("All rows of x are equal, so that no hyperplane divides them.")
     return PCA(1, random_state=0).fit(features).components_[0]

@@ -1,4 +1,4 @@
-"""Errors of measurement: shifts and gross errors."""
+"""Contamination of measurements: shifts and gross errors."""
 
 from dataclasses import dataclass
 
@@ -13,14 +13,13 @@ __all__ = ["GrossErrors", "Shift"]
 
 @dataclass(frozen=True)
 class Shift(Corruption):
-    """Measurements that are off by a constant, all in one direction; they come back as floats.
+    """Measurements that are shifted by a constant; the observed values are floats.
 
     Args:
-        by: what is added, in units of y; its sign is the direction.
+        by: Number that is added, in units of y. Its sign is the direction.
 
     Raises:
-        DataError: the shift is 0 or not finite; the values are not finite
-            numbers.
+        DataError: The shift is 0 or not finite, or the values are not finite numbers.
 
     Example:
         >>> from nbam_pyro.data import contaminate
@@ -32,7 +31,7 @@ class Shift(Corruption):
 
     def __post_init__(self) -> None:
         if not (np.isfinite(self.by) and self.by != 0):
-            raise DataError(f"by is {self.by}; a shift is a finite number other than 0.")
+            raise DataError(f"by is {self.by}; it must be finite and not 0.")
 
     def groups(self, values: np.ndarray) -> list[np.ndarray]:
         _require_numbers(values)
@@ -44,17 +43,16 @@ class Shift(Corruption):
 
 @dataclass(frozen=True)
 class GrossErrors(Corruption):
-    """Measurements replaced by far-off ones, y + s scale (1 + e); they come back as floats.
+    """Measurements that are replaced by distant values, y + s scale (1 + e); these are floats.
 
-    The sign s is -1 or 1, each as probable, and e ~ Exponential(1), so that every error is larger
-    than the scale, twice as large in the mean, and has no largest value.
+    The sign s is -1 or 1 with equal probability, and e ~ Exponential(1). Every error is larger than
+    the scale, its mean size is twice the scale, and no error is the largest possible one.
 
     Args:
-        scale: the smallest error, in units of y, positive.
+        scale: Lower limit of the size of an error, in units of y, positive.
 
     Raises:
-        DataError: the scale is not positive and finite; the values are not finite
-            numbers.
+        DataError: The scale is not positive and finite, or the values are not finite numbers.
 
     Example:
         >>> from nbam_pyro.data import contaminate
@@ -80,5 +78,5 @@ class GrossErrors(Corruption):
 
 def _require_numbers(values: np.ndarray) -> None:
     if values.dtype.kind not in "iuf":
-        raise DataError(f"Values of type {values.dtype} are no measurements; give numbers.")
+        raise DataError(f"Values of type {values.dtype} are not measurements. Give numbers.")
     check_numbers(values, "values")

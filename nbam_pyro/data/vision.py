@@ -1,4 +1,4 @@
-"""Labelled images from the data sets of torchvision, as arrays."""
+"""Labelled images of torchvision as arrays."""
 
 import difflib
 import inspect
@@ -17,20 +17,20 @@ __all__ = ["torchvision_data"]
 def torchvision_data(
     name: str, root: str | Path, *, train: bool = True
 ) -> tuple[np.ndarray, np.ndarray]:
-    """The images and labels of any labelled image data set of torchvision; nothing is downloaded.
+    """Return images and labels of a data set of torchvision; nothing is downloaded.
 
     Args:
-        name: its class in `torchvision.datasets`, for instance "FashionMNIST" or "CIFAR10".
-        root: the folder that holds its files, as torchvision expects them.
-        train: its training part, or else its test part. A data set that is not split is all
-            training part.
+        name: Class name in `torchvision.datasets`, for instance "FashionMNIST" or "CIFAR10".
+        root: Folder with the files, as torchvision expects them.
+        train: True for the training part, False for the test part. A data set without parts counts
+            as training part.
 
     Returns:
-        pixels in [0, 1], (N, C, H, W) float32, and labels, (N,) int64.
+        Pixels in [0, 1], (N, C, H, W) float32, and labels, (N,) int64.
 
     Raises:
-        DataError: torchvision has no such data set, its files are not under the folder, it has no
-            such part, or it is not made of images of one size with one class each.
+        DataError: torchvision has no such data set, the folder does not contain its files, the data
+            set has no test part, or it does not consist of images of one size with one class each.
 
     Example:
         >>> import tempfile
@@ -57,13 +57,13 @@ def _open(name: str, root: Path, train: bool) -> Any:
         return kind(root, **options)
     except (RuntimeError, OSError) as error:
         raise DataError(
-            f"There is no complete {name} under {root}, and nothing is downloaded here; put its "
-            f"files there as torchvision.datasets.{name} expects them."
+            f"The files of {name} are missing or incomplete in '{root}', and nothing is downloaded "
+            f"here. Put them there as torchvision.datasets.{name} expects them."
         ) from error
     except (TypeError, ValueError) as error:
         raise DataError(
-            f"{name} cannot be opened by its folder and {options} alone ({error}); "
-            "open it with torchvision and pass arrays."
+            f"{name} cannot be opened with its folder and {options} only ({error}). "
+            "Open it with torchvision and pass arrays."
         ) from error
 
 
@@ -71,16 +71,16 @@ def _class(name: str) -> Any:
     from torchvision import datasets
 
     kind = getattr(datasets, name, None)
-    # Submodules and functions lie in the same namespace.
+    # The namespace also contains submodules and functions.
     if isinstance(kind, type) and issubclass(kind, datasets.VisionDataset):
         return kind
-    # Case is the most frequent difference and must not count.
+    # Names that differ in upper and lower case only must match.
     names = {known.lower(): known for known in datasets.__all__}
     near = [names[match] for match in difflib.get_close_matches(name.lower(), names, n=3)]
-    hint = f"did you mean {' or '.join(near)}?" if near else "for instance FashionMNIST or CIFAR10."
+    hint = f"Did you mean {' or '.join(near)}?" if near else "Give, for instance, FashionMNIST."
     raise DataError(
-        f"{name!r} is no data set of torchvision; names are the classes of torchvision.datasets, "
-        f"{hint}"
+        f"{name!r} is not a data set of torchvision. Names are the classes of "
+        f"torchvision.datasets. {hint}"
     )
 
 
@@ -94,22 +94,22 @@ def _options(
         options["split"] = "train" if train else "test"
     elif not train:
         raise DataError(
-            f"{name} has no test part, for it takes neither train nor split; "
-            "load it with train=True and split it yourself."
+            f"{name} has no test part: it has neither an argument train nor split. "
+            "Load it with train=True and split it yourself."
         )
-    # Some download unless they are told not to.
+    # Some data sets download their files by default.
     if "download" in parameters:
         options["download"] = False
     return options
 
 
 def _whole(name: str, data: Any) -> tuple[np.ndarray, np.ndarray]:
-    """Bytes (N, C, H, W) and labels (N,)."""
+    """Return the images as bytes, (N, C, H, W), and the labels, (N,)."""
     first, label = _item(name, data, 0)
     pixels, labels = np.asarray(getattr(data, "data", [])), np.asarray(getattr(data, "targets", []))
     if pixels.ndim == 3:
         pixels = pixels[..., None]
-    # Its own arrays are much faster, if they hold what its items show, channels last.
+    # The data set's own arrays are much faster, if they agree with its items (channels last).
     if pixels.ndim == 4 and pixels.dtype == np.uint8 and labels.shape == pixels.shape[:1]:
         pixels = np.moveaxis(pixels, -1, 1)
         if np.array_equal(pixels[0], first) and labels[0] == label:
@@ -119,26 +119,26 @@ def _whole(name: str, data: Any) -> tuple[np.ndarray, np.ndarray]:
         image, labels[i] = _item(name, data, i)
         if image.shape != first.shape:
             raise DataError(
-                f"{name} has images of shapes {first.shape} and {image.shape}; "
-                "bring them to one size with torchvision and pass arrays."
+                f"{name} has images of shapes {first.shape} and {image.shape}. "
+                "Resize them to one size with torchvision and pass arrays."
             )
         pixels[i] = image
     return pixels, labels
 
 
 def _item(name: str, data: Any, row: int) -> tuple[np.ndarray, int]:
-    """One image as bytes (C, H, W), and its label."""
+    """Return one image as bytes, (C, H, W), and its label."""
     from PIL import Image
 
     try:
         image, label = data[row]
         if not isinstance(image, Image.Image):
-            raise TypeError(f"a {type(image).__name__} is no image")
+            raise TypeError(f"a {type(image).__name__} is not an image")
         image = image.convert("L" if image.mode in {"1", "L"} else "RGB")
         pixels = np.asarray(image).reshape(image.height, image.width, -1)
         return np.moveaxis(pixels, -1, 0), operator.index(label)
     except (TypeError, ValueError, IndexError, NotImplementedError) as error:
         raise DataError(
-            f"{name} is not made of (image, label) pairs: row {row} is not one; "
-            "choose a data set for classification."
+            f"{name} does not consist of (image, label) pairs: row {row} is not one. "
+            "Choose a data set for classification."
         ) from error

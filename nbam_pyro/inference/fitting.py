@@ -1,4 +1,4 @@
-"""`fit`: a story and data in, a `Fit` out."""
+"""`fit` takes a story and data and returns a `Fit`."""
 
 import warnings
 from collections.abc import Callable, Mapping, Sequence
@@ -32,6 +32,7 @@ from nbam_pyro.verified import NOTHING, Verified
 
 __all__ = ["fit"]
 
+# How to mend a story in single precision that would lose digits of the measurements.
 _CENTRE = (
     "give the clean likelihood a centre near the measurements (centre=), as robust_regression "
     "does, or call story.double()."
@@ -55,50 +56,63 @@ def fit(
     folder: str | Path | None = None,
     trainer: Mapping[str, Any] | None = None,
 ) -> Fit:
-    r"""Fit a story by stochastic variational inference, the switch summed out exactly.
+    r"""Fit a story to data by stochastic variational inference, with the switch summed out exactly.
 
-    Maximises the evidence lower bound of the global latents together with the networks, which are
-    point estimates. No clean label is needed anywhere: epochs and restarts are selected by the
-    log marginal of *noisy* rows that are held out.
+    The switch z of a row is 1 if its target is contaminated and 0 if it is clean. The
+    responsibility of a row is P(z=1 | x, y), the probability that its target is wrong. The fit
+    maximises the evidence lower bound (ELBO) of the global latents (rates, flip matrix, ...)
+    together with the networks. The networks are point estimates.
+
+    No clean target is needed. Some *noisy* rows are held out from training (held-out rows), and
+    epochs and restarts are selected by the log marginal log p(y | x) of these rows.
 
     Args:
-        story: The story to fit. It is fitted in place, in its own precision, and left in
-            evaluation mode; a story in evaluation mode is put in training mode first.
-        data: (x, y) as arrays or tensors, a torch `Dataset` of such pairs, or a `DataLoader` or
-            `LightningDataModule` of one.
-        epochs: of one plain training run of the network, to which the default recipe keeps its
-            steps in proportion; None for its own default, with as many steps as the network needs
-            to learn from few rows (`Pace`).
-        steps: what to do in which order; None for the recipe of the story (`default_steps`), which
-            also takes step size and weight decay.
-        objective: "closed" for the closed form, "elbo" for Pyro's enumerated objective, which any
-            story allows; both have the same value. None for "closed" where the story has one.
-        guide: posterior family of the global latents, one of Pyro's autoguides or what is called
-            like them, `guide(model, init_loc_fn=...)`.
-        weights: how many times each row counts in the likelihood, (N,); None for once. They change
-            what is estimated: rates become rates among the weighted rows.
-        verified: what is verified of the rows, such as `Verified.of(y, true_label=...)`; it is
-            observed in training and held-out rows alike. Which rows were verified may depend on
-            what was seen of them, x and y, but not on what was found. None for nothing.
-        held_out: share of rows to hold out, or a boolean array that says which; 0 for none, and
-            then the last epoch is kept. None for the validation rows of a data module, or 1/6. The
-            recipe for labels trains on a share that was held out, too, where rows are few.
-        batch_size: rows of a training step; None for that of a loader, or 64.
-        seed: of everything random; torch's global random state is left as it was.
-        progress: show progress bars.
-        folder: where temporary checkpoints may lie during the fit; None for the system's
-            temporary folder.
-        trainer: further arguments of `lightning.pytorch.Trainer` (accelerator, devices,
-            precision, callbacks, ...); by default a GPU is used where there is one.
+        story: Story to fit. It is fitted in place and in its own precision, and it is in evaluation
+            mode afterwards. A story that is in evaluation mode before is put in training mode
+            first.
+        data: Rows (x, y) as a pair of arrays or tensors, as a torch `Dataset` of such pairs, or as
+            a `DataLoader` or a `LightningDataModule` of such a data set.
+        epochs: Epochs of one plain training run of the network. The default recipe chooses the
+            epochs of its steps in proportion to this number. With None the recipe takes its own
+            default and finds out first how many training steps the network needs (`Pace`).
+        steps: Steps of the fit in their order. None for the default recipe of the story
+            (`default_steps`). Call `default_steps` to choose the step size and the weight decay of
+            that recipe.
+        objective: Objective of the fit. "closed" is the closed form of the story. "elbo" is Pyro's
+            ELBO by enumeration, which works for every story. Both have the same value. None for
+            "closed" if the story has a closed form, and "elbo" otherwise.
+        guide: Family of the posterior of the global latents: one of Pyro's autoguides, or a
+            callable with the same signature, `guide(model, init_loc_fn=...)`.
+        weights: Number of times that each row counts in the likelihood, (N,). None for once.
+            Weights change what is estimated: rates become rates among the weighted rows.
+        verified: What somebody has verified of the rows, such as
+            `Verified.of(y, true_label=...)`. The fit takes it as observed in training rows and in
+            held-out rows. The choice of the rows to verify may depend on their x and y, but not on
+            the results of verification. The default is that nothing is verified.
+        held_out: Share of the rows to hold out, or a boolean array (N,) that is True for held-out
+            rows. With 0 no row is held out, and the last epoch is kept. None for the validation
+            rows of a data module, or for a share of 1/6 of other data. If there are few rows, the
+            default recipe for labels later trains on the held-out rows too, unless the caller
+            chose them.
+        batch_size: Number of rows of a training step. None for the batch size of a loader, or 64
+            for other data.
+        seed: Seed for held-out rows, folds, batches and draws of the guide. Torch's global random
+            state is not changed.
+        progress: Whether progress bars are shown.
+        folder: Folder for temporary checkpoints during the fit. None for the system's temporary
+            folder.
+        trainer: Further arguments of `lightning.pytorch.Trainer` (accelerator, devices, precision,
+            callbacks, ...). By default a GPU is used if there is one.
 
     Returns:
-        The fit. A `CollapseWarning` is given where its flags mean nothing.
+        The fit. A `CollapseWarning` is given if its responsibilities mean nothing.
 
     Raises:
-        DataError: the data have missing values, too few rows, or targets the story cannot produce,
-            or what is verified contradicts the targets or itself.
-        StoryError: story, steps and objective do not go together, weights are given where there is
-            no closed form, or the story does not hear what is verified.
+        DataError: The data have missing values, too few rows, or targets that the story cannot
+            produce; or the verified values contradict the targets or each other.
+        StoryError: The story, the steps and the objective do not fit together; weights are given
+            and the objective is not the closed form; or verified rows are given and the story
+            cannot take them as observed.
 
     Example:
         >>> from nbam_pyro.models import BetaSwitch, BroadNormal, LatentSwitch, NormalLikelihood
@@ -116,7 +130,10 @@ def fit(
         np.int64(7)
     """
     if epochs is not None and steps is not None:
-        raise DataError("epochs is for the default recipe: steps have their own.")
+        raise DataError(
+            "Both epochs and steps are given. epochs is an option of the default recipe: give the "
+            "steps their own epochs, or leave steps out."
+        )
     if epochs is not None:
         check_whole("epochs", epochs, least=1)
     if batch_size is not None:
@@ -124,14 +141,17 @@ def fit(
     check_whole("seed", seed, least=0)
     closed = story.closed_form is not None if objective is None else objective == "closed"
     if weights is not None and not closed:
-        raise StoryError("Weights need the closed form; enumeration counts every row once.")
+        raise StoryError(
+            "weights need the closed form of the story: Pyro's enumeration counts every row once. "
+            "Leave weights out, or fit a story that has a closed form."
+        )
     with torch.inference_mode(False), torch.enable_grad(), seeded(seed, devices=True):
         _check_trainable(story)
         rows = as_rows(data, weights, verified, dtype=precision_of(story))
         _check_precision(story, rows)
         if story.centre == 0:
             rows = rows.with_targets_in(precision_of(story))
-        if not story.training:  # as a fit leaves it
+        if not story.training:  # an earlier fit leaves it in evaluation mode
             story.train()
         _check_targets(story, rows)
         is_held_out = _split(rows, held_out, seed)
@@ -175,22 +195,25 @@ def fit(
 
 
 def _check_numbers(*modules: nn.Module) -> None:
+    """Raise a `DataError` if a fitted parameter is not finite."""
     if not all(p.isfinite().all() for module in modules for p in module.parameters()):
         raise DataError(
-            "The fit diverged: its parameters are not finite. Bring features and targets to "
-            "moderate units, or take smaller steps."
+            "The fit diverged: its parameters are not finite. Rescale features and targets to "
+            "values of moderate size, or choose a smaller step size (lr)."
         )
 
 
 def _check_trainable(story: Story) -> None:
+    """Raise a `StoryError` if the parameters of a story cannot have gradients."""
     if any(p.is_inference() for p in story.parameters()):
         raise StoryError(
-            "The story was made inside torch.inference_mode, so that its networks cannot be "
-            "trained: make it outside."
+            "The story was made inside torch.inference_mode, so its networks cannot be trained. "
+            "Make the story outside of torch.inference_mode."
         )
 
 
 def _check_targets(story: Story, rows: Rows) -> None:
+    """Raise an error if the story cannot produce the targets or the verified values."""
     with torch.no_grad(), evaluating(story):
         for x, y, *_ in rows.loader(np.arange(len(rows)), 1024):
             story.check_targets(x, y)
@@ -198,22 +221,38 @@ def _check_targets(story: Story, rows: Rows) -> None:
 
 
 def _check_precision(story: Story, rows: Rows) -> None:
-    """Refuse measurements whose digits a story in single precision would lose."""
+    """Raise an error if a story in single precision would lose digits of the measurements."""
     if rows.y.dtype == torch.float64 and precision_of(story) == torch.float32:
         values = rows.y.flatten().numpy() - story.centre
         check_spacing(values, ["y"], kind=np.float32, mend=_CENTRE)
 
 
 def _split(rows: Rows, held_out: float | np.ndarray | None, seed: int) -> np.ndarray:
+    """Return a boolean array (N,) that is True for held-out rows, stratified by label if possible.
+
+    Args:
+        rows: Rows of the fit.
+        held_out: Share of the rows, or a boolean array (N,); None for the default of `fit`.
+        seed: Seed for the choice of rows.
+
+    Raises:
+        DataError: `held_out` is neither a share in [0, 1) nor a boolean array with a False value.
+    """
     n = len(rows)
     if held_out is None:
         held_out = 1 / 6 if rows.held_out is None else rows.held_out
     if isinstance(held_out, np.ndarray):
         if held_out.shape != (n,) or held_out.dtype != bool or held_out.all():
-            raise DataError(f"held_out must be a boolean array of {n} rows that leaves some.")
+            raise DataError(
+                f"held_out has shape {held_out.shape} and type {held_out.dtype}. It must be a "
+                f"boolean array of shape ({n},) that leaves some rows for training (False)."
+            )
         return held_out
     if not isinstance(held_out, Real) or not 0 <= held_out < 1:
-        raise DataError(f"held_out is {held_out!r}; give a share in [0, 1) or a boolean array.")
+        raise DataError(
+            f"held_out is {held_out!r}. Give the share of rows to hold out, a number in [0, 1), or "
+            "a boolean array."
+        )
     flags = np.zeros(n, dtype=bool)
     count = round(held_out * n)
     if count:

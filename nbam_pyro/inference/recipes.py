@@ -1,22 +1,25 @@
-"""What `fit` does with a story when it is not told."""
+"""The default recipes: the steps of `fit` for stories whose caller gives no steps."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
 from nbam_pyro.errors import StoryError
-from nbam_pyro.inference.steps.basic import Joint, Reinitialise, Restarts, Spread, Step, WarmUp
 from nbam_pyro.inference.steps.by_rows import ByRows, UseAll
 from nbam_pyro.inference.steps.cross_fit import CrossFit
 from nbam_pyro.inference.steps.distil import Distil
+from nbam_pyro.inference.steps.joint import Joint, Spread
 from nbam_pyro.inference.steps.pace import Pace
 from nbam_pyro.inference.steps.recount import Recount
+from nbam_pyro.inference.steps.restarts import Restarts
 from nbam_pyro.inference.steps.robust_start import RobustStart, Settle
 from nbam_pyro.inference.steps.run import Run
 from nbam_pyro.inference.steps.starts import Anchors, Vertices
+from nbam_pyro.inference.steps.step import Reinitialise, Step
+from nbam_pyro.inference.steps.warm_up import WarmUp
 from nbam_pyro.models import Recipe, Story
 
-# Epochs of training that labels may cost, in plain runs; predictions come on top.
+# Training budget of the recipe for labels, in plain training runs; predictions are not included.
 _BUDGET = 2.1
 
 
@@ -29,42 +32,61 @@ def default_steps(
     one_cycle: bool = False,
     class_prior: float | None = None,
 ) -> list[Callable[[Run], None]]:
-    """The recipe of `fit` for a story.
+    """Return the default steps of `fit` for a story, its recipe.
 
-    For `LabelFlip`: rates and T cross-fitted from several starts, then twice the network fitted to
-    all rows with them, and rates, T and a deviation g(x) again, with the network among the
-    evidence, and the spread of their posterior. The network goes on from a copy of the cross-fit:
-    from fresh weights a mutual pair at a high rate may be merged into one class. Nothing of the
-    switch moves while the network is trained, because rows that are trained on are biased towards
-    no contamination. With fewer than a thousand training rows such a network learns labels by
-    heart: there networks learn the posterior of true labels instead (`Distil`).
+    **Labels** (`LabelFlip`). First `CrossFit` estimates the rates and the flip matrix T from
+    several starts, on rows that are predicted out of fold (by networks that did not see the row's
+    label). Then the following happens twice: the network is fitted to all training rows with fixed
+    rates and T, and `Recount` estimates rates, T and a deviation g(x) again, with the network's
+    predictions as additional evidence. At the end `Spread` fits the width of their posterior.
+    The network starts from a copy that `CrossFit` has fitted, because a network with fresh weights
+    may merge a mutual pair (two classes that are mistaken for each other) at a high rate into one
+    class. The rates are fixed while the network is trained, because on rows that a network is
+    trained on they are biased towards no contamination. With fewer than a thousand training rows
+    the network would memorise labels. In that case networks learn the posterior of the true label
+    instead (`Distil`).
 
-    For measurements (a `LatentSwitch` whose clean likelihood has a location and a scale): short
-    attempts from robust fits, a joint fit, small steps at its end, and rate and anomaly once more.
-    Where the anomaly is shifted from the clean mean the attempts suppose errors upwards, to both
-    sides and downwards.
+    **Measurements** (a `LatentSwitch` whose clean likelihood has a location and a scale). Several
+    short attempts start from robust fits (`RobustStart`), and the best attempt continues with a
+    joint fit, a joint fit with small steps, and a last fit of the rate and the anomaly likelihood
+    (`Settle`). If the anomaly likelihood is shifted from the clean mean, the attempts assume
+    errors upwards, errors on both sides and errors downwards.
 
-    Unless `epochs` are given, both begin by finding the `Pace` at which the network learns.
+    Both recipes begin with `Pace`, which finds the step size and the number of passes at which the
+    network learns, unless `epochs` are given.
 
-    For any other story, and a `LabelFlip` whose last layer has a posterior: a joint fit. Give the
-    latter frozen features, and `StartFrom` what a fit of theirs came to before it.
+    **Any other story**, and a `LabelFlip` whose last layer has a posterior: one joint fit. Such a
+    `LabelFlip` should have frozen features, and a `StartFrom` step with the latents of an earlier
+    fit should come before the joint fit.
 
     Args:
-        story: what to fit.
-        epochs: of one plain training run of its network; all steps are in proportion. None for 100
-            for labels, 190 for measurements, 80 for others. The recipe for labels then costs
-            about 2.1 plain runs (2.8 with fewer than a thousand rows), and up to 0.6 more where
-            three starts differ, and some predictions.
-        lr: step size of AdamW for the networks.
-        weight_decay: of AdamW.
-        one_cycle: let the step size of the long joint fit rise and fall, for runs of few epochs.
-        class_prior: pseudo-count of each class of a Dirichlet prior on the frequencies of true
-            labels, for those who know that classes are about equally frequent; the fit says that
-            it was supposed. None, the default, for no prior.
+        story: Story to fit.
+        epochs: Epochs of one plain training run of the network. The epochs of all steps are in
+            proportion to this number. None for 100 for labels, 190 for measurements, and 80 for
+            other stories. The recipe for labels then costs about 2.1 plain runs (2.8 with fewer
+            than a thousand rows), up to 0.6 more if three starts differ, and some predictions.
+        lr: Step size of AdamW for the networks.
+        weight_decay: Weight decay of AdamW for the networks.
+        one_cycle: Whether the step size of the long joint fit first rises and then falls (one-cycle
+            schedule). This is useful for runs of few epochs.
+        class_prior: Pseudo-count of each class of a Dirichlet prior on the frequencies of true
+            labels. Give it only if you know that classes are about equally frequent. The report of
+            the fit then states this assumption. None for no prior.
+
+    Returns:
+        The steps in their order.
 
     Raises:
         DataError: `class_prior` is not positive.
-        StoryError: there is a `class_prior`, and no `LabelFlip` whose network is trained.
+        StoryError: `class_prior` is given, and the story is not a `LabelFlip` whose network is
+            trained.
+
+    Example:
+        >>> from torch import nn
+        >>> from nbam_pyro.models import LabelFlip
+        >>> steps = default_steps(LabelFlip(nn.Linear(4, 3), 3), epochs=20)
+        >>> [type(step).__name__ for step in steps]
+        ['ByRows', 'Spread']
     """
     recipes = _Recipes(epochs, lr, weight_decay, one_cycle, class_prior)
     return list(story.default_steps(recipes))
@@ -72,9 +94,14 @@ def default_steps(
 
 @dataclass(frozen=True)
 class _Recipes:
-    """The library's recipes, in proportion to epochs and step size; `models.Recipes` describes it.
+    """The library's recipes, in proportion to epochs and step size (see `models.Recipes`).
 
-    Args are those of `default_steps`.
+    Args:
+        epochs: Epochs of one plain training run; None for the default of each recipe.
+        lr: Step size of AdamW for the networks.
+        weight_decay: Weight decay of AdamW for the networks.
+        one_cycle: Whether the step size of the long joint fit rises and falls.
+        class_prior: Pseudo-count of each class; None for no prior on class frequencies.
     """
 
     epochs: int | None
@@ -98,7 +125,7 @@ class _Recipes:
             return replace(fixed, guide_lr=0.0, spread_lr=0.0)
 
         first = share(0.2)
-        # Distances of all rows to K centres in K dimensions: fewer restarts where there are many.
+        # k-means costs N K^2 operations per restart, so many classes get fewer restarts.
         restarts = max(1, min(20, 400 // num_classes))
         adamw: Any = {"lr": self.lr, "weight_decay": self.weight_decay}
         cross_fit = CrossFit(
@@ -148,6 +175,6 @@ class _Recipes:
     def _no_class_prior(self) -> None:
         if self.class_prior is not None:
             raise StoryError(
-                "class_prior is for the recipe of a LabelFlip that trains its network: leave it "
-                "out for this story."
+                "class_prior is an option of the recipe for a LabelFlip whose network is trained. "
+                "Leave class_prior out for this story."
             )

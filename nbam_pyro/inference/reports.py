@@ -1,16 +1,13 @@
-"""What a fit says about itself: whether it has collapsed, and what it can tell."""
+"""The reports of a fit: whether it has collapsed, and what the data identify."""
 
 import dataclasses
 
 import numpy as np
 import torch
 
-from nbam_pyro.inference.diagnostics.collapse import (
-    CollapseReport,
-    collapse_report,
-)
+from nbam_pyro.inference.diagnostics.collapse import CollapseReport, collapse_report
 from nbam_pyro.inference.diagnostics.identify import identify
-from nbam_pyro.inference.diagnostics.neighbours import echoed
+from nbam_pyro.inference.diagnostics.neighbours import label_excess
 from nbam_pyro.inference.posterior.fit_result import Fit
 from nbam_pyro.inference.posterior.matrix_estimates import matrix_draws
 from nbam_pyro.inference.posterior.row_posteriors import predict, responsibilities
@@ -20,12 +17,17 @@ from nbam_pyro.models.priors.pseudo_counts import FlipPrior
 from nbam_pyro.training.contexts import evaluating
 from nbam_pyro.training.rows import Rows
 
-# So many standard errors are as good as any more.
-_SURE = 1e6
+# Gains are clipped to this many standard errors, so that they are finite in saved reports.
+_LARGEST_GAIN = 1e6
 
 
 def with_reports(fit: Fit, run: Run) -> tuple[Fit, str | None]:
-    """The fit with its reports, and advice where it has collapsed."""
+    """Return the fit with its reports, and a warning text if it has collapsed (otherwise None).
+
+    Args:
+        fit: Fit without reports.
+        run: Run of the steps that made the fit.
+    """
     collapse = _collapse(fit, run)
     fit = dataclasses.replace(fit, collapse=collapse)
     labels = run.story.latent_label
@@ -47,6 +49,7 @@ def with_reports(fit: Fit, run: Run) -> tuple[Fit, str | None]:
 
 
 def _collapse(result: Fit, run: Run) -> CollapseReport:
+    """Return the collapse report for the held-out rows, or for the training rows if none is."""
     index = run.held_out_index if len(run.held_out_index) else run.training_index
     r, predicted, y = [], [], []
     for x_batch, y_batch, *_ in run.rows.loader(index, 1024):
@@ -65,23 +68,23 @@ def _collapse(result: Fit, run: Run) -> CollapseReport:
 
 
 def _echoed(fit: Fit, run: Run, story: LatentLabelStory, matrices: np.ndarray) -> float | None:
-    """Whether rows around flagged ones have their labels more often than the fit predicts."""
+    """Return `Identifiability.echoed`; None without a table or predictions out of fold."""
     rows, evidence = run.rows, run.cross_fitted
     if rows.table is None or rows.y.ndim > 1 or evidence is None or story.deviates:
         return None
     predicted = evidence.log_probs.exp().numpy() @ matrices.mean(0)
     flagged = fit.training_rows.responsibility > 0.5
-    return echoed(rows.table.numpy(), rows.y.numpy(), flagged, predicted)
+    return label_excess(rows.table.numpy(), rows.y.numpy(), flagged, predicted)
 
 
 def _gain(run: Run) -> float | None:
-    """How clearly labels are predicted out of fold, in standard errors; None without folds."""
-    gains = [one.beyond_frequencies() for one in run.attempts]
-    return float(np.clip(max(gains), -_SURE, _SURE)) if gains else None
+    """Return `CollapseReport.gain` of the best attempt; None if there were no attempts."""
+    gains = [attempt.gain_over_frequencies() for attempt in run.attempts]
+    return float(np.clip(max(gains), -_LARGEST_GAIN, _LARGEST_GAIN)) if gains else None
 
 
 def _verified_accuracy(result: Fit, rows: Rows) -> float | None:
-    """Whether the fit would have judged the verified rows right without being told."""
+    """Return the share of verified switches that the fit infers correctly from x and y alone."""
     if not len(rows.verified):
         return None
     index = rows.looked_at
@@ -90,19 +93,21 @@ def _verified_accuracy(result: Fit, rows: Rows) -> float | None:
 
 
 def _comparable(result: Fit, x: torch.Tensor, y: torch.Tensor) -> tuple[np.ndarray, np.ndarray]:
-    """Predictions and targets as a collapse report compares them."""
+    """Return predictions and targets of some rows in the form that a collapse report compares."""
     story = result.story
     with torch.no_grad(), evaluating(story):
         return story.comparable(x, predict(result, x), y.numpy())
 
 
 def _advice(story: Story, report: CollapseReport) -> str:
+    """Return the text of the `CollapseWarning` for a report: what is wrong and what to do."""
     if report.learned_nothing:
         return (
-            f"The fit has {report}. Its flags mean nothing: give it more rows, features that say "
-            "more about the labels, more epochs, or another network."
+            f"The fit has {report}. Its responsibilities mean nothing. Use more rows, features "
+            "with more information about the labels, more epochs, or another network."
         )
     return (
-        f"The fit has {report}: its flags mean nothing. Either the targets are right and merely "
-        f"hard to predict, or the story does not identify its switch. {story.collapse_advice}"
+        f"The fit has {report}. Its responsibilities mean nothing. Either the targets are correct "
+        "and only hard to predict, or the story does not identify its switch. "
+        f"{story.collapse_advice}"
     )

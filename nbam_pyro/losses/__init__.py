@@ -1,12 +1,16 @@
-r"""Drop-in criteria: the log marginal of a latent-switch story as a loss, in plain torch.
+r"""Loss functions in plain torch that take contaminated targets into account.
 
-Importing this module pulls in neither Pyro nor Lightning. Each criterion is a function beside a
-thin `torch.nn.Module` that owns the story's global parameters:
+Each of them is the negative log marginal of a generative story, that is -log p(y | x) after the
+latent switch z (z = 1 where a target is contaminated) or the latent true label is summed out. A
+loss comes as a function and as a `torch.nn.Module`; the module owns the global parameters of the
+story, such as the contamination rate:
 
-* `nbam_loss`, `NBAMLoss`: the latent true label (classification), where
-  `torch.nn.CrossEntropyLoss` was;
-* `nbam_regression_loss`, `NBAMRegressionLoss`: the latent switch with Normal clean and broad
-  Normal anomaly likelihoods (regression), where `torch.nn.HuberLoss` was.
+* `nbam_loss` and `NBAMLoss` replace `torch.nn.CrossEntropyLoss` (classification, with a latent true
+  label);
+* `nbam_regression_loss` and `NBAMRegressionLoss` replace `torch.nn.HuberLoss` (regression, with a
+  Normal likelihood for clean targets and a broad Normal likelihood for anomalies).
+
+Importing this module imports neither Pyro nor Lightning.
 """
 
 from nbam_pyro.losses.label_flip_loss import NBAMLoss, nbam_loss

@@ -1,4 +1,4 @@
-"""What the criteria share."""
+"""Parts that the loss functions share: reductions, the prior of rates, precision and a warning."""
 
 import math
 import warnings
@@ -15,28 +15,44 @@ Reduction = Literal["mean", "sum", "none"]
 
 
 def reduce(values: Tensor, reduction: Reduction) -> Tensor:
-    """Reduce as torch's criteria do; the mean of no values is 0."""
+    """Reduce values in the same way as the loss functions of torch; the mean of no values is 0.
+
+    Args:
+        values: Losses of any shape.
+        reduction: "mean", "sum" or "none".
+    """
     if reduction == "none":
         return values
     return values.sum() / max(values.numel(), 1) if reduction == "mean" else values.sum()
 
 
 def known_reduction(reduction: Reduction) -> Reduction:
-    """The reduction, if torch has it; else a `DataError`."""
+    """Return the reduction if torch has it.
+
+    Args:
+        reduction: Name of a reduction.
+
+    Raises:
+        DataError: The name is not "mean", "sum" or "none".
+    """
     if reduction not in ("mean", "sum", "none"):
-        raise DataError(f"reduction is {reduction!r}; choose 'mean', 'sum' or 'none'.")
+        raise DataError(f"reduction is {reduction!r}; expected 'mean', 'sum' or 'none'.")
     return reduction
 
 
 def rate_penalty(rate_logits: Tensor, prior: tuple[float, float]) -> Tensor:
-    r"""How far the log prior of rates lies below its maximum, :math:`(a + b)\,KL(m || r)`, summed.
+    r"""Return how far the log prior of rates lies below its maximum, :math:`(a + b)\,KL(m || r)`.
 
-    The log prior is :math:`a \log r + b \log(1 - r)`, and m = a / (a + b) maximises it. A loss
-    leaves that maximum out: it is the same for all parameters, and large where classes are many.
+    The log prior is :math:`a \log r + b \log(1 - r)`, and m = a / (a + b) maximises it. The losses
+    subtract this maximum, which does not depend on the parameters: with many classes it is large
+    and would dominate the value.
 
     Args:
         rate_logits: Logits of the rates r, any shape.
-        prior: (a, b), pseudo-counts of contaminated and of clean data.
+        prior: Pseudo-counts (a, b) of contaminated and of clean data.
+
+    Returns:
+        The sum over all rates, in nats.
 
     Example:
         >>> rate_penalty(torch.tensor([0.25, 0.25]).logit(), (1.0, 3.0)) < 1e-5
@@ -48,12 +64,13 @@ def rate_penalty(rate_logits: Tensor, prior: tuple[float, float]) -> Tensor:
 
 
 def adopt_precision(module: nn.Module, *values: Tensor) -> None:
-    """Give a criterion's parameters and buffers the precision of what it learns from.
+    """Convert a loss to double precision if its data are in double precision.
+
+    The parameters stay the same objects, so that an optimiser still updates them.
 
     Args:
-        module: A criterion with floating-point parameters.
-        values: What it learns from. Where one of them is in double precision, so is the module
-            afterwards; its parameters stay the same objects, so that an optimiser keeps them.
+        module: Loss with floating-point parameters.
+        values: Tensors that the loss is set from. Integers are ignored.
     """
     present = next(module.parameters()).dtype
     wanted = present
@@ -67,16 +84,26 @@ def adopt_precision(module: nn.Module, *values: Tensor) -> None:
 def adopt_saved_precision(
     module: nn.Module, state: dict[str, Any], prefix: str, *_: object
 ) -> None:
-    """A hook before `load_state_dict`: what was saved in double precision is loaded so."""
+    """Convert a loss to double precision if the state that it loads is in double precision.
+
+    It is a hook that runs before `load_state_dict`.
+
+    Args:
+        module: Loss that loads the state.
+        state: Saved parameters by name.
+        prefix: Prefix of the names of this loss's parameters.
+    """
     names = [name for name, _ in module.named_parameters()]
     adopt_precision(module, *(state[prefix + name] for name in names if prefix + name in state))
 
 
 class Movement:
-    """Warns once where a network is trained for ten steps and its loss's parameters do not move.
+    """Warning for a loss whose parameters stay the same while its network is trained for ten steps.
 
-    A step is seen by the parameters behind the network's output: an optimiser changes them in
-    place. Batches whose gradients are only accumulated are no steps.
+    The usual cause is that the loss's parameters were not given to the optimiser. An optimiser
+    changes parameters in place, and torch counts these changes. The parameters that the network's
+    output was computed from therefore show when a step was made. A batch whose gradient is only
+    accumulated is not a step.
     """
 
     patience = 10
@@ -87,11 +114,11 @@ class Movement:
         self.versions: list[int] | None = None
 
     def check(self, parameters: Iterable[nn.Parameter], output: Tensor) -> None:
-        """Count the network's steps; warn at the tenth in which the parameters did not move.
+        """Count the network's steps, and warn at the tenth if the loss's parameters did not change.
 
         Args:
-            parameters: The loss's parameters.
-            output: What the network returned.
+            parameters: Parameters of the loss.
+            output: Output of the network for this batch.
         """
         parameters = list(parameters)
         if self.steps > self.patience:
@@ -101,7 +128,7 @@ class Movement:
         if self.versions is None:
             self.versions, self.newest = versions, newest
         if versions != self.versions:
-            self.steps = self.patience + 1  # they move: nothing to say, now or later
+            self.steps = self.patience + 1  # They change: the check is over.
             return
         stepped, self.newest = newest > self.newest, max(newest, self.newest)
         self.steps += stepped and all(p.grad is not None for p in parameters)
@@ -109,15 +136,15 @@ class Movement:
             self.steps += 1
             warnings.warn(
                 f"The parameters of this loss have not moved in {self.patience} steps of the "
-                "network: give them to the optimiser, for instance "
+                "network. Give them to the optimiser, for instance "
                 "AdamW([*network.parameters(), *loss.parameters()]).",
                 OptimiserWarning,
-                stacklevel=5,  # the line that calls the loss
+                stacklevel=5,  # The line that calls the loss.
             )
 
 
 def _leaves(output: Tensor) -> Iterator[Tensor]:
-    """The parameters that an output was computed from, as autograd knows them."""
+    """Yield the parameters that an output was computed from, found in its autograd graph."""
     if output.grad_fn is None:
         yield output
         return
@@ -127,7 +154,7 @@ def _leaves(output: Tensor) -> Iterator[Tensor]:
             if node is None or node in seen:
                 continue
             seen.add(node)
-            if hasattr(node, "variable"):  # a node that accumulates a parameter's gradient
+            if hasattr(node, "variable"):  # The node accumulates a parameter's gradient.
                 yield node.variable
             else:
                 waiting.append(node)

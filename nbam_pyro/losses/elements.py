@@ -1,4 +1,4 @@
-"""Labels of any shape, with what is verified of them, one element after the other."""
+"""Labels of any shape as a flat list of elements, with their predictions and verified values."""
 
 import math
 from typing import NamedTuple
@@ -15,14 +15,17 @@ __all__ = ["Elements", "checked_labels", "elements_of", "log_flip_of", "verified
 
 
 class Elements(NamedTuple):
-    """Labels and their predictions; ignored ones have some label and nothing verified.
+    """Labels and their predictions, one element per label.
+
+    An element without a label (`ignore_index`) has an arbitrary label here and no verified value.
 
     Attributes:
-        log_f: log p(c | x), (N, K).
-        labels: observed labels, (N,).
-        labelled: which of them are not ignored, (N,).
-        deviation: g(x), (N,), if there is one.
-        verified: What is verified of them.
+        log_f: Log probabilities log p(c | x) of the true label, (N, K).
+        labels: Observed labels, (N,).
+        labelled: True where an element has a label, (N,) booleans.
+        deviation: Each row's deviation g(x) from the logit of its contamination rate, (N,), or
+            None.
+        verified: Verified switches and true labels.
     """
 
     log_f: Tensor
@@ -32,7 +35,14 @@ class Elements(NamedTuple):
     verified: Verified
 
     def pair(self, rate_logits: Tensor, flip_logits: Tensor) -> tuple[Tensor, Tensor]:
-        """The pair (a, b) of the latent true label, each (N,)."""
+        """Return the log joint probabilities (a, b) of a clean and of a wrong label, each (N,).
+
+        They are a = log p(y, z=0 | x) and b = log p(y, z=1 | x).
+
+        Args:
+            rate_logits: Logits of the contamination rate of each true class, (K,).
+            flip_logits: Logits of the rows of T over the other classes, (K, K-1).
+        """
         log_flip = log_flip_of(flip_logits)
         return nf.label_flip_log_joint(
             self.log_f, self.labels, rate_logits, log_flip, self.deviation, **self.verified.codes
@@ -46,8 +56,16 @@ def elements_of(
     verified: Verified,
     ignore_index: int,
 ) -> Elements:
-    """The elements of logits (N, K, d1, ...) and of what has the shape of target (N, d1, ...)."""
-    # In half precision the logarithm of a probability has two or three digits.
+    """Flatten a batch to one element per label.
+
+    Args:
+        logits: Predictions, (N, K, d1, ...).
+        target: Observed labels, (N, d1, ...).
+        switch_logits: Deviations g(x), in the shape of target, or None.
+        verified: Verified values, in the shape of target.
+        ignore_index: Value of target that stands for no label.
+    """
+    # Half precision keeps only two or three digits of a log probability.
     precise = logits.to(torch.promote_types(logits.dtype, torch.float32))
     rows = precise.movedim(1, -1).reshape(-1, logits.shape[1])
     labels = target.reshape(-1)
@@ -62,24 +80,29 @@ def elements_of(
 
 
 def log_flip_of(flip_logits: Tensor) -> Tensor:
-    """log T with -inf on its diagonal, (K, K), from logits of its rows, (K, K-1)."""
+    """Return log T, (K, K), with -inf on its diagonal.
+
+    Args:
+        flip_logits: Logits of the rows of T over the other classes, (K, K-1).
+    """
     return nf.zero_diagonal(flip_logits.log_softmax(-1), fill=-math.inf)
 
 
 def checked_labels(
     logits: Tensor, target: Tensor, k: int, switch_logits: Tensor | None, ignore_index: int
 ) -> Tensor:
-    """The target as int64, once logits, target and the prior's logits are known to fit together.
+    """Check a batch of a classification loss, and return its target as int64.
 
     Args:
         logits: Predictions, (N, K, d1, ...).
         target: Observed labels of any integer type, (N, d1, ...).
-        k: The number of classes that the criterion has parameters for.
-        switch_logits: The prior's logits, in the shape of target; None where there are none.
-        ignore_index: The value of target that stands for no label.
+        k: Number of classes that the loss has parameters for.
+        switch_logits: Deviations g(x), in the shape of target, or None.
+        ignore_index: Value of target that stands for no label.
 
     Raises:
-        DataError: A shape or type does not fit, a number is not finite, or a label is no class.
+        DataError: A shape or type is wrong, a number is not finite, or a label is not one of the K
+            classes.
     """
     if logits.ndim < 2 or logits.shape[1] != k:
         raise DataError(f"logits have shape {tuple(logits.shape)}; expected (N, {k}, ...).")
@@ -90,21 +113,21 @@ def checked_labels(
         raise DataError(f"target has shape {tuple(target.shape)}; expected {expected}.")
     if switch_logits is not None and switch_logits.shape != expected:
         raise DataError(
-            f"switch_logits have shape {tuple(switch_logits.shape)}; expected {expected}."
+            f"switch_logits have shape {tuple(switch_logits.shape)}; expected that of target, "
+            f"{expected}."
         )
     check_finite(
         logits,
         "logits",
         largest=LARGEST,
-        mend="look for a network that has diverged, and give an impossible class a logit such as "
-        "-1e4",
+        mend="check whether the network has diverged; the logit of an impossible class can be -1e4",
     )
     if switch_logits is not None:
         check_finite(
             switch_logits,
             "switch_logits",
             largest=LARGEST,
-            mend="look for a network that has diverged",
+            mend="check whether the network has diverged",
         )
     return as_class_codes(target, "target", k, unlabelled=ignore_index, option="ignore_index")
 
@@ -116,10 +139,20 @@ def verified_of(
     true_label: Tensor | None,
     ignore_index: int,
 ) -> Verified:
-    """What is verified of the labels that are not ignored, in the shape of target.
+    """Collect what is verified of the labels that are not ignored.
+
+    Args:
+        logits: Predictions, (N, K, d1, ...).
+        target: Observed labels, (N, d1, ...).
+        contaminated: Verified switches, in the shape of target, or None.
+        true_label: Verified true labels, in the shape of target, or None.
+        ignore_index: Value of target that stands for no label.
+
+    Returns:
+        Verified values, in the shape of target; `NOTHING` if both arguments are None.
 
     Raises:
-        DataError: a shape or value is wrong, or something contradicts something else.
+        DataError: A shape or value is wrong, or two verified values contradict each other.
     """
     if contaminated is None and true_label is None:
         return NOTHING

@@ -1,4 +1,4 @@
-"""The log marginal of a latent true label as a loss, in plain torch."""
+"""The loss for classification with wrong labels, in plain torch."""
 
 import math
 
@@ -43,35 +43,43 @@ def nbam_loss(
     reduction: Reduction = "mean",
     ignore_index: int = -100,
 ) -> Tensor:
-    r"""Negative log marginal of the latent-true-label story.
+    r"""Return the negative log marginal of labels of which some are wrong.
+
+    Label y is observed in place of the latent true label c. The true label has the predicted
+    probability :math:`f_c = p(c | x)`; it is replaced with probability :math:`\pi_c` by another
+    class, which is y with probability :math:`T_{cy}`:
 
     .. math:: -\log\Big( f_y (1 - \pi_y) + \sum_c f_c\, \pi_c\, T_{cy} \Big),
               \qquad \pi_c = \sigma(\alpha_c + g(x))
 
-    Of a verified element only the terms that agree with what is verified are left in the sum.
+    The rate logit :math:`\alpha_c` belongs to class c, and g(x) is an optional deviation of the
+    row. If a label is verified, the sum keeps only the terms that agree with what is verified.
 
     Shape:
-        - logits: (N, K) or (N, K, d1, ...), the clean predictor f before its softmax
+        - logits: (N, K) or (N, K, d1, ...), the network's prediction of the true label before the
+          softmax
         - target: (N) or (N, d1, ...), observed labels 0, ..., K-1 of any integer type
         - rate_logits: (K), alpha, the logit of the contamination rate of each true class
-        - flip_logits: (K, K-1), logits of the rows of T over the other classes
-        - switch_logits: the shape of target, g(x), added to alpha; None for none
-        - contaminated: the shape of target, 1 where verified as contaminated, 0 as clean, -1 where
-          unknown; None where nothing is verified
-        - true_label: the shape of target, verified true labels, -1 where unknown; None for none
+        - flip_logits: (K, K-1), logits of the rows of the flip matrix T over the other classes
+        - switch_logits: the shape of target, g(x), which is added to alpha; None for g = 0
+        - contaminated: the shape of target, 1 where a label is verified as wrong, 0 where it is
+          verified as right, -1 where this is unknown; None if nothing is verified
+        - true_label: the shape of target, verified true labels, -1 where they are unknown; None if
+          nothing is verified
         - output: a scalar, or the shape of target for reduction "none"
 
     Args:
-        reduction: "mean" over labelled elements, "sum" or "none", as in torch. The mean of no
-            labelled element is 0.
-        ignore_index: target value that is left out, whatever is verified of it.
+        reduction: "mean" over labelled elements, "sum" or "none", as in torch. The mean is 0 if no
+            element is labelled.
+        ignore_index: Value of target that stands for no label. Such elements are left out, with
+            their verified values.
 
     Returns:
-        the loss, in the precision of the logits but at least in single precision.
+        The loss in nats, in the precision of the logits but at least in single precision.
 
     Raises:
-        DataError: the shapes do not fit together, a number is not finite, a label is no class, or
-            what is verified contradicts target or itself.
+        DataError: Shapes do not agree, a number is not finite, a label is not one of the K classes,
+            or a verified value contradicts target or another verified value.
 
     Example:
         >>> f, y = torch.tensor([[4.0, 0.0]]), torch.tensor([1])
@@ -89,29 +97,34 @@ def nbam_loss(
         return values.view(target.shape)
     if reduction == "sum":
         return values.sum()
-    # A batch may hold nothing but ignored elements, of which no mean can be taken.
+    # A batch may contain only ignored elements; their mean is defined as 0.
     return values.sum() / elements.labelled.sum().clamp_min(1)
 
 
 class NBAMLoss(nn.Module):
-    r"""Cross-entropy that knows labels can be wrong; a drop-in for `torch.nn.CrossEntropyLoss`.
+    r"""Loss for training with wrong labels; a replacement for `torch.nn.CrossEntropyLoss`.
 
-    Rates and flip matrix are parameters of the loss, under their log-priors (see `FlipPrior`; the
-    mode is taken in logit space, where the priors act as pseudo-counts). Give them to the
-    optimiser beside the network's. Until `start_from` has set them from anchors the value is
-    plain cross-entropy, to verified true labels where there are any: from an arbitrary start the
-    story need not separate wrong labels from hard ones. The log-priors count from their maximum:
-    their constants, which are large where classes are many, are not in the value.
+    The value is that of `nbam_loss`. The contamination rates and the flip matrix T are parameters
+    of the loss: give them to the optimiser together with those of the network. `FlipPrior` is their
+    prior (in logit coordinates, where its numbers act as pseudo-counts). Each element gets an equal
+    share of the log prior, measured from its maximum.
 
-    Predictions in double precision at `start_from` put the loss's parameters into it.
+    Use it in three steps. Train the network for a few epochs; call `start_from`; continue. Before
+    `start_from` the loss is plain cross-entropy, to the verified true labels where there are any,
+    because from arbitrary rates it may not separate wrong labels from difficult ones. `start_from`
+    estimates rates and T from anchors: rows whose true label is nearly certain. If its predictions
+    are in double precision, the parameters are converted to it.
 
-    Shape: as `nbam_loss`.
+    Shape: as in `nbam_loss`.
 
     Args:
-        num_classes: K, at least 2.
-        prior: pseudo-counts of rates and flips.
+        num_classes: Number of classes K, at least 2.
+        prior: Pseudo-counts of rates and flips; None for `FlipPrior()`.
         reduction: "mean", "sum" or "none", as in torch.
-        ignore_index: target value that is left out.
+        ignore_index: Value of target that stands for no label.
+
+    Raises:
+        DataError: There are fewer than two classes, or the reduction is unknown.
 
     Example:
         >>> loss = NBAMLoss(3)
@@ -142,7 +155,7 @@ class NBAMLoss(nn.Module):
         self.ignore_index = ignore_index
         self.rate_logits = nn.Parameter(torch.zeros(num_classes))
         self.flip_logits = nn.Parameter(torch.zeros(num_classes, num_classes - 1))
-        # The number of labelled elements seen by start_from; 0 means not started.
+        # Number of labelled elements in start_from; 0 until it is called.
         self.register_buffer("num_data", torch.tensor(0))
         self.register_load_state_dict_pre_hook(adopt_saved_precision)
         self._movement = Movement()
@@ -156,7 +169,7 @@ class NBAMLoss(nn.Module):
         contaminated: Tensor | None = None,
         true_label: Tensor | None = None,
     ) -> Tensor:
-        """The loss of a batch; shapes and errors as in `nbam_loss`."""
+        """Return the loss of a batch; shapes and errors are those of `nbam_loss`."""
         if not self.num_data:
             target = self._checked(logits, target, switch_logits)
             verified = verified_of(logits, target, contaminated, true_label, self.ignore_index)
@@ -174,7 +187,7 @@ class NBAMLoss(nn.Module):
         )
         if self.training and torch.is_grad_enabled():
             self._movement.check(self.parameters(), logits)
-        # Wider than what it is compared with, which need not hold a negative ignore_index.
+        # int64, because an unsigned target cannot be compared with a negative ignore_index.
         labelled = target.long() != self.ignore_index
         share = self._prior_penalty() / self.num_data
         if self.reduction == "mean":
@@ -190,25 +203,27 @@ class NBAMLoss(nn.Module):
         contaminated: Tensor | None = None,
         true_label: Tensor | None = None,
     ) -> None:
-        """Set rates and flips from anchors; one line after your own warm-up epochs.
+        """Estimate rates and flips from anchors; call it once, after a few warm-up epochs.
 
         Args:
-            logits: predictions for the training rows in evaluation mode, shapes as in `forward`;
-                the fewer epochs they have seen (or, best, from folds that did not see the row),
-                the less the estimate is biased towards no contamination.
-            target: observed labels.
-            contaminated: what is verified of them, as in `forward`; they are counted as such.
-            true_label: what is verified of them, as in `forward`; they are counted as such.
+            logits: Predictions for the training rows in evaluation mode, shapes as in `forward`. A
+                network that has been trained for many epochs repeats wrong labels, which makes the
+                estimated rates too low. Predictions out of fold (by a network that was not trained
+                on the row) are best, and those after a few epochs come second.
+            target: Observed labels.
+            contaminated: Verified switches, as in `forward`.
+            true_label: Verified true labels, as in `forward`. They count as certain.
 
         Raises:
-            DataError: no element is labelled, the shapes do not fit, a number is not finite, a
-                label is no class, or what is verified contradicts target or itself.
+            DataError: No element is labelled, shapes do not agree, a number is not finite, a label
+                is not one of the K classes, or a verified value contradicts target or another
+                verified value.
         """
         target = self._checked(logits, target, None)
         verified = verified_of(logits, target, contaminated, true_label, self.ignore_index)
         log_f, labels, labelled, *_ = elements_of(logits, target, None, verified, self.ignore_index)
         if not labelled.any():
-            raise DataError("start_from got no labelled element; pass the training rows.")
+            raise DataError("start_from got no labelled element. Pass the training rows.")
         counts = anchor_counts(
             log_f[labelled],
             labels[labelled],
@@ -231,15 +246,18 @@ class NBAMLoss(nn.Module):
         contaminated: Tensor | None = None,
         true_label: Tensor | None = None,
     ) -> Tensor:
-        """P(z=1 | x, y) of every element, the shape of target; ignored ones keep their prior.
+        """Return the probability that each label is wrong, P(z=1 | x, y), in the shape of target.
+
+        An element without a label has its prior probability P(z=1 | x).
 
         Raises:
-            DataError: `start_from` has not been called, the shapes do not fit, a number is not
-                finite, a label is no class, or what is verified contradicts target or itself.
+            DataError: `start_from` has not been called, shapes do not agree, a number is not
+                finite, a label is not one of the K classes, or a verified value contradicts target
+                or another verified value.
         """
         target = self._checked(logits, target, switch_logits)
         if not self.num_data:
-            raise DataError("The loss is still plain cross-entropy: call start_from first.")
+            raise DataError("The loss is still plain cross-entropy. Call start_from first.")
         verified = verified_of(logits, target, contaminated, true_label, self.ignore_index)
         elements = elements_of(logits, target, switch_logits, verified, self.ignore_index)
         r = nf.responsibility(*_pair(elements, self.rate_logits, self.flip_logits))
@@ -250,15 +268,14 @@ class NBAMLoss(nn.Module):
 
     @property
     def transition_matrix(self) -> Tensor:
-        """M = p(observed | true) at g = 0, (K, K)."""
+        """Transition matrix M = p(observed | true) at g = 0, (K, K)."""
         flip = log_flip_of(self.flip_logits).exp()
         return nf.transition_matrix(self.rate_logits.sigmoid(), flip).detach()
 
     def _cross_entropy(self, logits: Tensor, target: Tensor, verified: Verified) -> Tensor:
         clean, counted = verified.targets(target)
         target = torch.where(counted, clean, self.ignore_index)
-        # A batch may hold nothing but ignored elements or wrong labels, of which torch's mean is
-        # NaN; their sum is 0.
+        # If no element counts, torch's mean is NaN; the sum is 0.
         nothing = self.reduction == "mean" and not (target != self.ignore_index).any()
         reduction = "sum" if nothing else self.reduction
         return F.cross_entropy(logits, target, ignore_index=self.ignore_index, reduction=reduction)
@@ -267,13 +284,14 @@ class NBAMLoss(nn.Module):
         return checked_labels(logits, target, self.num_classes, switch_logits, self.ignore_index)
 
     def _prior_penalty(self) -> Tensor:
-        """How far the log priors lie below their maximum, where T is even."""
+        """Return how far the log priors lie below their maxima (of T, where its rows are even)."""
         k, log_flip = self.num_classes, self.flip_logits.log_softmax(-1)
         flips = self.prior.flip * (-math.log(k - 1) - log_flip).sum()
         return rate_penalty(self.rate_logits, self.prior.rate) + flips
 
 
 def _pair(elements: Elements, rate_logits: Tensor, flip_logits: Tensor) -> tuple[Tensor, Tensor]:
+    """Check the parameters, and return the log joint probabilities of `Elements.pair`."""
     for name, values in {"rate_logits": rate_logits, "flip_logits": flip_logits}.items():
-        check_finite(values, name, largest=LARGEST, mend="look for a training that has diverged")
+        check_finite(values, name, largest=LARGEST, mend="check whether the training has diverged")
     return elements.pair(rate_logits, flip_logits)

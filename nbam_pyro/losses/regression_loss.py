@@ -1,4 +1,4 @@
-"""The latent switch as a drop-in criterion of regression; use it through `nbam_pyro.losses`."""
+"""The loss for regression with wrong measurements, in plain torch."""
 
 import math
 
@@ -7,7 +7,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from nbam_pyro import functional as nf
-from nbam_pyro.checks.numbers import LARGEST, check_finite, first_place
+from nbam_pyro.checks.numbers import LARGEST, check_finite
 from nbam_pyro.checks.resolution import check_resolution, needed_spacing, robust_scatter
 from nbam_pyro.errors import DataError
 from nbam_pyro.losses.criterion import (
@@ -19,11 +19,11 @@ from nbam_pyro.losses.criterion import (
     rate_penalty,
     reduce,
 )
-from nbam_pyro.verified import Verified
+from nbam_pyro.losses.measurements import checked_targets, counted_targets, regression_pair
 
 __all__ = ["NBAMRegressionLoss", "nbam_regression_loss"]
 
-# Fewer elements, which may be alike by chance, do not tell the scatter of all.
+# The scatter of fewer targets is too uncertain; they may be equal by chance.
 _ENOUGH = 20
 
 
@@ -38,24 +38,31 @@ def nbam_regression_loss(
     contaminated: Tensor | None = None,
     reduction: Reduction = "mean",
 ) -> Tensor:
-    r"""Negative log marginal of Normal measurements of which some are anomalies.
+    r"""Return the negative log marginal of Normal measurements of which some are anomalies.
+
+    With the contamination rate :math:`\pi`, the prediction f(x), the noise scale :math:`\sigma`,
+    and an anomaly likelihood with location m and scale S, it is
 
     .. math:: -\log\big( (1-\pi)\, N(y; f(x), \sigma) + \pi\, N(y; m, S) \big)
 
     Shape:
         - prediction, target: any common shape, in the units of the measurement
-        - switch_logit, log_scale, anomaly_loc, anomaly_scale: broadcastable to it; logit of pi,
-          log of sigma, m and S
-        - contaminated: the shape of target, 1 where verified as contaminated, 0 as clean, -1 where
-          unknown; the other term is left out of the sum there. None where nothing is verified
+        - switch_logit, log_scale, anomaly_loc, anomaly_scale: broadcastable to it; the logit of pi,
+          the logarithm of sigma, m and S
+        - contaminated: the shape of target, 1 where a measurement is verified as contaminated, 0
+          where it is verified as clean, -1 where this is unknown; the sum then keeps only the term
+          that is verified. None if nothing is verified
         - output: a scalar, or the shape of target for reduction "none"
 
+    Args:
+        reduction: "mean", "sum" or "none", as in torch.
+
     Raises:
-        DataError: the shapes do not fit together, a number is not finite, a scale is not positive,
-            an element is impossible under both likelihoods, or the numbers are too coarse: those of
-            the type of prediction or target lie further apart, at the size of the targets, than a
-            hundredth of the targets' robust scatter (of fewer than 20 or equal targets: than the
-            scale of the noise).
+        DataError: Shapes do not agree, a number is not finite, a scale is not positive, a target is
+            impossible under both likelihoods, or the type of prediction or target is too coarse. A
+            type is too coarse if its numbers, at the size of the targets, lie further apart than a
+            hundredth of the targets' robust scatter (or, with fewer than 20 targets or equal ones,
+            further apart than the noise scale).
 
     Example:
         >>> y = torch.tensor([0.1, 50.0])
@@ -64,14 +71,13 @@ def nbam_regression_loss(
         >>> nbam_regression_loss(torch.zeros(2), y, **settings, **broad) < 10.0
         tensor(True)
     """
-    target = _checked(prediction, target)
+    target = checked_targets(prediction, target)
     if target.numel():
         scatter = robust_scatter(target) if target.numel() >= _ENOUGH else 0.0
-        # A few targets, or equal ones, do not tell; but numbers may not lie further apart than the
-        # noise.
+        # Where the scatter is unknown, numbers may lie as far apart as the noise scale.
         scatter = scatter or 100 * float(log_scale.detach().max().exp())
         check_resolution(prediction, target, needed_spacing(target, scatter))
-    pair = _regression_pair(
+    pair = regression_pair(
         prediction,
         target,
         switch_logit=switch_logit,
@@ -84,24 +90,34 @@ def nbam_regression_loss(
 
 
 class NBAMRegressionLoss(nn.Module):
-    r"""Normal log-likelihood that knows measurements can be wrong; where `nn.HuberLoss` was.
+    r"""Loss for training with wrong measurements; a replacement for `torch.nn.HuberLoss`.
 
-    The rate pi and the noise scale sigma are parameters of the loss: give them to the optimiser.
-    Until `start_from` has set them from residuals the value is the absolute error, which has no
-    units to choose and resists outliers; verified ones are left out of it. The log prior of the
-    rate counts from its maximum.
+    The value is that of `nbam_regression_loss`. The contamination rate pi and the noise scale sigma
+    are parameters of the loss: give them to the optimiser together with those of the network. Each
+    element gets an equal share of the log prior of the rate, measured from its maximum.
 
-    Any offset and scale of the targets will do as long as the numbers resolve them: targets that
-    vary by 1 around 1e9 need predictions and targets in double precision, or a constant subtracted
-    from the targets. Others are refused. Targets in double precision at `start_from` put the loss's
-    parameters into it.
+    Use it in three steps. Train the network for a few epochs; call `start_from`; continue. Before
+    `start_from` the loss is the absolute error, which resists outliers and depends on no scale;
+    targets that are verified as contaminated are left out of it. `start_from` estimates rate and
+    scales from the residuals.
 
-    Shape: prediction and target of any common shape; output a scalar, or that shape for "none".
+    Targets may have any offset and scale that their type can represent. Targets that vary by 1
+    around 1e9, for instance, need predictions and targets in double precision, or a constant that
+    is subtracted from the targets; in single precision they are refused. If the targets given to
+    `start_from` are in double precision, the parameters of the loss are converted to it.
+
+    Shape: prediction and target have any common shape. The output is a scalar, or has that shape
+    for "none".
 
     Args:
-        prior: (a, b), the Beta pseudo-counts of the contamination rate.
-        breadth: the anomaly's scale S in standard deviations of the targets, at least 1.
+        prior: Beta pseudo-counts (a, b) of the contamination rate.
+        breadth: Scale S of the anomaly likelihood in standard deviations of the targets, at least
+            1.
         reduction: "mean", "sum" or "none", as in torch.
+
+    Raises:
+        DataError: A pseudo-count is not positive and finite, the breadth is not finite or below 1,
+            or the reduction is unknown.
 
     Example:
         >>> loss = NBAMRegressionLoss()
@@ -128,8 +144,8 @@ class NBAMRegressionLoss(nn.Module):
         super().__init__()
         if not all(0 < count < math.inf for count in prior) or not 1 <= breadth < math.inf:
             raise DataError(
-                f"prior is {prior} and breadth {breadth}; pseudo-counts are positive and finite, "
-                "and breadth is finite and at least 1."
+                f"prior is {prior} and breadth {breadth}; pseudo-counts must be positive and "
+                "finite, and breadth finite and at least 1."
             )
         self.prior = prior
         self.breadth = breadth
@@ -138,7 +154,7 @@ class NBAMRegressionLoss(nn.Module):
         self.log_scale = nn.Parameter(torch.tensor(0.0))
         self.register_buffer("anomaly_loc", torch.tensor(0.0))
         self.register_buffer("anomaly_scale", torch.tensor(1.0))
-        # The largest relative spacing of numbers that resolves the targets of start_from.
+        # Largest relative spacing of numbers that is fine enough for the targets of start_from.
         self.register_buffer("spacing", torch.tensor(1.0))
         self.register_buffer("num_data", torch.tensor(0))
         self.register_load_state_dict_pre_hook(adopt_saved_precision)
@@ -147,8 +163,8 @@ class NBAMRegressionLoss(nn.Module):
     def forward(
         self, prediction: Tensor, target: Tensor, *, contaminated: Tensor | None = None
     ) -> Tensor:
-        """The loss of a batch; contaminated and errors as in `nbam_regression_loss`."""
-        target = _checked(prediction, target)
+        """Return the loss of a batch; arguments and errors as in `nbam_regression_loss`."""
+        target = checked_targets(prediction, target)
         if not self.num_data:
             return self._absolute_error(prediction, target, contaminated)
         if self.training and torch.is_grad_enabled():
@@ -161,32 +177,34 @@ class NBAMRegressionLoss(nn.Module):
     def start_from(
         self, prediction: Tensor, target: Tensor, *, contaminated: Tensor | None = None
     ) -> None:
-        """Set scale, rate and the broad anomaly from the residuals of your own warm-up epochs.
+        """Estimate scale, rate and anomalies from residuals; call it after some warm-up epochs.
 
         Args:
-            prediction: predictions for the training rows in evaluation mode.
-            target: measurements, the same shape.
-            contaminated: as in `forward`; verified outliers tell nothing of the scale.
+            prediction: Predictions for the training rows in evaluation mode.
+            target: Measurements, in the same shape.
+            contaminated: Verified switches, as in `forward`. Targets that are verified as
+                contaminated are not used for the noise scale.
 
         Raises:
-            DataError: fewer than two rows that are not verified as contaminated, all targets equal,
-                a number is not finite, the shapes do not fit, or the numbers are too coarse for
-                the targets: they lie further apart than a hundredth of the targets' robust scatter.
+            DataError: Fewer than two targets are not verified as contaminated, all targets are
+                equal, a number is not finite, shapes do not agree, or the type of prediction or
+                target is too coarse (as in `nbam_regression_loss`).
         """
-        target = _checked(prediction, target)
-        counted = _counted(target, contaminated)
+        target = checked_targets(prediction, target)
+        counted = counted_targets(target, contaminated)
         if counted.sum() < 2 or not (target != target.flatten()[0]).any():
             raise DataError(
-                f"start_from needs at least two rows with different targets in {target.dtype}; "
-                "pass double precision where they differ by little."
+                f"start_from needs at least two rows with different targets in {target.dtype}. "
+                "Pass double precision if they differ by little."
             )
         needed = needed_spacing(target, robust_scatter(target))
         check_resolution(prediction, target, needed)
-        # In half precision sums of a few thousand rows no longer grow.
+        # In half precision the sum of a few thousand numbers is wrong.
         precise = torch.promote_types(target.dtype, torch.float32)
         prediction, target = prediction.to(precise), target.to(precise)
         residual = (target - prediction).abs()[counted]
-        # 1.4826 MAD is the standard deviation of a Normal and ignores a minority of outliers.
+        # 1.4826 median absolute deviations estimate the standard deviation of a Normal, and a
+        # minority of outliers does not change them.
         scale = (1.4826 * residual.median()).clamp_min(1e-3 * robust_scatter(target))
         wrong = (residual > 3 * scale).sum() + (~counted).sum()
         share = (wrong / target.numel()).clamp(0.01, 0.5)
@@ -210,14 +228,17 @@ class NBAMRegressionLoss(nn.Module):
     def responsibility(
         self, prediction: Tensor, target: Tensor, *, contaminated: Tensor | None = None
     ) -> Tensor:
-        """P(z=1 | x, y) of every element, the shape of target.
+        """Return the probability that each target is contaminated, P(z=1 | x, y).
+
+        Returns:
+            Probabilities in the shape of target.
 
         Raises:
-            DataError: `start_from` has not been called, or as in `forward`.
+            DataError: `start_from` has not been called, or for the same reasons as in `forward`.
         """
-        target = _checked(prediction, target)
+        target = checked_targets(prediction, target)
         if not self.num_data:
-            raise DataError("The loss is still the absolute error: call start_from first.")
+            raise DataError("The loss is still the absolute error. Call start_from first.")
         return nf.responsibility(*self._pair(prediction, target, contaminated))
 
     def _absolute_error(
@@ -225,9 +246,9 @@ class NBAMRegressionLoss(nn.Module):
     ) -> Tensor:
         if contaminated is None:
             return reduce(F.l1_loss(prediction, target, reduction="none"), self.reduction)
-        counted = _counted(target, contaminated)
+        counted = counted_targets(target, contaminated)
         values = F.l1_loss(prediction, target, reduction="none").where(counted, 0.0)
-        # A batch may consist of nothing but outliers, of which no mean can be taken.
+        # All targets of a batch may be verified as contaminated; their mean is defined as 0.
         number = counted.sum().clamp_min(1) if self.reduction == "mean" else 1
         return values if self.reduction == "none" else values.sum() / number
 
@@ -235,7 +256,7 @@ class NBAMRegressionLoss(nn.Module):
         self, prediction: Tensor, target: Tensor, contaminated: Tensor | None
     ) -> tuple[Tensor, Tensor]:
         check_resolution(prediction, target, float(self.spacing))
-        return _regression_pair(
+        return regression_pair(
             prediction,
             target,
             switch_logit=self.switch_logit,
@@ -244,73 +265,3 @@ class NBAMRegressionLoss(nn.Module):
             anomaly_scale=self.anomaly_scale,
             contaminated=contaminated,
         )
-
-
-def _regression_pair(
-    prediction: Tensor,
-    target: Tensor,
-    *,
-    switch_logit: Tensor,
-    log_scale: Tensor,
-    anomaly_loc: Tensor,
-    anomaly_scale: Tensor,
-    contaminated: Tensor | None,
-) -> tuple[Tensor, Tensor]:
-    settings = {
-        "switch_logit": switch_logit,
-        "log_scale": log_scale,
-        "anomaly_loc": anomaly_loc,
-        "anomaly_scale": anomaly_scale,
-    }
-    for name, values in settings.items():
-        check_finite(values, name, largest=LARGEST, mend="look for a training that has diverged")
-    if not (anomaly_scale > 0).all():
-        raise DataError(f"anomaly_scale is {anomaly_scale.min().item()}; scales are positive.")
-    clean = _normal_log_prob((target - prediction) / log_scale.exp(), log_scale)
-    anomaly = _normal_log_prob((target - anomaly_loc) / anomaly_scale, anomaly_scale.log())
-    a, b = nf.switch_log_joint(switch_logit, clean, anomaly)
-    if contaminated is not None:
-        verified = Verified.of(target, contaminated=contaminated)
-        a, b = nf.observe_switch(a, b, verified.contaminated)
-    # Negated, so that NaN fails.
-    impossible = ~((a > -torch.inf) | (b > -torch.inf))
-    if impossible.any():
-        raise DataError(
-            f"The target in {first_place(impossible)} is impossible under both likelihoods in "
-            f"{a.dtype}: it lies too many scales away from its prediction and from anomaly_loc. "
-            "Leave such rows out, or pass double precision."
-        )
-    return a, b
-
-
-def _counted(target: Tensor, contaminated: Tensor | None) -> Tensor:
-    return Verified.of(target, contaminated=contaminated).targets(target)[1]
-
-
-def _normal_log_prob(standardised: Tensor, log_scale: Tensor) -> Tensor:
-    return -0.5 * standardised.square() - log_scale - 0.5 * math.log(2 * math.pi)
-
-
-def _checked(prediction: Tensor, target: Tensor) -> Tensor:
-    """The target as floating-point numbers, once it is known to fit the prediction."""
-    if prediction.shape != target.shape:
-        raise DataError(
-            f"prediction has shape {tuple(prediction.shape)}, target {tuple(target.shape)}; "
-            "they must agree (broadcasting hides mistakes here)."
-        )
-    if not prediction.is_floating_point() or target.is_complex():
-        raise DataError(
-            f"prediction has type {prediction.dtype} and target {target.dtype}; expected "
-            "floating-point predictions and real targets."
-        )
-    if not target.is_floating_point():
-        # Single precision holds integers of two bytes, and not all of four.
-        target = target.to(torch.float32 if target.element_size() <= 2 else torch.float64)
-    check_finite(
-        prediction,
-        "prediction",
-        largest=LARGEST,
-        mend="look for a network that has diverged",
-    )
-    check_finite(target, "target", largest=LARGEST, mend="leave such rows out")
-    return target

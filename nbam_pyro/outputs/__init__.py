@@ -1,6 +1,6 @@
-"""A switch on the outputs of any model: rates, flips and responsibilities from predictions.
+"""Contamination rates, flips and responsibilities from the predictions of any model.
 
-Names load when they are first used.
+Names are imported when they are first used.
 """
 
 import lazy_loader

@@ -1,4 +1,4 @@
-"""Anchors: a start for rates and flips from rows whose true label is nearly certain."""
+"""Anchors: rows whose true label is nearly certain; a first estimate of rates and flips."""
 
 import math
 
@@ -18,9 +18,9 @@ from nbam_pyro.verified import NOTHING, Verified
 
 __all__ = ["anchor_counts", "anchor_start"]
 
-# Two classes exchange their names where their verified rows ask for it by more than so many.
+# The names of two classes are exchanged if more than this number of verified rows support it.
 _DOUBT = 4
-# The less certain of the rows predicted to be of a class are no anchors, however few there are.
+# Largest share of the rows predicted as a class that are anchors because of `at_least`.
 _MOST = 0.7
 
 
@@ -35,35 +35,41 @@ def anchor_counts(
 ) -> Float[Tensor, "k k"]:
     r"""Count the observed labels of each class's anchors.
 
-    The anchors of class c are the rows whose true label is nearly certain: the most confident
-    `confident` share of the rows that are predicted to be c, but `at_least` so many, which give a
-    rate to within .06, unless they are more than 70 % of them. In any case they are 1 % of all
-    rows, of more than ten classes a tenth of the rows that a class has on average, and five, of
-    smaller classes as many as a class has on average. Their observed labels are *counted*.
-    Averaging predicted probabilities instead (Patrini et al. 2017; Liu & Tao 2016) repeats what the
-    network has memorised and is biased towards no contamination; counts on predictions out of fold
-    are not.
+    The anchors of class c are rows whose true label is almost certainly c: the most confident share
+    `confident` of the rows that are predicted as c. Small classes take more:
 
-    A row whose true label is verified is an anchor of that class and of no other; one that is
-    verified as contaminated is none of its observed class. Of a mutual pair of which most labels
-    are wrong the network predicts each class by the other's name: two classes exchange their names
-    where the verified rows of both are predicted so.
+    * at least `at_least` rows (70 give a rate with a standard error of about .06), but not more
+      than 70 % of the rows predicted as c;
+    * in any case 1 % of all rows (with more than ten classes, a tenth of the average number of rows
+      per class), and five rows (in smaller classes, the average number of rows per class).
+
+    Their observed labels are *counted*. The mean of their predicted probabilities, which Patrini et
+    al. (2017) and Liu & Tao (2016) take, repeats the labels that a network has memorised and is
+    biased towards no contamination. Counts on predictions out of fold (by a model that was not
+    trained on the row) are not.
+
+    A row with a verified true label is an anchor of that class only. A row that is verified as
+    contaminated is no anchor of its observed class.
+
+    In a mutual pair, two classes are often mistaken for each other. If most labels of both are
+    wrong, a network exchanges the two names in its predictions. They are exchanged back where the
+    verified rows of both classes clearly show it.
 
     Args:
-        log_probs: log predicted probabilities, (N, K), best from folds that did not see the row.
-        labels: observed labels, (N,).
-        confident: share in (0, 1].
-        at_least: so many rows of each class.
-        weights: how many times each row counts, (N,); None for once.
-        verified: what is verified of the rows, (N,); None for nothing.
+        log_probs: Log predicted probabilities, (N, K), preferably out of fold.
+        labels: Observed labels, (N,).
+        confident: Share of each class's predicted rows that are anchors, in (0, 1].
+        at_least: Smallest number of anchors of a class, where it has enough rows.
+        weights: Number of times that each row counts, (N,); None if each counts once.
+        verified: Verified switches and true labels, (N,); `NOTHING` if there are none.
 
     Returns:
-        counts by true (predicted) and observed label, (K, K), in the precision of `log_probs` but
+        Counts by true (predicted) and observed label, (K, K), in the precision of `log_probs` but
         at least in single precision.
 
     Raises:
-        DataError: a log probability is NaN or above 0, a label is no class, or weights are not
-            finite, negative or all 0.
+        DataError: A log probability is NaN or above 0, a label is not one of the K classes, or a
+            weight is not finite or negative, or all weights are 0.
 
     Example:
         >>> p = torch.tensor([[0.9, 0.1]] * 10 + [[0.2, 0.8]] * 10)
@@ -81,7 +87,7 @@ def anchor_counts(
     labels = as_class_codes(labels, "labels", log_probs.shape[1], unlabelled=None)
     if weights is not None:
         check_weights(weights, len(labels))
-    # Half precision counts no further than 256 or 2048.
+    # Half precision represents integers up to 256 or 2048 only.
     log_probs = log_probs.to(torch.promote_types(log_probs.dtype, torch.float32))
     if not len(verified):
         return _of_most_certain(log_probs, labels, confident, at_least, weights)
@@ -97,7 +103,12 @@ def anchor_counts(
 
 
 def how_many(rows: int, confident: float, at_least: int) -> int:
-    """How many rows of a class are its anchors, of those predicted to be of it.
+    """Return the number of anchors of a class.
+
+    Args:
+        rows: Number of rows that are predicted as this class.
+        confident: Share of them that are anchors.
+        at_least: Smallest number of anchors, where there are enough rows.
 
     Example:
         >>> [how_many(rows, 0.2, 70) for rows in (10, 200, 1000)]
@@ -111,13 +122,13 @@ def _of_most_certain(
 ) -> Tensor:
     n, k = log_probs.shape
     predicted = torch.bincount(log_probs.argmax(-1), minlength=k).tolist()
-    # More than a class has would be rows of other classes.
+    # More anchors than the rows of a class would include rows of other classes.
     least = min(n, max(min(5, math.ceil(n / k)), round(min(0.01, 0.1 / k) * n)))
     rows = []
     for c in range(k):
         count = max(least, how_many(predicted[c], confident, at_least))
         certainty = log_probs[:, c]
-        # All rows as certain as the last: among equals the order of the data must not decide.
+        # Rows as certain as the last anchor are anchors, too: the order of rows must not matter.
         anchors = (certainty >= certainty.topk(count).values[-1:]) & (certainty > -torch.inf)
         counted = None if weights is None else weights[anchors]
         rows.append(torch.bincount(labels[anchors], counted, minlength=k))
@@ -125,13 +136,20 @@ def _of_most_certain(
 
 
 def _renamed(log_probs: Tensor, true: Tensor) -> Tensor:
-    """A copy in which two classes exchange their names where verified rows of both ask for it."""
+    """Return a copy of the predictions in which exchanged names of two classes are corrected.
+
+    Two classes are exchanged where the verified rows of both classes show it.
+
+    Args:
+        log_probs: Log predicted probabilities, (N, K).
+        true: Verified true labels, -1 where unknown, (N,).
+    """
     k = log_probs.shape[1]
     known = true >= 0
     votes = torch.bincount(true[known] * k + log_probs[known].argmax(-1), minlength=k * k)
-    votes = votes.view(k, k)  # by true and by predicted class
+    votes = votes.view(k, k)  # By true and by predicted class.
     margin = votes - votes.diagonal()[:, None]
-    # Of one class alone it may be a flip in one direction, which needs no other names.
+    # If only one of the two classes shows it, it may be a flip in one direction.
     both = (margin + margin.mT).where((margin > 0) & (margin.mT > 0), 0).triu(1)
     names = torch.arange(k, device=log_probs.device)
     while both.max() > _DOUBT:
@@ -144,14 +162,15 @@ def _renamed(log_probs: Tensor, true: Tensor) -> Tensor:
 def anchor_start(
     counts: Float[Tensor, "k k"], prior: FlipPrior
 ) -> tuple[Float[Tensor, " k"], Float[Tensor, "k k_minus_1"]]:
-    """Posterior means of rates and rows of T, given the anchors' labels.
+    """Return posterior means of rates and of the rows of T, given the labels of the anchors.
 
     Args:
-        counts: from `anchor_counts`, (K, K).
-        prior: of rates and flips.
+        counts: Counts by true and observed label from `anchor_counts`, (K, K).
+        prior: Pseudo-counts of rates and flips.
 
     Returns:
-        rates (K,) and the rows of T over the other classes (K, K-1), all strictly inside (0, 1).
+        Rates, (K,), and the rows of T over the other classes, (K, K-1). All lie strictly inside (0,
+        1).
 
     Example:
         >>> counts = torch.tensor([[8.0, 2.0], [0.0, 10.0]])

@@ -1,4 +1,4 @@
-"""Which column of predicted probabilities is which class."""
+"""Names of classes, and the column of predicted probabilities that belongs to each."""
 
 from collections.abc import Iterable, Set
 from typing import Any
@@ -16,24 +16,25 @@ __all__ = ["class_columns", "shown"]
 def class_columns(
     columns: list[Any] | None, classes: Iterable[Any] | None, k: int
 ) -> tuple[pd.Index, list[int] | None]:
-    """Names of the classes, and the column of each.
+    """Return the names of the classes and the column of each.
 
-    Names of a frame's columns are matched, never overruled: `classes` may list them in another
-    order, or give other names, in the order of the columns, where none of them is a column's name.
+    The column names of a frame decide which column belongs to which class. `classes` may list these
+    names in another order. It may also rename the columns, in their order, if no new name is the
+    name of a column.
 
     Args:
-        columns: Names of a frame's columns; None for an array.
-        classes: Names of the classes, in any collection; None for those of the columns, or 0, ...,
-            K-1.
-        k: The number of columns, K.
+        columns: Column names of a frame; None for an array.
+        classes: Names of the classes, in any collection; None for the column names, or 0, ..., K-1
+            for an array.
+        k: Number of columns, K.
 
     Returns:
-        names in the order of classes, and the number of each one's column; None where that is the
-        order of the columns.
+        The names in the order of the classes, and the column number of each; None in place of the
+        numbers if they are 0, ..., K-1.
 
     Raises:
-        DataError: There are not K different names, some are names of columns and others are not, or
-            they are the numbers 0, ..., K-1 of unnamed columns in another order.
+        DataError: There are not K different names, only some of them are column names, or they are
+            the numbers 0, ..., K-1 of unnamed columns in another order.
 
     Example:
         >>> class_columns(["dog", "cat"], ["cat", "dog"], 2)[1]
@@ -46,7 +47,7 @@ def class_columns(
     )
     if len(names) != k or names.has_duplicates or names.hasnans:
         raise DataError(
-            f"classes are {shown(names)}; pred_probs has {k} columns, so give {k} different names."
+            f"classes are {shown(names)}, but pred_probs has {k} columns. Give {k} different names."
         )
     if given is None or columns is None:
         return names, None
@@ -57,12 +58,12 @@ def class_columns(
     if min(order) < 0 or len(set(order)) < k:
         raise DataError(
             f"classes are {shown(names)} and the columns of pred_probs {shown(pd.Index(columns))}"
-            ": some names are the same and others are not. Name the columns by the classes."
+            ": only some names agree. Rename the columns of pred_probs to the classes."
         )
     if columns == list(range(k)):
         raise DataError(
             f"classes are {shown(names)}, the numbers of the columns of pred_probs in another "
-            "order, which may mean two things. Leave classes out, or name the columns by the "
+            "order, which is ambiguous. Omit classes, or rename the columns of pred_probs to the "
             "classes."
         )
     return names, order
@@ -73,21 +74,21 @@ def _listed(classes: Iterable[Any] | None) -> list[Any] | None:
     if classes is None:
         return None
     if isinstance(classes, str | Set) or not isinstance(classes, Iterable):
-        raise DataError(f"classes are {classes!r}; give the names of the columns in a list.")
+        raise DataError(f"classes are {classes!r}. Give the names of the columns in a list.")
     listed = classes.tolist() if hasattr(classes, "tolist") else list(classes)
     if not isinstance(listed, list):
-        raise DataError(f"classes are {classes!r}; give the names of the columns in a list.")
+        raise DataError(f"classes are {classes!r}. Give the names of the columns in a list.")
     return [one.item() if isinstance(one, torch.Tensor) else one for one in listed]
 
 
 def _key(name: Any) -> str:
-    """What two spellings of a name have in common: 1, 1.0 and "1" are one name, "01" is not."""
+    """Return the text by which names are compared: 1, 1.0 and "1" are equal, "01" differs."""
     number = isinstance(name, int | float | np.integer | np.floating)
     return str(int(name)) if number and float(name).is_integer() else str(name)
 
 
 def shown(names: pd.Index) -> str:
-    """Names for a message, of many the first ten.
+    """Return names as a text for a message, at most the first ten.
 
     Args:
         names: The names.

@@ -1,4 +1,7 @@
-r"""How sure rates are, given predictions of the true label: the observed information of M."""
+r"""Intervals of contamination rates, given predictions of the true label.
+
+They come from the observed information of the transition matrix M.
+"""
 
 import math
 from dataclasses import dataclass
@@ -13,22 +16,22 @@ from nbam_pyro.outputs.transition import RowsByLabel, Transition
 
 __all__ = ["TransitionIntervals", "check_probability", "transition_intervals"]
 
-# A variance that is a smaller share of the terms that it is the difference of is rounding.
+# A variance is the difference of two terms. If it is a smaller share of them, it is rounding.
 _LOST = 1e-12
-# The least information of the prior on an entry, in units of its pseudo-counts.
+# Smallest information of the prior on an entry, in units of its pseudo-counts.
 _NEARLY_ZERO = 1e-6
 
 
 @dataclass(frozen=True)
 class TransitionIntervals:
-    """Central intervals, conditional on the predictions.
+    """Central intervals of rates; they take the predictions as given.
 
     Attributes:
-        rate_low: lower end of the rate of each true class, (K,) float64.
-        rate_high: upper end, (K,).
-        share_low: lower end of the share of these rows that is contaminated.
-        share_high: upper end.
-        probability: of each interval.
+        rate_low: Lower end of the rate of each true class, (K,) float64.
+        rate_high: Upper end of the rate of each true class, (K,).
+        share_low: Lower end of the share of these rows that is contaminated.
+        share_high: Upper end of the share of these rows that is contaminated.
+        probability: Probability of each interval.
     """
 
     rate_low: Float[Tensor, " k"]
@@ -39,13 +42,13 @@ class TransitionIntervals:
 
 
 def check_probability(value: float) -> None:
-    """Refuse what is no probability of an interval.
+    """Raise an error if a value is not a valid probability of an interval.
 
     Args:
-        value: The probability, in (0, 1).
+        value: Probability, in (0, 1).
 
     Raises:
-        DataError: It is outside.
+        DataError: The value is outside (0, 1).
     """
     if not 0 < value < 1:
         raise DataError(f"probability is {value}; it lies in (0, 1).")
@@ -61,43 +64,44 @@ def transition_intervals(
     true_labels: Int[Tensor, " n"] | None = None,
     probability: float = 0.9,
 ) -> TransitionIntervals:
-    r"""Laplace intervals of rates and of the contaminated share, on the logit scale.
+    r"""Return Laplace intervals of rates and of the contaminated share, on the logit scale.
 
-    The observed information of M is block diagonal by observed label, because a row meets one
-    column of M. In relative changes :math:`u_{cy} = \delta M_{cy} / M_{cy}` block y is
+    The observed information of M is block diagonal by observed label, because each row involves one
+    column of M only. In relative changes :math:`u_{cy} = \delta M_{cy} / M_{cy}`, block y is
 
     .. math:: \sum_{i: y_i = y} w_i\, r_i r_i^\top + \text{prior}, \qquad r_{ic} = p(c | x_i, y_i),
 
-    and the rows of M sum to one, :math:`\sum_y M_{cy} u_{cy} = 0`. With C_y the inverse of block
-    y in units of M, the covariance under these K constraints is
+    and the rows of M sum to one, :math:`\sum_y M_{cy} u_{cy} = 0`. If C_y is the inverse of block y
+    in units of M, the covariance under these K constraints is
 
     .. math:: \mathrm{cov}(M_{\cdot y}, M_{\cdot y'}) = \delta_{yy'} C_y
               - C_y \Big(\sum_z C_z\Big)^{-1} C_{y'}.
 
-    The share's spread adds that of the switches given M. Its ends are within Cantelli's bound, k
-    standard deviations from the estimate with :math:`1 / (1 + k^2)` half of what the interval
-    leaves out: that holds for any distribution, and counts where a share is almost 0 or 1. Nothing
-    is added for errors of log_f, nor for those of class frequencies: where they had a prior, the
-    predictions are those at its mode.
+    The variance of the share also includes that of the switches given M. The ends of its interval
+    respect Cantelli's bound: they lie at most k standard deviations from the estimate, where
+    :math:`1 / (1 + k^2)` is half of one minus the probability. The bound holds for any
+    distribution, and it matters if a share is almost 0 or 1. Errors of log_f are not included, nor
+    are those of class frequencies: if these have a prior, the predictions are those at its mode.
 
-    Where predictions leave no doubt, such as the 0s and 1s of a decision tree, the share is certain
-    given them: both ends are the share itself. A rate whose spread is lost in rounding, which only
-    extreme priors bring about, has the interval (0, 1): nothing is known of it.
+    If all predictions are certain, such as the 0s and 1s of a decision tree, both ends of the share
+    are the share itself. If rounding hides the variance of a rate, which only extreme priors cause,
+    its interval is (0, 1).
 
-    Takes O(N K^2) time, at most O(K^4) more where labels have more rows than there are classes, and
-    O(N K + K^2) memory.
+    Time is O(N K^2), and at most O(K^4) more if labels have more rows than there are classes;
+    memory is O(N K + K^2).
 
     Args:
-        log_f: as it was given to `estimate_transition`.
-        labels: as there.
-        transition: what came of it.
-        prior: as there.
-        weights: as there.
-        true_labels: as there.
-        probability: of each interval, in (0, 1).
+        log_f: Log probabilities of the true label, as given to `estimate_transition`.
+        labels: Observed labels, as given to `estimate_transition`.
+        transition: Result of `estimate_transition`.
+        prior: Pseudo-counts of rates and flips, as given to `estimate_transition`.
+        weights: Weights of the rows, as given to `estimate_transition`.
+        true_labels: Verified true labels, as given to `estimate_transition`.
+        probability: Probability of each interval, in (0, 1).
 
     Raises:
-        DataError: as `estimate_transition`, or the probability is outside (0, 1).
+        DataError: The probability is outside (0, 1), or for the same reasons as in
+            `estimate_transition`.
 
     Source: Louis (1982), "Finding the observed information matrix when using the EM algorithm".
 
@@ -118,7 +122,7 @@ def transition_intervals(
     share = rates.new_tensor(transition.share)
     variance = contaminated / transition.counts.sum() ** 2
     ends = _logit_interval(share, variance, probability)
-    # Where the spread is many times the share, the logit scale alone would end at 0 and 1.
+    # If the variance is large for the share, the ends on the logit scale would be 0 and 1.
     most = math.sqrt((1 + probability) / (1 - probability)) * variance.sqrt()
     low, high = max(ends[0], share - most), min(ends[1], share + most)
     return TransitionIntervals(rate_low, rate_high, float(low), float(high), probability)
@@ -127,8 +131,11 @@ def transition_intervals(
 def _variances(
     rows: RowsByLabel, transition: Transition, prior: FlipPrior
 ) -> tuple[Float[Tensor, " k"], Float[Tensor, ""]]:
-    """Of the rate of each class, (K,), infinite where lost in rounding, and of the number of
-    contaminated rows.
+    """Return the variances of the rates and of the number of contaminated rows.
+
+    Returns:
+        Variance of the rate of each class, (K,), infinite where rounding hides it; variance of the
+        number of contaminated rows, a scalar.
     """
     matrix = transition.matrix
     total, own = torch.zeros_like(matrix), torch.zeros_like(matrix)
@@ -146,8 +153,8 @@ def _variances(
         total.addmm_((right * column).mT, left * column, alpha=-1)
         own[y] = -(right[:, y] * column[y]) @ left * column
         own[y, y] += diagonal[y]
-        # How the number of contaminated rows answers to u; its own entry is -sum r (1 - r), summed
-        # as such, because a difference of sums would round to less than nothing.
+        # Derivative of the number of contaminated rows by u. The label's own entry is
+        # -sum r (1 - r); as a difference of sums, rounding could make it positive.
         doubt = _doubt(f, weights, column, y)
         slope = factor[:, y] @ factor
         slope[y] = -doubt
@@ -165,7 +172,7 @@ def _variances(
 def _information_factor(
     f: Float[Tensor, "n k"], weights: Float[Tensor, " n"], column: Float[Tensor, " k"]
 ) -> Float[Tensor, "m k"]:
-    """A matrix whose square is the information of the rows, with as few rows as it takes."""
+    """Return a matrix A for which A'A is the information of the rows, with at most K rows."""
     joint = f * column.to(f)
     joint *= (weights.sqrt() / joint.sum(-1))[:, None]
     if len(joint) <= len(column):
@@ -177,7 +184,10 @@ def _information_factor(
 def _doubt(
     f: Float[Tensor, "n k"], weights: Float[Tensor, " n"], column: Float[Tensor, " k"], label: int
 ) -> Float[Tensor, ""]:
-    """Sum of r (1 - r) over the rows of one observed label, r the probability that it is right."""
+    """Return the sum of r (1 - r) over the rows of one observed label.
+
+    Here r is the probability that the label of a row is right.
+    """
     joint = f * column.to(f)
     own = joint[:, label].clone()
     joint[:, label] = 0
@@ -193,20 +203,22 @@ def _identity_like(factor: Float[Tensor, "m k"]) -> Float[Tensor, "m m"]:
 def _prior_information(
     label: int, rate: Float[Tensor, " k"], prior: FlipPrior
 ) -> Float[Tensor, " k"]:
-    """Diagonal of the block of one observed label; where rows sum to one, a rate is one minus its
-    entry.
+    """Return the diagonal of the prior's information for one observed label, (K,).
+
+    The rate of a class is one minus the entry of M on the diagonal, because the rows of M sum to
+    one.
     """
     a, b = prior.rate
     entries = torch.full_like(rate, prior.flip)
     odds = (1 - rate[label]) / rate[label]
     entries[label] = b + (a - prior.flip * (len(rate) - 1)) * odds**2
-    # Alone an entry may be negative, but nothing can be divided by 0.
+    # An entry may be negative, but not 0, because others are divided by it.
     least = torch.full_like(entries, _NEARLY_ZERO * b).copysign(entries)
     return torch.where(entries.abs() < least.abs(), least, entries)
 
 
 def _logit_interval(value: Tensor, variance: Tensor, probability: float) -> tuple[Tensor, Tensor]:
-    # A share of exactly 0 or 1, where every row is verified, is certain.
+    # A share of exactly 0 or 1 is certain: every row is verified.
     certain = (variance == 0) | (value == 0) | (value == 1)
     z = float(torch.special.ndtri(value.new_tensor((1 + probability) / 2)))
     spread = z * variance.sqrt() / (value * (1 - value))

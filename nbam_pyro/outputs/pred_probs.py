@@ -1,4 +1,4 @@
-"""Which labels are wrong, how many and which way, from predicted probabilities alone."""
+"""Estimates of which labels are wrong, from predicted probabilities alone."""
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
@@ -12,13 +12,14 @@ from torch import Tensor
 from nbam_pyro import functional as nf
 from nbam_pyro.checks.arguments import as_number
 from nbam_pyro.errors import DataError
-from nbam_pyro.models.priors.class_frequency import check_class_prior, class_prior_sentence
+from nbam_pyro.models.priors.class_frequency import check_class_prior
 from nbam_pyro.models.priors.pseudo_counts import FlipPrior
 from nbam_pyro.outputs.intervals import (
     TransitionIntervals,
     check_probability,
     transition_intervals,
 )
+from nbam_pyro.outputs.note import report_note
 from nbam_pyro.outputs.predicted import Predicted
 from nbam_pyro.outputs.report import FLAGGED, PredProbsReport
 from nbam_pyro.outputs.transition import Transition, estimate_transition
@@ -26,13 +27,10 @@ from nbam_pyro.outputs.transition import Transition, estimate_transition
 __all__ = ["SHARPNESS", "SHARPNESS_BAND", "from_pred_probs"]
 
 SHARPNESS = 2.5
-"""The sharpness where nothing else is said."""
+"""Sharpness that is used by default."""
 
 SHARPNESS_BAND = (1.5, 2.0, SHARPNESS, 4.0, 6.0)
-"""Over these every main quantity is reported."""
-
-# Log probability from which on a prediction counts as sure.
-_SURE = math.log1p(-1e-6)
+"""Values of the sharpness for which every main quantity is reported."""
 
 
 def from_pred_probs(
@@ -46,52 +44,59 @@ def from_pred_probs(
     class_prior: float | None = None,
     probability: float = 0.9,
 ) -> PredProbsReport:
-    r"""Responsibilities, rates and flips from any classifier's out-of-sample probabilities.
+    r"""Estimate wrong labels, rates and flips from out-of-sample probabilities of any classifier.
 
-    The story is that of `LabelFlip` without deviation; its predictor of the true label is given,
+    The story is that of `LabelFlip` without deviation, with a given predictor of the true label,
 
     .. math:: f_{ic} = p_{ic}^a / \sum_d p_{id}^a,
 
-    and `estimate_transition` finds rates and T. A classifier that was trained on wrong labels
-    predicts them: p is too soft for the true label. The sharpness a undoes that. Labels alone do
-    not tell which a is right - many hard rows and few wrong labels look the same as few hard rows
-    and many wrong labels - so it is a fixed number, and every main quantity is also told over a
-    band of five. Verified labels tell: they are taken as observations of the true label and, where
-    `sharpness` is None, choose a from the band by the sum of log p(true label | x, label). Verify
-    rows that are drawn at random: a few of the most suspicious rows mislead the choice.
+    `estimate_transition` then estimates the contamination rates and the flip matrix T. A classifier
+    that was trained on wrong labels predicts wrong labels, so that p is too soft for the true
+    label. The sharpness a corrects this.
 
-    The default a = 2.5 was chosen on development data (docs/pred_probs.md).
+    Labels alone do not determine a: many difficult rows and few wrong labels look the same as few
+    difficult rows and many wrong labels. Therefore a is a fixed number, and every main quantity is
+    also reported for a band of five values. Verified labels do determine it: they are observations
+    of the true label, and if `sharpness` is None, the value in the band with the largest sum of
+    log p(true label | x, label) is chosen. Verify rows that are drawn at random. Verifying only the
+    most suspicious rows misleads the choice.
+
+    The default a = 2.5 was chosen on development data (docs/benchmarks/predicted_probabilities.md).
 
     Args:
-        labels: observed labels, (N,), as columns of `pred_probs` 0, ..., K-1 or by name: numbers or
-            texts in an array, a list, a tensor, or a column of pandas, polars or pyarrow.
-        pred_probs: p(c | x), (N, K), each row predicted by a classifier that was not trained on
-            it, for instance by `sklearn.model_selection.cross_val_predict`: an array, lists, a
-            tensor, or a frame of pandas, polars or pyarrow, whose columns are the classes. Double
-            precision stays so.
+        labels: Observed labels, (N,), as column numbers of `pred_probs` 0, ..., K-1 or as names of
+            classes: numbers or texts in an array, a list, a tensor, or a column of pandas, polars
+            or pyarrow.
+        pred_probs: Predicted probabilities p(c | x), (N, K). A classifier that was not trained on a
+            row must have predicted it, for instance with
+            `sklearn.model_selection.cross_val_predict`. An array, lists, a tensor, or a frame of
+            pandas, polars or pyarrow whose columns are the classes. Double precision is kept.
         verified: Verified true labels, (N,), NaN, None or -1 where unknown; or a `Verified`. None
-            where nothing is verified.
-        sharpness: a, positive; None for `SHARPNESS`, or for what `verified` says.
-        classes: names of the columns of `pred_probs`; None for those of a frame, or 0, ..., K-1.
-            Where they are the names of a frame's columns in another order, each is its own column.
-        prior: of rates and flips; None for `FlipPrior(rate=(1.0, 9.0))`, sceptical of wrong labels.
-        class_prior: h of a Dirichlet(h, ..., h) prior on class frequencies, in rows per class; for
-            those who know that classes are about equally frequent, and the report says so. The
-            probabilities are then shifted to the frequencies found (`estimate_transition`). None,
-            the default, for no prior.
-        probability: of the intervals, in (0, 1).
+            if nothing is verified.
+        sharpness: Sharpness a, positive; None for `SHARPNESS`, or for the choice by verified
+            labels.
+        classes: Names of the columns of `pred_probs`; None for the column names of a frame, or 0,
+            ..., K-1. If they are a frame's column names in another order, columns are matched by
+            name.
+        prior: Pseudo-counts of rates and flips; None for `FlipPrior(rate=(1.0, 9.0))`, under which
+            wrong labels are rare.
+        class_prior: Concentration h of a Dirichlet(h, ..., h) prior on class frequencies, in rows
+            per class; None, the default, for no prior. Give it only if you know that classes are
+            about equally frequent. The probabilities are then shifted to the estimated frequencies
+            (`estimate_transition`), and the report says so.
+        probability: Probability of the intervals, in (0, 1).
 
     Returns:
-        frames, see `PredProbsReport`. Intervals are conditional on the probabilities, on the
-        sharpness and, with `class_prior`, on the class frequencies found: errors of the classifier
-        are not in them. The band is there for that.
+        A `PredProbsReport` with tables. Intervals take the probabilities, the sharpness and, with
+        `class_prior`, the estimated class frequencies as given. They do not include errors of the
+        classifier; the band shows how much these may matter.
 
     Raises:
-        DataError: shapes, indices or names do not fit, a label is missing or no class, rows of
-            `pred_probs` do not sum to one, or a number is out of range.
+        DataError: Shapes, indices or names do not agree, a label is missing or is no class, a row
+            of `pred_probs` does not sum to one, or a number is out of range.
 
-    Source: the transition matrix from a confident classifier's predictions is Patrini et al.
-    (2017); from out-of-sample probabilities, by counting, Northcutt, Jiang & Chuang (2021).
+    Source: Patrini et al. (2017) estimate the transition matrix from a classifier's confident
+    predictions; Northcutt, Jiang & Chuang (2021) count on out-of-sample probabilities.
 
     Example:
         >>> p = [[0.8, 0.2]] * 50 + [[0.1, 0.9]] * 50
@@ -111,7 +116,7 @@ def from_pred_probs(
     if sharpness is not None:
         sharpness = as_number(sharpness, "sharpness")
         if not 0 < sharpness < math.inf:
-            raise DataError(f"sharpness is {sharpness}; it is positive and finite.")
+            raise DataError(f"sharpness is {sharpness}; it must be positive and finite.")
     class_prior = None if class_prior is None else as_number(class_prior, "class_prior")
     check_class_prior(class_prior)
     probability = as_number(probability, "probability")
@@ -140,12 +145,12 @@ def from_pred_probs(
         band=band,
         sharpness=sharpness,
         class_prior=class_prior,
-        note=_note(sharpness, data, band, probability) + _supposed(class_prior),
+        note=report_note(data, band, sharpness, probability, class_prior),
     )
 
 
 class _Fitted(NamedTuple):
-    """An estimate at one sharpness."""
+    """Estimate at one sharpness."""
 
     transition: Transition
     responsibility: Float[Tensor, " n"]
@@ -167,7 +172,7 @@ def _over_band(
             start=start,
             class_prior=class_prior,
         )
-        start = transition.counts  # a sharpness differs little from the one before
+        start = transition.counts  # Estimates at neighbouring values are similar.
         log_f = transition.shifted(log_f)
         responsibility = _responsibility(data, log_f, transition)
         row = {
@@ -187,7 +192,7 @@ def _log_f(log_p: Float[Tensor, "n k"], sharpness: float) -> Float[Tensor, "n k"
 
 
 def _latents(transition: Transition, like: Tensor) -> tuple[Tensor, Tensor]:
-    """Logits of rates and log T, as the closed form takes them, in the precision of another."""
+    """Return logits of rates and log T, in the precision of another tensor."""
     return transition.rate.logit().to(like), transition.flip.log().to(like)
 
 
@@ -261,34 +266,3 @@ def _matrix(matrix: Float[Tensor, "k k"], classes: pd.Index) -> pd.DataFrame:
     return pd.DataFrame(
         matrix.numpy(), index=classes.rename("true"), columns=classes.rename("observed")
     )
-
-
-def _note(sharpness: float, data: Predicted, band: pd.DataFrame, probability: float) -> str:
-    lowest, highest = band["sharpness"].min(), band["sharpness"].max()
-    known = 0 if data.true_labels is None else int((data.true_labels >= 0).sum())
-    return (
-        f"Intervals hold {probability:.0%} given these probabilities and sharpness {sharpness:g}; "
-        "errors of the classifier are not in them. Labels alone do not tell the sharpness: bands "
-        f"run over {lowest:g} to {highest:g}"
-        + (f", and {known} verified labels were used." if known else ".")
-        + _sure(data)
-    )
-
-
-def _sure(data: Predicted) -> str:
-    n = len(data.log_p)
-    sure = int((data.log_p.amax(-1) >= _SURE).sum())
-    if sure < n / 2:
-        return ""
-    return (
-        f" In {sure} of {n} rows one class has probability 1, as a decision tree says it: the "
-        "intervals hold no doubt about those rows and may be single points, which says nothing of "
-        "how right they are. Probabilities between 0 and 1, averaged over many trees or "
-        "calibrated, say more."
-    )
-
-
-def _supposed(class_prior: float | None) -> str:
-    if class_prior is None:
-        return ""
-    return f" {class_prior_sentence(class_prior)} Intervals take the frequencies found as given."

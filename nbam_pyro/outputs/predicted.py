@@ -1,4 +1,4 @@
-"""Predicted probabilities and labels as people have them: arrays, frames, numbers or texts."""
+"""Checks of predicted probabilities and labels: arrays, frames, numbers or texts."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -20,9 +20,10 @@ from nbam_pyro.verified import Verified
 
 __all__ = ["Predicted"]
 
-# No classifier knows better; and one verified label that it calls impossible proves little.
+# Smallest probability: no classifier is more certain, and one verified label to which it gives
+# probability 0 must not decide everything.
 _LEAST = 1e-6
-# Probabilities are often rounded.
+# A row of rounded probabilities may differ from one by this much.
 _ROUNDING = 0.01
 
 
@@ -31,13 +32,13 @@ class Predicted:
     """Checked and encoded arguments of `from_pred_probs`.
 
     Attributes:
-        log_p: log predicted probabilities, at least log 1e-6, (N, K); float32 where the
+        log_p: Log predicted probabilities, at least log 1e-6, (N, K). They are float32 if the
             probabilities are in single or half precision, else float64.
-        labels: observed labels as columns of log_p, (N,).
-        true_labels: Verified true labels as columns of log_p, -1 where unknown, (N,); None where
-            none is known.
-        classes: names of the columns.
-        index: names of the rows.
+        labels: Observed labels as column numbers of log_p, (N,).
+        true_labels: Verified true labels as column numbers of log_p, -1 where unknown, (N,); None
+            if none is known.
+        classes: Names of the columns.
+        index: Names of the rows.
     """
 
     log_p: Float[Tensor, "n k"]
@@ -50,7 +51,7 @@ class Predicted:
     def of(
         cls, labels: Any, pred_probs: Any, *, verified: Any, classes: Sequence[Any] | None
     ) -> "Predicted":
-        """Check and encode; arguments and errors as of `from_pred_probs`."""
+        """Check and encode the arguments; arguments and errors as in `from_pred_probs`."""
         labels, pred_probs, verified = map(unwrapped, (labels, pred_probs, verified))
         index = _same_index(labels, pred_probs, verified)
         columns = list(pred_probs.columns) if isinstance(pred_probs, pd.DataFrame) else None
@@ -63,10 +64,10 @@ class Predicted:
         if (missing := codes < 0).any():
             raise DataError(
                 f"{int(missing.sum())} labels are missing, the first in row "
-                f"{int(missing.argmax())}; leave those rows out."
+                f"{int(missing.argmax())}. Leave those rows out."
             )
         known = _true_labels(verified, codes, names)
-        # A copy, so that what follows in place leaves the caller's array alone.
+        # A copy, because the lines below change it in place.
         precision = np.float32 if values.dtype == np.float32 else np.float64
         log_p = torch.from_numpy(np.array(values, dtype=precision, order="C"))
         log_p.clamp_min_(_LEAST).log_()
@@ -80,7 +81,7 @@ class Predicted:
 
 
 def _true_labels(verified: Any, codes: np.ndarray, names: pd.Index) -> np.ndarray | None:
-    """Verified true labels as columns of `pred_probs`, -1 where unknown, (N,); None for none."""
+    """Return verified true labels as column numbers, -1 where unknown, (N,), or None."""
     if not isinstance(verified, Verified):
         given = verified is not None
         return (
@@ -93,8 +94,8 @@ def _true_labels(verified: Any, codes: np.ndarray, names: pd.Index) -> np.ndarra
     if open_.any():
         raise DataError(
             f"{int(open_.sum())} labels are verified as contaminated without a true label, the "
-            f"first in row {int(open_.argmax())}: from_pred_probs takes true labels, so give "
-            "true_label= or leave these statements out."
+            f"first in row {int(open_.argmax())}. from_pred_probs needs their true labels: give "
+            "true_label= to Verified.of, or leave these rows unverified."
         )
     return true
 
@@ -104,7 +105,7 @@ def _same_index(*arguments: Any) -> pd.Index | None:
     if any(not indexed[0].equals(other) for other in indexed[1:]):
         raise DataError(
             "labels, pred_probs and verified have different indices, so their rows may not belong "
-            "together: align them, or pass arrays."
+            "together. Align them, or pass arrays."
         )
     return indexed[0] if indexed else None
 
@@ -112,7 +113,7 @@ def _same_index(*arguments: Any) -> pd.Index | None:
 def _probabilities(pred_probs: Any, columns: Sequence[Any] | None) -> np.ndarray:
     values = np.atleast_1d(as_numbers(pred_probs, "pred_probs"))
     if not len(values):
-        raise DataError("pred_probs has no rows; pass at least one label and its probabilities.")
+        raise DataError("pred_probs has no rows. Pass at least one label and its probabilities.")
     if values.ndim != 2 or values.shape[1] < 2:
         raise DataError(
             f"pred_probs has shape {values.shape}; expected one row per label and one column per "
@@ -122,13 +123,13 @@ def _probabilities(pred_probs: Any, columns: Sequence[Any] | None) -> np.ndarray
     if (negative := values < 0).any():
         raise DataError(
             f"pred_probs has negative entries such as {values[negative][0]} in "
-            f"{place_of(negative, columns)}; pass probabilities (of logits the softmax)."
+            f"{place_of(negative, columns)}. Pass probabilities; of logits, pass the softmax."
         )
     wrong = np.abs(values.sum(1, dtype=np.float64) - 1) > _ROUNDING
     if wrong.any():
         raise DataError(
             f"{int(wrong.sum())} rows of pred_probs do not sum to one, the first is row "
-            f"{int(wrong.argmax())}: pass probabilities (of logits the softmax)."
+            f"{int(wrong.argmax())}. Pass probabilities; of logits, pass the softmax."
         )
     return values
 
@@ -136,10 +137,12 @@ def _probabilities(pred_probs: Any, columns: Sequence[Any] | None) -> np.ndarray
 def _codes(
     values: Any, names: pd.Index, n: int, *, name: str, unverified: Any = None
 ) -> np.ndarray:
-    """Column of each value, -1 where it is missing, (N,)."""
+    """Return the column number of each value, -1 where the value is missing, (N,)."""
     cells = as_cells(values)
     if cells.shape != (n,) or not isinstance(cells, pd.Index):
-        raise DataError(f"{name} have shape {cells.shape}; pred_probs has {n} rows.")
+        raise DataError(
+            f"{name} have shape {cells.shape}; expected ({n},), one for each row of pred_probs."
+        )
     same_kind = is_numeric_dtype(cells.dtype) and is_numeric_dtype(names.dtype)
     try:
         codes = names.get_indexer(cells) if same_kind else names.astype(object).get_indexer(cells)
@@ -162,15 +165,15 @@ def _no_class(cells: pd.Index, unknown: np.ndarray, names: pd.Index, name: str) 
     found = f"{int(unknown.sum())} of {name} are no class, such as {one!r} in row {row}"
     if not isinstance(one, str | Number):
         return (
-            f"{found}, which is neither a number nor a text: pass the numbers or names of classes, "
-            f"which are {shown(names)}."
+            f"{found}, which is neither a number nor a text. Pass numbers or names of classes: "
+            f"{shown(names)}."
         )
     numbered = names.equals(pd.RangeIndex(len(names)))
     numbers = [float(cell) for cell in cells if isinstance(cell, int | float | np.number)]
     if numbered and numbers and (min(numbers), max(numbers)) == (1, len(names)):
-        mend = "Labels that count from 1 need 1 subtracted, or classes=range(1, K + 1)."
+        mend = "If labels start at 1, subtract 1, or give classes=range(1, K + 1)."
     elif numbered and one == -1:
-        mend = "Where -1 means that there is no label, leave those rows out."
+        mend = "If -1 means that there is no label, leave those rows out."
     else:
-        mend = "Name the columns of pred_probs by classes, or name them as the labels are."
+        mend = "Give the labels' names as classes, or rename the columns of pred_probs."
     return f"{found}; the classes are {shown(names)}. {mend}"

@@ -1,4 +1,4 @@
-"""What `from_pred_probs` found."""
+"""Results of `from_pred_probs`."""
 
 from dataclasses import dataclass
 
@@ -7,33 +7,38 @@ import pandas as pd
 __all__ = ["FLAGGED", "PredProbsReport"]
 
 FLAGGED = 0.5
-"""A label whose responsibility is above it counts as flagged."""
+"""A label is flagged if its responsibility is larger than this."""
 
-# Rows of the table of the most suspicious labels.
+# Number of rows in the table of the most suspicious labels.
 _SHOWN = 20
 
 
 @dataclass(frozen=True, eq=False)
 class PredProbsReport:
-    """What `from_pred_probs` found; `print` shows it rounded, with the most suspicious labels.
+    """Result of `from_pred_probs`; `print` shows it rounded, with the most suspicious labels.
+
+    A responsibility is the probability that a label is wrong, P(z=1 | x, y). The band is a set of
+    values of the sharpness for which everything is estimated again.
 
     Attributes:
-        rows: one row per label, with the index of the data: label, predicted_label (most probable
-            by `pred_probs`), responsibility, suggested_label and suggested_probability (of the most
-            probable given x and the label).
-        rates: one row per class: class, rate, low, high, band_low, band_high. The rate is of true
-            members of the class; low and high are an interval given the sharpness, band_low and
-            band_high the smallest and largest rate over the band.
-        contamination: the share of wrong labels: rate, low, high, band_low, band_high.
+        rows: Table with one row per label and the index of the data: label, predicted_label (the
+            most probable class by `pred_probs`), responsibility, suggested_label (the most probable
+            true label given x and the label) and suggested_probability (its probability).
+        rates: Table with one row per class: class, rate, low, high, band_low, band_high. The rate
+            is the share of wrong labels among true members of the class. low and high are the ends
+            of an interval at this sharpness; band_low and band_high are the smallest and largest
+            rate in the band.
+        contamination: Share of wrong labels: rate, low, high, band_low, band_high.
         transition_matrix: M = p(observed | true), one row per true class.
-        flip_matrix: T = p(observed | true, wrong), zero diagonal.
-        band: one row per sharpness: sharpness, rate (share of wrong labels), log_marginal (nats),
-            flagged (responsibilities above one half), verified_log_prob (log p(true label | x,
-            label) summed over verified rows, in nats; NaN where there are none).
-        sharpness: the one everything but the band is for.
-        class_prior: the pseudo-count by which class frequencies were supposed to be even; None
-            where they are those of `pred_probs`.
-        note: what the intervals are conditional on, for the reader of a report.
+        flip_matrix: T = p(observed | true, wrong), one row per true class, with a zero diagonal.
+        band: Table with one row per sharpness: sharpness, rate (share of wrong labels),
+            log_marginal (nats), flagged (number of responsibilities above one half),
+            verified_log_prob (sum over verified rows of log p(true label | x, label), in nats; NaN
+            if there are none).
+        sharpness: Sharpness of everything except the band.
+        class_prior: Pseudo-count of each class, which makes class frequencies about equal; None if
+            the frequencies are those of `pred_probs`.
+        note: Explanation, for readers of the report, of what the intervals take as given.
     """
 
     rows: pd.DataFrame
@@ -60,24 +65,25 @@ class PredProbsReport:
         number = int((r > FLAGGED).sum())
         if not number:
             return (
-                "None is suspicious: the largest probability of being wrong is "
+                "No label is suspicious: the largest probability of being wrong is "
                 f"{_percent(r.max())}."
             )
         worst = self.rows.sort_values("responsibility", ascending=False, kind="stable")
         shown = worst.head(min(number, _SHOWN)).drop(columns="suggested_probability")
         table = shown.to_string(formatters={"responsibility": _percent})
         return (
-            f"{number:,} are more probably wrong than right"
+            f"{number:,} labels are more probably wrong than right"
             + (f"; the {_SHOWN} most suspicious" if number > _SHOWN else "")
             + f":\n{table}"
         )
 
     def to_cleanlab(self) -> pd.DataFrame:
-        """The rows in the columns of cleanlab's `get_label_issues`.
+        """Return the rows in the columns of cleanlab's `get_label_issues`.
 
         Returns:
-            is_label_issue (the responsibility is above one half), label_quality (one minus the
-            responsibility), given_label and predicted_label, with the index of the data.
+            A table with the index of the data: is_label_issue (True if the responsibility is above
+            one half), label_quality (one minus the responsibility), given_label and
+            predicted_label.
 
         Example:
             >>> from nbam_pyro import from_pred_probs
@@ -96,7 +102,7 @@ class PredProbsReport:
 
 
 def _percent(share: float) -> str:
-    """A share in words, never rounded to nothing or to everything.
+    """Return a share as a text that is never rounded to 0 % or 100 %.
 
     Example:
         >>> [_percent(share) for share in (0.0, 0.0004, 0.123, 0.9999, 1.0)]

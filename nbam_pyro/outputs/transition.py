@@ -1,12 +1,12 @@
-r"""Rates and flips from evidence alone: the latent true label with its predictor given.
+r"""Estimation of contamination rates and flips, given predictions of the true label.
 
-With f = p(c | x) fixed, the story of `LabelFlip` without deviation has one global latent, the
-transition matrix M, whose log likelihood
+If f = p(c | x) is fixed, the story of `LabelFlip` without deviation has one global latent variable,
+the transition matrix M. Its log likelihood
 
 .. math:: \sum_i w_i \log \sum_c f_{ic} M_{c y_i}
 
-is concave in M. It needs neither Pyro nor a network, only torch. Frequencies of the true classes
-are those that f has, unless they are given a prior.
+is concave in M. The estimate needs only torch: neither Pyro nor a network. The frequencies of the
+true classes are those of f, unless they have a prior.
 """
 
 from dataclasses import dataclass
@@ -25,29 +25,31 @@ from nbam_pyro.outputs.transition_inputs import check_normalised, labels_of, pre
 
 __all__ = ["RowsByLabel", "Transition", "estimate_transition"]
 
-# Longer sums in float32 round too much for EM to come to rest.
+# Number of rows in a sum. Rounding of longer sums in float32 would keep EM from converging.
 _CHUNK = 8192
-# Smaller entries of M, which only extreme priors leave, count as this in single precision.
+# Smallest entry of M in single precision; only extreme priors cause smaller ones.
 _LEAST = 1e-30
 
 
 @dataclass(frozen=True)
 class Transition:
-    """Rates and flips at the mode, given evidence.
+    """Estimated rates and flips: the mode, given predictions and observed labels.
 
     Attributes:
-        rate: contamination rate of each true class, (K,) float64.
-        flip: T, (K, K), zero diagonal.
-        counts: expected number of rows by true and observed label, (K, K), as `anchor_counts`
-            counts them; a start for an estimate from similar evidence.
-        log_marginal: sum of log p(y | x), of verified rows log p(y, c | x), in nats; with a prior
-            on class frequencies of log p(x, y) and log p(x, y, c), less what no estimate changes.
-            It is -inf where predictions call a verified label impossible.
-        objective: log marginal of M, and of class frequencies that have a prior, plus log prior
-            after each iteration, (iterations,); it does not fall, up to rounding.
-        class_frequency: share of the rows that truly are of each class, (K,): that of the counts,
-            or with a prior the mode, the share with its pseudo-counts.
-        log_shift: log of that mode less log of the mean of f, (K,); zeros without a prior.
+        rate: Contamination rate of each true class, (K,) float64.
+        flip: Flip matrix T, (K, K), with a zero diagonal.
+        counts: Expected number of rows by true and observed label, (K, K), as in `anchor_counts`.
+            They can be the start of an estimate from similar data.
+        log_marginal: Sum of log p(y | x), and of log p(y, c | x) for rows with a verified true
+            label c, in nats. With a prior on class frequencies, the sum of log p(x, y) and log p(x,
+            y, c) up to a constant. It is -inf if a verified label has predicted probability 0.
+        objective: Objective after each iteration, (iterations,): the log marginal plus the log
+            prior of M and, if they have one, of class frequencies. It never decreases, up to
+            rounding.
+        class_frequency: Share of rows of each true class, (K,): the share in the counts, or, with a
+            prior, the mode, which includes the pseudo-counts.
+        log_shift: Logarithm of that mode minus the logarithm of the mean of f, (K,); zeros without
+            a prior.
     """
 
     rate: Float[Tensor, " k"]
@@ -60,22 +62,23 @@ class Transition:
 
     @property
     def matrix(self) -> Float[Tensor, "k k"]:
-        """M = p(observed | true), (K, K)."""
+        """Transition matrix M = p(observed | true), (K, K)."""
         return transition_matrix(self.rate, self.flip)
 
     @property
     def share(self) -> float:
-        """The expected share of contaminated rows, the mean of their responsibilities."""
+        """Expected share of contaminated rows, the mean of their responsibilities."""
         return float(off_diagonal(self.counts).sum() / self.counts.sum())
 
     def shifted(self, log_f: Float[Tensor, "n k"]) -> Float[Tensor, "n k"]:
-        r"""Predictions at these class frequencies, :math:`f_{ic} \pi_c / \bar f_c`, normalised.
+        r"""Return predictions at the estimated class frequencies, :math:`f_{ic} \pi_c / \bar f_c`.
 
         Args:
-            log_f: log p(c | x), (N, K), as it was given to `estimate_transition`.
+            log_f: Log p(c | x), (N, K), as given to `estimate_transition`.
 
         Returns:
-            log probabilities, (N, K); without a prior on class frequencies `log_f` itself.
+            Normalised log probabilities, (N, K); `log_f` itself without a prior on class
+            frequencies.
         """
         if not self.log_shift.any():
             return log_f
@@ -94,58 +97,62 @@ def estimate_transition(
     iterations: int = 1000,
     tolerance: float = 1e-3,
 ) -> Transition:
-    r"""Mode of rates and T given predictions of the true label, by EM.
+    r"""Estimate the mode of rates and T, given predictions of the true label, by EM.
 
     The expectations are the counts by true and observed label,
 
     .. math:: N_{cy} = \sum_{i: y_i = y} w_i \frac{f_{ic} M_{cy}}{\sum_d f_{id} M_{dy}},
 
-    and the maximisation is `anchor_start`, in which the priors are pseudo-counts. Those are the
-    posterior means given the counts and, in logits of rates and of rows of T, the mode: what EM
-    climbs is the log marginal plus :math:`\sum_c a \log r_c + b \log(1 - r_c) + d \sum_y \log
-    T_{cy}`, the log prior density in these coordinates. `NBAMLoss` has the same. So the estimate
-    stays inside (0, 1) where a mode in r itself, under a uniform prior, would be 0.
+    and the maximisation is `anchor_start`, in which the priors are pseudo-counts. Its results are
+    the posterior means given the counts and also, in logits of rates and of rows of T, the mode: EM
+    increases the log marginal plus :math:`\sum_c a \log r_c + b \log(1 - r_c) + d \sum_y \log
+    T_{cy}`, the log prior density in these coordinates (as in `NBAMLoss`). So the estimate stays
+    inside (0, 1), where a mode in r itself, under a uniform prior, could be 0.
 
-    A prior on class frequencies, :math:`\pi \sim` Dirichlet(h, ..., h), is for those who know that
-    classes are about equally frequent. The predictions then only say how x differs by class,
+    A prior on class frequencies, :math:`\pi \sim` Dirichlet(h, ..., h), is useful if classes are
+    known to be about equally frequent. The predictions then describe only how x differs by class,
     :math:`p(x_i | c) \propto w_i f_{ic} / \bar f_c` with the mean :math:`\bar f_c = \sum_i w_i
     f_{ic} / \sum_i w_i`, so that
 
     .. math:: p(x_i, y_i) \propto \sum_c \frac{f_{ic}}{\bar f_c} \pi_c M_{c y_i}, \qquad
               \pi_c = \frac{\sum_y N_{cy} + h}{\sum_{dy} N_{dy} + K h},
 
-    the latter in each maximisation; the objective has :math:`h \sum_c \log \pi_c` besides. Without
-    it :math:`\pi = \bar f` exactly. The model takes f as right at the frequencies :math:`\bar f`: a
-    wrong tilt towards a class is undone in part only, and where f is nearly 0 or 1 hardly at all.
-    Then :math:`\pi` is even at a large h, and the expected counts are not.
+    The second formula is part of each maximisation, and the objective also has
+    :math:`h \sum_c \log \pi_c`. Without this prior, :math:`\pi = \bar f` exactly. The model takes f
+    as correct at the frequencies :math:`\bar f`: predictions that wrongly favour a class are
+    corrected in part only, and hardly at all where f is nearly 0 or 1. With a large h, :math:`\pi`
+    is then even, but the expected counts are not.
 
     Each iteration takes O(N K) time; memory is two (N, K) arrays of the type of `log_f`. Double
-    precision stays so, and half precision is computed with in single precision.
+    precision is kept, and half precision is converted to single precision.
 
     Args:
-        log_f: log p(c | x), (N, K), normalised; a gradient graph is not followed. Predictions of
-            rows the predictor has been trained on agree with the labels too much, so that rates
-            come out too low.
-        labels: observed labels y, 0, ..., K-1 of any integer type, (N,).
-        prior: of rates and flips.
-        weights: how many times each row counts, (N,); None for once. A class whose rows all weigh 0
-            has the rate that its prior and the other rows say.
-        true_labels: verified labels, (N,), -1 where unknown; None for none. Which rows were
-            verified may depend on x and y.
-        start: counts to start from, (K, K), for instance from `anchor_counts` or of an earlier
-            estimate; None for f itself, :math:`\sum_{i: y_i = y} w_i f_{ic}`.
-        class_prior: h, pseudo-count of each class; None, the default, for no prior.
-        iterations: at most so many.
-        tolerance: in nats; EM ends when the expected counts differ by less from those before, half
-            their chi-squared, which is what an iteration gains.
+        log_f: Log p(c | x), (N, K), normalised and preferably out of fold. Predictions of rows that
+            the predictor was trained on agree too much with the labels, which makes the rates too
+            low. No gradient is computed.
+        labels: Observed labels y, 0, ..., K-1 of any integer type, (N,).
+        prior: Pseudo-counts of rates and flips.
+        weights: Number of times that each row counts, (N,); None if each counts once. The rate of a
+            class whose rows all have weight 0 follows from its prior and the other rows.
+        true_labels: Verified labels, (N,), -1 where unknown; None if there are none. The choice of
+            the verified rows may depend on x and y.
+        start: Counts to start from, (K, K), for instance from `anchor_counts` or an earlier
+            estimate; None for those of f, :math:`\sum_{i: y_i = y} w_i f_{ic}`.
+        class_prior: Pseudo-count h of each class; None, the default, for no prior.
+        iterations: Largest number of iterations.
+        tolerance: Gain of an iteration, in nats, below which EM ends. The gain is half the
+            chi-squared distance of the expected counts from those before.
+
+    Returns:
+        The estimate as a `Transition`.
 
     Raises:
-        DataError: shapes do not fit, a label is out of range, predictions are NaN or not
-            normalised, weights are negative, not finite or all 0, counts to start from are negative
-            or not finite, or `class_prior` or `iterations` is not positive.
+        DataError: Shapes do not agree, a label is out of range, predictions are NaN or not
+            normalised, weights are negative, not finite or all 0, the counts to start from are
+            negative or not finite, or `class_prior` or `iterations` is not positive.
 
-    Source: Dempster, Laird & Rubin (1977) for EM; Dawid & Skene (1979) for a matrix of observer's
-    errors estimated by it; Saerens, Latinne & Decaestecker (2002) for class frequencies.
+    Source: Dempster, Laird & Rubin (1977) for EM; Dawid & Skene (1979), who estimate a matrix of
+    observer errors with it; Saerens, Latinne & Decaestecker (2002) for class frequencies.
 
     Example:
         >>> f = torch.tensor([[1.0, 0.0], [0.0, 1.0]]).repeat_interleave(500, 0)
@@ -188,13 +195,13 @@ def estimate_transition(
 
 @dataclass(frozen=True)
 class RowsByLabel:
-    """Evidence with its rows grouped by observed label, so that each group needs one column of M.
+    """Rows grouped by observed label, because the rows of one label involve one column of M only.
 
     Attributes:
-        f: p(c | x), (N, K); of a verified row, all on its true label.
-        weights: how many times each row counts, (N,).
-        sizes: number of rows of each observed label, K of them.
-        verified_log_f: sum of log f of the verified labels, in nats.
+        f: Probabilities p(c | x), (N, K); 1 for the true label of a verified row.
+        weights: Number of times that each row counts, (N,).
+        sizes: Number of rows of each observed label, a list of K.
+        verified_log_f: Sum of log f of the verified labels, in nats.
     """
 
     f: Float[Tensor, "n k"]
@@ -211,7 +218,7 @@ class RowsByLabel:
         weights: Float[Tensor, " n"] | None,
         true_labels: Int[Tensor, " n"] | None,
     ) -> "RowsByLabel":
-        """Check and group rows; arguments and errors as of `estimate_transition`."""
+        """Check and group rows; arguments and errors as in `estimate_transition`."""
         check_predictions(log_f, "log_f")
         log_f = precise(log_f)
         labels = labels_of("labels", labels, log_f, unlabelled=None)
@@ -233,26 +240,30 @@ class RowsByLabel:
 
     @property
     def num_classes(self) -> int:
-        """K."""
+        """Number of classes K."""
         return self.f.shape[1]
 
     def groups(self) -> list[tuple[Tensor, Tensor]]:
-        """f (n, K) and weights (n,) of the rows of each observed label."""
+        """Return f, (n, K), and weights, (n,), of the rows of each observed label."""
         return list(zip(self.f.split(self.sizes), self.weights.split(self.sizes), strict=True))
 
     def predicted_counts(self) -> Float[Tensor, "k k"]:
-        """Expected counts if the observed labels said nothing."""
+        """Return the expected counts by predicted and observed label, (K, K)."""
         columns = [weights @ f for f, weights in self.groups()]
         return torch.stack(columns, 1).double()
 
     def expected_counts(self, matrix: Float[Tensor, "k k"]) -> tuple[Float[Tensor, "k k"], float]:
-        """Counts by true and observed label given M, and sum of log p(y | x), in nats."""
+        """Return counts by true and observed label given M, and the sum of log p(y | x) (nats).
+
+        Args:
+            matrix: Transition matrix M, (K, K).
+        """
         columns, sums = matrix.to(self.f).clamp_min(_LEAST), torch.zeros_like(matrix)
         log_marginal = matrix.new_zeros(())
         for y, group in enumerate(self.groups()):
             for f, weights in zip(*(part.split(_CHUNK) for part in group), strict=True):
                 probs = f @ columns[:, y]
-                # Not weights * log: that waits for threads even in a chunk as small as this.
+                # xlogy is faster than weights * log, which waits for threads even in small chunks.
                 log_marginal += torch.xlogy(weights, probs).sum(dtype=torch.float64)
                 sums[:, y] += (weights / probs) @ f
         return sums * matrix, float(log_marginal)
@@ -267,6 +278,6 @@ def _log_prior(
 
 
 def _divergence(one: Float[Tensor, "k k"], other: Float[Tensor, "k k"]) -> float:
-    # The difference of two objectives would drown in the rounding of millions of float32 rows.
+    # With millions of float32 rows, the difference of two objectives is mostly rounding.
     total = (one + other).clamp_min(torch.finfo(one.dtype).tiny)
     return float(((one - other).square() / total).sum())

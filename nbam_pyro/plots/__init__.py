@@ -1,4 +1,7 @@
-"""Pictures of a fit; each function draws into an `Axes` and returns it."""
+"""Plots of fits, flags and posteriors; each function draws on an `Axes` and returns it.
+
+A responsibility is the probability that a datum is contaminated, P(z=1 | x, y).
+"""
 
 from nbam_pyro.plots.fits import training_curve, transition_matrix
 from nbam_pyro.plots.flags import (

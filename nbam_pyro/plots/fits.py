@@ -1,4 +1,4 @@
-"""How labels flip, and how the fit went."""
+"""Plots of transition matrices and of training."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -14,11 +14,11 @@ from nbam_pyro.plots.sources import Matrix, fit_of, matrix_of, names_of
 
 __all__ = ["training_curve", "transition_matrix"]
 
-# With more classes, numbers in the cells cannot be read.
+# Largest number of classes for which numbers, and intervals, in the cells can be read.
 _READABLE = 40
 _READABLE_INTERVALS = 12
 
-# What is drawn of the steps of a fit, and its unit.
+# Label of the axis, with its unit, for each step of a fit that has a curve.
 _LOSSES = {
     "joint": "negative log marginal per row, with the prior's share (nats)",
     "distil": "cross-entropy to the posterior of true labels (nats)",
@@ -28,19 +28,20 @@ _LOSSES = {
 def transition_matrix(
     estimate: Any, *, names: Sequence[Any] | None = None, ax: Axes | None = None
 ) -> Axes:
-    """M = p(observed | true) as a heat map with its numbers.
+    """Draw the transition matrix M = p(observed | true) as a heat map with its numbers.
 
-    Entries above 1 % off the diagonal have their intervals too, where there are any. Numbers are
-    written for up to 40 classes, intervals for up to 12.
+    Off-diagonal entries above 1 % also show their intervals, if there are any. Numbers are written
+    for up to 40 classes, and intervals for up to 12.
 
     Args:
-        estimate: A `Fit`, a fitted estimator, a report of `from_pred_probs`, the `MatrixEstimate`
-            of `nbam_pyro.transition_matrix` or `flip_matrix`, or an array (K, K).
-        names: Names of the classes, (K,); None for those that come with the estimate.
-        ax: Where to draw; the current axes if None.
+        estimate: Object that contains the matrix: a `Fit`, a fitted estimator, a report of
+            `from_pred_probs`, the `MatrixEstimate` of `nbam_pyro.transition_matrix` or
+            `flip_matrix`, or an array, (K, K).
+        names: Names of the classes, (K,); None for the names in the estimate.
+        ax: Axes to draw on; None for the current axes.
 
     Raises:
-        DataError: There is no such matrix in what was given, or names are too few or too many.
+        DataError: The object contains no such matrix, or the number of names is not K.
         StoryError: The story of the fit has no latent true label.
     """
     matrix = matrix_of(estimate)
@@ -49,7 +50,7 @@ def transition_matrix(
     ax = ax or plt.gca()
     image = ax.imshow(matrix.mean, vmin=0, vmax=1, cmap="Blues")
     ax.figure.colorbar(image, ax=ax, shrink=0.8, label="p(observed | true)")
-    every = slice(None, None, 1 + k // 30)  # as many names as can be read
+    every = slice(None, None, 1 + k // 30)  # At most about 30 names can be read.
     rotation = 0 if sum(map(len, ticks[every])) < 50 else 90
     ax.set_xticks(range(k)[every], ticks[every], rotation=rotation)
     ax.set_yticks(range(k)[every], ticks[every])
@@ -63,10 +64,12 @@ def transition_matrix(
 
 
 def _write(ax: Axes, matrix: Matrix) -> None:
-    """Numbers into the cells."""
+    """Write numbers into the cells."""
     k = len(matrix.mean)
     window = ax.get_window_extent()
-    cell = 72 * min(window.width, window.height) / ax.figure.dpi / k  # in points, as fonts are
+    cell = (
+        72 * min(window.width, window.height) / ax.figure.dpi / k
+    )  # In points, the unit of font sizes.
     size = min(9, max(3, 0.36 * cell))
     for (c, y), mean in np.ndenumerate(matrix.mean):
         text, small = f"{mean:.2f}" if mean >= 0.005 else "0", size
@@ -79,28 +82,29 @@ def _write(ax: Axes, matrix: Matrix) -> None:
 
 
 def training_curve(history: Any, *, ax: Axes | None = None) -> Axes:
-    """Training and noisy held-out loss of the fits of the network, one after another.
+    """Draw the training loss and the held-out loss of each fit of the network, one after another.
 
-    They are the joint fits, or, where the network learned the posterior of true labels (`Distil`),
-    that one.
+    Held-out rows are rows that the network is not trained on; their labels may be wrong, too. The
+    fits are the joint fits of network and rates, or, if the network was trained on the posterior of
+    true labels (`Distil`), that fit.
 
     Args:
         history: A `Fit`, a fitted estimator, or the `history` of a fit.
-        ax: Where to draw; the current axes if None.
+        ax: Axes to draw on; None for the current axes.
 
     Raises:
-        DataError: What was given is none of these, or has no such fit.
+        DataError: The object contains no history, or the history contains no such fit.
     """
     source = fit_of(history)
     table = source.history if isinstance(source, Fit) else source
     if not isinstance(table, pd.DataFrame) or not {"step", "epoch", "loss"} <= set(table.columns):
         raise DataError(
-            f"A training history is not in a {type(history).__name__}: give a Fit, an estimator, "
-            "or fit.history, with the columns step, epoch and loss."
+            f"A {type(history).__name__} contains no training history. Give a Fit, an estimator, "
+            "or fit.history, a table with the columns 'step', 'epoch' and 'loss'."
         )
     name = next((name for name in _LOSSES if (table["step"] == name).any()), None)
     if name is None:
-        raise DataError("The history has no step 'joint' or 'distil': there is no curve to draw.")
+        raise DataError("The history has no step 'joint' or 'distil', so that no curve exists.")
     steps = table[table["step"] == name].reset_index(drop=True)
     ax = ax or plt.gca()
     part = (steps["epoch"] == 0).cumsum()

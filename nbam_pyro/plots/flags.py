@@ -1,4 +1,4 @@
-"""What the flags say, and whether they are right."""
+"""Plots of responsibilities, and of their calibration where the truth is known."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -23,16 +23,16 @@ __all__ = [
 
 
 def responsibilities(values: Any, *, contaminated: Any = None, ax: Axes | None = None) -> Axes:
-    """Histogram of responsibilities, split by the truth where it is known.
+    """Draw a histogram of responsibilities, split by the truth if it is known.
 
     Args:
-        values: P(z=1 | x, y), (N,), or what has them: a `Fit`, a fitted estimator, a report of
-            `from_pred_probs`, or a `KnownFlips`.
-        contaminated: The truth, (N,) booleans or 0 and 1; None where it is not known.
-        ax: Where to draw; the current axes if None.
+        values: Responsibilities P(z=1 | x, y), (N,), or an object that contains them: a `Fit`, a
+            fitted estimator, a report of `from_pred_probs`, or a `KnownFlips`.
+        contaminated: Truth, (N,) booleans or 0 and 1; None if it is unknown.
+        ax: Axes to draw on; None for the current axes.
 
     Raises:
-        DataError: There are no responsibilities in what was given, or lengths differ.
+        DataError: The object contains no responsibilities, or lengths differ.
     """
     r = responsibilities_of(values)
     known = None if contaminated is None else truth(contaminated, len(r))
@@ -55,22 +55,22 @@ def responsibilities(values: Any, *, contaminated: Any = None, ax: Axes | None =
 def responsibilities_by(
     values: Any, by: Any = None, *, names: Sequence[str] | None = None, ax: Axes | None = None
 ) -> Axes:
-    """Responsibilities by class, source, annotator or any other group, the worst group on top.
+    """Draw responsibilities by class, source, annotator or any other group, the worst group on top.
 
-    Boxes have the quartiles, whiskers the middle 90 %, diamonds the mean: the share of the group
-    that is expected to be contaminated.
+    Boxes show the quartiles, whiskers the middle 90 %, and diamonds the mean, which is the expected
+    share of contaminated rows in the group.
 
     Args:
-        values: P(z=1 | x, y), (N,), or what has them: a `Fit`, a fitted estimator, a report of
-            `from_pred_probs`, or a `KnownFlips`.
-        by: The group of each row, (N,); where there are names, their positions, -1 where unknown.
-            None for the labels of a report.
-        names: Names of the groups.
-        ax: Where to draw; the current axes if None.
+        values: Responsibilities P(z=1 | x, y), (N,), or an object that contains them: a `Fit`, a
+            fitted estimator, a report of `from_pred_probs`, or a `KnownFlips`.
+        by: Group of each row, (N,). If `names` are given, numbers of groups, -1 where unknown. None
+            for the labels of a report.
+        names: Names of the groups; None if `by` contains names.
+        ax: Axes to draw on; None for the current axes.
 
     Raises:
-        DataError: There are no responsibilities in what was given, no groups, no name for one, or
-            lengths differ.
+        DataError: The object contains no responsibilities, there are no groups, a group has no
+            name, or lengths differ.
     """
     r = responsibilities_of(values)
     groups = groups_of(values, by, len(r))
@@ -102,34 +102,34 @@ def _name(group: Any, names: Sequence[str]) -> str:
         return "unknown" if group == "unknown" or group < 0 else str(names[int(group)])
     except (TypeError, ValueError, IndexError) as error:
         raise DataError(
-            f"by has the group {group!r}; with names it has their positions, 0 to {len(names) - 1}."
+            f"by has the group {group!r}. If names are given, by must contain their positions, 0 "
+            f"to {len(names) - 1}."
         ) from error
 
 
 def reliability(
     values: Any, contaminated: Any = None, *, bins: int = 10, ax: Axes | None = None
 ) -> Axes:
-    """Stated against realised contamination; on the diagonal responsibilities are calibrated.
+    """Draw realised against predicted contamination; calibrated shares lie on the diagonal.
 
     Bars are 95 % intervals of the realised shares (Wilson's, which stay within 0 and 1).
 
     Args:
-        values: P(z=1 | x, y), (N,), or what has them: a `Fit`, a fitted estimator, a report of
-            `from_pred_probs`, or the `KnownFlips` of `known_flips`.
-        contaminated: The truth, (N,) booleans or 0 and 1; None for that of `KnownFlips`.
+        values: Responsibilities P(z=1 | x, y), (N,), or an object that contains them: a `Fit`, a
+            fitted estimator, a report of `from_pred_probs`, or the `KnownFlips` of `known_flips`.
+        contaminated: Truth, (N,) booleans or 0 and 1; None for the truth in a `KnownFlips`.
         bins: Number of bins of equal width.
-        ax: Where to draw; the current axes if None.
+        ax: Axes to draw on; None for the current axes.
 
     Raises:
-        DataError: There are no responsibilities in what was given, the truth is not known, or
-            lengths differ.
+        DataError: The object contains no responsibilities, the truth is unknown, or lengths differ.
     """
     r = responsibilities_of(values)
     check_whole("bins", bins, least=1)
     if contaminated is None and isinstance(values, KnownFlips):
         contaminated = values.flipped
     if contaminated is None:
-        raise DataError("reliability needs the truth: give contaminated, (N,) booleans.")
+        raise DataError("reliability needs the truth. Give contaminated, (N,) booleans.")
     known = truth(contaminated, len(r))
     index = np.minimum((r * bins).astype(int), bins - 1)
     sizes = np.bincount(index, minlength=bins)
@@ -153,7 +153,7 @@ def reliability(
 
 
 def _wilson(share: np.ndarray, sizes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """95 % intervals of binomial shares, which lie within 0 and 1 (Wilson 1927)."""
+    """Return 95 % intervals of binomial shares, which lie within 0 and 1 (Wilson 1927)."""
     z = 1.96
     middle = (share + z**2 / (2 * sizes)) / (1 + z**2 / sizes)
     half = z * np.sqrt(share * (1 - share) / sizes + z**2 / (4 * sizes**2)) / (1 + z**2 / sizes)
@@ -167,17 +167,18 @@ def contamination_map(
     names: Sequence[str] = ("first", "second"),
     ax: Axes | None = None,
 ) -> Axes:
-    """Prior contamination pi(x), or responsibilities, over two features or an embedding.
+    """Draw prior contamination pi(x), or responsibilities, over two features or an embedding.
 
     Args:
-        contamination: P(z=1 | x), (N,), from `prior_contamination`; responsibilities, (N,), or
-            what has them: a `Fit`, a fitted estimator, a report of `from_pred_probs`.
+        contamination: Probabilities P(z=1 | x) from `prior_contamination`, (N,); responsibilities,
+            (N,); or an object that contains responsibilities: a `Fit`, a fitted estimator, or a
+            report of `from_pred_probs`.
         position: Position of each row, (N, 2).
         names: Names of the two axes.
-        ax: Where to draw; the current axes if None.
+        ax: Axes to draw on; None for the current axes.
 
     Raises:
-        DataError: There are no probabilities in what was given, or positions are not (N, 2).
+        DataError: The object contains no probabilities, or positions are not (N, 2).
     """
     values = responsibilities_of(contamination)
     flat = numbers("Positions", position, "an array (N, 2)")
@@ -186,7 +187,7 @@ def contamination_map(
             f"Positions have shape {np.shape(position)}; expected ({len(values)}, 2), one for "
             "each row."
         )
-    order = np.argsort(values)  # the most contaminated are not hidden
+    order = np.argsort(values)  # Draw the most contaminated rows last, in front.
     across, up = flat.reshape(-1, 2)[order].T
     ax = ax or plt.gca()
     points = ax.scatter(across, up, c=values[order], s=12, cmap="viridis", vmin=0)
@@ -198,18 +199,20 @@ def contamination_map(
 
 
 def occam_penalty(penalties: Any, values: Any, *, ax: Axes | None = None) -> Axes:
-    """What flagging costs: KL(r || pi) of every row against its responsibility.
+    """Draw the Occam penalty KL(r || pi) of every row against its responsibility.
 
-    A row is flagged where the anomaly explains it better by more than that.
+    The penalty is the cost of flagging: a row is flagged if the anomaly likelihood is larger than
+    the clean likelihood by more than it, in nats.
 
     Args:
         penalties: Penalties from `occam_penalties`, (N,), in nats.
-        values: P(z=1 | x, y), (N,), or what has them: a `Fit`, a fitted estimator, or a report of
-            `from_pred_probs`.
-        ax: Where to draw; the current axes if None.
+        values: Responsibilities P(z=1 | x, y), (N,), or an object that contains them: a `Fit`, a
+            fitted estimator, or a report of `from_pred_probs`.
+        ax: Axes to draw on; None for the current axes.
 
     Raises:
-        DataError: These are no such numbers, or lengths differ.
+        DataError: The penalties are not numbers, the object contains no responsibilities, or
+            lengths differ.
     """
     r = responsibilities_of(values)
     costs = numbers("Penalties", penalties, "those of occam_penalties, (N,)", rows=len(r))

@@ -1,4 +1,4 @@
-"""What is believed about rates and other latents: before and after, by guide and by chains."""
+"""Plots of posteriors and priors of rates and other latent variables."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -18,17 +18,18 @@ __all__ = ["guide_and_chains", "prior_comparison", "rate_posterior"]
 
 
 def rate_posterior(source: Any, *, var_name: str | None = None, ax: Axes | None = None) -> Axes:
-    """Posterior of the rates, blue, against their prior, grey: medians, 50 and 90 % intervals.
+    """Draw the rates' posterior (blue) and prior (grey): medians, 50 and 90 % intervals.
 
-    A report of `from_pred_probs` has rates and one interval of each, and no prior.
+    A report of `from_pred_probs` has rates with one interval each, and no prior.
 
     Args:
-        source: A tree of `to_datatree` or `nuts`, a `Fit`, a fitted estimator, or a report.
+        source: Object that contains the posterior: a tree of `to_datatree` or `nuts`, a `Fit`, a
+            fitted estimator, or a report of `from_pred_probs`.
         var_name: Variable of the posterior; None for "rate" or "contamination".
-        ax: Where to draw; the current axes if None.
+        ax: Axes to draw on; None for the current axes.
 
     Raises:
-        DataError: There is no posterior in what was given.
+        DataError: The object contains no posterior.
         StoryError: The posterior has no such variable.
     """
     if isinstance(source, PredProbsReport):
@@ -43,9 +44,9 @@ def rate_posterior(source: Any, *, var_name: str | None = None, ax: Axes | None 
     wanted = ["rate", "contamination"] if var_name is None else [var_name]
     names = [name for name in wanted if name in present]
     if not names:
-        raise StoryError(f"The posterior has {present}: give one of them as var_name.")
+        raise StoryError(f"The posterior has variables {present}. Give one of them as var_name.")
     if "prior" not in tree.children:
-        raise DataError("The tree has no group 'prior': make it with to_datatree or nuts.")
+        raise DataError("The tree has no group 'prior'. Make it with to_datatree or nuts.")
     ax = ax or plt.gca()
     after, before = (_flat(tree, group, names) for group in ("posterior", "prior"))
     _intervals(ax, before, -0.15, "lightgrey", "prior")
@@ -69,17 +70,17 @@ def guide_and_chains(
     var_names: Sequence[str] | None = None,
     ax: Axes | None = None,
 ) -> Axes:
-    """A guide's posterior beside that of NUTS: medians, 50 and 90 % intervals.
+    """Draw the posterior of a guide (SVI) beside that of NUTS: medians, 50 and 90 % intervals.
 
     Args:
-        guide: A tree of `to_datatree`, a `Fit`, or a fitted estimator.
-        chains: A tree of `nuts`, on the same rows.
+        guide: Posterior of the guide: a tree of `to_datatree`, a `Fit`, or a fitted estimator.
+        chains: Tree of `nuts`, on the same rows.
         var_names: Variables of the posterior; None for all.
-        ax: Where to draw; the current axes if None.
+        ax: Axes to draw on; None for the current axes.
 
     Raises:
-        DataError: There is no posterior in what was given, or the two name their numbers
-            differently.
+        DataError: An object contains no posterior or not these variables, or the two posteriors
+            name their numbers differently.
     """
     one, other = tree_of(guide), tree_of(chains)
     names = [str(v) for v in other.posterior.data_vars] if var_names is None else list(var_names)
@@ -87,12 +88,12 @@ def guide_and_chains(
         missing = [name for name in names if name not in tree.posterior.data_vars]
         if missing:
             present = [str(name) for name in tree.posterior.data_vars]
-            raise DataError(f"A posterior has no {missing[0]!r}; it has {present}.")
+            raise DataError(f"A posterior has no variable {missing[0]!r}; it has {present}.")
     left, right = (_flat(tree, "posterior", names) for tree in (one, other))
     if list(left.columns) != list(right.columns):
         raise DataError(
             f"The two posteriors name their numbers differently, such as {left.columns[0]!r} and "
-            f"{right.columns[0]!r}: make both with the same class_names."
+            f"{right.columns[0]!r}. Make both with the same class_names."
         )
     ax = ax or plt.gca()
     moving = right.columns[right.std() > 0]
@@ -106,20 +107,20 @@ def guide_and_chains(
 
 
 def prior_comparison(comparison: Any, *, ax: Axes | None = None) -> Axes:
-    """How much worse than the best each candidate predicts, with two standard errors.
+    """Draw how much worse than the best each candidate predicts, with two standard errors.
 
     Args:
         comparison: The `Comparison` of `compare_priors`, or its table.
-        ax: Where to draw; the current axes if None.
+        ax: Axes to draw on; None for the current axes.
 
     Raises:
-        DataError: What was given is neither.
+        DataError: The object is neither.
     """
     table = getattr(comparison, "table", comparison)
     if not isinstance(table, pd.DataFrame) or not {"elpd_diff", "dse"} <= set(table.columns):
         raise DataError(
-            f"A comparison is not in a {type(comparison).__name__}: give what compare_priors "
-            "returns, or its table, with the columns elpd_diff and dse."
+            f"A {type(comparison).__name__} contains no comparison. Give the result of "
+            "compare_priors, or its table, with the columns 'elpd_diff' and 'dse'."
         )
     ax = ax or plt.gca()
     behind = -table["elpd_diff"].abs()
@@ -135,7 +136,7 @@ def prior_comparison(comparison: Any, *, ax: Axes | None = None) -> Axes:
 
 
 def _flat(tree: xr.DataTree, group: str, names: Sequence[str]) -> pd.DataFrame:
-    """Draws as rows, every number of the variables as a column with its name."""
+    """Return a table with one row per draw and one named column per number of the variables."""
     data = tree[group].to_dataset().stack(sample=["chain", "draw"], create_index=False)
     return pd.DataFrame(dict(named_numbers(data, names, kept=["sample"])))
 

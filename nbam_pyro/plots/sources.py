@@ -1,4 +1,4 @@
-"""What a picture is drawn of: fits, estimators, reports, trees and arrays, all alike."""
+"""Access to the numbers of a plot in fits, estimators, reports, trees and arrays."""
 
 from collections.abc import Sequence
 from typing import Any, NamedTuple
@@ -32,7 +32,7 @@ __all__ = [
 
 
 class Matrix(NamedTuple):
-    """A matrix to draw: its entries, their interval where there is one, and names of classes.
+    """Matrix to draw: its entries, with intervals and names of classes if there are any.
 
     Attributes:
         mean: Entries, (K, K).
@@ -50,16 +50,24 @@ class Matrix(NamedTuple):
 
 
 def fit_of(source: Any) -> Any:
-    """The `Fit` of a fitted estimator; anything else as it is."""
+    """Return the `Fit` of a fitted estimator; any other object is returned unchanged.
+
+    Args:
+        source: Any object.
+    """
     inside = getattr(source, "fit_", None)
     return inside if isinstance(inside, Fit) else source
 
 
 def responsibilities_of(source: Any) -> np.ndarray:
-    """Responsibilities, (N,), of a fit's or an estimator's training rows, a report, or an array.
+    """Return responsibilities, (N,), from an object that contains them.
+
+    Args:
+        source: A `Fit` or fitted estimator (for its training rows), a report of `from_pred_probs`,
+            a `KnownFlips`, or an array.
 
     Raises:
-        DataError: There are none in what was given, or they are no probabilities.
+        DataError: The object contains none, or they are not in [0, 1].
     """
     if isinstance(getattr(source, "fit_", None), Fit):
         source = source.responsibility_
@@ -77,28 +85,36 @@ def responsibilities_of(source: Any) -> np.ndarray:
 
 
 def probabilities(name: str, source: Any, takes: str) -> np.ndarray:
-    """Numbers between 0 and 1, (N,), rounding errors mended.
+    """Return numbers between 0 and 1, (N,); small deviations by rounding are corrected.
+
+    Args:
+        name: Name of the numbers, for the message.
+        source: An array, list, tensor or column.
+        takes: Objects that are accepted, for the message.
 
     Raises:
-        DataError: They are not.
+        DataError: These are not numbers, or they are not in [0, 1].
     """
     values = numbers(name, source, takes)
     if len(values) and (values.min() < -1e-6 or values.max() > 1 + 1e-6):
-        raise DataError(f"{name} lie between {values.min():g} and {values.max():g}, not in [0, 1].")
+        raise DataError(
+            f"{name} lie between {values.min():g} and {values.max():g}; they must lie in [0, 1]."
+        )
     return values.clip(0, 1)
 
 
 def numbers(name: str, source: Any, takes: str, *, rows: int | None = None) -> np.ndarray:
-    """Finite numbers as a flat float64 array.
+    """Return finite numbers as a flat float64 array.
 
     Args:
-        name: What they are, for messages.
+        name: Name of the numbers, for the message.
         source: An array, list, tensor or column.
-        takes: What is taken instead, for messages.
-        rows: How many there must be; None for any number.
+        takes: Objects that are accepted, for the message.
+        rows: Required number of numbers; None for any.
 
     Raises:
-        DataError: They are no numbers, or are missing or infinite, or a number of them differs.
+        DataError: These are not numbers, a number is missing or infinite, or there are not `rows`
+            of them.
     """
     plain = unwrapped(source)
     try:
@@ -109,49 +125,68 @@ def numbers(name: str, source: Any, takes: str, *, rows: int | None = None) -> n
         values = np.asarray(plain, dtype=np.float64).ravel()
     except (TypeError, ValueError) as error:
         kind = type(source).__name__
-        raise DataError(f"{name} are not in a {kind}: give {takes}.") from error
+        raise DataError(f"{name} cannot be taken from a {kind}. Give {takes}.") from error
     if not np.isfinite(values).all():
         first = int((~np.isfinite(values)).argmax())
-        raise DataError(f"{name} are missing or infinite, the first in row {first}: drop them.")
+        raise DataError(
+            f"{name} are missing or infinite, the first in row {first}. Leave them out."
+        )
     if rows is not None and len(values) != rows:
-        raise DataError(f"{name} have {len(values)} rows and the others {rows}; they must agree.")
+        raise DataError(f"{name} have {len(values)} rows, the others {rows}. They must agree.")
     return values
 
 
 def truth(contaminated: Any, rows: int) -> np.ndarray:
-    """Which rows are truly contaminated, (N,) booleans, from booleans, 0 and 1, or texts of them.
+    """Return which rows are truly contaminated, (N,) booleans.
+
+    Args:
+        contaminated: Booleans, 0 and 1, or texts of these, (N,).
+        rows: Number of rows N.
 
     Raises:
-        DataError: A value is missing or says neither, or lengths differ.
+        DataError: A value is missing or neither of the two, or the length is not N.
     """
     codes = codes_of("contaminated", contaminated, rows, switches)
     if (codes < 0).any():
-        raise DataError(f"contaminated is missing in row {int((codes < 0).argmax())}: drop it.")
+        raise DataError(
+            f"contaminated is missing in row {int((codes < 0).argmax())}. Leave that row out."
+        )
     return codes == 1
 
 
 def groups_of(source: Any, by: Any, rows: int) -> pd.Series:
-    """The group of each row, (N,); of a report by default the labels.
+    """Return the group of each row, (N,), "unknown" where it is missing.
+
+    Args:
+        source: Object that contains the responsibilities.
+        by: Group of each row, (N,); None for the labels of a report.
+        rows: Number of rows N.
 
     Raises:
-        DataError: There is none, or lengths differ.
+        DataError: There are no groups, or their number is not N.
     """
     if by is None and isinstance(source, PredProbsReport):
         by = source.rows["label"]
     if by is None:
-        raise DataError(f"A {type(source).__name__} has no groups of rows: give by, (N,).")
+        raise DataError(f"A {type(source).__name__} contains no groups of rows. Give by, (N,).")
     groups = pd.Series(list(unwrapped(by)))
     if len(groups) != rows:
-        raise DataError(f"by has {len(groups)} rows and there are {rows}; they must agree.")
+        raise DataError(
+            f"by has {len(groups)} rows, but there are {rows} responsibilities. They must agree."
+        )
     return groups.astype(object).where(groups.notna(), "unknown")
 
 
 def matrix_of(source: Any) -> Matrix:
-    """A matrix p(observed | true) with names and intervals, from whatever has one.
+    """Return a matrix p(observed | true), with names and intervals if there are any.
+
+    Args:
+        source: A `Fit`, a fitted estimator, a report of `from_pred_probs`, a `MatrixEstimate`, or
+            an array or frame, (K, K).
 
     Raises:
-        DataError: There is none in what was given, or its rows are no probabilities.
-        StoryError: A fit's story has no latent true label.
+        DataError: The object contains no matrix, or its entries are not in [0, 1].
+        StoryError: The story of the fit has no latent true label.
     """
     names = None
     if isinstance(getattr(source, "fit_", None), Fit):
@@ -169,29 +204,38 @@ def matrix_of(source: Any) -> Matrix:
     values = probabilities("Entries of a matrix", source, takes)
     shape = np.shape(unwrapped(source))
     if len(shape) != 2 or shape[0] != shape[1]:
-        raise DataError(f"A matrix has shape {shape}; give {takes}.")
+        raise DataError(f"A matrix has shape {shape}. Give {takes}.")
     return Matrix(values.reshape(shape), names=names)
 
 
 def names_of(names: Any, count: int) -> list[str] | None:
-    """Names of classes as texts that matplotlib draws as they are; None for none.
+    """Return names of classes as texts in which matplotlib sees no formulas; None for None.
+
+    Args:
+        names: Names of the classes, (K,), or None.
+        count: Number of classes K.
 
     Raises:
-        DataError: There are more or fewer than classes.
+        DataError: The number of names is not K.
     """
     if names is None:
         return None
     texts = [str(name).replace("$", r"\$") for name in unwrapped(names)]
     if len(texts) != count:
-        raise DataError(f"There are {len(texts)} names for {count} classes: give one for each.")
+        raise DataError(
+            f"There are {len(texts)} names for {count} classes. Give one name for each class."
+        )
     return texts
 
 
 def tree_of(source: Any) -> xr.DataTree:
-    """A tree with `posterior` and `prior`, as it is, or of a fit or an estimator.
+    """Return a tree with the groups `posterior` and `prior`.
+
+    Args:
+        source: Such a tree, which is returned unchanged, a `Fit`, or a fitted estimator.
 
     Raises:
-        DataError: What was given is neither.
+        DataError: The object is none of these.
     """
     fit = fit_of(source)
     if isinstance(fit, Fit):
@@ -200,16 +244,19 @@ def tree_of(source: Any) -> xr.DataTree:
     if isinstance(source, xr.DataTree) and "posterior" in source.children:
         return source
     raise DataError(
-        f"A posterior is not in a {type(source).__name__}: give a Fit, an estimator, or a tree of "
+        f"A {type(source).__name__} contains no posterior. Give a Fit, an estimator, or a tree of "
         "to_datatree or nuts."
     )
 
 
 def story_of(source: Any) -> Story:
-    """A story, or that of a fit or an estimator.
+    """Return a story.
+
+    Args:
+        source: A story, which is returned unchanged, a `Fit`, or a fitted estimator.
 
     Raises:
-        DataError: What was given is none of these.
+        DataError: The object is none of these.
     """
     source = fit_of(source)
     if isinstance(source, Fit):
@@ -217,4 +264,4 @@ def story_of(source: Any) -> Story:
     if isinstance(source, Story):
         return source
     kind = "class of a story" if isinstance(source, type) else type(source).__name__
-    raise DataError(f"A story is not in a {kind}: give a story, a Fit or an estimator.")
+    raise DataError(f"A {kind} contains no story. Give a story, a Fit or an estimator.")

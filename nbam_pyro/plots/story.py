@@ -1,4 +1,4 @@
-"""The generative story as a picture."""
+"""A plot of the generative story as a graph."""
 
 from typing import Any
 
@@ -22,18 +22,19 @@ __all__ = ["story"]
 
 
 def story(one: Any, x: Any = None, y: Any = None, *, ax: Axes | None = None) -> Axes:
-    r"""Which site depends on which: what is observed is grey, what belongs to a datum is boxed.
+    r"""Draw which random variable of a story depends on which.
 
-    As `pyro.render_model` has it, which needs Graphviz to be installed; this does not.
+    Observed variables are grey. A dashed box contains the variables that every datum has of its
+    own. In contrast to `pyro.render_model`, this function does not need Graphviz.
 
     Args:
-        one: Any story, a `Fit`, or a fitted estimator.
-        x: A few rows, enough to run the story once; not needed of a fit or an estimator.
-        y: Their targets.
-        ax: Where to draw; the current axes if None.
+        one: A story, a `Fit`, or a fitted estimator.
+        x: A few rows, with which the story is run once; not needed for a fit or an estimator.
+        y: Targets of these rows.
+        ax: Axes to draw on; None for the current axes.
 
     Raises:
-        DataError: What was given has no story, or the story cannot be run on these rows.
+        DataError: The object contains no story, or the story cannot be run on these rows.
 
     Example:
         >>> import torch
@@ -79,32 +80,39 @@ def story(one: Any, x: Any = None, y: Any = None, *, ax: Axes | None = None) -> 
             arrowprops={
                 "arrowstyle": "-|>",
                 "color": "dimgrey",
-                # Arrows end at the boxes, however large the axes are.
+                # Arrows end at the boxes for any size of the axes.
                 "patchA": boxes[parent].get_bbox_patch(),
                 "patchB": boxes[site].get_bbox_patch(),
                 "shrinkA": 0,
                 "shrinkB": 0,
                 "connectionstyle": f"arc3,rad={_bend(at, parent, site)}",
             },
-            zorder=4,  # drawn after the boxes, whose sizes are not known before
+            zorder=4,  # Drawn after the boxes, whose sizes are unknown before.
         )
     return ax
 
 
 def _rows(source: Any, x: Any, y: Any, dtype: torch.dtype) -> tuple[torch.Tensor, torch.Tensor]:
-    """Rows to run a story on: those given, or blank ones of the kind that a fit was of."""
+    """Return rows to run a story on.
+
+    Args:
+        source: A story or a `Fit`.
+        x: Rows; None for rows of zeros, of the kind that the fit was made from.
+        y: Targets of the rows.
+        dtype: Floating-point type of the story.
+    """
     if x is None and y is None and isinstance(source, Fit):
         return source.kind.blank(2, dtype)
     if x is None or y is None:
-        raise DataError("A story is run once to be drawn: give a few rows x and their targets y.")
+        raise DataError("The story must be run once. Give a few rows x and their targets y.")
     try:
         return in_precision(as_tensor(x), dtype), as_tensor(y)
     except (TypeError, ValueError) as error:
-        raise DataError(f"The rows are no numbers that a story takes: {error}.") from error
+        raise DataError(f"The story cannot take these rows: {error}.") from error
 
 
 def _relations(told: Story, x: torch.Tensor, y: torch.Tensor) -> dict[str, Any]:
-    """Which site depends on which, by Pyro."""
+    """Return which variable depends on which, found by Pyro."""
     try:
         with local_parameters():
             relations: dict[str, Any] = get_model_relations(evaluated(told), model_args=(x, y))
@@ -118,16 +126,18 @@ def _relations(told: Story, x: torch.Tensor, y: torch.Tensor) -> dict[str, Any]:
 
 
 def _font_size(ax: Axes) -> float:
-    """The largest font, up to 8, with which arrows have room between two lines of boxes."""
+    """Return the largest font size, up to 8, that leaves room for arrows between two lines."""
     inches = ax.get_window_extent().height / ax.figure.dpi
     lines = abs(ax.get_ylim()[1] - ax.get_ylim()[0])
     return float(np.clip(0.17 * 72 * inches / lines, 3, 8))
 
 
 def _bend(at: dict[str, tuple[float, float]], one: str, other: str) -> float:
-    """How an arrow curves, 0 for straight, so as to keep clear of the boxes of other sites."""
+    """Return the curvature, 0 for straight, with which an arrow avoids other boxes."""
     start, way = np.array(at[one]), np.subtract(at[other], at[one])
-    side = np.array([way[1], -way[0]])  # to where matplotlib curves an arrow of positive radius
+    side = np.array(
+        [way[1], -way[0]]
+    )  # Side to which matplotlib curves an arrow of positive radius.
     for site, point in at.items():
         share = (point - start) @ way / (way @ way)
         off = point - start - share * way
@@ -137,7 +147,7 @@ def _bend(at: dict[str, tuple[float, float]], one: str, other: str) -> float:
 
 
 def _layout(graph: nx.DiGraph, local: set[str]) -> dict[str, tuple[float, float]]:
-    """Global latents in the first line, then what belongs to a datum, causes above effects."""
+    """Return positions: global variables in the first line, and causes above effects."""
     lines = [[site for site in graph if site not in local]]
     lines += nx.topological_generations(graph.subgraph(local))
     at = {}

@@ -1,4 +1,4 @@
-"""Run folders and files: written whole or not at all, and read only as they were written."""
+"""Run folders and their files. They are written whole or not at all, and checked when read."""
 
 from nbam_pyro.storage.manifest import check_files, write_manifest
 from nbam_pyro.storage.schema import (

@@ -1,4 +1,7 @@
-"""What a description asks torch to make is refused before it takes memory or time."""
+"""Limits of memory and time for building a module of a saved description and running it.
+
+A damaged or hostile description may ask for enormous tensors. It is refused before they are made.
+"""
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -13,23 +16,24 @@ from nbam_pyro.errors import StoryError
 
 __all__ = ["building", "running"]
 
-# Layers draw their weights, scale them and are sometimes built twice.
+# Numbers made while building, in multiples of the saved numbers: layers draw their weights, scale
+# them and are sometimes built twice.
 _TIMES = 16
 _CALLS_PER_TENSOR = 100
-# What a small story may ask for, whatever it stores.
+# Numbers and operations that every story may use beside these.
 _SLACK = 2**24
 _CALLS = 4_000
-# What a network may make of a few rows: one tensor, all of them together, operations.
+# Limits for running a network on a few rows: numbers of one tensor, of all tensors, operations.
 _RUN = 2**27, 2**34, 1_000_000
 
 
 class _Budget(TorchDispatchMode):
-    """Count what torch makes in this thread, and refuse what is more than the budget.
+    """Count the numbers that torch makes in this thread, and raise an error above a limit.
 
     Args:
-        largest: Numbers that one tensor may have.
-        elements: Numbers that may be made, all tensors together.
-        calls: Operations that may be called.
+        largest: Maximum number of numbers in one tensor.
+        elements: Maximum number of numbers in all tensors together.
+        calls: Maximum number of operations.
     """
 
     def __init__(self, largest: int, elements: int, calls: int) -> None:
@@ -51,27 +55,27 @@ class _Budget(TorchDispatchMode):
         self.elements -= made
         if made > self.largest or self.elements < 0 or self.calls < 0:
             raise StoryError(
-                "The description asks for far more numbers than the saved tensors have: it is "
-                "damaged, so fit again."
+                "The saved description asks for far more numbers than the saved tensors have, so "
+                "it is damaged. Restore its files or fit again."
             )
         return func(*args, **kwargs)
 
 
 @contextmanager
 def building(tensors: Mapping[str, Tensor]) -> Iterator[None]:
-    """Inside, this thread makes no more than building a module of these tensors takes.
+    """Limit the numbers that torch makes inside the block to those that building a module takes.
 
     Args:
-        tensors: Saved tensors by name.
+        tensors: Saved tensors of the module by name.
 
     Raises:
-        StoryError: More is asked for.
+        StoryError: The limit is exceeded.
 
     Example:
         >>> with building({"weight": torch.zeros(3)}):
         ...     torch.nn.Linear(200_000_000, 3)
         Traceback (most recent call last):
-        nbam_pyro.errors.StoryError: The description asks for far more numbers than the saved ...
+        nbam_pyro.errors.StoryError: The saved description asks for far more numbers than the ...
     """
     elements = _TIMES * sum(tensor.numel() for tensor in tensors.values()) + _SLACK
     with _Budget(elements, elements, _CALLS_PER_TENSOR * len(tensors) + _CALLS):
@@ -80,28 +84,31 @@ def building(tensors: Mapping[str, Tensor]) -> Iterator[None]:
 
 @contextmanager
 def running() -> Iterator[None]:
-    """Inside, this thread makes no more than running a network on a few rows takes.
+    """Limit the numbers that torch makes inside the block to those that running a network takes.
+
+    The network is run on a few rows.
 
     Raises:
-        StoryError: More is asked for.
+        StoryError: The limit is exceeded.
     """
     with _Budget(*_RUN):
         yield
 
 
 def _made(func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> int:
-    """How many numbers an operation is about to allocate, found without allocating them."""
+    """Return how many numbers an operation would make, without making them."""
     if any(result.alias_info is not None for result in func._schema.returns):
-        return 0  # a view, or its argument changed
+        return 0  # a view, or a change of an argument in place
     meta_args, meta_kwargs = tree_map_only(Tensor, _meta, (args, kwargs))
     if "device" in meta_kwargs:
         meta_kwargs = {**meta_kwargs, "device": torch.device("meta")}
     try:
         made = func(*meta_args, **meta_kwargs)
     except (RuntimeError, NotImplementedError, TypeError):
-        return 0  # it depends on values and makes no more than it takes, or it will fail
+        return 0  # its result depends on values and is no larger than its arguments, or it fails
     return sum(value.numel() for value in tree_leaves(made) if isinstance(value, Tensor))
 
 
 def _meta(value: Tensor) -> Tensor:
+    """Return a tensor of the same shape without memory."""
     return torch.empty_strided(value.size(), value.stride(), dtype=value.dtype, device="meta")

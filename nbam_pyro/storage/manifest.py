@@ -1,4 +1,4 @@
-"""The manifest of a run folder: who wrote it, and the checksum of every file."""
+"""Manifest of a run folder: a mark of this library, and the checksum of every file."""
 
 import hashlib
 import re
@@ -18,10 +18,10 @@ _PART = re.compile(r"[^/\\\x00-\x1f\x7f]{1,255}")
 
 
 def _inside(name: str) -> str:
-    """The name, if it is that of a file inside a folder."""
+    """Return the name if it is that of a file inside a folder, and raise an error otherwise."""
     parts = name.split("/")
     if not all(_PART.fullmatch(part) and part not in (".", "..") for part in parts):
-        raise ValueError("no name of a file inside the folder")
+        raise ValueError("not the name of a file inside the folder")
     return name
 
 
@@ -30,15 +30,19 @@ _Checksum = Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
 
 
 class _Manifest(Saved):
+    """Schema of manifest.json."""
+
     written_by: Literal["nbam_pyro"] | None = None
     sha256: Annotated[dict[_Name, _Checksum], Field(max_length=10_000)]
 
 
 def write_manifest(folder: Path) -> None:
-    """Write the checksums of all files of a folder; the last thing that a run does.
+    """Write the manifest of a folder, with the checksums of all its files.
+
+    This is the last step of writing a folder.
 
     Args:
-        folder: Folder whose other files are written.
+        folder: Folder whose other files are already there.
     """
     names = sorted(p.relative_to(folder).as_posix() for p in folder.rglob("*") if p.is_file())
     digests = {name: _digest(folder / name) for name in names if name != _MANIFEST}
@@ -50,43 +54,46 @@ def check_files(folder: Path, needed: Iterable[str] = ()) -> None:
 
     Args:
         folder: Run folder.
-        needed: Names of files that must be among them.
+        needed: Names of files that must be in the manifest.
 
     Raises:
-        FolderError: The folder is none that a run wrote, or a file is missing, was changed, or is
-            a link.
+        FolderError: The folder is not a run folder, or a file is missing, was changed, or is a
+            link.
     """
     manifest = _manifest(folder)
     for name in {**dict.fromkeys(needed), **manifest.sha256}:
         if name not in manifest.sha256 or not _is_there(folder, name):
             raise FolderError(
-                f"{folder} is incomplete: {name} is missing. Restore it or fit again."
+                f"'{folder}' is incomplete: {name} is missing, or is not an ordinary file. Restore "
+                "it or fit again."
             )
         if manifest.sha256[name] != _digest(folder / name):
             raise FolderError(
-                f"{folder / name} was changed after the run was written. Restore it or fit again "
-                "(edit copies of these files)."
+                f"'{folder / name}' was changed after the run was written. Restore it or fit "
+                "again, and edit only copies of such files."
             )
 
 
 def check_replaceable(folder: Path) -> None:
-    """Refuse to replace a folder that holds anything but what a run wrote there.
+    """Raise an error if a folder has anything that a run of this library did not write.
+
+    Such a folder must not be replaced, because data of somebody else would be lost.
 
     Args:
         folder: Folder that is not empty.
 
     Raises:
-        FolderError: The folder has no manifest of this library, or holds a file that is not in it,
-            or one that was changed since.
+        FolderError: The folder has no manifest of this library, or it has a file that is not in the
+            manifest or was changed after the run.
     """
     try:
         manifest = _manifest(folder)
     except FolderError as error:
-        raise FolderError(f"{folder} is not overwritten: {error}") from error
+        raise FolderError(f"'{folder}' is not overwritten: {error}") from error
     if manifest.written_by is None:
         raise FolderError(
-            f"{folder} is not overwritten: its {_MANIFEST} does not say that this library wrote "
-            "the folder. Choose another one."
+            f"'{folder}' is not overwritten: its {_MANIFEST} does not state that this library "
+            "wrote the folder. Choose another folder."
         )
     above = {parent.as_posix() for name in manifest.sha256 for parent in Path(name).parents}
     for path in sorted(folder.rglob("*")):
@@ -95,32 +102,39 @@ def check_replaceable(folder: Path) -> None:
             continue
         if name not in manifest.sha256 or not _is_there(folder, name):
             raise FolderError(
-                f"{folder} is not overwritten: it holds {name}, which no run wrote. Move that "
-                "file, or choose another folder."
+                f"'{folder}' is not overwritten: it has '{name}', which this library did not "
+                "write. Move that file, or choose another folder."
             )
         if manifest.sha256[name] != _digest(path):
             raise FolderError(
-                f"{folder} is not overwritten: {name} was changed after the run was written. "
+                f"'{folder}' is not overwritten: '{name}' was changed after the run was written. "
                 "Move the folder, or choose another one."
             )
 
 
 def _manifest(folder: Path) -> _Manifest:
+    """Read the manifest of a folder."""
     if not (folder / _MANIFEST).is_file():
-        raise FolderError(f"{folder} is not a run folder: it has no {_MANIFEST}.")
+        raise FolderError(
+            f"'{folder}' is not a run folder: it has no file {_MANIFEST}. Give a folder that this "
+            "library wrote."
+        )
     try:
         return read_json(folder / _MANIFEST, _Manifest)
     except FolderError as error:
-        raise FolderError(f"{folder} is not a run folder of this version. {error}") from error
+        raise FolderError(
+            f"'{folder}' is not a run folder that this version of the library can read. {error}"
+        ) from error
 
 
 def _is_there(folder: Path, name: str) -> bool:
-    """Whether the folder itself holds the file: no part of its name is a link."""
+    """Return whether a file is in the folder itself, and no part of its path is a link."""
     path = folder / name
     between = [folder / parent for parent in Path(name).parents if parent != Path()]
     return path.is_file() and not any(part.is_symlink() for part in (path, *between))
 
 
 def _digest(path: Path) -> str:
+    """Return the SHA-256 checksum of a file."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()

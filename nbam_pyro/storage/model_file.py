@@ -1,4 +1,4 @@
-"""What saved fits and saved detectors share: versions, descriptions, states of modules."""
+"""Parts that saved fits and saved detectors share: versions, descriptions, states of modules."""
 
 import platform
 import warnings
@@ -30,7 +30,7 @@ _PACKAGES = ["nbam-pyro", "torch", "pyro-ppl", "lightning", "arviz-base", "sciki
 
 
 class _Version(BaseModel):
-    """What is read first of a description, whatever else is in it."""
+    """Schema of the keys that are read first. Other keys are ignored."""
 
     model_config = ConfigDict(strict=True, extra="ignore")
 
@@ -42,7 +42,7 @@ M = TypeVar("M", bound=Saved)
 
 
 def read_described(path: Path, kind: type[M], *, format_version: int) -> M:
-    """Read the description of a saved model.
+    """Read the JSON file that describes a saved model.
 
     Args:
         path: Path of the file.
@@ -50,21 +50,21 @@ def read_described(path: Path, kind: type[M], *, format_version: int) -> M:
         format_version: Version of the format that this version of the library reads.
 
     Raises:
-        FolderError: The file was written by another version, or is not as it was written.
+        FolderError: The file has another format version, or does not match the schema.
     """
     found = read_json(path, _Version)
     if found.format_version != format_version:
         theirs = found.versions.get("nbam-pyro")
         mend = "" if theirs is None else f", or read it with nbam-pyro {theirs}, which wrote it"
         raise FolderError(
-            f"{path.parent} has another format ({found.format_version or 'an earlier one'}) than "
+            f"'{path.parent}' has another format ({found.format_version or 'an earlier one'}) than "
             f"this version of the library reads ({format_version}). Fit again{mend}."
         )
     return read_json(path, kind)
 
 
 def as_description(module: Module) -> dict[str, Any]:
-    """A description as `build` takes it.
+    """Convert a description to the form that `build` takes.
 
     Args:
         module: Description as it was read.
@@ -74,35 +74,43 @@ def as_description(module: Module) -> dict[str, Any]:
 
 @contextmanager
 def rehearsed(folder: Path) -> Iterator[None]:
-    """What fails inside, where a saved model is run for the first time, is damage of its folder.
+    """Convert errors inside the block to errors about a run folder.
+
+    Inside the block, a model that was read from the folder is run for the first time. If this
+    fails, the folder is damaged.
 
     Args:
         folder: Run folder that the model was read from.
 
     Raises:
-        FolderError: Something failed.
-        StoryError: The model asks for far more memory than two rows take.
+        FolderError: Running the model failed.
+        StoryError: The model asks for far more memory than a few rows take.
     """
     try:
         with warnings.catch_warnings(), running():
-            warnings.simplefilter("ignore")  # of what a row of zeros is
+            warnings.simplefilter("ignore")  # a row of zeros may be unusual
             yield
     except NBAMError:
         raise
-    except Exception as error:  # networks raise whatever their arguments lead to
+    except Exception as error:  # networks may raise any error
         reason = " ".join(f"{type(error).__name__}: {error}".split())[:300]
         raise FolderError(
-            f"{folder} holds a model that cannot be run ({reason}). Restore its files or fit again."
+            f"The model in '{folder}' cannot be run ({reason}). Restore its files or fit again."
         ) from error
 
 
 def versions() -> dict[str, str]:
-    """Of the packages that a fit depends on."""
+    """Return the versions of Python and of the packages that a fit depends on, by name."""
     return {name: version(name) for name in _PACKAGES} | {"python": platform.python_version()}
 
 
 def tensors_of(part: str, module: nn.Module) -> dict[str, torch.Tensor]:
-    """The state of a module, by names that begin with that of the part."""
+    """Return the state of a module as tensors by name.
+
+    Args:
+        part: Prefix of the names, such as "copies.0.story".
+        module: Module whose state is returned.
+    """
     return {
         f"{part}.{name}": value.detach().cpu().contiguous().clone()
         for name, value in module.state_dict().items()
@@ -110,10 +118,15 @@ def tensors_of(part: str, module: nn.Module) -> dict[str, torch.Tensor]:
 
 
 def fill(module: nn.Module, part: str, tensors: Mapping[str, Tensor]) -> None:
-    """Set a module's state from what `tensors_of` made.
+    """Set the state of a module from the tensors of `tensors_of`.
+
+    Args:
+        module: Module to change.
+        part: Prefix of the names of its tensors.
+        tensors: Tensors by name. Those of other parts are ignored.
 
     Raises:
-        StoryError: the tensors are not its own.
+        StoryError: The tensors have other names or shapes than those of the module.
     """
     state = {
         name.removeprefix(f"{part}."): value
@@ -124,4 +137,7 @@ def fill(module: nn.Module, part: str, tensors: Mapping[str, Tensor]) -> None:
         module.load_state_dict(state, assign=True)
     except RuntimeError as error:
         reason = " ".join(str(error).split())
-        raise StoryError(f"The {part} does not fit the saved tensors: {reason}") from error
+        raise StoryError(
+            f"The {part} does not fit the saved tensors ({reason}). Restore the files of the run, "
+            "or make the module as for the fit."
+        ) from error

@@ -1,4 +1,4 @@
-"""JSON files of run folders, written and read through a schema."""
+"""JSON files of run folders, which are checked against a schema when written and when read."""
 
 import json
 from collections.abc import Mapping
@@ -20,22 +20,22 @@ __all__ = [
     "write_json",
 ]
 
-# Longer files would take more memory than their content is worth.
+# Limits that keep a damaged or hostile file from taking all memory: bytes, and values.
 _LARGEST = 16 * 2**20
 _VALUES = 2**19
 
 Probability = Annotated[float, Field(ge=-1e-6, le=1 + 1e-6)]
-"""A number from 0 to 1, as means of rounded numbers are."""
+"""A number from 0 to 1, up to rounding errors."""
 Count = Annotated[int, Field(ge=0, lt=2**53)]
-"""How many of something there are."""
+"""A number of things, 0 or more."""
 Finite = Annotated[float, Field(gt=-1e300, lt=1e300)]
-"""A number that can be added to another one without overflow."""
+"""A finite number, small enough that sums do not overflow."""
 Label = str | bool | Annotated[int, Field(ge=-(2**63), lt=2**63)] | Finite
-"""A label as its owner wrote it."""
+"""A label as it is in the data: a text, a boolean, or a number."""
 
 
 class Saved(BaseModel):
-    """Base of what is saved as JSON: exactly these keys, exactly these types, finite numbers."""
+    """Base of schemas. A JSON object must have exactly the keys and types of its schema."""
 
     model_config = ConfigDict(strict=True, extra="forbid", frozen=True, allow_inf_nan=False)
 
@@ -44,55 +44,60 @@ S = TypeVar("S", bound=BaseModel)
 
 
 def read_json(path: Path, kind: type[S]) -> S:
-    """A JSON file of a run folder.
+    """Read a JSON file of a run folder.
 
     Args:
         path: Path of the file.
         kind: Schema of its content.
 
     Raises:
-        FolderError: The file is missing, is no regular file, is too long, or is not as it was
-            written.
+        FolderError: The file is missing, is not an ordinary file, is too long, or does not match
+            the schema.
     """
     if path.is_symlink() or not path.is_file():
-        raise FolderError(f"{path} is no file of a run. Restore it or fit again.")
+        raise FolderError(
+            f"'{path}' is missing, or is not an ordinary file. Restore it or fit again."
+        )
     try:
         with path.open("rb") as file:
             text = file.read(_LARGEST + 1)
     except OSError as error:
-        raise FolderError(f"{path} cannot be read: {error.strerror or error}.") from error
-    return validated(text, kind, what=str(path))
+        raise FolderError(
+            f"'{path}' cannot be read ({error.strerror or error}). Check its permissions."
+        ) from error
+    return validated(text, kind, what=f"'{path}'")
 
 
 def write_json(path: Path, values: Mapping[str, Any], kind: type[BaseModel]) -> None:
-    """Write a JSON file of a run folder that `read_json` will read.
+    """Write a JSON file of a run folder.
 
     Args:
         path: Path of the file.
-        values: What to write.
-        kind: Schema of it.
+        values: Values to write, by key.
+        kind: Schema of the values.
 
     Raises:
-        FolderError: The values are not of the schema, so they could not be read again.
+        FolderError: The values do not match the schema, so that `read_json` could not read them.
     """
     try:
         text = json.dumps(values, indent=2, allow_nan=False).encode() + b"\n"
     except ValueError as error:
-        raise FolderError(f"{path.name} cannot be written: {error}.") from error
+        raise FolderError(f"'{path.name}' cannot be written: {error}.") from error
     validated(text, kind, what=path.name)
     path.write_bytes(text)
 
 
 def validated(text: bytes, kind: type[S], *, what: str) -> S:
-    """The content of a JSON text.
+    """Return the content of a JSON text after checking it against a schema.
 
     Args:
         text: JSON in UTF-8.
-        kind: Schema of it.
-        what: What to call the text in an error.
+        kind: Schema of the content.
+        what: Name of the text in error messages.
 
     Raises:
-        FolderError: The text is too long, has too many values, is no JSON, or is not of the schema.
+        FolderError: The text is too long, has too many values, is not JSON, or does not match the
+            schema.
 
     Example:
         >>> class Size(Saved):
@@ -105,10 +110,15 @@ def validated(text: bytes, kind: type[S], *, what: str) -> S:
         a valid integer. Restore it or fit again.
     """
     if len(text) > _LARGEST:
-        raise FolderError(f"{what} is longer than {_LARGEST // 2**20} MB, too long for a run.")
-    # Before anything is made of them; commas and brackets within texts count, too.
+        raise FolderError(
+            f"{what} is longer than {_LARGEST // 2**20} MB, too long for a run. Restore it or fit "
+            "again."
+        )
+    # An upper bound, because commas and brackets inside texts are counted, too.
     if sum(text.count(mark) for mark in (b",", b"[", b"{")) > _VALUES:
-        raise FolderError(f"{what} has more than {_VALUES} values, too many for a run.")
+        raise FolderError(
+            f"{what} has more than {_VALUES} values, too many for a run. Restore it or fit again."
+        )
     try:
         return kind.model_validate_json(text)
     except ValidationError as error:
@@ -121,5 +131,5 @@ def validated(text: bytes, kind: type[S], *, what: str) -> S:
 
 
 def _is_key(part: str) -> bool:
-    """Whether a part of a place is in the JSON, and no name of an alternative of the schema."""
+    """Return whether a part of a place is a key of the JSON, not an alternative of the schema."""
     return not part.startswith("_") and "[" not in part

@@ -1,4 +1,4 @@
-"""Tensors of run folders: safetensors, whose numbers are finite."""
+"""Files of tensors in run folders, in the safetensors format. Their numbers are finite."""
 
 from collections.abc import Collection, Mapping
 from pathlib import Path
@@ -16,51 +16,51 @@ __all__ = ["read_tensors", "saved_tensor", "write_tensors"]
 def write_tensors(
     path: Path, tensors: Mapping[str, Tensor], *, unbounded: Collection[str] = ()
 ) -> None:
-    """Write tensors that `read_tensors` will read.
+    """Write tensors to a safetensors file.
 
     Args:
         path: Path of the file.
-        tensors: What to write, by name.
-        unbounded: Names of tensors that may be infinite.
+        tensors: Tensors to write, by name.
+        unbounded: Names of tensors that may have infinite numbers.
 
     Raises:
-        FolderError: A number is NaN, or infinite where it may not be.
+        FolderError: A number is NaN, or infinite where it must be finite.
     """
-    _check_finite(tensors, unbounded, what=path.name)
+    _check_finite(tensors, unbounded, what=f"'{path.name}'")
     whole = {name: tensor.contiguous() for name, tensor in tensors.items()}
     path.write_bytes(safetensors.torch.save(whole))
 
 
 def read_tensors(path: Path, *, unbounded: Collection[str] = ()) -> dict[str, Tensor]:
-    """The tensors of a file, by name.
+    """Read the tensors of a safetensors file, by name.
 
     Args:
         path: Path of the file.
-        unbounded: Names of tensors that may be infinite.
+        unbounded: Names of tensors that may have infinite numbers.
 
     Raises:
-        FolderError: The file is damaged, or a number is NaN, or infinite where it may not be.
+        FolderError: The file is damaged, or a number is NaN, or infinite where it must be finite.
     """
     try:
         tensors = safetensors.torch.load_file(path)
     except (SafetensorError, OSError, RuntimeError, ValueError, KeyError) as error:
         reason = " ".join(str(error).split())[:200]
         raise FolderError(
-            f"{path} is no safetensors file or is cut off ({reason}). Restore it or fit again."
+            f"'{path}' is not a safetensors file or is cut off ({reason}). Restore it or fit again."
         ) from error
-    _check_finite(tensors, unbounded, what=str(path))
+    _check_finite(tensors, unbounded, what=f"'{path}'")
     return tensors
 
 
 def saved_tensor(tensors: Mapping[str, Tensor], name: str) -> Tensor:
-    """The tensor of a name.
+    """Return the tensor with a name.
 
     Args:
         tensors: Tensors of a run, by name.
-        name: Name of one of them.
+        name: Name of the tensor.
 
     Raises:
-        FolderError: There is none of that name.
+        FolderError: There is no tensor with this name.
     """
     if name not in tensors:
         raise FolderError(f"The run has no tensor {name!r}. Restore its files or fit again.")
@@ -68,10 +68,12 @@ def saved_tensor(tensors: Mapping[str, Tensor], name: str) -> Tensor:
 
 
 def _check_finite(tensors: Mapping[str, Tensor], unbounded: Collection[str], *, what: str) -> None:
+    """Raise a `FolderError` that names the first tensor with NaN or infinite numbers."""
     for name, tensor in tensors.items():
         bad = torch.isnan(tensor) if name in unbounded else ~torch.isfinite(tensor)
         if bad.any():
             raise FolderError(
-                f"{what}: {name} has numbers that are NaN or infinite, so the model would score "
-                "nothing but NaN. Fit again, with a smaller step size or other features."
+                f"{what}: the tensor {name!r} has numbers that are NaN or infinite, so all scores "
+                "of the model would be NaN. Fit again, with a smaller learning rate or other "
+                "features."
             )

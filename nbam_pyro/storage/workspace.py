@@ -1,8 +1,8 @@
-"""What a run keeps beside the folder or file that it writes: one hidden folder with one lock.
+"""A hidden folder beside the folder or file that a run writes, with a lock and a draft.
 
-Beside RUN this is `.RUN.nbam`, with the files `lock`, `draft` (what is being written) and `before`
-(what is being replaced). The lock belongs to the process and not to the file: the kernel releases
-it when the process ends, however it ends.
+The hidden folder of RUN is `.RUN.nbam`. It has the entries `lock`, `draft` (the new version) and
+`before` (the old version, while it is being replaced). The lock belongs to the process. The
+operating system releases it when the process ends, even if the process was killed.
 """
 
 import fcntl
@@ -24,11 +24,11 @@ _BEFORE = "before"
 
 @dataclass(frozen=True)
 class Workspace:
-    """The hidden folder beside what is written.
+    """A hidden folder beside a target that is being written.
 
     Attributes:
-        target: Folder or file that is written in the end.
-        folder: Hidden folder beside it.
+        target: Folder or file to write.
+        folder: Hidden folder beside the target.
     """
 
     target: Path
@@ -36,16 +36,16 @@ class Workspace:
 
     @property
     def draft(self) -> Path:
-        """Path of what is being written."""
+        """Path of the new version of the target."""
         return self.folder / _DRAFT
 
     @property
     def before(self) -> Path:
-        """Path of what is being replaced."""
+        """Path of the old version of the target, while it is being replaced."""
         return self.folder / _BEFORE
 
     def publish(self) -> None:
-        """Put the draft in its place. What was there stays until the draft has replaced it.
+        """Move the draft to the target. A file that was there is kept until it is replaced.
 
         Raises:
             FolderError: The file system refuses.
@@ -58,7 +58,7 @@ class Workspace:
             raise cannot_be_written(self.target, error) from error
 
     def clear(self) -> None:
-        """Remove the draft, and put back what an interrupted run was about to replace."""
+        """Remove the draft, and restore an old version that an interrupted run had moved away."""
         if self.before.exists() and not self.target.exists():
             self.before.rename(self.target)
         for path in (self.draft, self.before):
@@ -70,17 +70,18 @@ class Workspace:
 
 @contextmanager
 def workspace(target: Path) -> Iterator[Workspace]:
-    """The hidden folder beside a target, for as long as nobody else writes the target.
+    """Lock a target, and return a hidden folder beside it that exists inside the block.
 
-    Whatever a killed process has left there is removed first, and nothing is left at the end.
-    Folders above the target are made, and removed again if the target was not written.
+    Files that a killed process has left in the hidden folder are removed first. At the end the
+    hidden folder is removed. Folders above the target are made, and removed again if the target was
+    not written.
 
     Args:
         target: Folder or file that will be written; an absolute path without links.
 
     Raises:
-        FolderError: Another process writes the target, the hidden folder holds a file of somebody
-            else, or the file system refuses.
+        FolderError: Another process writes the target, the hidden folder has a file that this
+            library did not write, or the file system refuses.
     """
     space = Workspace(target, target.with_name(f".{target.name}.nbam"))
     made = [parent for parent in target.parents if not parent.exists()]
@@ -96,7 +97,7 @@ def workspace(target: Path) -> Iterator[Workspace]:
         yield space
     finally:
         space.clear()
-        # Only the lock is left. Another process may take it from here on: its folder stays.
+        # From here on another process may take the lock. Then its folder is not empty and stays.
         (space.folder / _LOCK).unlink(missing_ok=True)
         with suppress(OSError):
             space.folder.rmdir()
@@ -107,40 +108,49 @@ def workspace(target: Path) -> Iterator[Workspace]:
 
 
 def cannot_be_written(target: Path, error: OSError) -> FolderError:
-    """The error for a file system that refuses."""
-    return FolderError(f"{target} cannot be written: {error.strerror or error}.")
+    """Return the error for a target that the file system refuses to write."""
+    return FolderError(
+        f"'{target}' cannot be written ({error.strerror or error}). Check permissions and free "
+        "space, or choose another place."
+    )
 
 
 def _locked(space: Workspace) -> int:
-    """An open lock file that this process holds; the file is still the one at its path."""
+    """Return the handle of an open lock file that this process has locked."""
     path = space.folder / _LOCK
     if space.folder.is_symlink():
-        raise FolderError(f"{space.folder} is a link, which no run has made, and in the way.")
+        raise FolderError(
+            f"'{space.folder}' is in the way: it is a link, which this library did not make. Move "
+            "it."
+        )
     while True:
         try:
             space.folder.mkdir(parents=True, exist_ok=True)
             handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o666)
         except (FileExistsError, FileNotFoundError):
             if space.folder.is_file():
-                raise FolderError(f"{space.folder} is a file, and in the way: move it.") from None
-            continue  # its last owner removed the folder at this moment
+                raise FolderError(
+                    f"'{space.folder}' is in the way: it is a file, not a folder. Move it."
+                ) from None
+            continue  # another process has just removed the folder
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
             os.close(handle)
             raise FolderError(
-                f"{space.target} is being written by another process: wait until it has finished, "
-                "or choose another name."
+                f"'{space.target}' is being written by another process. Wait until it has "
+                "finished, or choose another name."
             ) from error
         except OSError:
             os.close(handle)
             raise
         if _same(handle, path):
             return handle
-        os.close(handle)  # its last owner removed the file before we locked it
+        os.close(handle)  # another process removed the file before it was locked here
 
 
 def _same(handle: int, path: Path) -> bool:
+    """Return whether an open file is still the one at its path."""
     try:
         return os.path.samestat(os.fstat(handle), path.lstat())
     except FileNotFoundError:
@@ -148,8 +158,10 @@ def _same(handle: int, path: Path) -> bool:
 
 
 def _check_names(folder: Path) -> None:
+    """Raise a `FolderError` if a hidden folder has entries that this library does not make."""
     others = sorted({path.name for path in folder.iterdir()} - {_LOCK, _DRAFT, _BEFORE})
     if others:
         raise FolderError(
-            f"{folder / others[0]} was written by no run, and the folder is in the way: move it."
+            f"'{folder}' is in the way: it has '{others[0]}', which this library did not write. "
+            "Move it."
         )

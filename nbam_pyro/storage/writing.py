@@ -1,4 +1,4 @@
-"""Folders and files that are written whole or not at all, and replace only what may be replaced."""
+"""Writing of run folders and files, whole or not at all, without loss of other files."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,12 +12,12 @@ __all__ = ["check_file", "check_folder", "new_file", "new_folder"]
 
 
 def check_folder(folder: Path, *, overwrite: bool) -> None:
-    """Refuse a run folder that exists, before any work is done.
+    """Raise an error if a run folder must not be written. Call this before any work is done.
 
     Args:
         folder: Run folder that will be written.
-        overwrite: Whether a run folder that exists may be replaced. It may hold nothing but what
-            the run wrote.
+        overwrite: Whether a run folder that exists may be replaced. It is replaced only if all its
+            files are as a run wrote them.
 
     Raises:
         FolderError: The folder exists and may not be replaced.
@@ -27,17 +27,19 @@ def check_folder(folder: Path, *, overwrite: bool) -> None:
         return
     if not overwrite:
         raise FolderError(
-            f"{folder} exists already: choose another folder, or overwrite it (--overwrite, "
+            f"'{folder}' exists already. Choose another folder, or overwrite it (--overwrite, "
             "overwrite=True)."
         )
     if not folder.is_dir():
-        raise FolderError(f"{folder} is not a run folder, so it is not overwritten.")
+        raise FolderError(
+            f"'{folder}' is not overwritten: it is not a run folder. Choose another name."
+        )
     if any(folder.iterdir()):
         check_replaceable(folder)
 
 
 def check_file(out: Path, *, overwrite: bool) -> None:
-    """Refuse a file that exists, before any work is done.
+    """Raise an error if a file must not be written. Call this before any work is done.
 
     Args:
         out: File that will be written.
@@ -48,21 +50,23 @@ def check_file(out: Path, *, overwrite: bool) -> None:
     """
     out = _resolved(out)
     if out.is_dir():
-        raise FolderError(f"{out} is a folder: --out names the CSV file to write.")
+        raise FolderError(f"'{out}' is a folder. Give the name of the CSV file to write as --out.")
     if out.exists() and not out.is_file():
-        raise FolderError(f"{out} is a device or a pipe: --out names the CSV file to write.")
+        raise FolderError(
+            f"'{out}' is a device or a pipe. Give the name of the CSV file to write as --out."
+        )
     if out.exists() and not overwrite:
-        raise FolderError(f"{out} exists already: choose another --out or pass --overwrite.")
+        raise FolderError(f"'{out}' exists already. Choose another --out, or pass --overwrite.")
 
 
 @contextmanager
 def new_folder(folder: Path, *, overwrite: bool) -> Iterator[Path]:
-    """A draft of a run folder, which takes the folder's place if the block ends without an error.
+    """Make a draft of a run folder, and move it to its place if the block ends without an error.
 
     Args:
-        folder: Run folder to write; folders above it are made.
-        overwrite: Whether a run folder that exists is replaced. It stays as it is until the new
-            one is whole.
+        folder: Run folder to write. Folders above it are made if they do not exist.
+        overwrite: Whether a run folder that exists is replaced. It stays as it is until the draft
+            is complete.
 
     Returns:
         The path of the draft, an empty folder. The caller writes the manifest last.
@@ -74,26 +78,27 @@ def new_folder(folder: Path, *, overwrite: bool) -> Iterator[Path]:
     folder = _resolved(folder)
     check_folder(folder, overwrite=overwrite)
     with workspace(folder) as space:
-        check_folder(folder, overwrite=overwrite)  # what an interrupted run has moved is back
+        # A folder that an interrupted run moved away is back, so this is checked again.
+        check_folder(folder, overwrite=overwrite)
         try:
             space.draft.mkdir()
         except OSError as error:
             raise cannot_be_written(folder, error) from error
         yield space.draft
-        check_folder(folder, overwrite=overwrite)  # something may have been put there meanwhile
+        check_folder(folder, overwrite=overwrite)  # something may have been written there meanwhile
         space.publish()
 
 
 @contextmanager
 def new_file(out: Path, *, overwrite: bool) -> Iterator[Path]:
-    """A draft of a file, which takes the file's place if the block ends without an error.
+    """Make a draft of a file, and move it to its place if the block ends without an error.
 
     Args:
-        out: File to write; folders above it are made.
+        out: File to write. Folders above it are made if they do not exist.
         overwrite: Whether a file that exists is replaced.
 
     Returns:
-        The path of the draft, where there is no file yet.
+        The path of the draft. The caller makes the file.
 
     Raises:
         FolderError: The file exists and may not be replaced, another process writes it, or the
@@ -108,7 +113,10 @@ def new_file(out: Path, *, overwrite: bool) -> Iterator[Path]:
 
 
 def _resolved(path: Path) -> Path:
+    """Return an absolute path without links."""
     try:
         return path.resolve()
     except (OSError, RuntimeError, ValueError) as error:  # a loop of links, a NUL character
-        raise FolderError(f"{path} is no path that can be written: {error}.") from error
+        raise FolderError(
+            f"'{path}' is not a path that can be written ({error}). Choose another one."
+        ) from error

@@ -1,1 +1,1 @@
-"""Rows of data and one Lightning run over them, for every fit of the library."""
+"""Rows of data, and training runs over them, for every fit of the library."""

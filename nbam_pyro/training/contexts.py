@@ -1,7 +1,8 @@
-"""One thread at a time through whatever belongs to the whole process.
+"""Context managers for state that belongs to the whole process, and for evaluation mode.
 
-Pyro keeps one stack of handlers, one parameter store and one set of settings for all threads, and
-torch one default generator: two threads that use them at once change each other's numbers.
+Pyro has one stack of handlers, one parameter store and one set of settings for all threads. Torch
+has one default random generator. If two threads used these at the same time, they would change each
+other's results, so one thread at a time may use them.
 """
 
 import copy
@@ -20,9 +21,9 @@ _LOCK = threading.RLock()
 
 @contextmanager
 def exclusive() -> Iterator[None]:
-    """Wait until no other thread is inside, and keep others out until the end.
+    """Allow one thread at a time inside the block; other threads wait.
 
-    A thread that is inside already may enter again.
+    A thread that is inside the block may enter it again.
 
     Example:
         >>> with exclusive(), exclusive():
@@ -34,11 +35,11 @@ def exclusive() -> Iterator[None]:
 
 @contextmanager
 def seeded(seed: int, *, devices: bool = False) -> Iterator[None]:
-    """Random numbers from a seed inside; torch's global random state is left as it was.
+    """Use random numbers from a seed inside the block. Torch's global random state is restored.
 
     Args:
         seed: Seed of torch's default generator.
-        devices: Seed the generators of all GPUs, too.
+        devices: Whether to seed the generators of all GPUs, too.
 
     Example:
         >>> with seeded(0):
@@ -57,9 +58,12 @@ M = TypeVar("M", bound=nn.Module)
 
 
 def evaluated(module: M) -> M:
-    """The module itself where all of it is in evaluation mode, else a copy of it that is.
+    """Return the module itself if all of it is in evaluation mode, otherwise a copy that is.
 
-    So that scoring changes nothing that another thread may be using.
+    Scoring with the result does not change a module that another thread may be using.
+
+    Args:
+        module: Module that will be used for scoring.
     """
     if not any(part.training for part in module.modules()):
         return module
@@ -68,9 +72,13 @@ def evaluated(module: M) -> M:
 
 @contextmanager
 def evaluating(module: nn.Module, device: torch.device | None = None) -> Iterator[None]:
-    """Evaluation mode inside, on a device if one is named; mode and device as before after.
+    """Set a module to evaluation mode inside the block, and restore its mode afterwards.
 
-    For modules that nothing else uses at the same time, as during a fit.
+    Nothing else may use the module at the same time. Elsewhere use `evaluated`.
+
+    Args:
+        module: Module that is changed inside the block.
+        device: Device that the module is moved to inside the block; None for its own.
     """
     training = [part for part in module.modules() if part.training]
     before = next((parameter.device for parameter in module.parameters()), None)

@@ -1,4 +1,4 @@
-"""One Lightning run: any loss over rows, keeping the epoch that is best on held-out rows."""
+"""Training of modules on rows by Lightning, with a choice of the best epoch on held-out rows."""
 
 import logging
 import tempfile
@@ -22,15 +22,15 @@ BatchLoss = Callable[[Batch], Tensor]
 
 @dataclass(frozen=True, kw_only=True)
 class Options:
-    """What is the same for every Lightning run of a fit.
+    """Options that all training runs of a fit share.
 
     Args:
-        batch_size: rows of a training step.
-        progress: show a progress bar.
-        folder: where Lightning may keep its temporary checkpoints; None for the system's own
-            temporary folder. They are removed after each run.
-        trainer: further arguments of `lightning.pytorch.Trainer`: accelerator, devices, precision;
-            its `default_root_dir` is taken for the folder where none is given.
+        batch_size: Number of rows in a training step.
+        progress: Whether a progress bar is shown.
+        folder: Folder for temporary checkpoints, which are removed after each run; None for the
+            temporary folder of the system.
+        trainer: Further arguments of `lightning.pytorch.Trainer`, such as accelerator, devices and
+            precision. Its `default_root_dir` is used for checkpoints if `folder` is None.
     """
 
     batch_size: int = 64
@@ -40,7 +40,16 @@ class Options:
 
 
 class Task(pl.LightningModule):
-    """Modules, a loss of a training batch and one of a held-out batch, and an optimiser."""
+    """Modules with their losses and their optimiser, as Lightning trains them.
+
+    Args:
+        modules: Modules to train.
+        loss: Loss of a training batch.
+        groups: Parameter groups of the AdamW optimiser: dictionaries with "params", "lr" and
+            further options.
+        held_out_loss: Loss of a batch of held-out rows; None for that of training batches.
+        one_cycle: Whether learning rates follow a one-cycle schedule, rising and then falling.
+    """
 
     def __init__(
         self,
@@ -90,22 +99,27 @@ def train(
     patience: int | None = None,
     callbacks: Sequence[Callback] = (),
 ) -> tuple[list[dict[str, float]], torch.device]:
-    """Train for some epochs and load the one with the lowest held-out loss, if rows are held out.
+    """Train for some epochs, and keep the parameters of the best epoch if rows are held out.
+
+    The best epoch is the one with the lowest loss of the held-out rows. Held-out rows are not
+    trained on. Without held-out rows, the parameters of the last epoch are kept.
 
     Args:
-        task: What to train.
-        rows: all rows.
-        index: rows to train on.
-        held_out: rows to select the epoch on; none means that the last epoch stays.
-        epochs: at most so many.
-        options: batch size, progress and Lightning's own.
-        label: what the progress bar calls this run.
-        passes: How many times an epoch passes over the rows.
-        patience: stop after so many epochs without improvement; None never stops early.
-        callbacks: of Lightning's, beside those that select, stop and record.
+        task: Modules to train, with their losses and their optimiser.
+        rows: All rows.
+        index: Indices of the rows to train on.
+        held_out: Indices of the held-out rows; empty for none.
+        epochs: Maximum number of epochs.
+        options: Options that all runs of a fit share.
+        label: Name of this run in the progress bar.
+        passes: Number of passes over the rows in an epoch.
+        patience: Number of epochs without improvement after which training stops; None for no
+            early stopping.
+        callbacks: Further callbacks for Lightning.
 
     Returns:
-        one record per epoch: epoch, loss and, with held-out rows, held_out_loss; and the device.
+        One record per epoch with "epoch", "loss" and, with held-out rows, "held_out_loss"; and the
+        device that was trained on.
     """
     history = _History()
     given = dict(options.trainer)
@@ -121,7 +135,7 @@ def train(
         if selecting and patience is not None:
             callbacks.append(EarlyStopping("held_out_loss", patience=patience))
         trainer = pl.Trainer(
-            max_epochs=int(epochs),  # Lightning refuses the integers of NumPy
+            max_epochs=int(epochs),  # Lightning does not accept integers of NumPy
             callbacks=callbacks,
             default_root_dir=folder,
             enable_checkpointing=selecting,
@@ -148,7 +162,7 @@ _DEFAULTS: dict[str, Any] = {
 
 
 class _Bar(RichProgressBar):
-    """Lightning's bar, with the step of the fit among its figures."""
+    """Progress bar of Lightning that also shows the name of the run."""
 
     def __init__(self, label: str) -> None:
         super().__init__(leave=False)
@@ -161,7 +175,10 @@ class _Bar(RichProgressBar):
 
 
 class _History(Callback):
-    """Losses by epoch; one log entry a step would cost as much as the step of a small network."""
+    """Record the losses of each epoch.
+
+    Lightning's own logging at each step would take as long as a training step of a small network.
+    """
 
     def __init__(self) -> None:
         self.records: list[dict[str, float]] = []
@@ -183,7 +200,7 @@ class _History(Callback):
 
 @contextmanager
 def quiet() -> Iterator[None]:
-    """Silence Lightning's notes on hardware and loaders; its warnings on training stay."""
+    """Suppress messages of Lightning about hardware and loaders, not those about training."""
     logger = logging.getLogger("lightning.pytorch")
     level = logger.level
     logger.setLevel(logging.WARNING)

@@ -1,4 +1,4 @@
-"""Rows of data, however they came, as what training needs."""
+"""Rows of data in the form that training needs, and batches of them."""
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
@@ -21,18 +21,18 @@ from torch.utils.data import (
 from nbam_pyro.training.tensors import as_tensor, in_precision
 from nbam_pyro.verified import NOTHING, Verified
 
-# x is copied to a GPU where it takes no more than so much of what is free there.
+# x is copied to a GPU if it takes at most this share of the free memory there.
 _SHARE = 0.25
 
 
 class Batch(NamedTuple):
-    """Rows of a training step.
+    """Rows of one training step.
 
     Attributes:
-        x: (N, ...).
-        y: targets, (N, ...).
-        weights: how many times each row counts, (N,).
-        verified: What is verified of them.
+        x: Rows, (n, ...).
+        y: Observed targets, (n, *dims).
+        weights: Weights of the rows, (n,): a row of weight 2 counts as two rows.
+        verified: What somebody has verified of the rows.
     """
 
     x: Tensor
@@ -41,29 +41,31 @@ class Batch(NamedTuple):
     verified: Verified = NOTHING
 
     def targets(self) -> tuple[Tensor, Tensor]:
-        """Targets to train on when only verified rows are treated as contaminated, and a mask.
+        """Return targets to train on when only verified rows are treated as contaminated.
 
-        The mask says which of them count, (N, *dims).
+        Returns:
+            The targets, and a boolean mask of those that count, both (n, *dims).
         """
         return self.verified.targets(self.y)
 
 
 @dataclass(frozen=True)
 class Rows:
-    """A data set of (x, y), in order.
+    """All rows of a data set, in order, with their weights and what is verified of them.
 
     Attributes:
-        dataset: of pairs.
-        y: targets, (N, ...).
-        weights: how many times each row counts, (N,).
-        verified: What is verified of them.
-        collate: makes a batch of pairs.
-        workers: processes that load batches.
-        dtype: precision in which the story takes x; None where x has it already.
-        y_dtype: precision in which the story takes measurements; None for their own.
-        batch_size: that the data came with, if any.
-        held_out: rows that the data came with for validation, (N,) booleans, if any.
-        copies: of x by device, where `near` made one.
+        dataset: Data set of pairs (x, y).
+        y: Observed targets, (N, *dims).
+        weights: Weights of the rows, (N,): a row of weight 2 counts as two rows.
+        verified: What somebody has verified of the rows.
+        collate: Function that makes a batch of a list of pairs.
+        workers: Number of processes that load batches.
+        dtype: Precision to which x is converted; None where x has the right precision.
+        y_dtype: Precision to which measurements are converted; None where they keep their own.
+        batch_size: Batch size of the loader that the data came from; None without a loader.
+        held_out: Booleans that mark the validation rows of the data module that the data came from,
+            (N,); None without validation rows.
+        copies: Copies of x by device, which `near` has made.
     """
 
     dataset: Dataset
@@ -84,7 +86,14 @@ class Rows:
     def loader(
         self, index: np.ndarray, batch_size: int, *, shuffle: bool = False, passes: int = 1
     ) -> DataLoader:
-        """Batches of the rows named by index, each of them so many times."""
+        """Return a loader of batches of some rows.
+
+        Args:
+            index: Indices of the rows.
+            batch_size: Number of rows in a batch.
+            shuffle: Whether each pass has a random order.
+            passes: Number of passes over the rows.
+        """
         batches = _Batches(index.tolist(), batch_size, shuffle, passes)
         if not self._is_tensors:
             return DataLoader(
@@ -95,23 +104,23 @@ class Rows:
                 ),
                 num_workers=self.workers,
             )
-        # Tensors are indexed by the whole batch at once, not row by row.
+        # Tensors are indexed once for a whole batch, which is faster than row by row.
         x, y = self.dataset.tensors  # type: ignore[attr-defined]
         tensors = _Tensors(Batch(x, y, self.weights, self.verified))
         return DataLoader(tensors, batch_size=None, sampler=batches)
 
     def with_targets_in(self, dtype: torch.dtype) -> "Rows":
-        """The same rows with measurements in another precision."""
+        """Return the same rows with measurements in another precision."""
         y, dataset = in_precision(self.y, dtype), self.dataset
         if self._is_tensors:
             dataset = TensorDataset(dataset.tensors[0], y)  # type: ignore[attr-defined]
         return replace(self, y=y, y_dtype=dtype, dataset=dataset)
 
     def with_targets(self, y: Tensor) -> "Rows":
-        """The same x with other targets, of which nothing is verified.
+        """Return the same rows with other targets. Nothing is verified of these.
 
         Args:
-            y: the targets, (N, ...), in the precision they are to have.
+            y: Targets, (N, *dims), in the precision in which they are used.
         """
         dataset: Dataset = _Relabelled(self.dataset, y)
         if self._is_tensors:
@@ -119,9 +128,12 @@ class Rows:
         return replace(self, y=y, dataset=dataset, verified=NOTHING, y_dtype=y.dtype)
 
     def near(self, device: torch.device) -> "Rows":
-        """The same rows with x in the memory of a GPU, if x is one tensor and there is room.
+        """Return the same rows with x in the memory of a GPU, if x is a tensor that fits there.
 
-        Batches then need no transfer of x, and augmentation inside the network runs there.
+        Then batches of x need no transfer, and augmentation inside the network runs on the GPU.
+
+        Args:
+            device: Device that the rows are used on. For a CPU, the rows themselves are returned.
         """
         if device.type != "cuda" or not self._is_tensors:
             return self
@@ -134,7 +146,7 @@ class Rows:
 
     @property
     def table(self) -> Tensor | None:
-        """x where it is columns of numbers, (N, D); None for images, texts and other data sets."""
+        """Tensor x if it has columns of numbers, (N, D); None for images, texts and other data."""
         if not self._is_tensors:
             return None
         x: Tensor = self.dataset.tensors[0]  # type: ignore[attr-defined]
@@ -145,7 +157,7 @@ class Rows:
         return isinstance(self.dataset, TensorDataset) and self.collate is default_collate
 
     def first(self, count: int) -> Batch:
-        """The first rows as one batch; verified ones are up to half of it."""
+        """Return a batch of a number of rows: verified ones up to half, then the first others."""
         verified, half = self.looked_at, count // 2
         others = np.setdiff1d(np.arange(len(self)), verified)
         index = np.r_[verified[:half], others, verified[half:]][:count]
@@ -153,12 +165,12 @@ class Rows:
 
     @property
     def looked_at(self) -> np.ndarray:
-        """Indices of the rows of which anything is verified."""
+        """Indices of the rows for which something is verified."""
         return np.flatnonzero(self.verified.known.reshape(len(self), -1).any(-1))
 
 
 class _Batches(Sampler[list[int]]):
-    """Batches of some rows, pass after pass, each pass in an order of its own if shuffled."""
+    """Indices of the rows of each batch, pass after pass. Shuffling is new in each pass."""
 
     def __init__(self, index: list[int], batch_size: int, shuffle: bool, passes: int) -> None:
         order = SubsetRandomSampler(index) if shuffle else index
@@ -173,6 +185,8 @@ class _Batches(Sampler[list[int]]):
 
 
 class _Tensors(Dataset):
+    """Rows in tensors, indexed by all indices of a batch at once."""
+
     def __init__(self, rows: Batch) -> None:
         self.rows = rows
 
@@ -182,6 +196,8 @@ class _Tensors(Dataset):
 
 
 class _Relabelled(Dataset):
+    """A data set with other targets."""
+
     def __init__(self, dataset: Dataset, y: Tensor) -> None:
         self.dataset, self.y = dataset, y
 
@@ -190,6 +206,8 @@ class _Relabelled(Dataset):
 
 
 class _Numbered(Dataset):
+    """A data set that returns the index of a row beside the row."""
+
     def __init__(self, dataset: Dataset) -> None:
         self.dataset = dataset
 
@@ -199,6 +217,8 @@ class _Numbered(Dataset):
 
 @dataclass(frozen=True)
 class _Collate:
+    """Function that makes a `Batch` of numbered pairs (x, y)."""
+
     collate: Callable[..., Any]
     weights: Tensor
     verified: Verified
@@ -214,5 +234,5 @@ class _Collate:
 
 
 def _leaves_one(index: Sequence[int], batch_size: int) -> bool:
-    # A last batch of one row breaks batch normalisation.
+    # Batch normalisation fails on a last batch of one row, so that batch is dropped.
     return len(index) > 1 and len(index) % batch_size == 1

@@ -1,4 +1,4 @@
-"""Rows from whatever people have: arrays, data sets, loaders and data modules."""
+"""Conversion of arrays, data sets, loaders and data modules to `Rows`."""
 
 from dataclasses import replace
 from typing import Any
@@ -22,6 +22,7 @@ from nbam_pyro.training.rows import Rows
 from nbam_pyro.training.tensors import as_tensor, in_precision
 from nbam_pyro.verified import NOTHING, Verified
 
+# Second half of an error message about columns that would lose digits.
 _DOUBLE = (
     "the story works in single precision. Put Standardise.of(x) before its network and call "
     "story.double(), or subtract a constant from the column."
@@ -38,22 +39,23 @@ def as_rows(
     *,
     dtype: torch.dtype | None = None,
 ) -> Rows:
-    """Rows from arrays or tensors (x, y), or from a data set, loader or data module of pairs.
+    """Convert data of any supported form to `Rows`.
 
-    Measurements y keep their precision, integers become int64. A loader lends its data
-    set, batch size, collation and workers; a data module lends those of its training loader, and
-    its validation rows are held out.
+    Measurements y keep their precision. Integers become int64. The data set, batch size, collation
+    and workers of a loader are used. Of a data module, those of its training loader are used, and
+    its validation rows become held-out rows.
 
     Args:
-        data: as said.
-        weights: how many times each row counts, (N,); None for once.
-        verified: what is verified of them, if anything.
-        dtype: precision of the story, which x is brought to; None for torch's default.
+        data: Pair (x, y) of arrays or tensors, or a `Dataset`, `DataLoader` or
+            `LightningDataModule` of such pairs.
+        weights: Weights of the rows, (N,): a row of weight 2 counts as two rows; None for 1.
+        verified: What somebody has verified of the rows, if anything.
+        dtype: Precision of the story, to which x is converted; None for torch's default.
 
     Raises:
-        DataError: lengths differ, there are fewer than two rows, a value is missing or infinite,
-            columns of x would lose their digits in the story's precision, a weight is negative,
-            something verified cannot be, or the data have no length.
+        DataError: Lengths differ, there are fewer than two rows, a value is missing or infinite,
+            columns of x would lose digits in the precision of the story, a weight is negative, what
+            is verified contradicts the targets, or the data have no length.
     """
     dtype = dtype or torch.get_default_dtype()
     match data:
@@ -67,11 +69,11 @@ def as_rows(
             rows = _of_dataset(data, dtype)
         case _:
             raise DataError(
-                "Data are a pair (x, y), a Dataset, a DataLoader or a LightningDataModule; "
+                "Data must be a pair (x, y), a Dataset, a DataLoader or a LightningDataModule, but "
                 f"this is a {type(data).__name__}."
             )
     if len(rows) < 2:
-        raise DataError(f"There are {len(rows)} rows; a fit needs at least two.")
+        raise DataError(f"The number of rows is {len(rows)}. A fit needs at least two rows.")
     check_finite(rows.y, "y")
     verified.check(rows.y)
     rows = replace(rows, verified=verified if verified.known.any() else NOTHING)
@@ -80,7 +82,7 @@ def as_rows(
 
 def _of_arrays(x: Tensor, y: Tensor, dtype: torch.dtype) -> Rows:
     if len(x) != len(y):
-        raise DataError(f"x has {len(x)} rows and y has {len(y)}; they must agree.")
+        raise DataError(f"x has {len(x)} rows and y has {len(y)}. They must agree.")
     check_finite(x, "x")
     if x.dtype == torch.float64 and x.ndim == 2 and len(x):
         check_spacing(x.numpy())
@@ -110,7 +112,7 @@ def _of_module(module: LightningDataModule, dtype: torch.dtype) -> Rows:
     module.setup("fit")
     training, held_out = module.train_dataloader(), module.val_dataloader()
     rows = _of_loader(training, dtype)
-    if not isinstance(held_out, DataLoader):  # Lightning's default has none
+    if not isinstance(held_out, DataLoader):  # a module without validation rows
         return rows
     both: Dataset = ConcatDataset([training.dataset, held_out.dataset])
     y, weights = _targets(both, dtype)
@@ -120,17 +122,25 @@ def _of_module(module: LightningDataModule, dtype: torch.dtype) -> Rows:
 
 def _targets(dataset: Dataset, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
     if isinstance(dataset, IterableDataset) or not hasattr(dataset, "__len__"):
-        raise DataError("The data set has no length: a fit needs rows that can be looked up.")
+        raise DataError(
+            "The data set has no length, but a fit has to read single rows. Use a data set with "
+            "__len__ and __getitem__."
+        )
     y = [torch.as_tensor(dataset[i][1]) for i in range(len(dataset))]
     if not y:
-        raise DataError("The data set is empty.")
+        raise DataError("The data set is empty. A fit needs at least two rows.")
     return as_tensor(torch.stack(y)), torch.ones(len(y), dtype=dtype)
 
 
 def _weighted(rows: Rows, weights: Tensor) -> Rows:
     if weights.shape != (len(rows),):
-        raise DataError(f"weights have shape {tuple(weights.shape)}; expected ({len(rows)},).")
+        raise DataError(
+            f"weights have shape {tuple(weights.shape)}, but the shape must be ({len(rows)},): one "
+            "weight for each row."
+        )
     check_finite(weights, "weights")
     if (weights < 0).any() or not (weights > 0).any():
-        raise DataError("weights must not be negative, nor all zero.")
+        raise DataError(
+            "Some weights are negative, or all are 0. Give weights of at least 0, and one above 0."
+        )
     return replace(rows, weights=weights.to(rows.weights))

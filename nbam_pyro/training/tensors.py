@@ -1,4 +1,4 @@
-"""Arrays as tensors, in the precision of a story."""
+"""Conversion of arrays to tensors, and their precision."""
 
 from itertools import chain
 from typing import Any
@@ -12,31 +12,43 @@ from nbam_pyro.errors import DataError
 
 
 def as_tensor(values: Any) -> Tensor:
-    """A tensor of float32 or float64, as it came, or of int64."""
+    """Convert values to a tensor on CPU.
+
+    float32 and float64 stay as they are. Other floating point numbers become float32. Integers and
+    booleans become int64.
+
+    Args:
+        values: Array, tensor, data frame, series or nested list of numbers.
+
+    Raises:
+        DataError: The values are not numbers.
+    """
     if isinstance(values, pd.DataFrame | pd.Series):
         values = values.to_numpy()
     if isinstance(values, np.ndarray) and (
         not values.flags.writeable or any(stride < 0 for stride in values.strides)
     ):
-        values = values.copy()  # torch takes neither memory it must not write nor reversed rows
+        values = values.copy()  # torch accepts neither read-only memory nor negative strides
     try:
         tensor = torch.as_tensor(values).detach().cpu()
     except (TypeError, ValueError) as error:
-        raise DataError(f"These values are no numbers: {error}") from error
+        raise DataError(
+            f"These values are not numbers ({error}). Convert them to numbers first."
+        ) from error
     if tensor.is_inference():
-        tensor = tensor.clone()  # outside inference mode an ordinary tensor
+        tensor = tensor.clone()  # an ordinary tensor, which can be trained on
     if not tensor.is_floating_point():
         return tensor.long()
     return tensor if tensor.dtype in (torch.float32, torch.float64) else tensor.float()
 
 
 def in_precision(x: Tensor, dtype: torch.dtype | None) -> Tensor:
-    """Rows in the precision of a story; whole numbers stay what they are."""
+    """Convert floating point numbers to a precision, if one is given. Integers stay as they are."""
     return x.to(dtype) if dtype is not None and x.is_floating_point() else x
 
 
 def precision_of(*modules: nn.Module) -> torch.dtype:
-    """The floating point type of the first parameter or buffer, or torch's default."""
+    """Return the floating point type of the first parameter or buffer, or torch's default."""
     for module in modules:
         for tensor in chain(module.parameters(), module.buffers()):
             if tensor.is_floating_point():

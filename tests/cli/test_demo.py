@@ -99,7 +99,7 @@ def test_the_run_is_read_again(run):
     assert said.exit_code == 0
     assert "'digits': 1257 labels in 10 classes" in said.stdout
     assert "5<->6" in said.stdout
-    assert "with the names exchanged; the data cannot tell; taken: " in said.stdout
+    assert "with the names exchanged; the data cannot tell which; the fit uses " in said.stdout
     digits = flipped_digits(seed=7)
     r = load(out).training_rows.responsibility
     flags = pd.read_csv(out / "flags.csv").set_index("row").loc[digits.rows]

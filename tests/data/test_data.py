@@ -122,7 +122,7 @@ def test_grey_images_are_read_from_torchvisions_files(tmp_path, train):
         ("cifar", "CIFAR10"),
         ("mnist", "MNIST"),  # a submodule of torchvision.datasets
         ("wrap_dataset_for_transforms_v2", "classes of torchvision"),
-        ("?", "for instance"),
+        ("?", "for instance, FashionMNIST"),
     ],
 )
 def test_unknown_names_are_refused_with_near_ones(tmp_path, name, message):

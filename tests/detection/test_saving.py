@@ -149,7 +149,7 @@ def test_what_was_changed_is_refused(rows, tmp_path):
     for change, error, words in (
         ({"format_version": 0}, FolderError, "another format"),
         ({"settings": None}, FolderError, "not as it was written"),
-        ({"backbone": {"class": "os.system", "arguments": {}}}, StoryError, "neither ours"),
+        ({"backbone": {"class": "os.system", "arguments": {}}}, StoryError, "neither a class"),
         ({"backbone": model["backbone"] | {"class": "torch.nn.Linear"}},
          StoryError, "cannot be built"),
     ):  # fmt: skip

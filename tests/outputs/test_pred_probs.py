@@ -1,9 +1,10 @@
+"""`from_pred_probs`: its estimates, its band, and verified labels."""
+
 import json
 import subprocess
 import sys
 
 import numpy as np
-import pandas as pd
 import pytest
 import torch
 from hypothesis import given, settings
@@ -11,26 +12,14 @@ from hypothesis import strategies as st
 
 from nbam_pyro import FlipPrior, from_pred_probs
 from nbam_pyro import functional as nf
-from nbam_pyro.errors import DataError
 from nbam_pyro.outputs.pred_probs import SHARPNESS, SHARPNESS_BAND
 from nbam_pyro.outputs.transition import estimate_transition
+from tests.outputs.cases import (
+    figures,
+    simulated,
+)
 
 PRIOR = FlipPrior(rate=(1.0, 9.0))
-
-
-def simulated(n=600, k=3, seed=0, *, scale=4.0, rate=0.2):
-    """Labels of which some are wrong, probabilities of the observed label, and true labels."""
-    rng = np.random.default_rng(seed)
-    f = np.exp(scale * rng.normal(size=(n, k)))
-    f /= f.sum(1, keepdims=True)
-    true = (f.cumsum(1) > rng.random((n, 1))).argmax(1)
-    observed = np.where(rng.random(n) < rate, (true + 1) % k, true)
-    matrix = (1 - rate) * np.eye(k) + rate * np.roll(np.eye(k), 1, axis=1)
-    return observed, f @ matrix, true
-
-
-def figures(report):
-    return report.rows["responsibility"].to_numpy()
 
 
 def test_wrong_labels_are_found_and_counted():
@@ -152,7 +141,7 @@ def test_the_band_holds_every_sharpness_and_the_chosen_one():
         assert (table["rate"] < table["high"]).all()
     assert len(SHARPNESS_BAND) >= 5
     assert SHARPNESS in SHARPNESS_BAND
-    assert "sharpness 3;" in report.note
+    assert "sharpness 3 as given" in report.note
 
 
 def test_intervals_widen_with_their_probability():
@@ -216,95 +205,6 @@ def test_without_a_class_prior_nothing_is_supposed_or_changed():
     assert not from_pred_probs(y, p, class_prior=200).rows.equals(report.rows)
 
 
-NAMES = ["cat", "dog", "fox"]
-
-
-@pytest.mark.parametrize(
-    "kind",
-    ["list", "array", "object", "series", "categorical", "frame", "numbers"],
-)
-def test_labels_by_name_say_the_same_as_by_number(kind):
-    y, p, _ = simulated(200)
-    names = np.array(NAMES)[y]
-    of = {
-        "list": lambda: from_pred_probs(names.tolist(), p.tolist(), classes=NAMES),
-        "array": lambda: from_pred_probs(names, p, classes=np.array(NAMES)),
-        "object": lambda: from_pred_probs(names.astype(object), p, classes=tuple(NAMES)),
-        "series": lambda: from_pred_probs(pd.Series(names), p, classes=NAMES),
-        "categorical": lambda: from_pred_probs(pd.Categorical(names), p, classes=NAMES),
-        "frame": lambda: from_pred_probs(names, pd.DataFrame(p, columns=NAMES)),
-        "numbers": lambda: from_pred_probs(10.0 * y, p, classes=[0, 10, 20]),
-    }
-    report = of[kind]()
-    plain = from_pred_probs(y, p)
-    assert (figures(report) == figures(plain)).all()
-    classes = [0, 10, 20] if kind == "numbers" else NAMES
-    for frame in (report.transition_matrix, report.flip_matrix):
-        assert frame.index.tolist() == frame.columns.tolist() == classes
-        assert (frame.index.name, frame.columns.name) == ("true", "observed")
-    assert report.rates["class"].tolist() == classes
-    expected = np.array(classes)[plain.rows["suggested_label"]]
-    assert (report.rows["suggested_label"].to_numpy() == expected).all()
-
-
-@pytest.mark.parametrize(
-    "verified",
-    [
-        ["cat", None, "fox", None],
-        np.array(["cat", np.nan, "fox", pd.NA], dtype=object),
-        pd.Series(["cat", None, "fox", None]),
-        ["cat", -1, "fox", -1],
-    ],
-    ids=["list", "object", "series", "minus one"],
-)
-def test_verified_labels_may_be_missing_in_any_way(verified):
-    p = [[0.8, 0.1, 0.1], [0.1, 0.8, 0.1], [0.7, 0.2, 0.1], [0.1, 0.1, 0.8]]
-    report = from_pred_probs(["cat", "dog", "cat", "fox"], p, verified=verified, classes=NAMES)
-    assert figures(report)[[0, 2]].tolist() == [0, 1]
-    assert (figures(report)[[1, 3]] > 0).all()
-
-
-def test_verified_numbers_may_be_floats_and_minus_one_a_class():
-    p = [[0.8, 0.2], [0.3, 0.7], [0.6, 0.4]]
-    floats = from_pred_probs([0, 1, 1], p, verified=np.array([0.0, np.nan, 0.0]))
-    signs = from_pred_probs([-1, 1, 1], p, verified=[-1, None, -1], classes=[-1, 1])
-    assert figures(floats)[[0, 2]].tolist() == figures(signs)[[0, 2]].tolist() == [0, 1]
-
-
-def test_rows_keep_their_index():
-    y, p, true = simulated(50)
-    index = pd.Index([f"row {i}" for i in range(50)])
-    frame = pd.DataFrame(p, index=index)
-    for report in (
-        from_pred_probs(y, frame),
-        from_pred_probs(pd.Series(y, index=index), p),
-        from_pred_probs(y, p, verified=pd.Series(true, index=index)),
-    ):
-        assert report.rows.index.equals(index)
-        assert report.to_cleanlab().index.equals(index)
-
-
-def test_the_adapter_speaks_cleanlab_s_columns():
-    y, p, _ = simulated(100)
-    report = from_pred_probs(np.array(NAMES)[y], p, classes=NAMES)
-    issues = report.to_cleanlab()
-    assert list(issues) == ["is_label_issue", "label_quality", "given_label", "predicted_label"]
-    assert issues["is_label_issue"].dtype == bool
-    assert issues["is_label_issue"].sum() == (figures(report) > 0.5).sum() > 0
-    assert (issues["label_quality"] == 1 - figures(report)).all()
-    assert (issues["given_label"] == np.array(NAMES)[y]).all()
-    assert (issues["predicted_label"] == np.array(NAMES)[p.argmax(1)]).all()
-
-
-def test_arguments_are_left_as_they_are():
-    y, p, _ = simulated(50)
-    p = p.astype(np.float32)
-    before = p.copy()
-    p.flags.writeable = False
-    from_pred_probs(y, p)
-    assert (p == before).all()
-
-
 def test_impossible_labels_do_no_harm():
     """Forests give probabilities of exactly zero, to observed and to verified labels."""
     p = np.eye(3)[np.arange(60) % 3]
@@ -314,57 +214,6 @@ def test_impossible_labels_do_no_harm():
     assert figures(report)[:2].tolist() == [0, 0]
     assert (figures(report)[2:6] > 0.9).all()
     assert (figures(report)[6:] < 0.1).all()
-
-
-P = np.array([[0.8, 0.2], [0.3, 0.7], [0.6, 0.4]])
-
-
-@pytest.mark.parametrize(
-    ("change", "message"),
-    [
-        ({"pred_probs": P[:, :1]}, r"shape \(3, 1\)"),
-        ({"pred_probs": P[0]}, r"shape \(2,\)"),
-        ({"pred_probs": P[:0], "labels": []}, "no rows"),
-        ({"pred_probs": [["a", "b"]] * 3}, "expected numbers"),
-        (
-            {"pred_probs": np.where(P == 0.2, np.nan, P)},
-            "1 values .* missing or infinite, the first is nan in row 0, column 1",
-        ),
-        ({"pred_probs": np.where(P == 0.4, np.inf, P)}, "inf in row 2, column 1"),
-        ({"pred_probs": 3 * P}, "3 rows of pred_probs do not sum to one"),
-        ({"pred_probs": [[1.5, -0.5], [1.0, 0.0], [1.0, 0.0]]}, "negative entries such as -0.5"),
-        ({"labels": [0, 1]}, r"labels have shape \(2,\); pred_probs has 3 rows"),
-        ({"labels": [[0], [1], [1]]}, r"labels have shape \(3, 1\)"),
-        (
-            {"labels": [0, 1, 2]},
-            "1 of labels are no class, such as 2 in row 2; the classes are 0, 1",
-        ),
-        ({"labels": [0, 1, -1]}, "such as -1"),
-        ({"labels": [0, 1, 0.5]}, "such as 0.5"),
-        ({"labels": ["cat", "dog", "dog"]}, "such as 'cat'.*Name the columns"),
-        ({"labels": [0, None, 1]}, "1 labels are missing"),
-        ({"labels": [0, np.nan, 1]}, "1 labels are missing"),
-        ({"classes": ["cat", "dog"]}, "3 of labels are no class, such as 0"),
-        ({"classes": ["cat", "cat"]}, "2 different names"),
-        ({"classes": ["cat", None]}, "2 different names"),
-        ({"classes": [0, 1, 2]}, "pred_probs has 2 columns"),
-        ({"verified": [0, 1, 2]}, "1 of verified are no class, such as 2"),
-        ({"verified": [0, 1]}, r"verified have shape \(2,\)"),
-        ({"verified": [0, 1, "cat"]}, "such as 'cat'"),
-        ({"sharpness": 0}, "sharpness is 0"),
-        ({"sharpness": -1.0}, "positive"),
-        ({"sharpness": np.inf}, "finite"),
-        ({"sharpness": np.nan}, "positive"),
-        ({"probability": 1.0}, "probability is 1"),
-        ({"class_prior": 0}, "class_prior is 0"),
-        ({"class_prior": np.nan}, "class_prior is nan"),
-        ({"labels": pd.Series([0, 1, 1], index=[2, 1, 0]), "pred_probs": pd.DataFrame(P)}, "align"),
-    ],
-)
-def test_bad_input_is_refused(change, message):
-    arguments = {"labels": [0, 1, 1], "pred_probs": P, **change}
-    with pytest.raises(DataError, match=message):
-        from_pred_probs(**arguments)
 
 
 def test_neither_pyro_nor_lightning_is_imported():

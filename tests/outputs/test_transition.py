@@ -1,4 +1,4 @@
-import dataclasses
+"""`estimate_transition`: rates and flips by EM."""
 
 import pytest
 import torch
@@ -7,41 +7,10 @@ from hypothesis import strategies as st
 from torch import nn
 
 from nbam_pyro import functional as nf
-from nbam_pyro.errors import DataError
 from nbam_pyro.models.priors.pseudo_counts import FlipPrior
 from nbam_pyro.outputs.anchors import anchor_counts, anchor_start
-from nbam_pyro.outputs.intervals import transition_intervals
 from nbam_pyro.outputs.transition import RowsByLabel, estimate_transition
-
-MATRIX = torch.tensor([[0.9, 0.1, 0.0], [0.06, 0.8, 0.14], [0.2, 0.1, 0.7]])
-
-
-def evidence(n, k, seed, *, sharpness=3.0, matrix=None):
-    """Predictions, true labels and observed labels that agree with each other."""
-    generator = torch.Generator().manual_seed(seed)
-    log_f = (sharpness * torch.randn(n, k, generator=generator).double()).log_softmax(-1)
-    true = torch.multinomial(log_f.exp(), 1, generator=generator)[:, 0]
-    if matrix is None:
-        matrix = 0.8 * torch.eye(k) + 0.2 * torch.eye(k).roll(1, 1)
-    return log_f, true, torch.multinomial(matrix[true], 1, generator=generator)[:, 0]
-
-
-def log_prior(rate_logits, flip_logits, prior):
-    a, b = prior.rate
-    rate = a * rate_logits.sigmoid().log() + b * (-rate_logits).sigmoid().log()
-    return rate.sum() + prior.flip * flip_logits.log_softmax(-1).sum()
-
-
-def objective(log_f, labels, rate_logits, flip_logits, prior, weights=1.0):
-    log_flip = nf.zero_diagonal(flip_logits.log_softmax(-1), fill=-torch.inf)
-    pair = nf.label_flip_log_joint(log_f, labels, rate_logits, log_flip)
-    return (weights * nf.log_marginal(*pair)).sum() + log_prior(rate_logits, flip_logits, prior)
-
-
-def logits_of(transition):
-    flips = nf.off_diagonal(transition.flip).log()
-    return transition.rate.logit(), flips
-
+from tests.outputs.cases import MATRIX, ONE_WAY, balanced, evidence, log_prior, logits_of, objective
 
 priors = st.builds(
     FlipPrior,
@@ -177,18 +146,6 @@ def test_a_strong_class_prior_makes_soft_predictions_even(k, tilt, sharpness, se
     assert torch.allclose(fitted.counts.sum(1) / 400, even, atol=0.05)
 
 
-def balanced(n, seed):
-    """Predictions tilted to the first of three even classes, true labels, and observed ones."""
-    generator = torch.Generator().manual_seed(seed)
-    true = torch.arange(n) % 3
-    x = 1.5 * torch.eye(3)[true] + torch.randn(n, 3, generator=generator)
-    log_f = (1.5 * x + torch.tensor([2.0, 0.0, 0.0])).log_softmax(-1)
-    return log_f, true, torch.multinomial(ONE_WAY[true], 1, generator=generator)[:, 0]
-
-
-ONE_WAY = torch.tensor([[1.0, 0.0, 0.0], [0.4, 0.6, 0.0], [0.0, 0.0, 1.0]])
-
-
 @pytest.mark.parametrize("seed", range(3))
 def test_where_classes_are_even_a_prior_that_says_so_helps(seed):
     log_f, true, y = balanced(3000, seed)
@@ -199,17 +156,6 @@ def test_where_classes_are_even_a_prior_that_says_so_helps(seed):
     assert uneven[300.0] < 0.7 * uneven[None]
     share = (true != y).float().mean().item()
     assert abs(of[300.0].share - share) < abs(of[None].share - share)
-
-
-def test_intervals_are_those_at_the_class_frequencies_found():
-    log_f, _, y = balanced(600, 0)
-    fitted = estimate_transition(log_f, y, prior=FlipPrior(), class_prior=50.0)
-    found = transition_intervals(log_f, y, fitted, prior=FlipPrior())
-    plain = dataclasses.replace(fitted, log_shift=torch.zeros(3).double())
-    same = transition_intervals(fitted.shifted(log_f), y, plain, prior=FlipPrior())
-    assert torch.equal(found.rate_low, same.rate_low)
-    assert torch.equal(found.rate_high, same.rate_high)
-    assert found.share_low == same.share_low < fitted.share < found.share_high
 
 
 def test_a_class_that_no_row_can_be_of_stays_empty():
@@ -261,122 +207,3 @@ def test_verified_rows_are_counted_where_they_are():
     assert torch.allclose(fitted.counts, counts, rtol=1e-12)
     joint = log_f.gather(1, true[:, None])[:, 0] + fitted.matrix[true, y].log()
     assert fitted.log_marginal == pytest.approx(joint.sum().item())
-
-
-@pytest.mark.parametrize(("n", "sharpness"), [(400, 1.0), (400, 4.0), (7, 2.0)])
-@pytest.mark.parametrize("prior", [FlipPrior(), FlipPrior(rate=(0.1, 2.0), flip=0.5)])
-def test_intervals_are_laplace_in_logits(n, sharpness, prior):
-    """Against the Hessian of the objective in all K + K (K - 1) logits, by brute force."""
-    log_f, _, y = evidence(n, 3, 3, sharpness=sharpness)
-    fitted = estimate_transition(log_f, y, prior=prior, tolerance=1e-14, iterations=100_000)
-    rate, flips = logits_of(fitted)
-    base = torch.cat([rate, flips.flatten()])
-    # One logit of each row of T is redundant: it stays where it is.
-    free = torch.tensor([0, 1, 2, 3, 5, 7])
-
-    def of(values):
-        every = base.index_put((free,), values)
-        return every[:3], every[3:].view(3, 2)
-
-    def value(values):
-        return objective(log_f, y, *of(values), prior)
-
-    def share(values):
-        rates, rows = of(values)
-        log_flip = nf.zero_diagonal(rows.log_softmax(-1), fill=-torch.inf)
-        return nf.responsibility(*nf.label_flip_log_joint(log_f, y, rates, log_flip))
-
-    covariance = torch.linalg.inv(-torch.autograd.functional.hessian(value, base[free]))
-    found = transition_intervals(log_f, y, fitted, prior=prior, probability=0.95)
-    width = found.rate_high.logit() - found.rate_low.logit()
-    assert torch.allclose(width / 2 / 1.959964, covariance.diagonal()[:3].sqrt(), rtol=1e-3)
-    slope = torch.autograd.functional.jacobian(lambda v: share(v).mean(), base[free])
-    r = share(base[free])
-    spread = (slope @ covariance @ slope + (r * (1 - r)).sum() / n**2).sqrt()
-    s = torch.tensor([found.share_low, found.share_high]).double().logit()
-    unit = fitted.share * (1 - fitted.share)
-    assert (s[1] - s[0]).item() / 2 / 1.959964 * unit == pytest.approx(spread.item(), rel=1e-3)
-
-
-@pytest.mark.parametrize("sharpness", [2.0, 20.0])
-def test_intervals_cover(sharpness):
-    covered, times = torch.zeros(3), 120
-    shares = 0
-    for seed in range(times):
-        log_f, true, y = evidence(500, 3, seed, sharpness=sharpness, matrix=MATRIX)
-        fitted = estimate_transition(log_f, y, prior=FlipPrior())
-        found = transition_intervals(log_f, y, fitted, prior=FlipPrior())
-        rate = 1 - MATRIX.diagonal()
-        covered += (found.rate_low <= rate) & (rate <= found.rate_high)
-        shares += found.share_low <= (true != y).double().mean() <= found.share_high
-    assert 0.86 < covered.mean() / times < 0.95
-    assert 0.82 < shares / times < 0.97
-
-
-def test_a_share_known_to_be_zero_has_no_width():
-    log_f, _, y = evidence(50, 3, 0)
-    fitted = estimate_transition(log_f, y, prior=FlipPrior(), true_labels=y)
-    found = transition_intervals(log_f, y, fitted, prior=FlipPrior(), true_labels=y)
-    assert found.share_low == fitted.share == found.share_high == 0
-    assert ((found.rate_low < fitted.rate) & (fitted.rate < found.rate_high)).all()
-
-
-def test_grouping_does_not_touch_the_caller_s_tensors():
-    log_f, true, y = evidence(20, 3, 0)
-    before = log_f.clone()
-    RowsByLabel.of(log_f, y, weights=None, true_labels=true)
-    assert torch.equal(log_f, before)
-
-
-F = torch.full((4, 2), 0.5).log()
-Y = torch.tensor([0, 1, 0, 1])
-
-
-@pytest.mark.parametrize(
-    ("change", "message"),
-    [
-        ({"log_f": F[:, :1]}, "at least two"),
-        ({"log_f": F[0]}, "at least two"),
-        ({"log_f": Y[:, None].expand(4, 2)}, "floats"),
-        ({"log_f": F[:0], "labels": Y[:0]}, "no rows"),
-        ({"log_f": torch.ones(4, 2)}, "log_f is 1.0 in row 0, column 0; expected logarithms"),
-        ({"log_f": F - 0.1}, "not normalised in 4 rows, the first is row 0"),
-        (
-            {"log_f": F.index_fill(0, torch.tensor([1]), torch.nan)},
-            "log_f is nan in row 1, column 0",
-        ),
-        ({"log_f": F.index_fill(0, torch.tensor([1]), -torch.inf)}, "not normalised in 1 rows"),
-        ({"labels": Y[:3]}, "labels have shape"),
-        ({"labels": Y.float()}, "labels has type torch.float32; expected integers"),
-        ({"labels": Y + 1}, "label 2 in row 1, .*count from 1 need 1 subtracted"),
-        ({"labels": Y - 1}, "label -1 in row 0.*expected 0 to 1 for 2 classes. Where -1"),
-        ({"true_labels": Y - 2}, "true_labels has the label -2 in row 0"),
-        ({"true_labels": Y[:, None]}, "true_labels have shape"),
-        ({"weights": torch.tensor([1.0, -1.0, 1.0, 1.0])}, "not negative"),
-        ({"weights": torch.tensor([1.0, torch.nan, 1.0, 1.0])}, "not negative"),
-        ({"weights": torch.ones(4) / 0}, "not negative"),
-        ({"weights": torch.zeros(4)}, "all zero, so that no row counts"),
-        ({"weights": torch.ones(3)}, r"weights have shape \(3,\); there are 4 rows"),
-        ({"start": torch.full((2, 2), torch.nan)}, "start has 4 numbers that are missing"),
-        ({"start": torch.tensor([[1.0, 0.0], [-1.0, 1.0]])}, "negative in row 1, column 0"),
-        ({"start": torch.ones(3, 3)}, r"start has shape \(3, 3\)"),
-        ({"iterations": 0}, "at least one"),
-        ({"class_prior": 0.0}, "class_prior is 0.0: .* positive and finite; None"),
-        ({"class_prior": -1.0}, "class_prior is -1.0"),
-        ({"class_prior": torch.inf}, "class_prior is inf"),
-        ({"class_prior": torch.nan}, "class_prior is nan"),
-    ],
-)
-def test_bad_input_is_refused(change, message):
-    arguments = {"log_f": F, "labels": Y, **change}
-    with pytest.raises(DataError, match=message):
-        estimate_transition(
-            arguments.pop("log_f"), arguments.pop("labels"), **{"prior": FlipPrior(), **arguments}
-        )
-
-
-@pytest.mark.parametrize("probability", [0.0, 1.0, torch.nan])
-def test_a_probability_outside_the_unit_interval_is_refused(probability):
-    fitted = estimate_transition(F, Y, prior=FlipPrior())
-    with pytest.raises(DataError, match="probability"):
-        transition_intervals(F, Y, fitted, prior=FlipPrior(), probability=probability)

@@ -198,7 +198,7 @@ def test_a_picture_takes_what_has_the_information_and_names_it_otherwise(plot, s
         (lambda ax: plots.occam_penalty([1, 2], [0.5], ax=ax), "must agree"),
         (lambda ax: plots.transition_matrix(np.ones((2, 3)), ax=ax), "shape"),
         (lambda ax: plots.transition_matrix(np.eye(2), names=["a"], ax=ax), "1 names for 2"),
-        (lambda ax: plots.training_curve(pd.DataFrame({"loss": [1]}), ax=ax), "step, epoch"),
+        (lambda ax: plots.training_curve(pd.DataFrame({"loss": [1]}), ax=ax), "'step', 'epoch'"),
         (lambda ax: plots.story(LabelFlip(nn.Linear(2, 3), 3), ax=ax), "rows x"),
         (
             lambda ax: plots.story(LabelFlip(nn.Linear(2, 3), 3), np.ones((2, 9)), [0, 1], ax=ax),

@@ -64,7 +64,7 @@ def with_a(name, make):
 
 OTHERS = {
     "a browser extension": (extension, "manifest.json"),
-    "a manifest without our mark": (listed, "does not say"),
+    "a manifest without our mark": (listed, "does not state"),
     "a folder of letters": (lambda f: (f / "letter.txt").write_text("dear"), "not a run folder"),
     "a run with a letter": (with_a("letter.txt", lambda p: p.write_text("dear")), "letter.txt"),
     "a run with a hidden file": (with_a(".notes", lambda p: p.write_text("x")), ".notes"),

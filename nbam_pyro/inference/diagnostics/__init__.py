@@ -1,1 +1,1 @@
-"""Whether a fit means anything, and what the data can tell."""
+"""Diagnostics of a fit: whether it has collapsed, and what the data identify."""

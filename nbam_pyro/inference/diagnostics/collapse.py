@@ -1,4 +1,4 @@
-"""Does the fit mean anything? Signs that it does not."""
+"""`CollapseReport`: signs that the responsibilities of a fit mean nothing."""
 
 from dataclasses import dataclass
 
@@ -11,20 +11,25 @@ __all__ = ["CollapseReport", "collapse_report"]
 
 @dataclass(frozen=True)
 class CollapseReport:
-    """Whether the switch of a fit still tells clean from contaminated.
+    """Whether the switch of a fit separates clean targets from contaminated ones.
+
+    The switch z of a row is 1 if its target is contaminated. The responsibility P(z=1 | x, y) is
+    the probability that the target is wrong. A fit has collapsed if its responsibilities mean
+    nothing.
 
     Attributes:
-        contamination: Mean responsibility of the rows looked at.
-        disagreement: Share of rows whose target the clean predictor does not expect; None where
-            the story declares no clean predictor. A label is not expected where another class is
-            more probable; of each predicted class only the half of the rows that the predictor is
-            surest of counts, since classes that overlap disagree elsewhere. A measurement is not
-            expected where its residual exceeds five robust standard deviations.
-        verified_accuracy: Share of the verified switches that the fit judges right without being
-            told; None where nothing is verified.
-        gain: How much more probable labels are by their features than by their frequencies alone,
-            on rows that the network has not been trained on, in standard errors; None where that is
-            not known, and for measurements.
+        contamination: Mean responsibility of the rows of the report.
+        disagreement: Share of rows whose target contradicts the clean predictor. A label
+            contradicts it if another class is more probable. For each predicted class, only the
+            half of the rows with the most confident predictions counts, because labels of
+            overlapping classes contradict the predictor elsewhere without being wrong. A
+            measurement contradicts it if its residual exceeds five robust standard deviations.
+            None if the story declares no clean predictor.
+        verified_accuracy: Share of the verified switches that the fit infers correctly from x and y
+            alone. None if nothing is verified.
+        gain: How much more probable labels are given x than under their frequencies alone, in
+            standard errors, on rows that the network was not trained on. None if it is unknown,
+            and for measurements.
     """
 
     contamination: Probability
@@ -34,38 +39,39 @@ class CollapseReport:
 
     @property
     def vanished(self) -> bool:
-        """Disagreement is above 5 % and contamination explains less than a quarter of it."""
-        surprising = self.disagreement
-        if surprising is None:
+        """Whether contamination is less than a quarter of a disagreement above 5 %."""
+        if self.disagreement is None:
             return False
-        return surprising > 0.05 and self.contamination < 0.25 * surprising
+        return self.disagreement > 0.05 and self.contamination < 0.25 * self.disagreement
 
     @property
     def exchanged(self) -> bool:
-        """Most rows count as contaminated: the anomaly likelihood does the clean one's work.
+        """Whether most rows are contaminated, and most verified switches do not confirm it.
 
-        Unless most of the verified switches are judged right: then it is so.
+        The clean and the anomaly likelihood have then exchanged their roles.
         """
         return self.contamination > 0.5 and (self.verified_accuracy or 0.0) <= 0.5
 
     @property
     def learned_nothing(self) -> bool:
-        """The network predicts labels no better than their frequencies, by three standard errors.
+        """Whether the network predicts labels no better than their frequencies do.
 
-        Not two, because rates and flips are fitted to the same rows.
+        The limit is a gain of three standard errors. Two would be too few, because rates and flips
+        are fitted to the same rows.
         """
         return self.gain is not None and self.gain < 3
 
     @property
     def collapsed(self) -> bool:
-        """Any of the three: the flags mean nothing."""
+        """Whether the fit shows one of the three signs; its responsibilities then mean nothing."""
         return self.vanished or self.exchanged or self.learned_nothing
 
     def __str__(self) -> str:
+        """Return the state of the fit, a phrase that follows "The fit has"."""
         if self.learned_nothing:
             return (
-                "learned nothing: its network predicts labels of rows that it has not seen no "
-                "better than their frequencies do"
+                "learned nothing: its network predicts labels of unseen rows no better than their "
+                "frequencies do"
             )
         if self.vanished:
             state = "collapsed to no contamination"
@@ -73,9 +79,8 @@ class CollapseReport:
             state = "exchanged its clean and anomaly likelihoods"
         else:
             state = "shown no sign of collapse"
-        surprising = self.disagreement
-        known = "not known" if surprising is None else f"{surprising:.3f}"
-        return f"{state} (mean responsibility {self.contamination:.3f}, disagreement {known})"
+        share = "unknown" if self.disagreement is None else f"{self.disagreement:.3f}"
+        return f"{state} (mean responsibility {self.contamination:.3f}, disagreement {share})"
 
 
 def collapse_report(
@@ -86,22 +91,26 @@ def collapse_report(
     verified_accuracy: float | None = None,
     gain: float | None = None,
 ) -> CollapseReport:
-    """Compare what a fit flags with what it fails to predict, best on held-out rows.
+    """Compare the responsibilities of a fit with the targets that its predictor does not expect.
 
-    Where the prior of the switch has run to 0, nothing is flagged although many targets contradict
-    the predictor. Contamination near 0 with little disagreement is simply clean data. Where labels
-    are random even on rows that look alike, contamination and ambiguity are the same, and a fit
-    without contamination counts as collapsed.
+    Give held-out rows if there are any. If the rate has fallen to 0, no row has a large
+    responsibility although many targets contradict the predictor. Contamination near 0 with little
+    disagreement only means that the data are clean. If even rows with similar x have random labels,
+    contamination and ambiguity cannot be separated, and a fit without contamination counts as
+    collapsed.
 
     Args:
-        responsibilities: P(z=1 | x, y), (N,), without what is verified.
-        predicted: Class probabilities (N, ..., K), or predicted means of the shape of y; None
-            where the story declares no clean predictor.
-        y: Observed targets, (N, ...); None where there is no prediction. Give measurements and
-            means in units of the clean scale.
-        verified_accuracy: Share of verified switches that are judged right; None where none is
-            verified.
-        gain: Of the report; None where it is not known.
+        responsibilities: P(z=1 | x, y), (N, *dims), without the verified values.
+        predicted: Class probabilities (N, ..., K), or predicted means with the shape of y. None if
+            the story declares no clean predictor.
+        y: Observed targets, (N, ...). None without predictions. Measurements and means are in units
+            of the clean scale.
+        verified_accuracy: Share of verified switches that are inferred correctly. None if nothing
+            is verified.
+        gain: Value for `CollapseReport.gain`. None if it is unknown.
+
+    Returns:
+        The report.
 
     Example:
         >>> predicted = np.eye(2)[[0, 0, 0, 1]]
@@ -113,16 +122,16 @@ def collapse_report(
         return CollapseReport(contamination, None, verified_accuracy, gain)
     if predicted.ndim > y.ndim:
         confidence, label = predicted.max(-1), predicted.argmax(-1)
-        surprises = (label != y)[_surest(confidence, label)]
+        unexpected = (label != y)[_most_confident_half(confidence, label)]
     else:
         residual = np.abs(y - predicted)
-        # Five, not three: clean noise may have the tails of a Laplace or a Student-t.
-        surprises = residual > 5 * 1.4826 * np.median(residual)
-    return CollapseReport(contamination, float(surprises.mean()), verified_accuracy, gain)
+        # Five and not three, because clean noise may have the tails of a Laplace or a Student-t.
+        unexpected = residual > 5 * 1.4826 * np.median(residual)
+    return CollapseReport(contamination, float(unexpected.mean()), verified_accuracy, gain)
 
 
-def _surest(confidence: np.ndarray, predicted: np.ndarray) -> np.ndarray:
-    """Of each predicted class the half of the rows predicted with most confidence, booleans."""
+def _most_confident_half(confidence: np.ndarray, predicted: np.ndarray) -> np.ndarray:
+    """Return True for the half of the rows of each predicted class with the most confidence."""
     chosen = np.zeros(predicted.shape, dtype=bool)
     for c in np.unique(predicted):
         own = predicted == c

@@ -1,4 +1,4 @@
-"""What the data can tell about a latent true label, and what they cannot."""
+"""`Identifiability`: what the data identify about a latent true label, and what they do not."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -11,33 +11,33 @@ __all__ = ["Identifiability", "MutualPair", "Verdict"]
 
 Verdict = Literal["identified", "weak", "cannot tell", "little contamination"]
 
-# At most so many rows are more probably wrong than right: there is little to identify.
+# Up to this share of flagged rows, the verdict is "little contamination".
 _LITTLE = 0.01
-# The names of a class are sure with this posterior probability of a positive margin.
+# The name of a class is identified if its margin is positive with at least this probability.
 _SURE = 0.95
-# A class that fewer rows than this share of an even one belong to has been absorbed by others.
+# A class is absorbed by others if its share is smaller than this fraction of an even share.
 _EMPTY = 0.1
-# Rows of M from equally probable starts differ by more than this, in total variation.
+# Rows of M from equally probable starts are different if their total variation exceeds this.
 _DISAGREE = 0.1
-# The rate over the band of sharpness varies by more than this share of itself, and this much.
+# The rate depends on sharpness if it varies by more than this share of itself and this much.
 _BAND = 0.5, 0.02
-# It varies by so much that nobody knows how much is contaminated.
+# The rate is unknown if it varies by more than this.
 _OPEN = 0.15
-# Neighbours of flagged rows have the flagged label by so much more often than the fit predicts.
+# The network fits worse than neighbours do if `Identifiability.echoed` exceeds this.
 _ECHOED = 0.25
 
 
 @dataclass(frozen=True)
 class MutualPair:
-    """Two classes that are mistaken for each other, and the two readings of it.
+    """Two classes that are mistaken for each other, with the two possible readings of the labels.
 
-    With the names of the two classes exchanged other rates explain the labels exactly as well.
+    If the names of the two classes are exchanged, other rates explain the labels equally well.
 
     Attributes:
-        classes: the two of them.
-        rates: p(second | first) and p(first | second), as taken.
-        exchanged: the same with the names exchanged.
-        decided: whether verified labels say which it is.
+        classes: Numbers of the two classes.
+        rates: p(second | first) and p(first | second), as the fit uses them.
+        exchanged: The same two rates if the names of the classes are exchanged.
+        decided: Whether verified labels confirm the reading that the fit uses.
     """
 
     classes: tuple[Count, Count]
@@ -46,46 +46,73 @@ class MutualPair:
     decided: bool
 
     def line(self, names: Sequence[object] | None = None) -> str:
-        """Both readings in words.
+        """Return a sentence with both readings of the pair.
 
         Args:
-            names: of the classes; their numbers if None.
+            names: Names of all classes; None for their numbers.
 
         Example:
             >>> MutualPair((5, 6), (0.4, 0.4), (0.6, 0.6), False).line()
-            '5<->6: .40, or .60 with the names exchanged; the data cannot tell; taken: .40'
+            '5<->6: .40, or .60 with the names exchanged; the data cannot tell which; the fit uses
+            .40'
         """
         first, second = (_name(c, names) for c in self.classes)
-        taken, other = _rates(self.rates), _rates(self.exchanged)
-        who = "verified labels decide" if self.decided else "the data cannot tell"
-        readings = f"{taken}, or {other} with the names exchanged"
-        return f"{first}<->{second}: {readings}; {who}; taken: {taken}"
+        used, other = _rates(self.rates), _rates(self.exchanged)
+        basis = "verified labels decide" if self.decided else "the data cannot tell which"
+        readings = f"{used}, or {other} with the names exchanged"
+        return f"{first}<->{second}: {readings}; {basis}; the fit uses {used}"
 
 
 @dataclass(frozen=True, kw_only=True)
 class Identifiability:
-    r"""Can contamination be told from ambiguity, and which class is which?
+    r"""Whether the data identify the contamination of labels and the names of the classes.
 
-    Names rest on one assumption: of each true class fewer labels are wrong than right wherever the
-    likelihood cannot decide.
+    Contamination is identified if wrong labels can be separated from ambiguous rows. The names of
+    the classes are identified if it is clear which class is which. If the likelihood cannot decide
+    the names, the fit assumes that in each true class fewer labels are wrong than correct.
+
+    `verdict` is one of four:
+
+    * "identified": The data identify both.
+    * "weak": A part of the result rests on an assumption, or other results are almost as good.
+    * "cannot tell": The data do not identify the contamination or the names.
+    * "little contamination": At most 1 % of the rows are flagged, so there is little to identify.
+
+    A row is flagged if its responsibility, the probability P(z=1 | x, y) that its label is wrong,
+    exceeds one half. M is the transition matrix p(observed | true).
 
     Attributes:
-        flagged: share of rows more probably wrong than right.
-        alarm: why the fit has collapsed, if it has: a rate near 0 while many held-out labels
-            contradict the predictor, or most rows contaminated.
-        margin: of each class, the permutation margin: with :math:`J_{kj} = n_k M_{kj} / n`, the
-            trace of J less that of the best other naming in which k has another name, (K,).
-        margin_probability: posterior probability that it is positive, (K,).
-        occupancy: expected share of the rows that truly are of each class, (K,).
-        band: contamination rate by sharpness a of the predictor, p^a / sum p^a: what the rate would
-            be if the predictor were less or more sure than it is.
-        restarts: of each class, the largest difference between its row of M and that from another
-            start whose labels are as probable out of fold, in total variation, (K,).
-        pairs: every mutual pair with both readings.
-        echoed: of the nearest rows of flagged ones, in a table, the share with the flagged label
-            less the share that the fit predicts; None where there is no table or no flagged row.
-        class_prior: pseudo-count of each class by which class frequencies were supposed to be even;
-            None where nothing was supposed.
+        flagged: Share of flagged rows.
+        alarm: Reason why the fit has collapsed (`CollapseReport`), for example a rate near 0
+            although many held-out labels contradict the predictor. None if it has not.
+        margin: Permutation margin of each class k, (K,). With :math:`J_{kj} = n_k M_{kj} / n`, it
+            is the trace of J minus the trace of the best other naming in which k has another name.
+        margin_probability: Posterior probability that the margin of each class is positive, (K,).
+        occupancy: Expected share of the rows that truly belong to each class, (K,).
+        band: Contamination rate for several sharpnesses a of the predictor, as pairs (a, rate). The
+            predicted probabilities are changed to p^a / sum p^a, so a > 1 makes the predictor more
+            certain.
+        restarts: Largest total variation between the row of M of each class and the same row from
+            another start, among starts under which the labels are as probable out of fold, (K,).
+        pairs: Every mutual pair of classes with both readings.
+        echoed: Share of the nearest rows of flagged rows that have the same label as the flagged
+            row, minus the share that the fit predicts. None if x is no table or no row is flagged.
+        class_prior: Pseudo-count of each class of the prior on class frequencies, which assumes
+            that classes are about equally frequent. None if there was no such prior.
+
+    Example:
+        >>> report = Identifiability(
+        ...     flagged=0.2,
+        ...     alarm=None,
+        ...     margin=(0.1, 0.1),
+        ...     margin_probability=(1.0, 1.0),
+        ...     occupancy=(0.5, 0.5),
+        ...     band=((0.5, 0.19), (1.0, 0.2), (2.0, 0.21)),
+        ...     restarts=(0.0, 0.0),
+        ...     pairs=(),
+        ... )
+        >>> print(report)
+        Do the data identify the contamination? Verdict: identified.
     """
 
     flagged: Probability
@@ -101,92 +128,108 @@ class Identifiability:
 
     @property
     def verdict(self) -> Verdict:
-        """In a word."""
-        if any(self._cannot_tell(None)):
+        """Verdict in one or two words; `lines` gives its reasons."""
+        if any(self._reasons_for_cannot_tell(None)):
             return "cannot tell"
         if self.flagged <= _LITTLE:
             return "little contamination"
-        return "weak" if any(self._weak(None)) else "identified"
+        return "weak" if any(self._reasons_for_weak(None)) else "identified"
 
     def lines(self, names: Sequence[object] | None = None) -> list[str]:
-        """The verdict, its reasons with the classes concerned, what was supposed of frequencies,
-        and both readings of every pair.
+        """Return the report as sentences.
+
+        They are the verdict, its reasons with the classes concerned, the assumption about class
+        frequencies, and both readings of every mutual pair.
 
         Args:
-            names: of the classes; their numbers if None.
+            names: Names of the classes; None for their numbers.
         """
-        reasons = [*self._cannot_tell(names)]
+        reasons = [*self._reasons_for_cannot_tell(names)]
         if self.verdict == "weak":
-            reasons += self._weak(names)
+            reasons += self._reasons_for_weak(names)
         if self.class_prior is not None:
             reasons.append(class_prior_sentence(self.class_prior))
-        first = f"Can the data tell? Verdict: {self.verdict}."
+        first = f"Do the data identify the contamination? Verdict: {self.verdict}."
         return [first, *reasons, *(pair.line(names) for pair in self.pairs)]
 
     def __str__(self) -> str:
         return "\n".join(self.lines())
 
-    def _cannot_tell(self, names: Sequence[object] | None) -> Iterator[str]:
+    def _reasons_for_cannot_tell(self, names: Sequence[object] | None) -> Iterator[str]:
+        """Yield a sentence for each reason for the verdict "cannot tell"."""
         if self.alarm is not None:
             yield f"The fit has {self.alarm}."
         even = 1 / len(self.occupancy)
         empty = [c for c, share in enumerate(self.occupancy) if share < _EMPTY * even]
         if empty:
-            yield f"Hardly any row is taken for {_list(empty, names)}: others have absorbed it."
+            yield (
+                f"Almost no row is assigned to the following classes: {_list(empty, names)}. Other "
+                "classes have absorbed their rows."
+            )
         decided = {c for pair in self.pairs if pair.decided for c in pair.classes}
         unsure = [
             c for c, p in enumerate(self.margin_probability) if p < _SURE and c not in decided
         ]
         if unsure:
-            yield f"Which class is which is open among {_list(unsure, names)}."
+            yield (
+                "The data cannot tell which class is which among the following classes: "
+                f"{_list(unsure, names)}."
+            )
         if self.echoed is not None and self.echoed > _ECHOED and self.flagged > _LITTLE:
             yield (
-                f"Rows around the flagged ones have the same label, {self.echoed:.0%} more of them "
-                "than the fit predicts: the network fits less well than its neighbours do, or "
-                "labels are wrong in whole regions. Try a more flexible network."
+                "Rows near a flagged row have the label of that row more often than the fit "
+                f"predicts, by {100 * self.echoed:.0f} percentage points. Either the network fits "
+                "less well than a nearest-neighbour rule, or labels are wrong in whole regions. "
+                "Try a more flexible network."
             )
         low, high = self._rates()
         if high - low > _OPEN:
             yield (
-                f"How much is wrong is open: the rate would be {low:.2f} to {high:.2f} if the "
-                "predictor were half or twice as sure. Classes overlap so much that wrong labels "
-                "and ambiguous ones look alike."
+                "The data cannot tell how many labels are wrong. The contamination rate is between "
+                f"{low:.2f} and {high:.2f} if the predictor is made half to twice as certain. "
+                "Classes overlap so much that wrong labels and ambiguous rows look alike."
             )
 
-    def _weak(self, names: Sequence[object] | None) -> Iterator[str]:
+    def _reasons_for_weak(self, names: Sequence[object] | None) -> Iterator[str]:
+        """Yield a sentence for each reason for the verdict "weak"."""
         open_pairs = [pair for pair in self.pairs if not pair.decided]
         if open_pairs:
             classes = sorted({c for pair in open_pairs for c in pair.classes})
             yield (
-                f"The names of {_list(classes, names)} rest on the assumption that fewer of their "
-                "labels are wrong than right; verified labels would decide."
+                f"The names of the classes {_list(classes, names)} rest on the assumption that "
+                "fewer of their labels are wrong than correct. Verified labels would decide."
             )
         apart = [c for c, distance in enumerate(self.restarts) if distance > _DISAGREE]
         if apart:
-            which = _list(apart, names)
-            yield f"Other starts explain the labels as well with other flips of {which}."
+            yield (
+                "Other starts explain the labels equally well with other flips of the classes "
+                f"{_list(apart, names)}."
+            )
         low, high = self._rates()
         middle = dict(self.band).get(1.0, 0.0)
         if high - low > max(_BAND[1], _BAND[0] * middle):
             yield (
-                f"The rate would be {low:.2f} to {high:.2f} if the predictor were "
-                "half or twice as sure: part of it may be ambiguity."
+                f"The contamination rate is between {low:.2f} and {high:.2f} if the predictor is "
+                "made half to twice as certain. Part of it may be ambiguity."
             )
 
     def _rates(self) -> tuple[float, float]:
-        """The lowest and the highest rate over the band; zeros where there is none."""
+        """Return the lowest and the highest rate of the band; zeros if it is empty."""
         rates = [rate for _, rate in self.band] or [0.0]
         return min(rates), max(rates)
 
 
 def _name(c: int, names: Sequence[object] | None) -> str:
+    """Return the name of a class, or its number if there are no names."""
     return str(c if names is None else names[c])
 
 
 def _list(classes: Sequence[int], names: Sequence[object] | None) -> str:
+    """Return the names of some classes, separated by commas."""
     return ", ".join(_name(c, names) for c in classes)
 
 
 def _rates(pair: tuple[float, float]) -> str:
+    """Return two rates as text, or one of them if both are the same to two digits."""
     texts = [f"{rate:.2f}".removeprefix("0") for rate in pair]
     return texts[0] if texts[0] == texts[1] else " and ".join(texts)

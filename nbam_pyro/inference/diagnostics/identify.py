@@ -1,4 +1,4 @@
-"""Find out what the data can tell: from a fit of a latent true label to its `Identifiability`."""
+"""Compute the `Identifiability` report of a fit of a latent true label."""
 
 import numpy as np
 import torch
@@ -11,14 +11,16 @@ from nbam_pyro.inference.steps.attempts import Attempt
 from nbam_pyro.inference.steps.evidence import Evidence
 from nbam_pyro.models.priors.pseudo_counts import FlipPrior
 
+# Exponents a for `Identifiability.band`.
 _SHARPNESS = (0.5, 0.75, 1.0, 1.5, 2.0)
-# A flip is present where its rate exceeds this with 95 % probability.
+# A flip counts as present if its rate exceeds this with 95 % probability.
 _PRESENT = 0.01
-# So many verified rows of a mutual pair must speak for one reading more than for the other.
-_VOTES = 2
-# Attempts less probable than the best by more standard errors than this are out of the question.
+# Verified rows decide a mutual pair if at least this many more support one reading than the other.
+_DECIDING = 2
+# An attempt is clearly worse than the best if its labels are less probable by more than this many
+# standard errors.
 _CLEARLY = 2.0
-# Beyond so many classes only exchanges of two are looked at.
+# With more classes than this, only exchanges of two names are considered.
 _EXACT = 100
 
 
@@ -34,18 +36,20 @@ def identify(
     attempts: list[Attempt],
     undecided: list[Tensor],
 ) -> Identifiability:
-    """The report of a fit of a `LabelFlip`.
+    """Return the report of a fit of a `LabelFlip`.
 
     Args:
-        responsibility: P(z=1 | x, y) of the rows it was fitted to, (N, *dims).
-        occupancy: Share of the rows that truly are of each class, (K,).
-        matrices: draws of M, (S, K, K).
-        collapse: of the held-out rows.
-        echoed: of the report.
-        prior: of rates and flips.
-        evidence: log probabilities of the true label out of fold; None for none.
-        attempts: what the fit came to from each start that was not given up early.
-        undecided: M from starts given up though not clearly worse.
+        responsibility: P(z=1 | x, y) of the rows of the fit, (N, *dims).
+        occupancy: Share of the rows that truly belong to each class, (K,).
+        matrices: Draws of the transition matrix M, (S, K, K).
+        collapse: Collapse report of the fit.
+        echoed: Value for `Identifiability.echoed`.
+        prior: Prior on rates and flips.
+        evidence: Log probabilities of the true label, predicted out of fold; None without
+            cross-fitting.
+        attempts: Results from each start that was not discarded early.
+        undecided: Transition matrices of discarded starts that were not clearly worse than the
+            best, (K, K) each.
     """
     margins = permutation_margins(matrices, occupancy)
     return Identifiability(
@@ -63,14 +67,16 @@ def identify(
 
 
 def permutation_margins(matrices: np.ndarray, occupancy: np.ndarray) -> np.ndarray:
-    r"""Permutation margin of every class at every draw of M, (S, K).
+    r"""Return the permutation margin of every class at every draw of M, (S, K).
 
-    With J_kj = n_k M_kj / n, the trace of J less that of the best assignment of names in which k
-    has another one. Beyond a hundred classes only exchanges of k with one other class count.
+    With J_kj = n_k M_kj / n, the margin of class k is the trace of J minus the trace under the best
+    assignment of names in which k has another name. A positive margin means that the names of the
+    fit are the best ones. With more than a hundred classes, only exchanges of k with one other
+    class are considered.
 
     Args:
-        matrices: draws of M, (S, K, K).
-        occupancy: share of the rows that are of each class, (K,).
+        matrices: Draws of M, (S, K, K).
+        occupancy: Share of the rows that truly belong to each class, (K,).
 
     Example:
         >>> permutation_margins(np.array([[[0.6, 0.4], [0.4, 0.6]]]), np.array([0.5, 0.5]))
@@ -86,6 +92,7 @@ def permutation_margins(matrices: np.ndarray, occupancy: np.ndarray) -> np.ndarr
 
 
 def _margin(joint: np.ndarray, c: int) -> float:
+    """Return the permutation margin of class c for one matrix J, (K, K)."""
     forbidden = joint.copy()
     forbidden[c, c] = -1e3
     rows, columns = linear_sum_assignment(-forbidden)
@@ -93,26 +100,27 @@ def _margin(joint: np.ndarray, c: int) -> float:
 
 
 def _band(evidence: Evidence, prior: FlipPrior) -> tuple[tuple[float, float], ...]:
-    """Contamination rate by sharpness, each estimate started from the one before."""
+    """Return pairs of sharpness and contamination rate; each estimate starts from the last one."""
     band, start = [], None
     for sharpness in _SHARPNESS:
-        estimate = evidence.transition(prior, sharpness=sharpness, start=start)
+        estimate = evidence.transition_mode(prior, sharpness=sharpness, start=start)
         start = estimate.counts
         band.append((sharpness, estimate.share))
     return tuple(band)
 
 
 def _restarts(attempts: list[Attempt], undecided: list[Tensor], k: int) -> np.ndarray:
-    """Largest distance of each row of M between attempts that explain the labels as well."""
+    """Return the largest total variation of each row of M among equally good attempts, (K,)."""
     if not attempts:
         return np.zeros(k)
-    best = max(attempts, key=lambda one: float(one.log_marginals().mean()))
-    rivals = [one.transition.matrix for one in attempts if one.gain(best) > -_CLEARLY]
-    apart = [(m - best.transition.matrix).abs().sum(1) / 2 for m in (*rivals, *undecided)]
-    return torch.stack(apart).max(0).values.numpy()
+    best = max(attempts, key=lambda attempt: float(attempt.log_marginals().mean()))
+    similar = [a.transition.matrix for a in attempts if a.gain(best) > -_CLEARLY]
+    distances = [(m - best.transition.matrix).abs().sum(1) / 2 for m in (*similar, *undecided)]
+    return torch.stack(distances).max(0).values.numpy()
 
 
 def _pairs(matrices: np.ndarray, evidence: Evidence | None) -> list[MutualPair]:
+    """Return all pairs of classes with flips in both directions."""
     mean, low = matrices.mean(0), np.quantile(matrices, 0.05, axis=0)
     present = (low > _PRESENT) & (low.T > _PRESENT) & np.triu(np.ones_like(mean, dtype=bool), 1)
     return [
@@ -127,16 +135,17 @@ def _pairs(matrices: np.ndarray, evidence: Evidence | None) -> list[MutualPair]:
 
 
 def _decided(evidence: Evidence, c: int, d: int) -> bool:
-    """Whether verified labels of two classes agree with the names that they were given."""
+    """Return whether verified labels of two classes confirm the names that the fit uses."""
     true = evidence.true_labels
     if true is None:
         return False
-    votes = []
+    support = []  # for each class, verified rows for the names minus verified rows against them
     for own, other in ((c, d), (d, c)):
         rows = evidence.log_probs[true == own]
-        votes.append(int((rows[:, own] - rows[:, other]).sign().sum()))
-    return sum(votes) >= _VOTES and min(votes) >= 0
+        support.append(int((rows[:, own] - rows[:, other]).sign().sum()))
+    return sum(support) >= _DECIDING and min(support) >= 0
 
 
 def _floats(values: np.ndarray) -> tuple[float, ...]:
+    """Return the values of an array as Python numbers."""
     return tuple(float(value) for value in values)

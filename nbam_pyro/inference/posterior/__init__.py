@@ -1,1 +1,1 @@
-"""What a fit says about rows and parameters."""
+"""Posteriors of a fit: of its rows, of its parameters, and their files."""

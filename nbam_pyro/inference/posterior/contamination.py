@@ -1,4 +1,4 @@
-"""How much of some rows is contaminated."""
+"""The share of some rows that is contaminated, with an interval."""
 
 from typing import Any
 
@@ -8,7 +8,7 @@ from torch import Tensor
 from nbam_pyro import functional as nf
 from nbam_pyro.inference.posterior.draws import Scored
 from nbam_pyro.inference.posterior.fit_result import Fit
-from nbam_pyro.inference.posterior.scoring import per_draw, settled
+from nbam_pyro.inference.posterior.scoring import in_evaluation_mode, per_draw
 from nbam_pyro.inference.posterior.share import Share, share_of
 from nbam_pyro.inference.variational.enumeration import log_joint
 from nbam_pyro.inference.variational.guides import Draw
@@ -25,27 +25,37 @@ def contaminated_share(
     num_draws: int = 200,
     seed: int = 0,
 ) -> Share:
-    """The share of these rows that is contaminated.
+    """Estimate the share of these rows that is contaminated, with a central interval.
 
-    Its spread is that of the global latents and of the switches given them; it is conditional on
-    the fitted networks and, for rows that were trained on, in-sample.
+    The interval covers the uncertainty of the global latents, and of the switches given the
+    latents. It is conditional on the fitted networks, which are point estimates. Networks may have
+    memorised the labels of rows that they were trained on. For training rows,
+    `fit.training_rows.share` is therefore the better estimate where
+    `fit.training_rows.evidence` is "cross-fitted".
 
     Args:
-        fit: a fit.
-        x: rows, (N, ...).
-        y: observed targets, (N,).
-        verified: what is verified of the rows, if anything.
-        probability: of the interval.
-        num_draws: of the global latents.
-        seed: of the switches drawn.
-    """
-    fit = settled(fit)
+        fit: Fitted story.
+        x: Rows, (N, ...).
+        y: Observed targets, (N,).
+        verified: What somebody has verified of the rows, if anything.
+        probability: Posterior probability of the interval.
+        num_draws: Number of draws of the global latents.
+        seed: Seed of the draws of the switches.
 
-    def of(rows: Scored, latents: Draw) -> Tensor:
+    Returns:
+        The posterior mean of the share and the ends of the interval.
+
+    Raises:
+        DataError: The lengths of x and y differ, a value is missing or infinite, a label is out of
+            range, or what is verified contradicts the targets.
+    """
+    fit = in_evaluation_mode(fit)
+
+    def responsibility(rows: Scored, latents: Draw) -> Tensor:
         pair = log_joint(fit.story, rows.x, rows.y, latents, verified=rows.verified)
         return nf.responsibility(*pair)
 
-    r = per_draw(fit, of, x, y, num_draws=num_draws, verified=verified)
+    r = per_draw(fit, responsibility, x, y, num_draws=num_draws, verified=verified)
     # Without global latents every draw is the same, and only the switches differ.
     r = np.broadcast_to(r, (num_draws, *r.shape[1:]))
     return share_of(r, probability=probability, seed=seed)

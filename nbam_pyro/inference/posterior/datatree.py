@@ -1,4 +1,4 @@
-"""A fit as an ArviZ DataTree."""
+"""Conversion of a fit, or of draws, to an ArviZ DataTree."""
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
@@ -14,7 +14,7 @@ from nbam_pyro.errors import DataError
 from nbam_pyro.inference.posterior.draws import Scored, at_draws
 from nbam_pyro.inference.posterior.fit_result import Fit
 from nbam_pyro.inference.posterior.predictive import log_priors, predictive_draws, prior_draws
-from nbam_pyro.inference.posterior.scoring import scored_rows, settled
+from nbam_pyro.inference.posterior.scoring import in_evaluation_mode, scored_rows
 from nbam_pyro.inference.variational.enumeration import log_joint
 from nbam_pyro.inference.variational.guides import Draw, guide_draws
 from nbam_pyro.models import Story
@@ -39,40 +39,45 @@ def to_datatree(
     dims: Mapping[str, Sequence[str]] | None = None,
     seed: int = 0,
 ) -> xr.DataTree:
-    """Convert a fit and the rows to look at into ArviZ's format.
+    """Convert a fit and some rows to an ArviZ DataTree.
 
-    Groups: `posterior` and `prior` (draws of the global latents; for `LabelFlip` also
-    "transition_matrix" and "flip_matrix"), `log_likelihood` (marginal over the switch, where it is
-    not verified), `log_prior` (a term for every global latent), `posterior_predictive` and
-    `prior_predictive` (targets of the same rows), `observed_data` and `constant_data` ("held_out",
-    and what is verified, -1 where nothing is). All of it is conditional on the fitted networks.
+    The tree has these groups:
 
-    A draw has the same label, "chain" and "draw", in every group. Draws of a guide form one chain:
-    use `arviz_stats.summary(tree, kind="stats")`.
+    * `posterior` and `prior`: draws of the global latents; for `LabelFlip` also
+      "transition_matrix" and "flip_matrix".
+    * `log_likelihood`: log p(y | x, latents) with the switch summed out where it is not verified.
+    * `log_prior`: one term for each global latent.
+    * `posterior_predictive` and `prior_predictive`: targets drawn for the same rows.
+    * `observed_data`: the observed targets.
+    * `constant_data`: "held_out", and what is verified, -1 where nothing is.
+
+    All groups are conditional on the fitted networks. A draw has the same coordinates "chain" and
+    "draw" in every group. The draws of a guide form one chain and are independent, so convergence
+    diagnostics have no meaning for them: use `arviz_stats.summary(tree, kind="stats")`.
 
     Args:
-        fit: A fit.
+        fit: Fitted story.
         x: Rows, (N, ...).
-        y: Observed targets, (N,).
-        verified: What is verified of the rows, if anything.
-        num_draws: How many draws of the global latents to take.
-        num_predictive: At how many of them to draw targets, evenly spaced, which runs the networks
-            each time. None for all, which `arviz_plots.plot_loo_pit` needs.
+        y: Observed targets, (N,) or (N, *dims).
+        verified: What somebody has verified of the rows, if anything.
+        num_draws: Number of draws of the global latents.
+        num_predictive: Number of these draws at which targets are drawn, evenly spaced. Each one
+            runs the networks. None for all, which `arviz_plots.plot_loo_pit` needs.
         class_names: Coordinates of the classes, (K,); 0, ..., K-1 by default.
         row_ids: Coordinates of the rows, (N,); 0, ..., N-1 by default.
         coords: Further coordinates by dimension, such as `{"clinic": ["A", "B"]}`.
         dims: Names of the dimensions of a site, such as `{"group": ["clinic"]}`.
-        seed: Seed of the draws; torch's global random state is left as it was.
+        seed: Seed of the draws. Torch's global random state is left as it was.
 
     Returns:
         The tree.
 
     Raises:
-        DataError: The rows are not of the kind fitted, there are more or fewer names than classes
-            or rows, a name stands for two classes, or a number of draws is below one.
+        DataError: The rows are of another kind than those of the fit, there are more or fewer names
+            than classes or rows, a name is given to two classes, or a number of draws is below one.
     """
     check_whole("num_draws", num_draws, least=1)
-    fit = settled(fit)
+    fit = in_evaluation_mode(fit)
     rows = scored_rows(fit, x, y, verified)
     draws = guide_draws(fit.guide, num_draws, seed=seed)
     return tree_of_draws(
@@ -103,24 +108,25 @@ def tree_of_draws(
     sample_stats: Mapping[str, np.ndarray] | None = None,
     seed: int = 0,
 ) -> xr.DataTree:
-    """Draws of the global latents, from a guide or MCMC, and all that follows from them.
+    """Build a DataTree from draws of the global latents, which come from a guide or from MCMC.
 
     Args:
-        story: The story with its fitted networks.
+        story: Story with its fitted networks.
         draws: Draws by site name, (chains, draws, ...).
-        rows: Rows to look at.
-        num_predictive: At how many draws to draw targets, evenly spaced in every chain, at least
-            one in each; None for all.
+        rows: Rows for the groups that need rows.
+        num_predictive: Number of draws at which targets are drawn, of all chains together, evenly
+            spaced in every chain. At least one is taken in each chain. None for all.
         class_names: Coordinates of the classes, (K,); 0, ..., K-1 by default.
         row_ids: Coordinates of the rows, (N,); 0, ..., N-1 by default.
         coords: Further coordinates by dimension.
         dims: Names of the dimensions of a site.
-        held_out: Which rows were kept from training, (N,), where there are as many.
-        sample_stats: Statistics of MCMC by name, (chains, draws).
-        seed: Seed of the draws.
+        held_out: Booleans that mark held-out rows. They are left out of the tree if there are not
+            N of them, because the rows are then not those of the fit.
+        sample_stats: Statistics of MCMC by name, (chains, draws); None for none.
+        seed: Seed of the draws of targets.
 
     Returns:
-        The tree, as `to_datatree` describes it.
+        A tree with the groups of `to_datatree`.
 
     Raises:
         DataError: There are more or fewer names than classes or rows, or `num_predictive` is below
@@ -157,11 +163,11 @@ def tree_of_draws(
     groups |= {"constant_data": constant} if constant else {}
     axes |= {site: list(names) for site, names in (dims or {}).items()}
     tree = arviz_base.from_dict(groups, coords=names | dict(coords or {}), dims=axes)
-    for group in ("posterior_predictive", "prior_predictive"):  # which draws these are
+    for group in ("posterior_predictive", "prior_predictive"):  # name the draws that were taken
         tree[group] = xr.DataTree(tree[group].to_dataset().assign_coords(draw=at))
-    if terms:  # which have the names of the latents and none of their dimensions
+    if terms:  # they have the names of the latents, but not their dimensions
         tree["log_prior"] = xr.DataTree(arviz_base.dict_to_dataset(terms))
-    else:  # ArviZ counts the draws of a posterior, even of one without sites
+    else:  # ArviZ needs the number of draws even of a posterior without sites
         drawn = {"chain": np.arange(chains), "draw": np.arange(count)}
         tree["posterior"] = xr.DataTree(xr.Dataset(coords=drawn))
     return tree
@@ -170,12 +176,12 @@ def tree_of_draws(
 def named_numbers(
     data: xr.Dataset, names: Sequence[str], *, kept: Sequence[str] = ()
 ) -> Iterator[tuple[str, xr.DataArray]]:
-    """Every number of some variables with ArviZ's name of it, such as "rate[cat]".
+    """Yield every number of some variables with its name in ArviZ, such as "rate[cat]".
 
     Args:
-        data: a group of a tree, or a summary of one.
-        names: of its variables.
-        kept: dimensions that stay: the values are arrays over them.
+        data: Group of a tree, or a summary of one.
+        names: Names of the variables.
+        kept: Names of dimensions that are not taken apart. The values are arrays over them.
     """
     labeller = arviz_base.labels.BaseLabeller()
     for name, where, at, values in arviz_base.xarray_var_iter(
@@ -187,11 +193,11 @@ def named_numbers(
 def posterior_tree(
     fit: Fit, *, num_draws: int = 500, class_names: Sequence[Any] | None = None
 ) -> xr.DataTree:
-    """The `posterior` group alone, which needs no rows.
+    """Build a tree with the group `posterior` only, which needs no rows.
 
     Args:
-        fit: A fit.
-        num_draws: How many draws of the global latents to take.
+        fit: Fitted story.
+        num_draws: Number of draws of the global latents.
         class_names: Coordinates of the classes, (K,); 0, ..., K-1 by default.
     """
     draws = guide_draws(fit.guide, num_draws)
@@ -203,11 +209,11 @@ def posterior_tree(
 def prior_and_posterior(
     fit: Fit, *, num_draws: int = 500, class_names: Sequence[Any] | None = None
 ) -> xr.DataTree:
-    """The groups `posterior` and `prior` alone, for the rows that a fit was of.
+    """Build a tree with the groups `posterior` and `prior` only, which need no rows.
 
     Args:
-        fit: A fit.
-        num_draws: How many draws of the global latents to take.
+        fit: Fitted story.
+        num_draws: Number of draws of the global latents.
         class_names: Coordinates of the classes, (K,); 0, ..., K-1 by default.
     """
     tree = posterior_tree(fit, num_draws=num_draws, class_names=class_names)
@@ -223,7 +229,7 @@ def prior_and_posterior(
 def _predictive(
     story: Story, rows: Scored, draws: Draw, shape: tuple[int, np.ndarray], seed: int
 ) -> np.ndarray:
-    """Targets drawn at some draws of every chain, (chains, few, N, ...)."""
+    """Draw targets at some draws of every chain, (chains, draws taken, N, *dims)."""
     chains, at = shape
     few = {name: value[:, at].flatten(end_dim=1) for name, value in draws.items()}
     values = predictive_draws(story, rows, few, chains * len(at), seed=seed)
@@ -231,7 +237,7 @@ def _predictive(
 
 
 def _counted(groups: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
-    """Groups whose targets are whole numbers throughout as integers: ArviZ draws them as such."""
+    """Convert targets to integers if all are whole numbers; ArviZ then plots them as discrete."""
     targets = {name: values for name, values in groups.items() if name != "log_likelihood"}
     exact = 2.0**53
     if all((v == np.round(v)).all() and (abs(v) < exact).all() for v in targets.values()):
@@ -240,20 +246,20 @@ def _counted(groups: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
 
 
 def _log_likelihood(story: Story, rows: Scored, draws: Draw, shape: tuple[int, int]) -> np.ndarray:
-    """Log marginals of rows at every draw, (chains, draws, N, ...)."""
+    """Return log marginals of rows at every draw, (chains, draws, N, *dims)."""
 
-    def of(part: Scored, latents: Draw) -> torch.Tensor:
+    def log_marginal(part: Scored, latents: Draw) -> torch.Tensor:
         return nf.log_marginal(*log_joint(story, part.x, part.y, latents, verified=part.verified))
 
     flat = {name: value.flatten(end_dim=1) for name, value in draws.items()}
-    values = torch.cat(list(at_draws(story, of, rows, flat)), 1)
+    values = torch.cat(list(at_draws(story, log_marginal, rows, flat)), 1)
     return values.expand(math.prod(shape), *values.shape[1:]).unflatten(0, shape).numpy()
 
 
 def _latents(
     story: Story, draws: Draw, class_names: Sequence[Any] | None
 ) -> tuple[dict[str, np.ndarray], dict[str, Any], dict[str, list[str]]]:
-    """Draws of the global latents, with their coordinates and dimensions."""
+    """Return draws of the global latents as arrays, with their coordinates and dimensions."""
     shown = torch.vmap(torch.vmap(story.reported))(draws) if draws else {}
     values = {name: value.numpy() for name, value in shown.items()}
     coords: dict[str, Any] = {}
@@ -262,20 +268,26 @@ def _latents(
         names = [str(c) for c in range(labels.num_classes)] if class_names is None else class_names
         classes = _coordinate("class_names", names, labels.num_classes)
         if len(set(classes)) < len(classes):
-            raise DataError(f"class_names are {', '.join(map(str, classes))}: one is there twice.")
+            raise DataError(
+                f"class_names are {', '.join(map(str, classes))}: one of them is there twice. Give "
+                "every class a name of its own."
+            )
         coords = {"true_label": classes, "observed_label": classes}
     elif class_names is not None:
         raise DataError(
-            f"class_names are given, but {type(story).__name__} has no latent true label: leave "
-            "them out."
+            f"class_names are given, but {type(story).__name__} has no latent true label and so no "
+            "classes. Leave class_names out."
         )
     dims = {site: axes for site, axes in story.reported_dims.items() if site in values}
     return values, coords, dims
 
 
 def _coordinate(name: str, given: Any, length: int) -> list[Any]:
-    """Names along a dimension as plain numbers or texts, which files can hold."""
+    """Return names along a dimension as plain numbers or texts, which can be saved to files."""
     values = np.asarray(list(given))
     if values.shape != (length,):
-        raise DataError(f"{name} has {len(values)} names for {length}: give one for each.")
+        kind = "classes" if name == "class_names" else "rows"
+        raise DataError(
+            f"{name} has {len(values)} names for {length} {kind}. Give one name for each."
+        )
     return values.tolist() if values.dtype.kind in "biufU" else [str(one) for one in given]

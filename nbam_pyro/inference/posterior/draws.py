@@ -1,4 +1,4 @@
-"""A function of rows at draws of the global latents, without a fit."""
+"""Evaluate a function of rows at draws of the global latents, for a story and without a fit."""
 
 from collections.abc import Callable, Iterator
 from typing import NamedTuple
@@ -12,14 +12,20 @@ from nbam_pyro.verified import NOTHING, Verified
 
 
 class Scored(NamedTuple):
-    """Rows to score, as tensors of the story's own precision."""
+    """Rows to score, as tensors in the precision of the story.
+
+    Attributes:
+        x: Rows, (N, ...).
+        y: Observed targets, (N, *dims).
+        verified: What somebody has verified of the rows.
+    """
 
     x: Tensor
     y: Tensor
     verified: Verified = NOTHING
 
     def parts(self) -> "list[Scored]":
-        """A few rows at a time."""
+        """Return the rows in parts of limited size, in order."""
         starts = range(0, len(self.x), _CHUNK)
         return [self._part(slice(start, start + _CHUNK)) for start in starts]
 
@@ -28,29 +34,44 @@ class Scored(NamedTuple):
 
 
 RowFunction = Callable[[Scored, Draw], Tensor]
+"""A function that takes rows and one draw of the global latents, and returns a value per row."""
 
 
-# Rows at a time: bounds the memory of draws x rows x classes.
+# Rows in one part. The limit bounds the memory of draws x rows x classes.
 _CHUNK = 2048
 
 
-def at_draws(story: Story, of: RowFunction, rows: Scored, draws: Draw) -> Iterator[Tensor]:
-    """A function of rows at every draw of the global latents, (S, n, ...) for a few at a time."""
+def at_draws(story: Story, function: RowFunction, rows: Scored, draws: Draw) -> Iterator[Tensor]:
+    """Evaluate a function of rows at every draw of the global latents, part by part.
+
+    Args:
+        story: Story in evaluation mode.
+        function: Function of rows and one draw.
+        rows: Rows to evaluate, (N, ...).
+        draws: Draws by site name, (S, ...); empty for a story without global latents.
+
+    Returns:
+        Values of one part of the rows after the other, each (S, n, ...), on CPU. S is 1 for a story
+        without global latents.
+    """
     for part in rows.parts():
-        yield draw_by_draw(story, of, part, draws).cpu()
+        yield draw_by_draw(story, function, part, draws).cpu()
 
 
-def draw_by_draw(story: Story, of: RowFunction, rows: Scored, draws: Draw) -> Tensor:
-    """A function of a few rows at every draw of the global latents, (S, n, ...)."""
+def draw_by_draw(story: Story, function: RowFunction, rows: Scored, draws: Draw) -> Tensor:
+    """Evaluate a function of a few rows at every draw of the global latents, (S, n, ...).
+
+    The arguments are those of `at_draws`. All rows are in memory at once.
+    """
     with torch.no_grad():
-        if not draws:  # no global latents: every draw is the same
-            return of(rows, {})[None]
+        if not draws:  # without global latents every draw is the same
+            return function(rows, {})[None]
         if story.closed_form is not None:  # networks do not depend on draws and run once
             try:
-                return torch.vmap(lambda one: of(rows, one))(draws)
+                return torch.vmap(lambda one: function(rows, one))(draws)
             except RuntimeError as error:
-                # Argument checks of somebody's distributions do not pass through vmap.
+                # Argument checks of a user's own distribution may not work under vmap.
                 if "data-dependent control flow" not in str(error):
                     raise
         count = len(next(iter(draws.values())))
-        return torch.stack([of(rows, one) for one in each_draw(draws, count)])
+        return torch.stack([function(rows, one) for one in each_draw(draws, count)])

@@ -1,4 +1,4 @@
-"""What a fit returns."""
+"""The result of a fit."""
 
 from dataclasses import dataclass
 
@@ -15,17 +15,32 @@ from nbam_pyro.training.row_kind import RowKind
 
 @dataclass(frozen=True, kw_only=True)
 class Fit:
-    """A fitted story; posteriors are functions of it, such as `responsibilities`.
+    """A fitted story. Functions such as `responsibilities` and `predict` take it and return arrays.
+
+    A responsibility is P(z=1 | x, y), the probability that the target y of a row is contaminated:
+    for labels, the probability that the label is wrong. There are two sources of responsibilities,
+    and they answer different questions:
+
+    * `fitted.training_rows.responsibility` belongs to the rows that the fit was made from. If
+      `fitted.training_rows.evidence` is "cross-fitted", it uses predictions of networks that have
+      not seen the label of the row. Take this one to find wrong labels in the training data.
+    * `responsibilities(fitted, x, y)` is what the final network gives for any rows. Take this one
+      for new rows. For rows that the network was trained on, the network may have memorised the
+      labels, and wrong labels can then look right.
 
     Attributes:
-        story: the story with its fitted networks.
-        guide: the posterior of its global latents.
-        history: one row per epoch of every Lightning run: step, epoch, loss, held_out_loss.
-        held_out: which rows were kept from training and only selected epochs and restarts, (N,).
-        kind: shape and type of the rows it was fitted to.
-        training_rows: what it says about the rows it was fitted to.
-        collapse: whether the flags mean anything; None where the story declares no predictor.
-        identifiability: what the data can tell about a latent true label; None for other stories.
+        story: Story with its fitted networks. The networks are point estimates.
+        guide: Variational posterior of the global latents, such as rates and the flip matrix.
+        history: One row for each epoch of every training run, with the columns "step", "epoch",
+            "loss" and "held_out_loss".
+        held_out: Booleans that mark the held-out rows, (N,). Held-out rows are not trained on. They
+            serve to select the best epoch and the best restart.
+        kind: Shape and type of the rows of the fit.
+        training_rows: Posteriors of the rows that the fit was made from.
+        collapse: Signs that the responsibilities are meaningless; None where the story declares no
+            clean predictor.
+        identifiability: Report of what the data can determine about a latent true label; None for
+            stories without one.
     """
 
     story: Story

@@ -18,13 +18,13 @@ __all__ = ["log_priors", "predictive_draws", "prior_draws"]
 
 
 def prior_draws(story: Story, rows: Scored, num_draws: int, *, seed: int = 0) -> Draw:
-    """Draws of the global latents from their prior, (S, ...) by site name.
+    """Draw the global latents from their prior, (S, ...) by site name.
 
     Args:
-        story: any story.
-        rows: a few will do; a story without a closed form is run on two of them.
-        num_draws: S.
-        seed: of the draws; torch's global random state is left as it was.
+        story: Any story.
+        rows: Rows, of which at least two. A story without a closed form is run on the first two.
+        num_draws: Number of draws, S.
+        seed: Seed of the draws. Torch's global random state is left as it was.
     """
     with torch.no_grad(), seeded(seed):
         if (closed := story.closed_form) is not None:
@@ -34,15 +34,15 @@ def prior_draws(story: Story, rows: Scored, num_draws: int, *, seed: int = 0) ->
 
 
 def log_priors(story: Story, rows: Scored, draws: Draw) -> dict[str, np.ndarray]:
-    """The log prior of every draw, a term for every global latent, (chains, draws).
+    """Return the log prior density of every draw, a term for each global latent, (chains, draws).
 
     Args:
-        story: any story.
-        rows: a few will do.
-        draws: by site name, (chains, draws, ...).
+        story: Any story.
+        rows: Rows, of which at least two. A story without a closed form is run on the first two.
+        draws: Draws of the global latents by site name, (chains, draws, ...).
     """
     shape = next(iter(draws.values())).shape[:2]
-    with torch.no_grad(), seeded(0):  # sites of data are drawn on the way
+    with torch.no_grad(), seeded(0):  # running the story also draws the sites of rows
         if (closed := story.closed_form) is not None:
             priors = closed.priors().items()
             terms = {n: p.log_prob(draws[n].cpu()).reshape(*shape, -1).sum(-1) for n, p in priors}
@@ -57,14 +57,14 @@ def log_priors(story: Story, rows: Scored, draws: Draw) -> dict[str, np.ndarray]
 def predictive_draws(
     story: Story, rows: Scored, draws: Draw, num_draws: int, *, seed: int = 0
 ) -> np.ndarray:
-    """Targets of the same rows drawn given each draw of the global latents, (1, S, N, ...).
+    """Draw targets of the rows at each draw of the global latents, (1, S, N, *dims).
 
     Args:
-        story: any story.
-        rows: whose targets to draw.
-        draws: of the global latents by site name, (S, ...); none where a story has none.
-        num_draws: S.
-        seed: of the draws; torch's global random state is left as it was.
+        story: Any story.
+        rows: Rows whose targets are drawn. Their observed targets are not used.
+        draws: Draws of the global latents by site name, (S, ...); empty for a story without any.
+        num_draws: Number of draws, S.
+        seed: Seed of the draws of targets. Torch's global random state is left as it was.
     """
 
     def draw(latents: Draw) -> Tensor:
@@ -76,16 +76,19 @@ def predictive_draws(
 
 
 def _targets(story: Story, rows: Scored, latents: Draw) -> Tensor:
+    """Draw targets of rows given one draw of the global latents."""
     with torch.no_grad(), local_parameters():
-        told = poutine.condition(evaluated(story), data=latents)
-        return told(rows.x, None, num_data=len(rows.x))
+        conditioned = poutine.condition(evaluated(story), data=latents)
+        return conditioned(rows.x, None, num_data=len(rows.x))
 
 
 def _global_sites(story: Story, rows: Scored, latents: Draw) -> dict[str, Any]:
-    """Pyro's record of every global latent, drawn from the prior where not given."""
-    told = poutine.block(poutine.condition(evaluated(story), data=latents), hide_fn=is_local)
+    """Return Pyro's record of every global latent; those not given are drawn from the prior."""
+    conditioned = poutine.condition(evaluated(story), data=latents)
+    globals_only = poutine.block(conditioned, hide_fn=is_local)
     with local_parameters():
-        trace = prune_subsample_sites(poutine.trace(told).get_trace(rows.x[:2], rows.y[:2]))
+        trace = poutine.trace(globals_only).get_trace(rows.x[:2], rows.y[:2])
+    trace = prune_subsample_sites(trace)
     trace.compute_log_prob()
     sites: dict[str, Any] = trace.nodes
     return {name: site for name, site in sites.items() if site["type"] == "sample"}

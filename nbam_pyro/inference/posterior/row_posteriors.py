@@ -1,17 +1,14 @@
-"""What a fit says about rows: every posterior is a function of a `Fit`.
+"""Posteriors of any rows, as functions of a `Fit`.
 
-Probabilities average over draws of the global latents; networks are point estimates, so all of
-this is conditional on them.
+Probabilities are averaged over draws of the global latents. The networks are point estimates, so
+all results are conditional on them.
 """
 
 import warnings
 from typing import Any
 
 import numpy as np
-import torch
-from pyro import poutine
 from pyro.distributions import Categorical
-from pyro.infer import infer_discrete
 from torch import Tensor
 
 from nbam_pyro import functional as nf
@@ -20,25 +17,13 @@ from nbam_pyro.inference.posterior.draws import Scored
 from nbam_pyro.inference.posterior.fit_result import Fit
 from nbam_pyro.inference.posterior.scoring import (
     at_median,
+    in_evaluation_mode,
     mean_over_draws,
     per_draw,
-    scored_rows,
-    settled,
 )
-from nbam_pyro.inference.variational.enumeration import (
-    first_enumerated_dim,
-    log_joint,
-    switch_logits,
-)
-from nbam_pyro.inference.variational.guides import (
-    Draw,
-    each_draw,
-    guide_draws,
-    guide_median,
-)
+from nbam_pyro.inference.variational.enumeration import log_joint, switch_logits
+from nbam_pyro.inference.variational.guides import Draw
 from nbam_pyro.models import LatentLabelStory
-from nbam_pyro.models.stories.sites import local_parameters
-from nbam_pyro.training.contexts import seeded
 from nbam_pyro.verified import NOTHING, Verified
 
 __all__ = [
@@ -48,8 +33,6 @@ __all__ = [
     "predict",
     "prior_contamination",
     "responsibilities",
-    "switch_draws",
-    "switch_map",
     "true_label_posterior",
 ]
 
@@ -57,38 +40,43 @@ __all__ = [
 def responsibilities(
     fit: Fit, x: Any, y: Any, *, num_draws: int = 100, verified: Verified = NOTHING
 ) -> np.ndarray:
-    """P(z=1 | x, y) of every row, averaged over the posterior of the global latents.
+    """Return P(z=1 | x, y) of any rows: the probability that the target of a row is contaminated.
+
+    The final network of the fit judges the rows. For rows that it was trained on, it may have
+    memorised the labels, and wrong labels can then look right. For those rows use
+    `fit.training_rows.responsibility`. Where `fit.training_rows.evidence` is "cross-fitted", those
+    values use predictions of networks that have not seen the label of the row.
 
     Args:
-        fit: a fit.
-        x: rows, (N, ...); one row will do.
-        y: observed targets, (N,).
-        num_draws: draws of the global latents.
-        verified: what is verified of the rows, if anything.
+        fit: Fitted story.
+        x: Rows, (N, ...). A single row, (1, ...), is allowed.
+        y: Observed targets, (N,) or (N, *dims).
+        num_draws: Number of draws of the global latents, over which probabilities are averaged.
+        verified: What somebody has verified of the rows, if anything.
 
     Returns:
-        Probabilities, (N,), of verified rows exactly 0 or 1. A measurement outside a stated range
-        has responsibility 1.
+        Probabilities, (N,) or (N, *dims). A verified row has exactly 0 or 1. A measurement outside
+        the stated range of the anomaly likelihood has 1, and a `SupportWarning` is given.
 
     Raises:
-        DataError: lengths differ, a value is missing or infinite, a label is out of range, or what
-            is verified contradicts the targets or itself.
-        StoryError: the story does not hear what is verified.
+        DataError: The lengths of x and y differ, a value is missing or infinite, a label is out of
+            range, or what is verified contradicts the targets or itself.
+        StoryError: The story has no `verified` argument, and something is verified.
     """
-    fit = settled(fit)
+    fit = in_evaluation_mode(fit)
 
-    def of(rows: Scored, latents: Draw) -> Tensor:
-        return nf.responsibility(*_pair(fit, rows, latents))
+    def responsibility(rows: Scored, latents: Draw) -> Tensor:
+        return nf.responsibility(*_log_joint(fit, rows, latents))
 
-    values = mean_over_draws(fit, of, x, y, num_draws=num_draws, verified=verified)
+    values = mean_over_draws(fit, responsibility, x, y, num_draws=num_draws, verified=verified)
     outside = at_median(fit, lambda rows, one: fit.story.outside(rows.x, rows.y, one), x, y)
     if len(verified):
         outside &= verified.contaminated.numpy() < 0
         values = np.where(verified.contaminated.numpy() > 0, 1.0, values)
     if outside.any():
         warnings.warn(
-            f"{int(outside.sum())} targets lie outside the range of the anomaly likelihood; "
-            "they count as contaminated (responsibility 1).",
+            f"{int(outside.sum())} targets lie outside the range of the anomaly likelihood. They "
+            "count as contaminated (responsibility 1). Check their units, or state a wider range.",
             SupportWarning,
             stacklevel=2,
         )
@@ -96,160 +84,151 @@ def responsibilities(
 
 
 def prior_contamination(fit: Fit, x: Any, *, num_draws: int = 100) -> np.ndarray:
-    """P(z=1 | x) before the target is seen, averaged over the posterior of the global latents.
-
-    What is known about the contamination of an unlabelled row.
+    """Return P(z=1 | x): the probability of contamination of rows whose targets are unknown.
 
     Args:
-        fit: a fit.
-        x: rows, (N, ...).
-        num_draws: draws of the global latents.
+        fit: Fitted story.
+        x: Rows, (N, ...).
+        num_draws: Number of draws of the global latents, over which probabilities are averaged.
 
     Returns:
-        Probabilities, (N,), or (N, *dims).
+        Probabilities, (N,) or (N, *dims).
 
     Raises:
-        DataError: a value is missing or infinite, or the rows are of another kind.
+        DataError: A value is missing or infinite, or the rows are of another kind than those of
+            the fit.
     """
-    fit = settled(fit)
+    fit = in_evaluation_mode(fit)
 
-    def of(rows: Scored, latents: Draw) -> Tensor:
+    def prior(rows: Scored, latents: Draw) -> Tensor:
         return switch_logits(fit.story, rows.x, rows.y, latents).sigmoid()
 
-    return mean_over_draws(fit, of, x, None, num_draws=num_draws)
+    return mean_over_draws(fit, prior, x, None, num_draws=num_draws)
 
 
 def log_marginals(
     fit: Fit, x: Any, y: Any, *, num_draws: int = 100, verified: Verified = NOTHING
 ) -> np.ndarray:
-    """log p(y | x, latents) with the switch summed out, one row per draw, (S, N), in nats.
+    """Return log p(y | x, latents) at each draw of the global latents, in nats.
 
-    Of a verified row it is log p(y, z | x, latents) or log p(y, c | x, latents).
+    The switch z is summed out. For a row with a verified switch or true label the value is
+    log p(y, z | x, latents) or log p(y, c | x, latents).
+
+    Args:
+        fit: Fitted story.
+        x: Rows, (N, ...).
+        y: Observed targets, (N,) or (N, *dims).
+        num_draws: Number of draws of the global latents, S.
+        verified: What somebody has verified of the rows, if anything.
+
+    Returns:
+        Log densities, (S, N) or (S, N, *dims). S is 1 for a story without global latents.
+
+    Raises:
+        DataError: The rows are refused, as by `responsibilities`.
     """
-    fit = settled(fit)
+    fit = in_evaluation_mode(fit)
 
-    def of(rows: Scored, latents: Draw) -> Tensor:
-        return nf.log_marginal(*_pair(fit, rows, latents))
+    def log_marginal(rows: Scored, latents: Draw) -> Tensor:
+        return nf.log_marginal(*_log_joint(fit, rows, latents))
 
-    return per_draw(fit, of, x, y, num_draws=num_draws, verified=verified)
+    return per_draw(fit, log_marginal, x, y, num_draws=num_draws, verified=verified)
 
 
 def occam_penalties(fit: Fit, x: Any, y: Any, *, verified: Verified = NOTHING) -> np.ndarray:
-    """What flagging costs each row, KL(Bernoulli(r) || Bernoulli(pi)), (N,), in nats.
+    """Return what flagging costs each row, KL(Bernoulli(r) || Bernoulli(pi)), in nats.
 
-    Taken at the guide's median, where log p(y | x) = (1-r) log p_clean + r log q_anomaly - occam
-    holds exactly. A row whose switch is verified pays the whole surprise, -log p(z | x).
+    r is the responsibility and pi the prior probability of contamination. Both are taken at the
+    guide's median, where log p(y | x) = (1-r) log p_clean + r log q_anomaly - penalty holds
+    exactly. The penalty of a row whose switch is verified is -log p(z | x).
+
+    Args:
+        fit: Fitted story.
+        x: Rows, (N, ...).
+        y: Observed targets, (N,) or (N, *dims).
+        verified: What somebody has verified of the rows, if anything.
+
+    Returns:
+        Penalties, (N,) or (N, *dims).
+
+    Raises:
+        DataError: The rows are refused, as by `responsibilities`.
     """
-    fit = settled(fit)
+    fit = in_evaluation_mode(fit)
 
-    def of(rows: Scored, latents: Draw) -> Tensor:
+    def penalty(rows: Scored, latents: Draw) -> Tensor:
         prior = switch_logits(fit.story, rows.x, rows.y, latents)
-        return nf.occam_penalty(prior, *_pair(fit, rows, latents))
+        return nf.occam_penalty(prior, *_log_joint(fit, rows, latents))
 
-    return at_median(fit, of, x, y, verified=verified)
+    return at_median(fit, penalty, x, y, verified=verified)
 
 
 def true_label_posterior(
     fit: Fit, x: Any, y: Any, *, num_draws: int = 100, verified: Verified = NOTHING
 ) -> np.ndarray:
-    """The corrected label p(c | x, y), (N, K), exact where it is verified.
+    """Return p(c | x, y), the probability of each true class c given the observed label.
+
+    As for `responsibilities`, the final network judges the rows. Use
+    `fit.training_rows.true_label` for the rows that the fit was made from.
+
+    Args:
+        fit: Fit of a story with a latent true label, such as `LabelFlip`.
+        x: Rows, (N, ...).
+        y: Observed labels, (N,) or (N, *dims).
+        num_draws: Number of draws of the global latents, over which probabilities are averaged.
+        verified: What somebody has verified of the rows, if anything.
+
+    Returns:
+        Probabilities, (N, K) or (N, *dims, K). A verified true label has probability 1.
 
     Raises:
-        StoryError: the story has no latent true label.
+        DataError: The rows are refused, as by `responsibilities`.
+        StoryError: The story has no latent true label.
     """
-    fit = settled(fit)
+    fit = in_evaluation_mode(fit)
     story = latent_label_of(fit)
 
-    def of(rows: Scored, latents: Draw) -> Tensor:
+    def posterior(rows: Scored, latents: Draw) -> Tensor:
         known = rows.verified.keyword
         return story.true_label_log_posterior(rows.x, rows.y, latents, **known).exp()
 
-    return mean_over_draws(fit, of, x, y, num_draws=num_draws, verified=verified)
+    return mean_over_draws(fit, posterior, x, y, num_draws=num_draws, verified=verified)
 
 
 def predict(fit: Fit, x: Any) -> np.ndarray:
-    """The clean predictor: class probabilities f (N, K), else means (N,), or (N, *dims).
+    """Return the prediction of the clean predictor at the guide's median.
 
-    For `LabelFlip` that is f = p(c | x), not the clean likelihood p(y | z=0, x).
+    For classes these are probabilities. For `LabelFlip` they are f = p(c | x) of the true label,
+    not p(y | z=0, x) of a clean observed label. For measurements they are means.
+
+    Args:
+        fit: Fitted story.
+        x: Rows, (N, ...).
+
+    Returns:
+        Class probabilities, (N, K), or means, (N,); with dimensions (N, *dims) instead of (N,)
+        where a row has several targets.
 
     Raises:
+        DataError: A value is missing or infinite, or the rows are of another kind than those of
+            the fit.
         StoryError: The story does not declare a clean predictor.
     """
-    fit = settled(fit)
+    fit = in_evaluation_mode(fit)
 
-    def of(rows: Scored, latents: Draw) -> Tensor:
+    def prediction(rows: Scored, latents: Draw) -> Tensor:
         predictor = fit.story.clean_predictor(rows.x, latents)
         return predictor.probs if isinstance(predictor, Categorical) else predictor.mean
 
-    return at_median(fit, of, x)
+    return at_median(fit, prediction, x)
 
 
-def switch_draws(
-    fit: Fit,
-    x: Any,
-    y: Any,
-    *,
-    num_draws: int = 100,
-    seed: int = 0,
-    most_probable: bool = False,
-    verified: Verified = NOTHING,
-) -> np.ndarray:
-    """Switches drawn from their joint posterior by Pyro's `infer_discrete`, (S, N) booleans.
-
-    Each draw of the global latents comes from the guide and is replayed under `infer_discrete`, so
-    that switches are conditioned on it. (`Predictive` around `infer_discrete` draws the latents
-    from the prior instead.)
-
-    Args:
-        fit: a fit.
-        x: rows, (N, ...).
-        y: observed targets, (N,).
-        num_draws: how many draws.
-        seed: of the draws; torch's global random state is left as it was.
-        most_probable: take the most probable switches given each draw instead of sampling them.
-        verified: what is verified of the rows, if anything.
-    """
-    fit = settled(fit)
-    rows = scored_rows(fit, x, y, verified)
-    draws = guide_draws(fit.guide, num_draws, seed=seed)
-    with torch.no_grad(), seeded(seed):
-        singles = each_draw(draws, num_draws)
-        return np.stack([_discrete(fit, rows, one, most_probable) for one in singles])
-
-
-def switch_map(fit: Fit, x: Any, y: Any, *, verified: Verified = NOTHING) -> np.ndarray:
-    """The most probable switches at the guide's median, by `infer_discrete`, (N,) booleans."""
-    fit = settled(fit)
-    with torch.no_grad():
-        rows = scored_rows(fit, x, y, verified)
-        return _discrete(fit, rows, guide_median(fit.guide), True)
-
-
-def _discrete(fit: Fit, rows: Scored, latents: Draw, most_probable: bool) -> np.ndarray:
-    x, y, verified = rows
-    conditioned = poutine.condition(fit.story, data=latents)
-    sampler = infer_discrete(
-        conditioned,
-        first_available_dim=first_enumerated_dim(fit.story),
-        temperature=0 if most_probable else 1,
-    )
-    with local_parameters():
-        trace = poutine.trace(sampler).get_trace(x, y, num_data=len(x), **verified.keyword)
-    states = {
-        name: site["value"]
-        for name, site in trace.iter_stochastic_nodes()
-        if site["infer"].get("enumerate")
-    }
-    # infer_discrete squeezes a batch of one to shape ().
-    return fit.story.contaminated(states).expand(y.shape).cpu().numpy()
-
-
-def _pair(fit: Fit, rows: Scored, latents: Draw) -> tuple[Tensor, Tensor]:
+def _log_joint(fit: Fit, rows: Scored, latents: Draw) -> tuple[Tensor, Tensor]:
     return log_joint(fit.story, rows.x, rows.y, latents, verified=rows.verified)
 
 
 def latent_label_of(fit: Fit) -> LatentLabelStory:
-    """The fit's story, if it has a latent true label.
+    """Return the story of a fit, if it has a latent true label.
 
     Raises:
         StoryError: The story has no latent true label.
@@ -257,6 +236,7 @@ def latent_label_of(fit: Fit) -> LatentLabelStory:
     story = fit.story.latent_label
     if story is None:
         raise StoryError(
-            f"{type(fit.story).__name__} has no latent true label; fit a LabelFlip for that."
+            f"{type(fit.story).__name__} has no latent true label, which this function needs. Fit "
+            "a LabelFlip instead."
         )
     return story

@@ -1,4 +1,4 @@
-"""A fit on disk: JSON, safetensors and NetCDF; nothing in it is executed when it is read."""
+"""Saved fits, as JSON, safetensors and NetCDF files. Nothing in the files is executed."""
 
 import dataclasses
 from collections.abc import Callable, Collection
@@ -48,22 +48,33 @@ FORMAT_VERSION = 6
 
 
 class _Described(Saved):
+    """A story that can be built again from its description."""
+
     description: Module
 
 
 class _Unknown(Saved):
+    """A story that could not be described, with the reason."""
+
     unknown: str
 
 
 class _Copy(Saved):
-    """A fitted copy of a story: its tensors are named after its place in the list."""
+    """A fitted copy of a story and its guide.
+
+    The tensors of the copy at place i of the list are in model.safetensors, under names that begin
+    with "copies.i.story." and "copies.i.guide.".
+    """
 
     story: _Described | _Unknown
     guide: str
 
 
 class _Model(Saved):
-    """The content of model.json."""
+    """Schema of model.json: a format version, a list of fitted copies, and the rest of a fit.
+
+    The list has exactly one copy in this format version.
+    """
 
     format_version: int
     copies: Annotated[list[_Copy], Field(min_length=1, max_length=1)]
@@ -76,19 +87,27 @@ class _Model(Saved):
 
 
 def save(fit: Fit, folder: str | Path, *, overwrite: bool = False) -> None:
-    """Write a fit to a folder of its own, whole or not at all.
+    """Write a fit to a folder of its own. The folder is written whole or not at all.
 
-    `model.json` (the story by class and arguments, history, reports, versions),
-    `model.safetensors` (networks, guide, posteriors of the training rows), `posterior.nc` (draws of
-    the global latents, for ArviZ) and `manifest.json` (checksums). Features are not stored.
+    The folder has four files:
+
+    * `model.json`: the version of the format ("format_version"), the list of fitted copies
+      ("copies", each with the class and arguments of its story and the family of its guide; at
+      present there is one copy), history, reports and versions of packages.
+    * `model.safetensors`: networks, guides and posteriors of the training rows. Tensors of the
+      first copy have names that begin with "copies.0.".
+    * `posterior.nc`: draws of the global latents, for ArviZ.
+    * `manifest.json`: checksums of the other files.
+
+    The features of the rows are not stored.
 
     Args:
-        fit: a fit.
-        folder: to write; its parents are made.
-        overwrite: replace a folder that a fit was saved to.
+        fit: Fitted story.
+        folder: Folder to write. Its parents are made if they do not exist.
+        overwrite: Whether a folder that was saved to before is replaced.
 
     Raises:
-        FolderError: the folder exists and may not be overwritten, or cannot be written.
+        FolderError: The folder exists and may not be overwritten, or cannot be written.
     """
     with new_folder(Path(folder), overwrite=overwrite) as draft:
         write_fit(draft, fit)
@@ -96,7 +115,7 @@ def save(fit: Fit, folder: str | Path, *, overwrite: bool = False) -> None:
 
 
 def write_fit(folder: Path, fit: Fit) -> None:
-    """The files of a fit, in a folder that exists; `write_manifest` is the caller's to call."""
+    """Write the files of a fit to a folder that exists. The caller writes the manifest."""
     tensors = tensors_of("copies.0.story", fit.story) | tensors_of("copies.0.guide", fit.guide)
     tensors["held_out"] = torch.as_tensor(fit.held_out)
     write_tensors(folder / "model.safetensors", tensors | fit.training_rows.tensors())
@@ -126,19 +145,23 @@ def load(
     guide: Callable[..., nn.Module] | None = None,
     allow: Collection[str] = (),
 ) -> Fit:
-    """Read a fit that `save` or the command line wrote; on CPU it scores the same bit for bit.
+    """Read a fit that `save` or the command line wrote.
+
+    On CPU, the loaded fit gives the same responsibilities as the saved one, bit for bit.
 
     Args:
-        folder: where it is.
-        story: made as it was for the fit, where its classes cannot be built from their names; its
-            weights are overwritten.
-        guide: the guide's family, where it is none of Pyro's or took arguments of its own.
-        allow: import paths of classes or packages of your own ("my_project.stories") that may be
-            imported to build the story. Importing runs code: allow what you trust.
+        folder: Folder of the fit.
+        story: Story, made as it was made for the fit. It is needed where the story cannot be built
+            from the names of its classes. Its weights are overwritten.
+        guide: Family of the guide, as it was passed to `fit`. It is needed where the guide is not
+            one of Pyro's, or where its constructor took arguments of its own.
+        allow: Import paths of your own classes or packages, such as "my_project.stories", that may
+            be imported to build the story. Importing runs code, so allow only what you trust.
 
     Raises:
-        FolderError: a file is missing or was changed, or another version wrote it.
-        StoryError: the story needs `allow` or `story`, or the one given has other tensors.
+        FolderError: A file is missing or was changed, or the folder has another format version.
+        StoryError: The story cannot be built without `allow` or `story`, or the given story has
+            other tensors than the saved one.
 
     Example:
         >>> import tempfile
@@ -158,7 +181,7 @@ def load(
     check_files(folder, ["model.json", "model.safetensors", "posterior.nc"])
     model = read_described(folder / "model.json", _Model, format_version=FORMAT_VERSION)
     tensors = read_tensors(folder / "model.safetensors")
-    with exclusive():  # the guide uses Pyro's stack of handlers
+    with exclusive():  # making a guide uses Pyro's global stack of handlers
         if story is None:
             with building(tensors):
                 story = _story(model.copies[0].story, allow)
@@ -172,11 +195,12 @@ def _loaded(
     story: Story,
     family: Callable[..., nn.Module],
 ) -> Fit:
+    """Return a fit from its saved parts and run it once, so that damage is found here."""
     fill(story, "copies.0.story", tensors)
     with rehearsed(folder):
         blank = model.rows.blank(2, torch.float32)
         posterior = make_guide(story.float(), *blank, family=family)
-    fill(story, "copies.0.story", tensors)  # in the precision it was saved in
+    fill(story, "copies.0.story", tensors)  # again, in the precision that it was saved in
     fill(posterior, "copies.0.guide", tensors)
     story.eval()
     posterior.eval()
@@ -199,7 +223,7 @@ def _loaded(
 
 
 def _check_rows(folder: Path, fit: Fit) -> None:
-    """Refuse posteriors of training rows whose shapes contradict each other."""
+    """Raise a `FolderError` if posteriors of the training rows have shapes that do not agree."""
     rows, true_label = fit.training_rows.responsibility, fit.training_rows.true_label
     same = rows.ndim >= 1 and fit.held_out.shape == rows.shape[:1]
     if true_label is not None:
@@ -208,19 +232,19 @@ def _check_rows(folder: Path, fit: Fit) -> None:
         same = same and labels is not None and true_label.shape[-1:] == (labels.num_classes,)
     if not same:
         raise FolderError(
-            f"{folder} has posteriors of training rows of different shapes. Restore its files or "
+            f"'{folder}' has posteriors of training rows of different shapes. Restore its files or "
             "fit again."
         )
 
 
 def _records(frame: pd.DataFrame) -> list[dict[str, Any]]:
-    """Rows as JSON; what is missing is left out."""
+    """Return the rows of a table as JSON values. Missing values are left out."""
     rows = frame.astype(object).iterrows()
     return [{str(key): value for key, value in row.dropna().items()} for _, row in rows]
 
 
 def _described(story: Story) -> dict[str, Any]:
-    """The story's description, or why there is none; it can then still be given when loading."""
+    """Return the description of a story, or the reason why it cannot be described."""
     try:
         return {"description": describe(story)}
     except StoryError as error:
@@ -228,19 +252,26 @@ def _described(story: Story) -> dict[str, Any]:
 
 
 def _story(saved: _Described | _Unknown, allow: Collection[str]) -> Story:
+    """Return the story of a description, with fresh weights."""
     if isinstance(saved, _Unknown):
-        raise StoryError(f"The story could not be described ({saved.unknown}): pass story=.")
+        raise StoryError(
+            f"The story could not be described when it was saved ({saved.unknown}). Make it as for "
+            "the fit and pass story=."
+        )
     try:
         story = build(as_description(saved.description), allow=allow)
     except StoryError as error:
-        raise StoryError(f"{error} Or pass story=.") from error
+        raise StoryError(f"{error} Or make the story as for the fit and pass story=.") from error
     if not isinstance(story, Story):
-        raise StoryError("The description is of no story; pass story=.")
+        raise StoryError(
+            f"The saved description is of a {type(story).__name__}, which is not a story. Make the "
+            "story as for the fit and pass story=."
+        )
     return story
 
 
 def _guide_name(family: type) -> str:
-    """The public name of one of Pyro's guides; the import path of another."""
+    """Return the public name of a guide of Pyro, or the import path of any other guide."""
     name = family.__qualname__
     if getattr(autoguide, name, None) is family:
         return f"{autoguide.__name__}.{name}"
@@ -248,10 +279,14 @@ def _guide_name(family: type) -> str:
 
 
 def _family(path: str) -> Callable[..., nn.Module]:
+    """Return the guide family of a name, if it is one of Pyro's."""
     module, _, name = path.rpartition(".")
     family: Any = getattr(autoguide, name, None)
     guides = module == autoguide.__name__ and isinstance(family, type)
     if not (guides and issubclass(family, autoguide.AutoGuide)):
-        raise StoryError(f"The guide {path!r} is none of Pyro's: pass guide=.")
+        raise StoryError(
+            f"The guide {path!r} is none of Pyro's guides. Pass the family of the guide as for the "
+            "fit, guide=."
+        )
     found: Callable[..., nn.Module] = family
     return found

@@ -17,26 +17,39 @@ from nbam_pyro.training.tensors import as_tensor, in_precision, precision_of
 from nbam_pyro.verified import NOTHING, Verified
 
 
-def settled(fit: Fit) -> Fit:
-    """The fit itself where its story is in evaluation mode, else with a copy of it that is."""
+def in_evaluation_mode(fit: Fit) -> Fit:
+    """Return the fit with its story in evaluation mode.
+
+    That is the fit itself if its story is in evaluation mode already. Otherwise it is a fit with a
+    copy of the story, so that the caller's story does not change.
+    """
     story = evaluated(fit.story)
     return fit if story is fit.story else replace(fit, story=story)
 
 
 def scored_rows(fit: Fit, x: Any, y: Any = None, verified: Verified = NOTHING) -> Scored:
-    """x, y and what is verified, checked; a single row is fine.
+    """Check rows, targets and what is verified, and return them as tensors.
+
+    Args:
+        fit: Fitted story.
+        x: Rows, (N, ...). A single row, (1, ...), is allowed.
+        y: Observed targets, (N, *dims); None for functions that do not depend on the targets.
+        verified: What somebody has verified of the rows.
 
     Raises:
-        DataError: lengths differ, there is no row, rows are of another kind than those fitted, a
-            value is missing or infinite, a label is unknown, or something verified cannot be.
+        DataError: Lengths differ, there is no row, the rows are of another kind than those of the
+            fit, a value is missing or infinite, a label is out of range, or what is verified
+            contradicts the targets.
     """
     dtype = precision_of(fit.story, fit.guide)
     rows = in_precision(as_tensor(x), dtype)
     targets = fit.kind.blank(len(rows), dtype)[1] if y is None else as_tensor(y)
     if fit.story.centre == 0:
         targets = in_precision(targets, dtype)
-    if len(rows) != len(targets) or not len(rows):
-        raise DataError(f"x has {len(rows)} rows and y has {len(targets)}; they must agree.")
+    if len(rows) != len(targets):
+        raise DataError(f"x has {len(rows)} rows and y has {len(targets)}. They must agree.")
+    if not len(rows):
+        raise DataError("x has no rows. Give at least one row.")
     fit.kind.check(rows, targets)
     fit.story.check_rows(rows)
     check_finite(rows, "x")
@@ -49,50 +62,66 @@ def scored_rows(fit: Fit, x: Any, y: Any = None, verified: Verified = NOTHING) -
 
 def per_draw(
     fit: Fit,
-    of: RowFunction,
+    function: RowFunction,
     x: Any,
     y: Any,
     *,
     num_draws: int,
     verified: Verified = NOTHING,
 ) -> np.ndarray:
-    """A function of every row at every draw of the global latents, (S, N, ...).
+    """Evaluate a function of every row at every draw of the global latents, (S, N, ...).
 
-    y is None where the function does not need it.
+    Args:
+        fit: Fitted story, in evaluation mode.
+        function: Function of rows and one draw.
+        x: Rows, (N, ...).
+        y: Observed targets, (N, *dims); None where the function does not depend on the targets.
+        num_draws: Number of draws of the global latents, S.
+        verified: What somebody has verified of the rows.
+
+    Raises:
+        DataError: `scored_rows` refuses the rows.
     """
     rows = scored_rows(fit, x, y, verified)
     draws = guide_draws(fit.guide, num_draws)
-    return torch.cat(list(at_draws(fit.story, of, rows, draws)), 1).numpy()
+    return torch.cat(list(at_draws(fit.story, function, rows, draws)), 1).numpy()
 
 
 def mean_over_draws(
     fit: Fit,
-    of: RowFunction,
+    function: RowFunction,
     x: Any,
     y: Any,
     *,
     num_draws: int,
     verified: Verified = NOTHING,
 ) -> np.ndarray:
-    """As `per_draw`, averaged over the draws, (N, ...), in the memory of a few rows."""
+    """Average a function of every row over draws of the global latents, (N, ...).
+
+    The arguments and errors are those of `per_draw`. Only the draws of a part of the rows are in
+    memory at once.
+    """
     rows = scored_rows(fit, x, y, verified)
     draws = guide_draws(fit.guide, num_draws)
-    return torch.cat([part.mean(0) for part in at_draws(fit.story, of, rows, draws)]).numpy()
+    return torch.cat([part.mean(0) for part in at_draws(fit.story, function, rows, draws)]).numpy()
 
 
 def at_median(
-    fit: Fit, of: RowFunction, x: Any, y: Any = None, *, verified: Verified = NOTHING
+    fit: Fit, function: RowFunction, x: Any, y: Any = None, *, verified: Verified = NOTHING
 ) -> np.ndarray:
-    """A function of every row at the guide's median, (N, ...); y is not needed by every one."""
+    """Evaluate a function of every row at the guide's median of the global latents, (N, ...).
+
+    The arguments and errors are those of `per_draw`.
+    """
     rows = scored_rows(fit, x, y, verified)
     latents = guide_median(fit.guide)
     with torch.no_grad():
-        parts = [of(part, latents) for part in rows.parts()]
+        parts = [function(part, latents) for part in rows.parts()]
     return torch.cat(parts).cpu().numpy()
 
 
 def _check_labels(fit: Fit, x: Tensor, y: Tensor) -> None:
-    # Measurements may lie outside a stated range when they are scored; labels may not.
+    # Scored measurements may lie outside a stated range. Labels must be known ones.
     if fit.story.latent_label is not None or not y.is_floating_point():
         with torch.no_grad():
             fit.story.check_targets(x, y)

@@ -1,4 +1,4 @@
-"""How much is contaminated, with an interval."""
+"""A contaminated share of rows with an interval."""
 
 from dataclasses import dataclass
 
@@ -11,13 +11,13 @@ __all__ = ["Share", "share_of"]
 
 @dataclass(frozen=True)
 class Share:
-    """A share of rows.
+    """Share of some rows that is contaminated, from 0 to 1.
 
     Attributes:
-        mean: posterior mean.
-        low: lower end of the central interval.
-        high: upper end.
-        probability: of the interval.
+        mean: Posterior mean of the share.
+        low: Lower end of the central interval.
+        high: Upper end of the central interval.
+        probability: Posterior probability of the interval.
     """
 
     mean: Probability
@@ -27,7 +27,17 @@ class Share:
 
 
 def share_of(r: np.ndarray, *, probability: float = 0.9, seed: int = 0) -> Share:
-    """The share that is contaminated, given responsibilities at each draw, (S, N, ...)."""
+    """Estimate the share that is contaminated from responsibilities at draws of the latents.
+
+    Args:
+        r: Responsibilities P(z=1 | x, y, latents) at each draw of the global latents, (S, N, ...).
+        probability: Posterior probability of the interval.
+        seed: Seed of the switches, of which one set is drawn for each draw of the latents.
+
+    Example:
+        >>> share_of(np.array([[0.0, 0.0, 1.0, 1.0]]))
+        Share(mean=0.5, low=0.5, high=0.5, probability=0.9)
+    """
     drawn = np.random.default_rng(seed).random(r.shape) < r
     shares = drawn.reshape(len(r), -1).mean(1)
     tail = (1 - probability) / 2

@@ -1,4 +1,4 @@
-"""What a fit says about the rows it was fitted to."""
+"""Posteriors of the rows that a fit was made from."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -20,43 +20,62 @@ from nbam_pyro.storage import Saved
 from nbam_pyro.storage.tensors import saved_tensor
 from nbam_pyro.training.rows import Batch, Rows
 
-Evidential = Literal["cross-fitted", "in-sample"]
+EvidenceKind = Literal["cross-fitted", "in-sample"]
 _DRAWS = 100
-# Draws x rows x classes that are held in memory at once.
+# Draws x rows x classes that are in memory at once.
 _ENTRIES = 20_000_000
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class TrainingRows:
-    """Posteriors of the rows that a fit was fitted to, in their order.
+    """Posteriors of the rows that a fit was made from, in the order of the data.
+
+    A responsibility is the probability that the target of a row is contaminated: for labels, that
+    the label is wrong. It depends on predictions of the true label. A network that was trained on a
+    row may have memorised its label. Then the network predicts a wrong label, too, and the row
+    looks clean. Cross-fitting avoids this: the rows are divided into folds, and the labels of each
+    fold are predicted by a copy of the network that was trained on the other folds. Such
+    predictions are called out of fold.
+
+    `evidence` states which predictions were used:
+
+    * "cross-fitted": Predictions out of fold. With the step `Recount`, they are averaged with those
+      of the fitted network: the geometric mean, with equal weights.
+    * "in-sample": Predictions of the final network alone, which was trained on these rows, except
+      for held-out ones. `responsibilities(fitted, x, y)` is then about the same.
+
+    `responsibilities(fitted, x, y)` takes any rows and always uses the final network. For training
+    rows of a cross-fitted fit, `responsibility` here is therefore the one to use.
 
     Attributes:
         responsibility: P(z=1 | x, y), (N, *dims).
-        true_label: p(c | x, y), (N, *dims, K), where the story has a latent true label.
-        share: of the rows that is contaminated, with an interval conditional on the networks.
-        evidence: "cross-fitted" where predictions by networks that did not see the row's label
-            enter, with `Recount` with the same weight as those of the fitted network; "in-sample"
-            where the fitted network, which has seen it, stands alone.
+        true_label: Probabilities p(c | x, y) of each true class c, (N, *dims, K); None where the
+            story has no latent true label.
+        share: Share of the rows that is contaminated. Its interval is conditional on the networks.
+        evidence: "cross-fitted" or "in-sample", as above.
     """
 
     responsibility: np.ndarray
     true_label: np.ndarray | None
     share: Share
-    evidence: Evidential
+    evidence: EvidenceKind
 
     def occupancy(self) -> np.ndarray:
-        """Expected share of the rows that truly are of each class, (K,).
+        """Return the expected share of rows that truly belong to each class, (K,).
 
         Raises:
-            StoryError: the story has no latent true label.
+            StoryError: The story has no latent true label.
         """
         if self.true_label is None:
-            raise StoryError("The story has no latent true label; fit a LabelFlip for that.")
+            raise StoryError(
+                "The story of this fit has no latent true label, so the shares of true classes are "
+                "unknown. Fit a LabelFlip instead."
+            )
         rows: np.ndarray = self.true_label.reshape(-1, self.true_label.shape[-1])
         return rows.mean(0)
 
     def tensors(self) -> dict[str, Tensor]:
-        """The arrays, by the names they are saved under."""
+        """Return the arrays as tensors, by the names under which they are saved."""
         arrays = {"responsibility": self.responsibility, "true_label": self.true_label}
         return {
             f"training_rows.{name}": torch.as_tensor(values)
@@ -65,12 +84,16 @@ class TrainingRows:
         }
 
     def to_json(self) -> dict[str, Any]:
-        """The rest, as JSON."""
+        """Return the other attributes as JSON values."""
         return {"share": vars(self.share), "evidence": self.evidence}
 
     @classmethod
     def from_saved(cls, rest: "SavedRows", tensors: Mapping[str, Tensor]) -> "TrainingRows":
-        """From what `tensors` and `to_json` gave.
+        """Restore training rows from the results of `to_json` and `tensors`.
+
+        Args:
+            rest: Result of `to_json`, as it was read.
+            tensors: Saved tensors by name, those of `tensors` among them.
 
         Raises:
             FolderError: An array is missing.
@@ -85,27 +108,28 @@ class TrainingRows:
 
 
 class SavedRows(Saved):
-    """What `TrainingRows.to_json` gives."""
+    """Schema of the JSON values of `TrainingRows.to_json`."""
 
     share: Share
-    evidence: Evidential
+    evidence: EvidenceKind
 
 
 def score_training_rows(
     story: Story, guide: nn.Module, rows: Rows, cross_fitted: Evidence | None
 ) -> TrainingRows:
-    """Score the rows of a fit.
+    """Compute the posteriors of the rows of a fit.
 
     Args:
-        story: with its fitted networks, in evaluation mode.
-        guide: the posterior of its global latents.
-        rows: what it was fitted to.
-        cross_fitted: log probabilities of their true labels out of fold; None for none.
+        story: Story with its fitted networks, in evaluation mode.
+        guide: Variational posterior of the global latents.
+        rows: Rows of the fit.
+        cross_fitted: Log probabilities of the true labels by networks that have not seen the
+            labels; None to use the networks of the story.
     """
     draws = guide_draws(guide, _DRAWS)
     labels = story.latent_label
     if labels is not None:
-        each = _of_labels(labels, rows, cross_fitted, draws)
+        each = _label_posteriors(labels, rows, cross_fitted, draws)
     else:
         each = _in_sample(story, rows, draws)
     responsibility, true_label, drawn = [], [], []
@@ -122,52 +146,62 @@ def score_training_rows(
     )
 
 
-Scores = Iterator[tuple[Tensor, Tensor | None]]
+Posteriors = Iterator[tuple[Tensor, Tensor | None]]
+"""Responsibilities and true-label posteriors at each draw, of one batch of rows after another."""
 
 
-def _in_sample(story: Story, rows: Rows, draws: Draw) -> Scores:
-    """Responsibilities by draw, (S, n, *dims), of a few rows at a time."""
+def _in_sample(story: Story, rows: Rows, draws: Draw) -> Posteriors:
+    """Yield responsibilities at each draw, (S, n, *dims), for a story without true labels."""
 
-    def of(scored: Scored, latents: Draw) -> Tensor:
+    def responsibility(scored: Scored, latents: Draw) -> Tensor:
         return nf.responsibility(
             *log_joint(story, scored.x, scored.y, latents, verified=scored.verified)
         )
 
     for x, y, _, verified in rows.loader(np.arange(len(rows)), 1024):
-        r = draw_by_draw(story, of, Scored(x, y, verified), draws)
+        r = draw_by_draw(story, responsibility, Scored(x, y, verified), draws)
         yield r.expand(_DRAWS, *r.shape[1:]), None
 
 
-def _of_labels(
+def _label_posteriors(
     story: LatentLabelStory, rows: Rows, cross_fitted: Evidence | None, draws: Draw
-) -> Scores:
-    """Responsibilities (S, n, *dims) and true labels (S, n, *dims, K) of a few rows at a time."""
+) -> Posteriors:
+    """Yield responsibilities (S, n, *dims) and p(c | x, y) (S, n, *dims, K) at each draw."""
     size = max(1, min(1024, _ENTRIES // (_DRAWS * rows.y[0].numel() * story.num_classes)))
     start = 0
     with torch.no_grad():
         for batch in rows.loader(np.arange(len(rows)), size):
             stop = start + batch.y.numel()
-            apart = None if cross_fitted is None else cross_fitted.log_probs[start:stop]
+            out_of_fold = None if cross_fitted is None else cross_fitted.log_probs[start:stop]
             start = stop
-            posterior = _true_labels(story, batch, apart, draws)
+            posterior = _true_labels(story, batch, out_of_fold, draws)
             own = batch.y.expand(_DRAWS, *batch.y.shape)[..., None]
-            # The sum of the others: 1 - p(c = y) would round small responsibilities to 0.
+            # The other classes are summed, because 1 - p(c = y) would round small values to 0.
             yield posterior.scatter(-1, own, 0.0).sum(-1), posterior
 
 
 def _true_labels(
-    story: LatentLabelStory, batch: Batch, apart: Tensor | None, draws: Draw
+    story: LatentLabelStory, batch: Batch, out_of_fold: Tensor | None, draws: Draw
 ) -> Tensor:
-    log_f, g = apart, None
+    """Return p(c | x, y) at each draw, (S, n, *dims, K).
+
+    Args:
+        story: Story with its fitted networks.
+        batch: Rows.
+        out_of_fold: Log probabilities of the true labels, (n * ..., K); None to use the networks.
+        draws: Draws of the global latents, (S, ...).
+    """
+    log_f, g = out_of_fold, None
     if log_f is None or story.deviates:
         medians = {name: value.median(0).values for name, value in draws.items()}
         in_sample, g = story.log_predictor(batch.x, medians)
-        log_f = in_sample.flatten(end_dim=-2) if apart is None else apart.to(in_sample)
+        flat = in_sample.flatten(end_dim=-2)
+        log_f = flat if out_of_fold is None else out_of_fold.to(in_sample)
     labels = batch.y.flatten()
     known = batch.verified.flatten().codes
 
-    def of(latents: Draw) -> Tensor:
+    def posterior(latents: Draw) -> Tensor:
         alpha, log_flip = story.rates_and_flips(latents)
         return nf.label_flip_log_posterior(log_f, labels, alpha, log_flip, g, **known).exp()
 
-    return torch.vmap(of)(draws).reshape(-1, *batch.y.shape, story.num_classes)
+    return torch.vmap(posterior)(draws).reshape(-1, *batch.y.shape, story.num_classes)

@@ -1,1 +1,1 @@
-"""Recipe steps: what a fit does, in which order."""
+"""Recipe steps: the parts that a fit is composed of."""

@@ -1,4 +1,4 @@
-"""An attempt at the rates and flips of a latent true label, and how it compares with another."""
+"""Estimates of rates and flips from different starts, and the comparison of two of them."""
 
 import math
 from dataclasses import dataclass
@@ -15,12 +15,13 @@ from nbam_pyro.outputs.transition import Transition
 
 @dataclass(frozen=True)
 class Attempt:
-    """What a fit from one start came to.
+    """Result of a fit from one start.
 
     Attributes:
-        start: where it began.
-        evidence: log probabilities of the true label, out of fold.
-        transition: rates and flips given them.
+        start: Start of the fit.
+        evidence: Log probabilities of the true label, predicted out of fold (by networks that did
+            not see the row's label).
+        transition: Rates and flips that were estimated from this evidence.
     """
 
     start: Start
@@ -29,44 +30,59 @@ class Attempt:
 
     @property
     def latents(self) -> Draw:
-        """Rates and rows of T by site name of `LabelFlip`."""
+        """Rates and rows of T, by site name of `LabelFlip`."""
         return self.evidence.latents(self.transition)
 
     def log_marginals(self) -> Float[Tensor, " n"]:
-        """log p(y | x) of every row out of fold, and of what is verified of it."""
+        """Return log p(y | x) of every row out of fold, (N,).
+
+        For a verified row it is the log marginal of y and the verified value.
+        """
         return self.evidence.log_marginals(self.latents)
 
-    def beyond_frequencies(self) -> float:
-        """By how many standard errors labels are more probable than by their frequencies alone."""
+    def gain_over_frequencies(self) -> float:
+        """Return how much more probable labels are than under their frequencies alone.
+
+        The gain is the mean difference of the log probabilities, in units of its standard error.
+        """
         evidence = self.evidence
         counts = torch.bincount(evidence.labels, evidence.weights, evidence.log_probs.shape[1])
         frequency = (counts / counts.sum()).log()[evidence.labels].to(evidence.log_probs)
         gains = (self.log_marginals() - frequency)[evidence.weights > 0]
-        return mean_in_errors(gains)
+        return mean_in_standard_errors(gains)
 
     def gain(self, other: "Attempt", *, information: float = 0.0) -> float:
-        """By how many standard errors its rows are more probable than under another attempt.
+        """Return how much more probable the labels are than under another attempt.
+
+        The gain is the mean difference of the log marginals, in units of its standard error.
 
         Args:
-            other: attempt at the same rows.
-            information: what a nat of the information of x about
-                the true label is worth, in nats of the log marginal.
+            other: Attempt on the same rows.
+            information: Weight of the information that x has about the true label, in nats of the
+                log marginal per nat of information.
         """
         counted = self.evidence.weights > 0
         gains = self.log_marginals() - other.log_marginals()
         gains -= information * (self.evidence.entropy - other.evidence.entropy)
         occupied = self.evidence.occupied_entropy - other.evidence.occupied_entropy
-        return mean_in_errors(gains[counted] + information * occupied)
+        return mean_in_standard_errors(gains[counted] + information * occupied)
 
 
-def mean_in_errors(gains: Tensor) -> float:
-    """The mean of some gains in units of its standard error; 0 for one row alone.
+def mean_in_standard_errors(gains: Tensor) -> float:
+    """Return the mean of some values in units of its standard error.
+
+    Args:
+        gains: Values, (N,).
+
+    Returns:
+        The mean divided by its standard error, 0 for one value alone. If all values are equal and
+        not 0, it is infinite.
 
     Example:
-        >>> round(mean_in_errors(torch.tensor([1.0, 3.0])), 3)
+        >>> round(mean_in_standard_errors(torch.tensor([1.0, 3.0])), 3)
         2.0
     """
-    # One row alone says nothing about how far to trust it.
+    # The standard error of one value is unknown.
     error = float(gains.std()) / math.sqrt(len(gains)) if len(gains) > 1 else math.inf
     mean = float(gains.mean())
     return mean / error if error > 0 else math.copysign(math.inf, mean) if mean else 0.0

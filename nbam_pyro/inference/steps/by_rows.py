@@ -1,22 +1,22 @@
-"""`ByRows` and `UseAll`: other steps where rows are few, and all of the rows."""
+"""`ByRows` and `UseAll`: different steps for few rows, and training on all rows."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-from nbam_pyro.inference.steps.basic import Step
 from nbam_pyro.inference.steps.run import Run
+from nbam_pyro.inference.steps.step import Step
 
 
 @dataclass(frozen=True, kw_only=True)
 class ByRows(Step):
-    """Go on in one way where there are few training rows, and in another where there are many.
+    """Choose the next steps by the number of training rows.
 
     Args:
-        few: the steps for fewer training rows than the limit.
-        many: the steps for others.
-        limit: a number of training rows.
+        few: Steps if there are fewer training rows than `limit`.
+        many: Steps if there are `limit` training rows or more.
+        limit: Number of training rows that separates the two cases.
     """
 
     few: Sequence[Step]
@@ -30,9 +30,9 @@ class ByRows(Step):
 
 @dataclass(frozen=True, kw_only=True)
 class UseAll(Step):
-    """Train on the rows held out to select epochs and restarts, too: nothing is selected after.
+    """Move all held-out rows to the training rows; later steps then select nothing.
 
-    Rows that somebody has chosen to hold out stay so.
+    The step changes nothing if the caller of `fit` has chosen the held-out rows.
     """
 
     def __call__(self, run: Run) -> None:

@@ -1,4 +1,4 @@
-"""Copies of a story that are trained on some folds and predict another."""
+"""Copies of a story that are trained on some folds and predict the remaining fold."""
 
 import copy
 from collections.abc import Iterator
@@ -8,8 +8,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from nbam_pyro.inference.steps.basic import reinitialise
 from nbam_pyro.inference.steps.run import Run
+from nbam_pyro.inference.steps.step import reinitialise
 from nbam_pyro.models import LatentLabelStory
 from nbam_pyro.training.folds import split
 from nbam_pyro.training.tensors import precision_of
@@ -17,15 +17,27 @@ from nbam_pyro.training.tensors import precision_of
 
 @dataclass(frozen=True)
 class Copy:
-    """A copy of the story, the rows it is fitted to, and those it predicts."""
+    """A copy of the story for one fold.
+
+    Attributes:
+        story: Copy of the story.
+        training_index: Indices of the rows of the other folds, which the copy is fitted to.
+        predicted_index: Indices of the rows of this fold, which the copy predicts.
+    """
 
     story: LatentLabelStory
-    others: np.ndarray
-    own: np.ndarray
+    training_index: np.ndarray
+    predicted_index: np.ndarray
 
 
 def copies(run: Run, story: LatentLabelStory, folds: int) -> Iterator[Copy]:
-    """A copy with fresh weights for each fold of the training rows, made when it is asked for."""
+    """Yield a copy with new random weights for each fold of the training rows.
+
+    Args:
+        run: State of the fit.
+        story: Story to copy.
+        folds: Number of folds; at most one fold for each training row.
+    """
     labels = run.rows.y[torch.as_tensor(run.training_index)].numpy()
     for others, own in split(labels, min(folds, len(labels)), seed=run.seed):
         one = copy.deepcopy(story)
@@ -34,17 +46,23 @@ def copies(run: Run, story: LatentLabelStory, folds: int) -> Iterator[Copy]:
 
 
 def class_probs(run: Run, story: LatentLabelStory, index: np.ndarray) -> Tensor:
-    """Probabilities of classes of some rows, (n, *dims, K), on the CPU."""
+    """Return the class probabilities that a story predicts, (n, *dims, K), on the CPU.
+
+    Args:
+        run: State of the fit.
+        story: Story that predicts.
+        index: Indices of the rows, (n,).
+    """
     return run.predict(story, index, lambda x: story.initial_predictor(x).probs)
 
 
-def no_probs(run: Run) -> Tensor:
-    """Probabilities of classes of all rows before any are predicted, (N, *dims, K)."""
-    classes = run.latent_label("Copies").num_classes
+def empty_probs(run: Run) -> Tensor:
+    """Return zeros, (N, *dims, K), to be filled with the class probabilities of all rows."""
+    classes = run.latent_label("Cross-fitting").num_classes
     return torch.zeros(*run.rows.y.shape, classes, dtype=precision_of(run.story))
 
 
-def log_of(probs: Tensor) -> Tensor:
-    """The logarithm, finite also of what has underflowed to 0."""
-    # 0 must not rule out a class: a verified row may be of it.
+def safe_log(probs: Tensor) -> Tensor:
+    """Return the logarithm of probabilities, which is finite even if they have underflowed to 0."""
+    # A probability of 0 would exclude a class that a verified row may belong to.
     return probs.clamp_min(torch.finfo(probs.dtype).tiny).log()

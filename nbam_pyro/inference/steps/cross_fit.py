@@ -1,4 +1,4 @@
-"""`CrossFit`: rates and flips of a latent true label from networks that did not see the labels."""
+"""`CrossFit`: estimate rates and flips from predictions by networks that did not see the labels."""
 
 import copy
 from collections.abc import Iterator, Sequence
@@ -13,11 +13,12 @@ from torch import Tensor
 from nbam_pyro import functional as nf
 from nbam_pyro.errors import StoryError
 from nbam_pyro.inference.steps.attempts import Attempt
-from nbam_pyro.inference.steps.basic import Step, WarmUp
-from nbam_pyro.inference.steps.copies import Copy, class_probs, copies, log_of, no_probs
+from nbam_pyro.inference.steps.copies import Copy, class_probs, copies, empty_probs, safe_log
 from nbam_pyro.inference.steps.evidence import Evidence
 from nbam_pyro.inference.steps.run import Run
 from nbam_pyro.inference.steps.starts import Anchors, Start, Vertices
+from nbam_pyro.inference.steps.step import Step
+from nbam_pyro.inference.steps.warm_up import WarmUp
 from nbam_pyro.inference.variational.enumeration import log_joint
 from nbam_pyro.inference.variational.guides import Draw
 from nbam_pyro.inference.variational.objectives import weighted_mean
@@ -28,9 +29,9 @@ from nbam_pyro.outputs.anchors import anchor_start
 from nbam_pyro.training.lightning import Task
 from nbam_pyro.training.rows import Batch
 
-# A later start must raise the log marginal by so many standard errors of the difference.
+# A later start is preferred if its gain is larger than this many standard errors.
 _CLEARLY = 2.0
-# Starts of which no entry of M differs by more are tried once.
+# Two starts are the same if no entry of M differs by more than this.
 _NEAR = 0.02
 
 
@@ -38,57 +39,63 @@ _NEAR = 0.02
 class CrossFit(Step):
     r"""Estimate rates and T of a `LabelFlip` from rows that are predicted out of fold.
 
-    In-sample a network agrees with labels it has memorised, so rates come out too low. Here each
-    training row is predicted by a copy of the story that did not see it:
+    A network agrees with labels that it has memorised, so rates that are estimated on its training
+    rows are too low. Here each training row is predicted by a copy of the story that was trained on
+    other rows (out of fold):
 
-    1. The copies are warmed up on the other folds as if nothing were contaminated; their
-       predictions of the observed label, averaged over the later epochs, are evidence for
-       `starts`. The copies go back to where they were before the first of those epochs.
-    2. From each start the copies are fitted to the log marginal with rates and T fixed; then
-       rates and T move towards their mode given the predictions out of fold, by EM
-       (`nbam_pyro.outputs.estimate_transition`). Every start sees the same random numbers; one
-       that is nearly where an earlier one is, is left out. One is preferred to those before it
-       where the log marginal of the rows out of fold, and `information` times the information of
-       the predictions about classes, are higher by more than two standard errors. One that is
-       not ahead on the rows of the first fold is given up there.
-    3. The best is continued for some rounds of the same.
+    1. Each copy is warmed up on the other folds as if no label were contaminated. Its predictions
+       of the observed label, averaged over the later epochs, are the evidence for `starts`. Then
+       the copy goes back to its state before the first averaged epoch.
+    2. From each start, the copies are fitted to the log marginal with fixed rates and T. Then some
+       iterations of EM move rates and T towards their mode given the predictions out of fold
+       (`nbam_pyro.outputs.estimate_transition`). All starts use the same random numbers. A start
+       that is almost equal to an earlier one is skipped. A start is preferred to the best earlier
+       one if its score is larger by more than two standard errors. The score is the log marginal
+       of the rows out of fold plus `information` times the information that the predictions have
+       about the classes. A start whose score is not larger on the rows of the first fold is
+       discarded there.
+    3. The best start is continued for some more rounds of the same kind.
 
-    Step sizes rise and fall within each fit: what is predicted after a large step is noisier than
-    the differences between starts.
+    Step sizes rise and fall within each fit, because predictions after a large step vary more than
+    the starts differ.
 
-    A copy that has long been warmed up predicts observed labels, not true ones, and EM then moves
-    rates towards no contamination; hence the way back in 1, and no fewer epochs in 2 than it takes
-    to unlearn.
+    After a long warm-up a copy predicts observed labels and not true labels, and EM then moves
+    the rates towards no contamination. This is why the copies go back in 1, and why 2 needs enough
+    epochs to unlearn the observed labels.
 
-    The estimate and the last predictions stay in the run, as the start of the guide and as
-    `Run.cross_fitted`, and the story goes on from the weights of the first copy.
+    The estimate becomes the start of the guide, and the last predictions become
+    `Run.cross_fitted`. The story continues from the weights of the first copy.
 
     Args:
-        folds: at least 2.
-        warm_up: how each copy is warmed up.
-        skip: epochs of the warm-up before those averaged.
-        starts: where rates and T may start, the most usual one first.
-        epochs: of each fit between two estimates.
-        rounds: how often the best start is continued.
-        information: what a nat of the information of x about the true label, H(mean f) - mean H(f),
-            is worth to a start, in nats of the log marginal: a prior that true labels are sharp
-            given x. An uncertain predictor without flips and a sure one with them can make the
-            labels equally probable. The entropy of f alone would reward merging two classes.
-        lr: step size of AdamW.
-        weight_decay: of AdamW.
-        prior: of the start; None for the story's own, or Beta(1, 9) where the story leaves it
-            open: a mutual pair that starts near one half carries no information, and the network
-            may merge the two classes.
-        class_prior: pseudo-count of each class of a Dirichlet prior on class frequencies, for those
-            who know that classes are about equally frequent; the evidence is then shifted to the
-            frequencies found (`estimate_transition`). None for no prior.
+        folds: Number of folds, at least 2.
+        warm_up: Warm-up of each copy.
+        skip: Number of warm-up epochs before the averaged ones.
+        starts: Starts of rates and T, the most common one first.
+        epochs: Number of epochs of each fit between two estimates.
+        rounds: Number of rounds that the best start is continued for.
+        information: Weight of the information of x about the true label, H(mean f) - mean H(f), in
+            the score of a start, in nats of the log marginal per nat of information. It is a prior
+            that true labels are sharp given x: an uncertain predictor without flips and a certain
+            predictor with flips can make the labels equally probable. The entropy of f alone would
+            favour merging two classes.
+        lr: Step size of AdamW.
+        weight_decay: Weight decay of AdamW.
+        prior: Prior on rates and T for the starts. None for the story's own prior, or for a
+            Beta(1, 9) on rates if the story has none: a mutual pair (two classes that are mistaken
+            for each other) that starts near a rate of one half carries no information, and the
+            network may merge the two classes.
+        class_prior: Pseudo-count of each class of a Dirichlet prior on the frequencies of true
+            labels. Give it only if you know that classes are about equally frequent. The evidence
+            is then shifted to the estimated frequencies (`estimate_transition`). None for no
+            prior.
 
     Raises:
         DataError: `class_prior` is not positive.
-        StoryError: the story is no `LabelFlip`.
+        StoryError: The story is not a `LabelFlip`, or `starts` is empty.
 
-    Source: cross-fitting is Chernozhukov et al. (2018), DML1; the noise-transition matrix from
-    anchors Patrini et al. (2017); information as a prior on predictors Krause et al. (2010).
+    Source: Cross-fitting is from Chernozhukov et al. (2018), DML1; the noise-transition matrix from
+    anchors is from Patrini et al. (2017); information as a prior on predictors is from Krause et
+    al. (2010).
     """
 
     folds: int = 3
@@ -112,18 +119,18 @@ class CrossFit(Step):
         warm = self._warm_up(run, folds)
         early, random = _states(folds), torch.get_rng_state()
         best, states = None, early
-        for start, latents in self._begin(run, story, warm):
+        for start, latents in self._starting_values(run, story, warm):
             torch.set_rng_state(random)
             _restore(folds, early)
-            attempt = self._contest(run, folds, start, latents, best)
+            attempt = self._first_round(run, folds, start, latents, best)
             if attempt is None:
                 continue
             run.attempts.append(attempt)
             if best is None or attempt.gain(best, information=self.information) > _CLEARLY:
                 best, states = attempt, _states(folds)
-                run.undecided.clear()  # which was undecided against another
+                run.undecided.clear()  # they were compared with the attempt that was best before
         if best is None:
-            raise StoryError("CrossFit has no starts: give it at least one.")
+            raise StoryError("CrossFit has no starts. Give it at least one, such as Anchors().")
         _restore(folds, states)
         for _ in range(self.rounds):
             best = self._round(run, folds, best)
@@ -132,10 +139,10 @@ class CrossFit(Step):
         run.start = best.latents
         run.guide = None
 
-    def _begin(
+    def _starting_values(
         self, run: Run, story: LatentLabelStory, warm: Evidence
     ) -> Iterator[tuple[Start, Draw]]:
-        """Rates and T of every start that is not nearly where an earlier one is."""
+        """Yield rates and T of every start that is not almost equal to an earlier one."""
         prior = self.prior or story.prior or FlipPrior(rate=(1, 9))
         matrices: list[Tensor] = []
         for start in self.starts:
@@ -146,69 +153,83 @@ class CrossFit(Step):
                 yield start, {"rate": rate, "flip": flip}
 
     def _warm_up(self, run: Run, folds: list[Copy]) -> Evidence:
-        probs = no_probs(run)
+        """Warm up all copies and return their averaged predictions of the training rows."""
+        probs = empty_probs(run)
         for fold in folds:
             average = _EpochAverage(run, fold, self.skip)
             run.train(
                 "warm-up out of fold",
                 self.warm_up.task(fold.story, speed=run.speed),
                 epochs=self.warm_up.epochs,
-                index=fold.others,
+                index=fold.training_index,
                 select=False,
                 callbacks=[average],
             )
-            probs[fold.own] = average.value
+            probs[fold.predicted_index] = average.value
             fold.story.load_state_dict(average.early)
-        return Evidence.of(log_of(probs[run.training_index]), run.rows, run.training_index)
+        return Evidence.of(safe_log(probs[run.training_index]), run.rows, run.training_index)
 
-    def _contest(
+    def _first_round(
         self, run: Run, folds: list[Copy], start: Start, latents: Draw, rival: Attempt | None
     ) -> Attempt | None:
-        """A round from a start; None where it is not ahead of its rival on the first fold."""
+        """Return the first estimate from a start; None if its score on the first fold is too low.
+
+        Args:
+            run: State of the fit.
+            folds: Copies of the story, one for each fold.
+            start: Start of the attempt.
+            latents: Rates and T of the start.
+            rival: Best attempt so far; None if there is none.
+        """
         first = self._fit(run, folds[0], latents, len(folds))
         if rival is not None:
-            own = folds[0].own
-            log_probs = rival.evidence.log_probs.view_as(first)[own]
-            other = self._attempt(run, rival.start, rival.latents, log_probs, own)
-            one = self._attempt(run, start, latents, log_of(first[own]), own)
-            gain = one.gain(other, information=self.information)
+            index = folds[0].predicted_index
+            log_probs = rival.evidence.log_probs.view_as(first)[index]
+            other = self._attempt(run, rival.start, rival.latents, log_probs, index)
+            new = self._attempt(run, start, latents, safe_log(first[index]), index)
+            gain = new.gain(other, information=self.information)
             if gain <= 0:
                 if gain > -_CLEARLY:
-                    run.undecided.append(one.transition.matrix)
+                    run.undecided.append(new.transition.matrix)
                 return None
         probs = sum((self._fit(run, fold, latents, len(folds)) for fold in folds[1:]), start=first)
-        return self._attempt(run, start, latents, log_of(probs), np.arange(len(run.rows)))
+        return self._attempt(run, start, latents, safe_log(probs), np.arange(len(run.rows)))
 
     def _round(self, run: Run, folds: list[Copy], best: Attempt) -> Attempt:
-        """Fit the copies with the rates and T of an attempt fixed, then estimate these again."""
+        """Fit the copies with fixed rates and T of an attempt, then estimate rates and T again."""
         fitted = (self._fit(run, fold, best.latents, len(folds)) for fold in folds)
-        log_probs = log_of(sum(fitted, start=torch.zeros(())))
+        log_probs = safe_log(sum(fitted, start=torch.zeros(())))
         return self._attempt(run, best.start, best.latents, log_probs, np.arange(len(run.rows)))
 
     def _fit(self, run: Run, fold: Copy, latents: Draw, folds: int) -> Tensor:
-        """Fit one copy; its share of the predictions of all rows, (N, *dims, K), 0 where none."""
+        """Fit one copy and return its part of the predictions of all rows, (N, *dims, K).
+
+        Rows that the copy does not predict are 0. Predictions of held-out rows are divided by the
+        number of folds, so that the sum over copies is their mean.
+        """
         run.train(
             "joint out of fold",
             self._joint(fold.story, latents, run.speed * self.lr),
             epochs=self.epochs,
-            index=fold.others,
+            index=fold.training_index,
             select=False,
         )
-        probs = no_probs(run)
-        probs[fold.own] = class_probs(run, fold.story, fold.own)
+        probs = empty_probs(run)
+        probs[fold.predicted_index] = class_probs(run, fold.story, fold.predicted_index)
         probs[run.held_out_index] = class_probs(run, fold.story, run.held_out_index) / folds
         return probs
 
     def _attempt(
         self, run: Run, start: Start, latents: Draw, log_probs: Tensor, index: np.ndarray
     ) -> Attempt:
-        """Rates and T from predictions of some rows, and the evidence at their frequencies."""
+        """Estimate rates and T from predictions of some rows, and shift the evidence to them."""
         evidence = Evidence.of(log_probs, run.rows, index)
         prior = run.latent_label("CrossFit").prior or FlipPrior()
-        moved = evidence.moved(prior, latents, class_prior=self.class_prior)
+        moved = evidence.updated_transition(prior, latents, class_prior=self.class_prior)
         return Attempt(start, evidence.shifted(moved, self.class_prior), moved)
 
     def _joint(self, story: LatentLabelStory, latents: Draw, lr: float) -> Task:
+        """Return the task that trains a copy on the log marginal with fixed rates and T."""
         means = story.prior_means() | latents
 
         def loss(batch: Batch) -> Tensor:
@@ -222,7 +243,13 @@ class CrossFit(Step):
 
 
 class _EpochAverage(Callback):
-    """Predictions of a fold's own rows, averaged over later epochs, and its copy before those."""
+    """Average the predictions of a fold over the later epochs, and keep the copy before them.
+
+    Args:
+        run: State of the fit.
+        fold: Copy of the story for one fold.
+        skip: Number of epochs before the averaged ones.
+    """
 
     def __init__(self, run: Run, fold: Copy, skip: int) -> None:
         self.run, self.fold, self.skip = run, fold, skip
@@ -232,6 +259,7 @@ class _EpochAverage(Callback):
 
     @property
     def value(self) -> Tensor:
+        """Averaged class probabilities of the predicted rows, (n, *dims, K)."""
         return self.total / self.count
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
@@ -241,14 +269,16 @@ class _EpochAverage(Callback):
         if trainer.current_epoch < min(self.skip, epochs - 1):
             return
         self.run.device = pl_module.device
-        self.total = self.total + class_probs(self.run, self.fold.story, self.fold.own)
+        self.total = self.total + class_probs(self.run, self.fold.story, self.fold.predicted_index)
         self.count += 1
 
 
 def _states(folds: list[Copy]) -> list[dict[str, Any]]:
+    """Return copies of the parameters of all folds."""
     return [copy.deepcopy(fold.story.state_dict()) for fold in folds]
 
 
 def _restore(folds: list[Copy], states: list[dict[str, Any]]) -> None:
+    """Set the parameters of all folds to those that `_states` returned."""
     for fold, state in zip(folds, states, strict=True):
         fold.story.load_state_dict(state)

@@ -1,4 +1,4 @@
-"""`Distil`: networks that learn the posterior of the true label, and no label by heart."""
+"""`Distil`: train networks on the posterior of the true label, so that they memorise no label."""
 
 from dataclasses import dataclass, replace
 
@@ -6,11 +6,11 @@ import numpy as np
 from torch import Tensor
 
 from nbam_pyro.errors import StoryError
-from nbam_pyro.inference.steps.basic import Step
-from nbam_pyro.inference.steps.copies import class_probs, copies, log_of, no_probs
+from nbam_pyro.inference.steps.copies import class_probs, copies, empty_probs, safe_log
 from nbam_pyro.inference.steps.evidence import Evidence
-from nbam_pyro.inference.steps.recount import adopt
+from nbam_pyro.inference.steps.recount import set_evidence
 from nbam_pyro.inference.steps.run import Run
+from nbam_pyro.inference.steps.step import Step
 from nbam_pyro.inference.variational.objectives import weighted_mean
 from nbam_pyro.models import LatentLabelStory
 from nbam_pyro.models.priors.pseudo_counts import FlipPrior
@@ -23,29 +23,32 @@ from nbam_pyro.training.rows import Batch
 class Distil(Step):
     r"""Train networks on the posterior of the true label instead of on observed labels.
 
-    A network that sees few rows many times learns wrong labels by heart, and a rate that it has a
-    say in comes out too low. Here no network that a row is judged by has seen the row's label:
+    A network that is trained on few rows for many epochs memorises wrong labels, and a rate that is
+    estimated with its predictions is too low. In this step, the posterior of a row depends only on
+    networks that were not trained on the label of that row:
 
-    1. From the evidence of `CrossFit`, with its sharpness, rates and T fitted to the labels
-       (`Evidence.calibrated`), follows :math:`q_i = p(c | x_i, y_i)`.
-    2. Fresh copies of the story learn q on the other folds, by cross-entropy, and what they say of
-       their own fold is the new evidence, with sharpness, rates and T as before.
+    1. The evidence of `CrossFit` is calibrated: its sharpness, the rates and T are fitted to the
+       labels (`Evidence.calibrated`). They give :math:`q_i = p(c | x_i, y_i)`, the posterior of the
+       true label of each row.
+    2. New copies of the story learn q on the other folds, by cross-entropy. Their predictions of
+       the remaining fold are the new evidence, which is calibrated in the same way and gives a new
+       q.
     3. The story's network learns the new q on all training rows.
 
-    This is one iteration of EM whose expectations are taken out of fold.
+    This is one iteration of EM whose expectations are computed out of fold.
 
     Args:
-        folds: at least 2.
-        fold_epochs: of each copy.
-        epochs: of the story's network.
-        lr: largest step size of AdamW, which rises to it and falls to nothing.
-        weight_decay: of AdamW.
+        folds: Number of folds, at least 2.
+        fold_epochs: Number of epochs of each copy.
+        epochs: Number of epochs of the story's network.
+        lr: Largest step size of AdamW. The step size rises to it and then falls to 0.
+        weight_decay: Weight decay of AdamW.
 
     Raises:
-        StoryError: the story is no `LabelFlip`, or no `CrossFit` came before.
+        StoryError: The story is not a `LabelFlip`, or no `CrossFit` came before.
 
-    Source: learning what other networks say is Hinton et al. (2015); from folds that did not see
-    the label, Dao et al. (2021).
+    Source: Distillation, which trains a network on the predictions of others, is from Hinton et al.
+    (2015). Distillation from folds that did not see the label is from Dao et al. (2021).
     """
 
     folds: int = 3
@@ -57,7 +60,9 @@ class Distil(Step):
     def __call__(self, run: Run) -> None:
         story = run.latent_label("Distil")
         if run.cross_fitted is None:
-            raise StoryError("Distil needs the evidence of CrossFit: put that step before it.")
+            raise StoryError(
+                "Distil needs the evidence of CrossFit. Put a CrossFit step before it."
+            )
         prior, class_prior = story.prior or FlipPrior(), run.cross_fitted.class_prior
         evidence, transition = run.cross_fitted.calibrated(
             prior, run.start, class_prior=class_prior
@@ -68,24 +73,30 @@ class Distil(Step):
         )
         targets = _posterior(run, evidence, transition)
         self._train(run, story, targets, run.training_index, step="distil", epochs=self.epochs)
-        adopt(run, story, evidence, transition)
+        set_evidence(run, story, evidence, transition)
 
     def _out_of_fold(self, run: Run, story: LatentLabelStory, targets: Tensor) -> Tensor:
-        """Log probabilities of classes by copies that learn other rows, one row per label."""
-        probs = no_probs(run)
+        """Train copies on the other folds and return their log class probabilities, (labels, K).
+
+        Args:
+            run: State of the fit.
+            story: Story to copy.
+            targets: p(true label | x, y) of every row, (N, *dims, K).
+        """
+        probs = empty_probs(run)
         folds = min(self.folds, len(run.training_index))
         for one in copies(run, story, folds):
             self._train(
                 run,
                 one.story,
                 targets,
-                one.others,
+                one.training_index,
                 step="distil out of fold",
                 epochs=self.fold_epochs,
             )
-            probs[one.own] = class_probs(run, one.story, one.own)
+            probs[one.predicted_index] = class_probs(run, one.story, one.predicted_index)
             probs[run.held_out_index] += class_probs(run, one.story, run.held_out_index) / folds
-        return log_of(probs).flatten(end_dim=-2)
+        return safe_log(probs).flatten(end_dim=-2)
 
     def _train(
         self,
@@ -97,6 +108,17 @@ class Distil(Step):
         step: str,
         epochs: int,
     ) -> None:
+        """Train the network of a story on soft labels, by cross-entropy.
+
+        Args:
+            run: State of the fit.
+            story: Story whose network is trained.
+            targets: p(true label | x, y) of every row, (N, *dims, K).
+            index: Indices of the rows to train on.
+            step: Name of the step in the history.
+            epochs: Number of epochs.
+        """
+
         def loss(batch: Batch) -> Tensor:
             log_probs = story.initial_predictor(batch.x).logits.log_softmax(-1)
             return -weighted_mean((batch.y * log_probs).sum(-1), batch.weights)
@@ -115,6 +137,6 @@ class Distil(Step):
 
 
 def _posterior(run: Run, evidence: Evidence, transition: Transition) -> Tensor:
-    """p(true label | x, y) of every row, (N, *dims, K)."""
+    """Return p(true label | x, y) of every row, (N, *dims, K)."""
     posterior = evidence.posterior(evidence.latents(transition))
     return posterior.view(*run.rows.y.shape, -1)

@@ -1,4 +1,4 @@
-"""Evidence on rates and flips: predictions for labels by networks that did not see them."""
+"""Evidence on rates and flips: class probabilities by networks that did not see the labels."""
 
 import math
 from collections.abc import Mapping
@@ -25,25 +25,29 @@ from nbam_pyro.outputs.transition import Transition, estimate_transition
 from nbam_pyro.training.rows import Rows
 from nbam_pyro.verified import Verified
 
-# A central interval of a Normal with this probability is two standard deviations wide.
+# The central interval of a Normal with this probability is two standard deviations wide.
 _ONE_SIGMA = 0.6827
+# Iterations of EM in `Evidence.updated_transition`.
 _ITERATIONS = 100
-# Exponents that are tried for predictions of unknown sharpness.
+# Candidates for the exponent of predictions in `Evidence.calibrated`.
 _EXPONENTS = (0.35, 0.5, 0.7, 1.0, 1.4, 2.0, 3.0, 4.0)
 
 
 @dataclass(frozen=True)
 class Evidence:
-    """Log probabilities of classes beside observed labels, one row per label.
+    """Log probabilities of classes, predicted out of fold, and observed labels.
+
+    A row that is predicted out of fold is predicted by networks that did not see its label. If
+    targets have several elements, such as pixels, each element is a row here.
 
     Attributes:
-        log_probs: normalised log probabilities, (N, K): of the observed label after a plain
-            warm-up, of the true label after a joint fit.
-        labels: observed labels, (N,).
-        weights: how many times each counts, (N,).
-        verified: What is verified of them.
-        class_prior: pseudo-count of each class by which they were `shifted`; None where they are
-            as networks predicted them.
+        log_probs: Normalised log probabilities, (N, K). They are those of the observed label after
+            a warm-up, and those of the true label after a joint fit.
+        labels: Observed labels, (N,).
+        weights: Number of times that each label counts, (N,).
+        verified: What is verified of the labels.
+        class_prior: Pseudo-count of each class that the log probabilities were `shifted` with;
+            None if they were not shifted.
     """
 
     log_probs: Float[Tensor, "n k"]
@@ -56,32 +60,39 @@ class Evidence:
     def of(
         cls, log_probs: Float[Tensor, "n *dims k"], rows: Rows, index: np.ndarray | None = None
     ) -> "Evidence":
-        """Log probabilities for rows of data, or some; labels of several elements become rows."""
-        some = np.arange(len(rows)) if index is None else index
-        y, verified = rows.y[some], rows.verified
-        each = rows.weights[some].reshape(-1, *[1] * (y.ndim - 1)).expand(y.shape)
+        """Return the evidence from predictions of rows of data.
+
+        Args:
+            log_probs: Normalised log probabilities of the rows, (N, *dims, K).
+            rows: All rows of the fit.
+            index: Indices of the predicted rows, (N,); None for all rows.
+        """
+        index = np.arange(len(rows)) if index is None else index
+        y, verified = rows.y[index], rows.verified
+        weights = rows.weights[index].reshape(-1, *[1] * (y.ndim - 1)).expand(y.shape)
         return cls(
             log_probs.flatten(end_dim=-2),
             y.flatten(),
-            each.flatten(),
-            verified[some].flatten(),
+            weights.flatten(),
+            verified[index].flatten(),
         )
 
     @property
     def true_labels(self) -> Int[Tensor, " n"] | None:
-        """Verified true labels, -1 where unknown; None for none."""
+        """Verified true labels, (N,), -1 where unknown; None if nothing is verified."""
         return self.verified.label(self.labels) if len(self.verified) else None
 
     @property
     def entropy(self) -> Float[Tensor, " n"]:
-        """Entropy of the probabilities of each row, in nats."""
+        """Entropy of the class probabilities of each row, (N,), in nats."""
         return torch.special.entr(self.log_probs.exp()).sum(-1)
 
     @property
     def occupied_entropy(self) -> float:
-        """Entropy of the mean of the probabilities: how evenly classes are occupied, in nats.
+        """Entropy of the mean class probabilities, in nats; large if classes are equally frequent.
 
-        Less the mean of `entropy`, it is the information that x has about the class.
+        `occupied_entropy` minus the mean of `entropy` is the information that x has about the
+        class.
         """
         mean = self.weights @ self.log_probs.exp() / self.weights.sum()
         return float(torch.special.entr(mean).sum())
@@ -89,11 +100,13 @@ class Evidence:
     def log_marginals(
         self, latents: Mapping[str, Tensor], deviation: Tensor | None = None
     ) -> Float[Tensor, " n"]:
-        """log p(y | x) of every row, and of what is verified of it.
+        """Return log p(y | x) of every row, (N,).
+
+        For a verified row it is the log marginal of y and the verified value.
 
         Args:
-            latents: rates and rows of T by site name.
-            deviation: g(x), (N,); None for none.
+            latents: Rates and rows of T, by site name.
+            deviation: Deviation g(x), (N,); None for no deviation.
         """
         known = self.verified.codes
         log_flip = zero_diagonal(latents["flip"].log(), fill=-math.inf)
@@ -103,15 +116,19 @@ class Evidence:
         )
 
     def latents(self, transition: Transition) -> dict[str, Tensor]:
-        """Rates and rows of T by site name of `LabelFlip`, in the precision of the evidence."""
+        """Return rates and rows of T, by site name of `LabelFlip`, in the precision of `log_probs`.
+
+        Args:
+            transition: Estimate of rates and T.
+        """
         flips = off_diagonal(transition.flip)
         return {"rate": transition.rate.to(self.log_probs), "flip": flips.to(self.log_probs)}
 
     def posterior(self, latents: Mapping[str, Tensor]) -> Float[Tensor, "n k"]:
-        """p(true label | x, y) of every row, given what is verified of it.
+        """Return p(true label | x, y) of every row, (N, K), given its verified value if any.
 
         Args:
-            latents: rates and rows of T by site name.
+            latents: Rates and rows of T, by site name.
         """
         known = self.verified.codes
         log_flip = zero_diagonal(latents["flip"].log(), fill=-math.inf)
@@ -121,16 +138,16 @@ class Evidence:
         ).exp()
 
     def sharpened(self, latents: Mapping[str, Tensor]) -> "Evidence":
-        r"""The evidence :math:`p^a / \sum p^a` with the largest log marginal, a in (1/3, 3).
+        r"""Return the evidence :math:`p^a / \sum p^a` with the largest log marginal, a in (1/3, 3).
 
-        A pool of several predictors is less sure than it has reason to be, and what it is unsure of
-        is taken from the flips.
+        The mean of several predictors is too uncertain. Without correction, part of the flips would
+        be explained by this uncertainty.
 
         Args:
-            latents: rates and rows of T by site name, held fixed.
+            latents: Rates and rows of T, by site name. They are fixed.
 
-        Source: pools need recalibration, Ranjan & Gneiting (2010); by one exponent, Guo et al.
-        (2017).
+        Source: Ranjan & Gneiting (2010) show that pooled predictions need recalibration. Guo et al.
+        (2017) recalibrate with one exponent.
         """
 
         def loss(log_a: float) -> float:
@@ -142,36 +159,38 @@ class Evidence:
         return self._power(math.exp(best.x))
 
     def _power(self, a: float) -> "Evidence":
+        """Return the evidence with probabilities p^a / sum p^a."""
         return replace(self, log_probs=(a * self.log_probs).log_softmax(-1))
 
-    def transition(
+    def transition_mode(
         self, prior: FlipPrior, *, sharpness: float = 1.0, start: Tensor | None = None
     ) -> Transition:
-        """The mode of rates and T, for log probabilities of the true label.
+        """Return the mode of rates and T, for log probabilities of the true label.
 
         Args:
-            prior: of rates and flips.
-            sharpness: exponent a of p^a / sum p^a, 1 for the probabilities as they are.
-            start: counts to start from, as of `estimate_transition`.
+            prior: Prior on rates and flips.
+            sharpness: Exponent a of p^a / sum p^a. With 1 the probabilities do not change.
+            start: Counts to start from, (K, K), as in `estimate_transition`; None for its default.
         """
         return self._estimate(prior, sharpness=sharpness, start=start)
 
-    def moved(
+    def updated_transition(
         self,
         prior: FlipPrior,
         latents: Mapping[str, Tensor],
         *,
         class_prior: float | None = None,
     ) -> Transition:
-        """Rates and T after a hundred iterations of EM from those given.
+        """Return rates and T after a hundred iterations of EM.
 
-        Not all the way to the mode: where predictions hardly tell a flip from a hard row, it is
-        far off and no better than a start that was counted on certain rows, and EM is slow.
+        EM does not continue to the mode. If predictions cannot separate flips from rows that are
+        hard to predict, EM is slow, and the mode is far from the start but no better than a start
+        that was counted on certain rows.
 
         Args:
-            prior: of rates and flips.
-            latents: rates and rows of T by site name.
-            class_prior: pseudo-count of each class, as of `estimate_transition`.
+            prior: Prior on rates and flips.
+            latents: Rates and rows of T to start from, by site name.
+            class_prior: Pseudo-count of each class, as in `estimate_transition`; None for no prior.
         """
         return self._estimate(
             prior, start=self._counts(latents), class_prior=class_prior, iterations=_ITERATIONS
@@ -184,33 +203,37 @@ class Evidence:
         *,
         class_prior: float | None = None,
     ) -> tuple["Evidence", Transition]:
-        r"""The evidence :math:`p^a / \sum p^a` with rates and T, all three fitted to the labels.
+        r"""Return the evidence :math:`p^a / \sum p^a`, rates and T, all fitted to the labels.
 
-        Networks that have learned from few rows are less sure than they are right, and what they
-        are unsure of is taken from the flips. The exponent a is the one at which the labels are
-        most probable.
+        Networks that have learned from few rows are less certain than their accuracy justifies.
+        Without correction, part of the flips would be explained by this uncertainty. The exponent
+        a is the one at which the labels are most probable.
 
         Args:
-            prior: of rates and flips.
-            latents: rates and rows of T by site name, to start from.
-            class_prior: pseudo-count of each class, as of `estimate_transition`.
+            prior: Prior on rates and flips.
+            latents: Rates and rows of T to start from, by site name.
+            class_prior: Pseudo-count of each class, as in `estimate_transition`; None for no prior.
+
+        Returns:
+            The evidence, and the estimate of rates and T.
         """
-        tries = []
+        candidates = []
         for a in _EXPONENTS:
             powered = self._power(a)
-            moved = powered.moved(prior, latents, class_prior=class_prior)
-            at = powered.shifted(moved, class_prior)
-            probable = float(at.log_marginals(at.latents(moved)) @ self.weights)
-            tries.append((probable, at, moved))
-        _, evidence, transition = max(tries, key=lambda one: one[0])
+            transition = powered.updated_transition(prior, latents, class_prior=class_prior)
+            evidence = powered.shifted(transition, class_prior)
+            log_marginals = evidence.log_marginals(evidence.latents(transition))
+            candidates.append((float(log_marginals @ self.weights), evidence, transition))
+        _, evidence, transition = max(candidates, key=lambda candidate: candidate[0])
         return evidence, transition
 
     def shifted(self, transition: Transition, class_prior: float | None) -> "Evidence":
-        """The same evidence at the class frequencies of an estimate, and what they rest on.
+        """Return the evidence with the class frequencies of an estimate.
 
         Args:
-            transition: of this evidence.
-            class_prior: that it was estimated with; None for none, and nothing changes.
+            transition: Estimate from this evidence.
+            class_prior: Pseudo-count of each class that it was estimated with. With None the
+                evidence does not change.
         """
         if class_prior is None:
             return self
@@ -218,17 +241,17 @@ class Evidence:
         return replace(self, log_probs=log_probs, class_prior=float(class_prior))
 
     def rate_spread(self, prior: FlipPrior, latents: Mapping[str, Tensor]) -> Float[Tensor, " k"]:
-        """Posterior standard deviation of the logit of each rate, all else integrated out, (K,).
+        """Return the marginal posterior standard deviation of the logit of each rate, (K,).
 
         Args:
-            prior: of rates and flips.
-            latents: rates and rows of T, at or near their mode.
+            prior: Prior on rates and flips.
+            latents: Rates and rows of T at or near their mode, by site name.
         """
-        near = self._estimate(prior, start=self._counts(latents), iterations=1)
+        mode = self._estimate(prior, start=self._counts(latents), iterations=1)
         intervals = transition_intervals(
             self._log_f(1.0),
             self.labels,
-            near,
+            mode,
             prior=prior,
             weights=self.weights,
             true_labels=self.true_labels,
@@ -237,6 +260,7 @@ class Evidence:
         return (intervals.rate_high.logit() - intervals.rate_low.logit()) / 2
 
     def _estimate(self, prior: FlipPrior, *, sharpness: float = 1.0, **options: Any) -> Transition:
+        """Call `estimate_transition` with this evidence and further options."""
         return estimate_transition(
             self._log_f(sharpness),
             self.labels,
@@ -247,13 +271,14 @@ class Evidence:
         )
 
     def _counts(self, latents: Mapping[str, Tensor]) -> Float[Tensor, "k k"]:
-        """Expected counts by true and observed label if predictions and rates were right."""
+        """Return expected counts by true and by observed label under the predictions and M."""
         matrix = transition_matrix(latents["rate"], zero_diagonal(latents["flip"]))
         return (self.log_probs.exp().T @ self.weights)[:, None] * matrix
 
     def _log_f(self, sharpness: float) -> Float[Tensor, "n k"]:
+        """Return normalised log probabilities of p^a, without labels that are known to be wrong."""
         log_f = self.log_probs
-        if len(self.verified):  # a label that is known to be wrong is not the true one
+        if len(self.verified):  # a label that is verified as wrong cannot be the true one
             wrong = self.verified.switch(self.labels) == 1
             log_f = log_f.clone()
             log_f[wrong, self.labels[wrong]] = -torch.inf

@@ -1,4 +1,4 @@
-"""`Recount`: the fitted network joins the evidence; rates, flips and g(x) follow."""
+"""`Recount`: estimate rates, flips and g(x) again, with the fitted network as evidence."""
 
 from dataclasses import dataclass, replace
 
@@ -8,67 +8,76 @@ from torch import Tensor
 from torch.distributions import biject_to
 
 from nbam_pyro.errors import StoryError
-from nbam_pyro.inference.steps.basic import Step
 from nbam_pyro.inference.steps.evidence import Evidence
 from nbam_pyro.inference.steps.run import Run
+from nbam_pyro.inference.steps.step import Step
 from nbam_pyro.inference.variational.guides import Draw, guide_median
 from nbam_pyro.models import LatentLabelStory
 from nbam_pyro.models.priors.pseudo_counts import FlipPrior
 from nbam_pyro.outputs.transition import Transition
 
-# Sites of what a row adds to the logit of its rate.
+# Sites of the deviations that are added to the logit of a row's rate.
 _DEVIATION = ("deviation", "group", "group_spread")
 
 
 @dataclass(frozen=True, kw_only=True)
 class Recount(Step):
-    r"""Let the fitted network join the evidence of `CrossFit`; move rates and T towards their mode.
+    r"""Add the fitted network to the evidence of `CrossFit`, and estimate rates and T again.
 
-    The evidence becomes the geometric mean of what the network says of a row and what the copies
-    say that did not see its label, :math:`f \propto \sqrt{f_{in} f_{out}}`: the network has learned
-    from more rows and for longer, the copies have not memorised. Such a mean is too flat, and is
-    raised to the power that makes the labels most probable (`Evidence.sharpened`). Rates and T are
-    then estimated from expected counts over all rows, by EM in closed form, and after them what
-    deviates, g(x) and groups, at its mode given rates, T and the evidence.
+    The new evidence is the geometric mean of two predictions of each row, the prediction of the
+    fitted network and that of the copies that did not see its label:
+    :math:`f \propto \sqrt{f_{in} f_{out}}`. The network has learned from more rows and for longer.
+    The copies have not memorised the labels. Such a mean is too flat, so it is raised to the power
+    that makes the labels most probable (`Evidence.sharpened`). Then rates and T are moved towards
+    their mode by EM in closed form, from expected counts over all rows. At the end the deviations,
+    g(x) and those of groups, are set to their mode given rates, T and the evidence.
 
-    A prior on class frequencies that `CrossFit` had holds here too: the network's predictions enter
-    as they are, and a shift of the copies' alone would be halved.
+    The class prior of `CrossFit` is used here again. The network's predictions are not shifted to
+    the class frequencies, so without it only half of the shift of the copies' predictions would
+    remain.
 
     Raises:
-        StoryError: the story is no `LabelFlip`, or no `CrossFit` came before.
+        StoryError: The story is not a `LabelFlip`, or no `CrossFit` came before.
     """
 
     def __call__(self, run: Run) -> None:
         story = run.latent_label("Recount")
         if run.cross_fitted is None:
-            raise StoryError("Recount needs the evidence of CrossFit: put that step before it.")
-        log_f = (_network(run, story) + run.cross_fitted.log_probs) / 2
+            raise StoryError(
+                "Recount needs the evidence of CrossFit. Put a CrossFit step before it."
+            )
+        log_f = (_network_log_probs(run, story) + run.cross_fitted.log_probs) / 2
         latents = guide_median(run.guide_or_new())
         pooled = replace(run.cross_fitted, log_probs=log_f.log_softmax(-1))
         evidence = pooled.sharpened(latents)
-        moved = evidence.moved(
+        moved = evidence.updated_transition(
             story.prior or FlipPrior(), latents, class_prior=evidence.class_prior
         )
-        adopt(run, story, evidence.shifted(moved, evidence.class_prior), moved)
+        set_evidence(run, story, evidence.shifted(moved, evidence.class_prior), moved)
 
 
-def adopt(run: Run, story: LatentLabelStory, evidence: Evidence, transition: Transition) -> None:
-    """Let the guide of a run start anew from evidence, its rates and T, and what deviates.
+def set_evidence(
+    run: Run, story: LatentLabelStory, evidence: Evidence, transition: Transition
+) -> None:
+    """Set the evidence of a run, and restart its guide from rates, T and deviations given it.
 
     Args:
-        run: the run.
-        story: its story.
-        evidence: log probabilities of true labels.
-        transition: rates and T given them.
+        run: State of the fit.
+        story: Story of the run.
+        evidence: Log probabilities of true labels.
+        transition: Rates and T that were estimated from this evidence.
     """
     start = evidence.latents(transition)
     if story.deviates:
-        start |= _deviation(run, story, evidence, start)
+        start |= _deviation_mode(run, story, evidence, start)
     run.cross_fitted, run.start, run.guide = evidence, start, None
 
 
-def _deviation(run: Run, story: LatentLabelStory, evidence: Evidence, latents: Draw) -> Draw:
-    """What deviates at its mode given rates, T and evidence, in the space of a guide."""
+def _deviation_mode(run: Run, story: LatentLabelStory, evidence: Evidence, latents: Draw) -> Draw:
+    """Return the mode of the deviations given rates, T and evidence, by site name.
+
+    The mode is that of the density in unconstrained space, the space of a guide.
+    """
     inputs = run.predict(story, np.arange(len(run.rows)), story.deviation_inputs)
     priors = {name: prior for name, prior in story.priors().items() if name in _DEVIATION}
     transforms = {name: biject_to(prior.support) for name, prior in priors.items()}
@@ -90,8 +99,8 @@ def _deviation(run: Run, story: LatentLabelStory, evidence: Evidence, latents: D
     return {name: transforms[name](u).detach() for name, u in free.items()}
 
 
-def _network(run: Run, story: LatentLabelStory) -> Tensor:
-    """Log probabilities of true labels by the fitted network, one row per label."""
+def _network_log_probs(run: Run, story: LatentLabelStory) -> Tensor:
+    """Return the log probabilities of true labels by the fitted network, (labels, K)."""
     median = guide_median(run.guide_or_new())
     latents = {name: value.to(run.device) for name, value in median.items()}
     every = np.arange(len(run.rows))

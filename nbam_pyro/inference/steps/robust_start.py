@@ -1,4 +1,4 @@
-"""`RobustStart` and `Settle`: where a regression among wrong measurements starts and ends."""
+"""`RobustStart` and `Settle`: first and last step of a regression with wrong measurements."""
 
 import math
 from dataclasses import dataclass, replace
@@ -8,39 +8,42 @@ import torch
 from torch import Tensor
 
 from nbam_pyro.errors import DataError
-from nbam_pyro.inference.steps.basic import Step
 from nbam_pyro.inference.steps.run import Run
+from nbam_pyro.inference.steps.step import Step
 from nbam_pyro.inference.variational.objectives import ClosedObjective, weighted_mean
 from nbam_pyro.models import Location, Story
 from nbam_pyro.training.contexts import evaluating
 from nbam_pyro.training.lightning import Task
 from nbam_pyro.training.rows import Batch
 
-# Standard deviations of a Normal per median absolute deviation.
+# Standard deviation of a Normal divided by its median absolute deviation.
 _NORMAL = 1.4826
-# An epoch costs some time of its own, so few of many passes are quicker than many of one.
+# Each epoch has a fixed cost, so a few epochs with many passes are faster than many with one pass.
 _EPOCHS = 10
 
 
 @dataclass(frozen=True, kw_only=True)
 class RobustStart(Step):
-    """Fit the clean location by quantile regression and start scale, rate and anomaly from it.
+    """Fit the clean location by quantile regression, and start scale, rate and anomaly from it.
 
-    Where a share s of the measurements is too high, the clean ones lie below the conditional
-    quantile 1 - s, and their middle is the quantile (1 - s) / 2; where it is too low, that is the
-    quantile (1 + s) / 2. A fit supposes several shares on both sides, and none on either (the
-    median), and lets the held-out log marginal choose (Koenker & Bassett 1978 for the loss).
+    If a share s of the measurements is too high, the clean ones lie below the conditional quantile
+    1 - s, and their median is the quantile (1 - s) / 2. If a share s is too low, the median of the
+    clean ones is the quantile (1 + s) / 2. The default recipe tries several shares on both sides,
+    and the share 0 (the median), and selects one by the log marginal.
 
     Args:
-        share: what is supposed: positive for errors upwards, negative downwards, 0 for both sides.
-        epochs: of the quantile regression.
-        lr: step size of AdamW.
-        weight_decay: of AdamW.
+        share: Assumed share of wrong measurements: positive if they are too high, negative if they
+            are too low, and 0 if they lie on both sides.
+        epochs: Number of epochs of the quantile regression.
+        lr: Step size of AdamW.
+        weight_decay: Weight decay of AdamW.
 
     Raises:
-        DataError: the share is not inside (-1, 1).
-        StoryError: the story is no `LatentSwitch` whose clean likelihood has a location and a
+        DataError: `share` is not inside (-1, 1).
+        StoryError: The story is not a `LatentSwitch` whose clean likelihood has a location and a
             scale.
+
+    Source: The loss of quantile regression is from Koenker & Bassett (1978).
     """
 
     share: float = 0.0
@@ -50,7 +53,7 @@ class RobustStart(Step):
 
     def __post_init__(self) -> None:
         if not -1 < self.share < 1:
-            raise DataError(f"share is {self.share}; it lies in (-1, 1).")
+            raise DataError(f"share is {self.share}. Give a number inside (-1, 1).")
 
     def __call__(self, run: Run) -> None:
         location = run.location("RobustStart")
@@ -58,7 +61,7 @@ class RobustStart(Step):
         run.train("robust start", task, epochs=self.epochs)
         residuals = _residuals(location, run)
         with torch.no_grad():
-            rate = self._start(location, residuals)
+            rate = self._set_scales(location, residuals)
         priors = {} if run.story.closed_form is None else run.story.closed_form.priors()
         if "contamination" in priors:
             run.start = {"contamination": rate.expand(priors["contamination"].shape())}
@@ -67,7 +70,14 @@ class RobustStart(Step):
     def task(
         self, story: Story, location: Location, *, speed: float = 1.0, one_cycle: bool = False
     ) -> Task:
-        """What to train: the clean location, by its pinball loss."""
+        """Return the training task of the clean location, with the pinball loss of a quantile.
+
+        Args:
+            story: Story whose networks are trained.
+            location: Location of its clean likelihood.
+            speed: Factor of the step size.
+            one_cycle: Whether the step size rises and then falls.
+        """
         parameters, lr = list(story.parameters()), speed * self.lr
         groups = [{"params": parameters, "lr": lr, "weight_decay": self.weight_decay}]
         return Task(
@@ -78,14 +88,15 @@ class RobustStart(Step):
         )
 
     def _pinball(self, location: Location, batch: Batch) -> Tensor:
+        """Return the pinball loss of a batch, in units of the clean scale."""
         y, counted = batch.targets()
         quantile = (1 - self.share) / 2
         error = location.residual(batch.x, y) / location.unit
         values = torch.maximum(quantile * error, (quantile - 1) * error)
         return weighted_mean(torch.where(counted, values, 0.0), batch.weights)
 
-    def _start(self, location: Location, residuals: Tensor) -> Tensor:
-        """Set scales and shift from residuals; the rate that they suggest."""
+    def _set_scales(self, location: Location, residuals: Tensor) -> Tensor:
+        """Set scales and shift of the story from residuals, and return the estimated rate."""
         least = 1e-3 * location.unit
         spread = _NORMAL * (residuals - residuals.median()).abs().median()
         spread = spread.clamp_min(least)
@@ -102,6 +113,7 @@ class RobustStart(Step):
 
 
 def _residuals(location: Location, run: Run) -> Tensor:
+    """Return the residuals of all rows, without verified rows whose clean value is unknown."""
     with torch.no_grad(), evaluating(run.story):
         batches = run.rows.loader(np.arange(len(run.rows)), 1024)
         parts = []
@@ -113,19 +125,21 @@ def _residuals(location: Location, run: Run) -> Tensor:
 
 @dataclass(frozen=True, kw_only=True)
 class Settle(Step):
-    """Fit rate and anomaly once more, around the network as it predicts.
+    """Fit the rate and the anomaly likelihood once more, with the network in evaluation mode.
 
-    While a network is trained, dropout makes some of its residuals large, which a fit takes for
-    contamination; and the clean scale is as wide as all of them. Here the network is in evaluation
-    mode, and it and the clean scale stay as they are: a scale that covers more than the noise is
-    safe, a rate that counts what dropout did is not.
+    While a network is trained, dropout makes some of its residuals large. The fit takes these rows
+    for contaminated, and the clean scale is wide enough to cover the others. In this step the
+    network is in evaluation mode, and neither the network nor the clean scale changes. A clean
+    scale that is larger than the noise is harmless, but a rate that counts the effects of dropout
+    is wrong.
 
     Args:
-        steps: How many steps, or one epoch where that has more.
+        steps: Number of training steps, at least one epoch.
         lr: Step size of AdamW.
 
     Raises:
-        StoryError: The story is no `LatentSwitch`.
+        StoryError: The story is not a `LatentSwitch` whose clean likelihood has a location and a
+            scale.
     """
 
     steps: int = 400
@@ -145,15 +159,15 @@ class Settle(Step):
             ],
             one_cycle=True,
         )
-        each = math.ceil(num_data / run.options.batch_size)
-        epochs = min(_EPOCHS, math.ceil(self.steps / each))
-        here = replace(run, passes=math.ceil(self.steps / (epochs * each)))
+        per_pass = math.ceil(num_data / run.options.batch_size)
+        epochs = min(_EPOCHS, math.ceil(self.steps / per_pass))
+        own_run = replace(run, passes=math.ceil(self.steps / (epochs * per_pass)))
         with evaluating(story):
-            here.train("settle", module, epochs=epochs, select=False)
+            own_run.train("settle", module, epochs=epochs, select=False)
 
 
 def _shortest_half(values: Tensor) -> Tensor:
-    """The standard deviation of a Normal whose middle half is as short as the shortest half."""
+    """Return a robust standard deviation, from the shortest interval with half of the values."""
     ordered = values.flatten().sort().values
     half = math.ceil(len(ordered) / 2)
     lengths = ordered[half - 1 :] - ordered[: len(ordered) - half + 1]

@@ -1,4 +1,4 @@
-"""The state that the steps of a fit pass on."""
+"""`Run`: the state of a fit, which its steps change one after the other."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
@@ -25,34 +25,36 @@ from nbam_pyro.training.rows import Batch, Rows
 from nbam_pyro.training.tensors import precision_of
 from nbam_pyro.verified import NOTHING
 
-# Steps of an epoch that the spread of a posterior needs at most: batches may be as large as that.
+# `Spread` needs at most this many training steps per epoch, so its batches may be large.
 SPREAD_STEPS = 20
 
 
 @dataclass
 class Run:
-    """The state that steps pass on.
+    """The state of a fit. `fit` makes it, and each step of the recipe changes it.
 
     Attributes:
-        story: what is fitted, in place.
-        rows: all rows.
-        training_index: indices of the rows trained on.
-        held_out_index: indices of the noisy rows that only select.
-        drawn: whether `held_out_index` was drawn at random; otherwise somebody has chosen it.
-        closed: whether the objective is the closed form.
-        options: of every Lightning run.
-        seed: of the folds.
-        family: of the guide.
-        guide: posterior of the global latents; made by the first `Joint` where it is None.
-        start: where the guide's locations start, from `CrossFit` or `RobustStart`.
-        cross_fitted: log probabilities of true labels out of fold, from `CrossFit`.
-        attempts: what it came to from each start that was not given up early.
-        undecided: M on the first fold from starts given up though not clearly worse, (K, K) each.
-        history: one record per epoch of every Lightning run.
-        device: where Lightning trained last; modules are on the CPU between runs.
-        passes: how many times an epoch passes over the rows, from `Pace`.
-        speed: what step sizes of networks are multiplied by, from `Pace`.
-        spent: what all Lightning runs on networks have cost, in epochs of all training rows.
+        story: Story, which is fitted in place.
+        rows: All rows of the data.
+        training_index: Indices of the rows that networks are trained on.
+        held_out_index: Indices of the noisy rows that only select epochs and restarts.
+        drawn: Whether `held_out_index` was drawn at random. False if the caller has chosen it.
+        closed: Whether the objective is the closed form of the story.
+        options: Options of every Lightning run.
+        seed: Seed for folds.
+        family: Family of the guide.
+        guide: Posterior of the global latents. If it is None, the next step that needs it makes it.
+        start: Starting values of the guide's locations, by site name.
+        cross_fitted: Log probabilities of true labels, predicted out of fold (by networks that did
+            not see the row's label). `CrossFit` sets them. None before it.
+        attempts: Results of `CrossFit` from each start that was not discarded early.
+        undecided: Transition matrices of discarded starts that were not clearly worse than the
+            best, estimated on the first fold, (K, K) each.
+        history: One record for each epoch of every Lightning run.
+        device: Device that Lightning trained on last. Modules are on the CPU between runs.
+        passes: Number of passes over the rows in every epoch. `Pace` sets it.
+        speed: Factor of the step sizes of networks. `Pace` sets it.
+        spent: Cost of all Lightning runs so far, in epochs of all training rows.
     """
 
     story: Story
@@ -78,12 +80,13 @@ class Run:
     def predict(
         self, story: LatentLabelStory, index: np.ndarray, of: Callable[[Tensor], Tensor]
     ) -> Tensor:
-        """What a story in evaluation mode says of some rows, on the CPU.
+        """Return the outputs of a story in evaluation mode for some rows, on the CPU.
 
         Args:
-            story: its parameters may be elsewhere than the run's device, and stay there.
-            index: of the rows.
-            of: called with x of a few rows, (n, *input), returns one line for each of them.
+            story: Story that predicts. Its parameters move to the run's device and back again.
+            index: Indices of the rows.
+            of: Function that takes x of a batch, (n, *input), and returns one output per row,
+                (n, ...).
         """
         if not len(index):
             return torch.zeros(
@@ -94,39 +97,45 @@ class Run:
             return torch.cat([of(batch.x.to(self.device)).cpu() for batch in batches])
 
     def latent_label(self, step: str) -> LatentLabelStory:
-        """The story, if it has a latent true label.
+        """Return the story if it has a latent true label.
 
         Args:
-            step: Name of the step that needs one, for the message.
+            step: Name of the step that needs it, for the error message.
 
         Raises:
             StoryError: The story has no latent true label.
         """
         if self.story.latent_label is None:
             raise StoryError(
-                f"{step} needs a story with a latent true label, such as LabelFlip; "
+                f"{step} needs a story with a latent true label, such as LabelFlip, but "
                 f"{type(self.story).__name__} has none."
             )
         return self.story.latent_label
 
     def location(self, step: str) -> Location:
-        """Where clean measurements lie, if the story has a location.
+        """Return the location of the story's clean likelihood.
 
         Args:
-            step: Name of the step that needs it, for the message.
+            step: Name of the step that needs it, for the error message.
 
         Raises:
-            StoryError: The story has no location and scale.
+            StoryError: The story's clean likelihood has no location and scale.
         """
         if self.story.location is None:
             raise StoryError(
-                f"{step} needs a LatentSwitch whose clean likelihood has a location and a scale; "
-                f"{type(self.story).__name__} has none."
+                f"{step} needs a LatentSwitch whose clean likelihood has a location and a scale, "
+                f"but this {type(self.story).__name__} has none."
             )
         return self.story.location
 
     def judge(self, index: np.ndarray) -> tuple[float, float]:
-        """Mean negative log marginal and mean responsibility of some rows."""
+        """Return the mean negative log marginal and the mean responsibility of some rows.
+
+        The responsibility of a row is the probability that its target is wrong, P(z=1 | x, y).
+
+        Args:
+            index: Indices of the rows.
+        """
         loss = contamination = 0.0
         with torch.no_grad(), evaluating(self.story):
             for batch in self.rows.loader(index, 1024):
@@ -137,7 +146,11 @@ class Run:
         return loss, contamination
 
     def exchanged(self) -> bool:
-        """Whether most rows count as contaminated, and verified rows do not bear that out."""
+        """Return whether most rows are contaminated and the verified rows do not confirm it.
+
+        The mean responsibility of all rows is then above one half, and the fit infers at most half
+        of the verified switches correctly when it does not see them.
+        """
         if self.judge(np.arange(len(self.rows)))[1] <= 0.5:
             return False
         verified, index = self.rows.verified, self.rows.looked_at
@@ -145,27 +158,32 @@ class Run:
             return True
         with torch.no_grad(), evaluating(self.story):
             batches = self.rows.loader(index, 1024)
-            unaided = [self._pair(batch._replace(verified=NOTHING)) for batch in batches]
-        r = torch.cat([nf.responsibility(*pair) for pair in unaided])
+            without = [self._pair(batch._replace(verified=NOTHING)) for batch in batches]
+        r = torch.cat([nf.responsibility(*pair) for pair in without])
         return verified[index].accuracy(r, self.rows.y[index]) <= 0.5
 
     def negative_log_marginal(self, batch: Batch) -> Tensor:
-        """Weighted mean negative log marginal of a batch at the guide's median."""
+        """Return the weighted mean negative log marginal of a batch at the guide's median."""
         return -weighted_mean(nf.log_marginal(*self._pair(batch)), batch[2])
 
     def _pair(self, batch: Batch) -> tuple[Tensor, Tensor]:
+        """Return the clean and the contaminated log joint of a batch at the guide's median."""
         x, y, _, verified = batch
         return log_joint(self.story, x, y, guide_median(self.guide_or_new()), verified=verified)
 
     def guide_or_new(self) -> nn.Module:
-        """The guide, made from the starting values where there is none yet."""
+        """Return the guide; if there is none yet, make it from the starting values first."""
         if self.guide is None:
             few = self.rows.first(8)
             self.guide = make_guide(self.story, few.x, few.y, family=self.family, start=self.start)
         return self.guide
 
     def of_evidence(self, evidence: Evidence) -> "Run":
-        """A run on the same guide and history whose rows are log probabilities of true labels."""
+        """Return a run with the same guide and history on rows that are log probabilities.
+
+        Args:
+            evidence: Log probabilities of true labels, which become x of the new rows.
+        """
         rows = Rows(
             TensorDataset(evidence.log_probs, evidence.labels),
             evidence.labels,
@@ -196,7 +214,18 @@ class Run:
         patience: int | None = None,
         callbacks: Sequence[Callback] = (),
     ) -> None:
-        """One Lightning run on the training rows, or some of them, and its share of history."""
+        """Train modules with Lightning, and add the epochs to the history and to the cost.
+
+        Args:
+            step: Name of the step in the history.
+            module: Modules to train, with their loss and optimiser.
+            epochs: Largest number of epochs.
+            index: Indices of the rows to train on; None for all training rows.
+            select: Whether the epoch with the lowest loss on the held-out rows is kept.
+            patience: Number of epochs without improvement after which training stops; None for
+                no early stopping.
+            callbacks: Callbacks for Lightning.
+        """
         rows = self.training_index if index is None else index
         records, self.device = train(
             module,

@@ -1,4 +1,4 @@
-"""Where rates and flips of a latent true label start: labels counted on its most certain rows."""
+"""Starts of rates and flips: counts of the labels of rows whose true label is nearly certain."""
 
 import warnings
 from abc import ABC, abstractmethod
@@ -14,40 +14,46 @@ from torch import Tensor
 from nbam_pyro.inference.steps.evidence import Evidence
 from nbam_pyro.outputs.anchors import anchor_counts, how_many
 
-# k-means looks at no more rows than these.
+# k-means is fitted to at most this many rows.
 _ROWS = 20_000
-# Singular values of the centres, relative to the largest, that count as none.
-_COINCIDE = 0.01
-# A verified row of a class in a cluster is worth so many nats for giving the cluster its name.
-_VOTE = 2.0
+# Singular values of the matrix of centres below this share of the largest one count as 0.
+_SMALLEST_SINGULAR = 0.01
+# Gain, in nats, for each verified row whose true class is the class that its cluster gets.
+_VERIFIED_GAIN = 2.0
 
 
 class Start(ABC):
-    """A way to count the labels of rows whose true label is nearly certain."""
+    """Method that counts the labels of rows whose true label is nearly certain.
+
+    `CrossFit` turns the counts into the starting values of rates and T.
+    """
 
     @abstractmethod
     def counts(self, evidence: Evidence, *, seed: int) -> Tensor:
-        """Counts by supposed true and by observed label, (K, K).
+        """Return counts by assumed true label and by observed label, (K, K).
 
         Args:
-            evidence: probabilities of the observed label, out of fold.
-            seed: of everything random.
+            evidence: Probabilities of the observed label, predicted out of fold.
+            seed: Seed for all random choices.
         """
 
 
 @dataclass(frozen=True, kw_only=True)
 class Anchors(Start):
-    """The rows most confidently predicted to be observed as c are supposed to be of class c.
+    """Start from anchors: rows whose observed label is predicted with most confidence.
 
-    Right where more than half of the labels of each class are right. Verified rows are counted as
-    what they are, and say where two classes have exchanged names.
+    The rows with the most confident prediction of label c are assumed to belong to class c (its
+    anchors). The assumption is correct if more than half of the labels of each class are correct.
+    Verified rows count with their true class, and they reveal two classes whose names are
+    exchanged.
 
     Args:
-        confident: share of the rows predicted to be of a class that serve as its anchors; of few
-            rows more (`anchor_counts`).
-        at_least: so many rows of each class.
+        confident: Share of the rows with predicted class c that are anchors of c. The share is
+            larger if there are few such rows (see `anchor_counts`).
+        at_least: Smallest number of anchors of each class, if there are enough rows.
 
-    Source: Liu & Tao (2016), Patrini et al. (2017); counted here, not averaged: `anchor_counts`.
+    Source: Liu & Tao (2016), Patrini et al. (2017). They average predictions; here labels are
+    counted (see `anchor_counts`).
     """
 
     confident: float = 0.2
@@ -66,22 +72,30 @@ class Anchors(Start):
 
 @dataclass(frozen=True, kw_only=True)
 class Vertices(Start):
-    r"""Clusters of predictions are supposed to be classes, whatever they are called.
+    r"""Start from clusters of predictions, one cluster for each class.
 
-    Predictions of the *observed* label lie near :math:`\sum_c f_c M_c`, hence near the vertex M_c
-    where the true label is nearly certain. Where most labels of class c are d, the rows most
-    confidently observed as d are of class c, and `Anchors` fails. k-means finds K vertices; the
-    labels of the rows nearest to each are counted; and the vertices are named so that the product
-    of the shares of right labels, :math:`\prod_c M_{cc}`, is largest, or as verified rows say.
+    Predictions of the *observed* label lie near :math:`\sum_c f_c M_c`, where f is the probability
+    of the true label and M_c is row c of the transition matrix M = p(observed | true). They lie
+    near the vertex M_c if the true label is nearly certain to be c. If most labels of class c are
+    d, the rows with the most confident prediction of d belong to class c, and `Anchors` is wrong.
+    `Vertices` works in this case too:
+
+    1. k-means finds K clusters of predictions.
+    2. The labels of the rows nearest to each vertex are counted.
+    3. Each cluster gets a class, so that the product of the shares of correct labels,
+       :math:`\prod_c M_{cc}`, is largest. A cluster with verified rows of a class is more likely
+       to get that class.
 
     Args:
-        restarts: random starts of k-means; 0 for one start from the rows predicted to be of each
-            class, which keeps the two classes of a mutual pair apart more often.
-        confident: share of the rows of a cluster whose labels count; of few rows more
-            (`anchor_counts`).
-        at_least: so many rows of each cluster.
+        restarts: Number of random starts of k-means. 0 for one start from the mean prediction of
+            the rows of each predicted class. This start separates the two classes of a mutual pair
+            more often.
+        confident: Share of the rows of a cluster whose labels are counted. The share is larger if
+            there are few rows (see `anchor_counts`).
+        at_least: Smallest number of rows of each cluster whose labels are counted, if there are
+            enough rows.
 
-    Source: the rows of M are vertices of the simplex of predictions (Patrini et al. 2017, theorem
+    Source: The rows of M are vertices of the simplex of predictions (Patrini et al. 2017, theorem
     3).
     """
 
@@ -103,26 +117,32 @@ class Vertices(Start):
             labels, weights = evidence.labels[core], evidence.weights[core]
             rows.append(torch.bincount(labels, weights, minlength=classes))
         counts = torch.stack(rows).to(evidence.log_probs)
-        return _named(counts, _votes(evidence, cluster))
+        return _in_class_order(counts, _verified_counts(evidence, cluster))
 
     def _clusters(self, probs: np.ndarray, seed: int) -> tuple[np.ndarray, np.ndarray]:
-        """The cluster of every row, (N,), and its weights of all centres, (N, K)."""
+        """Return the cluster of every row, (N,), and its weights on all centres, (N, K).
+
+        The prediction of a row is approximately the sum of the centres times these weights.
+        """
         classes = probs.shape[1]
         if self.restarts:
             means = KMeans(classes, n_init=self.restarts, random_state=seed)
         else:
             means = KMeans(classes, init=_centres(probs), n_init=1, random_state=seed)
-        some = np.random.default_rng(seed).permutation(len(probs))[:_ROWS]
+        subset = np.random.default_rng(seed).permutation(len(probs))[:_ROWS]
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore", ConvergenceWarning)  # fewer different rows than classes
-            means.fit(probs[some])
-        # The cut-off keeps centres that nearly coincide from large weights of either sign.
-        weights = np.linalg.lstsq(means.cluster_centers_.T, probs.T, rcond=_COINCIDE)[0].T
+            warnings.simplefilter("ignore", ConvergenceWarning)  # fewer distinct rows than classes
+            means.fit(probs[subset])
+        # Without a cut-off, centres that nearly coincide would get large weights of both signs.
+        weights = np.linalg.lstsq(means.cluster_centers_.T, probs.T, rcond=_SMALLEST_SINGULAR)[0].T
         return means.predict(probs), weights
 
 
 def _centres(probs: np.ndarray) -> np.ndarray:
-    """Mean prediction of the rows predicted to be of each class, or its most confident row."""
+    """Return the mean prediction of the rows of each predicted class, (K, K).
+
+    A class that is predicted for no row gets the prediction of its most probable row.
+    """
     predicted = probs.argmax(1)
     return np.stack(
         [
@@ -132,8 +152,8 @@ def _centres(probs: np.ndarray) -> np.ndarray:
     )
 
 
-def _votes(evidence: Evidence, cluster: np.ndarray) -> Tensor:
-    """Verified rows by cluster and true label, (K, K)."""
+def _verified_counts(evidence: Evidence, cluster: np.ndarray) -> Tensor:
+    """Return the numbers of verified rows by cluster and by true label, (K, K)."""
     k = evidence.log_probs.shape[1]
     true = evidence.true_labels
     if true is None:
@@ -143,11 +163,16 @@ def _votes(evidence: Evidence, cluster: np.ndarray) -> Tensor:
     return torch.bincount(pairs, minlength=k * k).view(k, k)
 
 
-def _named(counts: Tensor, votes: Tensor) -> Tensor:
-    """Counts with the clusters in the order of the classes that they are supposed to be."""
+def _in_class_order(counts: Tensor, verified: Tensor) -> Tensor:
+    """Return the rows of counts in the order of the classes that the clusters are assigned to.
+
+    Args:
+        counts: Counts by cluster and by observed label, (K, K).
+        verified: Numbers of verified rows by cluster and by true label, (K, K).
+    """
     share = counts / counts.sum(1, keepdim=True).clamp_min(1)
-    score = share.clamp_min(1e-3).log() + _VOTE * votes
-    cluster, name = linear_sum_assignment(-score.numpy())
-    named = torch.empty_like(counts)
-    named[name] = counts[cluster]
-    return named
+    score = share.clamp_min(1e-3).log() + _VERIFIED_GAIN * verified
+    cluster, label = linear_sum_assignment(-score.numpy())
+    ordered = torch.empty_like(counts)
+    ordered[label] = counts[cluster]
+    return ordered

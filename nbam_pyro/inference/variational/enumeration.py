@@ -1,6 +1,7 @@
-"""The pair (a, b) of any story, by Pyro's enumeration of its discrete sites.
+"""The log joints (a, b) of any story, computed with Pyro's enumeration of its discrete sites.
 
-Closed forms are tested against this route, and stories without one are fitted through it.
+a is log p(y, z=0 | x) and b is log p(y, z=1 | x) at one draw of the global latents. Stories without
+a closed form are fitted with these functions, and closed forms are tested against them.
 """
 
 from collections.abc import Iterator
@@ -19,7 +20,14 @@ from nbam_pyro.verified import NOTHING, Verified
 
 
 class Enumerated(NamedTuple):
-    """Log weights of contaminated and clean states, each (N, *dims)."""
+    """Log weights of the clean and of the contaminated states of rows, each (N, *dims).
+
+    Attributes:
+        clean: log p(y, z=0 | x), the log joint of y and the clean states.
+        contaminated: log p(y, z=1 | x), the log joint of y and the contaminated states.
+        prior_clean: log P(z=0 | x), without y.
+        prior_contaminated: log P(z=1 | x), without y.
+    """
 
     clean: Tensor
     contaminated: Tensor
@@ -30,19 +38,23 @@ class Enumerated(NamedTuple):
 def enumerate_states(
     story: Story, x: Tensor, y: Tensor, latents: Latents, *, verified: Verified = NOTHING
 ) -> Enumerated:
-    """Sum a story's states of every row into clean and contaminated, before and after seeing y.
+    """Sum the discrete states of every row into clean and contaminated ones, with and without y.
 
-    The log joint of all states is built explicitly, so that a batch of one is nothing special.
+    The log joint of all states is built explicitly, so a batch of one row needs no special case.
 
     Args:
-        story: any story.
-        x: rows, (N, ...).
-        y: targets, (N, *dims).
-        latents: one draw of its global latents by site name.
-        verified: what is verified of the rows; states that contradict it have no weight.
+        story: Story of any kind.
+        x: Rows, (N, ...).
+        y: Targets, (N, *dims).
+        latents: One draw of the global latents of the story, by site name.
+        verified: What is verified of the rows. States that contradict it have weight 0.
+
+    Returns:
+        The log weights of clean and contaminated states.
 
     Raises:
-        StoryError: a site of a datum is neither observed nor enumerated, none is enumerated
+        StoryError: A site inside the plate is neither observed nor enumerated, or no site is
+            enumerated.
     """
     enumerated = poutine.enum(first_available_dim=first_enumerated_dim(story))
     with local_parameters(), enumerated, with_verified(story, verified):
@@ -61,11 +73,14 @@ def enumerate_states(
             prior = prior + site["log_prob"]
         elif not site["is_observed"]:
             raise StoryError(
-                f"Site {name!r} of a datum is neither observed nor enumerated: write "
+                f"Site {name!r} inside the plate is neither observed nor enumerated. Write "
                 'infer={"enumerate": "parallel"} on every discrete site inside the plate.'
             )
     if not states:
-        raise StoryError("The story has no enumerated site, hence no switch to infer.")
+        raise StoryError(
+            "The story has no enumerated site, so there is no switch to infer. Write "
+            'infer={"enumerate": "parallel"} on the switch.'
+        )
     flags = story.contaminated(states).expand(joint.shape)
     return Enumerated(
         *_split(joint, flags, y.ndim),
@@ -97,11 +112,18 @@ def with_verified(story: Story, verified: Verified) -> Iterator[None]:
 
 
 def first_enumerated_dim(story: Story) -> int:
-    """The first dimension left of the story's plates, counted from the right."""
+    """Return the first dimension left of the story's plates, a negative number."""
     return -2 - len(story.dims)
 
 
 def _split(log_weights: Tensor, flags: Tensor, ndim: int) -> tuple[Tensor, Tensor]:
+    """Return the log-sum over the clean states and over the contaminated states of each row.
+
+    Args:
+        log_weights: Log weights by state, (*states, N, *dims).
+        flags: Booleans of the same shape that are True for contaminated states.
+        ndim: Number of dimensions of the targets, (N, *dims).
+    """
     states = log_weights.flatten(end_dim=-1 - ndim)
     flagged = flags.flatten(end_dim=-1 - ndim)
     clean = states.masked_fill(flagged, -torch.inf).logsumexp(0)
@@ -111,7 +133,17 @@ def _split(log_weights: Tensor, flags: Tensor, ndim: int) -> tuple[Tensor, Tenso
 def log_joint(
     story: Story, x: Tensor, y: Tensor, latents: Latents, *, verified: Verified = NOTHING
 ) -> tuple[Tensor, Tensor]:
-    """The pair (a, b) of any story: its closed form where it has one, else by enumeration."""
+    """Return (log p(y, z=0 | x), log p(y, z=1 | x)), each (N, *dims), for any story.
+
+    The closed form of the story is used if there is one, and enumeration otherwise.
+
+    Args:
+        story: Story of any kind.
+        x: Rows, (N, ...).
+        y: Targets, (N, *dims).
+        latents: One draw of the global latents of the story, by site name.
+        verified: What is verified of the rows.
+    """
     if (closed := story.closed_form) is not None:
         return closed.log_joint(x, y, latents, **verified.keyword)
     states = enumerate_states(story, x, y, latents, verified=verified)
@@ -119,7 +151,14 @@ def log_joint(
 
 
 def switch_logits(story: Story, x: Tensor, y: Tensor, latents: Latents) -> Tensor:
-    """Logit of the prior P(z=1 | x), (N, *dims); y only fills the observed site."""
+    """Return the logit of the prior P(z=1 | x), (N, *dims).
+
+    Args:
+        story: Story of any kind.
+        x: Rows, (N, ...).
+        y: Targets, (N, *dims). They fill the observed site and do not change the result.
+        latents: One draw of the global latents of the story, by site name.
+    """
     if (closed := story.closed_form) is not None:
         return closed.switch_logits(x, latents).expand(y.shape)
     states = enumerate_states(story, x, y, latents)
@@ -129,13 +168,24 @@ def switch_logits(story: Story, x: Tensor, y: Tensor, latents: Latents) -> Tenso
 def check_closed_form(
     story: Story, x: Tensor, y: Tensor, latents: Latents, *, verified: Verified = NOTHING
 ) -> None:
-    """Raise a `StoryError` where a closed form and the story's own `forward` disagree on rows."""
+    """Raise a `StoryError` if the closed form of a story disagrees with its `forward` on some rows.
+
+    Args:
+        story: Story with a closed form.
+        x: Rows, (N, ...).
+        y: Targets, (N, *dims).
+        latents: One draw of the global latents of the story, by site name.
+        verified: What is verified of the rows.
+
+    Raises:
+        StoryError: The two differ by more than rounding.
+    """
     exact = enumerate_states(story, x, y, latents, verified=verified)
     pair = torch.stack(log_joint(story, x, y, latents, verified=verified))
     if not torch.allclose(pair, torch.stack(exact[:2]), rtol=1e-3, atol=1e-3, equal_nan=True):
         worst = (pair - torch.stack(exact[:2])).abs().nan_to_num(0.0).max()
         raise StoryError(
-            f"The closed form of {type(story).__name__} is not what its forward says (they differ "
-            f"by up to {float(worst):.3g} nats): override log_joint beside forward, or derive the "
-            "story from Story and fit it with objective='elbo'."
+            f"The closed form of {type(story).__name__} does not agree with its forward: they "
+            f"differ by up to {float(worst):.3g} nats. Override log_joint together with forward, "
+            "or derive the story from Story and fit it with objective='elbo'."
         )

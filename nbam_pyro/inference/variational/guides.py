@@ -26,54 +26,70 @@ def make_guide(
     family: Callable[..., nn.Module] = AutoNormal,
     start: Mapping[str, Tensor] | None = None,
 ) -> nn.Module:
-    """A guide over the global latents of a story, ready to be optimised.
+    """Return a guide, the variational posterior of the global latents of a story.
 
     Args:
-        story: any story; every site inside a plate is left to enumeration and observation.
-        x: a few rows, enough to run the story once.
-        y: their targets.
-        family: one of Pyro's autoguides, or what is called like them:
-            `family(model, init_loc_fn=...)`.
-        start: where locations start, by site name, in the site's own space; else prior
-            means, or medians where the story declares no priors.
+        story: Story of any kind. The guide leaves out all sites inside a plate; these are observed
+            or enumerated.
+        x: A few rows to run the story once, (N, ...).
+        y: Targets of these rows, (N, *dims).
+        family: Family of the guide: one of Pyro's autoguides, or a callable with the same
+            signature, `family(model, init_loc_fn=...)`.
+        start: Starting values of the guide's locations by site name, in the space of the site. All
+            other locations start at the prior mean, or at the prior median if the story declares
+            no priors.
 
     Returns:
-        The guide, with its parameters made.
+        The guide. Its parameters exist already.
 
     Raises:
-        StoryError: a start is named that is no global latent of the story.
+        StoryError: `start` names a site that is not a global latent of the story.
+
+    Example:
+        >>> from nbam_pyro.models import LabelFlip
+        >>> story = LabelFlip(nn.Linear(4, 3), 3)
+        >>> guide = make_guide(story, torch.zeros(2, 4), torch.tensor([0, 1]))
+        >>> {name: tuple(value.shape) for name, value in guide_median(guide).items()}
+        {'rate': (3,), 'flip': (3, 2)}
     """
-    # Pyro's own median is that of 15 draws, which lies anywhere where a prior is wide.
+    # Pyro estimates the median from 15 draws, which is inaccurate for a wide prior. The means are
+    # cloned because an expanded tensor cannot be optimised.
     priors = {} if story.closed_form is None else story.closed_form.priors()
-    means = {name: prior.mean.clone() for name, prior in priors.items()}  # not expanded
+    means = {name: prior.mean.clone() for name, prior in priors.items()}
     init = init_to_value(values=means | dict(start or {}), fallback=init_to_median)
     unknown = set(start or {}) - priors.keys()
     if priors and unknown:
         raise StoryError(
-            f"There is no site {unknown.pop()!r} to start from; there are {[*priors]}."
+            f"The story has no site {unknown.pop()!r} that could have a starting value. Its global "
+            f"latents are {[*priors]}."
         )
     globals_only = poutine.block(story, hide_fn=is_local)
     with torch.no_grad(), evaluating(story), local_parameters():
         guide = family(globals_only, init_loc_fn=init)
-        guide(x, y)  # lazy: its parameters do not exist before the first call
+        guide(x, y)  # parameters exist only after the first call
     return guide
 
 
 def is_local(site: Mapping[str, Any]) -> bool:
-    """Whether a site of a trace belongs to a datum and not to all of them."""
+    """Return whether a site of a trace belongs to single rows and not to the whole data set."""
     return site["type"] == "sample" and (
         bool(site["cond_indep_stack"]) or site["infer"].get("enumerate") is not None
     )
 
 
 def sample_guide(guide: nn.Module, *args: Any, **kwargs: Any) -> tuple[Draw, Tensor]:
-    """One reparametrised draw of the global latents and its log density under the guide.
+    """Return one reparametrised draw of the global latents and its log density under the guide.
 
-    An `AutoNormal` is read directly, which saves Pyro's handlers a few hundred microseconds a
-    step; any other guide is traced with the arguments given.
+    An `AutoNormal` is sampled without Pyro's handlers, which saves a few hundred microseconds per
+    step. Any other guide is traced.
+
+    Args:
+        guide: Posterior of the global latents.
+        *args: Arguments for a guide that is traced.
+        **kwargs: Keyword arguments for a guide that is traced.
 
     Returns:
-        values by site name, in the sites' own space, and the log density summed over sites.
+        The values by site name, in the space of the sites, and the log density summed over sites.
     """
     if type(guide) is AutoNormal:
         return _sample_normal(guide, None)
@@ -87,6 +103,7 @@ def sample_guide(guide: nn.Module, *args: Any, **kwargs: Any) -> tuple[Draw, Ten
 
 
 def _sample_normal(guide: AutoNormal, generator: torch.Generator | None) -> tuple[Draw, Tensor]:
+    """Return one draw from an `AutoNormal` and its log density; None for torch's own generator."""
     draw: Draw = {}
     log_q = torch.zeros(())
     for name, loc, transform in _normal_sites(guide):
@@ -106,23 +123,34 @@ _LOG_2PI = 1.8378770664093453
 
 
 def _normal_sites(guide: AutoNormal) -> Iterator[tuple[str, Tensor, Any]]:
-    """Name, location and transform of every site of an `AutoNormal`."""
+    """Yield the name, the location and the transform of every site of an `AutoNormal`."""
     prototype: Any = guide.prototype_trace
     for name, site in prototype.iter_stochastic_nodes():
         yield name, attrgetter(name)(guide.locs), biject_to(site["fn"].support)
 
 
 def spreads_and_locations(guide: nn.Module) -> tuple[list[nn.Parameter], list[nn.Parameter]]:
-    """Parameters of a guide's standard deviations, where it keeps them apart, and all others."""
+    """Return the parameters of a guide's standard deviations, and all its other parameters.
+
+    The first list is empty if the guide has no separate parameters for standard deviations.
+    """
     spreads = {n: p for n, p in guide.named_parameters() if n.startswith("scales.")}
     locations = [p for n, p in guide.named_parameters() if n not in spreads]
     return list(spreads.values()), locations
 
 
 def guide_draws(guide: nn.Module, num_draws: int, *, seed: int = 0) -> Draw:
-    """Independent draws of the global latents from the guide, stacked along a first dimension.
+    """Return independent draws of the global latents from the guide.
 
-    Torch's global random state is left as it was.
+    Torch's global random state is not changed.
+
+    Args:
+        guide: Posterior of the global latents.
+        num_draws: Number of draws, S.
+        seed: Seed for the draws.
+
+    Returns:
+        The draws by site name, stacked along a first dimension, (S, ...).
     """
     with torch.no_grad():
         if type(guide) is AutoNormal:
@@ -135,12 +163,12 @@ def guide_draws(guide: nn.Module, num_draws: int, *, seed: int = 0) -> Draw:
 
 
 def each_draw(draws: Draw, num_draws: int) -> list[Draw]:
-    """Stacked draws one by one."""
+    """Return the draws of `guide_draws` as a list with one dictionary per draw."""
     return [{name: value[i] for name, value in draws.items()} for i in range(num_draws)]
 
 
 def guide_median(guide: nn.Module) -> Draw:
-    """The guide's median of every global latent, by site name."""
+    """Return the guide's median of every global latent, by site name."""
     with torch.no_grad():
         if type(guide) is AutoNormal:
             return {name: transform(loc).detach() for name, loc, transform in _normal_sites(guide)}

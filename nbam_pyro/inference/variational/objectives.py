@@ -1,11 +1,11 @@
-"""Two objectives of one posterior: the same guide, the same global sites, the same expectation.
+"""Two objectives with the same value: one from the closed form of a story, one by enumeration.
 
-Both are -ELBO / num_data of a mini-batch at one draw of the global latents:
+Both are -ELBO / num_data, estimated on a mini-batch at one draw of the global latents:
 
     mean over the batch of -log p(y | x, latents)  +  (log q(latents) - log p(latents)) / num_data
 
-A row of weight w counts as w rows; targets of several switches sum over them; of a verified row
-the log marginal is that of what is verified, too.
+A row of weight w counts as w rows. The log marginal of a row with several elements is the sum over
+its elements. The log marginal of a verified row includes the verified switch or true label.
 """
 
 from typing import Protocol
@@ -25,28 +25,33 @@ from nbam_pyro.training.rows import Batch
 
 
 class Objective(Protocol):
-    """A loss of mini-batches out of num_data rows."""
+    """A training loss of mini-batches."""
 
     def __call__(self, batch: Batch, num_data: int) -> Tensor:
-        """The value for a batch of rows."""
+        """Return the loss of a batch, a scalar.
+
+        Args:
+            batch: Rows of the batch.
+            num_data: Number of training rows that batches are drawn from.
+        """
 
 
 class ClosedObjective:
-    """The closed form: the switch summed out by the story's `log_joint`.
+    """The objective from the closed form: the story's `log_joint` gives both states of the switch.
 
     Args:
-        story: with a closed form.
-        guide: of its global latents.
-        num_draws: of them, that each value is averaged over.
+        story: Story with a closed form.
+        guide: Guide of its global latents.
+        num_draws: Number of draws of the global latents that each value is averaged over.
 
     Raises:
-        StoryError: the story has no closed form.
+        StoryError: The story has no closed form.
     """
 
     def __init__(self, story: Story, guide: nn.Module, *, num_draws: int = 1) -> None:
         if story.closed_form is None:
             raise StoryError(
-                f"{type(story).__name__} has no closed form; fit it with objective='elbo'."
+                f"{type(story).__name__} has no closed form. Fit it with objective='elbo'."
             )
         self.story = story.closed_form
         self.guide = guide
@@ -65,12 +70,12 @@ class ClosedObjective:
 
 
 class EnumeratedObjective:
-    """Pyro's `TraceEnum_ELBO` of the story as it is written; every row counts once.
+    """The objective by enumeration: Pyro's `TraceEnum_ELBO` of the story. Every row counts once.
 
     Args:
-        story: any story.
-        guide: of its global latents.
-        num_draws: of them, that each value is averaged over.
+        story: Story of any kind.
+        guide: Guide of its global latents.
+        num_draws: Number of draws of the global latents that each value is averaged over.
     """
 
     def __init__(self, story: Story, guide: nn.Module, *, num_draws: int = 1) -> None:
@@ -81,20 +86,27 @@ class EnumeratedObjective:
             self.elbo = elbo(story, guide)
 
     def __call__(self, batch: Batch, num_data: int) -> Tensor:
-        x, y, _, verified = batch  # pyro.poutine.scale of a datum does not go with enumeration
+        x, y, _, verified = batch  # pyro.poutine.scale of single rows fails with enumeration
         with local_parameters(), with_verified(self.story, verified):
             return self.elbo(x, y, num_data=num_data, **verified.keyword) / num_data
 
 
 def weighted_mean(values: Tensor, weights: Tensor) -> Tensor:
-    """Mean over the batch of weight times value, a row's own elements (N, ...) summed."""
+    """Return the mean over the batch of weight times value, summed over the elements of a row.
+
+    Args:
+        values: Values, (N, *dims).
+        weights: Number of times that each row counts, (N,).
+    """
     return (weights * values.reshape(len(values), -1).sum(-1)).mean()
 
 
 def _log_prior(priors: dict[str, TorchDistribution], latents: Draw) -> Tensor | float:
+    """Return the log prior density of a draw, and raise a `StoryError` if sites are missing."""
     if priors.keys() != latents.keys():
         raise StoryError(
-            f"The guide samples {sorted(latents)} and priors() lists {sorted(priors)}: the closed "
-            "form needs every global latent in priors(); or fit with objective='elbo'."
+            f"The guide samples the sites {sorted(latents)}, but priors() of the story lists "
+            f"{sorted(priors)}. The closed form needs every global latent in priors(): add the "
+            "missing ones, or fit with objective='elbo'."
         )
     return sum(prior.log_prob(latents[name]).sum() for name, prior in priors.items())

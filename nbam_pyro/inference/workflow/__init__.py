@@ -1,1 +1,1 @@
-"""Compare, check and sample: the Bayesian workflow around a fit."""
+"""Bayesian workflow: compare fits, check them, and sample with Markov chains."""

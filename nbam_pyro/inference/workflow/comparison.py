@@ -1,4 +1,4 @@
-"""Compare assumptions: candidate priors and stories by what they predict of rows held out."""
+"""Comparison of candidate stories and priors by their predictions of rows out of fold."""
 
 import copy
 import math
@@ -32,13 +32,18 @@ Steps = Sequence[Callable[[Run], None]]
 
 @dataclass(frozen=True, eq=False)
 class Comparison:
-    """Candidates ranked by their expected log predictive density (ELPD) of rows out of fold.
+    """Candidates ranked by their expected log predictive density (ELPD) for rows out of fold.
+
+    A row is out of fold for a fit that was made without the fold of the row. The ELPD is the sum of
+    the log densities of all targets, in nats. Higher is better.
 
     Attributes:
-        elpd: of every candidate, as ArviZ has it; `elpd_i` has one value per row.
-        table: from `arviz_stats.compare`, the best first: "elpd", "se", "elpd_diff" from the best
-            and its standard error "dse", and stacking weights. For `arviz_plots.plot_compare`.
-        fold: in which fold each row was predicted, (N,).
+        elpd: ELPD of every candidate, as an object of ArviZ. Its `elpd_i` has one value per row.
+        table: Result of `arviz_stats.compare`, the best candidate first. Its columns are "elpd",
+            its standard error "se", the difference from the best "elpd_diff", the standard error of
+            the difference "dse", and stacking weights, "weight". `arviz_plots.plot_compare` takes
+            this table.
+        fold: Number of the fold that each row belongs to, (N,).
     """
 
     elpd: dict[str, ELPDData]
@@ -47,15 +52,17 @@ class Comparison:
 
     def __str__(self) -> str:
         shown = self.table[["rank", "elpd", "se", "elpd_diff", "dse", "weight"]]
-        return shown.to_string(float_format=for_people)
+        return shown.to_string(float_format=readable)
 
     def within(self, standard_errors: float = 2.0, *, nats: float = 4.0) -> list[str]:
-        """The candidates that the data do not tell from the best, the best first.
+        """Return the candidates that the data cannot distinguish from the best, the best first.
+
+        A candidate is returned if its difference from the best is within either of two limits.
 
         Args:
-            standard_errors: of the difference that count as none.
-            nats: that count as none, whatever their standard error: with less, a Normal
-                approximation of the difference is not to be trusted (Sivula et al. 2020).
+            standard_errors: Limit of the difference in units of its standard error.
+            nats: Limit of the difference in nats. A Normal approximation of smaller differences is
+                not reliable (Sivula et al. 2020).
         """
         near = self.table["elpd_diff"].abs() <= np.maximum(
             standard_errors * self.table["dse"], nats
@@ -75,48 +82,58 @@ def compare_priors(
     seed: int = 0,
     **options: Any,
 ) -> Comparison:
-    r"""Fit candidate stories to the same folds and compare what they predict of the others' rows.
+    r"""Compare candidate stories by cross-validation: each is fitted once for every fold.
+
+    Rows are divided into folds. The targets of a fold are predicted by a fit to the other folds:
 
     .. math::
         \mathrm{elpd} = \sum_i \log \frac{1}{S} \sum_s p(y_i \mid x_i, \theta_s^{(-k_i)})
 
-    with draws of the global latents, and networks, from a fit without the fold of row i. Every
-    candidate sees the same folds, the same random numbers and the same initial weights: those of
-    the first candidate, wherever names and shapes agree (not single numbers, such as scales, nor
-    what is frozen). The stories given are not changed.
+    where the draws :math:`\theta_s^{(-k_i)}` of the global latents, and the networks, are those of
+    the fit without the fold :math:`k_i` of row i.
 
-    Densities are of the observed targets, so candidates may differ in anything, anomaly
-    likelihoods included, but not in the data.
+    All candidates have the same folds, the same random numbers and the same initial weights. The
+    weights are those of the first candidate, wherever names and shapes agree. Single numbers, such
+    as scales, and frozen parameters are not copied. The stories that are passed do not change.
+
+    The densities are those of the observed targets. Candidates may therefore differ in any part,
+    anomaly likelihoods included, but they must be compared on the same data.
 
     Args:
-        stories: candidates by name, at least two.
-        x: rows, (N, ...).
-        y: observed targets, (N,).
-        verified: what is verified of the rows, if anything.
-        folds: how many, at least 2.
-        steps: of every fit; None for the recipe of each story.
-        num_draws: S, of the global latents.
-        seed: of folds and fits.
-        options: further arguments of `fit`, such as `batch_size`, `epochs`, or a share `held_out`.
+        stories: Candidates by name, at least two.
+        x: Rows, (N, ...).
+        y: Observed targets, (N,) or (N, *dims). The targets of one row count together.
+        verified: What somebody has verified of the rows, if anything.
+        folds: Number of folds, at least 2.
+        steps: Steps of every fit; None for the default steps of each story.
+        num_draws: Number of draws of the global latents, S.
+        seed: Seed of the folds and the fits.
+        options: Further arguments of `fit`, such as `batch_size`, `epochs`, or `held_out` as a
+            share.
 
     Returns:
         The ranking, with standard errors of the differences.
 
     Raises:
-        DataError: there are too few rows or folds, lengths differ, or an option is by row.
-        StoryError: there are fewer than two candidates.
+        DataError: There are too few rows or folds, lengths differ, or an option has one value per
+            row.
+        StoryError: There are fewer than two candidates.
 
     Source: cross-validated ELPD and its standard error, Vehtari et al. (2017); stacking, Yao et
     al. (2018).
     """
     if len(stories) < 2:
-        raise StoryError("There is nothing to compare: give at least two stories by name.")
+        raise StoryError(
+            f"A comparison needs at least two stories, and there are {len(stories)}. Pass them by "
+            "name in a dictionary."
+        )
     per_row = {"weights", "held_out"} & {n for n, v in options.items() if np.ndim(v)}
     if per_row:
         raise DataError(
-            f"{per_row.pop()} by row cannot be split into folds: give a share, or none."
+            f"{per_row.pop()} by row cannot be split into folds. Pass held_out as a share, and no "
+            "weights."
         )
-    as_rows((x, y), None, verified)  # for its checks
+    as_rows((x, y), None, verified)  # raises an error if the data are invalid
     rows, targets = as_tensor(x), as_tensor(y)
     fold = _folds(targets, folds, seed)
     first = next(iter(stories.values()))
@@ -125,7 +142,7 @@ def compare_priors(
         inside, outside = np.flatnonzero(fold != k), np.flatnonzero(fold == k)
         for name, story in stories.items():
             candidate = copy.deepcopy(story)
-            _lend_weights(first, candidate)
+            _copy_weights(first, candidate)
             fitted = fit_story(
                 candidate,
                 (rows[inside], targets[inside]),
@@ -144,49 +161,55 @@ def compare_priors(
                 )
             )
     elpd = {name: _elpd(values, folds, num_draws) for name, values in pointwise.items()}
-    # ArviZ 0.8 sorts in place, which pandas 3 deprecates.
+    # ArviZ 0.8 sorts in place. pandas 3 deprecates that, so its warning is ignored.
     with exclusive(), warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="The inplace keyword")
         table = arviz_stats.compare(elpd)
     return Comparison(elpd, table, fold)
 
 
-def for_people(number: float) -> str:
-    """A number with two decimal places, or with one significant digit where these would be 0.
+def readable(number: float) -> str:
+    """Return a number with two decimals, or with one significant digit if these would be 0.
 
     Example:
-        >>> [for_people(number) for number in (-243.4907, 0.0, 0.00334, 3e-16)]
+        >>> [readable(number) for number in (-243.4907, 0.0, 0.00334, 3e-16)]
         ['-243.49', '0.00', '0.003', '3e-16']
     """
     return f"{number:.2f}" if number == 0 or abs(number) >= 0.005 else f"{number:.1g}"
 
 
 def _folds(y: torch.Tensor, folds: int, seed: int) -> np.ndarray:
+    """Return the number of the fold of each row, (N,)."""
     if not 2 <= folds <= len(y) // 2:
-        raise DataError(f"{folds} folds of {len(y)} rows: give at least 2, of two rows or more.")
+        raise DataError(
+            f"{len(y)} rows cannot be divided into {folds} folds. Ask for at least 2 folds, and at "
+            "most one fold for every two rows."
+        )
     fold = np.zeros(len(y), dtype=int)
     for k, (_, own) in enumerate(split(y.numpy(), folds, seed=seed)):
         fold[own] = k
     return fold
 
 
-def _lend_weights(lender: Story, borrower: Story) -> None:
-    given = dict(lender.named_parameters())
+def _copy_weights(source: Story, target: Story) -> None:
+    """Copy trainable weights of the same names and shapes from one story to another."""
+    given = dict(source.named_parameters())
     with torch.no_grad():
-        for name, parameter in borrower.named_parameters():
+        for name, parameter in target.named_parameters():
             trained = parameter.requires_grad and parameter.ndim
             if trained and name in given and given[name].shape == parameter.shape:
                 parameter.copy_(given[name])
 
 
 def _log_density(draws: np.ndarray) -> np.ndarray:
-    """Log of the mean density of rows over draws, (S, N, ...) -> (N,)."""
-    # The elements of a row share a draw: the density of the row is their product.
+    """Return the log of the mean density of each row over draws, (S, N, *dims) to (N,)."""
+    # Targets of one row are independent given a draw, so their log densities are added.
     values = torch.as_tensor(draws).double().reshape(*draws.shape[:2], -1).sum(-1)
     return (values.logsumexp(0) - math.log(len(values))).numpy()
 
 
 def _elpd(values: np.ndarray, folds: int, num_draws: int) -> ELPDData:
+    """Return log densities of rows, (N,), as an object of ArviZ."""
     return ELPDData(
         kind="loo_kfold",
         elpd=float(values.sum()),

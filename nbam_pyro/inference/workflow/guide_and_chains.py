@@ -1,4 +1,4 @@
-"""A guide beside Markov chains of the same story: do they say the same?"""
+"""Comparison of a guide with Markov chains of the same story."""
 
 from collections.abc import Sequence
 
@@ -15,32 +15,39 @@ __all__ = ["guide_and_chains"]
 def guide_and_chains(
     guide: xr.DataTree, chains: xr.DataTree, *, var_names: Sequence[str] | None = None
 ) -> pd.DataFrame:
-    """Compare the posterior of a guide with that of NUTS, number by number.
+    """Compare the variational posterior of a guide with that of Markov chains, number by number.
 
-    A mean-field guide has widths given everything else, which are too narrow where latents are
-    correlated, such as an intercept and a slope; another `guide` of `fit` may follow.
+    A mean-field guide has no correlations between latents. It is too narrow where latents are
+    correlated, such as an intercept and a slope. Then try another family of guide, as the argument
+    `guide` of `fit`.
 
     Args:
-        guide: from `to_datatree`.
-        chains: from `nuts`, on the same rows.
-        var_names: of the posterior; None for all.
-
-    Raises:
-        DataError: the two have other classes or sites.
+        guide: Tree of the guide, from `to_datatree`.
+        chains: Tree of the chains, from `nuts`, for the same rows.
+        var_names: Names of the variables of the posterior to compare; None for all.
 
     Returns:
-        One row per number, without those that never move: "mean" and "sd" of both, "shift", the
-        difference of the means in standard deviations of the chains, "width", the ratio of
-        standard deviations, guide to chains, and "r_hat" and "ess" of the chains, which should be
-        below 1.01 and above 400 for the comparison to mean anything.
+        One row for each number of the posterior. Numbers that are the same in all draws are left
+        out. The columns are:
+
+        * "mean_guide", "mean_chains", "sd_guide", "sd_chains": posterior means and standard
+          deviations.
+        * "shift": difference of the means, guide minus chains, in standard deviations of the
+          chains.
+        * "width": ratio of the standard deviations, guide to chains.
+        * "r_hat", "ess": convergence of the chains. They should be below 1.01 and above 400.
+          Otherwise the chains are too short for a comparison.
+
+    Raises:
+        DataError: The two trees have different numbers, such as other class names.
     """
     names = [str(v) for v in chains.posterior.data_vars] if var_names is None else list(var_names)
     one = _summary(guide, names, "stats")
     other = _summary(chains, names, "all")
     if not one.index.equals(other.index):
         raise DataError(
-            f"The two posteriors name their numbers differently, such as {one.index[0]!r} and "
-            f"{other.index[0]!r}: make both with the same class_names."
+            f"The two posteriors have different names for their numbers, such as {one.index[0]!r} "
+            f"and {other.index[0]!r}. Make both trees with the same class_names."
         )
     moving = other.index[other["sd"] > 0]
     one, other = one.loc[moving], other.loc[moving]
@@ -59,5 +66,5 @@ def guide_and_chains(
 
 
 def _summary(tree: xr.DataTree, names: list[str], kind: str) -> pd.DataFrame:
-    with np.errstate(invalid="ignore"):  # of a diagonal that is 0 in every draw
+    with np.errstate(invalid="ignore"):  # a diagonal that is 0 in every draw
         return arviz_stats.summary(tree, var_names=names, kind=kind, round_to="none")

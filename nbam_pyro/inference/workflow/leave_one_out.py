@@ -1,4 +1,4 @@
-"""Leave-one-out estimates, where they are safe."""
+"""Leave-one-out estimates of predictive density, for fits where they are valid."""
 
 from typing import Any
 
@@ -17,51 +17,53 @@ from nbam_pyro.verified import NOTHING, Verified
 def loo(
     fit: Fit, x: Any, y: Any, *, verified: Verified = NOTHING, num_draws: int = 2000
 ) -> ELPDData:
-    """PSIS-LOO of a fit whose every fitted number has a posterior, with its k-hat diagnostics.
+    """Estimate the expected log predictive density (ELPD) by PSIS-LOO, without refitting.
 
-    Leaving a row out by re-weighing draws needs draws of whatever the row has moved. The weights
-    of a trained network are a point estimate that has seen all rows: the result would be the
-    in-sample density, and prefer whatever memorises. `compare_priors` refits instead.
+    PSIS-LOO is leave-one-out cross-validation by Pareto-smoothed importance sampling: draws of the
+    posterior get new weights, as if a row had been left out. This is valid only if every fitted
+    number has a posterior. The weights of a trained network are a point estimate, which has seen
+    all rows. With them, the result would be the in-sample density, and a network that memorises
+    would look best. `compare_priors` refits instead.
 
     Args:
-        fit: of a story without trained parameters: on frozen features, with `last_layer`, or of
-            components such as `LinearNormal`.
-        x: the rows it was fitted to.
-        y: their targets.
-        verified: what is verified of them, if anything.
-        num_draws: of the global latents.
+        fit: Fit of a story without trained parameters: one on frozen features, one with
+            `last_layer`, or one of components such as `LinearNormal`.
+        x: Rows that the fit was made from, without held-out rows, (N, ...).
+        y: Observed targets of these rows, (N,) or (N, *dims).
+        verified: What somebody has verified of the rows, if anything.
+        num_draws: Number of draws of the global latents.
 
     Returns:
-        ArviZ's estimate; `pareto_k` has k-hat of every row, of which those above 0.7 are not to
-        be trusted.
+        The estimate as an object of ArviZ. Its `pareto_k` has the diagnostic k-hat of every row.
+        The values of rows with a k-hat above 0.7 are not reliable.
 
     Raises:
-        DataError: some of the rows were held out from the fit.
-        StoryError: the story has parameters that were trained on these rows.
+        DataError: Some of the rows were held out from the fit.
+        StoryError: The story has trained parameters, or has no global latents.
 
     Source: Vehtari et al. (2017, 2024).
     """
     trained = [name for name, p in fit.story.named_parameters() if p.requires_grad]
     if trained:
         raise StoryError(
-            f"PSIS-LOO is unsafe here: {trained[0]!r} and {len(trained) - 1} more are point "
-            "estimates that have seen these rows, so that leaving one out changes nothing. Use "
-            "compare_priors, which refits; or freeze the features and give the weights a "
-            "posterior, as LabelFlip(..., last_layer=1.0) and LinearNormal do."
+            f"PSIS-LOO is not valid here: parameter {trained[0]!r} and {len(trained) - 1} more are "
+            "point estimates that were trained on these rows, so leaving a row out would change "
+            "nothing. Use compare_priors, which refits. Or freeze the features and give the "
+            "weights a posterior, as LabelFlip(..., last_layer=1.0) and LinearNormal do."
         )
     if len(y) == len(fit.held_out) and fit.held_out.any():
         raise DataError(
-            "Some of these rows were held out, have not moved the posterior and cannot be left out "
-            "of it: give the others, x[~fit.held_out], or fit with held_out=0."
+            "Some of these rows were held out from the fit, so they cannot be left out of its "
+            "posterior. Pass the other rows only, x[~fit.held_out], or fit with held_out=0."
         )
     tree = posterior_tree(fit, num_draws=num_draws)
     if not tree.posterior.data_vars:
         raise StoryError(
-            f"{type(fit.story).__name__} has no global latents: leaving a row out changes nothing, "
-            "and its density is that of log_marginals."
+            f"{type(fit.story).__name__} has no global latents, so leaving a row out changes "
+            "nothing. Use log_marginals for the log densities of the rows."
         )
     densities = log_marginals(fit, x, y, num_draws=num_draws, verified=verified)
-    # The elements of a row are left out together.
+    # The targets of one row are left out together.
     by_row = densities.reshape(*densities.shape[:2], -1).sum(-1)
     tree["log_likelihood"] = arviz_base.dict_to_dataset(
         {"y": by_row[None]}, dims={"y": ["row"]}, coords={"row": np.arange(len(y))}

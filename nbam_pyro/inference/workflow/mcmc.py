@@ -1,4 +1,4 @@
-"""NUTS on what is small: the same story by Markov chains, as a check of a guide."""
+"""Markov chains of a fitted story by the No-U-Turn Sampler (NUTS), to check its guide."""
 
 import copy
 from collections.abc import Iterator, Mapping, Sequence
@@ -46,48 +46,51 @@ def nuts(
     dims: Mapping[str, Sequence[str]] | None = None,
     seed: int = 0,
 ) -> xr.DataTree:
-    """Sample the global latents of a fitted story by the No-U-Turn Sampler, networks frozen.
+    """Sample the global latents of a fitted story by the No-U-Turn Sampler (NUTS).
 
-    The posterior that the guide approximates, without its family: rates, T and every other global
-    latent (such as the weights of a `LinearNormal`) given the rows. Each chain starts from a draw
-    of the guide. The switch is summed out, in closed form or by Pyro's enumeration.
+    The global latents are rates, the flip matrix T, and others such as the weights of a
+    `LinearNormal`. The networks stay as they are. A guide approximates the posterior of the global
+    latents within a family of distributions; chains have no such limit. Each chain starts from a
+    draw of the guide. The switch is summed out, in closed form or by Pyro's enumeration.
 
-    That is what a guide fitted by `Joint` to the same rows, each counted once, approximates. Rates
-    and T of the default recipe for labels rest on predictions out of fold instead: given the rows
-    that a network was trained on, chains come out too low.
+    The chains sample the posterior that a guide approximates when it is fitted by `Joint` to the
+    same rows, each counted once. The default recipe for labels estimates rates and T from
+    predictions out of fold instead. For rows that a network was trained on, chains find rates that
+    are too low, because the network may have memorised wrong labels.
 
-    Every step looks at all rows and each latent, in Python: some thousand rows and some hundred
-    latents are minutes.
+    Each step evaluates all rows in Python. Some thousand rows and some hundred latents take
+    minutes.
 
     Args:
-        fit: a fit.
-        x: rows, (N, ...).
-        y: observed targets, (N,).
-        verified: what is verified of the rows, if anything.
-        num_samples: of each chain.
-        num_warmup: steps of each chain that only adapt it.
-        chains: how many.
-        workers: processes that chains run in.
-        target_accept: the acceptance probability that step sizes adapt to; nearer to 1 where some
-            transitions diverge.
+        fit: Fitted story.
+        x: Rows, (N, ...).
+        y: Observed targets, (N,) or (N, *dims).
+        verified: What somebody has verified of the rows, if anything.
+        num_samples: Number of samples of each chain, at least four.
+        num_warmup: Number of steps of each chain that adapt the sampler and are discarded.
+        chains: Number of chains.
+        workers: Number of processes in which chains run.
+        target_accept: Acceptance probability to which step sizes are adapted. Raise it towards 1
+            if some transitions diverge.
         class_names: Coordinates of the classes, (K,); 0, ..., K-1 by default.
         row_ids: Coordinates of the rows, (N,); 0, ..., N-1 by default.
         coords: Further coordinates by dimension, such as `{"clinic": ["A", "B"]}`.
         dims: Names of the dimensions of a site, such as `{"group": ["clinic"]}`.
-        seed: of the chains; torch's global random state is left as it was.
+        seed: Seed of the chains. Torch's global random state is left as it was.
 
     Returns:
-        The groups of `to_datatree`, and `sample_stats` with "diverging".
+        A tree with the groups of `to_datatree`, and `sample_stats` with "diverging", which marks
+        divergent transitions, (chains, num_samples).
 
     Raises:
-        DataError: the rows are not of the kind fitted, or there are fewer than four samples, or no
-            chain or process.
-        StoryError: the story has no global latents.
+        DataError: The rows are of another kind than those of the fit, there are fewer than four
+            samples, or there is no chain or process.
+        StoryError: The story has no global latents.
 
     Source: Hoffman & Gelman (2014), by Pyro.
     """
     if chains < 1:
-        raise DataError(f"chains is {chains}; there must be at least one.")
+        raise DataError(f"chains is {chains}. Give at least one chain.")
     rows = scored_rows(fit, x, y, verified)
     starts = each_draw(guide_draws(fit.guide, chains, seed=seed), chains)
     draws, diverging = sample_chains(
@@ -124,33 +127,35 @@ def sample_chains(
     target_accept: float = 0.8,
     seed: int = 0,
 ) -> tuple[Draw, np.ndarray]:
-    """Chains of the global latents of a story, one from each start.
+    """Sample chains of the global latents of a story, one chain from each start.
 
     Args:
-        story: any story; its parameters are kept as they are.
-        rows: all rows.
-        starts: of the chains, by site name.
-        num_samples: of each chain.
-        num_warmup: steps of each chain that only adapt it.
-        workers: processes that chains run in.
-        target_accept: the acceptance probability that step sizes adapt to.
-        seed: of the chains.
+        story: Any story. Its parameters stay as they are.
+        rows: All rows.
+        starts: First values of the global latents of each chain, by site name.
+        num_samples: Number of samples of each chain, at least four.
+        num_warmup: Number of steps of each chain that adapt the sampler and are discarded.
+        workers: Number of processes in which chains run.
+        target_accept: Acceptance probability to which step sizes are adapted.
+        seed: Seed of the chains.
 
     Returns:
-        Draws by site name, (chains, num_samples, ...), and which transitions diverged, (chains,
-        num_samples).
+        Draws by site name, (chains, num_samples, ...), and booleans that mark divergent
+        transitions, (chains, num_samples).
 
     Raises:
-        DataError: there are fewer than four samples.
-        StoryError: the story has no global latents.
+        DataError: There are fewer than four samples, or there is no process.
+        StoryError: The story has no global latents.
     """
     if num_samples < 4 or workers < 1:
         raise DataError(
-            f"num_samples is {num_samples} and workers {workers}; chains need at least four "
-            "samples and one process."
+            f"num_samples is {num_samples} and workers is {workers}. Give at least four samples "
+            "and one process."
         )
     if not starts or not starts[0]:
-        raise StoryError(f"{type(story).__name__} has no global latents: nothing is to sample.")
+        raise StoryError(
+            f"{type(story).__name__} has no global latents, so there is nothing to sample."
+        )
     small = _frozen(story, rows)
     settings = _Settings(num_samples, num_warmup, target_accept)
     results = Parallel(n_jobs=min(workers, len(starts)))(
@@ -162,7 +167,7 @@ def sample_chains(
 
 
 def _frozen(story: Story, rows: Scored) -> tuple[Story, Scored]:
-    """The story on what its networks predict of the rows, where no latent has a part in that."""
+    """Replace networks by their predictions for the rows, if these do not depend on latents."""
     story = evaluated(story)
     with torch.no_grad():
         parts = [story.on_predictions(part.x) for part in rows.parts()]
@@ -170,6 +175,8 @@ def _frozen(story: Story, rows: Scored) -> tuple[Story, Scored]:
 
 
 class _Settings(NamedTuple):
+    """Settings that all chains share."""
+
     num_samples: int
     num_warmup: int
     target_accept: float
@@ -178,7 +185,7 @@ class _Settings(NamedTuple):
 def _chain(
     story: Story, rows: Scored, start: Draw, settings: _Settings, seed: int
 ) -> tuple[Draw, np.ndarray]:
-    """One chain, in a process of its own or in this one."""
+    """Sample one chain, in a process of its own or in this one."""
 
     def closed(form: ClosedStory) -> None:
         latents = form.sample_latents()
@@ -188,10 +195,10 @@ def _chain(
     def enumerated() -> None:
         story(rows.x, rows.y, num_data=len(rows.x), **rows.verified.keyword)
 
-    # A copy without gradients, so that the story given may be used elsewhere meanwhile.
+    # The story may be in use in another thread, so a copy without gradients is sampled.
     story = copy.deepcopy(story).eval().requires_grad_(False)
     form = story.closed_form
-    with _alone(seed):
+    with _one_thread(seed):
         kernel = NUTS(
             enumerated if form is None else partial(closed, form),
             target_accept_prob=settings.target_accept,
@@ -211,11 +218,11 @@ def _chain(
 
 
 @contextmanager
-def _alone(seed: int) -> Iterator[None]:
-    """The process for one chain: one thread, random numbers from a seed."""
+def _one_thread(seed: int) -> Iterator[None]:
+    """Use one thread of torch and random numbers from a seed inside the block."""
     with seeded(seed), local_parameters(), pyro.validation_enabled(False):
         threads = torch.get_num_threads()
-        torch.set_num_threads(1)  # tensors are small, and threads wait for each other
+        torch.set_num_threads(1)  # tensors are small, and threads would wait for each other
         try:
             yield
         finally:

@@ -1,4 +1,4 @@
-"""Checks of a fit: labels drawn anew beside those observed, and flips made on purpose."""
+"""Checks of a fit: replicated labels beside observed ones, and labels flipped on purpose."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -17,7 +17,7 @@ from nbam_pyro.inference.posterior.draws import Scored
 from nbam_pyro.inference.posterior.fit_result import Fit
 from nbam_pyro.inference.posterior.predictive import predictive_draws
 from nbam_pyro.inference.posterior.row_posteriors import latent_label_of, responsibilities
-from nbam_pyro.inference.posterior.scoring import at_median, scored_rows, settled
+from nbam_pyro.inference.posterior.scoring import at_median, in_evaluation_mode, scored_rows
 from nbam_pyro.inference.variational.guides import guide_draws, guide_median
 
 __all__ = ["KnownFlips", "confusion_check", "expected_calibration_error", "known_flips"]
@@ -26,32 +26,35 @@ __all__ = ["KnownFlips", "confusion_check", "expected_calibration_error", "known
 def confusion_check(
     fit: Fit, x: Any, y: Any, *, num_draws: int = 200, probability: float = 0.9, seed: int = 0
 ) -> pd.DataFrame:
-    r"""Posterior predictive check of how observed labels disagree with predicted ones.
+    r"""Check whether observed labels disagree with predicted ones as often as the fit expects.
 
-    Labels are drawn anew for the same rows, :math:`y^{rep} \sim p(y | x)`, once for every draw of
-    the global latents, and counted beside the most probable true label. Rows that the network was
-    trained on have memorised labels: give it `x[fit.held_out]`.
+    This is a posterior predictive check. For every draw of the global latents, new labels are drawn
+    for the same rows, :math:`y^{rep} \sim p(y | x)`. Observed and drawn labels are counted for each
+    predicted label, which is the most probable true label. The network may have memorised the
+    labels of rows that it was trained on, so pass held-out rows, such as `x[fit.held_out]`.
 
     Args:
-        fit: a fit of a `LabelFlip`.
-        x: rows, (N, ...).
-        y: observed labels, (N,).
-        num_draws: replicated data sets.
-        probability: of the interval.
-        seed: of the draws.
+        fit: Fit of a `LabelFlip`.
+        x: Rows, (N, ...).
+        y: Observed labels, (N,).
+        num_draws: Number of replicated data sets.
+        probability: Probability of the central interval of the replicated counts.
+        seed: Seed of the draws.
 
     Returns:
-        One row for each predicted and observed label, and one for each predicted label with
-        observed label -1, for all that are not the predicted one: "count" of the data, "mean",
-        "low" and "high" of the replications, and "p", the two-sided posterior predictive
-        probability of a count at least as far out. One p in twenty is below .05 by chance.
+        One row for each pair of a predicted and an observed label. An additional row for each
+        predicted label, with observed label -1, counts all labels that differ from it. The columns
+        are "predicted", "observed", the observed "count", "mean", "low" and "high" of the
+        replicated counts, and "p", the two-sided probability of a count at least as extreme. By
+        chance, one p in twenty is below 0.05.
 
     Raises:
-        StoryError: the story is no `LabelFlip`.
+        DataError: The rows are refused, as by `responsibilities`.
+        StoryError: The story is not a `LabelFlip`.
 
     Source: Rubin (1984), Gelman et al. (1996).
     """
-    fit = settled(fit)
+    fit = in_evaluation_mode(fit)
     story = latent_label_of(fit)
     rows = scored_rows(fit, x, y)
     k = story.num_classes
@@ -78,26 +81,28 @@ def confusion_check(
 
 
 def _counts(predicted: np.ndarray, labels: np.ndarray, k: int) -> np.ndarray:
-    """Rows by predicted and observed label, (K, K + 1); the last column has the disagreements."""
+    """Count rows by predicted and observed label, (K, K + 1); disagreements in the last column."""
     table = np.bincount(predicted.ravel() * k + labels.ravel(), minlength=k * k).reshape(k, k)
     return np.column_stack([table, table.sum(1) - table.diagonal()])
 
 
 @dataclass(frozen=True, eq=False)
 class KnownFlips:
-    """How well flips are found that were made on purpose.
+    """Result of `known_flips`: how well a fit finds labels that were flipped on purpose.
 
-    Human errors are less independent than these: they cluster on rows that are hard, where the
-    predictor is unsure as well. Real flips are found less well, and the figures are a bound.
+    Flips on purpose are independent of each other given the true label. Human errors are less
+    independent: they cluster on difficult rows, where the predictor is uncertain, too. A fit finds
+    human errors less well, so the figures are upper bounds of its performance.
 
     Attributes:
-        responsibility: of every row that took part, (n,).
-        flipped: which of them were flipped, (n,).
-        auroc: probability that a flipped row is more suspect than another.
-        ece: expected calibration error over 15 bins of equal width.
-        fdr: the posterior-expected false discovery rate at which rows were flagged.
-        false_discoveries: the realised share of flagged rows that had not been flipped.
-        recall: the share of flipped rows that was flagged.
+        responsibility: Responsibility P(z=1 | x, y) of every row that took part, (n,).
+        flipped: Booleans that mark the flipped rows, (n,).
+        auroc: Probability that a flipped row has a higher responsibility than another row.
+        ece: Expected calibration error over 15 bins of equal width.
+        fdr: Expected false discovery rate at which rows were flagged: the mean probability that a
+            flagged label is right, according to the fit.
+        false_discoveries: Share of the flagged rows that had not been flipped.
+        recall: Share of the flipped rows that was flagged.
     """
 
     responsibility: np.ndarray
@@ -110,43 +115,51 @@ class KnownFlips:
 
     def __str__(self) -> str:
         return (
-            f"{self.flipped.sum()} of {len(self.flipped)} labels flipped on purpose: AUROC "
-            f"{self.auroc:.3f}, ECE {self.ece:.3f}; at an expected false discovery rate of "
-            f"{self.fdr:.2f}, {self.false_discoveries:.3f} of the flagged were not flipped and "
-            f"{self.recall:.3f} of the flipped were found. Human errors are less independent than "
-            "these: they cluster where the predictor is unsure, and are found less well."
+            f"{self.flipped.sum()} of {len(self.flipped)} labels were flipped on purpose: AUROC "
+            f"{self.auroc:.3f}, ECE {self.ece:.3f}. At an expected false discovery rate of "
+            f"{self.fdr:.2f}, {self.false_discoveries:.3f} of the flagged labels had not been "
+            f"flipped, and {self.recall:.3f} of the flipped labels were flagged. Human errors are "
+            "less independent than these flips: they cluster where the predictor is uncertain, and "
+            "are found less well."
         )
 
 
 def known_flips(
     fit: Fit, x: Any, y: Any, *, share: float = 0.05, fdr: float = 0.1, seed: int = 0
 ) -> KnownFlips:
-    """Flip a few labels by the learned T and see whether the fit finds them.
+    """Flip some labels by the estimated flip matrix T and measure how well the fit finds them.
 
-    Rows that are more probably contaminated than not are left out; the labels of the others count
-    as right, which they are but for the mean of their responsibilities. A share of them is flipped
-    by T and all are scored with rates equal to that share, as is true of them. It is f and T that
-    are put to the test, not the rates. Rows that were trained on have memorised labels: give it
-    `x[fit.held_out]`.
+    Rows with a responsibility of at least 0.5 are left out. The labels of the other rows count as
+    right. A few of them are not; their expected share is the mean of the responsibilities. A share
+    of the labels is flipped by T. All rows are scored with contamination rates equal to this share,
+    which are the rates of the flipped data. So the predictor f and T are tested, but not the
+    estimated rates. The network may have memorised the labels of rows that it was trained on, so
+    pass held-out rows, such as `x[fit.held_out]`.
 
     Args:
-        fit: a fit of a `LabelFlip`.
-        x: rows, (N, ...).
-        y: observed labels, (N,).
-        share: of the labels to flip.
-        fdr: the posterior-expected false discovery rate to flag at.
-        seed: of what is flipped.
+        fit: Fit of a `LabelFlip`.
+        x: Rows, (N, ...).
+        y: Observed labels, (N,).
+        share: Share of the labels to flip.
+        fdr: Expected false discovery rate at which rows are flagged.
+        seed: Seed of the flips.
+
+    Returns:
+        Responsibilities, flips, and figures of how well they agree.
 
     Raises:
-        DataError: the share is not in (0, 1), or no row is flipped.
-        StoryError: the story is no `LabelFlip`, or has several labels per row.
+        DataError: The share is not in (0, 1), or none or all of the rows are flipped.
+        StoryError: The story is not a `LabelFlip`, or has several labels per row.
     """
-    fit = settled(fit)
+    fit = in_evaluation_mode(fit)
     story = latent_label_of(fit)
     if story.dims:
-        raise StoryError("known_flips is for one label per row; this story has dims.")
+        raise StoryError(
+            f"known_flips takes one label per row, and this story has several, {story.dims}. Fit a "
+            "story without dims."
+        )
     if not 0 < share < 1:
-        raise DataError(f"share is {share}; it must lie in (0, 1).")
+        raise DataError(f"share is {share}. Give a number between 0 and 1, such as 0.05.")
     rows = scored_rows(fit, x, y)
     believed = torch.as_tensor(responsibilities(fit, x, y) < 0.5)
     clean = Scored(rows.x[believed], rows.y[believed])
@@ -154,20 +167,21 @@ def known_flips(
     flipped = rng.random(len(clean.y)) < share
     if not flipped.any() or flipped.all():
         raise DataError(
-            f"{int(flipped.sum())} of {len(flipped)} labels were flipped: give more rows."
+            f"{int(flipped.sum())} of {len(flipped)} labels were flipped, so nothing can be "
+            "compared. Give more rows."
         )
     latents = guide_median(fit.guide)
     labels = clean.y.numpy().copy()
     flip = nf.zero_diagonal(latents["flip"]).double().numpy()
     labels[flipped] = _flipped(labels[flipped], flip, rng)
-    told = {**latents, "rate": torch.full_like(latents["rate"], share)}
-    # Flips made on purpose know of no groups and places.
-    told |= {n: torch.zeros_like(latents[n]) for n in ("deviation", "group") if n in latents}
+    known = {**latents, "rate": torch.full_like(latents["rate"], share)}
+    # Flips on purpose do not depend on groups or on the row.
+    known |= {n: torch.zeros_like(latents[n]) for n in ("deviation", "group") if n in latents}
 
-    def of(part: Scored, _: Any) -> Tensor:
-        return nf.responsibility(*story.log_joint(part.x, part.y, told))
+    def responsibility(part: Scored, _: Any) -> Tensor:
+        return nf.responsibility(*story.log_joint(part.x, part.y, known))
 
-    r = at_median(fit, of, clean.x, torch.as_tensor(labels))
+    r = at_median(fit, responsibility, clean.x, torch.as_tensor(labels))
     flagged = flags(r, fdr=fdr).flagged
     return KnownFlips(
         responsibility=r,
@@ -181,17 +195,21 @@ def known_flips(
 
 
 def _flipped(labels: np.ndarray, flip: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Other labels drawn from the rows of T that belong to these."""
+    """Draw another label for each label from its row of T."""
     above = flip.cumsum(1)[labels]
     return (rng.random(len(labels))[:, None] * above[:, -1:] >= above).sum(1)
 
 
 def expected_calibration_error(r: np.ndarray, contaminated: np.ndarray) -> float:
-    """Mean distance of stated and realised contamination over 15 bins of equal width.
+    """Return the expected calibration error of responsibilities, from 0 (best) to 1.
+
+    Responsibilities are divided into 15 bins of equal width. The error is the mean absolute
+    difference between the mean responsibility of a bin and the share that is contaminated, weighted
+    by the rows in each bin.
 
     Args:
-        r: responsibilities, (N,).
-        contaminated: the truth, (N,) booleans.
+        r: Responsibilities, (N,).
+        contaminated: Booleans that mark targets that are truly contaminated, (N,).
 
     Source: Naeini et al. (2015), by torchmetrics.
 

@@ -1,4 +1,4 @@
-"""How much a posterior moves with its priors."""
+"""Sensitivity of posteriors to their priors."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -12,16 +12,19 @@ from nbam_pyro.inference.posterior.datatree import named_numbers
 
 
 def prior_sensitivity(tree: xr.DataTree, *, var_names: Sequence[str] | None = None) -> pd.DataFrame:
-    """How much posteriors move when a prior, or the likelihood, is raised to a power near 1.
+    """Estimate how much posteriors change when a prior or the likelihood is raised to a power.
+
+    Powers near 1 make a prior or the likelihood slightly stronger or weaker.
 
     Args:
-        tree: from `to_datatree` or `nuts`.
-        var_names: of the posterior to look at; None for all.
+        tree: Tree from `to_datatree` or `nuts`.
+        var_names: Names of the variables of the posterior to examine; None for all.
 
     Returns:
-        One row per number of the posterior; a column for the prior of every site and one for the
-        likelihood. Above 0.05 is sensitive. A number that the data say little about moves with
-        its prior and not with the likelihood; one that moves with both is where they disagree.
+        One row for each number of the posterior, one column for the prior of every site, and one
+        for the likelihood. Values above 0.05 mean that the number is sensitive. A number that is
+        sensitive to its prior and not to the likelihood is little informed by the data. If a number
+        is sensitive to both, prior and data disagree about it.
 
     Source: power-scaling, Kallioinen et al. (2024), by ArviZ.
     """
@@ -29,20 +32,22 @@ def prior_sensitivity(tree: xr.DataTree, *, var_names: Sequence[str] | None = No
     moved = {"likelihood": _psense(tree, names, "likelihood", None)}
     for site in map(str, tree.log_prior.data_vars):
         prior = tree.log_prior[site]
-        flat = bool(prior.max() == prior.min())  # a uniform prior has no power to raise
+        flat = bool(prior.max() == prior.min())  # a power of a uniform prior is the same prior
         moved[site] = 0 * moved["likelihood"] if flat else _psense(tree, names, "prior", site)
     return pd.DataFrame(moved)
 
 
 def _psense(tree: xr.DataTree, names: list[str], group: str, site: str | None) -> pd.Series:
+    """Return the sensitivity of all numbers that vary to a prior or to the likelihood."""
     sites = None if site is None else [site]
-    with np.errstate(invalid="ignore"):  # of what never moves
+    with np.errstate(invalid="ignore"):  # numbers that are constant
         result = arviz_stats.psense(tree, var_names=names, group=group, group_var_names=sites)
     values = _entries(result, names)
-    moves = _entries(tree.posterior.std(["chain", "draw"]), names) > 0  # not so where T is 0
-    return values[moves]
+    # The diagonal of T is 0 in every draw.
+    varies = _entries(tree.posterior.std(["chain", "draw"]), names) > 0
+    return values[varies]
 
 
 def _entries(data: Any, names: Sequence[str]) -> pd.Series:
-    """Every number of some variables, by its name and coordinates."""
+    """Return every number of some variables by its name with coordinates."""
     return pd.Series({name: float(value) for name, value in named_numbers(data, names)})

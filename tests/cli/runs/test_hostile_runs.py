@@ -59,19 +59,19 @@ DAMAGE = {
     "copies.0.story.network.0.mean infinite": "NaN or infinite",
     "copies.0.story.network.0.mean of another shape": "does not fit the saved tensors",
     "held_out longer": "different shapes",
-    "training_rows.responsibility missing": "no tensor 'training.responsibility'",
-    "model.safetensors junk": "no safetensors file or is cut off",
-    "model.safetensors cut to 9": "no safetensors file or is cut off",
+    "training_rows.responsibility missing": "no tensor 'training_rows.responsibility'",
+    "model.safetensors junk": "not a safetensors file or is cut off",
+    "model.safetensors cut to 9": "not a safetensors file or is cut off",
     "model.json deep": "recursion limit",
     "model.json long": "too many for a run",
     "model.json too long": "too long for a run",
     "model.json a link": "model.json is missing",
     "model.json a pipe": "model.json is missing",
-    "manifest names '/proc/kmsg'": "no name of a file inside the folder",
-    "manifest names '/dev/zero'": "no name of a file inside the folder",
-    "manifest names '..'": "no name of a file inside the folder",
-    "manifest names '../train.csv'": "no name of a file inside the folder",
-    "manifest names 'a/../../x'": "no name of a file inside the folder",
+    "manifest names '/proc/kmsg'": "not the name of a file inside the folder",
+    "manifest names '/dev/zero'": "not the name of a file inside the folder",
+    "manifest names '..'": "not the name of a file inside the folder",
+    "manifest names '../train.csv'": "not the name of a file inside the folder",
+    "manifest names 'a/../../x'": "not the name of a file inside the folder",
     "manifest names 'plots'": "plots is missing",
     "laughs": "more than 50000 parts",
 }
@@ -157,7 +157,7 @@ def test_a_summary_of_nothing_is_refused(saved, tmp_path):
     changed(run, "summary.json", lambda m: m.clear())
     done = CliRunner().invoke(app, ["show", str(run)])
     assert done.exit_code == 2
-    assert "summary.json is not as it was written" in done.stderr
+    assert "summary.json' is not as it was written" in done.stderr
 
 
 def test_a_detector_for_other_data_is_refused(saved, tmp_path):

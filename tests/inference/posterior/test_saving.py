@@ -211,7 +211,7 @@ def rewrite(folder, name, change):
                 "model.json",
                 lambda m: m["copies"][0]["story"]["description"].update({"class": "os.system"}),
             ),
-            "neither ours nor torch's",
+            "neither a class of this library nor a layer of torch",
         ),
         (
             lambda f: rewrite(

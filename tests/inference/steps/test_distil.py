@@ -1,10 +1,8 @@
-"""Few rows: no network that judges a row has learned its label by heart."""
+"""Distillation for few rows: networks memorise no label that they predict."""
 
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
-from hypothesis import strategies as st
 from sklearn.datasets import load_digits
 from torch import nn
 from torch.utils.data import Dataset
@@ -12,13 +10,15 @@ from torch.utils.data import Dataset
 from nbam_pyro import LabelFlip, NBAMClassifier, fit
 from nbam_pyro.errors import StoryError
 from nbam_pyro.inference import ByRows, CrossFit, Distil, Step, UseAll, WarmUp, default_steps
-from nbam_pyro.inference.steps.evidence import Evidence
-from nbam_pyro.models.priors.pseudo_counts import FlipPrior
 from nbam_pyro.training.sources import as_rows
 from nbam_pyro.verified import Verified
 
 QUICK = WarmUp(epochs=15, lr=0.05)
+
+
 BEFORE = CrossFit(folds=2, warm_up=QUICK, lr=0.05)
+
+
 DISTIL = Distil(folds=2, fold_epochs=10, epochs=10, lr=0.05)
 
 
@@ -131,30 +131,3 @@ def test_other_targets_keep_x_and_weights():
         assert torch.equal(batch.y, soft[[5, 7]])
         assert batch.weights.tolist() == [6.0, 8.0]
         assert batch.verified is None
-
-
-def evidence(log_probs, labels):
-    labels = torch.as_tensor(labels)
-    return Evidence(log_probs, labels, torch.ones(len(labels)).to(log_probs), None)
-
-
-@settings(deadline=None, max_examples=20)
-@given(st.floats(0.4, 2.5), st.integers(0, 2**32 - 1))
-def test_sharpness_is_found_with_the_rate(exponent, seed):
-    """Predictions that are too sharp or too flat by some power are brought back to it."""
-    rng = np.random.default_rng(seed)
-    logits = torch.as_tensor(4 * rng.normal(size=(3000, 3)))
-    probs = logits.softmax(-1).numpy()
-    true = (probs.cumsum(1) > rng.random((3000, 1))).argmax(1)
-    y = np.where(rng.random(3000) < 0.2, (true + 1) % 3, true)
-    said = evidence((logits / exponent).log_softmax(-1), y)
-    rate, flip = torch.full((3,), 0.1).double(), torch.full((3, 2), 0.5).double()
-    _, transition = said.calibrated(FlipPrior(), {"rate": rate, "flip": flip})
-    assert transition.share == pytest.approx(0.2, abs=0.04)
-
-
-def test_the_posterior_of_evidence_is_bayes():
-    said = evidence(torch.tensor([[0.9, 0.1], [0.5, 0.5]]).log(), [1, 0])
-    latents = {"rate": torch.tensor([0.2, 0.4]), "flip": torch.ones(2, 1)}
-    joint = torch.tensor([[0.9 * 0.2, 0.1 * 0.6], [0.5 * 0.8, 0.5 * 0.4]])
-    assert torch.allclose(said.posterior(latents), joint / joint.sum(1, keepdim=True))
