@@ -1,27 +1,30 @@
-"""The errors and warnings of the library, one small tree."""
+"""The errors and warnings of the library.
+
+Every error derives from `NBAMError`, and every warning from `NBAMWarning`.
+"""
 
 
 class NBAMError(Exception):
-    """Base of every error raised on purpose; its message names the cause and the mend."""
+    """Base class of the library's errors. The message states the cause and what to do."""
 
     def __str__(self) -> str:
         return printable(super().__str__())
 
 
 class DataError(NBAMError, ValueError):
-    """The data do not fit the call: a shape, a type, a label out of range, a missing value."""
+    """The data are not valid: a wrong shape, a wrong type, an unknown label or a missing value."""
 
 
 class SupportError(DataError):
-    """A target lies where neither likelihood has any mass, so no fit can explain it."""
+    """A target lies outside the support of the anomaly likelihood, so no fit can explain it."""
 
 
 class StoryError(NBAMError, TypeError):
-    """The story lacks what the call needs, for instance a closed form or a transition matrix."""
+    """The story lacks something that the call needs, such as a closed form or a true label."""
 
 
 class FolderError(NBAMError, OSError):
-    """A run folder exists already or cannot be written."""
+    """A file or a run folder exists already, cannot be read or cannot be written."""
 
 
 class ContractError(NBAMError, AssertionError):
@@ -29,30 +32,30 @@ class ContractError(NBAMError, AssertionError):
 
 
 class NBAMWarning(UserWarning):
-    """Base of every warning given on purpose."""
+    """Base class of the library's warnings."""
 
 
 class CollapseWarning(NBAMWarning):
-    """The fit explains every disagreement as clean: its flags mean nothing."""
+    """The fit has collapsed: its responsibilities do not tell clean from contaminated targets."""
 
 
 class OptimiserWarning(NBAMWarning):
-    """Parameters of a loss do not move: they were probably never given to the optimiser."""
+    """Parameters of a loss have not changed, probably since the optimiser does not have them."""
 
 
 class WildValueWarning(NBAMWarning):
-    """Some values lie so far from the rest of their column that they count as its edge."""
+    """Some values lie extremely far from the rest of their column, and nearer ones replace them."""
 
 
 class SupportWarning(NBAMWarning):
-    """Scored targets lie outside the stated range; they count as contaminated."""
+    """Some scored targets lie outside the range of the story; they count as contaminated."""
 
 
 def printable(text: str) -> str:
-    r"""The text with every character written as an escape that a terminal would act on.
+    r"""Return the text with an escape in place of every character that could control a terminal.
 
-    These are control characters (line ends stay), and those that change the direction of writing or
-    are shown as nothing.
+    Control characters, characters that change the direction of writing, and invisible characters
+    are escaped. Ends of lines are kept.
 
     Args:
         text: Text to show.

@@ -1,4 +1,4 @@
-"""Verified rows: what somebody has found out about them, as observations of the story."""
+"""`Verified`: contamination and true labels of rows that somebody has checked."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -13,14 +13,16 @@ __all__ = ["NOTHING", "Verified", "verified_codes"]
 
 @dataclass(frozen=True, eq=False)
 class Verified:
-    """What somebody has verified of each row: whether its target is contaminated, its true label.
+    """What somebody has verified about each row: its contamination or its true label.
 
-    A row that is verified as clean or contaminated is an observation of the switch z. A row whose
-    true label is verified is an observation of the true label c, and thereby of the switch. The
-    log marginal of such a row is log p(y, z | x) or log p(y, c | x); its responsibility is 0 or 1.
+    The switch z of a row is 1 where its target y is contaminated. A row that is verified as clean
+    or contaminated is an observation of z. A row with a verified true label is an observation of
+    the true label c, and so of z. The log marginal of such a row is log p(y, z | x) or
+    log p(y, c | x), and its *responsibility* P(z=1 | x, y), the probability that the target is
+    contaminated, is 0 or 1.
 
-    Make it with `Verified.of`, which fills in what is left out and checks it against the targets.
-    `NOTHING` says that nothing is verified.
+    Create it with `Verified.of`, which checks the values against the targets. `NOTHING` is the
+    value where nothing is verified.
 
     Attributes:
         contaminated: 1 where the target is contaminated, 0 where it is clean, -1 where that is
@@ -46,18 +48,18 @@ class Verified:
         true_label: Any = None,
         num_classes: int | None = None,
     ) -> "Verified":
-        """Collect what is verified of rows with targets y, and check it.
+        """Return what is verified about rows with targets y, after a check.
 
         Args:
             y: Observed targets, (N, *dims).
             contaminated: 1 or True where a target is contaminated, 0 or False where it is clean,
-                -1 where that is unknown, (N, *dims); None where it is unknown of every target.
+                -1 where this is unknown, (N, *dims); None where it is unknown for every target.
             true_label: Number of the true class, -1 where it is unknown, (N, *dims); None where it
-                is unknown of every target.
+                is unknown for every target.
             num_classes: Number of classes, K; None where there are no classes.
 
         Raises:
-            DataError: A shape or a value is wrong, or two statements contradict each other.
+            DataError: A shape or a value is wrong, or two verified values contradict each other.
         """
         y = torch.as_tensor(y)
         verified = cls(verified_codes(contaminated, y), verified_codes(true_label, y))
@@ -65,7 +67,7 @@ class Verified:
         return verified
 
     def check(self, y: Tensor, *, num_classes: int | None = None) -> None:
-        """Raise a `DataError` that names the first row where targets y contradict what is verified.
+        """Raise a `DataError` with the first wrong row where verified values and targets conflict.
 
         Args:
             y: Observed targets, (N, *dims).
@@ -98,26 +100,33 @@ class Verified:
             return
         reason, wrong = next((reason, wrong) for reason, wrong in mistakes.items() if wrong.any())
         raise DataError(
-            f"What is verified cannot be: {reason} in {int(wrong.sum())} cases, the first in row "
-            f"{int(wrong.nonzero()[0, 0])}."
+            f"Verified values are wrong: {reason} in {int(wrong.sum())} cases, the first in row "
+            f"{int(wrong.nonzero()[0, 0])}. Correct them, or write -1 where nothing is verified."
         )
 
     @property
     def known(self) -> Tensor:
-        """Booleans that say of which targets anything is verified, (N, *dims)."""
+        """Whether anything is verified about each target, booleans (N, *dims)."""
         return (self.contaminated >= 0) | (self.true_label >= 0)
 
     def switch(self, y: Tensor) -> Tensor:
-        """The verified switch of targets y: 1, 0, or -1 where it is unknown, (N, *dims)."""
+        """Return the verified switch: 1, 0, or -1 where it is unknown, (N, *dims).
+
+        Args:
+            y: Observed targets, (N, *dims).
+        """
         if not len(self):
             return torch.full_like(y, -1, dtype=torch.long)
         flipped = (self.true_label != y).long()
         return torch.where(self.true_label >= 0, flipped, self.contaminated)
 
     def label(self, y: Tensor) -> Tensor:
-        """The verified true label of labels y, -1 where it is unknown, (N, *dims).
+        """Return the verified true label, -1 where it is unknown, (N, *dims).
 
         The true label of a row that is verified as clean is its observed label.
+
+        Args:
+            y: Observed labels, (N, *dims).
         """
         if not len(self):
             return torch.full_like(y, -1, dtype=torch.long)
@@ -126,24 +135,24 @@ class Verified:
 
     @property
     def codes(self) -> dict[str, Tensor]:
-        """The two tensors by name; no entry where nothing is verified."""
+        """The tensors `contaminated` and `true_label` by name; empty where nothing is verified."""
         return vars(self) if len(self) else {}
 
     @property
     def keyword(self) -> dict[str, "Verified"]:
-        """The argument `verified` of a story's method; no entry where nothing is verified."""
+        """The keyword argument `verified` of a story's method; empty where nothing is verified."""
         return {"verified": self} if len(self) else {}
 
     def targets(self, y: Tensor) -> tuple[Tensor, Tensor]:
-        """Targets to train on when only verified rows are treated as contaminated.
+        """Return targets to train on when only verified rows are treated as contaminated.
 
         Args:
             y: Observed targets, (N, *dims).
 
         Returns:
             Targets with verified true labels in place of observed ones, and a boolean mask of the
-            targets that count: it leaves out those that are verified as contaminated and whose
-            true label is unknown. Both have the shape of y.
+            targets that count. Targets that are verified as contaminated and have no verified true
+            label do not count. Both tensors have the shape of y.
         """
         if not len(self):
             return y, torch.ones_like(y, dtype=torch.bool)
@@ -151,11 +160,12 @@ class Verified:
         return torch.where(known, self.true_label.to(y.dtype), y), known | (self.contaminated != 1)
 
     def accuracy(self, responsibility: Tensor, y: Tensor) -> float:
-        """Share of the verified switches that responsibilities judge right, at a threshold of .5.
+        """Return the share of verified switches that agree with responsibilities above 0.5.
 
         Args:
-            responsibility: P(z=1 | x, y) that was computed without what is verified, (N, *dims).
-            y: Observed targets, (N, *dims), of which at least one switch is verified.
+            responsibility: P(z=1 | x, y) of each target, computed without verified values,
+                (N, *dims).
+            y: Observed targets, (N, *dims). At least one switch must be verified.
 
         Example:
             >>> y = torch.zeros(3)
@@ -168,11 +178,15 @@ class Verified:
         return float(right[switch >= 0].double().mean())
 
     def flatten(self) -> "Verified":
-        """The same with one element after the other, (N * ...,)."""
+        """Return the same values in one dimension, in the order of `Tensor.flatten`."""
         return Verified(self.contaminated.flatten(), self.true_label.flatten())
 
     def to(self, device: torch.device | str) -> "Verified":
-        """The same on another device."""
+        """Return the same values on another device.
+
+        Args:
+            device: Device that the tensors are copied to.
+        """
         return Verified(self.contaminated.to(device), self.true_label.to(device))
 
     def __len__(self) -> int:
@@ -183,14 +197,16 @@ class Verified:
 
 
 NOTHING = Verified(torch.zeros(0, dtype=torch.long), torch.zeros(0, dtype=torch.long))
-"""What is verified where nothing is, of any number of rows."""
+"""The value of `Verified` where nothing is verified, for any number of rows."""
 
 
 def verified_codes(values: Any, y: Tensor) -> Tensor:
-    """What is verified of targets y as int64, or as the floats that `Verified.check` refuses.
+    """Return verified values as an int64 tensor on the device of y.
+
+    Floating-point values are returned unchanged, and `Verified.check` then raises an error.
 
     Args:
-        values: Integers or booleans, in the shape of y; None for all unknown, which is -1.
+        values: Integers or booleans in the shape of y; None where all are unknown, which is -1.
         y: Targets, (N, *dims).
     """
     if values is None:

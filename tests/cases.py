@@ -1,10 +1,11 @@
-"""One small instance of every story and component, for the contract suites."""
+"""One small instance of every story, with data, for the contract suites."""
 
 import pyro
 import pyro.distributions as dist
 import torch
 from torch import nn
 
+from nbam_pyro.inference import guide_draws, make_guide
 from nbam_pyro.models import (
     BernoulliLikelihood,
     BetaSwitch,
@@ -26,7 +27,6 @@ from nbam_pyro.models import (
     NormalLikelihood,
     PoissonLikelihood,
     ShiftedNormal,
-    ShiftedStudentT,
     Story,
     StudentTLikelihood,
     UniformLabels,
@@ -40,7 +40,7 @@ FEATURES = 4
 
 
 class BayesianLine(Component):
-    """A clean likelihood of a user's own: a line whose coefficients have a posterior."""
+    """A user's own clean likelihood: a line whose coefficients have a posterior."""
 
     def priors(self):
         return {
@@ -60,7 +60,7 @@ def robust_line(low=-60.0, high=60.0):
 
 
 class Tempered(LatentSwitch):
-    """The story changed by overriding its one method: rows far from the origin are suspect."""
+    """A story with another `conditionals`: rows far from the origin are contaminated more often."""
 
     def conditionals(self, x, latents):
         switch, clean, anomaly = super().conditionals(x, latents)
@@ -69,7 +69,7 @@ class Tempered(LatentSwitch):
 
 
 class ThreeStates(Story):
-    """A story of a user's own: no closed form, three states, other names."""
+    """A user's own story: no closed form, three states, other names of sites."""
 
     def __init__(self, num_classes=3):
         super().__init__()
@@ -92,8 +92,8 @@ class ThreeStates(Story):
         return states["kind"] > 0
 
 
-class HardOfHearing(ThreeStates):
-    """A story of a user's own that knows nothing of verified rows."""
+class WithoutVerified(ThreeStates):
+    """A user's own story whose `forward` has no argument `verified`."""
 
     def forward(self, x, y=None, *, num_data=None):
         return super().forward(x, y, num_data=num_data)
@@ -165,7 +165,7 @@ def _deep(num_classes):
     return nn.Sequential(nn.Linear(FEATURES, 5), nn.Linear(5, num_classes))
 
 
-# name -> (story, data); those with global latents and those without
+# Name of the story: function that returns the story, function that returns its data.
 CLOSED_STORIES = {
     "three_heads": (lambda: three_heads(_head(7), 7, 3), lambda n=6: labels(3, n)),
     "uniform_labels": (
@@ -260,49 +260,16 @@ CLOSED_STORIES = {
 }
 ALL_STORIES = CLOSED_STORIES | {"three_states": (ThreeStates, lambda n=6: labels(3, n))}
 
-SWITCH_PRIORS = {
-    "fixed": lambda: FixedSwitch(0.2),
-    "beta": BetaSwitch,
-    "head": lambda: HeadSwitch(_head(1)),
-    "linear": lambda: LinearSwitch(FEATURES),
-    "fixed_per_label": lambda: FixedSwitch(0.2, shape=(3,)),
-    "beta_per_label": lambda: BetaSwitch(shape=(3,)),
-    "head_per_label": lambda: HeadSwitch(_head(3), multi_label=True),
-}
-# name -> (component, a target in its support)
-LIKELIHOODS = {
-    "categorical": (lambda: CategoricalLikelihood(_head(3)), torch.tensor(2)),
-    "categorical_two": (lambda: CategoricalLikelihood(_head(2)), torch.tensor(1)),
-    "normal": (lambda: NormalLikelihood(_head(1)), torch.tensor(0.5)),
-    "normal_of_input": (lambda: NormalLikelihood(_head(2)), torch.tensor(0.5)),
-    "linear_normal": (lambda: LinearNormal(FEATURES), torch.tensor(0.5)),
-    "laplace": (lambda: LaplaceLikelihood(_head(1)), torch.tensor(0.5)),
-    "laplace_of_input": (lambda: LaplaceLikelihood(_head(2)), torch.tensor(0.5)),
-    "student_t": (lambda: StudentTLikelihood(_head(1)), torch.tensor(0.5)),
-    "student_t_of_input": (lambda: StudentTLikelihood(_head(2), df=3), torch.tensor(0.5)),
-    "bernoulli": (lambda: BernoulliLikelihood(_head(1)), torch.tensor(1.0)),
-    "bernoulli_multi": (
-        lambda: BernoulliLikelihood(_head(3), multi_label=True),
-        torch.tensor([1.0, 0.0, 1.0]),
-    ),
-    "poisson": (lambda: PoissonLikelihood(_head(1)), torch.tensor(3.0)),
-    "negative_binomial": (lambda: NegativeBinomialLikelihood(_head(1)), torch.tensor(3.0)),
-    "broad_student_t": (lambda: BroadStudentT(0.0, 9.0), torch.tensor(3e5)),
-    "shifted_normal": (
-        lambda: ShiftedNormal(NormalLikelihood(_head(1)), shift=-2.0),
-        torch.tensor(-3.0),
-    ),
-    "shifted_student_t": (
-        lambda: ShiftedStudentT(NormalLikelihood(_head(2)), shift=2.0),
-        torch.tensor(-30.0),
-    ),
-    "broad_counts": (lambda: BroadCounts(30.0), torch.tensor(200.0)),
-    "uniform_labels": (lambda: UniformLabels(3), torch.tensor(2)),
-    "uniform_labels_multi": (
-        lambda: UniformLabels(2, shape=(3,)),
-        torch.tensor([1, 0, 1]),
-    ),
-    "uniform_labels_two": (lambda: UniformLabels(2), torch.tensor(0)),
-    "broad_normal": (lambda: BroadNormal(0.0, 9.0), torch.tensor(30.0)),
-    "uniform_range": (lambda: UniformRange(-1.0, 1.0), torch.tensor(1.0)),
-}
+
+def prepare(name, n=6, dtype=torch.float32):
+    """Return a story of `ALL_STORIES` and n rows of data, in the given precision."""
+    make, data = ALL_STORIES[name]
+    x, y = data(n)
+    story = make().to(dtype).eval()
+    return story, x.to(dtype), y.to(dtype) if y.is_floating_point() else y
+
+
+def draw_latents(story, x, y, dtype=torch.float32):
+    """Return one draw of the story's global latents from a new guide."""
+    draws = guide_draws(make_guide(story, x, y), 1)
+    return {name: value[0].to(dtype) for name, value in draws.items()}

@@ -1,14 +1,16 @@
-r"""The mathematics of the latent switch, in torch alone.
+r"""The mathematics of the latent switch, in torch only.
 
-Everything here is a pure function in log space. The *pair* of a datum is
+All functions here are pure functions of logarithms of probabilities. The *switch* z of a row is 1
+where its target y is contaminated, and 0 where it is clean. The *pair* of the row is
 
-.. math:: a = \log p(z=0, y \mid x), \qquad b = \log p(z=1, y \mid x),
+.. math:: a = \log p(z=0, y \mid x), \qquad b = \log p(z=1, y \mid x).
 
-where z = 1 means contaminated; the log marginal is logaddexp(a, b) and the responsibility
-sigmoid(b - a) (NBAM, arXiv 2606.16524). What is verified of a datum leaves one of the two.
+The *log marginal* log p(y | x) is logaddexp(a, b). The *responsibility* P(z=1 | x, y), the
+probability that the target is contaminated, is sigmoid(b - a) (NBAM, arXiv 2606.16524). Where the
+switch of a row is verified, only one of the two numbers remains finite.
 
-Numbers are not checked here, so that everything compiles and maps (`torch.compile`, `vmap`): NaN in
-gives NaN out. The losses, `nbam_pyro.outputs` check what they are given.
+The functions do not check values, so that they work with `torch.compile` and `vmap`. NaN in the
+arguments gives NaN in the result. `nbam_pyro.losses` and `nbam_pyro.outputs` check their arguments.
 """
 
 from nbam_pyro.functional.label_flip import (

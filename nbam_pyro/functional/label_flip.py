@@ -1,4 +1,8 @@
-r"""The latent true label: c ~ f(x), z ~ Bernoulli(pi_c), y = c or y ~ T_c, with c summed out."""
+r"""The latent true label c, summed out: c ~ f(x), z ~ Bernoulli(pi_c), y = c or y ~ T_c.
+
+f(x) = p(c | x) is the predictor of the true label, pi_c is the rate at which labels of class c are
+flipped, and T_c holds the probabilities of the classes that they are flipped to.
+"""
 
 import torch
 import torch.nn.functional as F
@@ -20,29 +24,31 @@ def label_flip_log_joint(
     contaminated: Int[Tensor, " n"] | None = None,
     true_label: Int[Tensor, " n"] | None = None,
 ) -> tuple[Tensor, Tensor]:
-    r"""The pair (a, b) of the latent true label, with the true label c summed out.
+    r"""Return the pair (a, b) of the latent true label, with the true label c summed out.
 
     .. math::
         a = \log f_y + \log(1 - \pi_y), \qquad
         b = \log \sum_c f_c\, \pi_c\, T_{cy}, \qquad \pi_c = \sigma(\alpha_c + g(x))
 
-    Of a verified true label c* only its own term is left: a where c* = y, with b = -inf; else
-    b = log(f_c* pi_c* T_c*y), with a = -inf. A verified switch leaves a or b (`observe_switch`).
+    Where the true label is verified to be c*, only its own term remains. If c* = y, the pair is
+    (a, -inf); otherwise it is (-inf, log(f_c* pi_c* T_c*y)). Where the switch is verified, only
+    a or only b remains (see `observe_switch`).
 
-    Time and memory are O(N K + K^2): only the columns T[:, y] are gathered.
+    Time and memory are O(N K + K^2), since only the columns T[:, y] are gathered.
 
     Args:
-        log_f: log p(c | x), (N, K), normalised.
-        labels: observed labels y, (N,).
-        rate_logits: alpha_c, (K,).
-        log_flip: log T, (K, K), -inf on the diagonal.
-        deviation: g(x), (N,), or None for none.
-        contaminated: 1 where verified as contaminated, 0 as clean, -1 where unknown, (N,); None
-            where nothing is.
-        true_label: verified true labels, -1 where unknown, (N,); None where none is.
+        log_f: Logarithm of the predictor, log p(c | x), (N, K), normalised.
+        labels: Observed labels y, (N,).
+        rate_logits: Logits alpha_c of the rates, (K,).
+        log_flip: Logarithm of the flip matrix T, (K, K), with -inf on the diagonal.
+        deviation: Deviation g(x) of each row's rate, (N,), in logits; None for no deviation.
+        contaminated: Verified switch: 1 for contaminated, 0 for clean, -1 for unknown, (N,); None
+            where no switch is verified.
+        true_label: Verified true labels, -1 where unknown, (N,); None where no true label is
+            verified.
 
     Returns:
-        (a, b), each (N,).
+        (a, b) = (log p(z=0, y | x), log p(z=1, y | x)), each (N,).
 
     Example:
         >>> from nbam_pyro.functional import responsibility
@@ -76,13 +82,27 @@ def label_flip_log_posterior(
     contaminated: Int[Tensor, " n"] | None = None,
     true_label: Int[Tensor, " n"] | None = None,
 ) -> Float[Tensor, "n k"]:
-    """Log posterior of the true label, log p(c | x, y).
+    """Return the log posterior of the true label, log p(c | x, y), normalised over classes.
 
-    Takes the arguments of `label_flip_log_joint`; returns (N, K), normalised over classes.
-    Because T has a zero diagonal, 1 - p(c=y | x, y) is the responsibility. It is exact where the
-    true label is verified or the label is verified as clean, and leaves out y where that is
-    verified as contaminated. A row is NaN where its label is impossible whatever the true one, so
-    that there is no posterior.
+    The diagonal of T is 0, so 1 - p(c=y | x, y) is the responsibility, the probability that the
+    label is wrong. Where the true label is verified, or the label is verified as clean, all
+    probability lies on one class. Where the label is verified as contaminated, class y has
+    probability 0.
+
+    Args:
+        log_f: Logarithm of the predictor, log p(c | x), (N, K), normalised.
+        labels: Observed labels y, (N,).
+        rate_logits: Logits alpha_c of the rates, (K,).
+        log_flip: Logarithm of the flip matrix T, (K, K), with -inf on the diagonal.
+        deviation: Deviation g(x) of each row's rate, (N,), in logits; None for no deviation.
+        contaminated: Verified switch: 1 for contaminated, 0 for clean, -1 for unknown, (N,); None
+            where no switch is verified.
+        true_label: Verified true labels, -1 where unknown, (N,); None where no true label is
+            verified.
+
+    Returns:
+        Log probabilities, (N, K). A row is NaN where no true label can have led to its observed
+        label, so that there is no posterior.
 
     Example:
         >>> log_f = torch.tensor([[0.9, 0.1]]).log()
@@ -107,6 +127,7 @@ def label_flip_log_posterior(
 
 
 def _clean_term(log_f: Tensor, labels: Tensor, alpha: Tensor, deviation: Tensor | None) -> Tensor:
+    """Return log f_y + log(1 - pi_y), (N,)."""
     own = alpha[labels] if deviation is None else alpha[labels] + deviation
     return log_f.gather(-1, labels[:, None])[:, 0] + F.logsigmoid(-own)
 
@@ -114,7 +135,8 @@ def _clean_term(log_f: Tensor, labels: Tensor, alpha: Tensor, deviation: Tensor 
 def _contaminated_terms(
     log_f: Tensor, labels: Tensor, alpha: Tensor, log_flip: Tensor, deviation: Tensor | None
 ) -> Tensor:
-    if deviation is None:  # the rates join the matrix: one (N, K) addition less
+    """Return log(f_c pi_c T_cy) for every true label c, (N, K)."""
+    if deviation is None:  # adding the rates to the (K, K) matrix saves an (N, K) addition
         return log_f + (F.logsigmoid(alpha)[:, None] + log_flip).mT[labels]
     return log_f + F.logsigmoid(alpha + deviation[:, None]) + log_flip.mT[labels]
 
@@ -124,12 +146,12 @@ def label_flip_switch_logits(
     rate_logits: Float[Tensor, " k"],
     deviation: Float[Tensor, " n"] | None = None,
 ) -> Float[Tensor, " n"]:
-    """Logit of the prior P(z=1 | x) = sum_c f_c pi_c of the latent-true-label story.
+    """Return the logit of the prior P(z=1 | x) = sum_c f_c pi_c, before y is observed.
 
     Args:
-        log_f: log p(c | x), (N, K), normalised.
-        rate_logits: alpha_c, (K,).
-        deviation: g(x), (N,), or None for none.
+        log_f: Logarithm of the predictor, log p(c | x), (N, K), normalised.
+        rate_logits: Logits alpha_c of the rates, (K,).
+        deviation: Deviation g(x) of each row's rate, (N,), in logits; None for no deviation.
 
     Returns:
         Logits, (N,).

@@ -1,4 +1,4 @@
-"""Matrices of labels: spread, reduced, combined and applied."""
+"""Matrices of true and observed labels: the flip matrix T and the transition matrix M."""
 
 import torch
 import torch.nn.functional as F
@@ -9,14 +9,14 @@ __all__ = ["observed_log_probs", "off_diagonal", "transition_matrix", "zero_diag
 
 
 def zero_diagonal(rows: Float[Tensor, "k k_minus_1"], fill: float = 0.0) -> Float[Tensor, "k k"]:
-    """Spread K rows over the K-1 other classes into a (K, K) matrix.
+    """Return a (K, K) matrix with a constant diagonal, given rows without the diagonal entry.
 
     Args:
-        rows: (K, K-1), row c lists the classes 0, ..., K-1 without c.
-        fill: what stands on the diagonal, 0 for probabilities, -inf for their logarithms.
+        rows: Rows without the diagonal entry, (K, K-1). Row c has the classes 0, ..., K-1 except c.
+        fill: Value of the diagonal: 0 for probabilities, -inf for their logarithms.
 
     Returns:
-        The (K, K) matrix.
+        The matrix, (K, K).
 
     Example:
         >>> zero_diagonal(torch.tensor([[1.0], [2.0]]))
@@ -24,19 +24,19 @@ def zero_diagonal(rows: Float[Tensor, "k k_minus_1"], fill: float = 0.0) -> Floa
                 [2., 0.]])
     """
     k = rows.shape[0]
-    # In row-major order a square matrix is: diagonal, K others, diagonal, K others, ..., diagonal.
+    # In row-major order, K other entries follow each entry of the diagonal but the last.
     spread = F.pad(rows.reshape(k - 1, k), (1, 0), value=fill)
     return F.pad(spread.flatten(), (0, 1), value=fill).view(k, k)
 
 
 def off_diagonal(matrix: Float[Tensor, "k k"]) -> Float[Tensor, "k k_minus_1"]:
-    """Rows of a (K, K) matrix without their diagonal entry, the inverse of `zero_diagonal`.
+    """Return the rows of a matrix without their diagonal entry, the inverse of `zero_diagonal`.
 
     Args:
-        matrix: (K, K).
+        matrix: Square matrix, (K, K).
 
     Returns:
-        (K, K-1), row c lists the classes 0, ..., K-1 without c.
+        Rows, (K, K-1). Row c has the classes 0, ..., K-1 except c.
 
     Example:
         >>> off_diagonal(torch.tensor([[0.0, 1.0], [2.0, 0.0]]))
@@ -50,14 +50,14 @@ def off_diagonal(matrix: Float[Tensor, "k k"]) -> Float[Tensor, "k k_minus_1"]:
 def transition_matrix(
     rate: Float[Tensor, " k"], flip: Float[Tensor, "k k"]
 ) -> Float[Tensor, "k k"]:
-    """Transition matrix M_c = (1 - rate_c) e_c + rate_c T_c = p(observed | true).
+    """Return the transition matrix M = p(observed | true), with rows (1 - rate_c) e_c + rate_c T_c.
 
     Args:
-        rate: contamination rate of each true class, (K,).
-        flip: T, (K, K), zero diagonal.
+        rate: Contamination rate of each true class, (K,): the probability that a label is flipped.
+        flip: Flip matrix T = p(observed | true, z=1), (K, K), with a zero diagonal.
 
     Returns:
-        M, (K, K), rows sum to one.
+        The transition matrix M, (K, K). Its rows sum to one.
 
     Example:
         >>> transition_matrix(torch.tensor([0.1, 0.4]), torch.tensor([[0.0, 1.0], [1.0, 0.0]]))
@@ -70,14 +70,14 @@ def transition_matrix(
 def observed_log_probs(
     log_f: Float[Tensor, "n k"], transition: Float[Tensor, "k k"]
 ) -> Float[Tensor, "n k"]:
-    """Log probability of every *observed* label, log sum_c f_c M_cy.
+    """Return the log probability of every *observed* label, log sum_c f_c M_cy.
 
     Args:
-        log_f: log p(c | x), (N, K), normalised.
-        transition: M, (K, K).
+        log_f: Logarithm of the predictor of true labels, log p(c | x), (N, K), normalised.
+        transition: Transition matrix M, (K, K).
 
     Returns:
-        log p(y | x) over all y, (N, K).
+        log p(y | x) of every class y, (N, K).
 
     Example:
         >>> m = torch.tensor([[0.9, 0.1], [0.4, 0.6]])

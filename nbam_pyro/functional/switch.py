@@ -1,4 +1,8 @@
-"""The pair of one latent switch, its log marginal and its posterior."""
+"""The pair (a, b) of a latent switch, its log marginal and its posterior.
+
+a = log p(z=0, y | x) is the log joint of a clean target, and b = log p(z=1, y | x) is that of a
+contaminated one.
+"""
 
 import torch
 import torch.nn.functional as F
@@ -15,7 +19,7 @@ __all__ = [
 
 
 def log_marginal(a: Float[Tensor, "*b"], b: Float[Tensor, "*b"]) -> Float[Tensor, "*b"]:
-    r"""Log density of a datum with the switch summed out, log p(y | x) = logaddexp(a, b).
+    r"""Return the log density with the switch summed out, log p(y | x) = logaddexp(a, b).
 
     Args:
         a: log p(z=0, y | x), any shape.
@@ -32,15 +36,15 @@ def log_marginal(a: Float[Tensor, "*b"], b: Float[Tensor, "*b"]) -> Float[Tensor
 
 
 def responsibility(a: Float[Tensor, "*b"], b: Float[Tensor, "*b"]) -> Float[Tensor, "*b"]:
-    r"""Posterior probability of contamination, P(z=1 | x, y) = sigmoid(b - a).
+    r"""Return the posterior probability of contamination, P(z=1 | x, y) = sigmoid(b - a).
 
     Args:
         a: log p(z=0, y | x), any shape.
         b: log p(z=1, y | x), the same shape.
 
     Returns:
-        Probabilities in [0, 1], the same shape; NaN where both are -inf: neither state can have
-        produced such a datum, so that there is no posterior.
+        Probabilities in [0, 1], the same shape. The result is NaN where a and b are -inf: the
+        target is impossible in both states, so that there is no posterior.
 
     Example:
         >>> responsibility(torch.tensor(0.6).log(), torch.tensor(0.2).log())
@@ -52,28 +56,30 @@ def responsibility(a: Float[Tensor, "*b"], b: Float[Tensor, "*b"]) -> Float[Tens
 def occam_penalty(
     switch_logits: Float[Tensor, "*b"], a: Float[Tensor, "*b"], b: Float[Tensor, "*b"]
 ) -> Float[Tensor, "*b"]:
-    r"""What flagging costs: KL(Bernoulli(r) || Bernoulli(pi)) of each datum.
+    r"""Return the Occam penalty KL(Bernoulli(r) || Bernoulli(pi)) of each target.
 
-    Exactly, log p(y | x) = (1 - r) log p_clean + r log q_anomaly - occam.
+    It is the cost of a responsibility r that differs from the prior probability pi. The log
+    marginal is exactly log p(y | x) = (1 - r) log p_clean + r log q_anomaly - occam, where p_clean
+    and q_anomaly are the clean and the anomaly likelihood.
 
     Args:
-        switch_logits: logit of the prior P(z=1 | x).
-        a: log p(z=0, y | x).
-        b: log p(z=1, y | x).
+        switch_logits: Logit of the prior P(z=1 | x), any shape.
+        a: log p(z=0, y | x), the same shape.
+        b: log p(z=1, y | x), the same shape.
 
     Returns:
-        Non-negative penalties in nats, the shape of the arguments.
+        Penalties in nats, not negative, the same shape.
 
     Example:
         >>> zero = torch.tensor(0.0)
-        >>> occam_penalty(zero, zero, zero)  # the data say nothing, flagging costs nothing
+        >>> occam_penalty(zero, zero, zero)  # no evidence, no penalty
         tensor(0.)
     """
     posterior = b - a
     r = torch.sigmoid(posterior)
     contaminated = F.logsigmoid(posterior) - F.logsigmoid(switch_logits)
     clean = F.logsigmoid(-posterior) - F.logsigmoid(-switch_logits)
-    # 0 * inf is 0 here, in the gradient too: a state without posterior mass costs nothing.
+    # A state with posterior probability 0 costs nothing; without `where`, 0 * inf would be NaN.
     return r * torch.where(r > 0, contaminated, 0.0) + (1 - r) * torch.where(r < 1, clean, 0.0)
 
 
@@ -82,17 +88,17 @@ def switch_log_joint(
     clean_log_prob: Float[Tensor, "*#b"],
     anomaly_log_prob: Float[Tensor, "*#b"],
 ) -> tuple[Tensor, Tensor]:
-    r"""The pair (a, b) of the latent switch.
+    r"""Return the pair (a, b) of the latent switch.
 
     .. math:: a = \log\sigma(-l) + \log p_\theta(y|x), \qquad b = \log\sigma(l) + \log q_\psi(y|x)
 
     Args:
-        switch_logits: l, the logit of the prior P(z=1 | x).
-        clean_log_prob: log p_theta(y | x).
-        anomaly_log_prob: log q_psi(y | x).
+        switch_logits: Logit l of the prior P(z=1 | x).
+        clean_log_prob: Log density of the clean likelihood, log p_theta(y | x).
+        anomaly_log_prob: Log density of the anomaly likelihood, log q_psi(y | x).
 
     Returns:
-        (a, b), broadcast to a common shape.
+        (a, b) = (log p(z=0, y | x), log p(z=1, y | x)), broadcast to a common shape.
 
     Example:
         >>> a, b = switch_log_joint(torch.tensor(0.0), torch.tensor(-1.0), torch.tensor(-1.0))
@@ -107,18 +113,19 @@ def switch_log_joint(
 def observe_switch(
     a: Float[Tensor, "*b"], b: Float[Tensor, "*b"], contaminated: Int[Tensor, "*b"]
 ) -> tuple[Tensor, Tensor]:
-    r"""The pair (a, b) where the switch of some data is verified: only that state is left.
+    r"""Return the pair (a, b) given verified switches, with -inf for the state that is ruled out.
 
-    The log marginal of such a datum is log p(y, z | x), its responsibility exactly 0 or 1, and the
-    gradient of the state that is ruled out is 0.
+    Where the switch is verified, the log marginal becomes log p(y, z | x), the responsibility is
+    exactly 0 or 1, and the gradient of the state that is ruled out is 0.
 
     Args:
         a: log p(z=0, y | x), any shape.
         b: log p(z=1, y | x), the same shape.
-        contaminated: 1 where verified as contaminated, 0 as clean, -1 where unknown, that shape.
+        contaminated: Verified switch: 1 for contaminated, 0 for clean, -1 for unknown, the same
+            shape.
 
     Returns:
-        (a, -inf) for clean data, (-inf, b) for contaminated ones, (a, b) for the others.
+        (a, -inf) for clean targets, (-inf, b) for contaminated ones, and (a, b) for unknown ones.
 
     Example:
         >>> a, b = torch.tensor([0.6, 0.6]).log(), torch.tensor([0.2, 0.2]).log()

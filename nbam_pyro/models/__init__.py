@@ -1,6 +1,7 @@
-"""Stories and their components: what the data are assumed to have gone through.
+"""Generative stories and their components: assumptions about how data are contaminated.
 
-Names load when they are first used, so that losses, which need a prior only, do not import Pyro.
+Names are imported when they are first used. So `nbam_pyro.losses`, which needs only a prior from
+here, does not import Pyro.
 """
 
 import lazy_loader

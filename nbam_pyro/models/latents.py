@@ -1,4 +1,4 @@
-"""Global latents of a story: values by site name."""
+"""`Latents`, the values of a story's global latents by site name."""
 
 from collections.abc import Mapping
 
@@ -7,4 +7,6 @@ from torch import Tensor
 __all__ = ["Latents"]
 
 Latents = Mapping[str, Tensor]
-"""Values of global latents by site name, each in the shape of its prior."""
+"""Values of global latents, the random numbers that all rows share, by site name.
+
+Each value has the shape of its prior."""

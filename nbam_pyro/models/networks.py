@@ -1,6 +1,7 @@
-"""Small networks to start from; any `nn.Module` of your own serves as well.
+"""Small networks to start with. Stories also take any other `nn.Module`.
 
-Each is `nn.Sequential(trunk, head)` with a linear head, so that `network[:-1]` gives features.
+Each network is `nn.Sequential(trunk, head)` with a linear head, so that `network[:-1]` maps x to
+features.
 """
 
 from collections.abc import Sequence
@@ -13,13 +14,14 @@ from torch import Tensor, nn
 def mlp(
     in_features: int, out_features: int, *, widths: Sequence[int] = (256, 256), dropout: float = 0.5
 ) -> nn.Sequential:
-    """A perceptron with ReLU and dropout, for tables.
+    """Return a perceptron with ReLU and dropout, for tables.
 
     Args:
-        in_features: columns of x.
-        out_features: classes, or 1 for regression.
-        widths: hidden widths.
-        dropout: share of hidden units dropped; memorising contamination is what it is against.
+        in_features: Number of columns of x.
+        out_features: Number of classes, or 1 for regression.
+        widths: Number of units of each hidden layer.
+        dropout: Share of hidden units that are dropped in training. It keeps the network from
+            memorising contaminated targets.
 
     Example:
         >>> import torch
@@ -35,13 +37,14 @@ def mlp(
 def small_cnn(
     channels: int, out_features: int, *, widths: Sequence[int] = (16, 32, 64), hidden: int = 128
 ) -> nn.Sequential:
-    """3x3 convolutions with batch norm and pooling, for small images of any size.
+    """Return 3x3 convolutions with batch normalisation and pooling, for small images of any size.
 
     Args:
-        channels: of the input, (N, channels, height, width); height and width at least 8.
-        out_features: classes, or 1 for regression.
-        widths: channels of each convolution.
-        hidden: width of the features before the head.
+        channels: Number of channels of the input, (N, channels, height, width). Height and width
+            must be at least 8 pixels.
+        out_features: Number of classes, or 1 for regression.
+        widths: Number of channels of each convolution.
+        hidden: Number of features before the head.
 
     Example:
         >>> import torch
@@ -57,11 +60,14 @@ def small_cnn(
 
 
 def resnet18(channels: int, out_features: int) -> nn.Sequential:
-    """torchvision's ResNet-18 with a 3x3 stem and no first pooling, for images of about 32 pixels.
+    """Return torchvision's ResNet-18, adapted to images of about 32 x 32 pixels.
+
+    The first convolution is 3x3 with stride 1, and the first pooling is left out. The weights are
+    random.
 
     Args:
-        channels: of the input, (N, channels, height, width).
-        out_features: classes, or 1 for regression.
+        channels: Number of channels of the input, (N, channels, height, width).
+        out_features: Number of classes, or 1 for regression.
 
     Example:
         >>> import torch
@@ -72,10 +78,10 @@ def resnet18(channels: int, out_features: int) -> nn.Sequential:
 
 
 class ResNet18Trunk(nn.Module):
-    """torchvision's ResNet-18 with a 3x3 stem and neither first pooling nor head: 512 features.
+    """The trunk of `resnet18`, which maps images to 512 features.
 
     Args:
-        channels: of the input.
+        channels: Number of channels of the input, (N, channels, height, width).
     """
 
     def __init__(self, channels: int) -> None:
@@ -93,9 +99,10 @@ class ResNet18Trunk(nn.Module):
 
 
 class WithoutGroups(nn.Module):
-    """Rows without the code of their group, as the trunk of a story that has no groups.
+    """A layer that removes the last column of x, which is the code of a row's group.
 
-    So that stories with and without groups can be compared on the same rows.
+    As the trunk of a story without groups, it allows a comparison with a story with groups on the
+    same rows.
 
     Example:
         >>> import torch
@@ -108,13 +115,14 @@ class WithoutGroups(nn.Module):
 
 
 class Rescale(nn.Module):
-    """A prediction in the units of y, as the last layer of a network for regression.
+    """A last layer for regression, which converts the first output to the units of y.
 
-    The first column h becomes loc + scale h; others, such as a log relative scale, stay.
+    The first column h becomes loc + scale * h. Further columns, such as the logarithm of a relative
+    scale, do not change. So the layers before work with numbers near 1.
 
     Args:
-        loc: centre of the targets.
-        scale: their spread, so that the layers before work with numbers near 1.
+        loc: Centre of the targets, in the units of y.
+        scale: Scale of the targets, in the units of y, such as their standard deviation.
 
     Example:
         >>> import torch

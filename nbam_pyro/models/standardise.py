@@ -1,4 +1,4 @@
-"""`Standardise`: columns of a table at unit scale, as the first layer of a network."""
+"""`Standardise`, a first layer that brings the columns of a table to unit scale."""
 
 import numpy as np
 import torch
@@ -11,16 +11,21 @@ __all__ = ["Standardise"]
 
 
 class Standardise(nn.Module):
-    r"""Columns of a table with mean 0 and variance 1, as the first layer of a network.
+    r"""A first layer that brings the columns of a table to mean 0 and standard deviation 1.
 
     .. math:: h_j = \big(\min(\max(x_j, l_j), u_j) - c_j - m_j\big) / s_j
 
-    c is the median of a column, m and s are mean and standard deviation of the differences from it
-    of all values that are not wild: so a level far from 0 costs no digits. The limits l and u cut
-    nothing off unless the column has wild values (`nbam_pyro.checks.wild`).
+    c is the median of column j. m and s are the mean and the standard deviation of the differences
+    x - c, so that columns far from 0 keep their digits. *Wild values*, which lie extremely far from
+    the rest of their column, do not count for m and s. The limits l and u replace them by a number
+    just outside the rest (see `nbam_pyro.checks.wild`). A column without wild values is not
+    limited.
+
+    `Standardise.of(x)` computes these numbers from data. The constructor returns a layer that
+    changes nothing, into which saved numbers can be loaded.
 
     Args:
-        features: columns of x.
+        features: Number of columns of x.
 
     Example:
         >>> import torch
@@ -42,23 +47,29 @@ class Standardise(nn.Module):
         self.register_buffer("centre", torch.zeros(features))
         self.register_buffer("mean", torch.zeros(features))
         self.register_buffer("scale", torch.ones(features))
-        largest = torch.finfo(self.scale.dtype).max  # a saved fit holds finite numbers only
+        largest = torch.finfo(self.scale.dtype).max  # a saved fit may hold finite numbers only
         self.register_buffer("low", torch.full((features,), -largest))
         self.register_buffer("high", torch.full((features,), largest))
 
     @classmethod
     def of(cls, x: Tensor) -> "Standardise":
-        """The layer for columns of x, (N, features), in their precision; a constant becomes 0."""
+        """Return the layer for the columns of x, in the precision of x.
+
+        A column with one value becomes 0.
+
+        Args:
+            x: Rows of a table, (N, features).
+        """
         layer = cls(x.shape[1]).to(x.dtype if x.is_floating_point() else torch.float64)
         table = x.detach().cpu().numpy()
         limits = column_limits(table)
         for block in blocks(table):
             part = table[:, block].astype(np.float64, copy=False)
-            centre = middles(part)  # one of the values, so that differences from it are exact
+            centre = middles(part)  # a value of the column, so that differences are exact
             low, high = (limit[block] for limit in limits)
             rest = np.where((part < low) | (part > high), np.nan, part - centre)
             scale = np.where(all_equal(table[:, block]), 1.0, np.nanstd(rest, 0))
-            scale[scale == 0] = 1.0  # all but the wild values are equal
+            scale[scale == 0] = 1.0  # all values but the wild ones are equal
             mean = np.nanmean(rest, 0)
             for name, values in (("centre", centre), ("mean", mean), ("scale", scale)):
                 getattr(layer, name)[block] = torch.as_tensor(values)

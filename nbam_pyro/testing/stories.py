@@ -221,6 +221,10 @@ def _check_verified(story: Story, x: Tensor, y: Tensor, latents: Draw) -> None:
     says = f"Verified rows of {kind} do not have the responsibility that is verified, 0 or 1."
     require(torch.equal(r[certain], switch[certain].to(r)), says)
     unseen = enumerate_states(story, x, y, latents)
+    says = f"Verified rows of {kind} change the log joint of states that agree with them."
+    whole = (switch != 0) & (known.true_label < 0)
+    check_close(a[switch < 1], unseen.clean[switch < 1], says)
+    check_close(b[whole], unseen.contaminated[whole], says)
     prior = unseen.prior_contaminated - unseen.prior_clean
     says = f"The prior of the switch of {kind} must not depend on what is verified."
     check_close(exact.prior_contaminated - exact.prior_clean, prior, says)

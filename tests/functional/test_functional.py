@@ -1,3 +1,5 @@
+"""The pair, the log marginal and the posteriors, against sums over all states."""
+
 import itertools
 import subprocess
 import sys
@@ -9,9 +11,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nbam_pyro import functional as nf
-from nbam_pyro.models.priors.pseudo_counts import FlipPrior
-from nbam_pyro.outputs.anchors import anchor_counts, anchor_start
-from nbam_pyro.verified import Verified
 
 logit = st.floats(-30, 30)
 log_density = st.floats(-1e4, 50)
@@ -28,7 +27,7 @@ def test_gradients_are_responsibilities(switch, clean, anomaly):
     r = nf.responsibility(*pair).item()
     nf.log_marginal(*pair).backward()
     assert l.grad == pytest.approx(r - torch.sigmoid(l).item(), abs=1e-9)
-    assert p.grad == pytest.approx(1 - r, abs=1e-9)  # the robustness
+    assert p.grad == pytest.approx(1 - r, abs=1e-9)  # contaminated rows have little weight
     assert q.grad == pytest.approx(r, abs=1e-9)
 
 
@@ -93,8 +92,8 @@ def test_label_flip_sums_out_the_true_label(k, n, local, seed):
 
 @settings(deadline=None)
 @given(st.integers(2, 5), st.booleans(), st.booleans(), st.integers(0, 10**6))
-def test_what_is_verified_leaves_its_own_terms(k, local, switch_too, seed):
-    """log p(y, c | x) or log p(y, z | x) in value, posterior and gradients, all finite."""
+def test_verified_rows_keep_only_the_states_that_agree(k, local, switch_too, seed):
+    """Marginals, posteriors and gradients equal sums over the states that agree, and are finite."""
     generator = torch.Generator().manual_seed(seed)
     n = 3 * k
 
@@ -118,9 +117,9 @@ def test_what_is_verified_leaves_its_own_terms(k, local, switch_too, seed):
 
     log_f, _, _, log_flip, _ = arguments()
     pi = torch.sigmoid(alpha + g[:, None] if local else alpha.expand(n, k))
-    joint = log_f.exp() * pi * log_flip.exp().mT[y]  # by true label, contaminated
+    joint = log_f.exp() * pi * log_flip.exp().mT[y]  # joint of contaminated states, by true label
     own = torch.arange(k) == y[:, None]
-    joint = torch.where(own, log_f.exp() * (1 - pi), joint)  # and clean
+    joint = torch.where(own, log_f.exp() * (1 - pi), joint)  # and of the clean state
     left = (true[:, None] < 0) | (torch.arange(k) == true[:, None])
     if switch_too:
         left &= (contaminated[:, None] < 0) | (own == (contaminated[:, None] == 0))
@@ -139,7 +138,7 @@ def test_what_is_verified_leaves_its_own_terms(k, local, switch_too, seed):
 
 
 @given(logit, log_density, log_density, st.sampled_from([0, 1]))
-def test_a_verified_switch_leaves_one_state(switch, clean, anomaly, z):
+def test_a_verified_switch_keeps_one_state(switch, clean, anomaly, z):
     l, p, q = tensor(switch), tensor(clean), tensor(anomaly)
     pair = nf.switch_log_joint(l, p, q)
     left = nf.observe_switch(*pair, torch.tensor(z))
@@ -182,7 +181,7 @@ def test_extreme_logits_have_finite_values_and_gradients(scale):
 
 
 def test_exchanged_names_of_a_mutual_pair_have_the_same_likelihood():
-    """No method can tell rate r from 1 - r with the names exchanged; ours does not pretend to."""
+    """Rates r, and rates 1 - r with exchanged names of the classes, have one likelihood."""
     log_f = torch.randn(20, 2, dtype=torch.float64).log_softmax(-1)
     y = torch.randint(2, (20,))
     log_flip = torch.tensor([[-torch.inf, 0.0], [0.0, -torch.inf]], dtype=torch.float64)
@@ -190,75 +189,6 @@ def test_exchanged_names_of_a_mutual_pair_have_the_same_likelihood():
     one = nf.log_marginal(*nf.label_flip_log_joint(log_f, y, alpha, log_flip))
     other = nf.log_marginal(*nf.label_flip_log_joint(log_f.flip(-1), y, -alpha.flip(-1), log_flip))
     assert torch.allclose(one, other)
-
-
-def test_anchors_recover_a_transition_matrix():
-    generator = torch.Generator().manual_seed(0)
-    m = torch.tensor([[0.7, 0.3, 0.0], [0.0, 1.0, 0.0], [0.1, 0.1, 0.8]])
-    truth = torch.arange(3).repeat_interleave(2000)
-    observed = torch.multinomial(m[truth], 1, generator=generator)[:, 0]
-    f = torch.full((6000, 3), 0.05).scatter(1, truth[:, None], 0.9)
-    counts = anchor_counts(f.log(), observed)
-    assert torch.allclose(counts / counts.sum(1, keepdim=True), m, atol=0.03)
-    rate, rows = anchor_start(counts, FlipPrior())
-    estimate = nf.transition_matrix(rate, nf.zero_diagonal(rows))
-    assert torch.allclose(estimate, m, atol=0.03)
-
-
-def mutual(rate, per_class):
-    """Two classes mistaken for each other, predicted by the labels that they mostly get."""
-    truth = torch.arange(2).repeat_interleave(200)
-    observed = torch.where(torch.arange(400) % 100 < 100 * rate, 1 - truth, truth)
-    predicted = 1 - truth if rate > 0.5 else truth
-    f = torch.full((400, 2), 0.3).scatter(1, predicted[:, None], 0.7)
-    seen = torch.arange(400) % 200 % (200 // per_class) == 0
-    verified = Verified.of(observed, true_label=torch.where(seen, truth, -1))
-    return f.log(), observed, verified
-
-
-@pytest.mark.parametrize("rate", [0.3, 0.7])
-def test_verified_rows_give_a_mutual_pair_its_names(rate):
-    log_probs, observed, verified = mutual(rate, 10)
-    counts = anchor_counts(log_probs, observed, confident=1.0, verified=verified)
-    assert torch.allclose(counts.diagonal() / counts.sum(1), torch.tensor(1 - rate), atol=0.01)
-    unaided = anchor_counts(log_probs, observed)
-    assert (unaided.diagonal() / unaided.sum(1) > 0.5).all()
-
-
-def test_a_flip_in_one_direction_exchanges_no_names():
-    log_probs, observed, verified = mutual(0.7, 10)
-    one_way = torch.where(torch.arange(400) < 200, verified.true_label, -1)
-    of_one_class = Verified.of(observed, true_label=one_way)
-    counts = anchor_counts(log_probs, observed, verified=of_one_class)
-    assert (counts.diagonal() / counts.sum(1) > 0.5).all()
-
-
-def test_verified_rows_are_anchors_of_what_they_are():
-    # The earlier the surer, by little: equally sure rows would all be anchors.
-    f = torch.tensor([[0.6, 0.3, 0.1]] * 20) + 1e-4 * torch.arange(20.0)[:, None].neg()
-    y = torch.tensor([0] * 18 + [1, 2])
-    contaminated = torch.tensor([0] * 2 + [1] * 3 + [-1] * 15)
-    true = torch.tensor([-1] * 18 + [2, 2])
-    verified = Verified.of(y, contaminated=contaminated, true_label=true)
-    weights = torch.full((20,), 2.0)
-    for weight in (None, weights):
-        counts = anchor_counts(f.log(), y, confident=1.0, weights=weight, verified=verified)
-        counts = counts / (1 if weight is None else 2)
-        assert counts[2].tolist() == [5, 1, 1]  # its own, beside the fewest anchors there are
-        assert counts[0, 0] == 2 + 13  # those that are clean, and those that may be
-        assert counts[1, 0] == 5  # the wrong ones are most likely of class 1
-    everything = Verified.of(y, contaminated=torch.zeros(20).long())
-    exact = anchor_counts(f.log(), y, verified=everything)
-    assert torch.equal(exact, torch.diag(torch.tensor([18.0, 1.0, 1.0])))
-
-
-def test_anchors_exist_for_a_class_that_is_never_predicted():
-    f = torch.tensor([[0.9, 0.1]]).repeat(20, 1)
-    counts = anchor_counts(f.log(), torch.zeros(20, dtype=torch.long))
-    assert (counts.sum(1) >= 5).all()
-    rate, rows = anchor_start(counts, FlipPrior())
-    assert ((rate > 0) & (rate < 1)).all()
-    assert torch.allclose(rows.sum(1), torch.ones(2))
 
 
 COMPILE = """
@@ -276,7 +206,7 @@ print(torch.allclose(compiled(*arguments), loss(*arguments)))
 
 
 def test_the_closed_form_compiles_in_one_graph():
-    # In a process of its own: the shape checks of the test suite are not part of the graph.
+    # In a new process, since the shape checks of the test suite cannot be compiled.
     done = subprocess.run(
         [sys.executable, "-c", COMPILE], capture_output=True, text=True, check=True
     )

@@ -1,4 +1,4 @@
-"""Lines with outliers, end to end: LatentSwitch, BetaSwitch, broad and uniform anomalies."""
+"""Fits of lines with outliers: LatentSwitch, BetaSwitch, broad and uniform anomalies."""
 
 import numpy as np
 import pytest
@@ -41,7 +41,7 @@ def test_line_toy(seed):
 
 
 def robust_line_draw(seed):
-    """Whether one draw of the robust line is solved: flags and slope."""
+    """Return whether one fit finds the outliers and the slope of a simulated line."""
     rng = np.random.default_rng(seed)
     x = torch.linspace(0, 25, 25)
     y = x + 1 + 2 * torch.tensor(rng.normal(size=25), dtype=torch.float32)

@@ -160,7 +160,7 @@ def test_the_prior_counts():
 
 
 SUPPOSED = (
-    "Class frequencies were supposed to be even (Dirichlet, 50 for each class): that is an "
+    "Class frequencies were assumed to be even (Dirichlet, 50 for each class): that is an "
     "assumption, not evidence."
 )
 

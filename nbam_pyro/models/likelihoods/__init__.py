@@ -1,1 +1,1 @@
-"""Clean and anomaly likelihoods, the components of a latent switch."""
+"""Clean and anomaly likelihoods, which are components of a latent switch."""

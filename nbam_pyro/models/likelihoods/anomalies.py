@@ -1,7 +1,7 @@
-"""Anomaly likelihoods: what is observed where something went wrong.
+"""Anomaly likelihoods: distributions of contaminated targets.
 
-Those of a measurement are broader than, or shifted from, any clean likelihood by construction: that
-is what makes their switch mean contamination.
+The anomaly likelihoods of measurements are broader than the clean likelihood by construction. This
+difference is the reason why the switch means contamination.
 """
 
 import math
@@ -20,14 +20,16 @@ from nbam_pyro.models.likelihoods.component import Component, check_classes, che
 
 
 class UniformLabels(Component):
-    """y ~ Uniform over K classes: a wrong label says nothing.
+    """y ~ Uniform over K classes: a contaminated label carries no information.
+
+    It is an anomaly likelihood, the distribution of contaminated targets, for labels.
 
     Args:
-        num_classes: K, at least 2.
-        shape: of a target beyond its row, such as (L,) for L binary labels.
+        num_classes: Number of classes K, at least 2.
+        shape: Shape of the target of one row, such as (L,) for L binary labels; () for one label.
 
     Raises:
-        DataError: fewer than two classes.
+        DataError: There are fewer than two classes.
 
     Example:
         >>> UniformLabels(4)(torch.zeros(1, 2), {}).probs
@@ -49,14 +51,16 @@ class UniformLabels(Component):
 
 
 class BroadNormal(Component):
-    r"""y ~ Normal(m, S), broad and centred on the data: a measurement gone wrong.
+    r"""y ~ Normal(m, S): a broad Normal distribution for contaminated measurements.
+
+    It does not depend on x. `BroadNormal.of(y)` chooses location and scale from the targets.
 
     Args:
-        loc: m, in the units of y.
-        scale: S, in the units of y; several standard deviations of y.
+        loc: Location m, in the units of y.
+        scale: Scale S, in the units of y. Several standard deviations of y are a good choice.
 
     Raises:
-        DataError: the scale is not positive.
+        DataError: The scale is not positive.
 
     Example:
         >>> broad = BroadNormal.of(torch.tensor([0.0, 2.0, 4.0]))
@@ -75,7 +79,12 @@ class BroadNormal(Component):
 
     @classmethod
     def of(cls, y: Tensor, *, breadth: float = 3.0) -> "BroadNormal":
-        """Centred on the targets y, `breadth` of their standard deviations wide."""
+        """Return a `BroadNormal` around the mean of the targets.
+
+        Args:
+            y: Observed targets, (N,).
+            breadth: Scale S as a multiple of the standard deviation of the targets.
+        """
         y = y.double()
         return cls(y.mean().item(), breadth * y.std().item())
 
@@ -86,15 +95,17 @@ class BroadNormal(Component):
 
 
 class BroadStudentT(Component):
-    r"""y ~ StudentT(df, m, S): as `BroadNormal`, for errors that may be larger by orders.
+    r"""y ~ StudentT(df, m, S): a broad Student-t distribution for contaminated measurements.
+
+    Use it in place of `BroadNormal` where errors may be larger than S by orders of magnitude.
 
     Args:
-        loc: m, in the units of y.
-        scale: S, in the units of y.
-        df: degrees of freedom, positive; 1 is a Cauchy.
+        loc: Location m, in the units of y.
+        scale: Scale S, in the units of y.
+        df: Degrees of freedom, positive. 1 is a Cauchy distribution.
 
     Raises:
-        DataError: scale or df is not positive.
+        DataError: The scale or df is not positive.
 
     Example:
         >>> wide = BroadStudentT(0.0, 1.0)(torch.zeros(1, 1), {})
@@ -122,16 +133,17 @@ class BroadStudentT(Component):
 
 
 class UniformRange(Component):
-    """y ~ Uniform[low, high]: anything a broken sensor can show.
+    """y ~ Uniform[low, high]: a contaminated measurement may be any value in the range.
 
-    A target outside the range cannot be fitted; when scored it counts as contaminated.
+    A broken sensor, for instance, may show every value of its range. `fit` raises a `SupportError`
+    where a target lies outside the range. Where such a target is scored, it counts as contaminated.
 
     Args:
-        low: lower end, in the units of y.
-        high: upper end, included.
+        low: Lower end of the range, included, in the units of y.
+        high: Upper end of the range, included, in the units of y.
 
     Raises:
-        DataError: the range is empty.
+        DataError: The lower end is not below the upper end.
 
     Example:
         >>> UniformRange(0.0, 10.0)(torch.zeros(1, 1), {}).log_prob(torch.tensor([10.0])).exp()
@@ -143,7 +155,9 @@ class UniformRange(Component):
     def __init__(self, low: float, high: float) -> None:
         super().__init__()
         if not low < high:
-            raise DataError(f"The range [{low}, {high}] is empty.")
+            raise DataError(
+                f"The range [{low}, {high}] is empty; give a lower end below the upper."
+            )
         self.low = low
         self.high = high
         self.register_buffer("unit", torch.ones(()))
@@ -153,9 +167,10 @@ class UniformRange(Component):
 
 
 class _Range(TorchDistribution):
-    """Uniform between two plain numbers, both included in whatever precision y has.
+    """The uniform distribution between two Python numbers, both ends included.
 
-    torch's own leaves its upper end out, and rounds both ends to the precision of a network.
+    torch's `Uniform` excludes its upper end, and it rounds both ends to the precision of a network.
+    This class compares y with the ends in the precision of y.
     """
 
     arg_constraints: dict[str, Any] = {}  # noqa: RUF012 (torch's own declaration)
@@ -189,13 +204,15 @@ class _Range(TorchDistribution):
 
 
 class BroadCounts(Component):
-    r"""y ~ Geometric-like count with mean m: a negative binomial of concentration 1.
+    r"""y ~ Geometric with mean m: a broad distribution for contaminated counts.
+
+    It is a negative binomial distribution with concentration 1 and variance m + m^2.
 
     Args:
-        mean: m, several times the counts that are usual.
+        mean: Mean m. Several times the usual counts are a good choice.
 
     Raises:
-        DataError: the mean is not positive.
+        DataError: The mean is not positive.
 
     Example:
         >>> BroadCounts(20.0)(torch.zeros(1, 1), {}).mean

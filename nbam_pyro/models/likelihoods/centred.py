@@ -1,4 +1,4 @@
-"""Distributions of measurements far from 0, without the rounding of their level."""
+"""Distributions of measurements far from 0 that do not lose digits by rounding."""
 
 from typing import Any
 
@@ -10,14 +10,15 @@ __all__ = ["Centred", "centred"]
 
 
 class Centred(TorchDistribution):
-    """A distribution of y - centre, told of y.
+    """The distribution of y, computed from a distribution of y - centre.
 
-    The difference is taken in the precision of y before anything else is computed, so that
-    measurements such as 1e9 + 0.1 keep their digits even where a network works in single precision.
+    `log_prob` subtracts the centre in the precision of y before it computes anything else.
+    Measurements such as 1e9 + 0.1 therefore keep their digits, even where a network works in
+    single precision.
 
     Args:
-        base: distribution of y - centre.
-        centre: a number near the measurements, in the units of y.
+        base: Distribution of y - centre.
+        centre: A number near the measurements, in the units of y.
     """
 
     arg_constraints: dict[str, Any] = {}  # noqa: RUF012 (torch's own declaration)
@@ -57,11 +58,12 @@ class Centred(TorchDistribution):
 
 
 def centred(base: TorchDistribution, centre: float) -> TorchDistribution:
-    """The distribution of y, where `base` is that of y - centre.
+    """Return the distribution of y, given a distribution of y - centre.
 
     Args:
-        base: of unbounded real numbers.
-        centre: in the units of y.
+        base: Distribution of y - centre. Its support must be all real numbers.
+        centre: A number near the measurements, in the units of y. `base` itself is returned where
+            it is 0.
 
     Example:
         >>> import pyro.distributions as dist

@@ -1,4 +1,4 @@
-"""What the conditionals of a latent switch have in common."""
+"""`Component`, the base class of switch priors and likelihoods, and checks of their settings."""
 
 import math
 from abc import ABC, abstractmethod
@@ -13,14 +13,62 @@ from nbam_pyro.models.latents import Latents
 
 
 class Component(nn.Module, ABC):
-    """One conditional of a `LatentSwitch`: a class with one method to write, `forward`.
+    r"""One conditional distribution of a `LatentSwitch`: switch prior or likelihood.
 
-    The other methods have defaults. Keep each argument of the constructor as an attribute of the
-    same name: then a fit can be saved and loaded.
+    A `LatentSwitch` has three components. The *switch prior* is the distribution of the switch z,
+    which is 1 where the target y of a row is contaminated. The *clean likelihood* p(y | x, z=0) is
+    the distribution of uncontaminated targets, and the *anomaly likelihood* p(y | x, z=1) is that
+    of contaminated targets. Derive a class from `Component` to use a distribution that the library
+    does not have:
+
+    1. Write `forward`. It takes features h of the rows and returns a distribution.
+    2. Declare unknown numbers. A number with a prior is a *global latent*: return its prior from
+       `priors`, and read its value from `latents` in `forward`. A number without a prior is an
+       `nn.Parameter` or part of a network, and training estimates it.
+    3. Store every argument of the constructor in an attribute of the same name. A fit with the
+       component can then be saved and loaded.
+
+    All other methods have defaults, which most components keep.
 
     Attributes:
-        groups: Number of groups whose codes the component takes in place of features; 0 for none.
-        one_sided: Whether the component may lie on one side of the clean location.
+        groups: Number of groups, where the component takes codes of groups in place of features;
+            0 where it takes features.
+        one_sided: Whether most contaminated targets may lie on one side of the clean location.
+            The default steps of `fit` then try errors upwards and errors downwards.
+
+    Example:
+        Rows hold the number of people in a queue, and targets are waiting times in minutes. A
+        clean waiting time is exponential, and its mean is proportional to the queue. The time for
+        one person is a global latent with a prior around `guess`.
+
+        >>> import math
+        >>> import pyro.distributions as dist
+        >>> import torch
+        >>> from nbam_pyro.functional import responsibility
+        >>> from nbam_pyro.models import BetaSwitch, Component, LatentSwitch, UniformRange
+        >>> class WaitingTime(Component):
+        ...     def __init__(self, guess):
+        ...         super().__init__()
+        ...         self.guess = guess
+        ...
+        ...     def priors(self):
+        ...         return {"minutes_each": dist.LogNormal(math.log(self.guess), 0.5)}
+        ...
+        ...     def forward(self, h, latents):
+        ...         return dist.Exponential(1 / (latents["minutes_each"] * h[:, 0]))
+        >>> story = LatentSwitch(
+        ...     switch=BetaSwitch(1.0, 9.0),
+        ...     clean=WaitingTime(guess=2.0),
+        ...     anomaly=UniformRange(0.0, 600.0),
+        ... )
+
+        The story is ready for `fit`. Given values of its global latents, it returns the
+        *responsibility* of each row, which is the probability that its target is contaminated:
+
+        >>> people, minutes = torch.tensor([[1.0], [5.0], [1.0]]), torch.tensor([3.0, 12.0, 40.0])
+        >>> latents = {"contamination": torch.tensor(0.1), "minutes_each": torch.tensor(2.0)}
+        >>> responsibility(*story.log_joint(people, minutes, latents)) > 0.5
+        tensor([False, False,  True])
     """
 
     groups: int = 0
@@ -28,15 +76,18 @@ class Component(nn.Module, ABC):
 
     @abstractmethod
     def forward(self, h: Tensor, latents: Latents) -> TorchDistribution:
-        """Return the conditional distribution given features.
+        """Return the distribution of the rows' switches or targets.
 
         Args:
-            h: Features of the rows, (N, ...).
-            latents: Global latents by site name.
+            h: Features of the rows, (N, ...): the output of the story's trunk, or the rows
+                themselves where the story has no trunk. Codes of groups, (N,), where `groups` is
+                not 0.
+            latents: Value of every global latent of the story by site name.
 
         Returns:
-            A distribution of batch shape (N,), or (N, *dims) where each element of a target has a
-            switch. Sizes of 1 are broadcast.
+            A distribution with batch shape (N,), or (N, *dims) where each element of a target has
+            a switch of its own. Dimensions of size 1 are broadcast. A switch prior returns a
+            Bernoulli distribution; its `logits` are logit P(z=1 | x).
         """
 
     def priors(self) -> dict[str, TorchDistribution]:
@@ -44,38 +95,62 @@ class Component(nn.Module, ABC):
         return {}
 
     def check_beside(self, clean: "Component") -> None:
-        """Raise a `StoryError` where the component cannot be combined with a clean likelihood."""
+        """Raise a `StoryError` where the component cannot be combined with a clean likelihood.
+
+        By default every clean likelihood is accepted.
+
+        Args:
+            clean: Clean likelihood of the same story.
+        """
 
     def start_from(self, *, shift: Tensor, width: Tensor) -> None:
-        """Set where training starts, if the component has a shift and a width; default: nothing.
+        """Set the values that training starts from; by default nothing is set.
+
+        Anomaly likelihoods with a learned shift and a learned width override this method.
 
         Args:
             shift: Distance from the clean location, in the units of y.
-            width: Scale, in the units of y.
+            width: Scale of the anomaly likelihood, in the units of y.
         """
 
     def as_classes(self, predicted: np.ndarray) -> np.ndarray:
-        """Return predictions as probabilities of classes, where the component has classes.
+        """Return predictions as class probabilities, (N, *dims, K), where targets are labels.
 
         Args:
-            predicted: What `predict` returns, (N, *dims) or (N, *dims, K).
+            predicted: Means of the clean likelihood, (N, *dims), or class probabilities,
+                (N, *dims, K), as `predict` returns them. By default they are returned unchanged.
         """
         return predicted
 
 
 def check_positive(name: str, value: float) -> None:
-    """Raise a `DataError` where a setting is not positive and finite."""
+    """Raise a `DataError` where a setting is not positive and finite.
+
+    Args:
+        name: Name of the setting, for the message.
+        value: Value of the setting.
+    """
     if not 0 < value < math.inf:
         raise DataError(f"{name} is {value}; it must be positive and finite.")
 
 
 def check_whole(name: str, value: float, *, least: int) -> None:
-    """Raise a `DataError` where a setting is no whole number, or below the least."""
+    """Raise a `DataError` where a setting is not a whole number or is too small.
+
+    Args:
+        name: Name of the setting, for the message.
+        value: Value of the setting.
+        least: Smallest allowed value.
+    """
     if not isinstance(value, Integral) or value < least:
         raise DataError(f"{name} is {value!r}; give a whole number, {least} or more.")
 
 
 def check_classes(num_classes: int) -> None:
-    """Raise a `DataError` where there are fewer than two classes."""
+    """Raise a `DataError` where there are fewer than two classes.
+
+    Args:
+        num_classes: Number of classes.
+    """
     if num_classes < 2:
         raise DataError(f"num_classes is {num_classes}; a label needs at least two classes.")

@@ -1,4 +1,4 @@
-"""Anomaly likelihoods that are shifted from the clean likelihood, with learned shift and scale."""
+"""Anomaly likelihoods with a learned shift from the clean location and a learned scale."""
 
 from abc import ABC, abstractmethod
 
@@ -10,19 +10,33 @@ from torch import Tensor, nn
 from nbam_pyro.errors import StoryError
 from nbam_pyro.models.latents import Latents
 from nbam_pyro.models.likelihoods.centred import centred
-from nbam_pyro.models.likelihoods.clean import LocationScale
+from nbam_pyro.models.likelihoods.clean_measurements import LocationScale
 from nbam_pyro.models.likelihoods.component import Component, check_positive
 
 
 class ShiftedComponent(Component, ABC):
-    r"""A measurement around the clean location f(x) plus a learned shift, with a learned scale.
+    r"""Base class of anomaly likelihoods around f(x) + delta, where f(x) is the clean location.
 
-    A learned anomaly could shrink onto the clean likelihood and share its work. It is kept apart by
-    construction: its scale is
+    Training learns the shift delta and the scale S. A learned anomaly likelihood could become equal
+    to the clean likelihood and explain clean targets. The scale used prevents this:
 
     .. math:: \sqrt{S^2 + \max(0, (k \sigma)^2 - \delta^2)}
 
-    so that it is shifted by k clean scales, or as wide as that, or something in between.
+    Here sigma is the scale of the clean likelihood, and k is the argument `separation`. The
+    anomaly likelihood is therefore shifted by at least k clean scales, or at least k clean scales
+    wide, or something in between.
+
+    To use another family of distributions, derive a class and write `around`.
+
+    Args:
+        clean: Clean likelihood of the same story (the same module, not a copy).
+        shift: Value of delta at the start of training, in the units of y.
+        scale: Value of S at the start of training, in the units of y.
+        separation: Number k of clean scales by which the anomaly likelihood stays separate from
+            the clean likelihood.
+
+    Raises:
+        DataError: The scale or the separation is not positive.
     """
 
     def __init__(
@@ -40,7 +54,7 @@ class ShiftedComponent(Component, ABC):
         self.shift = shift
         self.scale = scale
         self.separation = separation
-        # In units of `scale`, so that an optimiser's steps mean the same for every y.
+        # In units of `scale`, so that a step of the optimiser does not depend on the units of y.
         self.relative_shift = nn.Parameter(torch.tensor(float(shift) / float(scale)))
         self.log_relative_scale = nn.Parameter(torch.zeros(()))
 
@@ -49,8 +63,8 @@ class ShiftedComponent(Component, ABC):
     def check_beside(self, clean: Component) -> None:
         if self.clean is not clean:
             raise StoryError(
-                "A shifted anomaly likelihood must be shifted from the story's own clean "
-                "likelihood: give both the same module."
+                "The anomaly likelihood is shifted from another clean likelihood than the story's: "
+                "create it from the same module that the story takes as clean=."
             )
 
     def start_from(self, *, shift: Tensor, width: Tensor) -> None:
@@ -59,7 +73,7 @@ class ShiftedComponent(Component, ABC):
 
     @property
     def delta(self) -> Tensor:
-        """The shift, in the units of y."""
+        """The shift delta, in the units of y."""
         return self.scale * self.relative_shift
 
     def forward(self, h: Tensor, latents: Latents) -> TorchDistribution:
@@ -70,23 +84,30 @@ class ShiftedComponent(Component, ABC):
 
     @abstractmethod
     def around(self, loc: Tensor, scale: Tensor) -> TorchDistribution:
-        """The family of y - centre, with location (N,) and scale, both in the units of y."""
+        """Return the distribution of y - centre.
+
+        Args:
+            loc: Location less the centre of the clean likelihood, (N,), in the units of y.
+            scale: Scale, () or (N,), in the units of y.
+        """
 
 
 class ShiftedNormal(ShiftedComponent):
-    r"""y ~ Normal(f(h) + delta, S) with learned shift and scale: errors that lean to one side.
+    r"""y ~ Normal(f(h) + delta, S): contaminated measurements whose errors lie mostly on one side.
 
-    A far error on the *other* side is not explained by it; `ShiftedStudentT` explains that too.
+    Training learns the shift delta and the scale S. The distribution does not explain large errors
+    on the *other* side; `ShiftedStudentT` explains errors on both sides.
 
     Args:
-        clean: the story's own clean likelihood (the same module).
-        shift: where delta starts, in the units of y; its sign is the side.
-        scale: where S starts, in the units of y.
-        separation: k, how many clean scales it stays away from the clean likelihood, in shift or
-            in width.
+        clean: Clean likelihood of the same story (the same module, not a copy).
+        shift: Value of delta at the start of training, in the units of y. Its sign is the side on
+            which errors are expected.
+        scale: Value of S at the start of training, in the units of y.
+        separation: Number k of clean scales by which the anomaly likelihood stays separate from
+            the clean likelihood, in shift or in width (see `ShiftedComponent`).
 
     Raises:
-        DataError: scale or separation is not positive.
+        DataError: The scale or the separation is not positive.
 
     Example:
         >>> from nbam_pyro.models import NormalLikelihood
@@ -102,21 +123,22 @@ class ShiftedNormal(ShiftedComponent):
 
 
 class ShiftedStudentT(ShiftedComponent):
-    r"""y ~ StudentT(df, f(h) + delta, S) with learned shift and scale.
+    r"""y ~ StudentT(df, f(h) + delta, S): contaminated measurements with errors on any side.
 
-    Its tails are heavier than a Normal's on both sides, so that any far outlier counts as
-    contaminated, wherever most errors lie.
+    Training learns the shift delta and the scale S. The tails are heavier than those of a Normal
+    distribution on both sides. A distant outlier therefore counts as contaminated, even where most
+    errors lie on the other side.
 
     Args:
-        clean: the story's own clean likelihood (the same module).
-        shift: where delta starts, in the units of y.
-        scale: where S starts, in the units of y.
-        separation: k, how many clean scales it stays away from the clean likelihood, in shift or
-            in width.
-        df: degrees of freedom, positive.
+        clean: Clean likelihood of the same story (the same module, not a copy).
+        shift: Value of delta at the start of training, in the units of y.
+        scale: Value of S at the start of training, in the units of y.
+        separation: Number k of clean scales by which the anomaly likelihood stays separate from
+            the clean likelihood, in shift or in width (see `ShiftedComponent`).
+        df: Degrees of freedom, positive.
 
     Raises:
-        DataError: scale, separation or df is not positive.
+        DataError: The scale, the separation or df is not positive.
 
     Example:
         >>> from nbam_pyro.models import NormalLikelihood

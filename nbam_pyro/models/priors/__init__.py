@@ -1,1 +1,1 @@
-"""Priors of switches, rates, flips and class frequencies."""
+"""Priors of switches, contamination rates, flips and class frequencies."""

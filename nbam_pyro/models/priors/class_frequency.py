@@ -1,4 +1,7 @@
-"""A Dirichlet prior on class frequencies: off unless asked for, and told where it is on."""
+"""The Dirichlet prior on class frequencies, which is off by default.
+
+Every result that was computed with this prior discloses it (`class_prior_sentence`).
+"""
 
 import math
 from dataclasses import dataclass
@@ -11,17 +14,17 @@ from nbam_pyro.errors import DataError
 
 __all__ = ["ClassPrior", "check_class_prior", "class_prior_sentence"]
 
-# Longer sums in float32 round too much.
+# Rows per partial sum; longer sums in float32 lose too many digits.
 _CHUNK = 8192
 
 
 @dataclass(frozen=True)
 class ClassPrior:
-    """Dirichlet(h, ..., h) on class frequencies, beside the frequencies that predictions have.
+    """The prior Dirichlet(h, ..., h) on class frequencies, and the frequencies of predictions.
 
     Attributes:
-        pseudo_count: h.
-        log_mean: log of the weighted mean of the predictions, (K,) float64.
+        pseudo_count: Pseudo-count h of each class.
+        log_mean: Logarithm of the weighted mean of the predictions, (K,), in float64.
     """
 
     pseudo_count: float
@@ -31,12 +34,14 @@ class ClassPrior:
     def of(
         cls, pseudo_count: float, log_f: Float[Tensor, "n k"], weights: Float[Tensor, " n"] | None
     ) -> "ClassPrior":
-        """From predictions alone: a verified row counts as it was predicted.
+        """Return the prior for rows with given predictions.
+
+        A row with a verified label counts with its prediction, too.
 
         Args:
-            pseudo_count: h, positive.
-            log_f: log p(c | x), (N, K), normalised.
-            weights: how many times each row counts, (N,); None for once.
+            pseudo_count: Pseudo-count h of each class, positive.
+            log_f: Predictions log p(c | x), (N, K), normalised.
+            weights: Number of times that each row counts, (N,); None if each row counts once.
 
         Example:
             >>> f = torch.tensor([[0.9, 0.1], [0.3, 0.7]])
@@ -50,47 +55,47 @@ class ClassPrior:
         parts = zip(log_f.detach().split(_CHUNK), each.split(_CHUNK), strict=True)
         total = torch.stack([w @ f.exp() for f, w in parts]).sum(0, dtype=torch.float64)
         mean = total / each.sum(dtype=torch.float64)
-        # A class that no row can be of stays empty whatever its frequency, and must not be NaN.
+        # The floor keeps the logarithm finite for a class with probability 0 in every row.
         return cls(pseudo_count, mean.clamp_min(torch.finfo(log_f.dtype).tiny).log())
 
     def log_frequency(self, counts: Float[Tensor, "k k"]) -> Float[Tensor, " k"]:
-        """Log of the posterior mean of class frequencies given counts, in logits their mode, (K,).
+        """Return the logarithm of the class frequencies given counts, (K,).
+
+        The frequencies are their posterior mean. It is also the mode of the posterior density of
+        their logits.
 
         Args:
-            counts: by true and observed label, (K, K).
+            counts: Number of rows by true and observed label, (K, K).
         """
         rows = counts.sum(1) + self.pseudo_count
         return (rows / rows.sum()).log()
 
 
 def check_class_prior(value: float | None) -> None:
-    """Refuse what is no pseudo-count.
+    """Raise a `DataError` where the pseudo-count of the class prior is not positive and finite.
 
     Args:
-        value: of each class; None for no prior.
-
-    Raises:
-        DataError: it is not positive and finite.
+        value: Pseudo-count of each class; None for no prior.
     """
     if value is not None and not 0 < value < math.inf:
         raise DataError(
-            f"class_prior is {value}: the pseudo-count of each class is positive and finite; None "
-            "leaves the prior off."
+            f"class_prior is {value}: the pseudo-count of each class must be positive and finite; "
+            "None means no prior."
         )
 
 
 def class_prior_sentence(value: float) -> str:
-    """What the reader of a result must be told.
+    """Return the sentence that discloses the prior to the reader of a result.
 
     Args:
-        value: pseudo-count of each class.
+        value: Pseudo-count of each class.
 
     Example:
         >>> class_prior_sentence(50.0)
-        'Class frequencies were supposed to be even (Dirichlet, 50 for each class): that is an
+        'Class frequencies were assumed to be even (Dirichlet, 50 for each class): that is an
         assumption, not evidence.'
     """
     return (
-        f"Class frequencies were supposed to be even (Dirichlet, {value:g} for each class): that "
-        "is an assumption, not evidence."
+        f"Class frequencies were assumed to be even (Dirichlet, {value:g} for each class): that is "
+        "an assumption, not evidence."
     )

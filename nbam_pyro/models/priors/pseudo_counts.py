@@ -1,4 +1,4 @@
-"""Hyper-parameters of the priors, as plain values shared by the losses and the stories."""
+"""Pseudo-counts of the priors on rates and flips, which losses and stories share."""
 
 import math
 from dataclasses import dataclass
@@ -10,11 +10,14 @@ __all__ = ["Beta", "FlipPrior"]
 
 
 class Beta(NamedTuple):
-    """Beta(a, b), the prior of a contamination rate as pseudo-counts.
+    """Beta(a, b), the prior of a contamination rate.
+
+    The numbers are pseudo-counts: the prior has the effect of a contaminated and b clean targets
+    that were observed before.
 
     Args:
-        a: of contaminated data, positive.
-        b: of clean data, positive.
+        a: Pseudo-count of contaminated targets, positive.
+        b: Pseudo-count of clean targets, positive.
 
     Example:
         >>> Beta(2, 8).mean
@@ -26,23 +29,26 @@ class Beta(NamedTuple):
 
     @property
     def mean(self) -> float:
-        """The expected rate."""
+        """Prior mean of the rate."""
         return self.a / (self.a + self.b)
 
 
 @dataclass(frozen=True, kw_only=True)
 class FlipPrior:
-    r"""Priors of the latent-true-label story: rate_c ~ Beta(a, b), T_c ~ Dirichlet(c, ..., c).
+    r"""Priors of `LabelFlip`: rate_c ~ Beta(a, b), T_c ~ Dirichlet(d, ..., d).
 
-    The default is uniform on rates and sparse on the rows of T: a class is usually mistaken for
-    one or two others, not for all of them.
+    rate_c is the probability that a label of true class c is flipped, and row T_c of the flip
+    matrix holds the probabilities of the class that it is flipped to. The default prior is uniform
+    on the rates and sparse on the rows of T, since a class is usually mistaken for one or two other
+    classes and not for all of them.
 
     Args:
-        rate: (a, b) of the Beta prior on the contamination rate of each true class.
-        flip: concentration c of the Dirichlet prior on each row of T.
+        rate: Pseudo-counts (a, b) of the Beta prior on the rate of each true class.
+        flip: Concentration d of the Dirichlet prior on each row of T, positive. Values below 1
+            favour few other classes.
 
     Raises:
-        DataError: a value is not positive.
+        DataError: A value is not positive and finite.
 
     Example:
         >>> FlipPrior(rate=(2.0, 8.0))
@@ -54,4 +60,7 @@ class FlipPrior:
 
     def __post_init__(self) -> None:
         if not all(0 < count < math.inf for count in (*self.rate, self.flip)):
-            raise DataError(f"{self}: pseudo-counts of Beta and Dirichlet priors must be positive.")
+            raise DataError(
+                f"{self} has a pseudo-count that is not positive and finite; give positive, finite "
+                "numbers for rate and flip."
+            )

@@ -1,4 +1,4 @@
-"""Priors of the switch: how probable contamination is before the target is seen."""
+"""Switch priors: the probability of contamination P(z=1 | x) before the target is observed."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
@@ -15,14 +15,17 @@ from nbam_pyro.models.priors.groups import group_deviation, group_priors
 
 
 class FixedSwitch(Component):
-    r"""z ~ Bernoulli(pi) with a known contamination pi.
+    r"""z ~ Bernoulli(pi): a switch with a known contamination pi.
+
+    The switch z is 1 where a target is contaminated, and the contamination is P(z=1).
 
     Args:
-        contamination: pi in (0, 1).
-        shape: of a target beyond its row, such as (L,) for L labels with a switch each.
+        contamination: Contamination pi, between 0 and 1.
+        shape: Shape of the target of one row, such as (L,) for L labels with a switch each; () for
+            one switch per row.
 
     Raises:
-        DataError: pi is not strictly between 0 and 1.
+        DataError: The contamination is not strictly between 0 and 1.
 
     Example:
         >>> FixedSwitch(0.2)(torch.zeros(3, 1), {}).mean
@@ -43,15 +46,19 @@ class FixedSwitch(Component):
 
 
 class BetaSwitch(Component):
-    r"""z ~ Bernoulli(pi), pi ~ Beta(a, b): one unknown contamination, the site "contamination".
+    r"""z ~ Bernoulli(pi), pi ~ Beta(a, b): a switch with one unknown contamination pi.
+
+    The contamination P(z=1) is a global latent, the site "contamination". Its prior has the mean
+    a / (a + b), and the fit estimates its posterior.
 
     Args:
-        a: pseudo-count of contaminated data, positive.
-        b: pseudo-count of clean data, positive.
-        shape: of a target beyond its row: (L,) gives each of L labels its own contamination.
+        a: Pseudo-count of contaminated targets, positive.
+        b: Pseudo-count of clean targets, positive.
+        shape: Shape of the target of one row. With (L,) each of L labels has a contamination of
+            its own; () for one switch per row.
 
     Raises:
-        DataError: a pseudo-count is not positive.
+        DataError: A pseudo-count is not positive.
 
     Example:
         >>> BetaSwitch(1.0, 9.0).priors()["contamination"].mean
@@ -80,14 +87,16 @@ class BetaSwitch(Component):
 
 
 class HeadSwitch(Component):
-    r"""z ~ Bernoulli(pi_phi(x)): contamination per input, from a head of its own.
+    r"""z ~ Bernoulli(pi_phi(x)): a contamination that depends on the input through a network.
 
-    Nothing shrinks the head, so with a free anomaly likelihood the story is not identifiable and
-    usually collapses to pi = 0.
+    No prior shrinks the head. If the anomaly likelihood is free, too, the data cannot decide which
+    targets are contaminated, and a fit usually collapses to pi = 0.
 
     Args:
-        head: maps features (N, ...) to one logit, (N, 1), or to one per label, (N, L).
-        multi_label: targets are (N, L), each label with a switch of its own.
+        head: Network that maps features h, (N, ...), to one logit, (N, 1), or to one logit for
+            each of L labels, (N, L).
+        multi_label: Whether targets have the shape (N, L), so that each label has a switch of its
+            own.
 
     Example:
         >>> HeadSwitch(nn.Linear(4, 1))(torch.zeros(3, 4), {}).batch_shape
@@ -106,7 +115,13 @@ class HeadSwitch(Component):
 
 
 class _LogitSwitch(Component, ABC):
-    """z ~ Bernoulli(sigmoid(a + deviation)) with a Normal prior on the intercept a."""
+    """z ~ Bernoulli(sigmoid(a + deviation)) with a Normal prior on the intercept a.
+
+    Args:
+        contamination: Prior median of the contamination where the deviation is 0, between 0 and 1.
+        spread: Prior standard deviation of the intercept, in logits.
+        scale: Prior scale of the deviations, in logits.
+    """
 
     centre: Tensor
 
@@ -129,30 +144,38 @@ class _LogitSwitch(Component, ABC):
 
     @abstractmethod
     def deviation_priors(self) -> dict[str, TorchDistribution]:
-        """Priors of what the deviations are made of."""
+        """Return the priors of the global latents that deviations depend on, by site name."""
 
     @abstractmethod
     def deviation(self, h: Tensor, latents: Latents) -> Tensor:
-        """Of every row from the intercept, in logits, (N,)."""
+        """Return the deviation of each row from the intercept, (N,), in logits.
+
+        Args:
+            h: Features of the rows, (N, D), or codes of groups, (N,).
+            latents: Global latents by site name.
+        """
 
 
 class LinearSwitch(_LogitSwitch):
-    r"""z ~ Bernoulli(sigmoid(a + w . h)): contamination per input, shrunk to one rate.
+    r"""z ~ Bernoulli(sigmoid(a + w . h)): a contamination that depends on the input linearly.
 
     .. math::
         a \sim N(\mathrm{logit}\,\pi_0, s_0), \qquad w_j \sim N(0, s)
 
-    The sites "intercept" () and "slope" (D,). The prior shrinks w: where the data do not say that
-    contamination depends on h, it does not.
+    The global latents are the sites "intercept" () and "slope" (D,). The prior shrinks w to 0:
+    without evidence that the contamination depends on h, all rows have about the same
+    contamination.
 
     Args:
-        features: D, the columns of h; bring them to unit scale, by `Standardise` in the trunk.
-        contamination: pi_0, the prior median at h = 0, in (0, 1).
-        spread: s_0, standard deviation of the intercept, in logits.
-        scale: s, standard deviation of each slope, in logits per unit of h.
+        features: Number D of columns of h. Use `Standardise` in the story's trunk to bring them to
+            unit scale.
+        contamination: Prior median pi_0 of the contamination at h = 0, between 0 and 1.
+        spread: Prior standard deviation s_0 of the intercept, in logits.
+        scale: Prior standard deviation s of each slope, in logits per unit of h.
 
     Raises:
-        DataError: the contamination is not in (0, 1), or another number is not positive.
+        DataError: The contamination is not strictly between 0 and 1, or another number is not
+            positive.
 
     Example:
         >>> switch = LinearSwitch(2)
@@ -182,30 +205,32 @@ class LinearSwitch(_LogitSwitch):
 
 
 class GroupSwitch(_LogitSwitch):
-    r"""Every group of rows (source, annotator, batch) has its own rate, partially pooled.
+    r"""A contamination for each group of rows, such as a source, an annotator or a batch.
 
     .. math::
         a \sim N(\mathrm{logit}\,\pi_0, s_0), \qquad
         \tau \sim \mathrm{HalfNormal}(s), \qquad u_g \sim N(0, 1), \qquad
         z_i \sim \mathrm{Bernoulli}(\sigma(a + \tau u_{g_i}))
 
-    The sites "intercept" (), "group_spread" () and "group" (G,). A group of few rows is drawn to
-    the others, and how much is learned with tau. A row of an unknown group, code -1, has the
-    population's rate, sigmoid(a).
+    The global latents are the sites "intercept" (), "group_spread" () and "group" (G,). Groups are
+    *partially pooled*: the fewer rows a group has, the closer its estimate is to the average of all
+    groups, and the fit learns from tau how close. A row of an unknown group has the code -1 and
+    the average contamination, sigmoid(a).
 
-    The code of its group is the last column, or channel, of every row x: see
-    `nbam_pyro.data.with_groups`. Story and networks get x without it.
+    The last column, or channel, of x holds the code of each row's group:
+    `nbam_pyro.data.with_groups` appends it. The trunk and the likelihoods take x without it.
 
     Args:
-        groups: G, how many there are.
-        contamination: pi_0, the prior median of the population's rate, in (0, 1).
-        spread: s_0, standard deviation of the intercept, in logits.
-        scale: s, of the half-Normal prior on tau, in logits.
+        groups: Number of groups G.
+        contamination: Prior median pi_0 of the average contamination, between 0 and 1.
+        spread: Prior standard deviation s_0 of the intercept, in logits.
+        scale: Scale s of the half-Normal prior on tau, in logits.
 
     Raises:
-        DataError: the contamination is not in (0, 1), or another number is not positive.
+        DataError: The contamination is not strictly between 0 and 1, or another number is not
+            positive.
 
-    Source: partial pooling in the non-centred form, Betancourt & Girolami (2015).
+    Source: Betancourt & Girolami (2015) for partial pooling in the non-centred form.
 
     Example:
         >>> switch = GroupSwitch(2)
@@ -231,11 +256,13 @@ class GroupSwitch(_LogitSwitch):
         return group_priors(self.groups, self.scale, self.centre)
 
     def deviation(self, h: Tensor, latents: Latents) -> Tensor:
-        """Of every row given codes of groups, (N,), in the place of features."""
+        """Return the deviation of each row, (N,), given the codes of groups h, (N,)."""
         return group_deviation(h, latents)
 
 
 def _logit(contamination: float) -> Tensor:
     if not 0 < contamination < 1:
-        raise DataError(f"contamination is {contamination}; it must lie in (0, 1).")
+        raise DataError(
+            f"contamination is {contamination}; give a number strictly between 0 and 1."
+        )
     return torch.tensor(float(contamination)).logit()

@@ -1,1 +1,1 @@
-"""Generative stories, and how to write one."""
+"""Generative stories: how clean and contaminated targets are generated."""

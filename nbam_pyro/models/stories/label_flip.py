@@ -1,6 +1,5 @@
-"""The latent true label: the default story for classification."""
+"""`LabelFlip`, a story with a latent true label: the default for classification."""
 
-import copy
 import math
 from collections.abc import Sequence
 from typing import Any
@@ -14,19 +13,23 @@ from torch import Tensor, nn
 
 from nbam_pyro import functional as nf
 from nbam_pyro.checks.memory import check_flip_memory
-from nbam_pyro.errors import DataError, StoryError
+from nbam_pyro.errors import StoryError
 from nbam_pyro.models.latents import Latents
 from nbam_pyro.models.likelihoods.component import check_classes
-from nbam_pyro.models.priors.groups import check_groups, group_deviation, group_priors, split_groups
+from nbam_pyro.models.priors.groups import check_groups, split_groups
 from nbam_pyro.models.priors.pseudo_counts import FlipPrior
+from nbam_pyro.models.stories.deviation import RateDeviation
+from nbam_pyro.models.stories.label_checks import check_label_range, check_labels, check_settings
+from nbam_pyro.models.stories.last_layer import last_layer_priors, last_width, with_fixed_last_layer
+from nbam_pyro.models.stories.latent_label_story import LatentLabelStory
 from nbam_pyro.models.stories.recipes import Recipe, Recipes
 from nbam_pyro.models.stories.sites import observe_verified
-from nbam_pyro.models.stories.story import LatentLabelStory, Story
+from nbam_pyro.models.stories.story import Story
 from nbam_pyro.verified import NOTHING, Verified
 
 
 class LabelFlip(LatentLabelStory):
-    r"""A true label that is observed as it is, or flipped to another class.
+    r"""A story for labels: the true label is observed unchanged or flipped to another class.
 
     .. math::
         \mathrm{rate}_c \sim \mathrm{Beta}, \qquad
@@ -35,38 +38,45 @@ class LabelFlip(LatentLabelStory):
         z_i \sim \mathrm{Bernoulli}\big(\sigma(\mathrm{logit}\,\mathrm{rate}_{c_i} + g(x_i))\big) \\
         y_i = c_i \text{ if } z_i = 0, \qquad y_i \sim T_{c_i} \text{ if } z_i = 1
 
-    The network is a point estimate; rates and rows of T are global latents, the sites "rate"
-    (K,) and "flip" (K, K-1). Sites of a datum: "true_label", "switch", "y".
+    Row i has the true label c_i, the observed label y_i, and the switch z_i, which is 1 where the
+    observed label is wrong (contaminated). The *responsibility* is P(z=1 | x, y), the probability
+    that the label is wrong. The sites of a row are "true_label", "switch" and "y".
 
-    The zero diagonal of T makes z = 1 mean c != y and no more: f and M = p(observed | true) are
-    identified by rows whose true label is nearly certain and by the start that anchors give (the
-    default steps of `fit`), not by the likelihood alone.
+    The network is a point estimate. The global latents, which all rows share, are the rates, site
+    "rate" (K,), and the rows of the flip matrix T, site "flip" (K, K-1).
+
+    The diagonal of T is 0, so that z = 1 means c != y. The likelihood alone does not identify f and
+    the transition matrix M = p(observed | true). *Anchors* identify them, which are rows whose true
+    label is nearly certain, together with the start of the fit. The default steps of `fit` take
+    this start from the anchors.
 
     Args:
-        network: x -> logits of the true label, (N, K), or (N, K, *dims) as torch's losses take
-            them.
-        num_classes: K, at least 2.
-        prior: pseudo-counts of rates and flips; None for `FlipPrior()`.
-        locality: standard deviation of the prior on the weights of the input-dependent deviation
-            g(x) = w . h(x), through which rows near known corruptions become more suspect; h are
-            the standardised features before the network's last layer, which get no gradient from
-            g. 0 means no deviation. Site "deviation".
-        groups: how many groups (source, annotator, batch) have a deviation of their own,
-            partially pooled as by `GroupSwitch`; the code of its group is the last column or
-            channel of every row. 0 for none. Sites "group" and "group_spread".
-        last_layer: standard deviation of the Normal prior on the weights of the network's last
-            layer, which then have a posterior: the sites "weight" (K, D) and "bias" (K,). 0 for
-            point estimates.
-        dims: names of the dimensions of a target whose elements are labels of their own, such as
-            ("height", "width") for segmentation; none by default.
+        network: Network that maps x to the logits of the true label, (N, K), or (N, K, *dims) as
+            for torch's losses.
+        num_classes: Number of classes K, at least 2.
+        prior: Pseudo-counts of rates and flips; None for `FlipPrior()`.
+        locality: Prior standard deviation of the weights w of the deviation g(x) = w . h(x), the
+            site "deviation"; 0 for no deviation. With it, rows whose features resemble those of
+            probably wrong rows get a higher rate. h are the standardised features before the
+            network's last layer, and g passes no gradient to them.
+        groups: Number of groups of rows (sources, annotators or batches) with a deviation of their
+            own; 0 for no groups. The last column or channel of x is the code of a row's group.
+            Groups are partially pooled, as in `GroupSwitch`: the fewer rows a group has, the
+            closer its deviation is to the average. Sites "group" and "group_spread".
+        last_layer: Prior standard deviation of the weights of the network's last layer, which then
+            have a posterior, the sites "weight" (K, D) and "bias" (K,); 0 for point estimates.
+        dims: Names of the dimensions of a target whose elements have a label each, such as
+            ("height", "width") for segmentation; () for one label per row.
 
     Raises:
-        DataError: fewer than two classes, more than T has memory for, or a negative number.
-        StoryError: locality and last_layer need a network that is an `nn.Sequential` ending in
-            `nn.Linear`, and these and groups need one label per row.
+        DataError: There are fewer than two classes, T does not fit into memory, or a number is
+            negative.
+        StoryError: locality or last_layer is given and the network is not an `nn.Sequential` that
+            ends in `nn.Linear`; or locality, groups or last_layer is given together with dims.
 
-    Source: the latent switch is NBAM's (arXiv 2606.16524); without g and without anchors this is
-    the noise-transition layer (Goldberger & Ben-Reuven 2017; Patrini et al. 2017).
+    Source: the latent switch is that of NBAM (arXiv 2606.16524). Without g and without anchors,
+    the story is the noise-transition layer of Goldberger & Ben-Reuven (2017) and of Patrini et al.
+    (2017).
 
     Example:
         >>> story = LabelFlip(nn.Linear(4, 3), 3)
@@ -90,27 +100,20 @@ class LabelFlip(LatentLabelStory):
     ) -> None:
         super().__init__(dims=dims)
         check_classes(num_classes)
-        for name, value in (("locality", locality), ("last_layer", last_layer)):
-            if value < 0:
-                raise DataError(f"{name} is {value}; it is a standard deviation, 0 for none.")
-        if groups < 0:
-            raise DataError(f"groups is {groups}; it is a number of groups, 0 for none.")
-        if dims and (locality or groups or last_layer):
-            raise StoryError(
-                "locality, groups and last_layer are for one label per row; give them or dims."
-            )
+        check_settings(locality=locality, groups=groups, last_layer=last_layer, dims=dims)
         check_flip_memory(num_classes)
-        if last_layer:  # its place is taken by draws; the network given keeps its own
-            _last_width(network)
-            last = copy.deepcopy(network[-1]).requires_grad_(False)  # type: ignore[index]
-            network = nn.Sequential(*network[:-1], last)  # type: ignore[index]
+        if last_layer:
+            network = with_fixed_last_layer(network)
         self.network = network
         self.num_classes = num_classes
         self.prior = prior
         self.locality = locality
         self.groups = groups
         self.last_layer = last_layer
-        self.features = _last_width(network) if locality or last_layer else 0
+        self.features = last_width(network) if locality or last_layer else 0
+        self.rate_deviation = RateDeviation(
+            features=self.features if locality else 0, scale=locality, groups=groups
+        )
         prior = prior or FlipPrior()
         rate = torch.tensor([float(count) for count in prior.rate])
         self.register_buffer("rate_counts", rate.repeat(num_classes, 1))
@@ -129,7 +132,7 @@ class LabelFlip(LatentLabelStory):
         alpha, log_flip = self.rates_and_flips(latents)
         log_f, g = self.log_predictor(x, latents)
         log_keep = torch.eye(self.num_classes).to(log_flip).log()
-        observed = torch.stack([log_keep, log_flip])  # by switch, true label, observed label
+        observed = torch.stack([log_keep, log_flip])  # (switch, true label, observed label)
         with self.plates(x, log_f.shape[:-1], num_data=num_data):
             c = pyro.sample(
                 "true_label", dist.Categorical(logits=log_f), infer={"enumerate": "parallel"}
@@ -148,26 +151,15 @@ class LabelFlip(LatentLabelStory):
         sites: dict[str, TorchDistribution] = {
             "rate": dist.Beta(a, b, validate_args=False).to_event(1),
             "flip": dist.Dirichlet(self.flip_counts, validate_args=False).to_event(1),
+            **self.rate_deviation.priors(self.rate_counts),
         }
-        if self.locality:
-            scale = self.rate_counts.new_full((self.features,), self.locality)
-            normal = dist.Normal(torch.zeros_like(scale), scale, validate_args=False)
-            sites["deviation"] = normal.to_event(1)
-        if self.groups:
-            sites |= group_priors(self.groups, 1.0, self.rate_counts)
         if self.last_layer:
             scale = self.rate_counts.new_tensor(self.last_layer)
-            for name, size in self._last_sizes().items():
-                zeros = scale.new_zeros(size)
-                sites[name] = dist.Normal(zeros, scale, validate_args=False).to_event(len(size))
+            sites |= last_layer_priors(self.num_classes, self.features, scale)
         return sites
 
-    def _last_sizes(self) -> dict[str, tuple[int, ...]]:
-        return {"weight": (self.num_classes, self.features), "bias": (self.num_classes,)}
-
     def rates_and_flips(self, latents: Latents) -> tuple[Tensor, Tensor]:
-        """alpha_c = logit rate_c, (K,), and log T with -inf on its diagonal, (K, K)."""
-        # A sparse row may underflow to an exact 0, whose logarithm has no gradient.
+        # A small entry of T may underflow to 0, whose logarithm has no finite gradient.
         flip = latents["flip"].clamp_min(torch.finfo(latents["flip"].dtype).tiny)
         return latents["rate"].logit(), nf.zero_diagonal(flip.log(), fill=-math.inf)
 
@@ -176,51 +168,40 @@ class LabelFlip(LatentLabelStory):
 
     @property
     def deviates(self) -> bool:
-        """Whether the rate of a row depends on more than its true label."""
         return bool(self.locality or self.groups)
 
     def log_predictor(self, x: Tensor, latents: Latents) -> tuple[Tensor, Tensor | None]:
-        """log f = log p(c | x), (N, *dims, K), and the deviation of its logit, (N,) or None."""
         x, codes = split_groups(x) if self.groups else (x, None)
-        if not self.features:
-            logits, inputs = self.network(x).movedim(1, -1), self._inputs(None, codes)
-        else:
-            h = self.network[:-1](x)  # type: ignore[index]
-            logits, inputs = self._last(h, latents), self._inputs(h, codes)
+        h = self.network[:-1](x) if self.features else None  # type: ignore[index]
+        logits = self.network(x).movedim(1, -1) if h is None else self._logits(h, latents)
+        inputs = self.rate_deviation.inputs(h, codes, self.rate_counts)
         g = None if inputs is None else self.deviation(inputs, latents)
         return logits.log_softmax(-1), g
 
     def deviation(self, inputs: Tensor, latents: Latents) -> Tensor:
-        """What a row adds to the logit of its rate, (N,), given its `deviation_inputs`."""
-        g = inputs.new_zeros(len(inputs))
-        if self.locality:
-            g = g + inputs[:, : self.features] @ latents["deviation"]
-        if self.groups:
-            g = g + group_deviation(inputs[:, -1].long(), latents)
-        return g
+        return self.rate_deviation.of(inputs, latents)
 
     def deviation_inputs(self, x: Tensor) -> Tensor:
-        """What the deviation depends on: standardised features, code of the group; (N, inputs).
+        """Return the standardised features and the code of the group, (N, inputs).
 
-        Only where the story `deviates`.
+        Args:
+            x: Rows, (N, ...).
+
+        Raises:
+            StoryError: The story has neither locality nor groups, so that no rate deviates.
         """
         x, codes = split_groups(x) if self.groups else (x, None)
         h = self.network[:-1](x) if self.locality else None  # type: ignore[index]
-        inputs = self._inputs(h, codes)
+        inputs = self.rate_deviation.inputs(h, codes, self.rate_counts)
         if inputs is None:
-            raise StoryError("The story has neither locality nor groups: nothing deviates.")
+            raise StoryError(
+                "The story has neither locality nor groups, so no rate deviates: create the story "
+                "with locality=... or groups=...."
+            )
         return inputs
 
-    def _inputs(self, h: Tensor | None, codes: Tensor | None) -> Tensor | None:
-        parts = []
-        if self.locality and h is not None:
-            standard = nn.functional.layer_norm(h.detach(), h.shape[1:])
-            parts.append(standard / math.sqrt(self.features))
-        if codes is not None:
-            parts.append(codes[:, None].to(self.rate_counts))
-        return torch.cat(parts, 1) if parts else None
-
-    def _last(self, h: Tensor, latents: Latents) -> Tensor:
+    def _logits(self, h: Tensor, latents: Latents) -> Tensor:
+        """Return the logits of the true label, (N, K), given the features before the last layer."""
         if self.last_layer:
             return nn.functional.linear(h, latents["weight"], latents["bias"])
         return self.network[-1](h)  # type: ignore[index]
@@ -243,7 +224,6 @@ class LabelFlip(LatentLabelStory):
     def true_label_log_posterior(
         self, x: Tensor, y: Tensor, latents: Latents, *, verified: Verified = NOTHING
     ) -> Tensor:
-        """log p(c | x, y), (N, *dims, K), and given what is verified."""
         log_f, g = self.log_predictor(x, latents)
         rows, labels = log_f.flatten(end_dim=-2), y.flatten()
         known = verified.flatten().codes
@@ -257,13 +237,13 @@ class LabelFlip(LatentLabelStory):
     def initial_predictor(self, x: Tensor) -> TorchDistribution:
         if self.last_layer:
             raise StoryError(
-                "The last layer has a posterior and cannot be warmed up: fit the network first, "
-                "then StartFrom what that came to, and Joint."
+                "The last layer has a posterior, so the network cannot be warmed up: fit a story "
+                "with last_layer=0 first, and pass its values to StartFrom before Joint."
             )
         return super().initial_predictor(x)
 
     def reported(self, latents: Latents) -> dict[str, Tensor]:
-        # The columns of "flip" mean another class in every row.
+        # Column j of "flip" is a different class in different rows, so T is reported instead.
         others = {name: value for name, value in latents.items() if name != "flip"}
         flip = nf.zero_diagonal(latents["flip"])
         matrix = nf.transition_matrix(latents["rate"], flip)
@@ -284,14 +264,13 @@ class LabelFlip(LatentLabelStory):
         return LabelFlip(nn.Identity(), self.num_classes, prior=self.prior, **changes)
 
     def on_predictions(self, x: Tensor) -> tuple[Story, Tensor]:
-        # What derives from it may tell another story.
+        # A derived class may have another log_joint, so only LabelFlip itself is replaced.
         if type(self) is not LabelFlip or self.deviates or self.last_layer:
             return self, x
         log_f = self.log_predictor(x, {})[0]
         return self.of_predictions(dims=self.dims).to(log_f), log_f.movedim(-1, 1)
 
     def rate_given(self, x: Tensor, latents: Latents) -> Tensor:
-        """The rate of each true class averaged over the rows x that are likely of it, (K,)."""
         log_f, g = self.log_predictor(x, latents)
         if g is None:
             return latents["rate"]
@@ -299,18 +278,9 @@ class LabelFlip(LatentLabelStory):
         return (f * (latents["rate"].logit() + g[:, None]).sigmoid()).sum(0) / f.sum(0)
 
     def check_targets(self, x: Tensor, y: Tensor) -> None:
-        if y.is_floating_point() or y.ndim != 1 + len(self.dims):
-            raise DataError(
-                f"Labels have shape {tuple(y.shape)} and type {y.dtype}; expected integers of "
-                f"shape ({', '.join(['rows', *self.dims])}). More than one label per row needs "
-                "LabelFlip(..., dims=(...)) with a name for each further dimension."
-            )
+        check_labels(y, dims=self.dims)
         self.check_rows(x)
-        if y.min() < 0 or y.max() >= self.num_classes:
-            raise DataError(
-                f"Labels run from {int(y.min())} to {int(y.max())}; expected 0 to "
-                f"{self.num_classes - 1} for {self.num_classes} classes."
-            )
+        check_label_range(y, num_classes=self.num_classes)
 
     def check_rows(self, x: Tensor) -> None:
         if self.groups:
@@ -318,12 +288,3 @@ class LabelFlip(LatentLabelStory):
 
     def check_verified(self, y: Tensor, verified: Verified) -> None:
         verified.check(y, num_classes=self.num_classes)
-
-
-def _last_width(network: nn.Module) -> int:
-    if isinstance(network, nn.Sequential) and isinstance(network[-1], nn.Linear):
-        return network[-1].in_features
-    raise StoryError(
-        "locality and last_layer need the features before the last layer: give the network as "
-        "nn.Sequential(trunk, nn.Linear(width, num_classes))."
-    )

@@ -1,4 +1,4 @@
-"""The latent switch (NBAM), by composition."""
+"""`LatentSwitch`, the story of the NBAM paper, composed of a switch prior and two likelihoods."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -13,18 +13,24 @@ from torch import Tensor, nn
 from nbam_pyro import functional as nf
 from nbam_pyro.errors import DataError, StoryError, SupportError
 from nbam_pyro.models.latents import Latents
-from nbam_pyro.models.likelihoods.clean import LocationScale
+from nbam_pyro.models.likelihoods.clean_measurements import LocationScale
 from nbam_pyro.models.likelihoods.component import Component
 from nbam_pyro.models.priors.groups import check_groups, split_groups
+from nbam_pyro.models.stories.closed_story import ClosedStory
 from nbam_pyro.models.stories.location import Location
 from nbam_pyro.models.stories.recipes import Recipe, Recipes
 from nbam_pyro.models.stories.sites import observe_verified
-from nbam_pyro.models.stories.story import ClosedStory
 from nbam_pyro.verified import NOTHING, Verified
 
 
 class Conditionals(NamedTuple):
-    """The three conditionals of a latent switch, of batch shape (N,) or (N, *dims)."""
+    """The three conditional distributions of a latent switch, batch shape (N,) or (N, *dims).
+
+    Attributes:
+        switch: Distribution of the switch, a Bernoulli.
+        clean: Clean likelihood, the distribution of uncontaminated targets.
+        anomaly: Anomaly likelihood, the distribution of contaminated targets.
+    """
 
     switch: TorchDistribution
     clean: TorchDistribution
@@ -32,32 +38,39 @@ class Conditionals(NamedTuple):
 
 
 class LatentSwitch(ClosedStory):
-    r"""A switch per datum chooses between a clean and an anomaly likelihood.
+    r"""A story in which a switch for each target chooses a clean or an anomaly likelihood.
 
     .. math::
         z_i \sim \mathrm{Bernoulli}(\pi_\phi(x_i)), \qquad
         y_i \mid z_i = 0 \sim p_\theta(y \mid x_i), \qquad
         y_i \mid z_i = 1 \sim q_\psi(y \mid x_i)
 
-    To change the story, give other components, or override `conditionals` (and `priors` for
-    global latents of your own). Sites: the components' global latents, "switch", "y".
+    The switch z_i is 1 where the target y_i is contaminated. The *responsibility* is the posterior
+    probability of contamination, P(z=1 | x, y). The sites of a row are "switch" and "y". The global
+    latents, which all rows share, are those of the components.
 
-    The switch means contamination only as far as the components differ by construction, as a
-    narrow and a broad Normal do. Two free heads over classes do not (see `three_heads`).
+    To change the story, use other components, or components of your own (see `Component`). Or
+    derive a class and override `conditionals`, and `priors` for further global latents.
+
+    The switch means contamination only if the two likelihoods differ by construction, as a narrow
+    and a broad Normal do. Two networks that can both learn any label do not differ in this way (see
+    `three_heads`).
 
     Args:
-        switch: prior of the switch. With a `GroupSwitch` rows carry the code of their group.
-        clean: clean likelihood.
-        anomaly: anomaly likelihood.
-        trunk: a network shared by the three, x -> h; by default they see x itself.
-        dims: names of the dimensions of a target whose elements have a switch each, such as
-            ("label",) for multi-label targets (N, L); none by default.
+        switch: Switch prior, the distribution of the switch before the target is observed. With a
+            `GroupSwitch`, the last column or channel of x is the code of a row's group.
+        clean: Clean likelihood, the distribution of uncontaminated targets.
+        anomaly: Anomaly likelihood, the distribution of contaminated targets.
+        trunk: Network that maps x to features h, which all three components take; None to use x
+            itself as features.
+        dims: Names of the dimensions of a target whose elements have a switch each, such as
+            ("label",) for multi-label targets (N, L); () for one switch per row.
 
     Raises:
-        StoryError: a shifted anomaly was made for another clean likelihood, or two components have
-            a global latent of the same name.
+        StoryError: A shifted anomaly likelihood belongs to another clean likelihood, or two
+            components have a global latent of the same name.
 
-    Source: NBAM, arXiv 2606.16524.
+    Source: the NBAM paper, arXiv 2606.16524.
 
     Example:
         >>> import torch
@@ -88,8 +101,8 @@ class LatentSwitch(ClosedStory):
         twice = {site for site in sites if sites.count(site) > 1}
         if twice:
             raise StoryError(
-                f"Two components have a global latent {twice.pop()!r}, which would be one and the "
-                "same: give one of them another name for its site."
+                f"Two components have a global latent named {twice.pop()!r}, but names must be "
+                "unique: give one of the two another name."
             )
         self.switch = switch
         self.clean = clean
@@ -124,12 +137,21 @@ class LatentSwitch(ClosedStory):
         return predicted / scale, y / scale
 
     def features(self, x: Tensor) -> tuple[Tensor, Tensor | None]:
-        """h, (N, ...), and the codes of the rows' groups, (N,), or None where there are none."""
+        """Return features h, (N, ...), and codes of groups, (N,), or None without groups.
+
+        Args:
+            x: Rows, (N, ...).
+        """
         x, codes = split_groups(x) if self.switch.groups else (x, None)
         return self.trunk(x), codes
 
     def conditionals(self, x: Tensor, latents: Latents) -> Conditionals:
-        """The three conditionals given rows x (N, ...) and the global latents."""
+        """Return the three conditional distributions.
+
+        Args:
+            x: Rows, (N, ...).
+            latents: Values of the global latents by site name.
+        """
         h, codes = self.features(x)
         return Conditionals(
             switch=self.switch(h if codes is None else codes, latents),
@@ -170,7 +192,6 @@ class LatentSwitch(ClosedStory):
         return self.conditionals(x, latents).clean
 
     def outside(self, x: Tensor, y: Tensor, latents: Latents) -> Tensor:
-        """Which targets the anomaly likelihood gives no mass, booleans of the shape of y."""
         support = self.conditionals(x, latents).anomaly.support
         return torch.zeros_like(y, dtype=torch.bool) if support is None else ~support.check(y)
 
@@ -178,7 +199,7 @@ class LatentSwitch(ClosedStory):
         if y.ndim != 1 + len(self.dims):
             raise DataError(
                 f"Targets have shape {tuple(y.shape)}; expected "
-                f"({', '.join(['rows', *self.dims])}). More than one switch per row needs "
+                f"({', '.join(['rows', *self.dims])}). For more than one switch per row, create "
                 "LatentSwitch(..., dims=(...)) with a name for each further dimension."
             )
         self.check_rows(x)
@@ -188,15 +209,16 @@ class LatentSwitch(ClosedStory):
             fits = [a in (1, b) for a, b in zip(shape, y.shape, strict=False)]
             if len(shape) != y.ndim or not all(fits):
                 raise StoryError(
-                    f"The {name} conditional has batch shape {tuple(shape)} and targets have "
-                    f"{tuple(y.shape)}: give it a shape, or heads, for every dimension of a target."
+                    f"The {name} conditional has batch shape {tuple(shape)}, and targets have the "
+                    f"shape {tuple(y.shape)}: give the {name} component a shape= or a head with "
+                    "one entry for each element of a target."
                 )
         outside = self.outside(x, y, latents)
         if outside.any():
             raise SupportError(
                 f"{int(outside.sum())} of {y.numel()} targets lie outside the support of the "
-                f"anomaly likelihood (the first in row {int(outside.nonzero()[0, 0])}): widen its "
-                "range or its classes so that it covers every target."
+                f"anomaly likelihood, the first in row {int(outside.nonzero()[0, 0])}: give it a "
+                "wider range, or more classes, so that it covers every target."
             )
 
     def check_rows(self, x: Tensor) -> None:
@@ -206,7 +228,7 @@ class LatentSwitch(ClosedStory):
     def check_verified(self, y: Tensor, verified: Verified) -> None:
         if (verified.true_label >= 0).any():
             raise StoryError(
-                "A LatentSwitch has no latent true label, so a true label cannot be verified: say "
-                "which rows are contaminated (contaminated=) instead, or fit a LabelFlip."
+                "A LatentSwitch has no latent true label, so it cannot use verified true labels: "
+                "give Verified.of(y, contaminated=...) instead, or fit a LabelFlip."
             )
         verified.check(y)

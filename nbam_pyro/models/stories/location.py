@@ -1,4 +1,4 @@
-"""Where clean measurements lie: what robust starts and collapse reports need of a story."""
+"""Location and scale of clean measurements, which robust starts and collapse reports use."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -24,7 +24,10 @@ class Location:
     anomaly: Any
 
     def residual(self, x: Tensor, y: Tensor) -> Tensor:
-        """Return y less the clean location, (N,), without rounding it to the level of y.
+        """Return the difference of y and the clean location, (N,).
+
+        The centre is subtracted first, in the precision of y, so that measurements far from 0 keep
+        their digits.
 
         Args:
             x: Rows, (N, ...).
@@ -40,18 +43,18 @@ class Location:
 
     @property
     def centre(self) -> float:
-        """The number that measurements are compared with, in the units of y."""
+        """The centre of the clean likelihood: a number near the measurements, in the units of y."""
         centre: float = self.clean.centre
         return centre
 
     @property
     def unit(self) -> float:
-        """The scale that the clean likelihood was made with, in the units of y."""
+        """The scale that the clean likelihood was created with, in the units of y."""
         unit: float = self.clean.scale
         return unit
 
     def start(self, *, scale: Tensor, shift: Tensor, width: Tensor) -> None:
-        """Set where training starts, in the units of y.
+        """Set the values that training starts from, in the units of y.
 
         Args:
             scale: Scale of the clean likelihood.
@@ -62,10 +65,10 @@ class Location:
         self.anomaly.start_from(shift=shift, width=width)
 
     def free_numbers(self, story: nn.Module) -> list[nn.Parameter]:
-        """Return the single numbers among a story's parameters that are not the clean likelihood's.
+        """Return the parameters of a story that are single numbers outside the clean likelihood.
 
         Args:
-            story: The story that the location belongs to.
+            story: The story that this location belongs to.
         """
         clean = {id(parameter) for parameter in self.clean.parameters()}
         return [p for p in story.parameters() if not p.ndim and id(p) not in clean]

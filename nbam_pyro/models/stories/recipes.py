@@ -1,4 +1,7 @@
-"""What a story may choose among as its default recipe; inference offers it, stories choose."""
+"""The recipes that a story can choose as its default steps.
+
+`nbam_pyro.inference` implements them, and `Story.default_steps` chooses one.
+"""
 
 from collections.abc import Callable, Sequence
 from typing import Any, Protocol
@@ -6,30 +9,30 @@ from typing import Any, Protocol
 __all__ = ["Recipe", "Recipes"]
 
 Recipe = Sequence[Callable[[Any], None]]
-"""The steps of a fit in their order: each takes the `Run` and changes it."""
+"""The steps of a fit in their order. Each step takes the `Run` and changes it."""
 
 
 class Recipes(Protocol):
-    """The recipes of the library, which `Story.default_steps` chooses from.
+    """The recipes of the library, from which `Story.default_steps` chooses.
 
-    Each method returns a list of steps that is in proportion to the epochs and step size that the
-    caller of `fit` or `default_steps` asked for.
+    Each method returns a list of steps. Their epochs and step sizes follow from the arguments
+    `epochs` and `lr` of `fit` or `default_steps`.
     """
 
     def joint(self) -> Recipe:
-        """Returns one joint fit of networks and guide, which serves every story."""
+        """Return one joint fit of networks and guide, which works for every story."""
 
     def labels(self, num_classes: int) -> Recipe:
-        """Returns the recipe for a latent true label whose network is trained.
+        """Return the recipe for a story with a latent true label whose network is trained.
 
         Args:
             num_classes: Number of classes, K.
         """
 
     def measurements(self, *, one_sided: bool) -> Recipe:
-        """Returns the recipe for measurements around a clean location.
+        """Return the recipe for measurements around a clean location.
 
         Args:
-            one_sided: Whether the anomaly likelihood may lie on one side of the clean location, so
-                that attempts which suppose errors upwards and downwards are worth their time.
+            one_sided: Whether most contaminated targets may lie on one side of the clean location.
+                The recipe then also tries starts with errors upwards and with errors downwards.
         """

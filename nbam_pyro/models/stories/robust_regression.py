@@ -1,11 +1,11 @@
-"""The default story for measurements, put together from components."""
+"""`robust_regression`, the default story for measurements."""
 
 import torch
 from torch import Tensor, nn
 
 from nbam_pyro.checks.spacing import check_spacing
 from nbam_pyro.errors import DataError
-from nbam_pyro.models.likelihoods.clean import NormalLikelihood
+from nbam_pyro.models.likelihoods.clean_measurements import NormalLikelihood
 from nbam_pyro.models.likelihoods.component import Component
 from nbam_pyro.models.likelihoods.shifted import ShiftedStudentT
 from nbam_pyro.models.networks import Rescale
@@ -20,26 +20,31 @@ def robust_regression(
     switch: Component | None = None,
     anomaly: Component | None = None,
 ) -> LatentSwitch:
-    r"""Measurements of which some are wrong: a clean Normal and a shifted, heavy-tailed anomaly.
+    r"""Return the default story for measurements of which some are wrong.
+
+    It is a `LatentSwitch`: clean measurements have a Normal distribution, and contaminated ones
+    (z = 1) a shifted distribution with heavy tails.
 
     .. math::
         \pi \sim \mathrm{Beta}(1, 4), \qquad z_i \sim \mathrm{Bernoulli}(\pi) \\
         y_i \mid z_i = 0 \sim N(f(x_i), \sigma), \qquad
         y_i \mid z_i = 1 \sim \mathrm{StudentT}_3(f(x_i) + \delta, S)
 
-    The network's first output is put in the units of y by their median and their median absolute
-    deviation, which wrong measurements hardly move. Where the network has a second output, sigma
-    depends on x.
+    The location f(x) is the median of y plus the network's first output times the median absolute
+    deviation of y. Wrong measurements change these two numbers little. Training learns sigma, the
+    shift delta and the scale S.
 
     Args:
-        network: x -> (N, 1), or (N, 2) for a scale that depends on the input.
-        y: observed targets, (N,).
-        switch: prior of the switch; None for the `BetaSwitch` above.
-        anomaly: another anomaly likelihood; None for the one above.
+        network: Network that maps x to one output, (N, 1), or to two, (N, 2), where sigma depends
+            on x.
+        y: Observed targets, (N,).
+        switch: Switch prior; None for the Beta prior above.
+        anomaly: Anomaly likelihood, the distribution of contaminated targets; None for the shifted
+            Student-t distribution above.
 
     Raises:
-        DataError: all targets have the same value, scatter by more than 1e12 or less than 1e-12,
-            or lie so far from 0 that double precision has lost their last digits.
+        DataError: All targets have the same value, or their scale is above 1e12 or below 1e-12, or
+            they lie so far from 0 that double precision has lost their last digits.
 
     Example:
         >>> story = robust_regression(nn.Linear(2, 1), torch.arange(9.0))
@@ -53,11 +58,13 @@ def robust_regression(
     if not scale > 0:
         scale = y.std()
     if not scale > 0:
-        raise DataError(f"All targets are {float(loc):g}; a regression needs targets that differ.")
+        raise DataError(
+            f"All targets have the value {float(loc):g}; a regression needs different targets."
+        )
     if not 1e-12 < scale < 1e12:
         raise DataError(
-            f"The targets scatter by about {float(scale):.3g}; give them in units in which that is "
-            "neither so large nor so small."
+            f"The targets have a scale of about {float(scale):.3g}, which must lie between 1e-12 "
+            "and 1e12: convert them to other units."
         )
     head = nn.Sequential(network, Rescale(0.0, float(scale)))
     clean = NormalLikelihood(head, scale=float(scale), centre=float(loc))

@@ -1,4 +1,4 @@
-"""Pyro sites of a story: where parameters are kept, and observations of verified rows."""
+"""Pyro sites of a story: storage of parameters, and observations of verified rows."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,27 +12,43 @@ from nbam_pyro.training.contexts import exclusive
 
 @contextmanager
 def local_parameters() -> Iterator[None]:
-    """Keep parameters in their modules inside the block, out of Pyro's global store.
+    """Store parameters in their modules inside the block, and not in Pyro's global store.
 
-    As a global setting this would break a user's own `SVI`. A `PyroModule` that is called inside
-    the block must have been constructed inside one, which `Story` takes care of. One thread at a
-    time is inside, since Pyro's settings and its stack of handlers belong to the whole process.
+    A `PyroModule` that is called inside such a block must have been constructed inside one; `Story`
+    does so. The setting holds only inside the block, since it would break other programs that use
+    Pyro's `SVI`. Only one thread at a time can be inside, since Pyro's settings and its stack of
+    handlers belong to the whole process.
     """
     with exclusive(), pyro.settings.context(module_local_params=True):
         yield
 
 
 def observe_verified(name: str, value: Tensor, verified: Tensor) -> None:
-    """Condition an enumerated site on what is verified of it, inside the plates of `forward`.
+    """Condition an enumerated site on verified values; call it inside the plates of `forward`.
 
-    States that contradict a verified value get probability 0. The observation is a factor of 1 or
-    0, since Pyro cannot observe some rows of a site and enumerate the others.
+    States that contradict a verified value get probability 0. The site stays enumerated, and a
+    factor of 1 or 0 is added, since Pyro cannot observe a site in some rows and enumerate it in
+    others.
 
     Args:
-        name: Name of the site. The factor is called "{name}_verified".
+        name: Name of the site. The factor is named "{name}_verified".
         value: Value of the site, or a function of it, such as `kind > 0`.
-        verified: Verified value of each row, -1 where it is unknown, (N, *dims). An empty tensor
-            where nothing is verified.
+        verified: Verified value of each target, or -1 where it is unknown, (N, *dims); an empty
+            tensor where nothing is verified.
+
+    Example:
+        The second of three rows is verified as contaminated, so that z = 0 is impossible there:
+
+        >>> import pyro.distributions as dist
+        >>> def program():
+        ...     with pyro.plate("data", 3):
+        ...         z = pyro.sample("switch", dist.Bernoulli(0.5))
+        ...         observe_verified("switch", z, torch.tensor([-1, 1, -1]))
+        >>> clean = pyro.condition(program, {"switch": torch.zeros(3)})
+        >>> trace = pyro.poutine.trace(clean).get_trace()
+        >>> trace.compute_log_prob()
+        >>> trace.nodes["switch_verified"]["log_prob"]
+        tensor([0., -inf, 0.])
     """
     if not len(verified):
         return

@@ -1,9 +1,9 @@
-"""What a story is: a Pyro program with a discrete switch for each datum."""
+"""`Story`, the base class of generative stories, and how to write a story of your own."""
 
 from abc import ABCMeta, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pyro
@@ -14,36 +14,88 @@ from torch import Tensor
 
 from nbam_pyro.errors import StoryError
 from nbam_pyro.models.latents import Latents
-from nbam_pyro.models.priors.pseudo_counts import FlipPrior
 from nbam_pyro.models.stories.location import Location
 from nbam_pyro.models.stories.recipes import Recipe, Recipes
 from nbam_pyro.models.stories.sites import local_parameters
 from nbam_pyro.verified import NOTHING, Verified
 
+if TYPE_CHECKING:  # they derive from Story
+    from nbam_pyro.models.stories.closed_story import ClosedStory
+    from nbam_pyro.models.stories.latent_label_story import LatentLabelStory
+
 
 class _StoryMeta(ABCMeta, type(PyroModule)):  # type: ignore[misc]
-    """Lets a PyroModule have abstract methods."""
+    """The metaclass of a `PyroModule` that has abstract methods."""
 
 
 class Story(PyroModule, metaclass=_StoryMeta):  # type: ignore[metaclass]
-    """A generative story in which each datum may be contaminated; the base of your own stories.
+    """A generative story in which each target may be contaminated; the base of your own stories.
 
-    Write `forward` with Pyro's sample statements: global latents outside `self.plates(...)`,
-    everything about a datum inside it, and `infer={"enumerate": "parallel"}` on every discrete
-    site of a datum. A story may have any number of discrete sites and states under any names:
-    `contaminated` says which states count as contamination.
+    A story is a Pyro program that generates the targets y of rows x, including the wrong
+    targets. Derive a class from `Story` and write two methods:
 
-    That one method is enough to fit, save, load and score the story. All other methods have
-    defaults, which a story overrides where it knows more.
+    1. `forward` is the program, written with `pyro.sample`. Sample *global latents*, which all rows
+       share, before `self.plates(...)`. Sample everything that belongs to one row inside it. Mark
+       every discrete site of a row with `infer={"enumerate": "parallel"}`: Pyro then sums over all
+       its states. Sites may have any names and any number of states.
+    2. `contaminated` returns which of these states count as contaminated. By default it is the
+       state 1 of a site named "switch".
 
-    Verified rows enter `forward` by its argument `verified`: write
-    `observe_verified("switch", z, verified.contaminated)` inside the plates. A story without that
-    argument can be fitted where no row is verified.
+    `fit`, `responsibilities`, `save` and `load` work with every such story. All other methods have
+    defaults. Override them where you know more: with `clean_predictor`, for instance, the story can
+    predict clean targets and use `WarmUp`.
+
+    Rows whose contamination somebody has verified enter through the argument `verified`. Call
+    `observe_verified` inside the plates, as below. A story whose `forward` has no such argument can
+    be fitted to data without verified rows.
+
+    Store every argument of the constructor in an attribute of the same name, so that a fit of the
+    story can be saved and loaded.
 
     Args:
-        dims: Names of the dimensions of a target whose elements have a switch each: ("label",)
-            for targets (N, L), ("height", "width") for pixels (N, H, W). By default a target has
-            one switch. `self.plates(...)` has one plate for the rows and one for each name.
+        dims: Names of the dimensions of a target whose elements have a switch each, such as
+            ("label",) for targets (N, L) or ("height", "width") for pixels (N, H, W). By default
+            a target has one switch. `self.plates(...)` has one plate for the rows and one for each
+            name.
+
+    Example:
+        Rows hold the temperature that a reliable thermometer measured. Targets are what observers
+        wrote down: the temperature with an error of about 1 degree, the same in Fahrenheit, or any
+        number. So each row has a discrete site "kind" with three states: 0 is clean, and 1 and 2
+        are contaminated.
+
+        >>> import pyro
+        >>> import pyro.distributions as dist
+        >>> import torch
+        >>> from nbam_pyro import Story, fit, responsibilities
+        >>> from nbam_pyro.inference import Joint
+        >>> from nbam_pyro.models import observe_verified
+        >>> from nbam_pyro.verified import NOTHING
+        >>> class Temperatures(Story):
+        ...     def forward(self, x, y=None, *, num_data=None, verified=NOTHING):
+        ...         shares = pyro.sample("shares", dist.Dirichlet(torch.tensor([8.0, 1.0, 1.0])))
+        ...         celsius = x[:, 0]
+        ...         with self.plates(x, x.shape[:1], num_data=num_data):
+        ...             kind = pyro.sample(
+        ...                 "kind", dist.Categorical(shares), infer={"enumerate": "parallel"}
+        ...             )
+        ...             observe_verified("kind", kind > 0, verified.contaminated)
+        ...             mean = torch.where(kind == 1, 1.8 * celsius + 32, celsius)
+        ...             scale = torch.where(kind == 2, 50.0, 1.0)
+        ...             return pyro.sample("written", dist.Normal(mean, scale), obs=y)
+        ...
+        ...     def contaminated(self, states):
+        ...         return states["kind"] > 0
+
+        Below, the target of row 1 is in Fahrenheit, and that of row 2 is an arbitrary number. The
+        *responsibility* of a row is the probability that its target is contaminated, P(z=1 | x, y).
+
+        >>> x = torch.linspace(0.0, 30.0, 60)[:, None]
+        >>> y = x[:, 0] + torch.sin(37 * x[:, 0])
+        >>> y[1], y[2] = 1.8 * x[1, 0] + 32, -70.0
+        >>> fitted = fit(Temperatures(), (x, y), steps=[Joint(epochs=5)], held_out=0)
+        >>> responsibilities(fitted, x[:4], y[:4]) > 0.5
+        array([False,  True,  True, False])
     """
 
     def __init__(self, *, dims: Sequence[str] = ()) -> None:
@@ -53,7 +105,7 @@ class Story(PyroModule, metaclass=_StoryMeta):  # type: ignore[metaclass]
 
     @contextmanager
     def plates(self, x: Tensor, shape: Sequence[int], *, num_data: int | None) -> Iterator[None]:
-        """Open the plate "data" over the rows and one plate for each of `dims`.
+        """Open the Pyro plate "data" over the rows, and one plate for each of `dims`.
 
         Args:
             x: Rows of a batch, (N, ...).
@@ -82,9 +134,11 @@ class Story(PyroModule, metaclass=_StoryMeta):  # type: ignore[metaclass]
 
         Args:
             x: Rows, (N, ...).
-            y: Observed targets, (N, *dims); None to draw them.
-            num_data: Number of rows in the whole data set; None for those of x.
-            verified: What is verified of the rows.
+            y: Observed targets, (N, *dims); None to draw targets.
+            num_data: Number of rows in the whole data set, of which x is a subsample; None where x
+                is the whole data set.
+            verified: Contamination and true labels that somebody has verified, row by row. The
+                argument is left out where nothing is verified.
 
         Returns:
             The targets, observed or drawn, (N, *dims).
@@ -102,22 +156,24 @@ class Story(PyroModule, metaclass=_StoryMeta):  # type: ignore[metaclass]
 
     @property
     def location(self) -> Location | None:
-        """The location and scale of clean measurements, where the story has them, else None."""
+        """Location and scale of clean measurements where the story has them, else None."""
         return None
 
     @property
     def centre(self) -> float:
-        """A number that targets are compared with in their own precision, in the units of y.
+        """A number near the targets, in the units of y.
 
-        Targets of a story whose centre is 0 are converted to the precision of its networks.
+        The story compares targets with it in their own precision, so that targets far from 0 keep
+        their digits. Where it is 0, targets are converted to the precision of the story's networks.
         """
         return 0.0
 
     def contaminated(self, states: Mapping[str, Tensor]) -> Tensor:
-        """Say which enumerated states count as contaminated.
+        """Return which states of the discrete sites count as contaminated.
 
         Args:
-            states: Value of every discrete site by name, broadcastable with one another.
+            states: Value of every discrete site of a row by site name. The values are broadcastable
+                with one another.
 
         Returns:
             A boolean tensor, broadcastable with the values; by default `states["switch"] == 1`.
@@ -129,10 +185,10 @@ class Story(PyroModule, metaclass=_StoryMeta):  # type: ignore[metaclass]
 
         Args:
             x: Rows, (N, ...).
-            latents: Global latents by site name.
+            latents: Values of the global latents by site name.
 
         Returns:
-            A distribution of batch shape (N, *dims).
+            A distribution with batch shape (N, *dims).
 
         Raises:
             StoryError: The story does not declare a clean predictor.
@@ -154,23 +210,31 @@ class Story(PyroModule, metaclass=_StoryMeta):  # type: ignore[metaclass]
             x: Rows, (N, ...).
 
         Raises:
-            StoryError: The story does not declare a clean predictor, or it depends on latents
-                whose prior the story does not list.
+            StoryError: The story does not declare a clean predictor, or the predictor depends on
+                global latents whose priors the story does not return.
         """
         return self.clean_predictor(x, {})
 
     def check_targets(self, x: Tensor, y: Tensor) -> None:
-        """Raise a `DataError` that gives the reason where targets y of rows x cannot be fitted."""
+        """Raise a `DataError` with the reason where targets y of rows x cannot be fitted."""
 
     def check_rows(self, x: Tensor) -> None:
-        """Raise a `DataError` that gives the reason where the story cannot read rows x."""
+        """Raise a `DataError` with the reason where the story cannot take rows x."""
 
     def check_verified(self, y: Tensor, verified: Verified) -> None:
-        """Raise an error that gives the reason where targets y contradict what is verified."""
+        """Raise an error with the reason where targets y contradict what is verified."""
         verified.check(y)
 
     def outside(self, x: Tensor, y: Tensor, latents: Latents) -> Tensor:
-        """Return which targets have no probability under contamination, booleans (N, *dims)."""
+        """Return which targets are impossible under contamination, booleans (N, *dims).
+
+        Such targets count as contaminated when they are scored. By default there are none.
+
+        Args:
+            x: Rows, (N, ...).
+            y: Targets, (N, *dims).
+            latents: Values of the global latents by site name.
+        """
         return torch.zeros_like(y, dtype=torch.bool)
 
     def comparable(
@@ -180,138 +244,46 @@ class Story(PyroModule, metaclass=_StoryMeta):  # type: ignore[metaclass]
 
         Args:
             x: Rows, (N, ...).
-            predicted: Class probabilities (N, *dims, K), or means (N, *dims).
+            predicted: Class probabilities, (N, *dims, K), or means, (N, *dims).
             y: Observed targets, (N, *dims).
         """
         return predicted, y
 
     @property
     def collapse_advice(self) -> str:
-        """A sentence that says what to do where a fit of this story has collapsed."""
+        """Advice for the case that a fit of this story has collapsed, as one sentence."""
         return "Use the default steps, a smaller network or fewer epochs."
 
     def default_steps(self, recipes: Recipes) -> Recipe:
-        """Choose the steps of `fit` where its caller gives none.
+        """Return the steps of `fit` for a caller who gives none.
 
         Args:
-            recipes: The library's recipes, one method each. A story may return one of them, or a
-                list of steps of its own.
+            recipes: The library's recipes, one method each. A story returns one of them, or a list
+                of steps of its own.
         """
         return recipes.joint()
 
     def reported(self, latents: Latents) -> dict[str, Tensor]:
-        """Return one draw of the global latents as a DataTree shows it; by default as it is."""
+        """Return one draw of the global latents in the form that reports show.
+
+        Args:
+            latents: Values of the global latents by site name. By default they are returned
+                unchanged.
+        """
         return dict(latents)
 
     @property
     def reported_dims(self) -> dict[str, list[str]]:
-        """Names of the dimensions of what `reported` returns, by site; by default none."""
+        """Names of the dimensions of what `reported` returns, by site name; by default none."""
         return {}
 
     def on_predictions(self, x: Tensor) -> tuple["Story", Tensor]:
-        """Return an equal story whose rows are what the networks predict of rows x, and these.
+        """Return an equivalent story that takes predictions of the networks as rows, and these.
 
-        Markov chains run on it, so that no network runs at each of their steps. The default, which
-        serves every story, is the story itself and x.
+        Markov chains use it, so that no network runs in each of their steps. The default works for
+        every story: it returns the story itself and x.
+
+        Args:
+            x: Rows, (N, ...).
         """
         return self, x
-
-
-class ClosedStory(Story):
-    r"""A story whose switch is summed out in closed form, given its global latents.
-
-    `log_joint` returns the pair a = log p(z=0, y | x) and b = log p(z=1, y | x), from which
-    responsibilities and log marginals follow. It must agree with `forward`; `fit` checks that once.
-    """
-
-    @property
-    def closed_form(self) -> "ClosedStory":
-        return self
-
-    @abstractmethod
-    def priors(self) -> dict[str, TorchDistribution]:
-        """Return the priors of the global latents by site name: all of them, and only them."""
-
-    @abstractmethod
-    def log_joint(
-        self, x: Tensor, y: Tensor, latents: Latents, *, verified: Verified = NOTHING
-    ) -> tuple[Tensor, Tensor]:
-        """Return the pair (a, b) of every switch, each (N, *dims), given the global latents.
-
-        States that contradict what is verified have the value -inf.
-        """
-
-    @abstractmethod
-    def switch_logits(self, x: Tensor, latents: Latents) -> Tensor:
-        """Return the logit of the prior P(z=1 | x), broadcastable to (N, *dims)."""
-
-    @abstractmethod
-    def clean_predictor(self, x: Tensor, latents: Latents) -> TorchDistribution: ...
-
-    def initial_predictor(self, x: Tensor) -> TorchDistribution:
-        return self.clean_predictor(x, self.prior_means())
-
-    def prior_means(self) -> dict[str, Tensor]:
-        """Return the prior mean of every global latent by site name."""
-        return {name: prior.mean for name, prior in self.priors().items()}
-
-    def sample_latents(self) -> dict[str, Tensor]:
-        """Draw the global latents from `priors`, one Pyro sample site each."""
-        return {name: pyro.sample(name, prior) for name, prior in self.priors().items()}
-
-
-class LatentLabelStory(ClosedStory):
-    """A story with a latent true label that is observed as it is, or flipped to another class.
-
-    The steps of the recipe for labels and the report on identifiability need these methods.
-
-    Attributes:
-        num_classes: Number of classes, K.
-        prior: Pseudo-counts of rates and flips; None for `FlipPrior()`.
-    """
-
-    num_classes: int
-    prior: FlipPrior | None
-
-    @property
-    def latent_label(self) -> "LatentLabelStory":
-        return self
-
-    @property
-    @abstractmethod
-    def deviates(self) -> bool:
-        """Whether the rate of a row depends on more than its true label."""
-
-    @abstractmethod
-    def log_predictor(self, x: Tensor, latents: Latents) -> tuple[Tensor, Tensor | None]:
-        """Return log f = log p(c | x), (N, *dims, K), and the deviation g(x), (N,), or None."""
-
-    @abstractmethod
-    def rates_and_flips(self, latents: Latents) -> tuple[Tensor, Tensor]:
-        """Return the logits of the rates, (K,), and log T with -inf on its diagonal, (K, K)."""
-
-    @abstractmethod
-    def rate_given(self, x: Tensor, latents: Latents) -> Tensor:
-        """Return the rate of each true class, averaged over rows x by their probability, (K,)."""
-
-    @abstractmethod
-    def deviation_inputs(self, x: Tensor) -> Tensor:
-        """Return what the deviation g depends on, (N, inputs).
-
-        Raises:
-            StoryError: No rate deviates.
-        """
-
-    @abstractmethod
-    def deviation(self, inputs: Tensor, latents: Latents) -> Tensor:
-        """Return what each row adds to the logit of its rate, (N,), given `deviation_inputs`."""
-
-    @abstractmethod
-    def true_label_log_posterior(
-        self, x: Tensor, y: Tensor, latents: Latents, *, verified: Verified = NOTHING
-    ) -> Tensor:
-        """Return log p(c | x, y), (N, *dims, K), given what is verified."""
-
-    @abstractmethod
-    def of_predictions(self, **changes: Any) -> "LatentLabelStory":
-        """Return a story with the same prior whose rows are log probabilities of classes."""

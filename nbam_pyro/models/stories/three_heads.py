@@ -1,10 +1,10 @@
-"""The literal three-head story of the paper, which is not identifiable."""
+"""`three_heads`, the three-head story exactly as in the NBAM paper; it is not identifiable."""
 
 import math
 
 from torch import nn
 
-from nbam_pyro.models.likelihoods.clean import CategoricalLikelihood
+from nbam_pyro.models.likelihoods.clean_labels import CategoricalLikelihood
 from nbam_pyro.models.priors.switch import HeadSwitch
 from nbam_pyro.models.stories.latent_switch import LatentSwitch
 
@@ -12,21 +12,23 @@ from nbam_pyro.models.stories.latent_switch import LatentSwitch
 def three_heads(
     trunk: nn.Module, features: int, num_classes: int, *, contamination: float = 0.1
 ) -> LatentSwitch:
-    r"""The paper's literal story: clean head, contamination head and free anomaly head.
+    r"""Return the three-head story of the paper: heads for switch, clean label and anomaly.
 
-    It is *not identifiable*: nothing in the likelihood says which softmax is the clean one, and
-    the gradient of the prior logit is r - pi, so that the head which learns first takes over: from
-    a small start pi runs away to 0, from one half the anomaly head may become the classifier.
-    Expect a `CollapseWarning` and useless flags; it is here because the paper has it and for
-    comparison. `LabelFlip` is the story to use for classification.
+    Use `LabelFlip` for classification. This story is here for comparison with the paper, and its
+    fits usually end with a `CollapseWarning` and useless responsibilities r = P(z=1 | x, y).
+
+    The story is *not identifiable*: the likelihood does not determine which softmax is the clean
+    one. The gradient of the log marginal with respect to the logit of pi is r - pi, so the head
+    that learns first explains more and more rows. From a small start pi goes to 0; from one half
+    the anomaly head may become the classifier.
 
     Args:
-        trunk: shared network, x -> h of shape (N, features).
-        features: width of h.
-        num_classes: K.
-        contamination: about where pi_phi(x) starts.
+        trunk: Network that maps x to features h, (N, features), which all heads share.
+        features: Number of features, the width of h.
+        num_classes: Number of classes K.
+        contamination: Approximate value of pi_phi(x) at the start of training, between 0 and 1.
 
-    Source: NBAM, arXiv 2606.16524.
+    Source: the NBAM paper, arXiv 2606.16524.
 
     Example:
         >>> import torch

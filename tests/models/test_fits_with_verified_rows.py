@@ -1,25 +1,16 @@
-"""Rows that somebody has looked at, from the fit to what it says."""
+"""Fits with verified rows: they enter training, and every posterior agrees with them."""
 
 import warnings
 
 import numpy as np
 import pytest
 import torch
-from lightning.fabric.utilities import move_data_to_device
 from sklearn.datasets import load_digits
 from torch import nn
 from torch.utils.data import DataLoader, TensorDataset
 
-from nbam_pyro import (
-    NOTHING,
-    LabelFlip,
-    Verified,
-    fit,
-    responsibilities,
-    to_datatree,
-    transition_matrix,
-)
-from nbam_pyro.errors import CollapseWarning, DataError, StoryError
+from nbam_pyro import LabelFlip, Verified, fit, responsibilities, to_datatree, transition_matrix
+from nbam_pyro.errors import CollapseWarning, DataError
 from nbam_pyro.inference import (
     CrossFit,
     Joint,
@@ -34,7 +25,6 @@ from nbam_pyro.inference import (
     switch_map,
     true_label_posterior,
 )
-from nbam_pyro.inference.diagnostics.collapse import CollapseReport
 from nbam_pyro.models import (
     BernoulliLikelihood,
     BetaSwitch,
@@ -46,16 +36,15 @@ from nbam_pyro.models import (
     robust_regression,
 )
 from nbam_pyro.testing import verified_rows
-from nbam_pyro.training.rows import Batch
-from nbam_pyro.training.sources import as_rows
-from tests.cases import FEATURES, HardOfHearing, ThreeStates
+from nbam_pyro.verified import NOTHING
+from tests.cases import FEATURES, ThreeStates, WithoutVerified
 
-# A fit of an epoch or two, without anchors, has no reason to be sound.
+# Fits of one or two epochs without anchors may collapse.
 untrained = pytest.mark.filterwarnings("ignore::nbam_pyro.errors.CollapseWarning")
 
 
 def mistaken_digits(rate=0.65, per_class=8, seed=0):
-    """Ones, fives and sixes; most fives are called sixes and the other way round."""
+    """Return ones, fives and sixes, where most fives have the label six and most sixes five."""
     x, truth = load_digits(return_X_y=True)
     kept = np.isin(truth, [1, 5, 6])
     x, truth = (x[kept] / 16).astype(np.float32), np.searchsorted([1, 5, 6], truth[kept])
@@ -77,7 +66,7 @@ STEPS = [
 
 
 def test_a_few_true_labels_give_a_mutual_pair_its_names():
-    """16 of 363 pairs of eyes: without them the likelihood cannot tell, and the names are wrong."""
+    """16 of 363 rows are verified; without them the two classes exchange their names."""
     x, y, truth, verified = mistaken_digits()
     pair, outcomes = truth > 0, []
     for known in (NOTHING, verified):
@@ -91,7 +80,7 @@ def test_a_few_true_labels_give_a_mutual_pair_its_names():
     assert right > 0.9
     assert flags > 0.9
     assert diagonal < 0.5
-    assert fitted.collapse.verified_accuracy > 0.8  # of those 16, without being told
+    assert fitted.collapse.verified_accuracy > 0.8  # computed without the 16 verified rows
     r = responsibilities(fitted, x, y, verified=verified)
     switch = verified.switch(torch.as_tensor(y)).numpy()
     assert (r[switch >= 0] == switch[switch >= 0]).all()
@@ -108,7 +97,7 @@ def fitted():
         return fit(story, (x, y), steps=[Joint(epochs=2)], verified=verified), x, y, verified
 
 
-def test_every_posterior_respects_what_is_verified(fitted):
+def test_every_posterior_agrees_with_verified_rows(fitted):
     one, x, y, verified = fitted
     switch, label = verified.switch(y).numpy(), verified.label(y).numpy()
     seen, unseen, named = switch >= 0, ~verified.known.numpy(), label >= 0
@@ -120,7 +109,7 @@ def test_every_posterior_respects_what_is_verified(fitted):
     assert corrected.sum(1) == pytest.approx(1)
     wrong = (verified.contaminated == 1).numpy() & ~named
     assert (corrected[wrong, y[wrong]] == 0).all()
-    assert (corrected[wrong].max(1) < 1).all()  # still soft over the other classes
+    assert (corrected[wrong].max(1) < 1).all()  # the other classes share the probability
     draws = switch_draws(one, x, y, num_draws=3, verified=verified)
     assert (draws[:, seen] == (switch[seen] == 1)).all()
     assert (switch_map(one, x, y, verified=verified)[seen] == (switch[seen] == 1)).all()
@@ -134,7 +123,7 @@ def test_every_posterior_respects_what_is_verified(fitted):
     assert share.low == share.mean == share.high == pytest.approx(0.25)
 
 
-def test_a_datatree_says_what_is_verified(fitted):
+def test_a_datatree_holds_the_verified_rows(fitted):
     one, x, y, verified = fitted
     tree = to_datatree(one, x, y, num_draws=5, verified=verified)
     assert (tree.constant_data["verified_true_label"] == verified.true_label.numpy()).all()
@@ -144,8 +133,8 @@ def test_a_datatree_says_what_is_verified(fitted):
 
 
 @untrained
-def test_data_of_any_kind_carry_what_is_verified():
-    """Tensors, pairs and loaders train on the same rows in the same order."""
+def test_data_of_any_kind_are_fitted_with_verified_rows():
+    """Fits to tensors, pairs and loaders use the same rows in the same order."""
     y = torch.arange(30) % 3
     x = 2 * nn.functional.one_hot(y, FEATURES) + torch.randn(30, FEATURES)
     verified = Verified.of(y, true_label=(y + 1) % 3)
@@ -158,30 +147,13 @@ def test_data_of_any_kind_carry_what_is_verified():
         predictions.append(predict(one, x))
     for other in predictions:
         assert other == pytest.approx(predictions[0], abs=1e-4)
-    assert (predictions[0].argmax(1) == (y + 1).numpy() % 3).mean() > 0.8  # as verified
-
-
-def test_lightning_moves_what_is_verified_with_its_rows():
-    x, y = torch.randn(4, 2), torch.arange(4)
-    rows = as_rows((x, y), None, Verified.of(y, contaminated=[0, 1, -1, -1]))
-    moved = move_data_to_device(rows.first(4), torch.device("meta"))
-    assert isinstance(moved, Batch)
-    assert {part.device.type for part in (moved.y, *vars(moved.verified).values())} == {"meta"}
-
-
-def test_a_batch_of_rows_to_look_at_has_verified_ones():
-    x, y = torch.randn(30, 2), torch.arange(30) % 3
-    contaminated = torch.where(torch.arange(30) >= 27, 1, -1)
-    rows = as_rows((x, y), None, Verified.of(y, contaminated=contaminated))
-    assert (rows.first(4).verified.contaminated == 1).sum() == 2
-    assert len(rows.first(30).x) == 30
-    assert not len(as_rows((x, y), None, Verified.of(y)).verified)
+    assert (predictions[0].argmax(1) == (y + 1).numpy() % 3).mean() > 0.8  # the verified labels
 
 
 @untrained
 @pytest.mark.parametrize("objective", ["closed", "elbo"])
-def test_warming_up_leaves_out_what_is_wrong(objective):
-    """Half of the labels are verified as wrong, without another: only the others are learned."""
+def test_warming_up_leaves_out_rows_that_are_verified_as_wrong(objective):
+    """Half of the labels are verified as wrong without a true label; training ignores them."""
     x = torch.randn(80, FEATURES)
     truth = (x[:, 0] > 0).long()
     wrong = torch.arange(80) % 2
@@ -205,8 +177,8 @@ def line(n=80):
     return x, y
 
 
-def test_verified_measurements_say_which_side_is_right():
-    """Two lines of which neither is rarer: the verified rows tell which is the clean one."""
+def test_verified_measurements_determine_the_clean_line():
+    """Most rows lie on the wrong one of two lines; verified rows determine the clean line."""
     x, y = line(120)
     wrong = torch.arange(120) % 5 < 3  # most of them
     y = y + 4.0 * wrong
@@ -216,7 +188,7 @@ def test_verified_measurements_say_which_side_is_right():
     r = responsibilities(one, x, y, verified=verified)
     assert ((r > 0.5) == wrong.numpy()).all()
     assert one.collapse.contamination > 0.5
-    assert not one.collapse.collapsed  # the verified rows bear it out
+    assert not one.collapse.collapsed  # the verified rows agree with it
     start = RobustStart(epochs=5)
     fit(robust_regression(nn.Linear(1, 1), y), (x, y), steps=[start], verified=verified)
 
@@ -263,64 +235,18 @@ def test_elements_of_a_row_are_verified_one_by_one():
 
 
 @untrained
-def test_a_story_of_ones_own_hears_or_says_what_to_add():
+def test_a_users_own_story_takes_verified_rows_if_it_has_the_argument():
     x, y = torch.randn(30, FEATURES), torch.arange(30) % 3
     nothing, something = Verified.of(y), Verified.of(y, contaminated=torch.arange(30) % 2)
-    one = fit(HardOfHearing(), (x, y), steps=[Joint(epochs=1)], verified=nothing)
+    one = fit(WithoutVerified(), (x, y), steps=[Joint(epochs=1)], verified=nothing)
     assert one.story is not None
-    with pytest.raises(StoryError, match=r"HardOfHearing.forward .* observe_verified"):
-        fit(HardOfHearing(), (x, y), steps=[Joint(epochs=1)], verified=something)
-    with pytest.raises(StoryError, match="observe_verified"):
+    with pytest.raises(StoryError, match=r"WithoutVerified.forward .* observe_verified"):
+        fit(WithoutVerified(), (x, y), steps=[Joint(epochs=1)], verified=something)
+    with pytest.raises(StoryError, match=r"WithoutVerified.forward .* observe_verified"):
         responsibilities(one, x, y, verified=something)
-    heard = fit(ThreeStates(), (x, y), steps=[Joint(epochs=2)], verified=something)
-    r = responsibilities(heard, x, y, num_draws=5, verified=something)
+    with_verified = fit(ThreeStates(), (x, y), steps=[Joint(epochs=2)], verified=something)
+    r = responsibilities(with_verified, x, y, num_draws=5, verified=something)
     assert r.tolist() == (np.arange(30) % 2).tolist()
-
-
-def test_an_exchange_is_one_unless_verified_rows_bear_it_out():
-    assert CollapseReport(0.6, 0.6).collapsed
-    assert CollapseReport(0.6, 0.6, 0.4).collapsed
-    assert not CollapseReport(0.6, 0.6, 0.9).collapsed
-    verified = Verified.of(torch.zeros(2), contaminated=torch.tensor([1, -1]))
-    assert verified.accuracy(torch.tensor([0.9, 0.1]), torch.zeros(2)) == 1.0
-
-
-GOOD = torch.randn(12, 4), torch.arange(12) % 3
-NONE = torch.full((12,), -1)
-
-
-@pytest.mark.parametrize(
-    ("call", "error", "says"),
-    [
-        (lambda s, v: fit(s, GOOD, verified=v[:5]), DataError, r"shape \(5,\)"),
-        (
-            lambda s, v: fit(s, GOOD, verified=Verified(NONE, NONE.clone().fill_(3))),
-            DataError,
-            "none of the 3 classes",
-        ),
-        (
-            lambda s, v: fit(s, (GOOD[0], GOOD[1].roll(1)), verified=v),
-            DataError,
-            "another one in 12 cases, the first in row 0",
-        ),
-        (lambda s, v: Verified.of(GOOD[1], contaminated=NONE.float()), DataError, "integers"),
-        (lambda s, v: Verified.of(GOOD[1], contaminated=NONE + 3), DataError, "1, 0 nor -1"),
-        (lambda s, v: Verified.of(GOOD[1], true_label=NONE - 1), DataError, "no class"),
-        (
-            lambda s, v: fit(
-                robust_regression(nn.Linear(4, 1), GOOD[0][:, 0]),
-                (GOOD[0], GOOD[0][:, 0]),
-                verified=Verified(NONE, NONE + 1),
-            ),
-            StoryError,
-            "no latent true label",
-        ),
-    ],
-)
-def test_mistakes_are_named(call, error, says):
-    verified = Verified.of(GOOD[1], contaminated=NONE + 1, true_label=GOOD[1])
-    with pytest.raises(error, match=says):
-        call(LabelFlip(nn.Linear(4, 3), 3), verified)
 
 
 def test_mistakes_in_scoring_are_named(fitted):
@@ -328,5 +254,6 @@ def test_mistakes_in_scoring_are_named(fitted):
     for score in (responsibilities, log_marginals):
         with pytest.raises(DataError, match=r"expected integers .* \(5,\)"):
             score(one, x[:5], y[:5], verified=verified)
+    unknown = torch.full((1,), -1)
     with pytest.raises(DataError, match="none of the 3 classes"):
-        true_label_posterior(one, x[:1], y[:1], verified=Verified(NONE[:1], NONE[:1] + 4))
+        true_label_posterior(one, x[:1], y[:1], verified=Verified(unknown, unknown + 4))

@@ -1,0 +1,207 @@
+"""Clean likelihoods of measurements: distributions of uncontaminated measurements given x."""
+
+from abc import ABC, abstractmethod
+
+import pyro.distributions as dist
+import torch
+from pyro.distributions import TorchDistribution
+from torch import Tensor, nn
+
+from nbam_pyro.errors import DataError
+from nbam_pyro.models.latents import Latents
+from nbam_pyro.models.likelihoods.centred import centred
+from nbam_pyro.models.likelihoods.component import Component, check_positive
+
+
+class LocationScale(Component, ABC):
+    """Base class of clean likelihoods with the location centre + head(h) and a learned scale.
+
+    Where the head has a second column, the scale depends on the input:
+    sigma(x) = sigma * exp(3 tanh(head(h)_2 / 3)). It differs from the common scale sigma by a
+    factor of at most e^3, so that no row can be fitted with a scale near 0.
+
+    The centre is subtracted from the targets in their own precision. With a centre near them,
+    measurements that lie far from 0, such as clock times, keep their digits.
+
+    To use another family of distributions, derive a class and write `around`.
+
+    Args:
+        head: Network that maps features h, (N, ...), to the location less the centre, (N, 1), or
+            to that and the logarithm of the relative scale, (N, 2).
+        scale: Scale at the start of training, in the units of y.
+        centre: A number near the measurements, in the units of y.
+
+    Raises:
+        DataError: The scale is not positive.
+    """
+
+    def __init__(self, head: nn.Module, *, scale: float = 1.0, centre: float = 0.0) -> None:
+        super().__init__()
+        check_positive("scale", scale)
+        self.head = head
+        self.scale = scale
+        self.centre = centre
+        # In units of `scale`, so that rounding does not depend on the units of y.
+        self.log_relative_scale = nn.Parameter(torch.zeros(()))
+
+    def forward(self, h: Tensor, latents: Latents) -> TorchDistribution:
+        return centred(self.around(*self.deviation_and_scale(h)), self.centre)
+
+    def start_at(self, scale: Tensor) -> None:
+        """Set the scale that training starts from.
+
+        Args:
+            scale: Scale, (), in the units of y.
+        """
+        self.log_relative_scale.copy_((scale / self.scale).log())
+
+    def deviation_and_scale(self, h: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the location less the centre, (N,), and the scale, () or (N,), in the units of y.
+
+        Args:
+            h: Features of the rows, (N, ...).
+        """
+        columns = self.head(h)
+        relative: Tensor = self.log_relative_scale
+        if columns.shape[-1] > 1:
+            relative = relative + 3 * torch.tanh(columns[..., 1] / 3)
+        return columns[..., 0], self.scale * relative.exp()
+
+    @abstractmethod
+    def around(self, loc: Tensor, scale: Tensor) -> TorchDistribution:
+        """Return the distribution of y - centre.
+
+        Args:
+            loc: Location less the centre, (N,), in the units of y.
+            scale: Scale, () or (N,), in the units of y.
+        """
+
+
+class NormalLikelihood(LocationScale):
+    r"""y ~ Normal(f(h), sigma) with a learned scale: the usual clean likelihood of regression.
+
+    The clean likelihood is the distribution of uncontaminated targets.
+
+    Args:
+        head: Network that maps features h, (N, ...), to the mean less the centre, (N, 1). A
+            second column, (N, 2), is the logarithm of the relative scale, so that the scale
+            depends on the input.
+        scale: Value of sigma at the start of training, in the units of y.
+        centre: A number near the measurements, in the units of y, where they lie far from 0. The
+            mean is f(h) = centre + head(h).
+
+    Raises:
+        DataError: The scale is not positive.
+
+    Example:
+        >>> NormalLikelihood(nn.Linear(4, 1), scale=0.5)(torch.zeros(2, 4), {}).scale
+        tensor([0.5000, 0.5000], grad_fn=<ExpandBackward0>)
+    """
+
+    def around(self, loc: Tensor, scale: Tensor) -> TorchDistribution:
+        return dist.Normal(loc, scale, validate_args=False)
+
+
+class LaplaceLikelihood(LocationScale):
+    r"""y ~ Laplace(f(h), b): a clean likelihood with heavier tails than a Normal distribution.
+
+    Args:
+        head: Network that maps features h, (N, ...), to the median less the centre, (N, 1), or to
+            that and the logarithm of the relative scale, (N, 2).
+        scale: Value of b at the start of training, in the units of y.
+        centre: A number near the measurements, in the units of y, where they lie far from 0.
+
+    Raises:
+        DataError: The scale is not positive.
+
+    Example:
+        >>> LaplaceLikelihood(nn.Linear(4, 1))(torch.zeros(2, 4), {}).batch_shape
+        torch.Size([2])
+    """
+
+    def around(self, loc: Tensor, scale: Tensor) -> TorchDistribution:
+        return dist.Laplace(loc, scale, validate_args=False)
+
+
+class StudentTLikelihood(LocationScale):
+    r"""y ~ StudentT(df, f(h), sigma): a clean likelihood with heavy tails.
+
+    Heavier tails explain more outliers as clean, so that fewer targets count as contaminated. For
+    this reason df is fixed, and training does not change it.
+
+    Args:
+        head: Network that maps features h, (N, ...), to the location less the centre, (N, 1), or
+            to that and the logarithm of the relative scale, (N, 2).
+        scale: Value of sigma at the start of training, in the units of y.
+        centre: A number near the measurements, in the units of y, where they lie far from 0.
+        df: Degrees of freedom, above 1.
+
+    Raises:
+        DataError: The scale is not positive, or df is not above 1.
+
+    Example:
+        >>> StudentTLikelihood(nn.Linear(4, 1), df=5.0)(torch.zeros(2, 4), {}).df
+        tensor([5., 5.])
+    """
+
+    def __init__(
+        self, head: nn.Module, *, scale: float = 1.0, centre: float = 0.0, df: float = 4.0
+    ) -> None:
+        super().__init__(head, scale=scale, centre=centre)
+        if not df > 1:
+            raise DataError(f"df is {df}; a Student-t distribution has a mean where df > 1.")
+        self.df = df
+
+    def around(self, loc: Tensor, scale: Tensor) -> TorchDistribution:
+        df = torch.full_like(loc, self.df, requires_grad=False)
+        return dist.StudentT(df, loc, scale, validate_args=False)
+
+
+class LinearNormal(Component):
+    r"""y ~ Normal(b + w . h, sigma): a linear clean likelihood with a posterior of w, b and sigma.
+
+    .. math::
+        w_j \sim N(0, s), \qquad b \sim N(m, s), \qquad \sigma \sim \mathrm{HalfNormal}(s)
+
+    The global latents are the sites "weight" (D,), "bias" () and "noise" (). The other clean
+    likelihoods of measurements have point estimates in their place. Use this one for small
+    regressions, whose fit you want to check with Markov chains (`nuts`).
+
+    Args:
+        features: Number D of columns of h.
+        scale: Scale s of the priors, in the units of y. Several times the expected values are a
+            good choice.
+        centre: Prior mean m of b, in the units of y: a number near the measurements.
+
+    Raises:
+        DataError: The number of features or the scale is not positive.
+
+    Example:
+        >>> latents = {"weight": torch.ones(2), "bias": torch.tensor(1.0), "noise": torch.ones(())}
+        >>> LinearNormal(2)(torch.ones(1, 2), latents).mean
+        tensor([3.])
+    """
+
+    zero: Tensor
+
+    def __init__(self, features: int, *, scale: float = 10.0, centre: float = 0.0) -> None:
+        super().__init__()
+        check_positive("features", features)
+        check_positive("scale", scale)
+        self.features = features
+        self.scale = scale
+        self.centre = centre
+        self.register_buffer("zero", torch.zeros(()))
+
+    def priors(self) -> dict[str, TorchDistribution]:
+        scale = self.zero + self.scale
+        weight = dist.Normal(self.zero.expand(self.features), scale, validate_args=False)
+        return {
+            "weight": weight.to_event(1),
+            "bias": dist.Normal(self.zero + self.centre, scale, validate_args=False),
+            "noise": dist.HalfNormal(scale, validate_args=False),
+        }
+
+    def forward(self, h: Tensor, latents: Latents) -> TorchDistribution:
+        mean = h @ latents["weight"] + latents["bias"]
+        return dist.Normal(mean, latents["noise"], validate_args=False)

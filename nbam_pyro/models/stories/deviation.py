@@ -1,0 +1,75 @@
+"""`RateDeviation`: how the rate of a row deviates from the rate of its true class."""
+
+import math
+from dataclasses import dataclass
+
+import pyro.distributions as dist
+import torch
+from pyro.distributions import TorchDistribution
+from torch import Tensor, nn
+
+from nbam_pyro.models.latents import Latents
+from nbam_pyro.models.priors.groups import group_deviation, group_priors
+
+
+@dataclass(frozen=True, kw_only=True)
+class RateDeviation:
+    """The deviation g = w . h + tau u_g of a row's rate, in logits, from that of its true class.
+
+    h are features of the row, and tau u_g is the deviation of its group. Either part can be left
+    out. The global latents are "deviation" (w), "group_spread" (tau) and "group" (u).
+
+    Attributes:
+        features: Number D of features h; 0 to leave this part out.
+        scale: Prior standard deviation of the weights w.
+        groups: Number of groups; 0 to leave this part out.
+    """
+
+    features: int
+    scale: float
+    groups: int
+
+    def priors(self, like: Tensor) -> dict[str, TorchDistribution]:
+        """Return the priors of the global latents by site name.
+
+        Args:
+            like: Tensor whose precision and device the priors have.
+        """
+        sites: dict[str, TorchDistribution] = {}
+        if self.features:
+            scale = like.new_full((self.features,), self.scale)
+            normal = dist.Normal(torch.zeros_like(scale), scale, validate_args=False)
+            sites["deviation"] = normal.to_event(1)
+        return sites | group_priors(self.groups, 1.0, like) if self.groups else sites
+
+    def inputs(self, h: Tensor | None, codes: Tensor | None, like: Tensor) -> Tensor | None:
+        """Return the numbers that the deviation depends on, (N, inputs); None where it is 0.
+
+        The features of each row are standardised, and they pass no gradient to the network.
+
+        Args:
+            h: Features, (N, D); None where they were not computed.
+            codes: Code of each row's group, (N,); None where there are no groups.
+            like: Tensor whose precision and device the codes get.
+        """
+        parts = []
+        if self.features and h is not None:
+            standard = nn.functional.layer_norm(h.detach(), h.shape[1:])
+            parts.append(standard / math.sqrt(self.features))
+        if codes is not None:
+            parts.append(codes[:, None].to(like))
+        return torch.cat(parts, 1) if parts else None
+
+    def of(self, inputs: Tensor, latents: Latents) -> Tensor:
+        """Return the deviation of each row, (N,).
+
+        Args:
+            inputs: What the method `inputs` returns for the rows, (N, inputs).
+            latents: Values of the global latents by site name.
+        """
+        g = inputs.new_zeros(len(inputs))
+        if self.features:
+            g = g + inputs[:, : self.features] @ latents["deviation"]
+        if self.groups:
+            g = g + group_deviation(inputs[:, -1].long(), latents)
+        return g

@@ -1,0 +1,64 @@
+"""Checks of the settings and of the labels of `LabelFlip`."""
+
+from collections.abc import Sequence
+
+from torch import Tensor
+
+from nbam_pyro.errors import DataError, StoryError
+
+
+def check_settings(*, locality: float, groups: int, last_layer: float, dims: Sequence[str]) -> None:
+    """Raise an error where optional parts of the story have impossible settings.
+
+    Args:
+        locality: Prior standard deviation of the weights of the input-dependent deviation.
+        groups: Number of groups.
+        last_layer: Prior standard deviation of the weights of the last layer.
+        dims: Names of the dimensions of a target.
+
+    Raises:
+        DataError: A number is negative.
+        StoryError: A target has several labels, and an optional part needs one label per row.
+    """
+    for name, value in (("locality", locality), ("last_layer", last_layer)):
+        if value < 0:
+            raise DataError(
+                f"{name} is {value}; give a standard deviation that is not negative, or 0 to leave "
+                "this part out."
+            )
+    if groups < 0:
+        raise DataError(f"groups is {groups}; give the number of groups, or 0 for no groups.")
+    if dims and (locality or groups or last_layer):
+        raise StoryError(
+            "locality, groups and last_layer need one label per row, but dims declares several "
+            "labels per row: give them or dims, not both."
+        )
+
+
+def check_labels(y: Tensor, *, dims: Sequence[str]) -> None:
+    """Raise a `DataError` where labels are not integers or have the wrong number of dimensions.
+
+    Args:
+        y: Observed labels.
+        dims: Names of the dimensions of a target.
+    """
+    if y.is_floating_point() or y.ndim != 1 + len(dims):
+        raise DataError(
+            f"Labels have shape {tuple(y.shape)} and type {y.dtype}; expected integers of "
+            f"shape ({', '.join(['rows', *dims])}). For more than one label per row, create "
+            "LabelFlip(..., dims=(...)) with a name for each further dimension."
+        )
+
+
+def check_label_range(y: Tensor, *, num_classes: int) -> None:
+    """Raise a `DataError` where a label is not the number of a class.
+
+    Args:
+        y: Observed labels, integers.
+        num_classes: Number of classes K.
+    """
+    if y.min() < 0 or y.max() >= num_classes:
+        raise DataError(
+            f"Labels have values from {int(y.min())} to {int(y.max())}; expected 0 to "
+            f"{num_classes - 1} for {num_classes} classes."
+        )
