@@ -9,6 +9,7 @@ from . import losses as losses
 from . import models as models
 from . import outputs as outputs
 from . import plots as plots
+from . import testing as testing
 from .estimators import NBAMClassifier as NBAMClassifier
 from .estimators import NBAMRegressor as NBAMRegressor
 from .inference import Fit as Fit

@@ -27,6 +27,10 @@ class FolderError(NBAMError, OSError):
     """A file or a run folder exists already, cannot be read or cannot be written."""
 
 
+class ContractError(NBAMError, AssertionError):
+    """A part that you wrote does not do what the library needs of it; see `nbam_pyro.testing`."""
+
+
 class NBAMWarning(UserWarning):
     """Base class of the library's warnings."""
 

@@ -34,7 +34,7 @@ from nbam_pyro.models import (
     observe_verified,
     three_heads,
 )
-from nbam_pyro.verified import NOTHING, Verified
+from nbam_pyro.verified import NOTHING
 
 FEATURES = 4
 
@@ -77,7 +77,8 @@ class ThreeStates(Story):
         self.num_classes = num_classes
 
     def forward(self, x, y=None, *, num_data=None, verified=NOTHING):
-        shares = pyro.sample("shares", dist.Dirichlet(torch.tensor([8.0, 1.0, 1.0])))
+        counts = torch.tensor([8.0, 1.0, 1.0]).to(x)
+        shares = pyro.sample("shares", dist.Dirichlet(counts))
         logits = self.network(x)
         with pyro.plate("rows", num_data or len(x), subsample=x):
             kind = pyro.sample("kind", dist.Categorical(shares), infer={"enumerate": "parallel"})
@@ -96,17 +97,6 @@ class WithoutVerified(ThreeStates):
 
     def forward(self, x, y=None, *, num_data=None):
         return super().forward(x, y, num_data=num_data)
-
-
-def verified_rows(story, y):
-    """Return random verified rows, with true labels where the story has them."""
-    contaminated = torch.randint(-1, 2, y.shape)
-    if not isinstance(story, LabelFlip):
-        return Verified.of(y, contaminated=contaminated)
-    true = torch.randint(-story.num_classes, story.num_classes, y.shape).clamp_min(-1)
-    agrees = (true < 0) | (contaminated < 0) | ((true != y) == (contaminated == 1))
-    contaminated = torch.where(agrees, contaminated, -1)
-    return Verified.of(y, contaminated=contaminated, true_label=true)
 
 
 def labels(num_classes, n=6):

@@ -33,7 +33,9 @@ from .steps.recount import Recount as Recount
 from .steps.restarts import Restarts as Restarts
 from .steps.robust_start import RobustStart as RobustStart
 from .steps.robust_start import Settle as Settle
+from .steps.run import Batch as Batch
 from .steps.run import Run as Run
+from .steps.run import Task as Task
 from .steps.starts import Anchors as Anchors
 from .steps.starts import Start as Start
 from .steps.starts import Vertices as Vertices

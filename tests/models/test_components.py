@@ -21,54 +21,25 @@ from nbam_pyro.models import (
     UniformLabels,
     UniformRange,
 )
+from nbam_pyro.testing import check_component, check_switch_prior
 from tests.cases import FEATURES
 from tests.models.component_cases import LIKELIHOODS, SWITCH_PRIORS
 
 
-def latents_of(component, dtype=torch.float32):
-    return {name: prior.sample().to(dtype) for name, prior in component.priors().items()}
-
-
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
-@pytest.mark.parametrize("n", [1, 5])
 @pytest.mark.parametrize("name", SWITCH_PRIORS)
-def test_switch_prior_gives_one_finite_logit_per_row(name, n, dtype):
-    component = SWITCH_PRIORS[name]().to(dtype)
-    switch = component(torch.randn(n, FEATURES, dtype=dtype), latents_of(component, dtype))
-    assert switch.batch_shape == ((n, 3) if name.endswith("per_label") else (n,))
-    assert switch.event_shape == ()
-    assert switch.logits.dtype == dtype
-    assert switch.logits.isfinite().all()
+def test_every_switch_prior_keeps_the_contract(name, dtype):
+    h = torch.randn(5, FEATURES, dtype=dtype)
+    dims = (3,) if name.endswith("per_label") else ()
+    check_switch_prior(SWITCH_PRIORS[name]().to(dtype), h, dims=dims)
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
-@pytest.mark.parametrize("n", [1, 5])
 @pytest.mark.parametrize("name", LIKELIHOODS)
-def test_likelihood_has_finite_log_prob_and_samples(name, n, dtype):
+def test_every_likelihood_keeps_the_contract(name, dtype):
     make, target = LIKELIHOODS[name]
-    component = make().to(dtype)
-    likelihood = component(torch.randn(n, FEATURES, dtype=dtype), latents_of(component, dtype))
-    targets = target.expand(n, *target.shape)
-    assert likelihood.batch_shape == targets.shape
-    assert likelihood.event_shape == ()
-    log_prob = likelihood.log_prob(targets)
-    assert log_prob.shape == targets.shape
-    assert log_prob.isfinite().all()
-    assert likelihood.sample().shape == targets.shape
-    assert likelihood.support.check(targets).all()
-
-
-@pytest.mark.parametrize("name", LIKELIHOODS)
-def test_every_parameter_of_a_likelihood_learns(name):
-    make, target = LIKELIHOODS[name]
-    component = make()
-    h = torch.randn(5, FEATURES)
-    targets = target.expand(5, *target.shape)
-    log_prob = component(h, latents_of(component)).log_prob(targets).sum()
-    for parameter in component.parameters():
-        (gradient,) = torch.autograd.grad(log_prob, parameter, retain_graph=True)
-        assert gradient.isfinite().all()
-        assert gradient.any()
+    h = torch.randn(5, FEATURES, dtype=dtype)
+    check_component(make().to(dtype), h, target.expand(5, *target.shape))
 
 
 @pytest.mark.parametrize(

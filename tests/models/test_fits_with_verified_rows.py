@@ -35,8 +35,9 @@ from nbam_pyro.models import (
     mlp,
     robust_regression,
 )
+from nbam_pyro.testing import verified_rows
 from nbam_pyro.verified import NOTHING
-from tests.cases import FEATURES, ThreeStates, WithoutVerified, verified_rows
+from tests.cases import FEATURES, ThreeStates, WithoutVerified
 
 # Fits of one or two epochs without anchors may collapse.
 untrained = pytest.mark.filterwarnings("ignore::nbam_pyro.errors.CollapseWarning")
@@ -239,9 +240,9 @@ def test_a_users_own_story_takes_verified_rows_if_it_has_the_argument():
     nothing, something = Verified.of(y), Verified.of(y, contaminated=torch.arange(30) % 2)
     one = fit(WithoutVerified(), (x, y), steps=[Joint(epochs=1)], verified=nothing)
     assert one.story is not None
-    with pytest.raises(TypeError, match=r"WithoutVerified\.forward.*'verified'"):
+    with pytest.raises(StoryError, match=r"WithoutVerified.forward .* observe_verified"):
         fit(WithoutVerified(), (x, y), steps=[Joint(epochs=1)], verified=something)
-    with pytest.raises(TypeError, match=r"WithoutVerified\.forward.*'verified'"):
+    with pytest.raises(StoryError, match=r"WithoutVerified.forward .* observe_verified"):
         responsibilities(one, x, y, verified=something)
     with_verified = fit(ThreeStates(), (x, y), steps=[Joint(epochs=2)], verified=something)
     r = responsibilities(with_verified, x, y, num_draws=5, verified=something)

@@ -7,7 +7,8 @@ from torch import nn
 from nbam_pyro import functional as nf
 from nbam_pyro.errors import DataError, StoryError
 from nbam_pyro.models import LabelFlip
-from tests.cases import CLOSED_STORIES, draw_latents, prepare, verified_rows
+from nbam_pyro.testing import verified_rows
+from tests.cases import CLOSED_STORIES, draw_latents, prepare
 
 
 @pytest.mark.parametrize("name", [name for name in CLOSED_STORIES if name.startswith("label_flip")])

@@ -15,6 +15,7 @@ from nbam_pyro.inference import EnumeratedObjective, enumerate_states, make_guid
 from nbam_pyro.inference.variational.enumeration import log_joint, switch_logits
 from nbam_pyro.models import LabelFlip, LatentSwitch
 from nbam_pyro.models.stories.sites import local_parameters
+from nbam_pyro.testing import check_story, verified_rows
 from nbam_pyro.training.rows import Batch
 from nbam_pyro.verified import NOTHING
 from tests.cases import (
@@ -23,8 +24,14 @@ from tests.cases import (
     WithoutVerified,
     draw_latents,
     prepare,
-    verified_rows,
 )
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+@pytest.mark.parametrize("n", [2, 64])
+@pytest.mark.parametrize("name", ALL_STORIES)
+def test_every_story_keeps_the_contract(name, n, dtype):
+    check_story(*prepare(name, n, dtype))
 
 
 @pytest.mark.parametrize("some_verified", [False, True])
@@ -93,10 +100,10 @@ def test_verified_rows_need_a_story_with_the_argument_verified():
     latents = {"shares": torch.tensor([0.7, 0.2, 0.1])}
     assert enumerate_states(story, x, y, latents).clean.isfinite().all()
     verified = verified_rows(story, y)
-    with pytest.raises(TypeError, match=r"WithoutVerified\.forward.*'verified'"):
+    with pytest.raises(StoryError, match=r"WithoutVerified.forward .* observe_verified"):
         enumerate_states(story, x, y, latents, verified=verified)
     objective = EnumeratedObjective(story, make_guide(story, x, y))
-    with pytest.raises(TypeError, match=r"WithoutVerified\.forward.*'verified'"):
+    with pytest.raises(StoryError, match=r"WithoutVerified.forward .* observe_verified"):
         objective(Batch(x, y, torch.ones(4), verified), 4)
 
 

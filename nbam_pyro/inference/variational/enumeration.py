@@ -4,6 +4,8 @@ a is log p(y, z=0 | x) and b is log p(y, z=1 | x) at one draw of the global late
 a closed form are fitted with these functions, and closed forms are tested against them.
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any, NamedTuple
 
 import torch
@@ -54,7 +56,8 @@ def enumerate_states(
         StoryError: A site inside the plate is neither observed nor enumerated, or no site is
             enumerated.
     """
-    with local_parameters(), poutine.enum(first_available_dim=first_enumerated_dim(story)):
+    enumerated = poutine.enum(first_available_dim=first_enumerated_dim(story))
+    with local_parameters(), enumerated, with_verified(story, verified):
         conditioned = poutine.condition(story, data=dict(latents))
         trace = poutine.trace(conditioned).get_trace(x, y, num_data=len(x), **verified.keyword)
     trace.compute_log_prob()
@@ -83,6 +86,29 @@ def enumerate_states(
         *_split(joint, flags, y.ndim),
         *_split(prior.expand(joint.shape), flags, y.ndim),
     )
+
+
+@contextmanager
+def with_verified(story: Story, verified: Verified) -> Iterator[None]:
+    """Run a story on verified rows inside the block.
+
+    Args:
+        story: Story that runs.
+        verified: What is verified of the rows.
+
+    Raises:
+        StoryError: Rows are verified, and `forward` has no argument `verified`.
+    """
+    try:
+        yield
+    except TypeError as error:
+        if not len(verified) or "argument 'verified'" not in str(error):
+            raise
+        raise StoryError(
+            f"Rows are verified, but {type(story).__name__}.forward has no argument verified. Give "
+            "it verified=NOTHING, and write observe_verified('switch', z, verified.contaminated) "
+            "inside the plates, with both names from nbam_pyro and nbam_pyro.models."
+        ) from error
 
 
 def first_enumerated_dim(story: Story) -> int:

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 from nbam_pyro import functional as nf
 from nbam_pyro.errors import StoryError
-from nbam_pyro.inference.variational.enumeration import log_joint
+from nbam_pyro.inference.variational.enumeration import log_joint, with_verified
 from nbam_pyro.inference.variational.guides import Draw, sample_guide
 from nbam_pyro.models import Story
 from nbam_pyro.models.stories.sites import local_parameters
@@ -87,7 +87,7 @@ class EnumeratedObjective:
 
     def __call__(self, batch: Batch, num_data: int) -> Tensor:
         x, y, _, verified = batch  # pyro.poutine.scale of single rows fails with enumeration
-        with local_parameters():
+        with local_parameters(), with_verified(self.story, verified):
             return self.elbo(x, y, num_data=num_data, **verified.keyword) / num_data
 
 

@@ -1,5 +1,7 @@
 """Backbones: what each of them must fulfil, whatever its energies are."""
 
+from functools import partial
+
 import numpy as np
 import pytest
 import torch
@@ -17,28 +19,17 @@ from nbam_pyro.detection import (
     Rotations,
     Soft,
 )
+from nbam_pyro.testing import check_backbone
 from tests.detection.cases import TABULAR, rows
 
 
 @pytest.mark.parametrize("make", TABULAR)
-def test_a_backbone_has_two_energies_for_every_row_of_every_member(make):
-    torch.manual_seed(0)
-    x = torch.rand(2, 40, 5)
-    backbone = make(5, members=2)
-    backbone.start(x)
-    first = backbone.energies(x)
-    assert all(part.shape == (2, 40) and part.isfinite().all() for part in first)
-    assert first.clean.std() > 0
-    same = x[:1].expand(2, -1, -1)
-    backbone.start(same)
-    assert not torch.equal(*backbone.energies(same).clean)
-    backbone.start(x)
-    first = backbone.energies(x)
-    first.clean[1].sum().backward()  # members have nothing in common
-    for parameter in backbone.parameters():
-        assert not parameter.grad[0].any()
-    other = torch.cat([x[:1], torch.rand(1, 40, 5)])
-    assert torch.allclose(backbone.energies(other).clean[0], first.clean[0])
+def test_every_backbone_keeps_the_contract(make):
+    check_backbone(make, torch.rand(40, 5))
+
+
+def test_rotations_keep_the_contract():
+    check_backbone(partial(Rotations, width=4), torch.rand(6, 1, 12, 12))
 
 
 @pytest.mark.parametrize("make", TABULAR)
