@@ -176,7 +176,7 @@ def test_a_picture_takes_what_has_the_information_and_names_it_otherwise(plot, s
         else:
             with pytest.raises(DataError) as caught:
                 getattr(plots, plot)(*arguments, ax=ax)
-            assert "give" in str(caught.value), name
+            assert "Give " in str(caught.value), name
             assert "\n" not in str(caught.value)
             assert not ax.has_data()
 
