@@ -4,14 +4,7 @@ import numpy as np
 import pytest
 from torch import nn
 
-from nbam_pyro.inference import (
-    Anchors,
-    CrossFit,
-    Joint,
-    Spread,
-    Vertices,
-    WarmUp,
-)
+from nbam_pyro.inference import Anchors, CrossFit, Joint, Spread, Vertices, WarmUp
 from tests.cases import FEATURES
 
 SHORT = [

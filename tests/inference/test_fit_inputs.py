@@ -9,14 +9,7 @@ from torch.utils.data import DataLoader, IterableDataset, TensorDataset, default
 
 from nbam_pyro import LabelFlip, fit, responsibilities, transition_matrix
 from nbam_pyro.errors import DataError, StoryError, SupportError, SupportWarning
-from nbam_pyro.inference import (
-    ClosedObjective,
-    CrossFit,
-    Joint,
-    RobustStart,
-    WarmUp,
-    make_guide,
-)
+from nbam_pyro.inference import ClosedObjective, CrossFit, Joint, RobustStart, WarmUp, make_guide
 from nbam_pyro.models import (
     BernoulliLikelihood,
     BetaSwitch,

@@ -7,9 +7,7 @@ from torch import nn
 
 from nbam_pyro import fit, responsibilities
 from nbam_pyro.errors import CollapseWarning
-from nbam_pyro.inference import (
-    Joint,
-)
+from nbam_pyro.inference import Joint
 from nbam_pyro.models import (
     BetaSwitch,
     BroadCounts,

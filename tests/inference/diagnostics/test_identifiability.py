@@ -13,10 +13,7 @@ from torch import nn
 
 from nbam_pyro import NBAMClassifier
 from nbam_pyro.errors import CollapseWarning
-from nbam_pyro.inference import (
-    Identifiability,
-    MutualPair,
-)
+from nbam_pyro.inference import Identifiability, MutualPair
 from nbam_pyro.inference.diagnostics.identify import permutation_margins
 from nbam_pyro.models.priors.class_frequency import class_prior_sentence
 from nbam_pyro.storage import Saved, validated

@@ -17,10 +17,7 @@ from nbam_pyro.inference import (
     switch_map,
     true_label_posterior,
 )
-from nbam_pyro.models import (
-    robust_regression,
-    three_heads,
-)
+from nbam_pyro.models import robust_regression, three_heads
 from tests.cases import FEATURES
 from tests.inference.cases import SHORT, blobs, network, untrained
 

@@ -10,9 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nbam_pyro.functional import off_diagonal
-from nbam_pyro.inference import (
-    Anchors,
-)
+from nbam_pyro.inference import Anchors
 from nbam_pyro.inference.steps.attempts import Attempt
 from nbam_pyro.inference.steps.evidence import Evidence
 from nbam_pyro.models.priors.pseudo_counts import FlipPrior

@@ -6,10 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from nbam_pyro.inference import (
-    Anchors,
-    Vertices,
-)
+from nbam_pyro.inference import Anchors, Vertices
 from nbam_pyro.inference.steps.evidence import Evidence
 from nbam_pyro.verified import NOTHING, Verified
 
