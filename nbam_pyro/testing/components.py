@@ -125,12 +125,12 @@ def check_switch_prior(
         latents = _latents(component)
         for (rows,) in one_and_all(h):
             prior = _conditional(component, rows, latents, (len(rows), *dims))
-            logits = getattr(prior, "logits", None)
             require(
-                isinstance(logits, Tensor),
+                hasattr(prior, "logits"),
                 f"{kind} returns a {type(prior).__name__}, which has no logits: return "
                 "pyro.distributions.Bernoulli(logits=...).",
             )
+            logits: Tensor = prior.logits
             require(
                 bool(logits.isfinite().all()),
                 f"{kind} gives logits that are not finite: a prior of 0 or 1 can learn nothing.",

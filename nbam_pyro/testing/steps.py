@@ -56,7 +56,8 @@ def _fitted(step: Callable[[Run], None], story: Story, data: tuple[Any, Any], se
     def watched(run: Run) -> None:
         rows = set(run.training_index.tolist())
         held_out = set(run.held_out_index.tolist())
-        returned: Any = step(run)
+        untyped: Callable[[Run], Any] = step
+        returned = untyped(run)
         require(
             returned is None,
             f"{_name(step)} returns a {type(returned).__name__}: a step changes its Run in place "
