@@ -16,7 +16,7 @@ class DataError(NBAMError, ValueError):
 
 
 class SupportError(DataError):
-    """A target lies outside the support of the anomaly likelihood, so no fit can explain it."""
+    """A target is outside the support of the anomaly likelihood, so it cannot be fitted."""
 
 
 class StoryError(NBAMError, TypeError):
@@ -28,7 +28,7 @@ class FolderError(NBAMError, OSError):
 
 
 class ContractError(NBAMError, AssertionError):
-    """A part that you wrote does not do what the library needs of it; see `nbam_pyro.testing`."""
+    """A part that you wrote lacks a property that the library needs; see `nbam_pyro.testing`."""
 
 
 class NBAMWarning(UserWarning):
@@ -36,7 +36,7 @@ class NBAMWarning(UserWarning):
 
 
 class CollapseWarning(NBAMWarning):
-    """The responsibilities of a fit mean nothing. Each cause has a class of its own, below."""
+    """The responsibilities of a fit mean nothing. Each cause has its own subclass."""
 
 
 class VanishedWarning(CollapseWarning):
@@ -44,7 +44,7 @@ class VanishedWarning(CollapseWarning):
 
 
 class ExchangedWarning(CollapseWarning):
-    """Most rows count as contaminated: the anomaly likelihood explains the clean targets."""
+    """The fit finds most rows contaminated: the anomaly likelihood explains the clean targets."""
 
 
 class NothingLearnedWarning(CollapseWarning):
@@ -52,11 +52,11 @@ class NothingLearnedWarning(CollapseWarning):
 
 
 class OptimiserWarning(NBAMWarning):
-    """Parameters of a loss have not changed, probably since the optimiser does not have them."""
+    """Parameters of a loss did not change, probably because the optimiser does not have them."""
 
 
 class WildValueWarning(NBAMWarning):
-    """Some values lie extremely far from the rest of their column, and nearer ones replace them."""
+    """Values extremely far from the rest of their column are replaced by less extreme values."""
 
 
 class SupportWarning(NBAMWarning):
@@ -64,7 +64,7 @@ class SupportWarning(NBAMWarning):
 
 
 def printable(text: str) -> str:
-    r"""Return the text with an escape in place of every character that could control a terminal.
+    r"""Return the text with every character that could control a terminal replaced by an escape.
 
     Control characters, characters that change the direction of writing, and invisible characters
     are escaped. Ends of lines are kept.

@@ -1,4 +1,4 @@
-"""`Verified`: contamination and true labels of rows that somebody has checked."""
+"""`Verified`: verified contamination and true labels of rows."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -13,12 +13,12 @@ __all__ = ["NOTHING", "Verified", "verified_codes"]
 
 @dataclass(frozen=True, eq=False)
 class Verified:
-    """What somebody has verified about each row: its contamination or its true label.
+    """Verified values of rows: for each target, its contamination, its true label, or nothing.
 
     The switch z of a row is 1 where its target y is contaminated. A row that is verified as clean
     or contaminated is an observation of z. A row with a verified true label is an observation of
-    the true label c, and so of z. The log marginal of such a row is log p(y, z | x) or
-    log p(y, c | x), and its *responsibility* P(z=1 | x, y), the probability that the target is
+    the true label c, and therefore of z. The log marginal of such a row is log p(y, z | x) or log
+    p(y, c | x), and its *responsibility* P(z=1 | x, y), the probability that the target is
     contaminated, is 0 or 1.
 
     Create it with `Verified.of`, which checks the values against the targets. `NOTHING` is the
@@ -48,7 +48,7 @@ class Verified:
         true_label: Any = None,
         num_classes: int | None = None,
     ) -> "Verified":
-        """Return what is verified about rows with targets y, after a check.
+        """Return the verified values of rows with targets y, after a check.
 
         Args:
             y: Observed targets, (N, *dims).
@@ -81,18 +81,18 @@ class Verified:
                     f"{name} has shape {tuple(codes.shape)} and type {codes.dtype}; expected "
                     f"integers of the targets' shape {tuple(y.shape)}, -1 where unknown."
                 )
-        classes = "no class" if num_classes is None else f"none of the {num_classes} classes"
+        classes = "a class number" if num_classes is None else f"one of the {num_classes} classes"
         past = torch.inf if num_classes is None else num_classes
         own, known = self.true_label == y, self.true_label >= 0
         mistakes = {
-            "contaminated is neither 1, 0 nor -1 (unknown)": abs(self.contaminated) > 1,
-            f"true_label is {classes} and not -1 (unknown)": (
+            "contaminated is not 1, 0 or -1 (unknown)": abs(self.contaminated) > 1,
+            f"true_label is not {classes} or -1 (unknown)": (
                 (self.true_label < -1) | (self.true_label >= past)
             ),
-            "a label is verified as clean and its true label is another one": (
+            "a label is verified as clean, but its true label is different": (
                 known & ~own & (self.contaminated == 0)
             ),
-            "a label is verified as contaminated and its true label is the same": (
+            "a label is verified as contaminated, but its true label is the same": (
                 known & own & (self.contaminated == 1)
             ),
         }
@@ -106,7 +106,7 @@ class Verified:
 
     @property
     def known(self) -> Tensor:
-        """Whether anything is verified about each target, booleans (N, *dims)."""
+        """Whether the switch or the true label of each target is verified, booleans (N, *dims)."""
         return (self.contaminated >= 0) | (self.true_label >= 0)
 
     def switch(self, y: Tensor) -> Tensor:
@@ -197,7 +197,7 @@ class Verified:
 
 
 NOTHING = Verified(torch.zeros(0, dtype=torch.long), torch.zeros(0, dtype=torch.long))
-"""The value of `Verified` where nothing is verified, for any number of rows."""
+"""The `Verified` for data without verified values, for any number of rows."""
 
 
 def verified_codes(values: Any, y: Tensor) -> Tensor:

@@ -23,7 +23,7 @@ def as_numbers(values: Any, name: str) -> np.ndarray:
         values: Numbers of any shape. An array, lists (of lists), a tensor of any floating-point
             type, with or without a gradient graph, or a frame or column of pandas (nullable and
             Arrow types, too), polars or pyarrow.
-        name: Name of the argument, for the message.
+        name: Name of the argument, which the error message shows.
 
     Returns:
         Integers, float32 or float64.
@@ -96,7 +96,7 @@ def as_number(value: Any, name: str) -> float:
 
     Args:
         value: The number.
-        name: Name of the argument, for the message.
+        name: Name of the argument, which the error message shows.
 
     Raises:
         DataError: The value is not a single number.
@@ -116,8 +116,8 @@ def check_numbers(values: np.ndarray, name: str, *, columns: Sequence[Any] | Non
 
     Args:
         values: Numbers of any shape.
-        name: Name of the argument, for the message.
-        columns: Names of the columns, for the message; None for their numbers.
+        name: Name of the argument, which the error message shows.
+        columns: Names of the columns, which the error message shows; None for their numbers.
 
     Raises:
         DataError: A number is missing or infinite; the message names the first place.

@@ -18,7 +18,7 @@ def switches(values: np.ndarray) -> np.ndarray:
         values: Numbers, booleans or texts, none of them missing, (n,).
 
     Raises:
-        DataError: A value is neither 1 or true nor 0 or false.
+        DataError: A value is not 1, true, 0 or false.
 
     Example:
         >>> switches(np.array(["1", "False"]))
@@ -28,7 +28,7 @@ def switches(values: np.ndarray) -> np.ndarray:
     codes = [_SWITCHES.get(text.lower()) for text in texts]
     if None in codes:
         wrong = texts[codes.index(None)]
-        raise DataError(f"{wrong!r} is neither 1 (or true) nor 0 (or false). Correct or delete it.")
+        raise DataError(f"{wrong!r} is not 1, true, 0 or false. Correct it or delete it.")
     return np.array(codes, dtype=np.int64)
 
 
@@ -38,8 +38,8 @@ def codes_of(
     """Return the values of one argument of verified values as integers.
 
     Args:
-        name: Name of the argument, for the message.
-        values: Values, (N,), NaN or None where unknown; None if there are none.
+        name: Name of the argument, which the error message shows.
+        values: Values, (N,), NaN or None where unknown; None if no value is verified.
         rows: Number of rows N.
         encode: Function that converts the known values to integers.
 
@@ -56,9 +56,9 @@ def codes_of(
         column = Column.of(values)
         if len(column) != rows:
             raise DataError(
-                f"it has {len(column)} rows, but the data have {rows}. They must agree."
+                f"it has {len(column)} rows, but the data have {rows}. Give one value for each row."
             )
         codes[column.present] = encode(column.values) if column.present.any() else []
     except DataError as error:
-        raise DataError(f"{name} (what is verified): {error}") from error
+        raise DataError(f"{name} (verified values): {error}") from error
     return codes

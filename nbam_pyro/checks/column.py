@@ -34,9 +34,9 @@ class Column:
     """A column of targets, of which some are missing, decoded once.
 
     Attributes:
-        cells: The column as it was given, (N,), missing targets included.
-        values: Targets that are present, (n,), in the narrowest type that holds them. It is an
-            array of objects where NumPy has no such type, as for `decimal.Decimal`.
+        cells: The column in its original form, (N,), missing targets included.
+        values: Targets that are present, (n,), in the narrowest type that holds them. If NumPy has
+            no type for the values, as for `decimal.Decimal`, it is an array of objects.
         present: True where the row has a target, (N,) booleans.
 
     Example:
@@ -56,7 +56,7 @@ class Column:
         Args:
             y: Targets, (N,), or (N, 1) with a warning; NaN, NA or None where a target is missing.
                 An array, a list, a column from pandas, polars (also lazy), Arrow or PyTorch, or a
-                `Column`, which is returned as it is.
+                `Column`, which is returned unchanged.
 
         Raises:
             DataError: There is more than one dimension, texts and numbers are mixed, or a target
@@ -82,7 +82,7 @@ class Column:
         return cls(cells, values, present)
 
     def with_values(self, values: np.ndarray) -> "Column":
-        """Return the same column with other values in place of those that are present.
+        """Return the same column with new values for the rows that have a value.
 
         Args:
             values: New values of the rows that have a value, (n,).

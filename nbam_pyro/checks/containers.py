@@ -46,7 +46,7 @@ def unwrapped(values: Any) -> Any:
 
 
 def _arrow(values: Any) -> Any:
-    """Return the Arrow table or column of an object that offers one, else None."""
+    """Return the Arrow table or column of an object that can export one, otherwise None."""
     if isinstance(values, pa.Table | pa.RecordBatch | pa.Array | pa.ChunkedArray):
         return values
     if hasattr(values, "columns") and hasattr(values, "__arrow_c_stream__"):

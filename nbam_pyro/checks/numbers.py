@@ -57,10 +57,10 @@ def check_finite(
 
     Args:
         values: Numbers of any shape; the first axis is rows.
-        name: Name of the values, for the message.
-        columns: Names of the columns, for the message; None for their numbers.
+        name: Name of the values, which the error message shows.
+        columns: Names of the columns, which the error message shows; None for their numbers.
         largest: Largest absolute value that is accepted.
-        mend: Advice for the message.
+        mend: Text added to the error message that says how to fix the problem.
 
     Raises:
         DataError: A number is NaN, infinite or too large; the message names the first place.
@@ -96,7 +96,7 @@ def check_predictions(values: Tensor, name: str) -> None:
 
     Args:
         values: Predictions, (N, K).
-        name: Name of the argument, for the message.
+        name: Name of the argument, which the error message shows.
 
     Raises:
         DataError: There is no row, there are fewer than two columns, or the type is not a
@@ -108,7 +108,7 @@ def check_predictions(values: Tensor, name: str) -> None:
             "(N, K), one column per class and at least two."
         )
     if not len(values):
-        raise DataError(f"{name} has no rows. Pass at least one.")
+        raise DataError(f"{name} has no rows. Pass at least one row.")
 
 
 def check_log_probs(values: Tensor, name: str) -> None:
@@ -116,7 +116,7 @@ def check_log_probs(values: Tensor, name: str) -> None:
 
     Args:
         values: Logarithms of probabilities, (N, K); -inf where a class is impossible.
-        name: Name of the argument, for the message.
+        name: Name of the argument, which the error message shows.
 
     Raises:
         DataError: A number is NaN or above 0.
@@ -153,7 +153,7 @@ def check_weights(weights: Tensor, rows: int) -> None:
             "finite and not negative."
         )
     if not weights.any():
-        raise DataError("weights are all zero, so that no row counts. Pass at least one above 0.")
+        raise DataError("All weights are 0, so no row counts. Pass at least one weight above 0.")
 
 
 def as_class_codes(
@@ -163,10 +163,11 @@ def as_class_codes(
 
     Args:
         values: Class numbers 0, ..., K-1 of any shape.
-        name: Name of the argument, for the message.
+        name: Name of the argument, which the error message shows.
         num_classes: Number of classes K.
-        unlabelled: Number that stands for no label; None if every element needs a label.
-        option: Name of the argument that sets `unlabelled`, for the message; empty if it is fixed.
+        unlabelled: Number that means "no label"; None if every element needs a label.
+        option: Name of the argument that sets `unlabelled`, which the error message shows; empty if
+            `unlabelled` is fixed.
 
     Raises:
         DataError: The type is not an integer type, or a number is not one of the K classes; the

@@ -38,8 +38,8 @@ def needed_spacing(target: Tensor, scatter: float) -> float:
         scatter: Robust scatter of the measurements; 0 if it is unknown.
 
     Returns:
-        At most 1. It is 1, which every type satisfies, if the median is 0 or the scatter is
-        unknown.
+        The spacing, at most 1. It is 1 if the median is 0 or the scatter is unknown; every type
+        satisfies this.
 
     Example:
         >>> needed_spacing(torch.tensor([1e9, 1e9 + 1, 1e9 + 2], dtype=torch.float64), 1.5) < 1e-10
@@ -72,14 +72,14 @@ def check_resolution(prediction: Tensor, target: Tensor, needed: float) -> None:
         needed: Largest relative spacing that is fine enough for the targets (`needed_spacing`).
 
     Raises:
-        DataError: The numbers of one of the two types lie further apart.
+        DataError: The relative spacing of one of the two types is larger than needed.
     """
     spacing, kind = _coarsest(prediction, target)
     if spacing <= needed:
         return
     which = "target" if target.dtype == kind else "prediction"
     raise DataError(
-        f"{which} has type {kind}, whose numbers lie too far apart at the size of the targets: by "
-        "more than a hundredth of the targets' robust scatter. Subtract the median of the targets "
+        f"{which} has type {kind}, which is too coarse for the targets: its numbers lie further "
+        "apart than a hundredth of the targets' robust scatter. Subtract the median of the targets "
         "from targets and predictions before they are rounded, or pass both in double precision."
     )

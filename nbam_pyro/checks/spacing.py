@@ -21,7 +21,7 @@ _ENTRIES = 4_000_000
 
 
 def blocks(x: np.ndarray) -> Iterator[slice]:
-    """Yield the columns of a table in blocks, so that copies of a block stay small.
+    """Yield the columns of a table in blocks that are small enough to copy.
 
     Args:
         x: Numbers, (N, D).
@@ -38,7 +38,7 @@ def blocks(x: np.ndarray) -> Iterator[slice]:
 def middles(x: Float[np.ndarray, "n d"]) -> Float[np.ndarray, " d"]:
     """Return the lower median of every column.
 
-    It is one of the column's values, so that differences from it are exact.
+    The lower median is one of the column's values; differences from it are therefore exact.
 
     Args:
         x: Finite numbers, (N, D).
@@ -54,8 +54,9 @@ def middles(x: Float[np.ndarray, "n d"]) -> Float[np.ndarray, " d"]:
 def robust_widths(x: Float[np.ndarray, "n d"]) -> Float[np.ndarray, " d"]:
     """Return the scatter of every column; up to a quarter of extreme values do not change it.
 
-    It is the interquartile range in standard deviations of a Normal. If most values are equal, as
-    in a column of zeros and ones, it is the median distance of the other values from them.
+    The scatter is the interquartile range, divided by that of a Normal with standard deviation 1.
+    If most values are equal, as in a column of zeros and ones, it is the median distance of the
+    other values from this value.
 
     Args:
         x: Finite numbers, (N, D).
@@ -122,9 +123,10 @@ def check_spacing(
 
     Args:
         x: Finite features, (N, D), or one column, (N,).
-        names: Names of the columns, for the message; None for their numbers.
+        names: Names of the columns, which the error message shows; None for their numbers.
         kind: Floating-point type that will store the numbers.
-        mend: Advice for the message, if the default is not right; empty for the default.
+        mend: Text added to the error message that says how to fix the problem; empty for the
+            default text.
 
     Raises:
         DataError: Neighbouring numbers of the type, near a column's median, lie further apart than

@@ -48,11 +48,12 @@ def column_limits(
     """Return limits of each column, beyond which values are wild; infinite if none is.
 
     A value is wild if its distance from the median is larger than ten robust widths and, in sorted
-    order, at least five times that of the next value inwards. A heavy tail has no such jump and is
-    not wild. Neither is a group: at most a quarter of the rows can be wild. They have few different
-    values, at most a hundredth of the rows, but at least three (a tenth of the rows in small
-    tables, none with fewer than ten rows) and at most 20. The limit lies one robust width beyond
-    the furthest value that is not wild.
+    order, at least five times that of the next value inwards. Values of a heavy tail are not wild,
+    because a heavy tail has no such jump. Values of a group are not wild: at most a quarter of the
+    rows can be wild, and the number of different wild values is limited. The limit is a hundredth
+    of the number of rows, but at least three and at most 20. In small tables it is a tenth of the
+    number of rows, and tables with fewer than ten rows have no wild values. The returned limit of a
+    column lies one robust width beyond the furthest value that is not wild.
 
     Args:
         x: Finite numbers, (N, D).

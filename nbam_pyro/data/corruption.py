@@ -131,24 +131,24 @@ def contaminate(
 ) -> Contaminated:
     """Contaminate a share of clean values.
 
-    What happens to a row depends on its clean value only, so that a label of a mutual pair (two
-    classes that flip into each other) does not flip twice. The number of contaminated rows is exact
-    up to rounding, except in `InstanceFlips`, where it is random.
+    The contamination of a row depends on its clean value only. A label of a mutual pair (two
+    classes that flip into each other) therefore does not flip twice. The number of contaminated
+    rows is exact up to rounding, except in `InstanceFlips`, where it is random.
 
     Args:
         values: Clean labels, as numbers or as texts, or clean measurements, (N,).
         how: Kind of contamination.
         rate: Share of rows to contaminate, in [0, 1].
         seed: Seed for the choice of rows and for their observed values.
-        rate_kind: Rows of which the rate is a share. "per_source_class": each group of rows; the
-            groups are the source classes of `Flips` and `PairFlips`, and all rows together
-            otherwise, in `Local` only those in the region. "overall": all N rows; the contaminated
-            rows are taken from the groups at one common rate.
+        rate_kind: Rows that the rate refers to. With "per_source_class" the rate is the share of
+            contaminated rows in each group. For `Flips` and `PairFlips` the groups are the source
+            classes, for `Local` the group is the region, and otherwise all rows are one group. With
+            "overall" the rate is a share of all N rows; all groups then have one common rate.
 
     Returns:
-        The clean and observed values, and which of them are contaminated. The type of the observed
-        values is that of `values` if it can represent them; a longer text, for instance, needs
-        another.
+        The clean and observed values, and which of them are contaminated. The observed values have
+        the type of `values` if this type can represent them. Otherwise, for example for a longer
+        text, they have a wider type.
 
     Raises:
         DataError: The rate is outside [0, 1] or larger than the groups allow, or the values are
@@ -165,7 +165,7 @@ def contaminate(
     """
     clean = np.array(values)
     if not 0 <= rate <= 1:
-        raise DataError(f"rate is {rate}; it must lie in [0, 1].")
+        raise DataError(f"rate is {rate}; it must be in [0, 1].")
     if clean.ndim != 1 or not clean.size:
         raise DataError(f"values have shape {clean.shape}; expected one value per row, (N,).")
     if rate_kind not in ("per_source_class", "overall"):

@@ -17,7 +17,7 @@ def flat_features(x: Any) -> np.ndarray:
         x: Numbers, (N, ...), for instance images. An array, lists, a tensor or a frame.
 
     Raises:
-        DataError: There are no features, or they are not finite numbers.
+        DataError: The number of features is 0, or a feature is not a finite number.
 
     Example:
         >>> flat_features(np.zeros((5, 3, 4, 4), np.uint8)).shape

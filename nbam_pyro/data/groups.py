@@ -25,8 +25,8 @@ def with_groups(x: Any, group: Any, *, names: Any = None) -> tuple[Tensor, np.nd
 
     Returns:
         The rows with one more column or channel, as floats, and the names of the groups. Integers
-        of four bytes or more are returned in double precision, which represents all of them up to
-        2^53.
+        of four bytes or more are returned in double precision, which represents integers up to 2^53
+        exactly.
 
     Raises:
         DataError: Lengths differ, x has neither columns nor channels, or a name occurs twice.

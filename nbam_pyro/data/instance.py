@@ -17,7 +17,7 @@ _SPREAD = 0.1
 
 @dataclass(frozen=True)
 class InstanceFlips(Corruption):
-    r"""Instance-dependent flips: the features of a row decide whether and to which class it flips.
+    r"""Instance-dependent flips: the features of a row determine the probability of each flip.
 
     .. math::
         q_i \sim \mathrm{Normal}(\mathrm{rate}, 0.1^2) \text{ truncated to } [0, 1], \qquad
@@ -25,17 +25,24 @@ class InstanceFlips(Corruption):
         p(\mathrm{observed} = k \mid x_i, c_i) = q_i \,
         \mathrm{softmax}_{k \neq c_i}(x_i W_{c_i})_k, \qquad k \neq c_i
 
-    The number of flipped rows is therefore random. The mean rate is that of the truncated normal,
-    which is close to `rate` except near 0 and 1: .129 for .1, .206 for .2, .300 for .3, .871 for
-    .9, .920 for 1. With a rate of 0, no row flips.
+    The number of flipped rows is therefore random. The mean rate is the mean of the truncated
+    Normal. It is close to `rate`, except near 0 and 1:
+
+    * Rate 0.1: mean rate 0.129.
+    * Rate 0.2: mean rate 0.206.
+    * Rate 0.3: mean rate 0.300.
+    * Rate 0.9: mean rate 0.871.
+    * Rate 1: mean rate 0.920.
+
+    With a rate of 0, no row flips.
 
     Args:
         x: Features of all rows, (N, ...). They are flattened, and standardised over the rows.
         classes: Classes in order, as numbers or as texts, or their number K for 0, ..., K - 1.
 
     Raises:
-        DataError: x is empty or not finite, or its number of rows is not that of the labels; there
-            are fewer than two classes, a class occurs twice, or a label is not among them.
+        DataError: x is empty or not finite, or the numbers of rows and labels differ; there are
+            fewer than two classes, a class occurs twice, or a label is not among them.
 
     Source: Xia et al. 2020, "Part-dependent label noise" (arXiv 2006.07836), algorithm 2.
 

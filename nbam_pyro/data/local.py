@@ -13,7 +13,7 @@ __all__ = ["Local", "half_space"]
 
 @dataclass(frozen=True)
 class Local(Corruption):
-    """Contamination of any kind, but only in one region; the rate is a share of the rows there.
+    """Contamination of any kind in one region; the rate is a share of the rows in the region.
 
     Args:
         how: Kind of contamination.
@@ -81,7 +81,7 @@ def half_space(x: np.ndarray, *, share: float, direction: np.ndarray | None = No
     """
     features = flat_features(x)
     if not 0 < share <= 1:
-        raise DataError(f"share is {share}; it must lie in (0, 1].")
+        raise DataError(f"share is {share}; it must be in (0, 1].")
     along = _principal(features) if direction is None else flat_features(direction).ravel()
     if len(along) != features.shape[1]:
         raise DataError(
@@ -102,5 +102,5 @@ def _principal(features: np.ndarray) -> np.ndarray:
     from sklearn.decomposition import PCA
 
     if not np.ptp(features, axis=0).any():
-        raise DataError("All rows of x are equal, so that no hyperplane divides them.")
+        raise DataError("All rows of x are equal, so no hyperplane can divide them.")
     return PCA(1, random_state=0).fit(features).components_[0]

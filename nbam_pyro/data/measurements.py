@@ -46,7 +46,7 @@ class GrossErrors(Corruption):
     """Measurements that are replaced by distant values, y + s scale (1 + e); these are floats.
 
     The sign s is -1 or 1 with equal probability, and e ~ Exponential(1). Every error is larger than
-    the scale, its mean size is twice the scale, and no error is the largest possible one.
+    the scale. The mean size of errors is twice the scale, and their size has no upper limit.
 
     Args:
         scale: Lower limit of the size of an error, in units of y, positive.

@@ -22,8 +22,8 @@ def torchvision_data(
     Args:
         name: Class name in `torchvision.datasets`, for instance "FashionMNIST" or "CIFAR10".
         root: Folder with the files, as torchvision expects them.
-        train: True for the training part, False for the test part. A data set without parts counts
-            as training part.
+        train: True for the training part, False for the test part. A data set without parts is
+            treated as a training part.
 
     Returns:
         Pixels in [0, 1], (N, C, H, W) float32, and labels, (N,) int64.
@@ -57,8 +57,9 @@ def _open(name: str, root: Path, train: bool) -> Any:
         return kind(root, **options)
     except (RuntimeError, OSError) as error:
         raise DataError(
-            f"The files of {name} are missing or incomplete in '{root}', and nothing is downloaded "
-            f"here. Put them there as torchvision.datasets.{name} expects them."
+            f"The files of {name} are missing or incomplete in '{root}'. This function does not "
+            "download them. Put them in this folder in the form that "
+            f"torchvision.datasets.{name} expects."
         ) from error
     except (TypeError, ValueError) as error:
         raise DataError(

@@ -9,7 +9,7 @@ The *log marginal* log p(y | x) is logaddexp(a, b). The *responsibility* P(z=1 |
 probability that the target is contaminated, is sigmoid(b - a) (NBAM, arXiv 2606.16524). Where the
 switch of a row is verified, only one of the two numbers remains finite.
 
-The functions do not check values, so that they work with `torch.compile` and `vmap`. NaN in the
+The functions do not check values and therefore work with `torch.compile` and `vmap`. NaN in the
 arguments gives NaN in the result. `nbam_pyro.losses` and `nbam_pyro.outputs` check their arguments.
 """
 

@@ -1,7 +1,7 @@
 r"""The latent true label c, summed out: c ~ f(x), z ~ Bernoulli(pi_c), y = c or y ~ T_c.
 
 f(x) = p(c | x) is the predictor of the true label, pi_c is the rate at which labels of class c are
-flipped, and T_c holds the probabilities of the classes that they are flipped to.
+flipped, and T_c holds the probabilities of the classes that a flipped label can get.
 """
 
 import torch
@@ -101,8 +101,8 @@ def label_flip_log_posterior(
             verified.
 
     Returns:
-        Log probabilities, (N, K). A row is NaN where no true label can have led to its observed
-        label, so that there is no posterior.
+        Log probabilities, (N, K). A row is NaN if its observed label is impossible for every true
+        label; its posterior then does not exist.
 
     Example:
         >>> log_f = torch.tensor([[0.9, 0.1]]).log()

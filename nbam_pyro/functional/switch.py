@@ -1,7 +1,7 @@
 """The pair (a, b) of a latent switch, its log marginal and its posterior.
 
-a = log p(z=0, y | x) is the log joint of a clean target, and b = log p(z=1, y | x) is that of a
-contaminated one.
+a = log p(z=0, y | x) is the log joint of a clean target, and b = log p(z=1, y | x) is the log joint
+of a contaminated target.
 """
 
 import torch
@@ -44,7 +44,7 @@ def responsibility(a: Float[Tensor, "*b"], b: Float[Tensor, "*b"]) -> Float[Tens
 
     Returns:
         Probabilities in [0, 1], the same shape. The result is NaN where a and b are -inf: the
-        target is impossible in both states, so that there is no posterior.
+        target is impossible in both states, and the posterior does not exist.
 
     Example:
         >>> responsibility(torch.tensor(0.6).log(), torch.tensor(0.2).log())

@@ -68,13 +68,13 @@ def fit(
 
     Args:
         story: Story to fit. It is fitted in place and in its own precision, and it is in evaluation
-            mode afterwards. A story that is in evaluation mode before is put in training mode
-            first.
+            mode afterwards. If the story is in evaluation mode, `fit` first puts it in training
+            mode.
         data: Rows (x, y) as a pair of arrays or tensors, as a torch `Dataset` of such pairs, or as
             a `DataLoader` or a `LightningDataModule` of such a data set.
-        epochs: Epochs of one plain training run of the network. The default recipe chooses the
-            epochs of its steps in proportion to this number. With None the recipe takes its own
-            default and finds out first how many training steps the network needs (`Pace`).
+        epochs: Epochs of one plain training run of the network. The epochs of all steps of the
+            default recipe are in proportion to this number. With None the recipe uses its own
+            default, and first finds out how many training steps the network needs (`Pace`).
         steps: Steps of the fit in their order. None for the default recipe of the story
             (`default_steps`). Call `default_steps` to choose the step size and the weight decay of
             that recipe.
@@ -83,19 +83,19 @@ def fit(
             "closed" if the story has a closed form, and "elbo" otherwise.
         guide: Family of the posterior of the global latents: one of Pyro's autoguides, or a
             callable with the same signature, `guide(model, init_loc_fn=...)`.
-        weights: Number of times that each row counts in the likelihood, (N,). None for once.
-            Weights change what is estimated: rates become rates among the weighted rows.
-        verified: What somebody has verified of the rows, such as
-            `Verified.of(y, true_label=...)`. The fit takes it as observed in training rows and in
-            held-out rows. The choice of the rows to verify may depend on their x and y, but not on
-            the results of verification. The default is that nothing is verified.
+        weights: Number of times that each row counts in the likelihood, (N,). None means that each
+            row counts once. With weights, the estimated rates are rates among the weighted rows.
+        verified: Verified switches or true labels of some rows, such as `Verified.of(y,
+            true_label=...)`. The fit uses them as observed values, in training rows and in held-out
+            rows. The choice of the rows to verify may depend on their x and y, but not on the
+            results of verification. By default nothing is verified.
         held_out: Share of the rows to hold out, or a boolean array (N,) that is True for held-out
-            rows. With 0 no row is held out, and the last epoch is kept. None for the validation
-            rows of a data module, or for a share of 1/6 of other data. If there are few rows, the
-            default recipe for labels later trains on the held-out rows too, unless the caller
-            chose them.
-        batch_size: Number of rows of a training step. None for the batch size of a loader, or 64
-            for other data.
+            rows. With 0 no row is held out, and the last epoch is kept. With None, the validation
+            rows of a data module are held out, or a share of 1/6 of other data. If there are few
+            rows, the default recipe for labels also trains on the held-out rows in its later steps,
+            except if they are given as a boolean array or by a data module.
+        batch_size: Number of rows of a training step. With None it is the batch size of a loader,
+            or 64 for other data.
         seed: Seed for held-out rows, folds, batches and draws of the guide. Torch's global random
             state is not changed.
         progress: Whether progress bars are shown.
@@ -110,9 +110,9 @@ def fit(
     Raises:
         DataError: The data have missing values, too few rows, or targets that the story cannot
             produce; or the verified values contradict the targets or each other.
-        StoryError: The story, the steps and the objective do not fit together; weights are given
-            and the objective is not the closed form; or verified rows are given and the story
-            cannot take them as observed.
+        StoryError: The story, the steps and the objective are not compatible; weights are given and
+            the objective is not the closed form; or verified rows are given and the story cannot
+            take them as observed.
 
     Example:
         >>> from nbam_pyro.models import BetaSwitch, BroadNormal, LatentSwitch, NormalLikelihood
@@ -207,8 +207,8 @@ def _check_trainable(story: Story) -> None:
     """Raise a `StoryError` if the parameters of a story cannot have gradients."""
     if any(p.is_inference() for p in story.parameters()):
         raise StoryError(
-            "The story was made inside torch.inference_mode, so its networks cannot be trained. "
-            "Make the story outside of torch.inference_mode."
+            "The story was created inside torch.inference_mode, so its networks cannot be trained. "
+            "Create the story outside of torch.inference_mode."
         )
 
 

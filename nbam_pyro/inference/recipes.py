@@ -1,4 +1,4 @@
-"""The default recipes: the steps of `fit` for stories whose caller gives no steps."""
+"""The default recipes: the steps that `fit` runs if the caller gives no steps."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -36,15 +36,15 @@ def default_steps(
 
     **Labels** (`LabelFlip`). First `CrossFit` estimates the rates and the flip matrix T from
     several starts, on rows that are predicted out of fold (by networks that did not see the row's
-    label). Then the following happens twice: the network is fitted to all training rows with fixed
-    rates and T, and `Recount` estimates rates, T and a deviation g(x) again, with the network's
-    predictions as additional evidence. At the end `Spread` fits the width of their posterior.
-    The network starts from a copy that `CrossFit` has fitted, because a network with fresh weights
-    may merge a mutual pair (two classes that are mistaken for each other) at a high rate into one
-    class. The rates are fixed while the network is trained, because on rows that a network is
-    trained on they are biased towards no contamination. With fewer than a thousand training rows
-    the network would memorise labels. In that case networks learn the posterior of the true label
-    instead (`Distil`).
+    label). Then two steps are run twice. First, the network is fitted to all training rows with
+    fixed rates and T. Second, `Recount` estimates rates, T and a deviation g(x) again, with the
+    network's predictions as additional evidence. At the end `Spread` fits the width of their
+    posterior. The network starts from a copy that `CrossFit` has fitted, because a network with
+    fresh weights may merge a mutual pair (two classes that are mistaken for each other) at a high
+    rate into one class. The rates are fixed while the network is trained. Rates that are estimated
+    on the network's own training rows are biased towards no contamination. With fewer than a
+    thousand training rows the network would memorise labels. In that case networks learn the
+    posterior of the true label instead (`Distil`).
 
     **Measurements** (a `LatentSwitch` whose clean likelihood has a location and a scale). Several
     short attempts start from robust fits (`RobustStart`), and the best attempt continues with a
@@ -62,9 +62,10 @@ def default_steps(
     Args:
         story: Story to fit.
         epochs: Epochs of one plain training run of the network. The epochs of all steps are in
-            proportion to this number. None for 100 for labels, 190 for measurements, and 80 for
-            other stories. The recipe for labels then costs about 2.1 plain runs (2.8 with fewer
-            than a thousand rows), up to 0.6 more if three starts differ, and some predictions.
+            proportion to this number. None means 100 for labels, 190 for measurements and 80 for
+            other stories. The recipe for labels costs about 2.1 plain runs, or about 2.8 plain runs
+            with fewer than a thousand rows. If three starts differ, it costs up to 0.6 plain runs
+            more.
         lr: Step size of AdamW for the networks.
         weight_decay: Weight decay of AdamW for the networks.
         one_cycle: Whether the step size of the long joint fit first rises and then falls (one-cycle

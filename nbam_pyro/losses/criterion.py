@@ -41,7 +41,7 @@ def known_reduction(reduction: Reduction) -> Reduction:
 
 
 def rate_penalty(rate_logits: Tensor, prior: tuple[float, float]) -> Tensor:
-    r"""Return how far the log prior of rates lies below its maximum, :math:`(a + b)\,KL(m || r)`.
+    r"""Return the maximum of the log prior of rates minus its value, :math:`(a + b)\,KL(m || r)`.
 
     The log prior is :math:`a \log r + b \log(1 - r)`, and m = a / (a + b) maximises it. The losses
     subtract this maximum, which does not depend on the parameters: with many classes it is large
@@ -66,7 +66,7 @@ def rate_penalty(rate_logits: Tensor, prior: tuple[float, float]) -> Tensor:
 def adopt_precision(module: nn.Module, *values: Tensor) -> None:
     """Convert a loss to double precision if its data are in double precision.
 
-    The parameters stay the same objects, so that an optimiser still updates them.
+    The parameters remain the same objects, and an optimiser therefore still updates them.
 
     Args:
         module: Loss with floating-point parameters.
@@ -98,12 +98,12 @@ def adopt_saved_precision(
 
 
 class Movement:
-    """Warning for a loss whose parameters stay the same while its network is trained for ten steps.
+    """Warning for a loss whose parameters do not change in ten training steps of its network.
 
     The usual cause is that the loss's parameters were not given to the optimiser. An optimiser
-    changes parameters in place, and torch counts these changes. The parameters that the network's
-    output was computed from therefore show when a step was made. A batch whose gradient is only
-    accumulated is not a step.
+    changes parameters in place, and torch counts these changes. The counts of the network's
+    parameters therefore show when the optimiser has made a step. A batch without an optimiser step
+    (gradient accumulation) does not count.
     """
 
     patience = 10

@@ -63,7 +63,7 @@ def elements_of(
         target: Observed labels, (N, d1, ...).
         switch_logits: Deviations g(x), in the shape of target, or None.
         verified: Verified values, in the shape of target.
-        ignore_index: Value of target that stands for no label.
+        ignore_index: Value of target that means "no label".
     """
     # Half precision keeps only two or three digits of a log probability.
     precise = logits.to(torch.promote_types(logits.dtype, torch.float32))
@@ -98,7 +98,7 @@ def checked_labels(
         target: Observed labels of any integer type, (N, d1, ...).
         k: Number of classes that the loss has parameters for.
         switch_logits: Deviations g(x), in the shape of target, or None.
-        ignore_index: Value of target that stands for no label.
+        ignore_index: Value of target that means "no label".
 
     Raises:
         DataError: A shape or type is wrong, a number is not finite, or a label is not one of the K
@@ -113,7 +113,7 @@ def checked_labels(
         raise DataError(f"target has shape {tuple(target.shape)}; expected {expected}.")
     if switch_logits is not None and switch_logits.shape != expected:
         raise DataError(
-            f"switch_logits have shape {tuple(switch_logits.shape)}; expected that of target, "
+            f"switch_logits have shape {tuple(switch_logits.shape)}; expected the shape of target, "
             f"{expected}."
         )
     check_finite(
@@ -139,14 +139,14 @@ def verified_of(
     true_label: Tensor | None,
     ignore_index: int,
 ) -> Verified:
-    """Collect what is verified of the labels that are not ignored.
+    """Collect the verified values of the labels that are not ignored.
 
     Args:
         logits: Predictions, (N, K, d1, ...).
         target: Observed labels, (N, d1, ...).
         contaminated: Verified switches, in the shape of target, or None.
         true_label: Verified true labels, in the shape of target, or None.
-        ignore_index: Value of target that stands for no label.
+        ignore_index: Value of target that means "no label".
 
     Returns:
         Verified values, in the shape of target; `NOTHING` if both arguments are None.

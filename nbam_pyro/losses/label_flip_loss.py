@@ -53,7 +53,7 @@ def nbam_loss(
               \qquad \pi_c = \sigma(\alpha_c + g(x))
 
     The rate logit :math:`\alpha_c` belongs to class c, and g(x) is an optional deviation of the
-    row. If a label is verified, the sum keeps only the terms that agree with what is verified.
+    row. If a label is verified, the sum keeps only the terms that agree with the verified value.
 
     Shape:
         - logits: (N, K) or (N, K, d1, ...), the network's prediction of the true label before the
@@ -71,8 +71,8 @@ def nbam_loss(
     Args:
         reduction: "mean" over labelled elements, "sum" or "none", as in torch. The mean is 0 if no
             element is labelled.
-        ignore_index: Value of target that stands for no label. Such elements are left out, with
-            their verified values.
+        ignore_index: Value of target that means "no label". Such elements and their verified values
+            are left out.
 
     Returns:
         The loss in nats, in the precision of the logits but at least in single precision.
@@ -106,14 +106,14 @@ class NBAMLoss(nn.Module):
 
     The value is that of `nbam_loss`. The contamination rates and the flip matrix T are parameters
     of the loss: give them to the optimiser together with those of the network. `FlipPrior` is their
-    prior (in logit coordinates, where its numbers act as pseudo-counts). Each element gets an equal
-    share of the log prior, measured from its maximum.
+    prior (in logit coordinates, where its numbers act as pseudo-counts). The log prior, minus its
+    maximum, is divided equally among the elements.
 
     Use it in three steps. Train the network for a few epochs; call `start_from`; continue. Before
-    `start_from` the loss is plain cross-entropy, to the verified true labels where there are any,
-    because from arbitrary rates it may not separate wrong labels from difficult ones. `start_from`
-    estimates rates and T from anchors: rows whose true label is nearly certain. If its predictions
-    are in double precision, the parameters are converted to it.
+    `start_from` the loss is plain cross-entropy; a verified true label replaces the observed label.
+    The reason is that with arbitrary rates the loss may not separate wrong labels from difficult
+    ones. `start_from` estimates rates and T from anchors: rows whose true label is nearly certain.
+    If its predictions are in double precision, the parameters are converted to double precision.
 
     Shape: as in `nbam_loss`.
 
@@ -121,7 +121,7 @@ class NBAMLoss(nn.Module):
         num_classes: Number of classes K, at least 2.
         prior: Pseudo-counts of rates and flips; None for `FlipPrior()`.
         reduction: "mean", "sum" or "none", as in torch.
-        ignore_index: Value of target that stands for no label.
+        ignore_index: Value of target that means "no label".
 
     Raises:
         DataError: There are fewer than two classes, or the reduction is unknown.
@@ -148,7 +148,7 @@ class NBAMLoss(nn.Module):
     ) -> None:
         super().__init__()
         if num_classes < 2:
-            raise DataError(f"num_classes is {num_classes}; a label needs at least two classes.")
+            raise DataError(f"num_classes is {num_classes}, but it must be at least 2.")
         self.num_classes = num_classes
         self.prior = prior or FlipPrior()
         self.reduction = known_reduction(reduction)
@@ -209,10 +209,10 @@ class NBAMLoss(nn.Module):
             logits: Predictions for the training rows in evaluation mode, shapes as in `forward`. A
                 network that has been trained for many epochs repeats wrong labels, which makes the
                 estimated rates too low. Predictions out of fold (by a network that was not trained
-                on the row) are best, and those after a few epochs come second.
+                on the row) are best. The second best are predictions after a few epochs.
             target: Observed labels.
             contaminated: Verified switches, as in `forward`.
-            true_label: Verified true labels, as in `forward`. They count as certain.
+            true_label: Verified true labels, as in `forward`. They are treated as certain.
 
         Raises:
             DataError: No element is labelled, shapes do not agree, a number is not finite, a label
@@ -223,7 +223,7 @@ class NBAMLoss(nn.Module):
         verified = verified_of(logits, target, contaminated, true_label, self.ignore_index)
         log_f, labels, labelled, *_ = elements_of(logits, target, None, verified, self.ignore_index)
         if not labelled.any():
-            raise DataError("start_from got no labelled element. Pass the training rows.")
+            raise DataError("No element is labelled in start_from. Pass the training rows.")
         counts = anchor_counts(
             log_f[labelled],
             labels[labelled],
@@ -284,7 +284,7 @@ class NBAMLoss(nn.Module):
         return checked_labels(logits, target, self.num_classes, switch_logits, self.ignore_index)
 
     def _prior_penalty(self) -> Tensor:
-        """Return how far the log priors lie below their maxima (of T, where its rows are even)."""
+        """Return the maxima of the log priors minus their values (for T, at even rows)."""
         k, log_flip = self.num_classes, self.flip_logits.log_softmax(-1)
         flips = self.prior.flip * (-math.log(k - 1) - log_flip).sum()
         return rate_penalty(self.rate_logits, self.prior.rate) + flips

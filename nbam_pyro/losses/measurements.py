@@ -75,8 +75,8 @@ def regression_pair(
         log_scale: Logarithm of the noise scale of clean measurements.
         anomaly_loc: Location of the anomaly likelihood.
         anomaly_scale: Scale of the anomaly likelihood.
-        contaminated: Verified switches, in the shape of target, or None. The other term of such a
-            target is -inf.
+        contaminated: Verified switches, in the shape of target, or None. For a verified target, the
+            term that is ruled out is -inf.
 
     Raises:
         DataError: A number is not finite, a scale is not positive, or a target is impossible under

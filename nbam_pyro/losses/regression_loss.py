@@ -60,9 +60,9 @@ def nbam_regression_loss(
     Raises:
         DataError: Shapes do not agree, a number is not finite, a scale is not positive, a target is
             impossible under both likelihoods, or the type of prediction or target is too coarse. A
-            type is too coarse if its numbers, at the size of the targets, lie further apart than a
-            hundredth of the targets' robust scatter (or, with fewer than 20 targets or equal ones,
-            further apart than the noise scale).
+            type is too coarse if the distance of neighbouring numbers, at the size of the targets,
+            is larger than a hundredth of the targets' robust scatter. With fewer than 20 targets,
+            or with equal targets, the limit is the noise scale.
 
     Example:
         >>> y = torch.tensor([0.1, 50.0])
@@ -93,18 +93,19 @@ class NBAMRegressionLoss(nn.Module):
     r"""Loss for training with wrong measurements; a replacement for `torch.nn.HuberLoss`.
 
     The value is that of `nbam_regression_loss`. The contamination rate pi and the noise scale sigma
-    are parameters of the loss: give them to the optimiser together with those of the network. Each
-    element gets an equal share of the log prior of the rate, measured from its maximum.
+    are parameters of the loss: give them to the optimiser together with those of the network. The
+    log prior of the rate, minus its maximum, is divided equally among the elements.
 
     Use it in three steps. Train the network for a few epochs; call `start_from`; continue. Before
-    `start_from` the loss is the absolute error, which resists outliers and depends on no scale;
-    targets that are verified as contaminated are left out of it. `start_from` estimates rate and
-    scales from the residuals.
+    `start_from` the loss is the absolute error, which is robust to outliers and does not depend on
+    a scale. Targets that are verified as contaminated are left out of it. `start_from` estimates
+    rate and scales from the residuals.
 
     Targets may have any offset and scale that their type can represent. Targets that vary by 1
     around 1e9, for instance, need predictions and targets in double precision, or a constant that
-    is subtracted from the targets; in single precision they are refused. If the targets given to
-    `start_from` are in double precision, the parameters of the loss are converted to it.
+    is subtracted from the targets; in single precision they raise a `DataError`. If the targets
+    given to `start_from` are in double precision, the parameters of the loss are converted to
+    double precision.
 
     Shape: prediction and target have any common shape. The output is a scalar, or has that shape
     for "none".
@@ -144,8 +145,8 @@ class NBAMRegressionLoss(nn.Module):
         super().__init__()
         if not all(0 < count < math.inf for count in prior) or not 1 <= breadth < math.inf:
             raise DataError(
-                f"prior is {prior} and breadth {breadth}; pseudo-counts must be positive and "
-                "finite, and breadth finite and at least 1."
+                f"prior is {prior} and breadth is {breadth}; the pseudo-counts of the prior must "
+                "be positive and finite, and breadth must be finite and at least 1."
             )
         self.prior = prior
         self.breadth = breadth
@@ -195,7 +196,7 @@ class NBAMRegressionLoss(nn.Module):
         if counted.sum() < 2 or not (target != target.flatten()[0]).any():
             raise DataError(
                 f"start_from needs at least two rows with different targets in {target.dtype}. "
-                "Pass double precision if they differ by little."
+                "Pass double precision if the targets differ by little."
             )
         needed = needed_spacing(target, robust_scatter(target))
         check_resolution(prediction, target, needed)
@@ -234,7 +235,7 @@ class NBAMRegressionLoss(nn.Module):
             Probabilities in the shape of target.
 
         Raises:
-            DataError: `start_from` has not been called, or for the same reasons as in `forward`.
+            DataError: `start_from` has not been called, or the data are invalid, as in `forward`.
         """
         target = checked_targets(prediction, target)
         if not self.num_data:

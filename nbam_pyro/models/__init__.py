@@ -1,7 +1,7 @@
 """Generative stories and their components: assumptions about how data are contaminated.
 
-Names are imported when they are first used. So `nbam_pyro.losses`, which needs only a prior from
-here, does not import Pyro.
+Names are imported when they are first used. `nbam_pyro.losses` uses only a prior from this package
+and therefore does not import Pyro.
 """
 
 import lazy_loader

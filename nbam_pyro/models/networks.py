@@ -1,6 +1,6 @@
 """Small networks to start with. Stories also take any other `nn.Module`.
 
-Each network is `nn.Sequential(trunk, head)` with a linear head, so that `network[:-1]` maps x to
+Each network is `nn.Sequential(trunk, head)` with a linear head; therefore `network[:-1]` maps x to
 features.
 """
 
@@ -20,8 +20,8 @@ def mlp(
         in_features: Number of columns of x.
         out_features: Number of classes, or 1 for regression.
         widths: Number of units of each hidden layer.
-        dropout: Share of hidden units that are dropped in training. It keeps the network from
-            memorising contaminated targets.
+        dropout: Share of hidden units that are dropped in training. Dropout makes it harder for the
+            network to memorise contaminated targets.
 
     Example:
         >>> import torch
@@ -101,8 +101,8 @@ class ResNet18Trunk(nn.Module):
 class WithoutGroups(nn.Module):
     """A layer that removes the last column of x, which is the code of a row's group.
 
-    As the trunk of a story without groups, it allows a comparison with a story with groups on the
-    same rows.
+    Use it as the trunk of a story without groups to compare this story on the same rows with a
+    story that uses the groups.
 
     Example:
         >>> import torch
@@ -118,7 +118,7 @@ class Rescale(nn.Module):
     """A last layer for regression, which converts the first output to the units of y.
 
     The first column h becomes loc + scale * h. Further columns, such as the logarithm of a relative
-    scale, do not change. So the layers before work with numbers near 1.
+    scale, do not change. The layers before this one therefore work with numbers near 1.
 
     Args:
         loc: Centre of the targets, in the units of y.

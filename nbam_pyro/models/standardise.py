@@ -11,18 +11,18 @@ __all__ = ["Standardise"]
 
 
 class Standardise(nn.Module):
-    r"""A first layer that brings the columns of a table to mean 0 and standard deviation 1.
+    r"""A first layer that scales the columns of a table to mean 0 and standard deviation 1.
 
     .. math:: h_j = \big(\min(\max(x_j, l_j), u_j) - c_j - m_j\big) / s_j
 
     c is the median of column j. m and s are the mean and the standard deviation of the differences
-    x - c, so that columns far from 0 keep their digits. *Wild values*, which lie extremely far from
-    the rest of their column, do not count for m and s. The limits l and u replace them by a number
-    just outside the rest (see `nbam_pyro.checks.wild`). A column without wild values is not
-    limited.
+    x - c, because columns far from 0 then keep their digits. *Wild values* lie extremely far from
+    the rest of their column. They are not used to compute m and s. The limits l and u replace wild
+    values by a number just outside the range of the other values (see `nbam_pyro.checks.wild`). A
+    column without wild values is not limited.
 
-    `Standardise.of(x)` computes these numbers from data. The constructor returns a layer that
-    changes nothing, into which saved numbers can be loaded.
+    `Standardise.of(x)` computes these numbers from data. The constructor returns a layer that does
+    not change x; saved numbers can be loaded into it.
 
     Args:
         features: Number of columns of x.
@@ -55,7 +55,7 @@ class Standardise(nn.Module):
     def of(cls, x: Tensor) -> "Standardise":
         """Return the layer for the columns of x, in the precision of x.
 
-        A column with one value becomes 0.
+        A column in which all values are equal becomes 0.
 
         Args:
             x: Rows of a table, (N, features).

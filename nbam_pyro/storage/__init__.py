@@ -1,4 +1,4 @@
-"""Run folders and their files. They are written whole or not at all, and checked when read."""
+"""Run folders and their files. They are never written partially, and they are checked when read."""
 
 from nbam_pyro.storage.manifest import check_files, write_manifest
 from nbam_pyro.storage.schema import (

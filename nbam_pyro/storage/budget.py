@@ -1,6 +1,7 @@
 """Limits of memory and time for building a module of a saved description and running it.
 
-A damaged or hostile description may ask for enormous tensors. It is refused before they are made.
+A damaged or hostile description may ask for enormous tensors. Such a description raises an error
+before the tensors are created.
 """
 
 from collections.abc import Iterator, Mapping
@@ -28,7 +29,7 @@ _RUN = 2**27, 2**34, 1_000_000
 
 
 class _Budget(TorchDispatchMode):
-    """Count the numbers that torch makes in this thread, and raise an error above a limit.
+    """Count the numbers in new tensors of this thread, and raise an error above a limit.
 
     Args:
         largest: Maximum number of numbers in one tensor.
@@ -63,7 +64,7 @@ class _Budget(TorchDispatchMode):
 
 @contextmanager
 def building(tensors: Mapping[str, Tensor]) -> Iterator[None]:
-    """Limit the numbers that torch makes inside the block to those that building a module takes.
+    """Limit the size of new tensors inside the block to what building a module needs.
 
     Args:
         tensors: Saved tensors of the module by name.
@@ -84,7 +85,7 @@ def building(tensors: Mapping[str, Tensor]) -> Iterator[None]:
 
 @contextmanager
 def running() -> Iterator[None]:
-    """Limit the numbers that torch makes inside the block to those that running a network takes.
+    """Limit the size of new tensors inside the block to what running a network needs.
 
     The network is run on a few rows.
 
@@ -96,7 +97,7 @@ def running() -> Iterator[None]:
 
 
 def _made(func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> int:
-    """Return how many numbers an operation would make, without making them."""
+    """Return how many numbers the result of an operation has, without computing the result."""
     if any(result.alias_info is not None for result in func._schema.returns):
         return 0  # a view, or a change of an argument in place
     meta_args, meta_kwargs = tree_map_only(Tensor, _meta, (args, kwargs))

@@ -3,8 +3,9 @@
 Arguments are read from attributes of the same name. Layers of torch and estimators of scikit-learn
 keep their arguments in this way. Classes of this library and of torch are written by their public
 names, such as "nbam_pyro.models.LabelFlip", so saved files stay readable when files inside the
-library move. No code and no pickle is stored. The person who loads a file decides which other
-classes may be built. A module that is used twice is described once, and then referred to by number.
+library move. No code and no pickle is stored. Other classes are created only if the person who
+loads a file allows them. A module that is used twice is described once; the second use refers to
+its number.
 """
 
 import importlib
@@ -85,7 +86,7 @@ def describe(module: Any) -> dict[str, Any]:
 
     Raises:
         StoryError: A class does not keep an argument as an attribute of the same name, cannot be
-            imported, or makes another module when it is built again from its arguments.
+            imported, or becomes a different module when it is built again from its arguments.
 
     Example:
         >>> describe(nn.Dropout(0.5))["arguments"]
@@ -131,7 +132,7 @@ def _built(builder: "_Builder", description: Any) -> Any:
 
 
 class _Describer:
-    """Describes modules, and gives each a number by which it is referred to later."""
+    """Describes modules, and gives each module a number for later references."""
 
     def __init__(self) -> None:
         self.numbers: dict[int, int] = {}
@@ -190,7 +191,8 @@ class _Builder:
     """Builds modules from descriptions.
 
     Args:
-        allow: Import paths that may be imported; None for all, for a description just made.
+        allow: Import paths that may be imported; None allows all, which is only for descriptions
+            that this process has made.
     """
 
     def __init__(self, allow: Collection[str] | None) -> None:

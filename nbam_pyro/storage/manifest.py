@@ -1,4 +1,4 @@
-"""Manifest of a run folder: a mark of this library, and the checksum of every file."""
+"""Manifest of a run folder: the name of this library, and the checksum of every file."""
 
 import hashlib
 import re
@@ -18,7 +18,7 @@ _PART = re.compile(r"[^/\\\x00-\x1f\x7f]{1,255}")
 
 
 def _inside(name: str) -> str:
-    """Return the name if it is that of a file inside a folder, and raise an error otherwise."""
+    """Return the name if it names a file inside the folder, and raise an error otherwise."""
     parts = name.split("/")
     if not all(_PART.fullmatch(part) and part not in (".", "..") for part in parts):
         raise ValueError("not the name of a file inside the folder")
@@ -58,13 +58,13 @@ def check_files(folder: Path, needed: Iterable[str] = ()) -> None:
 
     Raises:
         FolderError: The folder is not a run folder, or a file is missing, was changed, or is a
-            link.
+            symbolic link.
     """
     manifest = _manifest(folder)
     for name in {**dict.fromkeys(needed), **manifest.sha256}:
         if name not in manifest.sha256 or not _is_there(folder, name):
             raise FolderError(
-                f"'{folder}' is incomplete: {name} is missing, or is not an ordinary file. Restore "
+                f"'{folder}' is incomplete: {name} is missing, or is not a regular file. Restore "
                 "it or fit again."
             )
         if manifest.sha256[name] != _digest(folder / name):
@@ -75,9 +75,9 @@ def check_files(folder: Path, needed: Iterable[str] = ()) -> None:
 
 
 def check_replaceable(folder: Path) -> None:
-    """Raise an error if a folder has anything that a run of this library did not write.
+    """Raise an error if a folder has files that a run of this library did not write.
 
-    Such a folder must not be replaced, because data of somebody else would be lost.
+    Such a folder must not be replaced, because other data would be lost.
 
     Args:
         folder: Folder that is not empty.
@@ -128,7 +128,7 @@ def _manifest(folder: Path) -> _Manifest:
 
 
 def _is_there(folder: Path, name: str) -> bool:
-    """Return whether a file is in the folder itself, and no part of its path is a link."""
+    """Return whether a file is in the folder itself, and no part of its path is a symbolic link."""
     path = folder / name
     between = [folder / parent for parent in Path(name).parents if parent != Path()]
     return path.is_file() and not any(part.is_symlink() for part in (path, *between))

@@ -67,7 +67,7 @@ def as_description(module: Module) -> dict[str, Any]:
     """Convert a description to the form that `build` takes.
 
     Args:
-        module: Description as it was read.
+        module: Description that was read from a file.
     """
     return module.model_dump(by_alias=True, exclude_unset=True)
 
@@ -123,10 +123,10 @@ def fill(module: nn.Module, part: str, tensors: Mapping[str, Tensor]) -> None:
     Args:
         module: Module to change.
         part: Prefix of the names of its tensors.
-        tensors: Tensors by name. Those of other parts are ignored.
+        tensors: Tensors by name. Tensors of other parts are ignored.
 
     Raises:
-        StoryError: The tensors have other names or shapes than those of the module.
+        StoryError: The names or shapes of the tensors differ from those of the module.
     """
     state = {
         name.removeprefix(f"{part}."): value
@@ -138,6 +138,6 @@ def fill(module: nn.Module, part: str, tensors: Mapping[str, Tensor]) -> None:
     except RuntimeError as error:
         reason = " ".join(str(error).split())
         raise StoryError(
-            f"The {part} does not fit the saved tensors ({reason}). Restore the files of the run, "
-            "or make the module as for the fit."
+            f"The {part} does not match the saved tensors ({reason}). Restore the files of the "
+            "run, or create the module with the same arguments as for the fit."
         ) from error

@@ -20,7 +20,7 @@ def is_value(kind: type) -> bool:
 
 
 def public_path(kind: type) -> str:
-    """Return the public name of a class of this library or of torch, else its import path.
+    """Return the public name of a class of this library or of torch, otherwise its import path.
 
     Args:
         kind: Class.

@@ -31,7 +31,7 @@ Count = Annotated[int, Field(ge=0, lt=2**53)]
 Finite = Annotated[float, Field(gt=-1e300, lt=1e300)]
 """A finite number, small enough that sums do not overflow."""
 Label = str | bool | Annotated[int, Field(ge=-(2**63), lt=2**63)] | Finite
-"""A label as it is in the data: a text, a boolean, or a number."""
+"""A label in its original form in the data: a text, a boolean, or a number."""
 
 
 class Saved(BaseModel):
@@ -51,12 +51,12 @@ def read_json(path: Path, kind: type[S]) -> S:
         kind: Schema of its content.
 
     Raises:
-        FolderError: The file is missing, is not an ordinary file, is too long, or does not match
-            the schema.
+        FolderError: The file is missing, is not a regular file, is too long, or does not match the
+            schema.
     """
     if path.is_symlink() or not path.is_file():
         raise FolderError(
-            f"'{path}' is missing, or is not an ordinary file. Restore it or fit again."
+            f"'{path}' is missing, or is not a regular file. Restore it or fit again."
         )
     try:
         with path.open("rb") as file:
@@ -77,7 +77,7 @@ def write_json(path: Path, values: Mapping[str, Any], kind: type[BaseModel]) -> 
         kind: Schema of the values.
 
     Raises:
-        FolderError: The values do not match the schema, so that `read_json` could not read them.
+        FolderError: The values do not match the schema; `read_json` could not read them.
     """
     try:
         text = json.dumps(values, indent=2, allow_nan=False).encode() + b"\n"
@@ -105,9 +105,8 @@ def validated(text: bytes, kind: type[S], *, what: str) -> S:
         >>> validated(b'{"height": 8}', Size, what="size.json")
         Size(height=8)
         >>> validated(b'{"height": "tall"}', Size, what="size.json")
-        Traceback (most recent call last):
-        nbam_pyro.errors.FolderError: size.json is not as it was written: height: Input should be
-        a valid integer. Restore it or fit again.
+        Traceback (most recent call last): nbam_pyro.errors.FolderError: size.json is damaged or was
+        changed: height: Input should be a valid integer. Restore it or fit again.
     """
     if len(text) > _LARGEST:
         raise FolderError(
@@ -126,7 +125,7 @@ def validated(text: bytes, kind: type[S], *, what: str) -> S:
         place = ".".join(filter(_is_key, map(str, first["loc"])))[:200]
         reason = f"{place}: {first['msg']}" if place else first["msg"]
         raise FolderError(
-            f"{what} is not as it was written: {reason[:400]}. Restore it or fit again."
+            f"{what} is damaged or was changed: {reason[:400]}. Restore it or fit again."
         ) from error
 
 

@@ -45,10 +45,10 @@ class Workspace:
         return self.folder / _BEFORE
 
     def publish(self) -> None:
-        """Move the draft to the target. A file that was there is kept until it is replaced.
+        """Move the draft to the target. An old version of the target is kept until it is replaced.
 
         Raises:
-            FolderError: The file system refuses.
+            FolderError: The file system does not allow it.
         """
         try:
             if self.target.is_dir():
@@ -73,15 +73,15 @@ def workspace(target: Path) -> Iterator[Workspace]:
     """Lock a target, and return a hidden folder beside it that exists inside the block.
 
     Files that a killed process has left in the hidden folder are removed first. At the end the
-    hidden folder is removed. Folders above the target are made, and removed again if the target was
-    not written.
+    hidden folder is removed. Parent folders of the target are created, and removed again if the
+    target was not written.
 
     Args:
-        target: Folder or file that will be written; an absolute path without links.
+        target: Folder or file that will be written; an absolute path without symbolic links.
 
     Raises:
         FolderError: Another process writes the target, the hidden folder has a file that this
-            library did not write, or the file system refuses.
+            library did not write, or the file system does not allow it.
     """
     space = Workspace(target, target.with_name(f".{target.name}.nbam"))
     made = [parent for parent in target.parents if not parent.exists()]
@@ -108,7 +108,7 @@ def workspace(target: Path) -> Iterator[Workspace]:
 
 
 def cannot_be_written(target: Path, error: OSError) -> FolderError:
-    """Return the error for a target that the file system refuses to write."""
+    """Return the error for a target that the file system does not allow to write."""
     return FolderError(
         f"'{target}' cannot be written ({error.strerror or error}). Check permissions and free "
         "space, or choose another place."
@@ -120,8 +120,8 @@ def _locked(space: Workspace) -> int:
     path = space.folder / _LOCK
     if space.folder.is_symlink():
         raise FolderError(
-            f"'{space.folder}' is in the way: it is a link, which this library did not make. Move "
-            "it."
+            f"'{space.folder}' must be a folder, but it is a symbolic link of another program. "
+            "Move it."
         )
     while True:
         try:
@@ -130,7 +130,7 @@ def _locked(space: Workspace) -> int:
         except (FileExistsError, FileNotFoundError):
             if space.folder.is_file():
                 raise FolderError(
-                    f"'{space.folder}' is in the way: it is a file, not a folder. Move it."
+                    f"'{space.folder}' must be a folder, but it is a file. Move it."
                 ) from None
             continue  # another process has just removed the folder
         try:
@@ -150,7 +150,7 @@ def _locked(space: Workspace) -> int:
 
 
 def _same(handle: int, path: Path) -> bool:
-    """Return whether an open file is still the one at its path."""
+    """Return whether an open file is still the file at its path."""
     try:
         return os.path.samestat(os.fstat(handle), path.lstat())
     except FileNotFoundError:
@@ -158,10 +158,10 @@ def _same(handle: int, path: Path) -> bool:
 
 
 def _check_names(folder: Path) -> None:
-    """Raise a `FolderError` if a hidden folder has entries that this library does not make."""
+    """Raise a `FolderError` if a hidden folder has entries that this library does not create."""
     others = sorted({path.name for path in folder.iterdir()} - {_LOCK, _DRAFT, _BEFORE})
     if others:
         raise FolderError(
-            f"'{folder}' is in the way: it has '{others[0]}', which this library did not write. "
-            "Move it."
+            f"'{folder}' has '{others[0]}', which this library did not write. Move this file or "
+            "folder."
         )

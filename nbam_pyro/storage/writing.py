@@ -1,4 +1,4 @@
-"""Writing of run folders and files, whole or not at all, without loss of other files."""
+"""Writing of run folders and files, without partial results and without loss of other files."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,12 +12,12 @@ __all__ = ["check_file", "check_folder", "new_file", "new_folder"]
 
 
 def check_folder(folder: Path, *, overwrite: bool) -> None:
-    """Raise an error if a run folder must not be written. Call this before any work is done.
+    """Raise an error if a run folder must not be written. Call this before the work starts.
 
     Args:
         folder: Run folder that will be written.
-        overwrite: Whether a run folder that exists may be replaced. It is replaced only if all its
-            files are as a run wrote them.
+        overwrite: Whether a run folder that exists may be replaced. It is replaced only if none of
+            its files was changed after the run.
 
     Raises:
         FolderError: The folder exists and may not be replaced.
@@ -39,7 +39,7 @@ def check_folder(folder: Path, *, overwrite: bool) -> None:
 
 
 def check_file(out: Path, *, overwrite: bool) -> None:
-    """Raise an error if a file must not be written. Call this before any work is done.
+    """Raise an error if a file must not be written. Call this function before the work starts.
 
     Args:
         out: File that will be written.
@@ -61,11 +61,11 @@ def check_file(out: Path, *, overwrite: bool) -> None:
 
 @contextmanager
 def new_folder(folder: Path, *, overwrite: bool) -> Iterator[Path]:
-    """Make a draft of a run folder, and move it to its place if the block ends without an error.
+    """Create a draft of a run folder, and move it to its place if the block ends without an error.
 
     Args:
-        folder: Run folder to write. Folders above it are made if they do not exist.
-        overwrite: Whether a run folder that exists is replaced. It stays as it is until the draft
+        folder: Run folder to write. Its parent folders are created if they do not exist.
+        overwrite: Whether a run folder that exists is replaced. It does not change until the draft
             is complete.
 
     Returns:
@@ -73,7 +73,7 @@ def new_folder(folder: Path, *, overwrite: bool) -> Iterator[Path]:
 
     Raises:
         FolderError: The folder exists and may not be replaced, another process writes it, or the
-            file system refuses.
+            file system does not allow it.
     """
     folder = _resolved(folder)
     check_folder(folder, overwrite=overwrite)
@@ -91,18 +91,18 @@ def new_folder(folder: Path, *, overwrite: bool) -> Iterator[Path]:
 
 @contextmanager
 def new_file(out: Path, *, overwrite: bool) -> Iterator[Path]:
-    """Make a draft of a file, and move it to its place if the block ends without an error.
+    """Create a draft of a file, and move it to its place if the block ends without an error.
 
     Args:
-        out: File to write. Folders above it are made if they do not exist.
+        out: File to write. Its parent folders are created if they do not exist.
         overwrite: Whether a file that exists is replaced.
 
     Returns:
-        The path of the draft. The caller makes the file.
+        The path of the draft. The caller creates the file.
 
     Raises:
         FolderError: The file exists and may not be replaced, another process writes it, or the
-            file system refuses.
+            file system does not allow it.
     """
     out = _resolved(out)
     check_file(out, overwrite=overwrite)
@@ -113,7 +113,7 @@ def new_file(out: Path, *, overwrite: bool) -> Iterator[Path]:
 
 
 def _resolved(path: Path) -> Path:
-    """Return an absolute path without links."""
+    """Return an absolute path without symbolic links."""
     try:
         return path.resolve()
     except (OSError, RuntimeError, ValueError) as error:  # a loop of links, a NUL character

@@ -1,8 +1,8 @@
 """Checks for parts that you write yourself: stories, components, backbones and recipe steps.
 
 Each function takes one of your parts and a few rows, and runs it in the ways in which the library
-runs it. It raises a `nbam_pyro.errors.ContractError`, which gives the cause and the mend, where the
-part does not work. Call these functions from your own tests. Names load when first used.
+runs it. If the part does not work, it raises a `nbam_pyro.errors.ContractError`, which states the
+cause and how to fix it. Call these functions from your own tests. Names load when first used.
 """
 
 import lazy_loader

@@ -28,24 +28,24 @@ def check_backbone(
     unused: Sequence[str] = (),
     seed: int = 0,
 ) -> None:
-    """Check a backbone as `AnomalyDetector` makes and uses it, with two members.
+    """Check a backbone in the way in which `AnomalyDetector` creates and uses it, with two members.
 
     These properties are checked: it takes the number of features (of channels for images) and
-    `members`. Its two energies are finite, (S, N), for all rows and for the first row alone.
-    They are not the same for all rows. Members share neither weights nor rows. A finite gradient
-    reaches every parameter. Energies are computed in double precision, too. The backbone can be
-    saved and loaded.
+    `members`. The two energies are finite, (S, N), for all rows and for the first row alone. The
+    energies are not the same for all rows. Members share neither weights nor rows. A finite
+    gradient reaches every parameter. Energies are computed in double precision, too. The backbone
+    can be saved and loaded.
 
     Args:
-        backbone: Class of the backbone, or what is called like it, such as
+        backbone: Class of the backbone, or a callable with the same arguments, such as
             `functools.partial(NeuralTransformations, width=8)`.
         x: Rows, features (N, D) or images (N, C, H, W), at least three different ones.
         saved: Whether saving and loading is checked.
         unused: Names of parameters that may have no gradient.
-        seed: Seed of weights. The global random state of torch is not changed.
+        seed: Seed for the weights. The global random state of torch is not changed.
 
     Raises:
-        ContractError: A property does not hold. The message gives the cause and the mend.
+        ContractError: A property does not hold. The message states the cause and how to fix it.
 
     Example:
         >>> from nbam_pyro.detection import DeepSVDD
@@ -75,11 +75,11 @@ def _check_kind(made: Backbone, x: Tensor) -> None:
     kind = type(made).__name__
     require(
         isinstance(made, Backbone),
-        f"{kind} is no Backbone: derive it from nbam_pyro.detection.Backbone.",
+        f"{kind} is not a Backbone: derive it from nbam_pyro.detection.Backbone.",
     )
     require(
         made.members == _MEMBERS,
-        f"{kind} was made with members={_MEMBERS} and has {made.members}: pass members on to "
+        f"{kind} was created with members={_MEMBERS}, but has {made.members}: pass members on to "
         "super().__init__(members).",
     )
     require(
@@ -102,7 +102,7 @@ def _energies(made: Backbone, rows: Tensor) -> Energies:
             tuple(values.shape) == shape and values.dtype == rows.dtype,
             f"The {name} energies of {kind} have shape {tuple(values.shape)} and type "
             f"{values.dtype}; expected one for each row of each member, {shape}, of type "
-            f"{rows.dtype}. Make tensors of its own in the type of the rows.",
+            f"{rows.dtype}. Create its tensors in the type of the rows.",
         )
         require(
             bool(values.isfinite().all()),
@@ -113,15 +113,15 @@ def _energies(made: Backbone, rows: Tensor) -> Energies:
 
 
 def _check_members(made: Backbone, rows: Tensor, energies: Energies) -> None:
-    """Check that members differ, that they share nothing, and that rows differ."""
+    """Check that members differ and share no parameters, and that the energies of rows differ."""
     kind = type(made).__name__
     require(
         bool((energies.clean.std(1) > 0).all()),
-        f"{kind} gives all rows the same clean energy: a constant embedding is no solution.",
+        f"{kind} gives all rows the same clean energy: its embedding must not be constant.",
     )
     require(
         not torch.equal(energies.clean[0], energies.clean[1]),
-        f"The members of {kind} are all the same: give each of them random weights of its own, "
+        f"The members of {kind} are all the same: give each member its own random weights, "
         "with the number of members as the first dimension of every parameter.",
     )
     mixed = torch.stack([rows[0], rows[1, :1].expand_as(rows[1])])
@@ -145,7 +145,7 @@ def _check_members(made: Backbone, rows: Tensor, energies: Energies) -> None:
 def _check_rebuilt(made: Backbone, rows: Tensor, energies: Energies) -> None:
     again = rebuilt(made).energies(rows)
     says = (
-        f"A {type(made).__name__} that is built again from its description has other energies: "
+        f"A {type(made).__name__} that is built again from its description has different energies: "
         "keep constants that `start` sets as buffers, and settings as arguments."
     )
     for ours, theirs in zip(again, energies, strict=True):

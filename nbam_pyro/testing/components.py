@@ -48,7 +48,7 @@ def check_component(
         seed: Seed of all draws. The global random state of torch is not changed.
 
     Raises:
-        ContractError: A property does not hold. The message gives the cause and the mend.
+        ContractError: A property does not hold. The message states the cause and how to fix it.
 
     Example:
         >>> import torch
@@ -80,7 +80,7 @@ def check_component(
             require(
                 support is None or bool(support.check(targets).all()),
                 f"{kind} gives targets a finite log probability and says that they are outside its "
-                "support: mend the property `support` of its distribution.",
+                "support: correct the property `support` of its distribution.",
             )
         check_learns(component, log_prob.sum(), unused=unused)
         if saved:
@@ -112,7 +112,7 @@ def check_switch_prior(
         seed: Seed of all draws. The global random state of torch is not changed.
 
     Raises:
-        ContractError: A property does not hold. The message gives the cause and the mend.
+        ContractError: A property does not hold. The message states the cause and how to fix it.
 
     Example:
         >>> import torch
@@ -133,12 +133,12 @@ def check_switch_prior(
             logits: Tensor = prior.logits
             require(
                 bool(logits.isfinite().all()),
-                f"{kind} gives logits that are not finite: a prior of 0 or 1 can learn nothing.",
+                f"{kind} gives logits that are not finite: a prior of 0 or 1 cannot learn.",
             )
             require(
                 not rows.is_floating_point() or logits.dtype == rows.dtype,
                 f"{kind} gives logits of type {logits.dtype} for features of type {rows.dtype}: "
-                "make tensors of its own in the type of the features.",
+                "create its tensors in the type of the features.",
             )
         check_learns(component, logits.sum(), unused=unused)
         if saved:
@@ -147,8 +147,8 @@ def check_switch_prior(
 
 
 _OTHER = (
-    "A {} that is built again from its description has other {}: keep whatever forward uses as an "
-    "argument of the constructor, a parameter or a buffer."
+    "A {} that is built again from its description has different {}: keep everything that forward "
+    "uses as an argument of the constructor, a parameter or a buffer."
 )
 
 

@@ -1,4 +1,4 @@
-"""What all checks share: comparisons, gradients, rebuilding and verified rows."""
+"""Functions that all checks use: comparisons, gradients, rebuilding and verified rows."""
 
 import copy
 from collections.abc import Iterator, Sequence
@@ -29,11 +29,11 @@ M = TypeVar("M", bound=nn.Module)
 
 
 def require(kept: bool, message: str) -> None:
-    """Raise a `ContractError` with a message unless a part of the contract is kept.
+    """Raise a `ContractError` with a message if a part does not have a required property.
 
     Args:
-        kept: Whether it is kept.
-        message: The cause and the mend.
+        kept: Whether the part has the property.
+        message: Message of the error: what is wrong, and how to fix it.
     """
     if not kept:
         raise ContractError(message)
@@ -47,7 +47,7 @@ def check_close(
     Args:
         found: First tensor.
         expected: Second tensor, of the same shape.
-        message: The cause and the mend.
+        message: Message of the error: what is wrong, and how to fix it.
         rtol: Relative tolerance.
         atol: Absolute tolerance.
     """
@@ -63,7 +63,7 @@ def check_close(
 
 @contextmanager
 def part_of_a_user(seed: int) -> Iterator[None]:
-    """Run somebody's part with seeded random numbers; torch's global random state is restored.
+    """Run a part with seeded random numbers; torch's global random state is restored.
 
     Args:
         seed: Seed of all draws inside.
@@ -73,7 +73,7 @@ def part_of_a_user(seed: int) -> Iterator[None]:
 
 
 def clone(module: M) -> M:
-    """Return a copy of a module, so that a check changes nothing of the module itself."""
+    """Return a copy of a module, which a check can change."""
     return copy.deepcopy(module)
 
 
@@ -86,7 +86,7 @@ def check_learns(module: nn.Module, value: Tensor, *, unused: Sequence[str] = ()
     """Raise a `ContractError` that names a parameter without a finite gradient different from 0.
 
     Args:
-        module: Module whose parameters are looked at.
+        module: Module whose parameters are checked.
         value: Scalar that depends on them.
         unused: Names of parameters that are allowed to have no gradient.
     """
@@ -115,13 +115,14 @@ def check_learns(module: nn.Module, value: Tensor, *, unused: Sequence[str] = ()
 def rebuilt(module: M) -> M:
     """Return a module that is built from the description of another, with its weights.
 
-    This is what saving and loading do.
+    Saving and loading do the same.
 
     Args:
         module: Module to describe.
 
     Raises:
-        ContractError: The module cannot be described, or its description makes another module.
+        ContractError: The module cannot be described, or the module built from its description is
+            different.
     """
     kind = type(module).__name__
     try:
@@ -150,7 +151,7 @@ def _classes(description: Any) -> set[str]:
 
 
 def verified_rows(story: Story, y: Tensor) -> Verified:
-    """Draw what might be verified of rows: clean, contaminated, a true label, or nothing.
+    """Draw random verified values of rows: clean, contaminated, a true label, or nothing.
 
     Args:
         story: Story that the rows belong to. True labels are verified where it has a latent one.

@@ -37,10 +37,10 @@ def check_objectives(
         x: Rows of the batch, (N, ...).
         y: Observed targets, (N, *dims).
         num_data: Number of rows of the whole data set, N or more.
-        verified: What is verified of the rows.
+        verified: Verified switches and true labels of the rows.
 
     Raises:
-        ContractError: A property does not hold. The message gives the cause and the mend.
+        ContractError: A property does not hold. The message states the cause and how to fix it.
     """
     kind = type(story).__name__
     guide = make_guide(story, x, y)
@@ -71,7 +71,7 @@ def check_objectives(
 
 
 def _at_one_draw(value: Callable[[], T]) -> T:
-    """Return a value at the same draw of the global latents each time."""
+    """Return a value at a draw of the global latents that is the same in every call."""
     torch.manual_seed(1)
     return value()
 
@@ -81,8 +81,8 @@ def _check_same_gradients(
 ) -> None:
     parameters = [p for part in (story, guide) for p in part.parameters() if p.requires_grad]
     says = (
-        f"The closed form of {type(story).__name__} has other gradients than its forward: detach "
-        "the same tensors in both."
+        f"The gradients of the closed form of {type(story).__name__} and of its forward differ: "
+        "detach the same tensors in both."
     )
     pairs = (
         torch.autograd.grad(value, parameters, allow_unused=True, materialize_grads=True)

@@ -21,9 +21,9 @@ def check_step(
     """Check that a step can take part in `fit(story, data, steps=[...])`.
 
     The step is run twice, each time in a fit of a copy of the story. These properties are checked:
-    it changes its `Run` in place and returns nothing. Training rows and held-out rows stay apart.
-    Every parameter that could be trained before can be trained after, is finite, and is on the
-    CPU. Equal seeds give equal responsibilities.
+    it changes its `Run` in place and returns nothing. No row is both a training row and a held-out
+    row. Every parameter that could be trained before the step can be trained after it, is finite,
+    and is on the CPU. Equal seeds give equal responsibilities.
 
     Args:
         step: `Step`, or a function that takes a `Run`.
@@ -32,7 +32,7 @@ def check_step(
         seed: Seed of the fits. The global random state of torch is not changed.
 
     Raises:
-        ContractError: A property does not hold. The message gives the cause and the mend.
+        ContractError: A property does not hold. The message states the cause and how to fix it.
 
     Example:
         >>> from torch import nn
@@ -45,8 +45,8 @@ def check_step(
     one, other = (responsibilities(fitted, *data) for fitted in fits)
     require(
         np.array_equal(one, other),
-        f"{_name(step)} gives other responsibilities each time: draw random numbers from torch's "
-        "default generator, which fit seeds, and keep no state between fits.",
+        f"{_name(step)} gives different responsibilities in two fits with one seed: draw random "
+        "numbers from torch's default generator, which fit seeds, and keep no state between fits.",
     )
 
 
@@ -94,10 +94,10 @@ def _check_parameters(step: Callable[[Run], None], run: Run, trainable: set[str]
         require(
             bool(parameter.isfinite().all()),
             f"{_name(step)} leaves the parameter {name!r} of the story with values that are not "
-            "finite: take smaller steps.",
+            "finite: use a smaller step size.",
         )
         require(
             parameter.device == torch.device("cpu"),
             f"{_name(step)} leaves the parameter {name!r} of the story on {parameter.device}: "
-            "bring modules back to the CPU.",
+            "move modules back to the CPU.",
         )

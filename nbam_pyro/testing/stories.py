@@ -44,7 +44,7 @@ def check_story(
     unused: Sequence[str] = (),
     seed: int = 0,
 ) -> None:
-    r"""Check that a story works with everything that the library does with a story.
+    r"""Check that a story works with all functions of the library that take a story.
 
     These properties are checked, on all rows and on a batch of the first row alone:
 
@@ -52,7 +52,7 @@ def check_story(
       plates with `num_data`.
     * The log joints a = log p(z=0, y | x) and b = log p(z=1, y | x), summed over the states of
       each row by enumeration, have the shape of y. They are finite or -inf, and never both -inf.
-    * `contaminated` takes some states for clean and some for contaminated.
+    * `contaminated` returns False for some states (clean) and True for others (contaminated).
     * A closed form equals the enumeration, in its log joints, its prior logits, and the value and
       gradients of the objective.
     * Verified rows rule out the states that contradict them.
@@ -72,7 +72,7 @@ def check_story(
         seed: Seed of all draws. The global random state of torch is not changed.
 
     Raises:
-        ContractError: A property does not hold. The message gives the cause and the mend.
+        ContractError: A property does not hold. The message states the cause and how to fix it.
 
     Example:
         >>> from torch import nn
@@ -83,8 +83,8 @@ def check_story(
         ...     def log_joint(self, x, y, latents, **known):
         ...         return super().log_joint(x, y, latents, **known)[::-1]
         >>> check_story(Upside(nn.Linear(2, 3), 3), x, y)
-        Traceback (most recent call last):
-        nbam_pyro.errors.ContractError: Upside.log_joint is not what its forward says: ...
+        Traceback (most recent call last): nbam_pyro.errors.ContractError: Upside.log_joint does not
+        agree with its forward: ...
     """
     with part_of_a_user(seed):
         story = clone(story).eval()
@@ -119,8 +119,8 @@ def _check_targets(story: Story, x: Tensor, y: Tensor) -> None:
         story.check_targets(x, y)
     except (DataError, StoryError) as error:
         raise ContractError(
-            f"{type(story).__name__}.check_targets refuses the targets: {error} Pass targets that "
-            "the story can produce, or mend check_targets."
+            f"{type(story).__name__}.check_targets rejects the targets: {error} Pass targets that "
+            "the story can produce, or correct check_targets."
         ) from error
 
 
@@ -150,8 +150,9 @@ def _check_states(story: Story, x: Tensor, y: Tensor, latents: Draw) -> None:
     for name, values in states._asdict().items():
         require(
             values.shape == y.shape,
-            f"The {name} log weights of {kind} have shape {tuple(values.shape)}; expected that of "
-            f"y, {tuple(y.shape)}. Give every site inside the plates one value for each target.",
+            f"The {name} log weights of {kind} have shape {tuple(values.shape)}; expected the "
+            f"shape of y, {tuple(y.shape)}. Give every site inside the plates one value for each "
+            "target.",
         )
         require(
             not bool(values.isnan().any() | (values == torch.inf).any()),
@@ -169,7 +170,7 @@ def _check_states(story: Story, x: Tensor, y: Tensor, latents: Draw) -> None:
     }.items():
         require(
             bool((prior > -torch.inf).any()),
-            f"{kind}.contaminated takes no state for {name}: it must return True for the states "
+            f"{kind}.contaminated marks no state as {name}: it must return True for the states "
             "that count as contaminated, and False for the others.",
         )
 
@@ -186,11 +187,11 @@ def _check_closed_form(story: Story, x: Tensor, y: Tensor, latents: Draw) -> Non
         f"y, {tuple(y.shape)}, twice.",
     )
     mend = "derive it from the same distributions as forward, or derive the story from Story."
-    says = f"{kind}.log_joint is not what its forward says: {mend}"
+    says = f"{kind}.log_joint does not agree with its forward: {mend}"
     check_close(a, exact.clean, says)
     check_close(b, exact.contaminated, says)
     prior = exact.prior_contaminated - exact.prior_clean
-    says = f"{kind}.switch_logits is not the prior log odds of its forward: {mend}"
+    says = f"{kind}.switch_logits does not agree with the prior log odds of its forward: {mend}"
     check_close(switch_logits(story, x, y, latents), prior, says)
 
 
@@ -212,7 +213,9 @@ def _check_verified(story: Story, x: Tensor, y: Tensor, latents: Draw) -> None:
             "rows: write observe_verified(site, contaminated, verified.contaminated) inside the "
             "plates, with a value that is 1 for contaminated states and 0 for clean ones.",
         )
-    says = f"{kind}.log_joint is not what its forward says on verified rows: use nf.observe_switch."
+    says = (
+        f"{kind}.log_joint does not agree with its forward on verified rows: use nf.observe_switch."
+    )
     a, b = log_joint(story, x, y, latents, verified=known)
     check_close(a, exact.clean, says)
     check_close(b, exact.contaminated, says)
@@ -226,7 +229,7 @@ def _check_verified(story: Story, x: Tensor, y: Tensor, latents: Draw) -> None:
     check_close(a[switch < 1], unseen.clean[switch < 1], says)
     check_close(b[whole], unseen.contaminated[whole], says)
     prior = unseen.prior_contaminated - unseen.prior_clean
-    says = f"The prior of the switch of {kind} must not depend on what is verified."
+    says = f"The prior of the switch of {kind} must not depend on verified values."
     check_close(exact.prior_contaminated - exact.prior_clean, prior, says)
 
 
@@ -252,8 +255,9 @@ def _check_gradients(story: Story, x: Tensor, y: Tensor, unused: Sequence[str]) 
 def _check_rebuilt(story: Story, x: Tensor, y: Tensor) -> None:
     again, latents = rebuilt(story), _draw(story, x, y)
     says = (
-        f"A {type(story).__name__} that is built again from its description has other log joints: "
-        "keep whatever forward uses as an argument of the constructor, a parameter or a buffer."
+        f"A {type(story).__name__} that is built again from its description has different log "
+        "joints: keep everything that forward uses as an argument of the constructor, a parameter "
+        "or a buffer."
     )
     with torch.no_grad():
         for ours, theirs in zip(

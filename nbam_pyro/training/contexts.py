@@ -1,8 +1,8 @@
 """Context managers for state that belongs to the whole process, and for evaluation mode.
 
 Pyro has one stack of handlers, one parameter store and one set of settings for all threads. Torch
-has one default random generator. If two threads used these at the same time, they would change each
-other's results, so one thread at a time may use them.
+has one default random generator. Two threads that use them at the same time would change each
+other's results. Therefore only one thread at a time may use them.
 """
 
 import copy
@@ -26,7 +26,7 @@ _LOCK = threading.RLock()
 def exclusive() -> Iterator[None]:
     """Allow one thread at a time inside the block; other threads wait.
 
-    A thread that is inside the block may enter it again.
+    The lock is reentrant: a thread that is inside the block may enter another such block.
 
     Example:
         >>> with exclusive(), exclusive():
@@ -61,7 +61,7 @@ M = TypeVar("M", bound=nn.Module)
 
 
 def evaluated(module: M) -> M:
-    """Return the module itself if all of it is in evaluation mode, otherwise a copy that is.
+    """Return the module itself if all of it is in evaluation mode, otherwise a copy in this mode.
 
     Scoring with the result does not change a module that another thread may be using.
 
@@ -77,11 +77,11 @@ def evaluated(module: M) -> M:
 def evaluating(module: nn.Module, device: torch.device | None = None) -> Iterator[None]:
     """Set a module to evaluation mode inside the block, and restore its mode afterwards.
 
-    Nothing else may use the module at the same time. Elsewhere use `evaluated`.
+    No other thread may use the module at the same time. If this is possible, use `evaluated`.
 
     Args:
         module: Module that is changed inside the block.
-        device: Device that the module is moved to inside the block; None for its own.
+        device: Device that the module is moved to inside the block; None if it is not moved.
     """
     training = [part for part in module.modules() if part.training]
     before = next((parameter.device for parameter in module.parameters()), None)
@@ -102,7 +102,7 @@ def each_warning_once() -> Iterator[None]:
     """Give each warning class of the library at most once, after the block.
 
     A search fits many candidates, which often have the same problem. The first warning of each
-    class is given; warnings of other libraries are given as they came.
+    class is given; warnings of other libraries are not changed.
 
     Example:
         >>> from nbam_pyro.errors import SupportWarning

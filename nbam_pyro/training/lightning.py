@@ -47,7 +47,7 @@ class Task(pl.LightningModule):
         loss: Loss of a training batch.
         groups: Parameter groups of the AdamW optimiser: dictionaries with "params", "lr" and
             further options.
-        held_out_loss: Loss of a batch of held-out rows; None for that of training batches.
+        held_out_loss: Loss of a batch of held-out rows; None for the loss of training batches.
         one_cycle: Whether learning rates follow a one-cycle schedule, rising and then falling.
     """
 
@@ -200,7 +200,7 @@ class _History(Callback):
 
 @contextmanager
 def quiet() -> Iterator[None]:
-    """Suppress messages of Lightning about hardware and loaders, not those about training."""
+    """Suppress messages of Lightning about hardware and loaders, but not those about training."""
     logger = logging.getLogger("lightning.pytorch")
     level = logger.level
     logger.setLevel(logging.WARNING)

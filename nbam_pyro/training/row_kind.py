@@ -1,4 +1,4 @@
-"""Shape and type of the rows of a fit, to recognise data of another kind."""
+"""Shape and type of the rows of a fit, to recognise data that have another shape or type."""
 
 from dataclasses import dataclass
 from typing import Annotated
@@ -38,7 +38,7 @@ class RowKind:
     def check(self, x: Tensor, y: Tensor) -> None:
         """Check that rows are of this kind.
 
-        Only the first axis of a row has to have the same size. Images may have another height and
+        Only the first axis of a row must have the same size. Images may have a different height and
         width, because networks with pooling accept them.
 
         Args:
@@ -46,7 +46,7 @@ class RowKind:
             y: Targets, (N, *dims).
 
         Raises:
-            DataError: The rows or the targets are of another kind.
+            DataError: The rows or the targets have another shape or type.
         """
         shape = tuple(x.shape[1:])
         if len(shape) != len(self.x_shape) or shape[:1] != self.x_shape[:1]:

@@ -32,7 +32,7 @@ class Batch(NamedTuple):
         x: Rows, (n, ...).
         y: Observed targets, (n, *dims).
         weights: Weights of the rows, (n,): a row of weight 2 counts as two rows.
-        verified: What somebody has verified of the rows.
+        verified: Verified switches and true labels of the rows.
     """
 
     x: Tensor
@@ -51,21 +51,21 @@ class Batch(NamedTuple):
 
 @dataclass(frozen=True)
 class Rows:
-    """All rows of a data set, in order, with their weights and what is verified of them.
+    """All rows of a data set, in order, with their weights and verified values.
 
     Attributes:
         dataset: Data set of pairs (x, y).
         y: Observed targets, (N, *dims).
         weights: Weights of the rows, (N,): a row of weight 2 counts as two rows.
-        verified: What somebody has verified of the rows.
-        collate: Function that makes a batch of a list of pairs.
+        verified: Verified switches and true labels of the rows.
+        collate: Function that takes a list of pairs (x, y) and returns a batch.
         workers: Number of processes that load batches.
         dtype: Precision to which x is converted; None where x has the right precision.
         y_dtype: Precision to which measurements are converted; None where they keep their own.
         batch_size: Batch size of the loader that the data came from; None without a loader.
         held_out: Booleans that mark the validation rows of the data module that the data came from,
             (N,); None without validation rows.
-        copies: Copies of x by device, which `near` has made.
+        copies: Copies of x by device, which the method `near` stores.
     """
 
     dataset: Dataset
@@ -117,7 +117,7 @@ class Rows:
         return replace(self, y=y, y_dtype=dtype, dataset=dataset)
 
     def with_targets(self, y: Tensor) -> "Rows":
-        """Return the same rows with other targets. Nothing is verified of these.
+        """Return the same rows with other targets, none of which is verified.
 
         Args:
             y: Targets, (N, *dims), in the precision in which they are used.
@@ -130,7 +130,7 @@ class Rows:
     def near(self, device: torch.device) -> "Rows":
         """Return the same rows with x in the memory of a GPU, if x is a tensor that fits there.
 
-        Then batches of x need no transfer, and augmentation inside the network runs on the GPU.
+        Batches of x then need no transfer, and augmentation inside the network runs on the GPU.
 
         Args:
             device: Device that the rows are used on. For a CPU, the rows themselves are returned.
@@ -157,7 +157,7 @@ class Rows:
         return isinstance(self.dataset, TensorDataset) and self.collate is default_collate
 
     def first(self, count: int) -> Batch:
-        """Return a batch of a number of rows: verified ones up to half, then the first others."""
+        """Return a batch of some rows: verified rows (up to half), and the first other rows."""
         verified, half = self.looked_at, count // 2
         others = np.setdiff1d(np.arange(len(self)), verified)
         index = np.r_[verified[:half], others, verified[half:]][:count]
@@ -165,7 +165,7 @@ class Rows:
 
     @property
     def looked_at(self) -> np.ndarray:
-        """Indices of the rows for which something is verified."""
+        """Indices of the rows with a verified switch or true label."""
         return np.flatnonzero(self.verified.known.reshape(len(self), -1).any(-1))
 
 

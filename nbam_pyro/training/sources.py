@@ -42,20 +42,20 @@ def as_rows(
     """Convert data of any supported form to `Rows`.
 
     Measurements y keep their precision. Integers become int64. The data set, batch size, collation
-    and workers of a loader are used. Of a data module, those of its training loader are used, and
-    its validation rows become held-out rows.
+    and workers of a loader are used. For a data module, its training loader is used, and its
+    validation rows become held-out rows.
 
     Args:
         data: Pair (x, y) of arrays or tensors, or a `Dataset`, `DataLoader` or
             `LightningDataModule` of such pairs.
         weights: Weights of the rows, (N,): a row of weight 2 counts as two rows; None for 1.
-        verified: What somebody has verified of the rows, if anything.
+        verified: Verified switches or true labels of some rows; by default nothing is verified.
         dtype: Precision of the story, to which x is converted; None for torch's default.
 
     Raises:
         DataError: Lengths differ, there are fewer than two rows, a value is missing or infinite,
-            columns of x would lose digits in the precision of the story, a weight is negative, what
-            is verified contradicts the targets, or the data have no length.
+            columns of x would lose digits in the precision of the story, a weight is negative,
+            verified values contradict the targets, or the data have no length.
     """
     dtype = dtype or torch.get_default_dtype()
     match data:
@@ -82,7 +82,7 @@ def as_rows(
 
 def _of_arrays(x: Tensor, y: Tensor, dtype: torch.dtype) -> Rows:
     if len(x) != len(y):
-        raise DataError(f"x has {len(x)} rows and y has {len(y)}. They must agree.")
+        raise DataError(f"x has {len(x)} rows, but y has {len(y)}. Give one target for each row.")
     check_finite(x, "x")
     if x.dtype == torch.float64 and x.ndim == 2 and len(x):
         check_spacing(x.numpy())
@@ -123,7 +123,7 @@ def _of_module(module: LightningDataModule, dtype: torch.dtype) -> Rows:
 def _targets(dataset: Dataset, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
     if isinstance(dataset, IterableDataset) or not hasattr(dataset, "__len__"):
         raise DataError(
-            "The data set has no length, but a fit has to read single rows. Use a data set with "
+            "The data set has no length, but a fit must read single rows. Use a data set with "
             "__len__ and __getitem__."
         )
     y = [torch.as_tensor(dataset[i][1]) for i in range(len(dataset))]

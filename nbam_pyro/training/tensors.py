@@ -14,7 +14,7 @@ from nbam_pyro.errors import DataError
 def as_tensor(values: Any) -> Tensor:
     """Convert values to a tensor on CPU.
 
-    float32 and float64 stay as they are. Other floating point numbers become float32. Integers and
+    float32 and float64 do not change. Other floating point numbers become float32. Integers and
     booleans become int64.
 
     Args:
@@ -43,7 +43,7 @@ def as_tensor(values: Any) -> Tensor:
 
 
 def in_precision(x: Tensor, dtype: torch.dtype | None) -> Tensor:
-    """Convert floating point numbers to a precision, if one is given. Integers stay as they are."""
+    """Convert floating point numbers to a precision, if one is given. Integers do not change."""
     return x.to(dtype) if dtype is not None and x.is_floating_point() else x
 
 

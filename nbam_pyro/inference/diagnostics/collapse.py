@@ -21,10 +21,10 @@ class CollapseReport:
         contamination: Mean responsibility of the rows of the report.
         disagreement: Share of rows whose target contradicts the clean predictor. A label
             contradicts it if another class is more probable. For each predicted class, only the
-            half of the rows with the most confident predictions counts, because labels of
-            overlapping classes contradict the predictor elsewhere without being wrong. A
-            measurement contradicts it if its residual exceeds five robust standard deviations.
-            None if the story declares no clean predictor.
+            half of the rows with the most confident predictions counts, because in the other half,
+            correct labels of overlapping classes also contradict the predictor. A measurement
+            contradicts it if its residual exceeds five robust standard deviations. None if the
+            story declares no clean predictor.
         verified_accuracy: Share of the verified switches that the fit infers correctly from x and y
             alone. None if nothing is verified.
         gain: How much more probable labels are given x than under their frequencies alone, in
@@ -91,7 +91,7 @@ def collapse_report(
     verified_accuracy: float | None = None,
     gain: float | None = None,
 ) -> CollapseReport:
-    """Compare the responsibilities of a fit with the targets that its predictor does not expect.
+    """Compare the responsibilities of a fit with the targets that contradict its predictor.
 
     Give held-out rows if there are any. If the rate has fallen to 0, no row has a large
     responsibility although many targets contradict the predictor. Contamination near 0 with little

@@ -1,4 +1,4 @@
-"""`Identifiability`: what the data identify about a latent true label, and what they do not."""
+"""`Identifiability`: what the data can and cannot identify about a latent true label."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -29,7 +29,7 @@ _ECHOED = 0.25
 
 @dataclass(frozen=True)
 class MutualPair:
-    """Two classes that are mistaken for each other, with the two possible readings of the labels.
+    """Two classes that are mistaken for each other, with both interpretations of the labels.
 
     If the names of the two classes are exchanged, other rates explain the labels equally well.
 
@@ -37,7 +37,7 @@ class MutualPair:
         classes: Numbers of the two classes.
         rates: p(second | first) and p(first | second), as the fit uses them.
         exchanged: The same two rates if the names of the classes are exchanged.
-        decided: Whether verified labels confirm the reading that the fit uses.
+        decided: Whether verified labels confirm the interpretation that the fit uses.
     """
 
     classes: tuple[Count, Count]
@@ -46,7 +46,7 @@ class MutualPair:
     decided: bool
 
     def line(self, names: Sequence[object] | None = None) -> str:
-        """Return a sentence with both readings of the pair.
+        """Return a sentence with both interpretations of the pair.
 
         Args:
             names: Names of all classes; None for their numbers.
@@ -93,8 +93,8 @@ class Identifiability:
             predicted probabilities are changed to p^a / sum p^a, so a > 1 makes the predictor more
             certain.
         restarts: Largest total variation between the row of M of each class and the same row from
-            another start, among starts under which the labels are as probable out of fold, (K,).
-        pairs: Every mutual pair of classes with both readings.
+            another start, among starts with equally probable labels out of fold, (K,).
+        pairs: Every mutual pair of classes with both interpretations.
         echoed: Share of the nearest rows of flagged rows that have the same label as the flagged
             row, minus the share that the fit predicts. None if x is no table or no row is flagged.
         class_prior: Pseudo-count of each class of the prior on class frequencies, which assumes
@@ -138,8 +138,8 @@ class Identifiability:
     def lines(self, names: Sequence[object] | None = None) -> list[str]:
         """Return the report as sentences.
 
-        They are the verdict, its reasons with the classes concerned, the assumption about class
-        frequencies, and both readings of every mutual pair.
+        The sentences state the verdict, its reasons with the classes concerned, the assumption
+        about class frequencies, and both interpretations of every mutual pair.
 
         Args:
             names: Names of the classes; None for their numbers.
@@ -197,13 +197,13 @@ class Identifiability:
             classes = sorted({c for pair in open_pairs for c in pair.classes})
             yield (
                 f"The names of the classes {_list(classes, names)} rest on the assumption that "
-                "fewer of their labels are wrong than correct. Verified labels would decide."
+                "fewer of their labels are wrong than correct. Verify some labels to check this."
             )
         apart = [c for c, distance in enumerate(self.restarts) if distance > _DISAGREE]
         if apart:
             yield (
-                "Other starts explain the labels equally well with other flips of the classes "
-                f"{_list(apart, names)}."
+                "Fits from other starts explain the labels equally well with other flips of the "
+                f"classes {_list(apart, names)}."
             )
         low, high = self._rates()
         middle = dict(self.band).get(1.0, 0.0)

@@ -15,12 +15,12 @@ _AMONG, _FLAGGED = 5_000, 500
 def label_excess(
     x: np.ndarray, labels: np.ndarray, flagged: np.ndarray, predicted: np.ndarray
 ) -> float | None:
-    """Return how much more often neighbours of flagged rows have their label than predicted.
+    """Return how much more often neighbours have the label of a flagged row than predicted.
 
-    If labels are wrong at random, the rows around a flagged row have its label as often as the fit
-    predicts. If they have it far more often, a label that the network cannot explain need not be
-    wrong: either the network fits less well than a nearest-neighbour rule, or the probability of a
-    wrong label depends on x. This is a posterior predictive check.
+    If labels are wrong at random, the nearest rows of a flagged row have the label of the flagged
+    row as often as the fit predicts. If they have this label far more often, a flagged label is not
+    necessarily wrong: either the network fits less well than a nearest-neighbour rule, or the
+    probability of a wrong label depends on x. This is a posterior predictive check.
 
     Args:
         x: Columns of a table, (N, D), finite.

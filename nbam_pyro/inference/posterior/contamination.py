@@ -37,8 +37,8 @@ def contaminated_share(
         fit: Fitted story.
         x: Rows, (N, ...).
         y: Observed targets, (N,).
-        verified: What somebody has verified of the rows, if anything.
-        probability: Posterior probability of the interval.
+        verified: Verified switches or true labels of some rows; by default nothing is verified.
+        probability: Posterior probability that the interval contains, for example 0.9.
         num_draws: Number of draws of the global latents.
         seed: Seed of the draws of the switches.
 
@@ -47,7 +47,7 @@ def contaminated_share(
 
     Raises:
         DataError: The lengths of x and y differ, a value is missing or infinite, a label is out of
-            range, or what is verified contradicts the targets.
+            range, or verified values contradict the targets.
     """
     fit = in_evaluation_mode(fit)
 

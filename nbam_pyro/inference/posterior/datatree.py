@@ -49,7 +49,7 @@ def to_datatree(
     * `log_prior`: one term for each global latent.
     * `posterior_predictive` and `prior_predictive`: targets drawn for the same rows.
     * `observed_data`: the observed targets.
-    * `constant_data`: "held_out", and what is verified, -1 where nothing is.
+    * `constant_data`: "held_out", and verified values, -1 where nothing is verified.
 
     All groups are conditional on the fitted networks. A draw has the same coordinates "chain" and
     "draw" in every group. The draws of a guide form one chain and are independent, so convergence
@@ -59,22 +59,24 @@ def to_datatree(
         fit: Fitted story.
         x: Rows, (N, ...).
         y: Observed targets, (N,) or (N, *dims).
-        verified: What somebody has verified of the rows, if anything.
+        verified: Verified switches or true labels of some rows; by default nothing is verified.
         num_draws: Number of draws of the global latents.
-        num_predictive: Number of these draws at which targets are drawn, evenly spaced. Each one
-            runs the networks. None for all, which `arviz_plots.plot_loo_pit` needs.
+        num_predictive: Number of these draws at which targets are drawn, evenly spaced. The
+            networks run once for each of them. None for all draws, which `arviz_plots.plot_loo_pit`
+            needs.
         class_names: Coordinates of the classes, (K,); 0, ..., K-1 by default.
         row_ids: Coordinates of the rows, (N,); 0, ..., N-1 by default.
         coords: Further coordinates by dimension, such as `{"clinic": ["A", "B"]}`.
         dims: Names of the dimensions of a site, such as `{"group": ["clinic"]}`.
-        seed: Seed of the draws. Torch's global random state is left as it was.
+        seed: Seed of the draws. Torch's global random state is not changed.
 
     Returns:
         The tree.
 
     Raises:
-        DataError: The rows are of another kind than those of the fit, there are more or fewer names
-            than classes or rows, a name is given to two classes, or a number of draws is below one.
+        DataError: The rows have another shape or type than those of the fit, there are more or
+            fewer names than classes or rows, a name is given to two classes, or a number of draws
+            is below one.
     """
     check_whole("num_draws", num_draws, least=1)
     fit = in_evaluation_mode(fit)
@@ -114,14 +116,14 @@ def tree_of_draws(
         story: Story with its fitted networks.
         draws: Draws by site name, (chains, draws, ...).
         rows: Rows for the groups that need rows.
-        num_predictive: Number of draws at which targets are drawn, of all chains together, evenly
-            spaced in every chain. At least one is taken in each chain. None for all.
+        num_predictive: Number of draws at which targets are drawn, in total over all chains. They
+            are evenly spaced in every chain, with at least one in each chain. None for all draws.
         class_names: Coordinates of the classes, (K,); 0, ..., K-1 by default.
         row_ids: Coordinates of the rows, (N,); 0, ..., N-1 by default.
         coords: Further coordinates by dimension.
         dims: Names of the dimensions of a site.
-        held_out: Booleans that mark held-out rows. They are left out of the tree if there are not
-            N of them, because the rows are then not those of the fit.
+        held_out: Booleans that mark held-out rows. If their number is not N, the rows are not the
+            rows of the fit, and the tree does not contain them.
         sample_stats: Statistics of MCMC by name, (chains, draws); None for none.
         seed: Seed of the draws of targets.
 
@@ -181,7 +183,8 @@ def named_numbers(
     Args:
         data: Group of a tree, or a summary of one.
         names: Names of the variables.
-        kept: Names of dimensions that are not taken apart. The values are arrays over them.
+        kept: Names of dimensions that are not split into single numbers. The yielded values are
+            arrays over these dimensions.
     """
     labeller = arviz_base.labels.BaseLabeller()
     for name, where, at, values in arviz_base.xarray_var_iter(
@@ -193,7 +196,7 @@ def named_numbers(
 def posterior_tree(
     fit: Fit, *, num_draws: int = 500, class_names: Sequence[Any] | None = None
 ) -> xr.DataTree:
-    """Build a tree with the group `posterior` only, which needs no rows.
+    """Build a tree with the group `posterior` only; no rows are needed.
 
     Args:
         fit: Fitted story.
@@ -209,7 +212,7 @@ def posterior_tree(
 def prior_and_posterior(
     fit: Fit, *, num_draws: int = 500, class_names: Sequence[Any] | None = None
 ) -> xr.DataTree:
-    """Build a tree with the groups `posterior` and `prior` only, which need no rows.
+    """Build a tree with the groups `posterior` and `prior` only; no rows are needed.
 
     Args:
         fit: Fitted story.
@@ -269,14 +272,14 @@ def _latents(
         classes = _coordinate("class_names", names, labels.num_classes)
         if len(set(classes)) < len(classes):
             raise DataError(
-                f"class_names are {', '.join(map(str, classes))}: one of them is there twice. Give "
-                "every class a name of its own."
+                f"class_names contains a name twice: {', '.join(map(str, classes))}. Give every "
+                "class a different name."
             )
         coords = {"true_label": classes, "observed_label": classes}
     elif class_names is not None:
         raise DataError(
-            f"class_names are given, but {type(story).__name__} has no latent true label and so no "
-            "classes. Leave class_names out."
+            f"class_names are given, but {type(story).__name__} has no latent true label and "
+            "therefore no classes. Leave class_names out."
         )
     dims = {site: axes for site, axes in story.reported_dims.items() if site in values}
     return values, coords, dims

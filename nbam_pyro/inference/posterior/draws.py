@@ -17,7 +17,7 @@ class Scored(NamedTuple):
     Attributes:
         x: Rows, (N, ...).
         y: Observed targets, (N, *dims).
-        verified: What somebody has verified of the rows.
+        verified: Verified switches and true labels of the rows.
     """
 
     x: Tensor
@@ -46,7 +46,8 @@ def at_draws(story: Story, function: RowFunction, rows: Scored, draws: Draw) -> 
 
     Args:
         story: Story in evaluation mode.
-        function: Function of rows and one draw.
+        function: Function that takes rows and one draw of the global latents, and returns one value
+            per row, (n, ...).
         rows: Rows to evaluate, (N, ...).
         draws: Draws by site name, (S, ...); empty for a story without global latents.
 

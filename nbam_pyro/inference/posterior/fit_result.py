@@ -18,15 +18,16 @@ class Fit:
     """A fitted story. Functions such as `responsibilities` and `predict` take it and return arrays.
 
     A responsibility is P(z=1 | x, y), the probability that the target y of a row is contaminated:
-    for labels, the probability that the label is wrong. There are two sources of responsibilities,
-    and they answer different questions:
+    for labels, the probability that the label is wrong. There are two sources of responsibilities
+    for two different purposes:
 
-    * `fitted.training_rows.responsibility` belongs to the rows that the fit was made from. If
-      `fitted.training_rows.evidence` is "cross-fitted", it uses predictions of networks that have
-      not seen the label of the row. Take this one to find wrong labels in the training data.
-    * `responsibilities(fitted, x, y)` is what the final network gives for any rows. Take this one
-      for new rows. For rows that the network was trained on, the network may have memorised the
-      labels, and wrong labels can then look right.
+    * `fitted.training_rows.responsibility` has the responsibilities of the rows that the fit was
+      made from. If `fitted.training_rows.evidence` is "cross-fitted", it uses predictions of
+      networks that have not seen the label of the row. Use it to find wrong labels in the training
+      data.
+    * `responsibilities(fitted, x, y)` uses the final network for any rows. Use it for new rows. The
+      network may have memorised the labels of its training rows, and wrong labels can then look
+      correct.
 
     Attributes:
         story: Story with its fitted networks. The networks are point estimates.

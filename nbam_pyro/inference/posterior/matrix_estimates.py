@@ -1,7 +1,8 @@
 """Estimates with intervals of the two matrices of a `LabelFlip` fit.
 
-The transition matrix is M = p(observed label | true label). The flip matrix is
-T = p(observed label | true label, z=1): where labels go that are flipped, with a zero diagonal.
+The transition matrix is M = p(observed label | true label). The flip matrix is T = p(observed label
+| true label, z=1): the probabilities of the classes that a flipped label can get. Its diagonal is
+zero.
 """
 
 from collections.abc import Callable
@@ -39,7 +40,7 @@ class MatrixEstimate:
         mean: Posterior mean, (K, K).
         low: Lower ends of the central intervals, (K, K).
         high: Upper ends of the central intervals, (K, K).
-        probability: Posterior probability of each interval.
+        probability: Posterior probability that each interval contains, for example 0.9.
     """
 
     mean: np.ndarray
@@ -80,22 +81,22 @@ def transition_matrix(
 
     Args:
         fit: Fit of a `LabelFlip`.
-        x: Rows over which the contamination rates are averaged, (N, ...). They are needed where
-            rates depend on the row (`locality` or `groups`); None where they do not.
-        probability: Posterior probability of each interval.
+        x: Rows over which the contamination rates are averaged, (N, ...). They are needed if rates
+            depend on the row (`locality` or `groups`); otherwise give None.
+        probability: Posterior probability that each interval contains, for example 0.9.
         num_draws: Number of draws of the global latents; None for 1000, or fewer for large
             matrices.
 
     Raises:
-        DataError: The rows are of another kind than those of the fit.
+        DataError: The rows have another shape or type than those of the fit.
         StoryError: The story is not a `LabelFlip`, or its rates depend on x and x is missing.
     """
     fit = in_evaluation_mode(fit)
     story = latent_label_of(fit)
     if story.deviates and x is None:
         raise StoryError(
-            "With locality or groups, contamination rates depend on x: pass rows to average over, "
-            "as x."
+            "The contamination rates of this story depend on x (locality or groups), but x is "
+            "missing: pass rows x, over which the rates are averaged."
         )
 
     rows = None if x is None else scored_rows(fit, x).x
@@ -112,11 +113,11 @@ def flip_matrix(
 ) -> MatrixEstimate:
     """Estimate the flip matrix T = p(observed | true, z=1) with central intervals.
 
-    Its diagonal is zero, because a flipped label is another one than the true label.
+    Its diagonal is zero, because a flipped label differs from the true label.
 
     Args:
         fit: Fit of a `LabelFlip`.
-        probability: Posterior probability of each interval.
+        probability: Posterior probability that each interval contains, for example 0.9.
         num_draws: Number of draws of the global latents; None for 1000, or fewer for large
             matrices.
 

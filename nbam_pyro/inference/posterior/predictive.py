@@ -24,7 +24,7 @@ def prior_draws(story: Story, rows: Scored, num_draws: int, *, seed: int = 0) ->
         story: Any story.
         rows: Rows, of which at least two. A story without a closed form is run on the first two.
         num_draws: Number of draws, S.
-        seed: Seed of the draws. Torch's global random state is left as it was.
+        seed: Seed of the draws. Torch's global random state is not changed.
     """
     with torch.no_grad(), seeded(seed):
         if (closed := story.closed_form) is not None:
@@ -64,7 +64,7 @@ def predictive_draws(
         rows: Rows whose targets are drawn. Their observed targets are not used.
         draws: Draws of the global latents by site name, (S, ...); empty for a story without any.
         num_draws: Number of draws, S.
-        seed: Seed of the draws of targets. Torch's global random state is left as it was.
+        seed: Seed of the draws of targets. Torch's global random state is not changed.
     """
 
     def draw(latents: Draw) -> Tensor:

@@ -42,8 +42,8 @@ def responsibilities(
 ) -> np.ndarray:
     """Return P(z=1 | x, y) of any rows: the probability that the target of a row is contaminated.
 
-    The final network of the fit judges the rows. For rows that it was trained on, it may have
-    memorised the labels, and wrong labels can then look right. For those rows use
+    The final network of the fit scores the rows. It may have memorised the labels of its training
+    rows. Wrong labels of training rows can therefore look correct. For those rows use
     `fit.training_rows.responsibility`. Where `fit.training_rows.evidence` is "cross-fitted", those
     values use predictions of networks that have not seen the label of the row.
 
@@ -52,16 +52,16 @@ def responsibilities(
         x: Rows, (N, ...). A single row, (1, ...), is allowed.
         y: Observed targets, (N,) or (N, *dims).
         num_draws: Number of draws of the global latents, over which probabilities are averaged.
-        verified: What somebody has verified of the rows, if anything.
+        verified: Verified switches or true labels of some rows; by default nothing is verified.
 
     Returns:
         Probabilities, (N,) or (N, *dims). A verified row has exactly 0 or 1. A measurement outside
-        the stated range of the anomaly likelihood has 1, and a `SupportWarning` is given.
+        the stated range of the anomaly likelihood has 1, and the function gives a `SupportWarning`.
 
     Raises:
         DataError: The lengths of x and y differ, a value is missing or infinite, a label is out of
-            range, or what is verified contradicts the targets or itself.
-        StoryError: The story has no `verified` argument, and something is verified.
+            range, or verified values contradict the targets or each other.
+        StoryError: The story has no `verified` argument, but verified values are given.
     """
     fit = in_evaluation_mode(fit)
 
@@ -119,13 +119,13 @@ def log_marginals(
         x: Rows, (N, ...).
         y: Observed targets, (N,) or (N, *dims).
         num_draws: Number of draws of the global latents, S.
-        verified: What somebody has verified of the rows, if anything.
+        verified: Verified switches or true labels of some rows; by default nothing is verified.
 
     Returns:
         Log densities, (S, N) or (S, N, *dims). S is 1 for a story without global latents.
 
     Raises:
-        DataError: The rows are refused, as by `responsibilities`.
+        DataError: The rows are invalid (see `responsibilities`).
     """
     fit = in_evaluation_mode(fit)
 
@@ -136,23 +136,24 @@ def log_marginals(
 
 
 def occam_penalties(fit: Fit, x: Any, y: Any, *, verified: Verified = NOTHING) -> np.ndarray:
-    """Return what flagging costs each row, KL(Bernoulli(r) || Bernoulli(pi)), in nats.
+    """Return the Occam penalty of each row, KL(Bernoulli(r) || Bernoulli(pi)), in nats.
 
-    r is the responsibility and pi the prior probability of contamination. Both are taken at the
-    guide's median, where log p(y | x) = (1-r) log p_clean + r log q_anomaly - penalty holds
-    exactly. The penalty of a row whose switch is verified is -log p(z | x).
+    The penalty is the part of the log marginal that a row loses because its responsibility r
+    differs from the prior probability of contamination pi. Both are computed at the guide's median,
+    where log p(y | x) = (1-r) log p_clean + r log q_anomaly - penalty holds exactly. The penalty of
+    a row whose switch is verified is -log p(z | x).
 
     Args:
         fit: Fitted story.
         x: Rows, (N, ...).
         y: Observed targets, (N,) or (N, *dims).
-        verified: What somebody has verified of the rows, if anything.
+        verified: Verified switches or true labels of some rows; by default nothing is verified.
 
     Returns:
         Penalties, (N,) or (N, *dims).
 
     Raises:
-        DataError: The rows are refused, as by `responsibilities`.
+        DataError: The rows are invalid (see `responsibilities`).
     """
     fit = in_evaluation_mode(fit)
 
@@ -168,21 +169,21 @@ def true_label_posterior(
 ) -> np.ndarray:
     """Return p(c | x, y), the probability of each true class c given the observed label.
 
-    As for `responsibilities`, the final network judges the rows. Use
-    `fit.training_rows.true_label` for the rows that the fit was made from.
+    As in `responsibilities`, the final network scores the rows. Use `fit.training_rows.true_label`
+    for the rows that the fit was made from.
 
     Args:
         fit: Fit of a story with a latent true label, such as `LabelFlip`.
         x: Rows, (N, ...).
         y: Observed labels, (N,) or (N, *dims).
         num_draws: Number of draws of the global latents, over which probabilities are averaged.
-        verified: What somebody has verified of the rows, if anything.
+        verified: Verified switches or true labels of some rows; by default nothing is verified.
 
     Returns:
         Probabilities, (N, K) or (N, *dims, K). A verified true label has probability 1.
 
     Raises:
-        DataError: The rows are refused, as by `responsibilities`.
+        DataError: The rows are invalid (see `responsibilities`).
         StoryError: The story has no latent true label.
     """
     fit = in_evaluation_mode(fit)

@@ -54,7 +54,7 @@ class _Described(Saved):
 
 
 class _Unknown(Saved):
-    """A story that could not be described, with the reason."""
+    """The reason why a story could not be described."""
 
     unknown: str
 
@@ -87,7 +87,7 @@ class _Model(Saved):
 
 
 def save(fit: Fit, folder: str | Path, *, overwrite: bool = False) -> None:
-    """Write a fit to a folder of its own. The folder is written whole or not at all.
+    """Write a fit to a new folder. If an error occurs, no partial folder is left.
 
     The folder has four files:
 
@@ -103,8 +103,8 @@ def save(fit: Fit, folder: str | Path, *, overwrite: bool = False) -> None:
 
     Args:
         fit: Fitted story.
-        folder: Folder to write. Its parents are made if they do not exist.
-        overwrite: Whether a folder that was saved to before is replaced.
+        folder: Folder to write. Its parent folders are created if they do not exist.
+        overwrite: Whether to replace an existing folder that `save` wrote.
 
     Raises:
         FolderError: The folder exists and may not be overwritten, or cannot be written.
@@ -147,16 +147,17 @@ def load(
 ) -> Fit:
     """Read a fit that `save` or the command line wrote.
 
-    On CPU, the loaded fit gives the same responsibilities as the saved one, bit for bit.
+    On CPU, the responsibilities of the loaded fit and of the saved fit are bit-identical.
 
     Args:
         folder: Folder of the fit.
-        story: Story, made as it was made for the fit. It is needed where the story cannot be built
-            from the names of its classes. Its weights are overwritten.
-        guide: Family of the guide, as it was passed to `fit`. It is needed where the guide is not
-            one of Pyro's, or where its constructor took arguments of its own.
+        story: A story that was created with the same arguments as the story of the fit. It is
+            needed if the story cannot be created from the names of its classes. Its weights are
+            overwritten.
+        guide: Family of the guide, the same value that was passed to `fit`. It is needed if the
+            guide is not a guide of Pyro, or if its constructor has additional arguments.
         allow: Import paths of your own classes or packages, such as "my_project.stories", that may
-            be imported to build the story. Importing runs code, so allow only what you trust.
+            be imported to create the story. Importing runs code, so allow only code that you trust.
 
     Raises:
         FolderError: A file is missing or was changed, or the folder has another format version.
@@ -195,7 +196,7 @@ def _loaded(
     story: Story,
     family: Callable[..., nn.Module],
 ) -> Fit:
-    """Return a fit from its saved parts and run it once, so that damage is found here."""
+    """Return a fit from its saved parts and run it once, to find damage."""
     fill(story, "copies.0.story", tensors)
     with rehearsed(folder):
         blank = model.rows.blank(2, torch.float32)
@@ -255,17 +256,17 @@ def _story(saved: _Described | _Unknown, allow: Collection[str]) -> Story:
     """Return the story of a description, with fresh weights."""
     if isinstance(saved, _Unknown):
         raise StoryError(
-            f"The story could not be described when it was saved ({saved.unknown}). Make it as for "
-            "the fit and pass story=."
+            f"The story could not be described when it was saved ({saved.unknown}). Create it with "
+            "the same arguments as for the fit and pass story=."
         )
     try:
         story = build(as_description(saved.description), allow=allow)
     except StoryError as error:
-        raise StoryError(f"{error} Or make the story as for the fit and pass story=.") from error
+        raise StoryError(f"{error} Or create the story as for the fit and pass story=.") from error
     if not isinstance(story, Story):
         raise StoryError(
-            f"The saved description is of a {type(story).__name__}, which is not a story. Make the "
-            "story as for the fit and pass story=."
+            f"The saved description is of a {type(story).__name__}, which is not a story. Create "
+            "the story with the same arguments as for the fit and pass story=."
         )
     return story
 
@@ -285,8 +286,8 @@ def _family(path: str) -> Callable[..., nn.Module]:
     guides = module == autoguide.__name__ and isinstance(family, type)
     if not (guides and issubclass(family, autoguide.AutoGuide)):
         raise StoryError(
-            f"The guide {path!r} is none of Pyro's guides. Pass the family of the guide as for the "
-            "fit, guide=."
+            f"The guide {path!r} is not a guide of Pyro, so it cannot be loaded by its name. Pass "
+            "guide=, the family that was passed to fit."
         )
     found: Callable[..., nn.Module] = family
     return found

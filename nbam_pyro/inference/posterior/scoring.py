@@ -20,26 +20,26 @@ from nbam_pyro.verified import NOTHING, Verified
 def in_evaluation_mode(fit: Fit) -> Fit:
     """Return the fit with its story in evaluation mode.
 
-    That is the fit itself if its story is in evaluation mode already. Otherwise it is a fit with a
-    copy of the story, so that the caller's story does not change.
+    If the story is already in evaluation mode, the result is the fit itself. Otherwise it is a fit
+    with a copy of the story, and the caller's story does not change.
     """
     story = evaluated(fit.story)
     return fit if story is fit.story else replace(fit, story=story)
 
 
 def scored_rows(fit: Fit, x: Any, y: Any = None, verified: Verified = NOTHING) -> Scored:
-    """Check rows, targets and what is verified, and return them as tensors.
+    """Check rows, targets and verified values, and return them as tensors.
 
     Args:
         fit: Fitted story.
         x: Rows, (N, ...). A single row, (1, ...), is allowed.
         y: Observed targets, (N, *dims); None for functions that do not depend on the targets.
-        verified: What somebody has verified of the rows.
+        verified: Verified switches and true labels of the rows.
 
     Raises:
-        DataError: Lengths differ, there is no row, the rows are of another kind than those of the
-            fit, a value is missing or infinite, a label is out of range, or what is verified
-            contradicts the targets.
+        DataError: Lengths differ, there is no row, the rows have another shape or type than those
+            of the fit, a value is missing or infinite, a label is out of range, or verified values
+            contradict the targets.
     """
     dtype = precision_of(fit.story, fit.guide)
     rows = in_precision(as_tensor(x), dtype)
@@ -47,7 +47,9 @@ def scored_rows(fit: Fit, x: Any, y: Any = None, verified: Verified = NOTHING) -
     if fit.story.centre == 0:
         targets = in_precision(targets, dtype)
     if len(rows) != len(targets):
-        raise DataError(f"x has {len(rows)} rows and y has {len(targets)}. They must agree.")
+        raise DataError(
+            f"x has {len(rows)} rows, but y has {len(targets)}. Give one target for each row."
+        )
     if not len(rows):
         raise DataError("x has no rows. Give at least one row.")
     fit.kind.check(rows, targets)
@@ -73,14 +75,15 @@ def per_draw(
 
     Args:
         fit: Fitted story, in evaluation mode.
-        function: Function of rows and one draw.
+        function: Function that takes rows and one draw of the global latents, and returns one value
+            per row, (n, ...).
         x: Rows, (N, ...).
         y: Observed targets, (N, *dims); None where the function does not depend on the targets.
         num_draws: Number of draws of the global latents, S.
-        verified: What somebody has verified of the rows.
+        verified: Verified switches and true labels of the rows.
 
     Raises:
-        DataError: `scored_rows` refuses the rows.
+        DataError: The rows are invalid (see `scored_rows`).
     """
     rows = scored_rows(fit, x, y, verified)
     draws = guide_draws(fit.guide, num_draws)

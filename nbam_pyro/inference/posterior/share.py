@@ -17,7 +17,7 @@ class Share:
         mean: Posterior mean of the share.
         low: Lower end of the central interval.
         high: Upper end of the central interval.
-        probability: Posterior probability of the interval.
+        probability: Posterior probability that the interval contains, for example 0.9.
     """
 
     mean: Probability
@@ -31,8 +31,8 @@ def share_of(r: np.ndarray, *, probability: float = 0.9, seed: int = 0) -> Share
 
     Args:
         r: Responsibilities P(z=1 | x, y, latents) at each draw of the global latents, (S, N, ...).
-        probability: Posterior probability of the interval.
-        seed: Seed of the switches, of which one set is drawn for each draw of the latents.
+        probability: Posterior probability that the interval contains, for example 0.9.
+        seed: Seed for the switches. One set of switches is drawn for each draw of the latents.
 
     Example:
         >>> share_of(np.array([[0.0, 0.0, 1.0, 1.0]]))

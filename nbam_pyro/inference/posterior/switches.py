@@ -40,16 +40,16 @@ def switch_draws(
         x: Rows, (N, ...).
         y: Observed targets, (N,) or (N, *dims).
         num_draws: Number of draws, S.
-        seed: Seed of the draws. Torch's global random state is left as it was.
+        seed: Seed of the draws. Torch's global random state is not changed.
         most_probable: Whether to take the most probable switches given each draw of the global
             latents, instead of sampling them.
-        verified: What somebody has verified of the rows, if anything.
+        verified: Verified switches or true labels of some rows; by default nothing is verified.
 
     Returns:
         Booleans that are true where a target is contaminated, (S, N) or (S, N, *dims).
 
     Raises:
-        DataError: The rows are refused, as by `responsibilities`.
+        DataError: The rows are invalid (see `responsibilities`).
     """
     fit = in_evaluation_mode(fit)
     rows = scored_rows(fit, x, y, verified)
@@ -66,13 +66,13 @@ def switch_map(fit: Fit, x: Any, y: Any, *, verified: Verified = NOTHING) -> np.
         fit: Fitted story.
         x: Rows, (N, ...).
         y: Observed targets, (N,) or (N, *dims).
-        verified: What somebody has verified of the rows, if anything.
+        verified: Verified switches or true labels of some rows; by default nothing is verified.
 
     Returns:
         Booleans that are true where a target is contaminated, (N,) or (N, *dims).
 
     Raises:
-        DataError: The rows are refused, as by `responsibilities`.
+        DataError: The rows are invalid (see `responsibilities`).
     """
     fit = in_evaluation_mode(fit)
     with torch.no_grad():

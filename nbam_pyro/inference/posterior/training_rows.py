@@ -30,9 +30,9 @@ _ENTRIES = 20_000_000
 class TrainingRows:
     """Posteriors of the rows that a fit was made from, in the order of the data.
 
-    A responsibility is the probability that the target of a row is contaminated: for labels, that
-    the label is wrong. It depends on predictions of the true label. A network that was trained on a
-    row may have memorised its label. Then the network predicts a wrong label, too, and the row
+    A responsibility is the probability that the target of a row is contaminated, for example that a
+    label is wrong. It depends on predictions of the true label. A network that was trained on a row
+    may have memorised its label. In this case the network predicts the wrong label, and the row
     looks clean. Cross-fitting avoids this: the rows are divided into folds, and the labels of each
     fold are predicted by a copy of the network that was trained on the other folds. Such
     predictions are called out of fold.
@@ -44,8 +44,8 @@ class TrainingRows:
     * "in-sample": Predictions of the final network alone, which was trained on these rows, except
       for held-out ones. `responsibilities(fitted, x, y)` is then about the same.
 
-    `responsibilities(fitted, x, y)` takes any rows and always uses the final network. For training
-    rows of a cross-fitted fit, `responsibility` here is therefore the one to use.
+    `responsibilities(fitted, x, y)` takes any rows and always uses the final network. For the
+    training rows of a cross-fitted fit, therefore use the attribute `responsibility` of this class.
 
     Attributes:
         responsibility: P(z=1 | x, y), (N, *dims).
@@ -75,7 +75,7 @@ class TrainingRows:
         return rows.mean(0)
 
     def tensors(self) -> dict[str, Tensor]:
-        """Return the arrays as tensors, by the names under which they are saved."""
+        """Return the arrays as tensors, by the names that they have in saved files."""
         arrays = {"responsibility": self.responsibility, "true_label": self.true_label}
         return {
             f"training_rows.{name}": torch.as_tensor(values)
@@ -84,7 +84,7 @@ class TrainingRows:
         }
 
     def to_json(self) -> dict[str, Any]:
-        """Return the other attributes as JSON values."""
+        """Return the attributes that are not arrays as JSON values."""
         return {"share": vars(self.share), "evidence": self.evidence}
 
     @classmethod
@@ -92,7 +92,7 @@ class TrainingRows:
         """Restore training rows from the results of `to_json` and `tensors`.
 
         Args:
-            rest: Result of `to_json`, as it was read.
+            rest: Result of `to_json`, read from a file.
             tensors: Saved tensors by name, those of `tensors` among them.
 
         Raises:

@@ -75,8 +75,8 @@ def mean_in_standard_errors(gains: Tensor) -> float:
         gains: Values, (N,).
 
     Returns:
-        The mean divided by its standard error, 0 for one value alone. If all values are equal and
-        not 0, it is infinite.
+        The mean divided by its standard error. It is 0 for a single value, and infinite if all
+        values are equal and not 0.
 
     Example:
         >>> round(mean_in_standard_errors(torch.tensor([1.0, 3.0])), 3)

@@ -30,7 +30,7 @@ class ByRows(Step):
 
 @dataclass(frozen=True, kw_only=True)
 class UseAll(Step):
-    """Move all held-out rows to the training rows; later steps then select nothing.
+    """Move all held-out rows to the training rows; later steps then select no epochs.
 
     The step changes nothing if the caller of `fit` has chosen the held-out rows.
     """

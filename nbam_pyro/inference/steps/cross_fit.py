@@ -50,18 +50,18 @@ class CrossFit(Step):
        iterations of EM move rates and T towards their mode given the predictions out of fold
        (`nbam_pyro.outputs.estimate_transition`). All starts use the same random numbers. A start
        that is almost equal to an earlier one is skipped. A start is preferred to the best earlier
-       one if its score is larger by more than two standard errors. The score is the log marginal
-       of the rows out of fold plus `information` times the information that the predictions have
-       about the classes. A start whose score is not larger on the rows of the first fold is
-       discarded there.
+       one if its score is larger by more than two standard errors. The score is the log marginal of
+       the rows out of fold plus `information` times the information that the predictions have about
+       the classes. A start whose score is not larger on the rows of the first fold is discarded
+       after the first fold.
     3. The best start is continued for some more rounds of the same kind.
 
-    Step sizes rise and fall within each fit, because predictions after a large step vary more than
-    the starts differ.
+    Step sizes rise and then fall within each fit. After a large step, predictions would vary more
+    than they differ between starts.
 
-    After a long warm-up a copy predicts observed labels and not true labels, and EM then moves
-    the rates towards no contamination. This is why the copies go back in 1, and why 2 needs enough
-    epochs to unlearn the observed labels.
+    After a long warm-up a copy predicts observed labels and not true labels, and EM then moves the
+    rates towards no contamination. For this reason the copies are reset at the end of part 1, and
+    part 2 needs enough epochs to unlearn the observed labels.
 
     The estimate becomes the start of the guide, and the last predictions become
     `Run.cross_fitted`. The story continues from the weights of the first copy.
@@ -80,9 +80,9 @@ class CrossFit(Step):
             favour merging two classes.
         lr: Step size of AdamW.
         weight_decay: Weight decay of AdamW.
-        prior: Prior on rates and T for the starts. None for the story's own prior, or for a
-            Beta(1, 9) on rates if the story has none: a mutual pair (two classes that are mistaken
-            for each other) that starts near a rate of one half carries no information, and the
+        prior: Prior on rates and T for the starts. None for the story's own prior, or for a Beta(1,
+            9) on rates if the story has none: if a mutual pair (two classes that are mistaken for
+            each other) starts near a rate of one half, its labels contain no information, and the
             network may merge the two classes.
         class_prior: Pseudo-count of each class of a Dirichlet prior on the frequencies of true
             labels. Give it only if you know that classes are about equally frequent. The evidence
@@ -205,7 +205,7 @@ class CrossFit(Step):
         """Fit one copy and return its part of the predictions of all rows, (N, *dims, K).
 
         Rows that the copy does not predict are 0. Predictions of held-out rows are divided by the
-        number of folds, so that the sum over copies is their mean.
+        number of folds; the sum over copies is then their mean.
         """
         run.train(
             "joint out of fold",
@@ -243,7 +243,7 @@ class CrossFit(Step):
 
 
 class _EpochAverage(Callback):
-    """Average the predictions of a fold over the later epochs, and keep the copy before them.
+    """Average the predictions of a fold over the later epochs, and save the copy before them.
 
     Args:
         run: State of the fit.

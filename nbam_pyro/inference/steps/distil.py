@@ -1,4 +1,4 @@
-"""`Distil`: train networks on the posterior of the true label, so that they memorise no label."""
+"""`Distil`: train networks on the posterior of the true label, to avoid memorised labels."""
 
 from dataclasses import dataclass, replace
 
@@ -45,10 +45,11 @@ class Distil(Step):
         weight_decay: Weight decay of AdamW.
 
     Raises:
-        StoryError: The story is not a `LabelFlip`, or no `CrossFit` came before.
+        StoryError: The story is not a `LabelFlip`, or the recipe has no `CrossFit` step before this
+            step.
 
-    Source: Distillation, which trains a network on the predictions of others, is from Hinton et al.
-    (2015). Distillation from folds that did not see the label is from Dao et al. (2021).
+    Source: Distillation (training a network on the predictions of other networks) is from Hinton et
+    al. (2015). Distillation from folds that did not see the label is from Dao et al. (2021).
     """
 
     folds: int = 3

@@ -1,4 +1,4 @@
-"""Evidence on rates and flips: class probabilities by networks that did not see the labels."""
+"""Evidence on rates and flips: class probabilities from networks that did not see the labels."""
 
 import math
 from collections.abc import Mapping
@@ -45,7 +45,7 @@ class Evidence:
             a warm-up, and those of the true label after a joint fit.
         labels: Observed labels, (N,).
         weights: Number of times that each label counts, (N,).
-        verified: What is verified of the labels.
+        verified: Verified switches and true labels.
         class_prior: Pseudo-count of each class that the log probabilities were `shifted` with;
             None if they were not shifted.
     """
@@ -184,8 +184,8 @@ class Evidence:
         """Return rates and T after a hundred iterations of EM.
 
         EM does not continue to the mode. If predictions cannot separate flips from rows that are
-        hard to predict, EM is slow, and the mode is far from the start but no better than a start
-        that was counted on certain rows.
+        hard to predict, EM is slow and the mode is far from the start. A start that was counted on
+        certain rows is then as good as the mode.
 
         Args:
             prior: Prior on rates and flips.

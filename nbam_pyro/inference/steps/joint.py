@@ -1,4 +1,4 @@
-"""`Joint` and `Spread`: fit networks and guide together, or the guide's widths alone."""
+"""`Joint` and `Spread`: fit networks and guide together, or fit only the guide's widths."""
 
 import math
 from collections.abc import Iterable, Iterator
@@ -93,20 +93,20 @@ class Joint(Step):
 
 @dataclass(frozen=True, kw_only=True)
 class Spread(Step):
-    """Fit the guide's standard deviations alone; networks and locations do not change.
+    """Fit only the guide's standard deviations; networks and locations do not change.
 
-    Use this step after a joint fit that keeps the standard deviations small
-    (`Joint(spread_lr=0)`). During a joint fit, wide draws of a sparse flip matrix would blur what
-    the network learns from.
+    Use this step after a joint fit that keeps the standard deviations small (`Joint(spread_lr=0)`).
+    During a joint fit, widely varying draws of a sparse flip matrix would add noise to the training
+    of the network.
 
     If rates and T were estimated out of fold (`CrossFit`) and the story has no deviation g(x), the
     standard deviations are fitted to the same predictions out of fold. The rates of an `AutoNormal`
-    then get their marginal width, from the observed information. Without this correction each rate
-    would have its width given all other rates and flips, which is too small.
+    then get their marginal width, from the observed information. Without this correction, each rate
+    would have its conditional width given all other rates and flips, which is too small.
 
     Args:
         epochs: Number of epochs if an epoch has up to 20 training steps. If an epoch has more
-            steps, the number of epochs is smaller, so that the number of steps stays the same.
+            steps, the number of epochs is reduced to keep the total number of steps.
         lr: Step size of AdamW.
     """
 

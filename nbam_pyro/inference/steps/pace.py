@@ -44,11 +44,10 @@ class Pace(Step):
 
     An epoch of 125 rows has only two training steps with batches of 64 rows, and networks need
     different numbers of steps. For example, a linear layer hardly changes in a hundred steps. This
-    step trains copies of the story on two thirds of the rows, as if nothing were contaminated
-    (trials). The first trials have the usual step size, four times and sixteen times that step
-    size. Further trials have two, four, ... passes over the rows in every epoch. The step size and
-    the number of passes with a clearly lower loss on the remaining third are kept, and all later
-    steps of the run use them.
+    step runs *trials*: it trains copies of the story on two thirds of the rows, as if nothing were
+    contaminated. The first trials use 1, 4 and 16 times the usual step size. Further trials make
+    two, four, ... passes over the rows in every epoch. The step size and the number of passes with
+    a clearly lower loss on the remaining third are kept, and all later steps of the run use them.
 
     A trial has more than two hundred training steps only if the network has not learned anything by
     then, and never more than 700. If the usual step size and one pass are best, the run continues

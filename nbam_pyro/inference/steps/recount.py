@@ -25,19 +25,20 @@ class Recount(Step):
     r"""Add the fitted network to the evidence of `CrossFit`, and estimate rates and T again.
 
     The new evidence is the geometric mean of two predictions of each row, the prediction of the
-    fitted network and that of the copies that did not see its label:
+    fitted network and the prediction of the copies that did not see the label of the row:
     :math:`f \propto \sqrt{f_{in} f_{out}}`. The network has learned from more rows and for longer.
-    The copies have not memorised the labels. Such a mean is too flat, so it is raised to the power
-    that makes the labels most probable (`Evidence.sharpened`). Then rates and T are moved towards
-    their mode by EM in closed form, from expected counts over all rows. At the end the deviations,
-    g(x) and those of groups, are set to their mode given rates, T and the evidence.
+    The copies have not memorised the labels. Such a mean is too uncertain, so it is raised to the
+    power that makes the labels most probable (`Evidence.sharpened`). Then rates and T are moved
+    towards their mode by EM in closed form, from expected counts over all rows. At the end the
+    deviations, g(x) and those of groups, are set to their mode given rates, T and the evidence.
 
     The class prior of `CrossFit` is used here again. The network's predictions are not shifted to
-    the class frequencies, so without it only half of the shift of the copies' predictions would
-    remain.
+    the class frequencies. Without the class prior, only half of the shift of the copies'
+    predictions would therefore remain.
 
     Raises:
-        StoryError: The story is not a `LabelFlip`, or no `CrossFit` came before.
+        StoryError: The story is not a `LabelFlip`, or the recipe has no `CrossFit` step before this
+            step.
     """
 
     def __call__(self, run: Run) -> None:

@@ -1,4 +1,4 @@
-"""`Restarts`: several short attempts, of which the best continues."""
+"""`Restarts`: several short attempts, and a continuation of the best one."""
 
 import copy
 import math
@@ -19,18 +19,18 @@ class Restarts(Step):
 
     The best attempt has the largest log marginal of the noisy held-out rows (or of all rows). The
     log marginal separates good local optima of the network from bad ones. It cannot separate the
-    two readings of a mutual pair of classes (two classes that are mistaken for each other), because
-    exchanging the two class names does not change the likelihood.
+    two interpretations of a mutual pair of classes (two classes that are mistaken for each other),
+    because exchanging the two class names does not change the likelihood.
 
-    An attempt in which most rows end as contaminated loses to every attempt in which they do not,
-    since most targets are assumed to be correct. The exception is an attempt that infers the
-    switches of most verified rows correctly.
+    Most targets are assumed to be correct. Therefore an attempt with mostly contaminated rows is
+    chosen only if every attempt has mostly contaminated rows, or if it infers the switches of most
+    verified rows correctly.
 
     Args:
         attempts: Steps of each attempt. They may be the same for all attempts, or different.
-        all_rows: Whether the log marginal of all rows decides, and not that of the held-out rows
-            alone. This is useful for attempts that are too short to memorise targets, if the
-            held-out rows are too few to separate the attempts.
+        all_rows: Whether attempts are compared by the log marginal of all rows instead of the
+            held-out rows alone. This is useful if the attempts are too short to memorise targets
+            and the held-out rows are too few to separate the attempts.
     """
 
     attempts: Sequence[Sequence[Step]]

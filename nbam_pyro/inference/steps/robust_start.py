@@ -53,7 +53,7 @@ class RobustStart(Step):
 
     def __post_init__(self) -> None:
         if not -1 < self.share < 1:
-            raise DataError(f"share is {self.share}. Give a number inside (-1, 1).")
+            raise DataError(f"share is {self.share}, but it must be between -1 and 1.")
 
     def __call__(self, run: Run) -> None:
         location = run.location("RobustStart")
@@ -127,11 +127,11 @@ def _residuals(location: Location, run: Run) -> Tensor:
 class Settle(Step):
     """Fit the rate and the anomaly likelihood once more, with the network in evaluation mode.
 
-    While a network is trained, dropout makes some of its residuals large. The fit takes these rows
-    for contaminated, and the clean scale is wide enough to cover the others. In this step the
-    network is in evaluation mode, and neither the network nor the clean scale changes. A clean
-    scale that is larger than the noise is harmless, but a rate that counts the effects of dropout
-    is wrong.
+    While a network is trained, dropout makes some of its residuals large. The fit then treats these
+    rows as contaminated, and the clean scale is large enough to cover the other rows. In this step
+    the network is in evaluation mode, and neither the network nor the clean scale changes. A clean
+    scale that is larger than the noise does no harm. But a rate that includes the effects of
+    dropout is wrong.
 
     Args:
         steps: Number of training steps, at least one epoch.

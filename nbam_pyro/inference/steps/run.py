@@ -1,4 +1,4 @@
-"""`Run`: the state of a fit, which its steps change one after the other."""
+"""`Run`: the state of a fit, which the steps of the fit change in order."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
@@ -31,7 +31,7 @@ SPREAD_STEPS = 20
 
 @dataclass
 class Run:
-    """The state of a fit. `fit` makes it, and each step of the recipe changes it.
+    """The state of a fit. `fit` creates it, and each step of the recipe changes it.
 
     Attributes:
         story: Story, which is fitted in place.
@@ -41,12 +41,13 @@ class Run:
         drawn: Whether `held_out_index` was drawn at random. False if the caller has chosen it.
         closed: Whether the objective is the closed form of the story.
         options: Options of every Lightning run.
-        seed: Seed for folds.
+        seed: Seed for folds and for the steps' random choices.
         family: Family of the guide.
-        guide: Posterior of the global latents. If it is None, the next step that needs it makes it.
+        guide: Posterior of the global latents. None until the first step that needs a guide creates
+            it.
         start: Starting values of the guide's locations, by site name.
         cross_fitted: Log probabilities of true labels, predicted out of fold (by networks that did
-            not see the row's label). `CrossFit` sets them. None before it.
+            not see the row's label). `CrossFit` sets them; they are None before.
         attempts: Results of `CrossFit` from each start that was not discarded early.
         undecided: Transition matrices of discarded starts that were not clearly worse than the
             best, estimated on the first fold, (K, K) each.
@@ -172,7 +173,7 @@ class Run:
         return log_joint(self.story, x, y, guide_median(self.guide_or_new()), verified=verified)
 
     def guide_or_new(self) -> nn.Module:
-        """Return the guide; if there is none yet, make it from the starting values first."""
+        """Return the guide; if there is none yet, create it from the starting values first."""
         if self.guide is None:
             few = self.rows.first(8)
             self.guide = make_guide(self.story, few.x, few.y, family=self.family, start=self.start)

@@ -23,7 +23,7 @@ _VERIFIED_GAIN = 2.0
 
 
 class Start(ABC):
-    """Method that counts the labels of rows whose true label is nearly certain.
+    """Base class of methods that count the labels of rows whose true label is nearly certain.
 
     `CrossFit` turns the counts into the starting values of rates and T.
     """
@@ -44,7 +44,7 @@ class Anchors(Start):
 
     The rows with the most confident prediction of label c are assumed to belong to class c (its
     anchors). The assumption is correct if more than half of the labels of each class are correct.
-    Verified rows count with their true class, and they reveal two classes whose names are
+    Verified rows are counted with their true class. They show if the names of two classes are
     exchanged.
 
     Args:
@@ -82,14 +82,14 @@ class Vertices(Start):
 
     1. k-means finds K clusters of predictions.
     2. The labels of the rows nearest to each vertex are counted.
-    3. Each cluster gets a class, so that the product of the shares of correct labels,
-       :math:`\prod_c M_{cc}`, is largest. A cluster with verified rows of a class is more likely
-       to get that class.
+    3. The clusters get the classes for which the product of the shares of correct labels,
+       :math:`\prod_c M_{cc}`, is largest. A cluster with verified rows of a class is more likely to
+       get that class.
 
     Args:
-        restarts: Number of random starts of k-means. 0 for one start from the mean prediction of
-            the rows of each predicted class. This start separates the two classes of a mutual pair
-            more often.
+        restarts: Number of random starts of k-means. With 0, k-means starts once, from the mean
+            prediction of the rows of each predicted class. This start separates the two classes of
+            a mutual pair (two classes that are mistaken for each other) more often.
         confident: Share of the rows of a cluster whose labels are counted. The share is larger if
             there are few rows (see `anchor_counts`).
         at_least: Smallest number of rows of each cluster whose labels are counted, if there are

@@ -29,7 +29,7 @@ class WarmUp(Step):
         one_cycle: Whether the step size rises to `lr` and then falls to 0 (one-cycle schedule).
 
     Raises:
-        StoryError: The story has no network, or it has no closed form and thus no declared
+        StoryError: The story has no network, or it has no closed form and therefore no declared
             predictor.
     """
 

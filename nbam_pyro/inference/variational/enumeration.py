@@ -38,7 +38,7 @@ class Enumerated(NamedTuple):
 def enumerate_states(
     story: Story, x: Tensor, y: Tensor, latents: Latents, *, verified: Verified = NOTHING
 ) -> Enumerated:
-    """Sum the discrete states of every row into clean and contaminated ones, with and without y.
+    """Sum the weights of the clean and of the contaminated states of every row, with and without y.
 
     The log joint of all states is built explicitly, so a batch of one row needs no special case.
 
@@ -47,7 +47,8 @@ def enumerate_states(
         x: Rows, (N, ...).
         y: Targets, (N, *dims).
         latents: One draw of the global latents of the story, by site name.
-        verified: What is verified of the rows. States that contradict it have weight 0.
+        verified: Verified switches and true labels of the rows. States that contradict them have
+            weight 0.
 
     Returns:
         The log weights of clean and contaminated states.
@@ -94,7 +95,7 @@ def with_verified(story: Story, verified: Verified) -> Iterator[None]:
 
     Args:
         story: Story that runs.
-        verified: What is verified of the rows.
+        verified: Verified switches and true labels of the rows.
 
     Raises:
         StoryError: Rows are verified, and `forward` has no argument `verified`.
@@ -135,14 +136,14 @@ def log_joint(
 ) -> tuple[Tensor, Tensor]:
     """Return (log p(y, z=0 | x), log p(y, z=1 | x)), each (N, *dims), for any story.
 
-    The closed form of the story is used if there is one, and enumeration otherwise.
+    The function uses the closed form of the story if there is one, and enumeration otherwise.
 
     Args:
         story: Story of any kind.
         x: Rows, (N, ...).
         y: Targets, (N, *dims).
         latents: One draw of the global latents of the story, by site name.
-        verified: What is verified of the rows.
+        verified: Verified switches and true labels of the rows.
     """
     if (closed := story.closed_form) is not None:
         return closed.log_joint(x, y, latents, **verified.keyword)
@@ -175,7 +176,7 @@ def check_closed_form(
         x: Rows, (N, ...).
         y: Targets, (N, *dims).
         latents: One draw of the global latents of the story, by site name.
-        verified: What is verified of the rows.
+        verified: Verified switches and true labels of the rows.
 
     Raises:
         StoryError: The two differ by more than rounding.

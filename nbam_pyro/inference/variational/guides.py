@@ -60,8 +60,8 @@ def make_guide(
     unknown = set(start or {}) - priors.keys()
     if priors and unknown:
         raise StoryError(
-            f"The story has no site {unknown.pop()!r} that could have a starting value. Its global "
-            f"latents are {[*priors]}."
+            f"The story has no global latent {unknown.pop()!r}, so it cannot have a starting "
+            f"value. The global latents are {[*priors]}."
         )
     globals_only = poutine.block(story, hide_fn=is_local)
     with torch.no_grad(), evaluating(story), local_parameters():
@@ -85,8 +85,8 @@ def sample_guide(guide: nn.Module, *args: Any, **kwargs: Any) -> tuple[Draw, Ten
 
     Args:
         guide: Posterior of the global latents.
-        *args: Arguments for a guide that is traced.
-        **kwargs: Keyword arguments for a guide that is traced.
+        *args: Arguments that a traced guide is called with.
+        **kwargs: Keyword arguments that a traced guide is called with.
 
     Returns:
         The values by site name, in the space of the sites, and the log density summed over sites.

@@ -34,8 +34,8 @@ Steps = Sequence[Callable[[Run], None]]
 class Comparison:
     """Candidates ranked by their expected log predictive density (ELPD) for rows out of fold.
 
-    A row is out of fold for a fit that was made without the fold of the row. The ELPD is the sum of
-    the log densities of all targets, in nats. Higher is better.
+    A row is out of fold if the fit that predicts it was made without the fold of the row. The ELPD
+    is the sum of the log densities of all targets, in nats. Higher is better.
 
     Attributes:
         elpd: ELPD of every candidate, as an object of ArviZ. Its `elpd_i` has one value per row.
@@ -93,8 +93,9 @@ def compare_priors(
     the fit without the fold :math:`k_i` of row i.
 
     All candidates have the same folds, the same random numbers and the same initial weights. The
-    weights are those of the first candidate, wherever names and shapes agree. Single numbers, such
-    as scales, and frozen parameters are not copied. The stories that are passed do not change.
+    weights of the first candidate are copied to parameters with the same name and shape in the
+    other candidates. Single numbers, such as scales, and frozen parameters are not copied. The
+    stories that are passed do not change.
 
     The densities are those of the observed targets. Candidates may therefore differ in any part,
     anomaly likelihoods included, but they must be compared on the same data.
@@ -103,7 +104,7 @@ def compare_priors(
         stories: Candidates by name, at least two.
         x: Rows, (N, ...).
         y: Observed targets, (N,) or (N, *dims). The targets of one row count together.
-        verified: What somebody has verified of the rows, if anything.
+        verified: Verified switches or true labels of some rows; by default nothing is verified.
         folds: Number of folds, at least 2.
         steps: Steps of every fit; None for the default steps of each story.
         num_draws: Number of draws of the global latents, S.
@@ -124,14 +125,14 @@ def compare_priors(
     """
     if len(stories) < 2:
         raise StoryError(
-            f"A comparison needs at least two stories, and there are {len(stories)}. Pass them by "
-            "name in a dictionary."
+            f"A comparison needs at least two stories, but the number of stories is "
+            f"{len(stories)}. Pass them by name in a dictionary."
         )
     per_row = {"weights", "held_out"} & {n for n, v in options.items() if np.ndim(v)}
     if per_row:
         raise DataError(
-            f"{per_row.pop()} by row cannot be split into folds. Pass held_out as a share, and no "
-            "weights."
+            f"{per_row.pop()} has one value for each row, which cannot be split into folds. Pass "
+            "held_out as a share, and leave weights out."
         )
     as_rows((x, y), None, verified)  # raises an error if the data are invalid
     rows, targets = as_tensor(x), as_tensor(y)
@@ -183,7 +184,7 @@ def _folds(y: torch.Tensor, folds: int, seed: int) -> np.ndarray:
     """Return the number of the fold of each row, (N,)."""
     if not 2 <= folds <= len(y) // 2:
         raise DataError(
-            f"{len(y)} rows cannot be divided into {folds} folds. Ask for at least 2 folds, and at "
+            f"{len(y)} rows cannot be divided into {folds} folds. Give at least 2 folds, and at "
             "most one fold for every two rows."
         )
     fold = np.zeros(len(y), dtype=int)

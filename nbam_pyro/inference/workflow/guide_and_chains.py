@@ -17,9 +17,9 @@ def guide_and_chains(
 ) -> pd.DataFrame:
     """Compare the variational posterior of a guide with that of Markov chains, number by number.
 
-    A mean-field guide has no correlations between latents. It is too narrow where latents are
-    correlated, such as an intercept and a slope. Then try another family of guide, as the argument
-    `guide` of `fit`.
+    A mean-field guide has no correlations between latents. If latents are correlated, such as an
+    intercept and a slope, the guide is too narrow. In this case try another family of guide with
+    the argument `guide` of `fit`.
 
     Args:
         guide: Tree of the guide, from `to_datatree`.
@@ -47,7 +47,7 @@ def guide_and_chains(
     if not one.index.equals(other.index):
         raise DataError(
             f"The two posteriors have different names for their numbers, such as {one.index[0]!r} "
-            f"and {other.index[0]!r}. Make both trees with the same class_names."
+            f"and {other.index[0]!r}. Create both trees with the same class_names."
         )
     moving = other.index[other["sd"] > 0]
     one, other = one.loc[moving], other.loc[moving]

@@ -20,17 +20,17 @@ def loo(
     """Estimate the expected log predictive density (ELPD) by PSIS-LOO, without refitting.
 
     PSIS-LOO is leave-one-out cross-validation by Pareto-smoothed importance sampling: draws of the
-    posterior get new weights, as if a row had been left out. This is valid only if every fitted
-    number has a posterior. The weights of a trained network are a point estimate, which has seen
-    all rows. With them, the result would be the in-sample density, and a network that memorises
-    would look best. `compare_priors` refits instead.
+    posterior are weighted again, to approximate the posterior without a row. This is valid only if
+    every fitted number has a posterior. The weights of a trained network are a point estimate from
+    all rows. For a trained network, the result would be the in-sample density, which is highest for
+    a network that memorises. `compare_priors` refits instead.
 
     Args:
         fit: Fit of a story without trained parameters: one on frozen features, one with
             `last_layer`, or one of components such as `LinearNormal`.
         x: Rows that the fit was made from, without held-out rows, (N, ...).
         y: Observed targets of these rows, (N,) or (N, *dims).
-        verified: What somebody has verified of the rows, if anything.
+        verified: Verified switches or true labels of some rows; by default nothing is verified.
         num_draws: Number of draws of the global latents.
 
     Returns:
@@ -47,9 +47,10 @@ def loo(
     if trained:
         raise StoryError(
             f"PSIS-LOO is not valid here: parameter {trained[0]!r} and {len(trained) - 1} more are "
-            "point estimates that were trained on these rows, so leaving a row out would change "
-            "nothing. Use compare_priors, which refits. Or freeze the features and give the "
-            "weights a posterior, as LabelFlip(..., last_layer=1.0) and LinearNormal do."
+            "point estimates that were trained on these rows, and point estimates cannot be "
+            "weighted as if a row had been left out. Use compare_priors, which refits. Or freeze "
+            "the features and give the weights a posterior, as LabelFlip(..., last_layer=1.0) and "
+            "LinearNormal do."
         )
     if len(y) == len(fit.held_out) and fit.held_out.any():
         raise DataError(
@@ -59,8 +60,8 @@ def loo(
     tree = posterior_tree(fit, num_draws=num_draws)
     if not tree.posterior.data_vars:
         raise StoryError(
-            f"{type(fit.story).__name__} has no global latents, so leaving a row out changes "
-            "nothing. Use log_marginals for the log densities of the rows."
+            f"{type(fit.story).__name__} has no global latents, so PSIS-LOO has no draws to "
+            "weight. Use log_marginals for the log densities of the rows."
         )
     densities = log_marginals(fit, x, y, num_draws=num_draws, verified=verified)
     # The targets of one row are left out together.

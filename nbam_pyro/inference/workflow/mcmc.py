@@ -49,23 +49,23 @@ def nuts(
     """Sample the global latents of a fitted story by the No-U-Turn Sampler (NUTS).
 
     The global latents are rates, the flip matrix T, and others such as the weights of a
-    `LinearNormal`. The networks stay as they are. A guide approximates the posterior of the global
-    latents within a family of distributions; chains have no such limit. Each chain starts from a
-    draw of the guide. The switch is summed out, in closed form or by Pyro's enumeration.
+    `LinearNormal`. The networks do not change. A guide approximates the posterior of the global
+    latents by a distribution of one family. Chains do not need such a family. Each chain starts
+    from a draw of the guide. The switch is summed out, in closed form or by Pyro's enumeration.
 
     The chains sample the posterior that a guide approximates when it is fitted by `Joint` to the
     same rows, each counted once. The default recipe for labels estimates rates and T from
     predictions out of fold instead. For rows that a network was trained on, chains find rates that
     are too low, because the network may have memorised wrong labels.
 
-    Each step evaluates all rows in Python. Some thousand rows and some hundred latents take
-    minutes.
+    Each step evaluates all rows in Python. With some thousand rows and some hundred latents, the
+    chains take minutes.
 
     Args:
         fit: Fitted story.
         x: Rows, (N, ...).
         y: Observed targets, (N,) or (N, *dims).
-        verified: What somebody has verified of the rows, if anything.
+        verified: Verified switches or true labels of some rows; by default nothing is verified.
         num_samples: Number of samples of each chain, at least four.
         num_warmup: Number of steps of each chain that adapt the sampler and are discarded.
         chains: Number of chains.
@@ -76,21 +76,21 @@ def nuts(
         row_ids: Coordinates of the rows, (N,); 0, ..., N-1 by default.
         coords: Further coordinates by dimension, such as `{"clinic": ["A", "B"]}`.
         dims: Names of the dimensions of a site, such as `{"group": ["clinic"]}`.
-        seed: Seed of the chains. Torch's global random state is left as it was.
+        seed: Seed of the chains. Torch's global random state is not changed.
 
     Returns:
         A tree with the groups of `to_datatree`, and `sample_stats` with "diverging", which marks
         divergent transitions, (chains, num_samples).
 
     Raises:
-        DataError: The rows are of another kind than those of the fit, there are fewer than four
-            samples, or there is no chain or process.
+        DataError: The rows have another shape or type than those of the fit, `num_samples` is below
+            four, or `chains` or `workers` is below one.
         StoryError: The story has no global latents.
 
     Source: Hoffman & Gelman (2014), by Pyro.
     """
     if chains < 1:
-        raise DataError(f"chains is {chains}. Give at least one chain.")
+        raise DataError(f"chains is {chains}, but it must be at least 1.")
     rows = scored_rows(fit, x, y, verified)
     starts = each_draw(guide_draws(fit.guide, chains, seed=seed), chains)
     draws, diverging = sample_chains(
@@ -130,7 +130,7 @@ def sample_chains(
     """Sample chains of the global latents of a story, one chain from each start.
 
     Args:
-        story: Any story. Its parameters stay as they are.
+        story: Any story. Its parameters do not change.
         rows: All rows.
         starts: First values of the global latents of each chain, by site name.
         num_samples: Number of samples of each chain, at least four.
@@ -144,7 +144,7 @@ def sample_chains(
         transitions, (chains, num_samples).
 
     Raises:
-        DataError: There are fewer than four samples, or there is no process.
+        DataError: `num_samples` is below four, or `workers` is below one.
         StoryError: The story has no global latents.
     """
     if num_samples < 4 or workers < 1:
@@ -185,7 +185,7 @@ class _Settings(NamedTuple):
 def _chain(
     story: Story, rows: Scored, start: Draw, settings: _Settings, seed: int
 ) -> tuple[Draw, np.ndarray]:
-    """Sample one chain, in a process of its own or in this one."""
+    """Sample one chain, in a separate process or in this one."""
 
     def closed(form: ClosedStory) -> None:
         latents = form.sample_latents()

@@ -1,4 +1,4 @@
-"""Checks of a fit: replicated labels beside observed ones, and labels flipped on purpose."""
+"""Checks of a fit: replicated and observed labels, and a test with flipped labels."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -26,7 +26,7 @@ __all__ = ["KnownFlips", "confusion_check", "expected_calibration_error", "known
 def confusion_check(
     fit: Fit, x: Any, y: Any, *, num_draws: int = 200, probability: float = 0.9, seed: int = 0
 ) -> pd.DataFrame:
-    r"""Check whether observed labels disagree with predicted ones as often as the fit expects.
+    r"""Check whether observed and predicted labels disagree as often as the fit expects.
 
     This is a posterior predictive check. For every draw of the global latents, new labels are drawn
     for the same rows, :math:`y^{rep} \sim p(y | x)`. Observed and drawn labels are counted for each
@@ -49,7 +49,7 @@ def confusion_check(
         chance, one p in twenty is below 0.05.
 
     Raises:
-        DataError: The rows are refused, as by `responsibilities`.
+        DataError: The rows are invalid (see `responsibilities`).
         StoryError: The story is not a `LabelFlip`.
 
     Source: Rubin (1984), Gelman et al. (1996).
@@ -92,10 +92,11 @@ class KnownFlips:
 
     Flips on purpose are independent of each other given the true label. Human errors are less
     independent: they cluster on difficult rows, where the predictor is uncertain, too. A fit finds
-    human errors less well, so the figures are upper bounds of its performance.
+    human errors less well. The results are therefore optimistic: they are upper bounds of its
+    performance on human errors.
 
     Attributes:
-        responsibility: Responsibility P(z=1 | x, y) of every row that took part, (n,).
+        responsibility: Responsibility P(z=1 | x, y) of every row that was used, (n,).
         flipped: Booleans that mark the flipped rows, (n,).
         auroc: Probability that a flipped row has a higher responsibility than another row.
         ece: Expected calibration error over 15 bins of equal width.
@@ -129,12 +130,12 @@ def known_flips(
 ) -> KnownFlips:
     """Flip some labels by the estimated flip matrix T and measure how well the fit finds them.
 
-    Rows with a responsibility of at least 0.5 are left out. The labels of the other rows count as
-    right. A few of them are not; their expected share is the mean of the responsibilities. A share
-    of the labels is flipped by T. All rows are scored with contamination rates equal to this share,
-    which are the rates of the flipped data. So the predictor f and T are tested, but not the
-    estimated rates. The network may have memorised the labels of rows that it was trained on, so
-    pass held-out rows, such as `x[fit.held_out]`.
+    Rows with a responsibility of at least 0.5 are left out. The labels of the other rows are
+    assumed to be correct. A few of them are wrong; their expected share is the mean of the
+    responsibilities. A share of the labels is flipped by T. All rows are scored with contamination
+    rates equal to this share, because these are the rates of the flipped data. This tests the
+    predictor f and T, but not the estimated rates. The network may have memorised the labels of
+    rows that it was trained on, so pass held-out rows, such as `x[fit.held_out]`.
 
     Args:
         fit: Fit of a `LabelFlip`.
@@ -145,7 +146,7 @@ def known_flips(
         seed: Seed of the flips.
 
     Returns:
-        Responsibilities, flips, and figures of how well they agree.
+        Responsibilities, flips, and measures of how well the responsibilities find the flips.
 
     Raises:
         DataError: The share is not in (0, 1), or none or all of the rows are flipped.
@@ -155,11 +156,11 @@ def known_flips(
     story = latent_label_of(fit)
     if story.dims:
         raise StoryError(
-            f"known_flips takes one label per row, and this story has several, {story.dims}. Fit a "
+            f"known_flips needs one label per row, but this story has several, {story.dims}. Fit a "
             "story without dims."
         )
     if not 0 < share < 1:
-        raise DataError(f"share is {share}. Give a number between 0 and 1, such as 0.05.")
+        raise DataError(f"share is {share}, but it must be between 0 and 1, for example 0.05.")
     rows = scored_rows(fit, x, y)
     believed = torch.as_tensor(responsibilities(fit, x, y) < 0.5)
     clean = Scored(rows.x[believed], rows.y[believed])
@@ -195,7 +196,7 @@ def known_flips(
 
 
 def _flipped(labels: np.ndarray, flip: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Draw another label for each label from its row of T."""
+    """Draw a different label for each label, with the probabilities of its row of T."""
     above = flip.cumsum(1)[labels]
     return (rng.random(len(labels))[:, None] * above[:, -1:] >= above).sum(1)
 

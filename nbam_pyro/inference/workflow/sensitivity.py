@@ -22,9 +22,9 @@ def prior_sensitivity(tree: xr.DataTree, *, var_names: Sequence[str] | None = No
 
     Returns:
         One row for each number of the posterior, one column for the prior of every site, and one
-        for the likelihood. Values above 0.05 mean that the number is sensitive. A number that is
-        sensitive to its prior and not to the likelihood is little informed by the data. If a number
-        is sensitive to both, prior and data disagree about it.
+        for the likelihood. Values above 0.05 mean that the number is sensitive. If a number is
+        sensitive to its prior but not to the likelihood, the data contain little information about
+        it. If a number is sensitive to both, prior and data disagree about it.
 
     Source: power-scaling, Kallioinen et al. (2024), by ArviZ.
     """

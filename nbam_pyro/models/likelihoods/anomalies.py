@@ -20,7 +20,7 @@ from nbam_pyro.models.likelihoods.component import Component, check_classes, che
 
 
 class UniformLabels(Component):
-    """y ~ Uniform over K classes: a contaminated label carries no information.
+    """y ~ Uniform over K classes: a contaminated label contains no information.
 
     It is an anomaly likelihood, the distribution of contaminated targets, for labels.
 
@@ -155,9 +155,7 @@ class UniformRange(Component):
     def __init__(self, low: float, high: float) -> None:
         super().__init__()
         if not low < high:
-            raise DataError(
-                f"The range [{low}, {high}] is empty; give a lower end below the upper."
-            )
+            raise DataError(f"The range [{low}, {high}] is empty: low must be below high.")
         self.low = low
         self.high = high
         self.register_buffer("unit", torch.ones(()))

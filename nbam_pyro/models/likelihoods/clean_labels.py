@@ -13,7 +13,7 @@ class CategoricalLikelihood(Component):
     r"""y ~ Categorical(softmax(head(h))): the clean likelihood of a label with K classes.
 
     The clean likelihood is the distribution of uncontaminated targets; this one is a classifier.
-    With a head of its own it is also the anomaly likelihood of `three_heads`.
+    With a separate head, it is also the anomaly likelihood of `three_heads`.
 
     Args:
         head: Network that maps features h, (N, ...), to logits, (N, K).
@@ -38,8 +38,8 @@ class BernoulliLikelihood(Component):
     Args:
         head: Network that maps features h, (N, ...), to one logit, (N, 1), or to one logit for
             each of L labels, (N, L).
-        multi_label: Whether targets have the shape (N, L), so that each label has a switch of its
-            own. The story then needs `dims=("label",)`.
+        multi_label: Whether targets have the shape (N, L), with a separate switch for each label.
+            The story then needs `dims=("label",)`.
 
     Example:
         >>> import torch

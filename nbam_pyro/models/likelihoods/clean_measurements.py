@@ -18,16 +18,16 @@ class LocationScale(Component, ABC):
 
     Where the head has a second column, the scale depends on the input:
     sigma(x) = sigma * exp(3 tanh(head(h)_2 / 3)). It differs from the common scale sigma by a
-    factor of at most e^3, so that no row can be fitted with a scale near 0.
+    factor of at most e^3, so the scale of a row cannot be fitted to a value near 0.
 
-    The centre is subtracted from the targets in their own precision. With a centre near them,
-    measurements that lie far from 0, such as clock times, keep their digits.
+    The centre is subtracted from the targets in the precision of the targets. Measurements far from
+    0, such as clock times, therefore keep their digits if the centre is near them.
 
     To use another family of distributions, derive a class and write `around`.
 
     Args:
-        head: Network that maps features h, (N, ...), to the location less the centre, (N, 1), or
-            to that and the logarithm of the relative scale, (N, 2).
+        head: Network that maps features h, (N, ...), to the location minus the centre, (N, 1). A
+            second output, (N, 2), is the logarithm of the relative scale.
         scale: Scale at the start of training, in the units of y.
         centre: A number near the measurements, in the units of y.
 
@@ -51,12 +51,13 @@ class LocationScale(Component, ABC):
         """Set the scale that training starts from.
 
         Args:
-            scale: Scale, (), in the units of y.
+            scale: Scale of the clean likelihood at the start of training, a scalar tensor, in the
+                units of y.
         """
         self.log_relative_scale.copy_((scale / self.scale).log())
 
     def deviation_and_scale(self, h: Tensor) -> tuple[Tensor, Tensor]:
-        """Return the location less the centre, (N,), and the scale, () or (N,), in the units of y.
+        """Return the location minus the centre, (N,), and the scale, () or (N,), in the units of y.
 
         Args:
             h: Features of the rows, (N, ...).
@@ -72,8 +73,9 @@ class LocationScale(Component, ABC):
         """Return the distribution of y - centre.
 
         Args:
-            loc: Location less the centre, (N,), in the units of y.
-            scale: Scale, () or (N,), in the units of y.
+            loc: Location minus the centre, (N,), in the units of y.
+            scale: Scale of the distribution, in the units of y: a scalar for all rows or one number
+                for each row, (N,).
         """
 
 
@@ -83,9 +85,9 @@ class NormalLikelihood(LocationScale):
     The clean likelihood is the distribution of uncontaminated targets.
 
     Args:
-        head: Network that maps features h, (N, ...), to the mean less the centre, (N, 1). A
-            second column, (N, 2), is the logarithm of the relative scale, so that the scale
-            depends on the input.
+        head: Network that maps features h, (N, ...), to the mean minus the centre, (N, 1). A second
+            column, (N, 2), is the logarithm of the relative scale; the scale then depends on the
+            input.
         scale: Value of sigma at the start of training, in the units of y.
         centre: A number near the measurements, in the units of y, where they lie far from 0. The
             mean is f(h) = centre + head(h).
@@ -106,8 +108,8 @@ class LaplaceLikelihood(LocationScale):
     r"""y ~ Laplace(f(h), b): a clean likelihood with heavier tails than a Normal distribution.
 
     Args:
-        head: Network that maps features h, (N, ...), to the median less the centre, (N, 1), or to
-            that and the logarithm of the relative scale, (N, 2).
+        head: Network that maps features h, (N, ...), to the median minus the centre, (N, 1). A
+            second output, (N, 2), is the logarithm of the relative scale.
         scale: Value of b at the start of training, in the units of y.
         centre: A number near the measurements, in the units of y, where they lie far from 0.
 
@@ -126,12 +128,12 @@ class LaplaceLikelihood(LocationScale):
 class StudentTLikelihood(LocationScale):
     r"""y ~ StudentT(df, f(h), sigma): a clean likelihood with heavy tails.
 
-    Heavier tails explain more outliers as clean, so that fewer targets count as contaminated. For
-    this reason df is fixed, and training does not change it.
+    With heavier tails, more outliers count as clean and fewer targets count as contaminated. For
+    this reason training does not change df.
 
     Args:
-        head: Network that maps features h, (N, ...), to the location less the centre, (N, 1), or
-            to that and the logarithm of the relative scale, (N, 2).
+        head: Network that maps features h, (N, ...), to the location minus the centre, (N, 1). A
+            second output, (N, 2), is the logarithm of the relative scale.
         scale: Value of sigma at the start of training, in the units of y.
         centre: A number near the measurements, in the units of y, where they lie far from 0.
         df: Degrees of freedom, above 1.
@@ -149,7 +151,7 @@ class StudentTLikelihood(LocationScale):
     ) -> None:
         super().__init__(head, scale=scale, centre=centre)
         if not df > 1:
-            raise DataError(f"df is {df}; a Student-t distribution has a mean where df > 1.")
+            raise DataError(f"df is {df}, but it must be above 1: otherwise no mean exists.")
         self.df = df
 
     def around(self, loc: Tensor, scale: Tensor) -> TorchDistribution:
@@ -164,8 +166,8 @@ class LinearNormal(Component):
         w_j \sim N(0, s), \qquad b \sim N(m, s), \qquad \sigma \sim \mathrm{HalfNormal}(s)
 
     The global latents are the sites "weight" (D,), "bias" () and "noise" (). The other clean
-    likelihoods of measurements have point estimates in their place. Use this one for small
-    regressions, whose fit you want to check with Markov chains (`nuts`).
+    likelihoods of measurements have point estimates of these parameters. Use this one for small
+    regressions if you want to check the fit with Markov chains (`nuts`).
 
     Args:
         features: Number D of columns of h.

@@ -31,8 +31,8 @@ class Component(nn.Module, ABC):
     All other methods have defaults, which most components keep.
 
     Attributes:
-        groups: Number of groups, where the component takes codes of groups in place of features;
-            0 where it takes features.
+        groups: Number of groups, if `forward` takes codes of groups instead of features; 0 if it
+            takes features.
         one_sided: Whether most contaminated targets may lie on one side of the clean location.
             The default steps of `fit` then try errors upwards and errors downwards.
 
@@ -91,7 +91,7 @@ class Component(nn.Module, ABC):
         """
 
     def priors(self) -> dict[str, TorchDistribution]:
-        """Return the priors of the component's global latents by site name; by default none."""
+        """Return the priors of the component's global latents by site name; by default empty."""
         return {}
 
     def check_beside(self, clean: "Component") -> None:
@@ -104,7 +104,7 @@ class Component(nn.Module, ABC):
         """
 
     def start_from(self, *, shift: Tensor, width: Tensor) -> None:
-        """Set the values that training starts from; by default nothing is set.
+        """Set the values that training starts from. By default this method does nothing.
 
         Anomaly likelihoods with a learned shift and a learned width override this method.
 
@@ -127,7 +127,7 @@ def check_positive(name: str, value: float) -> None:
     """Raise a `DataError` where a setting is not positive and finite.
 
     Args:
-        name: Name of the setting, for the message.
+        name: Name of the setting, which the error message shows.
         value: Value of the setting.
     """
     if not 0 < value < math.inf:
@@ -138,7 +138,7 @@ def check_whole(name: str, value: float, *, least: int) -> None:
     """Raise a `DataError` where a setting is not a whole number or is too small.
 
     Args:
-        name: Name of the setting, for the message.
+        name: Name of the setting, which the error message shows.
         value: Value of the setting.
         least: Smallest allowed value.
     """
@@ -153,4 +153,4 @@ def check_classes(num_classes: int) -> None:
         num_classes: Number of classes.
     """
     if num_classes < 2:
-        raise DataError(f"num_classes is {num_classes}; a label needs at least two classes.")
+        raise DataError(f"num_classes is {num_classes}, but it must be at least 2.")

@@ -18,13 +18,13 @@ class ShiftedComponent(Component, ABC):
     r"""Base class of anomaly likelihoods around f(x) + delta, where f(x) is the clean location.
 
     Training learns the shift delta and the scale S. A learned anomaly likelihood could become equal
-    to the clean likelihood and explain clean targets. The scale used prevents this:
+    to the clean likelihood and explain clean targets. To prevent this, the distribution has the
+    scale
 
     .. math:: \sqrt{S^2 + \max(0, (k \sigma)^2 - \delta^2)}
 
-    Here sigma is the scale of the clean likelihood, and k is the argument `separation`. The
-    anomaly likelihood is therefore shifted by at least k clean scales, or at least k clean scales
-    wide, or something in between.
+    Here sigma is the scale of the clean likelihood, and k is the argument `separation`. The squared
+    shift and the squared scale of the anomaly likelihood therefore add up to at least (k sigma)^2.
 
     To use another family of distributions, derive a class and write `around`.
 
@@ -63,8 +63,8 @@ class ShiftedComponent(Component, ABC):
     def check_beside(self, clean: Component) -> None:
         if self.clean is not clean:
             raise StoryError(
-                "The anomaly likelihood is shifted from another clean likelihood than the story's: "
-                "create it from the same module that the story takes as clean=."
+                "The anomaly likelihood belongs to the clean likelihood of another story: create "
+                "it with the same module that the story takes as clean=."
             )
 
     def start_from(self, *, shift: Tensor, width: Tensor) -> None:
@@ -87,8 +87,9 @@ class ShiftedComponent(Component, ABC):
         """Return the distribution of y - centre.
 
         Args:
-            loc: Location less the centre of the clean likelihood, (N,), in the units of y.
-            scale: Scale, () or (N,), in the units of y.
+            loc: Location minus the centre of the clean likelihood, (N,), in the units of y.
+            scale: Scale of the distribution, in the units of y: a scalar for all rows or one number
+                for each row, (N,).
         """
 
 

@@ -36,7 +36,7 @@ class ClassPrior:
     ) -> "ClassPrior":
         """Return the prior for rows with given predictions.
 
-        A row with a verified label counts with its prediction, too.
+        For a row with a verified label, the prediction is used as for any other row.
 
         Args:
             pseudo_count: Pseudo-count h of each class, positive.

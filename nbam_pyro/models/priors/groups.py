@@ -57,7 +57,7 @@ def group_priors(groups: int, scale: float, like: Tensor) -> dict[str, TorchDist
 
 
 def group_deviation(codes: Tensor, latents: Latents) -> Tensor:
-    """Return the deviation tau u_g of each row's group g, (N,), or 0 where it is unknown.
+    """Return the deviation tau u_g of each row's group g, (N,), or 0 for an unknown group.
 
     Args:
         codes: Codes of the rows' groups, (N,); -1 for an unknown group.

@@ -12,8 +12,8 @@ __all__ = ["Beta", "FlipPrior"]
 class Beta(NamedTuple):
     """Beta(a, b), the prior of a contamination rate.
 
-    The numbers are pseudo-counts: the prior has the effect of a contaminated and b clean targets
-    that were observed before.
+    The numbers are pseudo-counts: the prior has the same effect as a contaminated and b clean
+    targets in addition to the data.
 
     Args:
         a: Pseudo-count of contaminated targets, positive.
@@ -38,9 +38,9 @@ class FlipPrior:
     r"""Priors of `LabelFlip`: rate_c ~ Beta(a, b), T_c ~ Dirichlet(d, ..., d).
 
     rate_c is the probability that a label of true class c is flipped, and row T_c of the flip
-    matrix holds the probabilities of the class that it is flipped to. The default prior is uniform
-    on the rates and sparse on the rows of T, since a class is usually mistaken for one or two other
-    classes and not for all of them.
+    matrix holds the probabilities of the classes that a flipped label can get. The default prior is
+    uniform on the rates and sparse on the rows of T, since a class is usually mistaken for one or
+    two other classes and not for all of them.
 
     Args:
         rate: Pseudo-counts (a, b) of the Beta prior on the rate of each true class.

@@ -54,8 +54,8 @@ class BetaSwitch(Component):
     Args:
         a: Pseudo-count of contaminated targets, positive.
         b: Pseudo-count of clean targets, positive.
-        shape: Shape of the target of one row. With (L,) each of L labels has a contamination of
-            its own; () for one switch per row.
+        shape: Shape of the target of one row. With (L,), each of L labels has its own
+            contamination; () for one switch per row.
 
     Raises:
         DataError: A pseudo-count is not positive.
@@ -89,14 +89,14 @@ class BetaSwitch(Component):
 class HeadSwitch(Component):
     r"""z ~ Bernoulli(pi_phi(x)): a contamination that depends on the input through a network.
 
-    No prior shrinks the head. If the anomaly likelihood is free, too, the data cannot decide which
-    targets are contaminated, and a fit usually collapses to pi = 0.
+    The head has no prior, so there is no shrinkage. If the anomaly likelihood can also learn any
+    target, the data cannot decide which targets are contaminated, and a fit usually collapses to pi
+    = 0.
 
     Args:
         head: Network that maps features h, (N, ...), to one logit, (N, 1), or to one logit for
             each of L labels, (N, L).
-        multi_label: Whether targets have the shape (N, L), so that each label has a switch of its
-            own.
+        multi_label: Whether targets have the shape (N, L), with a separate switch for each label.
 
     Example:
         >>> HeadSwitch(nn.Linear(4, 1))(torch.zeros(3, 4), {}).batch_shape
@@ -213,9 +213,9 @@ class GroupSwitch(_LogitSwitch):
         z_i \sim \mathrm{Bernoulli}(\sigma(a + \tau u_{g_i}))
 
     The global latents are the sites "intercept" (), "group_spread" () and "group" (G,). Groups are
-    *partially pooled*: the fewer rows a group has, the closer its estimate is to the average of all
-    groups, and the fit learns from tau how close. A row of an unknown group has the code -1 and
-    the average contamination, sigmoid(a).
+    *partially pooled*: the estimate of a small group is shrunk towards the average of all groups.
+    The fit learns the amount of shrinkage, tau. A row of an unknown group has the code -1 and the
+    average contamination, sigmoid(a).
 
     The last column, or channel, of x holds the code of each row's group:
     `nbam_pyro.data.with_groups` appends it. The trunk and the likelihoods take x without it.
@@ -256,7 +256,7 @@ class GroupSwitch(_LogitSwitch):
         return group_priors(self.groups, self.scale, self.centre)
 
     def deviation(self, h: Tensor, latents: Latents) -> Tensor:
-        """Return the deviation of each row, (N,), given the codes of groups h, (N,)."""
+        """Return the deviation of each row, (N,), in logits, given codes of groups h, (N,)."""
         return group_deviation(h, latents)
 
 

@@ -26,7 +26,7 @@ class ClosedStory(Story):
 
     @abstractmethod
     def priors(self) -> dict[str, TorchDistribution]:
-        """Return the priors of the global latents by site name: of all of them, and no others."""
+        """Return the prior of every global latent by site name, without further sites."""
 
     @abstractmethod
     def log_joint(
@@ -38,8 +38,8 @@ class ClosedStory(Story):
             x: Rows, (N, ...).
             y: Observed targets, (N, *dims).
             latents: Values of the global latents by site name.
-            verified: Contamination and true labels that somebody has verified. A state that
-                contradicts them has the value -inf.
+            verified: Verified switches and true labels of the rows. The value of a state that
+                contradicts them is -inf.
         """
 
     @abstractmethod

@@ -43,13 +43,13 @@ class RateDeviation:
         return sites | group_priors(self.groups, 1.0, like) if self.groups else sites
 
     def inputs(self, h: Tensor | None, codes: Tensor | None, like: Tensor) -> Tensor | None:
-        """Return the numbers that the deviation depends on, (N, inputs); None where it is 0.
+        """Return the inputs of the deviation, (N, inputs); None if it is 0 for every row.
 
-        The features of each row are standardised, and they pass no gradient to the network.
+        The features of each row are standardised. No gradient flows through them into the network.
 
         Args:
-            h: Features, (N, D); None where they were not computed.
-            codes: Code of each row's group, (N,); None where there are no groups.
+            h: Features, (N, D); None if they were not computed.
+            codes: Code of each row's group, (N,); None if the story has no groups.
             like: Tensor whose precision and device the codes get.
         """
         parts = []

@@ -23,15 +23,17 @@ def check_settings(*, locality: float, groups: int, last_layer: float, dims: Seq
     for name, value in (("locality", locality), ("last_layer", last_layer)):
         if value < 0:
             raise DataError(
-                f"{name} is {value}; give a standard deviation that is not negative, or 0 to leave "
-                "this part out."
+                f"{name} is {value}, but a standard deviation cannot be negative; give a positive "
+                "number, or 0 to leave this part out."
             )
     if groups < 0:
-        raise DataError(f"groups is {groups}; give the number of groups, or 0 for no groups.")
+        raise DataError(
+            f"groups is {groups}, but a number of groups cannot be negative; give 0 for no groups."
+        )
     if dims and (locality or groups or last_layer):
         raise StoryError(
             "locality, groups and last_layer need one label per row, but dims declares several "
-            "labels per row: give them or dims, not both."
+            "labels per row: leave out either dims or these arguments."
         )
 
 

@@ -45,10 +45,10 @@ class LabelFlip(LatentLabelStory):
     The network is a point estimate. The global latents, which all rows share, are the rates, site
     "rate" (K,), and the rows of the flip matrix T, site "flip" (K, K-1).
 
-    The diagonal of T is 0, so that z = 1 means c != y. The likelihood alone does not identify f and
-    the transition matrix M = p(observed | true). *Anchors* identify them, which are rows whose true
-    label is nearly certain, together with the start of the fit. The default steps of `fit` take
-    this start from the anchors.
+    The diagonal of T is 0; therefore z = 1 means c != y. The likelihood alone does not identify f
+    and the transition matrix M = p(observed | true). They are identified by *anchors*, rows with a
+    nearly certain true label, together with the start of the fit. The default steps of `fit`
+    estimate this start from the anchors.
 
     Args:
         network: Network that maps x to the logits of the true label, (N, K), or (N, K, *dims) as
@@ -56,15 +56,16 @@ class LabelFlip(LatentLabelStory):
         num_classes: Number of classes K, at least 2.
         prior: Pseudo-counts of rates and flips; None for `FlipPrior()`.
         locality: Prior standard deviation of the weights w of the deviation g(x) = w . h(x), the
-            site "deviation"; 0 for no deviation. With it, rows whose features resemble those of
-            probably wrong rows get a higher rate. h are the standardised features before the
-            network's last layer, and g passes no gradient to them.
-        groups: Number of groups of rows (sources, annotators or batches) with a deviation of their
-            own; 0 for no groups. The last column or channel of x is the code of a row's group.
-            Groups are partially pooled, as in `GroupSwitch`: the fewer rows a group has, the
-            closer its deviation is to the average. Sites "group" and "group_spread".
-        last_layer: Prior standard deviation of the weights of the network's last layer, which then
-            have a posterior, the sites "weight" (K, D) and "bias" (K,); 0 for point estimates.
+            site "deviation"; 0 for no deviation. With a deviation, a row gets a higher rate if its
+            features are similar to the features of probably wrong rows. h are the standardised
+            features before the network's last layer. No gradient flows from g into the network.
+        groups: Number of groups of rows (sources, annotators or batches); each group has its own
+            deviation. 0 for no groups. The last column or channel of x is the code of a row's
+            group. As in `GroupSwitch`, the deviation of a small group is shrunk towards the average
+            (partial pooling). Sites "group" and "group_spread".
+        last_layer: Prior standard deviation of the weights of the network's last layer. The fit
+            then estimates a posterior of these weights, the sites "weight" (K, D) and "bias" (K,).
+            0 for point estimates.
         dims: Names of the dimensions of a target whose elements have a label each, such as
             ("height", "width") for segmentation; () for one label per row.
 
@@ -188,15 +189,15 @@ class LabelFlip(LatentLabelStory):
             x: Rows, (N, ...).
 
         Raises:
-            StoryError: The story has neither locality nor groups, so that no rate deviates.
+            StoryError: The story has neither locality nor groups.
         """
         x, codes = split_groups(x) if self.groups else (x, None)
         h = self.network[:-1](x) if self.locality else None  # type: ignore[index]
         inputs = self.rate_deviation.inputs(h, codes, self.rate_counts)
         if inputs is None:
             raise StoryError(
-                "The story has neither locality nor groups, so no rate deviates: create the story "
-                "with locality=... or groups=...."
+                "The story has neither locality nor groups, so all rows of a class have the same "
+                "rate: create the story with locality=... or groups=...."
             )
         return inputs
 

@@ -33,7 +33,7 @@ class LatentLabelStory(ClosedStory):
     @property
     @abstractmethod
     def deviates(self) -> bool:
-        """Whether the rate of a row depends on more than its true label."""
+        """Whether the rate of a row also depends on its features or its group."""
 
     @abstractmethod
     def log_predictor(self, x: Tensor, latents: Latents) -> tuple[Tensor, Tensor | None]:
@@ -44,7 +44,8 @@ class LatentLabelStory(ClosedStory):
             latents: Values of the global latents by site name.
 
         Returns:
-            log f = log p(c | x), (N, *dims, K), and g(x), (N,), or None where no rate deviates.
+            log f = log p(c | x), (N, *dims, K), and g(x), (N,), or None if the rate depends on the
+            true label only.
         """
 
     @abstractmethod
@@ -68,13 +69,13 @@ class LatentLabelStory(ClosedStory):
 
     @abstractmethod
     def deviation_inputs(self, x: Tensor) -> Tensor:
-        """Return the numbers that the deviation g depends on, (N, inputs).
+        """Return the inputs of the deviation g, (N, inputs).
 
         Args:
             x: Rows, (N, ...).
 
         Raises:
-            StoryError: No rate deviates.
+            StoryError: The rate of a row depends on its true label only.
         """
 
     @abstractmethod
@@ -82,7 +83,7 @@ class LatentLabelStory(ClosedStory):
         """Return the deviation g, the number that is added to the logit of a row's rate, (N,).
 
         Args:
-            inputs: What `deviation_inputs` returns for the rows, (N, inputs).
+            inputs: Result of `deviation_inputs` for the rows, (N, inputs).
             latents: Values of the global latents by site name.
         """
 
@@ -90,13 +91,13 @@ class LatentLabelStory(ClosedStory):
     def true_label_log_posterior(
         self, x: Tensor, y: Tensor, latents: Latents, *, verified: Verified = NOTHING
     ) -> Tensor:
-        """Return log p(c | x, y), (N, *dims, K), given what is verified.
+        """Return log p(c | x, y), (N, *dims, K), given verified values.
 
         Args:
             x: Rows, (N, ...).
             y: Observed labels, (N, *dims).
             latents: Values of the global latents by site name.
-            verified: Contamination and true labels that somebody has verified.
+            verified: Verified switches and true labels of the rows.
         """
 
     @abstractmethod

@@ -47,10 +47,10 @@ class LatentSwitch(ClosedStory):
 
     The switch z_i is 1 where the target y_i is contaminated. The *responsibility* is the posterior
     probability of contamination, P(z=1 | x, y). The sites of a row are "switch" and "y". The global
-    latents, which all rows share, are those of the components.
+    latents (random numbers that all rows share) are the global latents of its components.
 
-    To change the story, use other components, or components of your own (see `Component`). Or
-    derive a class and override `conditionals`, and `priors` for further global latents.
+    To change the story, use other components, or components of your own (see `Component`). You can
+    also derive a class and override `conditionals`, and `priors` for further global latents.
 
     The switch means contamination only if the two likelihoods differ by construction, as a narrow
     and a broad Normal do. Two networks that can both learn any label do not differ in this way (see

@@ -26,8 +26,8 @@ class Location:
     def residual(self, x: Tensor, y: Tensor) -> Tensor:
         """Return the difference of y and the clean location, (N,).
 
-        The centre is subtracted first, in the precision of y, so that measurements far from 0 keep
-        their digits.
+        The centre is subtracted first, in the precision of y. Measurements far from 0 therefore
+        keep their digits.
 
         Args:
             x: Rows, (N, ...).

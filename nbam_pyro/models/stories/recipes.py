@@ -15,7 +15,7 @@ Recipe = Sequence[Callable[[Any], None]]
 class Recipes(Protocol):
     """The recipes of the library, from which `Story.default_steps` chooses.
 
-    Each method returns a list of steps. Their epochs and step sizes follow from the arguments
+    Each method returns a list of steps. Their epochs and step sizes are computed from the arguments
     `epochs` and `lr` of `fit` or `default_steps`.
     """
 
@@ -23,7 +23,7 @@ class Recipes(Protocol):
         """Return one joint fit of networks and guide, which works for every story."""
 
     def labels(self, num_classes: int) -> Recipe:
-        """Return the recipe for a story with a latent true label whose network is trained.
+        """Return the recipe for a story with a latent true label and a network to train.
 
         Args:
             num_classes: Number of classes, K.

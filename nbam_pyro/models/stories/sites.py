@@ -14,10 +14,10 @@ from nbam_pyro.training.contexts import exclusive
 def local_parameters() -> Iterator[None]:
     """Store parameters in their modules inside the block, and not in Pyro's global store.
 
-    A `PyroModule` that is called inside such a block must have been constructed inside one; `Story`
-    does so. The setting holds only inside the block, since it would break other programs that use
-    Pyro's `SVI`. Only one thread at a time can be inside, since Pyro's settings and its stack of
-    handlers belong to the whole process.
+    A `PyroModule` that is called inside such a block must also have been constructed inside one;
+    the constructor of `Story` does this. The setting holds only inside the block, since it would
+    break other programs that use Pyro's `SVI`. Only one thread at a time can run such a block,
+    because Pyro's settings and its stack of handlers belong to the whole process.
     """
     with exclusive(), pyro.settings.context(module_local_params=True):
         yield
@@ -37,7 +37,8 @@ def observe_verified(name: str, value: Tensor, verified: Tensor) -> None:
             tensor where nothing is verified.
 
     Example:
-        The second of three rows is verified as contaminated, so that z = 0 is impossible there:
+        The second of three rows is verified as contaminated. The state z = 0 of this row therefore
+        has probability 0:
 
         >>> import pyro.distributions as dist
         >>> def program():

@@ -42,12 +42,12 @@ class Story(PyroModule, metaclass=_StoryMeta):  # type: ignore[metaclass]
        state 1 of a site named "switch".
 
     `fit`, `responsibilities`, `save` and `load` work with every such story. All other methods have
-    defaults. Override them where you know more: with `clean_predictor`, for instance, the story can
-    predict clean targets and use `WarmUp`.
+    defaults. Override a default if you can give more information. For example, a story with a
+    `clean_predictor` can predict clean targets and use `WarmUp`.
 
-    Rows whose contamination somebody has verified enter through the argument `verified`. Call
-    `observe_verified` inside the plates, as below. A story whose `forward` has no such argument can
-    be fitted to data without verified rows.
+    The argument `verified` has the verified contamination of rows. Call `observe_verified` inside
+    the plates to use it, as below. A story whose `forward` has no such argument can be fitted to
+    data without verified rows.
 
     Store every argument of the constructor in an attribute of the same name, so that a fit of the
     story can be saved and loaded.
@@ -61,8 +61,8 @@ class Story(PyroModule, metaclass=_StoryMeta):  # type: ignore[metaclass]
     Example:
         Rows hold the temperature that a reliable thermometer measured. Targets are what observers
         wrote down: the temperature with an error of about 1 degree, the same in Fahrenheit, or any
-        number. So each row has a discrete site "kind" with three states: 0 is clean, and 1 and 2
-        are contaminated.
+        number. Each row therefore has a discrete site "kind" with three states: 0 is clean, and 1
+        and 2 are contaminated.
 
         >>> import pyro
         >>> import pyro.distributions as dist
@@ -137,8 +137,8 @@ class Story(PyroModule, metaclass=_StoryMeta):  # type: ignore[metaclass]
             y: Observed targets, (N, *dims); None to draw targets.
             num_data: Number of rows in the whole data set, of which x is a subsample; None where x
                 is the whole data set.
-            verified: Contamination and true labels that somebody has verified, row by row. The
-                argument is left out where nothing is verified.
+            verified: Verified switches and true labels of the rows. The library calls `forward`
+                without this argument if nothing is verified.
 
         Returns:
             The targets, observed or drawn, (N, *dims).
@@ -146,25 +146,26 @@ class Story(PyroModule, metaclass=_StoryMeta):  # type: ignore[metaclass]
 
     @property
     def closed_form(self) -> "ClosedStory | None":
-        """The story itself where its switch is summed out in closed form, else None."""
+        """The story itself if its switch is summed out in closed form, otherwise None."""
         return None
 
     @property
     def latent_label(self) -> "LatentLabelStory | None":
-        """The story itself where it has a latent true label, else None."""
+        """The story itself if it has a latent true label, otherwise None."""
         return None
 
     @property
     def location(self) -> Location | None:
-        """Location and scale of clean measurements where the story has them, else None."""
+        """Location and scale of clean measurements; None if the story has no such numbers."""
         return None
 
     @property
     def centre(self) -> float:
         """A number near the targets, in the units of y.
 
-        The story compares targets with it in their own precision, so that targets far from 0 keep
-        their digits. Where it is 0, targets are converted to the precision of the story's networks.
+        The story subtracts this number from the targets in the precision of the targets. Targets
+        far from 0 therefore keep their digits. If the number is 0, targets are converted to the
+        precision of the story's networks.
         """
         return 0.0
 
@@ -216,19 +217,19 @@ class Story(PyroModule, metaclass=_StoryMeta):  # type: ignore[metaclass]
         return self.clean_predictor(x, {})
 
     def check_targets(self, x: Tensor, y: Tensor) -> None:
-        """Raise a `DataError` with the reason where targets y of rows x cannot be fitted."""
+        """Raise a `DataError` that states the reason if targets y of rows x cannot be fitted."""
 
     def check_rows(self, x: Tensor) -> None:
-        """Raise a `DataError` with the reason where the story cannot take rows x."""
+        """Raise a `DataError` that states the reason if the story cannot use rows x."""
 
     def check_verified(self, y: Tensor, verified: Verified) -> None:
-        """Raise an error with the reason where targets y contradict what is verified."""
+        """Raise an error that states the reason if targets y contradict verified values."""
         verified.check(y)
 
     def outside(self, x: Tensor, y: Tensor, latents: Latents) -> Tensor:
         """Return which targets are impossible under contamination, booleans (N, *dims).
 
-        Such targets count as contaminated when they are scored. By default there are none.
+        Such targets count as contaminated when they are scored. By default no target is impossible.
 
         Args:
             x: Rows, (N, ...).
@@ -251,20 +252,20 @@ class Story(PyroModule, metaclass=_StoryMeta):  # type: ignore[metaclass]
 
     @property
     def collapse_advice(self) -> str:
-        """Advice for the case that a fit of this story has collapsed, as one sentence."""
+        """Sentence that says what to change if a fit of this story has collapsed."""
         return "Use the default steps, a smaller network or fewer epochs."
 
     def default_steps(self, recipes: Recipes) -> Recipe:
-        """Return the steps of `fit` for a caller who gives none.
+        """Return the steps that `fit` runs if the caller gives no steps.
 
         Args:
-            recipes: The library's recipes, one method each. A story returns one of them, or a list
-                of steps of its own.
+            recipes: The library's recipes, one method each. A story returns the result of one of
+                these methods, or another list of steps.
         """
         return recipes.joint()
 
     def reported(self, latents: Latents) -> dict[str, Tensor]:
-        """Return one draw of the global latents in the form that reports show.
+        """Convert one draw of the global latents to the form that reports show.
 
         Args:
             latents: Values of the global latents by site name. By default they are returned
@@ -274,13 +275,13 @@ class Story(PyroModule, metaclass=_StoryMeta):  # type: ignore[metaclass]
 
     @property
     def reported_dims(self) -> dict[str, list[str]]:
-        """Names of the dimensions of what `reported` returns, by site name; by default none."""
+        """Names of the dimensions of the arrays from `reported`, by site name; by default empty."""
         return {}
 
     def on_predictions(self, x: Tensor) -> tuple["Story", Tensor]:
-        """Return an equivalent story that takes predictions of the networks as rows, and these.
+        """Return an equivalent story that takes network predictions as rows, and the predictions.
 
-        Markov chains use it, so that no network runs in each of their steps. The default works for
+        Markov chains call this method once. Their steps then need no network. The default works for
         every story: it returns the story itself and x.
 
         Args:

@@ -14,13 +14,13 @@ def three_heads(
 ) -> LatentSwitch:
     r"""Return the three-head story of the paper: heads for switch, clean label and anomaly.
 
-    Use `LabelFlip` for classification. This story is here for comparison with the paper, and its
-    fits usually end with a `CollapseWarning` and useless responsibilities r = P(z=1 | x, y).
+    Use `LabelFlip` for classification. This story exists for comparison with the paper. Its fits
+    usually end with a `CollapseWarning` and useless responsibilities r = P(z=1 | x, y).
 
     The story is *not identifiable*: the likelihood does not determine which softmax is the clean
     one. The gradient of the log marginal with respect to the logit of pi is r - pi, so the head
-    that learns first explains more and more rows. From a small start pi goes to 0; from one half
-    the anomaly head may become the classifier.
+    that learns first explains more and more rows. If pi starts at a small value, it goes to 0. If
+    pi starts at one half, the anomaly head may become the classifier.
 
     Args:
         trunk: Network that maps x to features h, (N, features), which all heads share.
