@@ -52,16 +52,16 @@ NONE = torch.full((12,), -1)
         (
             lambda s, v: fit(s, GOOD, verified=Verified(NONE, NONE.clone().fill_(3))),
             DataError,
-            "none of the 3 classes",
+            "not one of the 3 classes",
         ),
         (
             lambda s, v: fit(s, (GOOD[0], GOOD[1].roll(1)), verified=v),
             DataError,
-            "another one in 12 cases, the first in row 0",
+            "different in 12 cases, the first in row 0",
         ),
         (lambda s, v: Verified.of(GOOD[1], contaminated=NONE.float()), DataError, "integers"),
-        (lambda s, v: Verified.of(GOOD[1], contaminated=NONE + 3), DataError, "1, 0 nor -1"),
-        (lambda s, v: Verified.of(GOOD[1], true_label=NONE - 1), DataError, "no class"),
+        (lambda s, v: Verified.of(GOOD[1], contaminated=NONE + 3), DataError, "1, 0 or -1"),
+        (lambda s, v: Verified.of(GOOD[1], true_label=NONE - 1), DataError, "not a class number"),
         (
             lambda s, v: fit(
                 robust_regression(nn.Linear(4, 1), GOOD[0][:, 0]),

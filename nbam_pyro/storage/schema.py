@@ -105,8 +105,9 @@ def validated(text: bytes, kind: type[S], *, what: str) -> S:
         >>> validated(b'{"height": 8}', Size, what="size.json")
         Size(height=8)
         >>> validated(b'{"height": "tall"}', Size, what="size.json")
-        Traceback (most recent call last): nbam_pyro.errors.FolderError: size.json is damaged or was
-        changed: height: Input should be a valid integer. Restore it or fit again.
+        Traceback (most recent call last):
+        nbam_pyro.errors.FolderError: size.json is damaged or was changed: height: Input should be
+        a valid integer. Restore it or fit again.
     """
     if len(text) > _LARGEST:
         raise FolderError(

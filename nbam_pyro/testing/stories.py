@@ -83,8 +83,8 @@ def check_story(
         ...     def log_joint(self, x, y, latents, **known):
         ...         return super().log_joint(x, y, latents, **known)[::-1]
         >>> check_story(Upside(nn.Linear(2, 3), 3), x, y)
-        Traceback (most recent call last): nbam_pyro.errors.ContractError: Upside.log_joint does not
-        agree with its forward: ...
+        Traceback (most recent call last):
+        nbam_pyro.errors.ContractError: Upside.log_joint does not agree with its forward: ...
     """
     with part_of_a_user(seed):
         story = clone(story).eval()

@@ -75,7 +75,7 @@ def test_the_rate_is_estimated_where_none_is_given(table, tmp_path):
         (["--backbone", "magic"], "--backbone is 'magic'"),
         (["--contamination", "much"], "--contamination is 'much'"),
         (["--contamination", "0.9"], "up to 0.5"),
-        (["--verified", "a"], "neither 1 (or true) nor 0"),
+        (["--verified", "a"], "not 1, true, 0 or false"),
         (["--verified", "nothing"], "no column"),
     ],
 )

@@ -148,7 +148,7 @@ def test_what_was_changed_is_refused(rows, tmp_path):
     model = json.loads(path.read_text())
     for change, error, words in (
         ({"format_version": 0}, FolderError, "another format"),
-        ({"settings": None}, FolderError, "not as it was written"),
+        ({"settings": None}, FolderError, "is damaged or was changed"),
         ({"backbone": {"class": "os.system", "arguments": {}}}, StoryError, "neither a class"),
         ({"backbone": model["backbone"] | {"class": "torch.nn.Linear"}},
          StoryError, "cannot be built"),

@@ -167,7 +167,7 @@ def test_pixels_are_fitted_and_scored():
     assert r.shape == (24, 5, 5)
     assert ((r > 0.5) == (y != truth).numpy()).mean() > 0.97
     assert true_label_posterior(fitted, x, y).shape == (24, 5, 5, 2)
-    with pytest.raises(StoryError, match="give them or dims"):
+    with pytest.raises(StoryError, match="leave out either dims"):
         LabelFlip(nn.Conv2d(2, 2, 1), 2, dims=("height", "width"), locality=1.0)
 
 

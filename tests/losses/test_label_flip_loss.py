@@ -183,7 +183,7 @@ def verified_loss(**known):
 @pytest.mark.parametrize(
     ("mistake", "says"),
     [
-        (lambda: NBAMLoss(1), "at least two"),
+        (lambda: NBAMLoss(1), "at least 2"),
         (lambda: NBAMLoss(K, reduction="average"), "average"),
         (lambda: FlipPrior(flip=0.0), "positive"),
         (lambda: NBAMLoss(K)(torch.zeros(2, 3), torch.zeros(2).long()), "logits"),
@@ -192,10 +192,10 @@ def verified_loss(**known):
         (lambda: NBAMLoss(K).start_from(torch.zeros(2, K), torch.full((2,), -100)), "labelled"),
         (lambda: started()(*batch(6), switch_logits=torch.zeros(6, 1)), "switch_logits"),
         (lambda: verified_loss(true_label=[0, 1], contaminated=[-1, 1]), "the same in 1 .* row 1"),
-        (lambda: verified_loss(true_label=[1, -1], contaminated=[0, 0]), "another one .* row 0"),
-        (lambda: verified_loss(true_label=[K, -1]), "none of the 4 classes"),
-        (lambda: verified_loss(true_label=[0, -2]), "none of the 4 classes .* row 1"),
-        (lambda: verified_loss(contaminated=[0, 2]), "neither 1, 0 nor -1"),
+        (lambda: verified_loss(true_label=[1, -1], contaminated=[0, 0]), "different .* row 0"),
+        (lambda: verified_loss(true_label=[K, -1]), "not one of the 4 classes"),
+        (lambda: verified_loss(true_label=[0, -2]), "not one of the 4 classes .* row 1"),
+        (lambda: verified_loss(contaminated=[0, 2]), "not 1, 0 or -1"),
         (lambda: verified_loss(contaminated=[0]), r"contaminated has shape \(1,\)"),
     ],
 )

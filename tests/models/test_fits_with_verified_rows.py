@@ -255,5 +255,5 @@ def test_mistakes_in_scoring_are_named(fitted):
         with pytest.raises(DataError, match=r"expected integers .* \(5,\)"):
             score(one, x[:5], y[:5], verified=verified)
     unknown = torch.full((1,), -1)
-    with pytest.raises(DataError, match="none of the 3 classes"):
+    with pytest.raises(DataError, match="not one of the 3 classes"):
         true_label_posterior(one, x[:1], y[:1], verified=Verified(unknown, unknown + 4))

@@ -36,7 +36,7 @@ Y = torch.tensor([0, 1, 0, 1])
         ({"weights": torch.tensor([1.0, -1.0, 1.0, 1.0])}, "not negative"),
         ({"weights": torch.tensor([1.0, torch.nan, 1.0, 1.0])}, "not negative"),
         ({"weights": torch.ones(4) / 0}, "not negative"),
-        ({"weights": torch.zeros(4)}, "all zero, so that no row counts"),
+        ({"weights": torch.zeros(4)}, "All weights are 0, so no row counts"),
         ({"weights": torch.ones(3)}, r"weights have shape \(3,\); expected \(4,\)"),
         ({"start": torch.full((2, 2), torch.nan)}, "start has 4 numbers that are missing"),
         ({"start": torch.tensor([[1.0, 0.0], [-1.0, 1.0]])}, "negative in row 1, column 0"),

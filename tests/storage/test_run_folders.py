@@ -215,7 +215,7 @@ def test_files_of_others_in_the_hidden_folder_are_kept(tmp_path):
 @pytest.mark.parametrize("make", [lambda p: p.write_text("mine"), lambda p: p.symlink_to("x")])
 def test_what_has_the_name_of_the_hidden_folder_is_kept(make, tmp_path):
     make(tmp_path / ".run.nbam")
-    with pytest.raises(FolderError, match="in the way"):
+    with pytest.raises(FolderError, match="must be a folder"):
         write(tmp_path / "run")
     assert [path.name for path in tmp_path.iterdir()] == [".run.nbam"]
 

@@ -71,14 +71,14 @@ class Unobserved(ThreeStates):
 @pytest.mark.parametrize(
     ("make", "options", "says"),
     [
-        (NeverContaminated, {}, "takes no state for contaminated"),
+        (NeverContaminated, {}, "marks no state as contaminated"),
         (NotScaled, {"verified": False}, "num_data=num_data"),
         (WithoutVerified, {}, "has no argument verified.*verified=False"),
         (Deaf, {}, "does not rule out exactly the (clean|contaminated) states"),
         (Detached, {}, "No gradient reaches the parameter 'unused'"),
         (lambda: Forgets(3), {}, "keeps no attribute 'width'.*saved=False"),
         (Wide, {}, "clean_predictor gives log probabilities of shape"),
-        (lambda: OtherPrior(nn.Linear(FEATURES, 3), 3), {}, "not the prior log odds"),
+        (lambda: OtherPrior(nn.Linear(FEATURES, 3), 3), {}, "agree with the prior log odds"),
         (Unobserved, {"verified": False}, "cannot be enumerated: Site 'kind'"),
     ],
 )

@@ -76,5 +76,5 @@ TEXT = {"kind": "texts", "name": "a", "categories": ["x"], "most_frequent": "x"}
     ],
 )
 def test_a_damaged_encoding_is_refused(data):
-    with pytest.raises(FolderError, match="is not as it was written: encoding"):
+    with pytest.raises(FolderError, match="is damaged or was changed: encoding"):
         read_encoding(data)

@@ -57,7 +57,7 @@ def refusal(run, saved, kind="labels"):
 DAMAGE = {
     "copies.0.guide.locs.rate_unconstrained NaN": "NaN or infinite",
     "copies.0.story.network.0.mean infinite": "NaN or infinite",
-    "copies.0.story.network.0.mean of another shape": "does not fit the saved tensors",
+    "copies.0.story.network.0.mean of another shape": "does not match the saved tensors",
     "held_out longer": "different shapes",
     "training_rows.responsibility missing": "no tensor 'training_rows.responsibility'",
     "model.safetensors junk": "not a safetensors file or is cut off",
@@ -113,7 +113,7 @@ VALUES = {
     "a function": (
         "model.json",
         lambda m: m["copies"][0].update(guide="pyro.infer.autoguide.deepcopy"),
-        "none of Pyro's",
+        "not a guide of Pyro",
     ),
     "rows that are images": (
         "model.json",
@@ -157,7 +157,7 @@ def test_a_summary_of_nothing_is_refused(saved, tmp_path):
     changed(run, "summary.json", lambda m: m.clear())
     done = CliRunner().invoke(app, ["show", str(run)])
     assert done.exit_code == 2
-    assert "summary.json' is not as it was written" in done.stderr
+    assert "summary.json' is damaged or was changed" in done.stderr
 
 
 def test_a_detector_for_other_data_is_refused(saved, tmp_path):

@@ -139,7 +139,7 @@ def test_dimensions_of_a_site_have_the_names_given(line_fit):
         fitted, x, y, num_draws=5, dims={"weight": ["feature"]}, coords={"feature": ["dose"]}
     )
     assert tree.posterior["weight"].sel(feature="dose").shape == (1, 5)
-    with pytest.raises(DataError, match="no latent true label and so no classes"):
+    with pytest.raises(DataError, match="no latent true label and therefore no classes"):
         to_datatree(fitted, x, y, class_names=["a", "b"])
 
 

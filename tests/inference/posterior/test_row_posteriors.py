@@ -117,7 +117,7 @@ def test_locality_is_fitted_and_averaged():
     x, y, _ = blobs(90)
     fitted = fit(LabelFlip(network(), 3, locality=1.0), (x, y), steps=[Joint(epochs=2)])
     assert transition_matrix(fitted, x).mean.sum(1) == pytest.approx(np.ones(3), abs=1e-5)
-    with pytest.raises(StoryError, match="pass rows to average over"):
+    with pytest.raises(StoryError, match="pass rows x, over which"):
         transition_matrix(fitted)
 
 
