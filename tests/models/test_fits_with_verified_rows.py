@@ -10,7 +10,7 @@ from torch import nn
 from torch.utils.data import DataLoader, TensorDataset
 
 from nbam_pyro import LabelFlip, Verified, fit, responsibilities, to_datatree, transition_matrix
-from nbam_pyro.errors import CollapseWarning, DataError
+from nbam_pyro.errors import CollapseWarning, DataError, StoryError
 from nbam_pyro.inference import (
     CrossFit,
     Joint,
