@@ -142,7 +142,7 @@ class Story(PyroModule, metaclass=_StoryMeta):  # type: ignore[metaclass]
 
     @property
     def closed_form(self) -> Any:
-        """The story itself, a `ClosedStory`, if it sums out its switch in closed form, else None."""
+        """The story itself, a `ClosedStory`, if its switch is summed out exactly, else None."""
         return None
 
     @property
