@@ -150,7 +150,7 @@ def test_a_file_of_something_else_is_left_alone(tmp_path, capsys):
         long("regression", [Row(case=Case(data="a", method="b"), figures={"c": 1})], command=None),
     )
     assert label_noise(path, methods="label_only") == 2
-    assert "holds rows of regression" in capsys.readouterr().err
+    assert "contains rows of regression" in capsys.readouterr().err
 
 
 def test_the_grid_is_chosen_from():
