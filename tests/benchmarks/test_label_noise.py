@@ -110,7 +110,7 @@ def test_a_report_needs_rows_and_markers(results, tmp_path, capsys):
     document = tmp_path / "document.md"
     document.write_text("no markers")
     rest = ["--document", document, "--figure", tmp_path / "figure.png"]
-    for file, word in ((tmp_path / "no.parquet", "cannot be read"), (results, "has no lines")):
+    for file, word in ((tmp_path / "no.parquet", "cannot be read"), (results, "lacks the lines")):
         assert exit_code("report", "label-noise", "--results", file, *rest) == 2
         assert word in capsys.readouterr().err
     assert document.read_text() == "no markers"
