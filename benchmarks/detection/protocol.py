@@ -3,7 +3,7 @@
 Half of the normal rows are training rows. The other half and all anomalies are test rows.
 Contaminants are test anomalies with Gaussian noise, as in Qiu et al. (2022). The noise has the
 standard deviation of the anomalies in each feature. Therefore the training set contains noisy
-copies of some test anomalies, without a label. The results hold only for this kind of anomaly.
+copies of some test anomalies, without a label. The results say nothing about other kinds.
 """
 
 from collections.abc import Iterator, Sequence

@@ -52,7 +52,7 @@ WAYS = {"without": SVDD, "told": SAD}
 @final
 @dataclass(frozen=True, kw_only=True)
 class WrongLabels(Benchmark):
-    """AUC of a detector with and without labelled anomalies of one class, for all classes."""
+    """AUC of a detector for each digit class, with and without labelled anomalies of one class."""
 
     seeds: Seeds = 5
     first_seed: FirstSeed = 0
