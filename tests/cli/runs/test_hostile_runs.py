@@ -163,7 +163,7 @@ def test_a_summary_of_nothing_is_refused(saved, tmp_path):
 def test_a_detector_for_other_data_is_refused(saved, tmp_path):
     run = copied(saved, tmp_path, "detector")
     changed(run, "run.json", lambda m: m["encoding"]["columns"].pop())
-    assert "of other data than the detector" in refusal(run, saved, "detector")
+    assert "other data than the detector" in refusal(run, saved, "detector")
 
 
 @pytest.mark.parametrize(
@@ -221,7 +221,7 @@ SAID = {
             '"flagged_error": null',
             re.sub('"flagged": [0-9]+', '"flagged": 5', text),
         ),
-        "contradict their number",
+        "contradict the number of flagged rows",
     ),
 }
 
