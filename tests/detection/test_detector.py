@@ -57,7 +57,7 @@ def test_a_posterior_and_a_learned_rate_need_densities():
     ).fit(x)
     assert roc_auc_score(odd, exact.decision_scores_) > 0.95
     assert 0.03 < exact.contamination_ < 0.25
-    with pytest.raises(StoryError, match="units of their own"):
+    with pytest.raises(StoryError, match="arbitrary scale"):
         AnomalyDetector(assignment=Exact()).fit(x)
     with pytest.raises(StoryError, match="cannot learn how many"):
         check_energies(DeepSVDD(5), Soft(), learned=True)

@@ -96,7 +96,7 @@ def _read(
         raise problem(f"'{path}' is empty. Check that it was written.")
     if label is None and labelled:
         raise problem(
-            f"'{path}' needs a label column, but none is given. Name the column or array that holds "
-            "the labels (--label NAME)."
+            f"'{path}' needs a label column, but none is given. Name the column or array that "
+            "holds the labels (--label NAME)."
         )
     return reader(path, label=label, beside=beside, optional=optional, spelling=spelling)

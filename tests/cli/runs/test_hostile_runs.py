@@ -247,4 +247,4 @@ def test_tensors_of_a_detector_fit_each_other(saved, name, value, tmp_path):
     path = next(run.glob("*.safetensors"))
     save_file(load_file(path) | {name: value}, path)
     sign(run)
-    assert f"{name} that do not fit the other parts" in refusal(run, saved, "detector")
+    assert f"{name} that do not match the other parts" in refusal(run, saved, "detector")
