@@ -223,7 +223,7 @@ class AnomalyDetector(BaseEstimator):
         return (labels, self._confidence(scores)) if return_confidence else labels
 
     def predict_proba(self, X: Any, method: Literal["linear", "unify"] = "linear") -> np.ndarray:
-        """Return normal and anomaly scores in [0, 1], (N, 2), as in PyOD. They are not probabilities.
+        """Return normal and anomaly scores in [0, 1], (N, 2). They are not probabilities.
 
         Args:
             X: Rows like the training rows.

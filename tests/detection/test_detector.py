@@ -149,7 +149,7 @@ def test_rows_that_cannot_be_used():
             detector.decision_function(bad)
     with pytest.raises(DataError, match="takes rows of 1"):
         AnomalyDetector().fit(np.zeros((4, 1, 6, 6)))
-    with pytest.raises(DataError, match="squares"):
+    with pytest.raises(DataError, match="square images"):
         AnomalyDetector(Rotations, epochs=1).fit(np.zeros((4, 1, 6, 7)))
     with pytest.raises(DataError, match="cannot be shifted"):
         AnomalyDetector(Rotations, epochs=1).fit(np.zeros((4, 1, 1, 1)))

@@ -94,7 +94,7 @@ THREE = np.array([[0.8, 0.2], [0.3, 0.7], [0.6, 0.4]])
         ({"classes": ["cat", "cat"]}, "2 different names"),
         ({"classes": ["cat", None]}, "2 different names"),
         ({"classes": [0, 1, 2]}, "pred_probs has 2 columns"),
-        ({"verified": [0, 1, 2]}, "1 of verified are no class, such as 2"),
+        ({"verified": [0, 1, 2]}, "1 of verified are not classes, such as 2"),
         ({"verified": [0, 1]}, r"verified have shape \(2,\)"),
         ({"verified": [0, 1, "cat"]}, "such as 'cat'"),
         ({"sharpness": 0}, "sharpness is 0"),
