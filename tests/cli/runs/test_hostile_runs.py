@@ -131,7 +131,11 @@ VALUES = {
         lambda m: m.update(classes=[["a"], ["b", "c"]]),
         "classes.0: Input should be a valid string",
     ),
-    "classes out of order": ("run.json", lambda m: m["classes"].reverse(), "sorted, each once"),
+    "classes out of order": (
+        "run.json",
+        lambda m: m["classes"].reverse(),
+        "sorted and all different",
+    ),
     "a class too few": ("run.json", lambda m: m["classes"].pop(), "other data than the model"),
     "a column too few": (
         "run.json",
@@ -205,7 +209,7 @@ SAID = {
         "labels",
         "flags.csv",
         lambda text: text[: text.rindex(",0.")],
-        "its cells are not the numbers",
+        "a column of numbers or booleans has other cells",
     ),
     "more flags than rows": (
         "measurements",
