@@ -1,4 +1,5 @@
-"""Speed and quality, measured: `python -m benchmarks list` says what there is.
+"""Benchmarks of speed and quality. `python -m benchmarks list` prints their names.
 
-`python -m benchmarks run NAME` measures one benchmark; its rows are kept in `benchmarks/results/`.
+`python -m benchmarks run NAME` runs one benchmark. Rows that the documents use are kept in
+`benchmarks/results/`.
 """

@@ -1,4 +1,4 @@
-"""The benchmarks' command line.
+"""Command line of the benchmarks.
 
 python -m benchmarks list
 python -m benchmarks run label-noise --data digits --kinds asymmetric --rates 0.4 --out rows.parquet
@@ -24,9 +24,9 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
-    help="Speed and quality, measured.",
+    help="Benchmarks of the speed and quality of nbam_pyro.",
 )
-runs = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="Measure one benchmark.")
+runs = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="Run one benchmark.")
 app.add_typer(runs, name="run")
 for _benchmark in BENCHMARKS:
     runs.command(name_of(_benchmark))(command_of(_benchmark))
@@ -41,7 +41,7 @@ def list_names() -> None:
 
 @app.command()
 def show(file: Annotated[Path, typer.Argument(help="Parquet file of rows.")]) -> None:
-    """Print the summary of a file of rows."""
+    """Print the summary of the results in a file of rows."""
     lines = read(file)
     by_name = {name_of(benchmark): benchmark for benchmark in BENCHMARKS}
     for name, part in lines.groupby("benchmark"):
@@ -54,20 +54,22 @@ def report(
     name: Annotated[
         str,
         typer.Argument(
-            parser=one_of(report.name for report in REPORTS), metavar="NAME", help="Report."
+            parser=one_of(report.name for report in REPORTS),
+            metavar="NAME",
+            help="Name of the report.",
         ),
     ],
-    results: Annotated[Path | None, typer.Option(help="File of rows to read.")] = None,
-    document: Annotated[Path | None, typer.Option(help="Document to write into.")] = None,
-    figure: Annotated[Path | None, typer.Option(help="Picture to write.")] = None,
+    results: Annotated[Path | None, typer.Option(help="Parquet file of rows to read.")] = None,
+    document: Annotated[Path | None, typer.Option(help="Document to update.")] = None,
+    figure: Annotated[Path | None, typer.Option(help="Image file to write.")] = None,
 ) -> None:
-    """Write what the documents show of kept results: a table, a picture or both."""
+    """Update the tables and figures of a document from kept results."""
     chosen = next(report for report in REPORTS if report.name == name)
     chosen.at(results=results, document=document, figure=figure).write()
 
 
 def main(arguments: list[str] | None = None) -> None:
-    """Run a command. A mistake in the data ends it with one line and exit code 2."""
+    """Run a command. An error in the data prints one line and exits with code 2."""
     try:
         app(arguments)
     except (NBAMError, OSError) as error:

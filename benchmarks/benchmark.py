@@ -1,4 +1,4 @@
-"""What a benchmark is, and what it yields."""
+"""Base class of benchmarks, and the cases and rows that they yield."""
 
 import re
 from abc import ABC, abstractmethod
@@ -17,13 +17,15 @@ CPU = torch.device("cpu")
 @final
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Case:
-    """What figures are about. Two cases are equal if all of their parts are.
+    """One measured combination of data, method, seed and settings.
+
+    Two cases are equal if all of these are equal.
 
     Attributes:
         data: Name of the data.
         method: Name of the method.
-        seed: Seed, or None if there is no randomness.
-        settings: Further settings by name: numbers and texts. A setting that is None is left out.
+        seed: Seed, or None if the method uses no random numbers.
+        settings: Other settings by name, as numbers and texts. Settings that are None are ignored.
     """
 
     data: str
@@ -50,14 +52,14 @@ class Case:
 @final
 @dataclass(frozen=True, kw_only=True)
 class Row:
-    """Figures of a case.
+    """Measured figures of one case.
 
     Attributes:
-        case: What they are about.
-        figures: Numbers by metric, None where a metric is undefined.
+        case: Case that was measured.
+        figures: Numbers by name of the metric. None means that a metric is undefined.
         notes: Texts by name, such as a verdict.
-        device: Device that was used, or None for a GPU where there is one.
-        packages: Versions of further packages that were used.
+        device: Device that was used. None means the GPU if this machine has one, else the CPU.
+        packages: Versions of other packages that were used, by name.
     """
 
     case: Case
@@ -76,23 +78,23 @@ class Row:
 
 
 class Benchmark(ABC):
-    """A benchmark. Subclasses are dataclasses, and their fields are options of the command line.
+    """Base class of benchmarks. Fields of subclasses become options of the command line.
 
-    The first line of a subclass's docstring is what `python -m benchmarks list` prints.
+    Subclasses are dataclasses. `python -m benchmarks list` prints the first docstring line of each.
     """
 
     @abstractmethod
     def measure(self, known: Collection[Case]) -> Iterator[Row]:
-        """Yield rows as they are measured.
+        """Measure all cases and yield one row after another.
 
         Args:
-            known: Cases that need not be measured again.
+            known: Cases to skip, because their results exist already.
         """
 
     @staticmethod
     @abstractmethod
     def summary(rows: pd.DataFrame) -> str:
-        """A text that says how it came out.
+        """Return the text that is printed at the end of a run.
 
         Args:
             rows: One row per case, as `rows.wide` returns them.
@@ -100,12 +102,12 @@ class Benchmark(ABC):
 
 
 def name_of(benchmark: type[Benchmark]) -> str:
-    """The name on the command line, such as "label-noise" for `LabelNoise`."""
+    """Return the name on the command line, such as "label-noise" for `LabelNoise`."""
     return re.sub(r"(?<!^)(?=[A-Z])", "-", benchmark.__name__).lower()
 
 
 def flat(values: Mapping[str, Any] | list[Any], above: str = "") -> dict[str, Any]:
-    """Nested dictionaries and lists as one dictionary, with names such as "contamination.mean"."""
+    """Flatten nested dictionaries and lists. Names are joined, as in "contamination.mean"."""
     pairs = values.items() if isinstance(values, Mapping) else enumerate(values)
     found: dict[str, Any] = {}
     for key, value in pairs:

@@ -1,4 +1,4 @@
-"""All benchmarks and reports, by subject."""
+"""Lists of all benchmarks and all reports of the command line."""
 
 from benchmarks.benchmark import Benchmark
 from benchmarks.calibration.coverage import Coverage

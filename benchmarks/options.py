@@ -1,4 +1,4 @@
-"""Options that benchmarks share, and values that options may have."""
+"""Options of the command line that several benchmarks share, and their parsers."""
 
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -9,18 +9,18 @@ import typer
 
 
 class Names(tuple[str, ...]):
-    """Names that are separated by commas on the command line."""
+    """Names from the command line, where commas separate them."""
 
     __slots__ = ()
 
     @staticmethod
     def of(text: "str | Names") -> "Names":
-        """Names from a text."""
+        """Split a text at its commas."""
         return Names(text.split(",")) if isinstance(text, str) else text
 
     @staticmethod
     def among(known: Iterable[str]) -> Callable[["str | Names"], "Names"]:
-        """A parser that refuses names that are not known."""
+        """Return a parser that rejects unknown names."""
         choices = list(known)
 
         def parse(text: "str | Names") -> "Names":
@@ -28,8 +28,7 @@ class Names(tuple[str, ...]):
             unknown = [name for name in names if name not in choices]
             if unknown:
                 raise typer.BadParameter(
-                    f"there is no {', '.join(map(repr, unknown))}; "
-                    f"choose among {', '.join(choices)}"
+                    f"unknown: {', '.join(map(repr, unknown))}; choose from {', '.join(choices)}"
                 )
             return names
 
@@ -37,56 +36,58 @@ class Names(tuple[str, ...]):
 
 
 def one_of(known: Iterable[str]) -> Callable[[str], str]:
-    """A parser of one name that refuses names that are not known."""
+    """Return a parser of a single name that rejects unknown names."""
     parse = Names.among(known)
     return lambda text: parse(Names([text]))[0]
 
 
 class Shares(tuple[float, ...]):
-    """Shares in [0, 1] that are separated by commas on the command line."""
+    """Shares in [0, 1] from the command line, where commas separate them."""
 
     __slots__ = ()
 
     @staticmethod
     def of(text: "str | Shares") -> "Shares":
-        """Shares from a text."""
+        """Split a text at its commas and convert the parts to numbers in [0, 1]."""
         try:
             values = Shares(map(float, text.split(","))) if isinstance(text, str) else text
         except ValueError as error:
-            raise typer.BadParameter(f"{text!r} has a part that is not a number") from error
+            raise typer.BadParameter(f"{text!r} contains a part that is not a number") from error
         if not all(0 <= value <= 1 for value in values):
-            raise typer.BadParameter(f"{text} is not in [0, 1]")
+            raise typer.BadParameter(f"{text} contains a number outside [0, 1]")
         return values
 
 
 def device_of(text: str | torch.device) -> torch.device:
-    """A device that exists on this machine."""
+    """Return the device of a name. Raise an error if this machine does not have it."""
     try:
         torch.empty(0, device=text)
-    # Torch asserts that it was built for a device.
+    # Torch raises AssertionError if it was built without support for the device.
     except (RuntimeError, AssertionError) as error:
-        raise typer.BadParameter(f"there is no device {text!r} on this machine") from error
+        raise typer.BadParameter(f"this machine has no device {text!r}") from error
     return torch.device(text)
 
 
 def best_device() -> torch.device:
-    """A GPU where there is one."""
+    """Return the GPU if this machine has one, else the CPU."""
     return torch.device("cuda" if torch.cuda.is_available() else "cpu")
 
 
 Seeds = Annotated[int, typer.Option(min=1, help="Number of seeds.")]
-FirstSeed = Annotated[int, typer.Option(min=0, help="First seed.")]
-Seed = Annotated[int, typer.Option(min=0, help="Seed.")]
-Workers = Annotated[int, typer.Option(min=1, help="Number of processes.")]
+FirstSeed = Annotated[
+    int, typer.Option(min=0, help="First seed. The others follow in steps of one.")
+]
+Seed = Annotated[int, typer.Option(min=0, help="Seed of all random numbers.")]
+Workers = Annotated[int, typer.Option(min=1, help="Number of parallel processes.")]
 Epochs = Annotated[
     int | None,
     typer.Option(min=1, help="Epochs of one training run. The default depends on the method."),
 ]
-DataRoot = Annotated[Path | None, typer.Option(help="Folder of the data.")]
+DataRoot = Annotated[Path | None, typer.Option(help="Folder that contains the data files.")]
 Device = Annotated[
     torch.device | None,
     typer.Option(
-        parser=device_of, metavar="DEVICE", help="Device to train on. Default: a GPU, if any."
+        parser=device_of, metavar="DEVICE", help="Device to train on. Default: GPU if available."
     ),
 ]
 Rates = Annotated[
@@ -97,8 +98,8 @@ Rates = Annotated[
 ]
 Out = Annotated[
     Path | None,
-    typer.Option(help="Parquet file of rows, made or added to. Without it rows are only printed."),
+    typer.Option(help="Parquet file to create or extend. Without it, rows are only printed."),
 ]
 Again = Annotated[
-    bool, typer.Option("--again", help="Measure cases again that the file has already.")
+    bool, typer.Option("--again", help="Measure cases again that the file already contains.")
 ]

@@ -1,4 +1,4 @@
-"""Parts of documents that are made from rows, between two markers."""
+"""Tables and figures of documents, made from kept rows. Text is written between two markers."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -21,15 +21,15 @@ DOCS = Path(__file__).parent.parent / "docs"
 @final
 @dataclass(frozen=True, kw_only=True)
 class Report:
-    """A table and a picture of a document.
+    """A table and a figure of a document, made from one file of rows.
 
     Attributes:
         name: Name on the command line.
-        results: File of rows.
-        document: Document whose markers the text is written between, or None.
-        text: Makes the text from one row per case, or None.
-        figure: File of the picture, or None.
-        draw: Makes the picture from one row per case, or None.
+        results: Parquet file of rows to read.
+        document: Document that contains the markers, or None if the report has no text.
+        text: Function that makes the text from one row per case, or None.
+        figure: Image file to write, or None if the report has no figure.
+        draw: Function that draws the figure from one row per case, or None.
     """
 
     name: str
@@ -40,7 +40,7 @@ class Report:
     draw: Callable[[pd.DataFrame], Figure] | None = None
 
     def at(self, *, results: Path | None, document: Path | None, figure: Path | None) -> "Report":
-        """The same report of other files. None leaves a file as it is."""
+        """Return this report with other files. The file stays the same where the value is None."""
         return replace(
             self,
             results=results or self.results,
@@ -49,10 +49,10 @@ class Report:
         )
 
     def write(self) -> None:
-        """Write the text and the picture.
+        """Write the text into the document and draw the figure.
 
         Raises:
-            DataError: There are no rows, or the document has no markers.
+            DataError: The file of rows cannot be read, or the document has no markers.
         """
         rows = wide(read(self.results))
         if self.figure is not None and self.draw is not None:
@@ -64,11 +64,11 @@ class Report:
 
 
 def insert(document: Path, text: str, *, made_by: str) -> None:
-    """Put a text between the markers of a document.
+    """Replace the text between the markers of a document.
 
     Args:
-        document: Document that has the lines of `markers`.
-        text: Text to stand between them.
+        document: Document that contains both lines of `markers`.
+        text: New text between the markers.
         made_by: Name of the report.
 
     Raises:
@@ -79,12 +79,12 @@ def insert(document: Path, text: str, *, made_by: str) -> None:
     before, start, rest = whole.partition(head)
     _, end, after = rest.partition(tail)
     if not (start and end):
-        raise DataError(f"{document} has no lines {head} and {tail}; add them where tables belong.")
+        raise DataError(f"{document} lacks the lines {head} and {tail}. Add both to the document.")
     document.write_text(f"{before}{start}\n\n{text}\n{end}{after}")
 
 
 def markers(made_by: str) -> tuple[str, str]:
-    """The lines before and after what a report makes."""
+    """Return the line before and the line after the text of a report."""
     return (
         f"<!-- made by python -m benchmarks report {made_by} -->",
         f"<!-- end of report {made_by} -->",

@@ -1,4 +1,4 @@
-"""The file of rows: the one format of all results.
+"""The file format of all results.
 
 A file is a Parquet table with one line per metric of a case. Its columns are `benchmark`, `data`,
 `method`, one for each setting, `seed`, `metric`, `value` (a number, null where the metric is
@@ -28,10 +28,10 @@ _PACKAGES = ["nbam-pyro", "torch", "torchvision", "pyro-ppl", "lightning", "scik
 
 
 def read(path: Path) -> pd.DataFrame:
-    """The lines of a file.
+    """Read the lines of a file of rows.
 
     Raises:
-        DataError: The file does not exist or has other columns.
+        DataError: The file cannot be read, or required columns are missing.
     """
     try:
         frame = pq.read_table(path).to_pandas()
@@ -39,13 +39,13 @@ def read(path: Path) -> pd.DataFrame:
         raise DataError(f"{path} cannot be read as a file of rows: {error}") from error
     missing = [name for name in [*_BEFORE, *_AFTER] if name not in frame]
     if missing:
-        raise DataError(f"{path} has no columns {', '.join(missing)}; name another file.")
+        raise DataError(f"{path} has no columns {', '.join(missing)}. Choose a file of rows.")
     texts = [name for name in [*_BEFORE, *_AFTER] if name not in _NUMBERS]
     return frame.astype({**dict.fromkeys(texts, object), **_NUMBERS})
 
 
 def write(path: Path, lines: pd.DataFrame) -> None:
-    """Write lines, whole or not at all, making the folder where it is missing."""
+    """Write lines to a file. The folder is created, and the file is replaced in one step."""
     path.parent.mkdir(parents=True, exist_ok=True)
     draft = path.with_name(path.name + ".part")
     table = pa.Table.from_pandas(lines, preserve_index=False)
@@ -54,12 +54,12 @@ def write(path: Path, lines: pd.DataFrame) -> None:
 
 
 def long(benchmark: str, rows: Sequence[Row], *, command: str | None) -> pd.DataFrame:
-    """Lines of rows.
+    """Convert rows to lines, one line per metric.
 
     Args:
         benchmark: Name of the benchmark.
-        rows: Rows that it has yielded.
-        command: Command that was run.
+        rows: Rows that the benchmark yielded.
+        command: Command that was run, or None if it is unknown.
     """
     settings = list(dict.fromkeys(name for row in rows for name in row.case.settings))
     lines = [line | {"benchmark": benchmark, "command": command} for line in _lines(rows)]
@@ -89,7 +89,7 @@ def _machine(device: torch.device | None, packages: tuple[tuple[str, str], ...])
 
 
 def joined(before: pd.DataFrame, after: pd.DataFrame) -> pd.DataFrame:
-    """Lines of two measurements; cases of the later one replace those of the earlier one."""
+    """Join the lines of two runs. Cases of the later run replace equal cases of the earlier one."""
     replaced = cases_of(after)
     kept = before[[case not in replaced for case in _case_of_lines(before)]]
     parts = [part for part in (kept, after) if len(part)]
@@ -98,7 +98,7 @@ def joined(before: pd.DataFrame, after: pd.DataFrame) -> pd.DataFrame:
 
 
 def cases_of(lines: pd.DataFrame) -> set[Case]:
-    """The cases that lines are about."""
+    """Return all cases that occur in the lines."""
     return set(_case_of_lines(lines))
 
 
@@ -124,7 +124,7 @@ def _settings(lines: pd.DataFrame) -> list[str]:
 
 
 def wide(lines: pd.DataFrame) -> pd.DataFrame:
-    """One row per case, with a column for each setting and each metric.
+    """Convert lines to one row per case, with a column for each setting and each metric.
 
     Args:
         lines: Lines of one benchmark, as `read` returns them.

@@ -1,4 +1,4 @@
-"""Run a benchmark and keep its rows."""
+"""Run a benchmark and save its rows."""
 
 import inspect
 import shlex
@@ -17,26 +17,26 @@ from nbam_pyro.errors import DataError
 
 __all__ = ["command_of", "run"]
 
-# A file is written at most so often, in seconds, and at the end in any case.
+# Shortest time between two writes of the file, in seconds. It is always written at the end.
 _PAUSE = 10.0
 
 
 def run(benchmark: Benchmark, *, out: Path | None = None, again: bool = False) -> None:
-    """Measure what a file does not have yet, print it and add it to the file.
+    """Measure the cases that a file does not contain, print them and add them to the file.
 
     Args:
         benchmark: Benchmark with its options.
-        out: File of rows, or None to print only.
-        again: Whether to measure cases again that the file has.
+        out: File of rows to create or extend. If it is None, rows are only printed.
+        again: Whether to measure cases again that the file contains.
 
     Raises:
-        DataError: The file is of something else, or data are missing.
+        DataError: The file contains rows of another benchmark, or data are missing.
     """
     name, command = name_of(type(benchmark)), f"python -m benchmarks {shlex.join(sys.argv[1:])}"
     before = read(out) if out is not None and out.exists() else long(name, [], command=None)
     others = sorted(set(before["benchmark"]) - {name})
     if others:
-        raise DataError(f"{out} holds rows of {', '.join(others)}; name another file.")
+        raise DataError(f"{out} contains rows of {', '.join(others)}. Choose another file.")
     known = set() if again else cases_of(before)
     rows: list[Row] = []
     written = time.monotonic()
@@ -59,7 +59,7 @@ def run(benchmark: Benchmark, *, out: Path | None = None, again: bool = False) -
 
 
 def command_of(benchmark: type[Benchmark]) -> Callable[..., None]:
-    """The command that runs a benchmark, with its fields as options beside the shared ones."""
+    """Return the command of a benchmark. Its fields and the shared options are its options."""
 
     def command(out: Path | None, again: bool, **options: Any) -> None:
         run(benchmark(**options), out=out, again=again)

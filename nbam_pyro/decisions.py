@@ -1,7 +1,7 @@
 """Decisions from responsibilities: which data to flag, review, relabel or weight.
 
-A responsibility is the probability that a datum is contaminated, P(z=1 | x, y). A decision depends
-on these probabilities only, so that it is as good as they are calibrated.
+A responsibility is the probability that a datum is contaminated, P(z=1 | x, y). Decisions depend
+only on these probabilities. Therefore they are reliable only if the probabilities are calibrated.
 """
 
 import math
@@ -81,7 +81,7 @@ class Flags:
 
 
 def flags(responsibility: Any, *, fdr: float | None = None, costs: Costs | None = None) -> Flags:
-    r"""Flag as many data as a false discovery rate allows, or as is cheapest.
+    r"""Flag data up to a false discovery rate, or with the smallest expected cost.
 
     With `fdr`, the result is the largest set :math:`\{i : r_i \ge t\}` whose posterior expected
     false discovery rate, the mean of 1 - r in the set, is at most `fdr`. With `costs`, each datum
@@ -114,7 +114,9 @@ def flags(responsibility: Any, *, fdr: float | None = None, costs: Costs | None 
     """
     r = _probabilities(responsibility, "responsibility")
     if (fdr is None) == (costs is None):
-        raise DataError("Give either fdr, a false discovery rate, or costs.")
+        raise DataError(
+            "flags needs either fdr (a false discovery rate) or costs. Give exactly one of them."
+        )
     if costs is not None:
         return _cheapest(r, costs)
     level = as_number(fdr, "fdr")

@@ -1,1 +1,1 @@
-"""Whether posteriors, intervals and priors say what they should."""
+"""Benchmarks of the calibration of posteriors, intervals and priors."""

@@ -1,9 +1,9 @@
-"""Do intervals hold the truth as often as they say, given the predictor?
+"""Coverage of the 90 % intervals of rates if the predictor is known.
 
-Data sets are drawn from the story itself, rates and T from their priors, with the predictor f
-known; rates are estimated from f and the labels by EM, and the 90 % intervals that hold the truth
-are counted. With 400 sets and true coverage .9 they are between 345 and 375 with 99 % probability.
-Three kinds of predictor: vague, medium and sharp.
+Data sets are drawn from the story, with rates and flip matrix T from their priors and a known
+predictor f. EM estimates the rates from f and the labels. The benchmark counts the intervals that
+contain the true value. If the coverage of 400 sets is .9, the count is between 345 and 375 with
+99 % probability. There are three kinds of predictor: vague, medium and sharp.
 """
 
 import math
@@ -23,20 +23,20 @@ from nbam_pyro.outputs.intervals import transition_intervals
 from nbam_pyro.outputs.transition import estimate_transition
 
 CLASSES, ROWS = 3, 500
-# Standard deviation of the logits, and the mean probability of the most probable class in words.
+# Standard deviation of the logits. The name describes the probability of the most probable class.
 PREDICTORS = {"vague": 1.0, "medium": 3.0, "sharp": 6.0}
 
 
 @final
 @dataclass(frozen=True, kw_only=True)
 class Coverage(Benchmark):
-    """How often 90 % intervals of rates hold the truth, for vague, medium and sharp predictors."""
+    """Coverage of 90 % intervals of rates, for vague, medium and sharp predictors."""
 
     seeds: Seeds = 400
     first_seed: FirstSeed = 0
 
     def measure(self, known: Collection[Case]) -> Iterator[Row]:
-        """One row per predictor: counts over all data sets."""
+        """Yield one row per predictor, with counts over all data sets."""
         seeds = range(self.first_seed, self.first_seed + self.seeds)
         for name, scale in PREDICTORS.items():
             settings = {"classes": CLASSES, "rows_of_a_set": ROWS, "probability": 0.9}
@@ -50,12 +50,12 @@ class Coverage(Benchmark):
 
     @staticmethod
     def summary(rows: pd.DataFrame) -> str:
-        """Counts by predictor."""
+        """Return a table of counts by predictor."""
         return rows.drop(columns=["data", "seed", "device"]).to_string(index=False)
 
 
 def simulate(seed: int, scale: float) -> torch.Tensor:
-    """Whether the intervals of the share and of each class rate hold the truth, (1 + K,)."""
+    """Return whether the intervals of the share and of each class rate cover it, (1 + K,)."""
     torch.manual_seed(seed)
     prior = FlipPrior()
     log_f = (scale * torch.randn(ROWS, CLASSES)).log_softmax(-1)

@@ -1,9 +1,10 @@
-"""Do SVI's and NUTS's posteriors of rates agree?
+"""Comparison of the posteriors of rates from SVI and from NUTS.
 
-On a line with 20 % outliers, all of whose numbers have a posterior; and on digits with five classes
-mislabelled at 40 %, where a fitted network is frozen and rates and flips have one; with
---last-layer its last layer, too, which takes many times as long. The guide has falling steps and
-ten draws a step.
+There are three cases. The first is a line with 20 % outliers, where all parameters have a
+posterior. The second is digits with five classes mislabelled at 40 %; the fitted network is frozen,
+and rates and flips have a posterior. The option --last-layer adds the third: the last layer of
+this network has a posterior, too, which takes many times as long. The guide is trained with
+decreasing step sizes and ten draws per step.
 """
 
 import time
@@ -33,13 +34,13 @@ from nbam_pyro.inference import (
 )
 from nbam_pyro.models import BetaSwitch, BroadNormal, LinearNormal, Story, mlp
 
-# Components of the features that are kept: all that classes differ by lies in fewer than K.
+# Number of kept feature components: differences of K logits have at most K - 1 dimensions.
 FEATURES, EPOCHS = 9, 1500
 PRIOR = FlipPrior(rate=(1, 4), flip=0.5)
 
 
 def line(seed: int) -> tuple[Story, Tensor, Tensor, dict[str, Tensor]]:
-    """A story of 100 points on a line, a fifth of them anywhere; and a start."""
+    """Return story, x, y and start of 100 points on a line, of which a fifth are outliers."""
     rng = np.random.default_rng(seed)
     x = np.linspace(0, 5, 100)[:, None]
     y = 1 + 2 * x[:, 0] + 0.5 * rng.normal(size=100)
@@ -53,7 +54,7 @@ def line(seed: int) -> tuple[Story, Tensor, Tensor, dict[str, Tensor]]:
 
 
 def digits(seed: int) -> tuple[Story, Tensor, Tensor, dict[str, Tensor]]:
-    """A story of the rates and flips of held-out digits given a fitted network; and a start."""
+    """Return story, f, y and start of the held-out digits, given a fitted and frozen network."""
     fitted, x, y = _fitted_digits(seed)
     f = torch.as_tensor(predict(fitted, x)).clamp_min(1e-6).log()
     median = guide_median(fitted.guide)
@@ -62,7 +63,7 @@ def digits(seed: int) -> tuple[Story, Tensor, Tensor, dict[str, Tensor]]:
 
 
 def last_layer(seed: int) -> tuple[Story, Tensor, Tensor, dict[str, Tensor]]:
-    """As `digits`, and the last layer has a posterior given the features before it."""
+    """Return the same as `digits` for a story whose last layer has a posterior, too."""
     fitted, x, y = _fitted_digits(seed)
     trunk, head = fitted.story.network  # type: ignore[misc]
     with torch.no_grad():
@@ -82,7 +83,7 @@ def last_layer(seed: int) -> tuple[Story, Tensor, Tensor, dict[str, Tensor]]:
 
 
 def _fitted_digits(seed: int) -> tuple[Fit, np.ndarray, Tensor]:
-    """A fit, and the rows that it was not trained on."""
+    """Return a fit, and the features and labels of its held-out rows."""
     data = flipped_digits(seed=seed)
     with torch.random.fork_rng():
         torch.manual_seed(seed)
@@ -99,7 +100,7 @@ def compare(
     samples: int,
     workers: int,
 ) -> tuple[pd.DataFrame, dict[str, float]]:
-    """The table of both posteriors, and seconds of both."""
+    """Return the table that compares both posteriors, and the seconds of SVI and NUTS."""
     story, x, y, start = make(seed)
     joint = Joint(
         epochs=EPOCHS,
@@ -136,20 +137,20 @@ CASES: tuple[tuple[str, Any, Any], ...] = (
 @final
 @dataclass(frozen=True, kw_only=True)
 class GuideAndChains(Benchmark):
-    """Posteriors of rates by a guide and by Markov chains, on a line and on digits."""
+    """Posteriors of rates from a guide and from Markov chains, on a line and on digits."""
 
     seeds: Seeds = 1
     first_seed: FirstSeed = 0
     samples: Annotated[
-        int, typer.Option(min=1, help="Draws of each of four chains, after as many of warm-up.")
+        int, typer.Option(min=1, help="Draws of each of four chains. Warm-up is as long.")
     ] = 500
     workers: Workers = 2
     last_layer: Annotated[
-        bool, typer.Option("--last-layer", help="Compare the last layer of digits, too.")
+        bool, typer.Option("--last-layer", help="Also compare the last layer on digits.")
     ] = False
 
     def measure(self, known: Collection[Case]) -> Iterator[Row]:
-        """One row per number that has a posterior, and one with seconds, by data and seed."""
+        """Yield one row per parameter, and one row with seconds, for each data set and seed."""
         for seed in range(self.first_seed, self.first_seed + self.seeds):
             for name, make, family in CASES[: 3 if self.last_layer else 2]:
                 whole = Case(data=name, method="seconds", seed=seed)
@@ -166,7 +167,7 @@ class GuideAndChains(Benchmark):
 
     @staticmethod
     def summary(rows: pd.DataFrame) -> str:
-        """The numbers that are rates, and the largest differences by data."""
+        """Return a table of the rates, and the largest differences, for each data set."""
         numbers = rows[rows["method"] == "comparison"]
         return "\n\n".join(_about(str(name), part) for name, part in numbers.groupby("data"))
 

@@ -1,9 +1,9 @@
-"""Rates of twenty sources: partial pooling against none and against full pooling.
+"""Rates of twenty sources: partial pooling compared with no pooling and full pooling.
 
-Measurements of a known quantity with standard Normal errors, from sources of 20 to 500 rows of
-which some have made many gross errors and some few. The rate of every source is estimated alone
-(`BetaSwitch(1, 1)` of its own rows), with all others as one (`BetaSwitch(1, 1)` of all rows), and
-with `GroupSwitch`.
+Twenty sources measure a known quantity with standard Normal errors. Each source has 20 to 500 rows
+and its own rate of gross errors. The rates are estimated in three ways: without pooling
+(`BetaSwitch(1, 1)` on the rows of one source), with full pooling (`BetaSwitch(1, 1)` on all rows)
+and with partial pooling (`GroupSwitch`).
 """
 
 from collections.abc import Collection, Iterator
@@ -33,20 +33,20 @@ from nbam_pyro.models import (
 )
 
 SOURCES, SMALLEST, LARGEST = 20, 20, 500
-# Of the logits of the sources' rates.
+# Mean and standard deviation of the logits of the sources' rates.
 MIDDLE, SPREAD = -1.7, 1.0
 BREADTH = 6.0
 
 
 class KnownError(Component):
-    """Errors of a known size around a known value."""
+    """Standard Normal likelihood without parameters."""
 
     def forward(self, h: Tensor, latents: Latents) -> TorchDistribution:
         return dist.Normal(torch.zeros(len(h)), 1.0, validate_args=False)
 
 
 def simulate(seed: int) -> tuple[np.ndarray, Tensor, np.ndarray]:
-    """The source of every row, the errors, and the true rate of every source."""
+    """Draw one data set. Returns the source and error of each row, and the rate of each source."""
     rng = np.random.default_rng(seed)
     sizes = np.geomspace(SMALLEST, LARGEST, SOURCES).round().astype(int)
     rates = expit(MIDDLE + SPREAD * rng.normal(size=SOURCES))
@@ -57,7 +57,7 @@ def simulate(seed: int) -> tuple[np.ndarray, Tensor, np.ndarray]:
 
 
 def estimates(source: np.ndarray, y: Tensor, *, epochs: int = 300) -> dict[str, np.ndarray]:
-    """Posterior mean rates of the sources by how they are pooled."""
+    """Return posterior mean rates of all sources for "partial", "none" and "full" pooling."""
     x = torch.zeros(len(y), 1)
     rows, _ = with_groups(x, source, names=range(SOURCES))
     partial = _draws(GroupSwitch(SOURCES), rows, y, epochs)
@@ -84,13 +84,13 @@ def _draws(switch: Component, x: Tensor, y: Tensor, epochs: int) -> dict[str, Te
 @final
 @dataclass(frozen=True, kw_only=True)
 class Pooling(Benchmark):
-    """Errors of the rates of twenty sources: partial pooling against none and full pooling."""
+    """Errors of the estimated rates of twenty sources with partial, no and full pooling."""
 
     seeds: Seeds = 5
     first_seed: FirstSeed = 0
 
     def measure(self, known: Collection[Case]) -> Iterator[Row]:
-        """One row per seed and way to pool: root mean squared error of the sources' rates."""
+        """Yield one row per seed and kind of pooling: root mean squared error of the rates."""
         for seed in range(self.first_seed, self.first_seed + self.seeds):
             if _case("partial", seed) in known:
                 continue
@@ -101,7 +101,7 @@ class Pooling(Benchmark):
 
     @staticmethod
     def summary(rows: pd.DataFrame) -> str:
-        """Root mean squared errors by seed, and their means."""
+        """Return a table of root mean squared errors by seed, and their means."""
         table = rows.pivot(index="seed", columns="method", values="rmse")
         table.loc["mean"] = table.mean()
         return table.round(4).to_string()

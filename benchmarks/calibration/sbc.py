@@ -1,10 +1,10 @@
 """Simulation-based calibration of rates and T.
 
-Rates and T are drawn from their prior, labels of 200 rows of three classes from the story with
-f frozen, and both are inferred again. Where inference is exact, the rank of the truth among the
-draws of its posterior is uniform (Talts et al. 2018). Ranks of NUTS are tested, by chi-squared with
-Bonferroni's correction; those of the guide are shown beside: a mean-field posterior need not be
-uniform.
+Rates and flip matrix T are drawn from their prior. The story with frozen f draws labels of 200 rows
+and three classes. Then rates and T are estimated from these labels. If inference is exact, the rank
+of the true value among posterior draws is uniform (Talts et al. 2018). The ranks of NUTS are tested
+by chi-squared with Bonferroni's correction. The ranks of the guide are only shown, because the
+ranks of a mean-field posterior are not always uniform.
 """
 
 from collections.abc import Collection, Iterator
@@ -27,14 +27,14 @@ from nbam_pyro.inference.posterior.predictive import predictive_draws, prior_dra
 from nbam_pyro.inference.workflow.mcmc import sample_chains
 
 CLASSES, ROWS, BINS = 3, 200, 10
-# Ranks among so many draws, far enough apart to be nearly independent.
+# Number of draws for a rank, and distance between them in the chain (nearly independent draws).
 RANKS, THIN = 99, 3
 PRIOR = FlipPrior(rate=(1.0, 4.0), flip=1.0)
 NUMBERS = [f"rate[{c}]" for c in range(CLASSES)] + [f"flip[{c}, 0]" for c in range(CLASSES)]
 
 
 def simulate(seed: int) -> tuple[LabelFlip, Scored, dict[str, Tensor]]:
-    """A story with f as its input, rows, and the rates and T that their labels came from."""
+    """Draw one data set. Returns the story (its input is f), the rows, and the true rates and T."""
     rng = np.random.default_rng(seed)
     true = rng.integers(CLASSES, size=ROWS)
     logits = 2.5 * np.eye(CLASSES)[true] + rng.normal(size=(ROWS, CLASSES))
@@ -42,13 +42,13 @@ def simulate(seed: int) -> tuple[LabelFlip, Scored, dict[str, Tensor]]:
     story = LabelFlip(nn.Identity(), CLASSES, prior=PRIOR)
     rows = Scored(x, torch.zeros(ROWS, dtype=torch.long))
     drawn = prior_draws(story, rows, 1, seed=seed)
-    # The story's own labels: true labels come from f, not from what x was made of.
+    # The story draws true labels from f. They differ from `true`, which only made x.
     y = torch.as_tensor(predictive_draws(story, rows, drawn, 1, seed=seed)[0, 0])
     return story, rows._replace(y=y), {name: value[0] for name, value in drawn.items()}
 
 
 def ranks(seed: int) -> dict[str, Any]:
-    """Ranks of the truth among draws of NUTS and of a guide, by number, for one simulation."""
+    """Return the ranks of the true values among draws of NUTS and of a guide, for one seed."""
     torch.set_num_threads(1)
     story, rows, truth = simulate(seed)
     start = {"rate": torch.full((CLASSES,), 0.2), "flip": torch.full((CLASSES, 2), 0.5)}
@@ -67,7 +67,7 @@ def ranks(seed: int) -> dict[str, Any]:
 
 
 def _ranks(draws: dict[str, Tensor], truth: dict[str, Tensor]) -> list[int]:
-    """How many draws of every rate, and of the first flip of every class, are below the truth."""
+    """Count draws below the true value, for each rate and the first flip of each class."""
     below = [(draws[n] < truth[n]).sum(0).reshape(CLASSES, -1)[:, 0] for n in ("rate", "flip")]
     return torch.cat(below).tolist()
 
@@ -82,7 +82,7 @@ class Sbc(Benchmark):
     workers: Workers = 2
 
     def measure(self, known: Collection[Case]) -> Iterator[Row]:
-        """Two rows per simulation: ranks among draws of NUTS, and among those of the guide."""
+        """Yield two rows per simulation: the ranks of NUTS and the ranks of the guide."""
         seeds = range(self.first_seed, self.first_seed + self.seeds)
         missing = [seed for seed in seeds if _case("nuts", seed) not in known]
         found = Parallel(n_jobs=self.workers, return_as="generator")(
@@ -96,7 +96,7 @@ class Sbc(Benchmark):
 
     @staticmethod
     def summary(rows: pd.DataFrame) -> str:
-        """Whether the ranks of NUTS are uniform. Those of the guide are shown and not judged."""
+        """Return p-values of uniform ranks. Only those of NUTS decide on the verdict."""
         p = {
             method: uniformity(part[NUMBERS].to_numpy(int))
             for method, part in rows.groupby("method")
@@ -115,6 +115,6 @@ def _case(method: str, seed: int) -> Case:
 
 
 def uniformity(found: np.ndarray, *, bins: int = BINS) -> list[float]:
-    """The p-value of a uniform distribution over bins, for every column of ranks."""
+    """Return the p-value of the test of a uniform distribution, for each column of ranks."""
     counts = [np.bincount(column * bins // (RANKS + 1), minlength=bins) for column in found.T]
     return [float(chisquare(count).pvalue) for count in counts]

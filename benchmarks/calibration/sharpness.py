@@ -1,9 +1,9 @@
-"""The sharpness of `from_pred_probs`: what its default was chosen from, and a check on other seeds.
+"""Choice of the default sharpness of `from_pred_probs`, and a check on other seeds.
 
-Out-of-sample probabilities (five folds) of three classifiers of scikit-learn on digits and on a
-simulation whose classes overlap, with asymmetric, symmetric and look-alike flips. The default is
-the sharpness of the lowest mean Brier score on the development seeds among those that flag at most
-1 % of the rows of clean digits with every classifier.
+Three scikit-learn classifiers give out-of-sample probabilities (five folds). The data are digits
+and a simulation with overlapping classes, with asymmetric, symmetric and look-alike flips. Only
+values that flag at most 1 % of the rows of clean digits with every classifier are allowed. Among
+them, the default has the lowest mean Brier score on the development seeds.
 """
 
 import warnings
@@ -31,7 +31,7 @@ from nbam_pyro.data import DIGITS_FLIPS, Contaminated, Flips, SymmetricFlips, co
 from nbam_pyro.outputs.pred_probs import SHARPNESS
 from nbam_pyro.outputs.report import PredProbsReport
 
-# First seeds of the two sets.
+# First seed of the development seeds and of the check seeds.
 DEVELOPMENT, CHECK = 100, 0
 RATES = (0.1, 0.2, 0.3, 0.4)
 PLAIN = "1 - p(label)"
@@ -39,7 +39,7 @@ TRIED = (1.0, 1.5, 2.0, 2.5, 3.0, 4.0, 6.0)
 
 
 class Labelled(NamedTuple):
-    """Rows whose labels are contaminated in a known way."""
+    """Rows with known contamination: data set, kind of flips, rate, features and labels."""
 
     data: str
     flips: str
@@ -61,7 +61,7 @@ CLASSIFIERS: dict[str, Callable[[int], ClassifierMixin]] = {
 
 
 def cases(seed: int, *, rates: Sequence[float]) -> Iterator[Labelled]:
-    """Digits and the simulation, clean and with every kind of flip at every rate."""
+    """Yield digits and the simulation, clean and with every kind of flip at every rate."""
     digits = load_digits()
     simulated = make_classification(
         1500,
@@ -88,7 +88,7 @@ def cases(seed: int, *, rates: Sequence[float]) -> Iterator[Labelled]:
 
 
 def look_alike(x: np.ndarray, truth: np.ndarray, rate: float, seed: int) -> Contaminated:
-    """Rows take the label of the class they resemble, the more likely the more they do."""
+    """Flip labels to the most similar other class. Similar rows flip with higher probability."""
     rows = np.arange(len(truth))
     judge = make_pipeline(StandardScaler(), LogisticRegression(C=0.01)).fit(x, truth)
     p = judge.predict_proba(x)
@@ -101,7 +101,7 @@ def look_alike(x: np.ndarray, truth: np.ndarray, rate: float, seed: int) -> Cont
 
 
 def judge_all(case: Labelled, p: np.ndarray, seed: int) -> Iterator[dict[str, Any]]:
-    """One minus the label's probability, every sharpness, and those that verified labels choose."""
+    """Yield figures of 1 - p(label), of every sharpness, and of calls with verified labels."""
     y, z = case.labels.observed, case.labels.contaminated
     plain = 1 - p[np.arange(len(y)), y]
     yield {"sharpness": PLAIN, **_judged(plain, z)}
@@ -152,17 +152,19 @@ def _responsibility(report: PredProbsReport) -> np.ndarray:
 @final
 @dataclass(frozen=True, kw_only=True)
 class Sharpness(Benchmark):
-    """Brier scores of `from_pred_probs` by sharpness, on seeds to choose it and seeds to check."""
+    """Brier scores of `from_pred_probs` by sharpness, on development seeds and check seeds."""
 
     seeds: Seeds = 2
     rates: Rates = Shares(RATES)
     classifiers: Annotated[
         Names,
-        typer.Option(parser=Names.among(CLASSIFIERS), metavar="NAME,...", help="Classifiers."),
+        typer.Option(
+            parser=Names.among(CLASSIFIERS), metavar="NAME,...", help="Classifiers to fit."
+        ),
     ] = Names(CLASSIFIERS)
 
     def measure(self, known: Collection[Case]) -> Iterator[Row]:
-        """One row per data set, flips, rate, classifier and way to set the sharpness."""
+        """Yield one row per data set, flips, rate, classifier and choice of the sharpness."""
         for first in (DEVELOPMENT, CHECK):
             for seed in range(first, first + self.seeds):
                 for labelled in cases(seed, rates=self.rates):
@@ -171,7 +173,7 @@ class Sharpness(Benchmark):
 
     @staticmethod
     def summary(rows: pd.DataFrame) -> str:
-        """Means by sharpness, clean rows flagged at most, Brier scores by flips, for both sets."""
+        """Return tables of Brier scores, flagged clean rows and coverage of the band."""
         sets = rows["seed"].ge(DEVELOPMENT).map({True: "development", False: "check"})
         return "\n\n".join(f"{name}\n{_about(part)}" for name, part in rows.groupby(sets))
 

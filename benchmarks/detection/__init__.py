@@ -1,1 +1,1 @@
-"""Anomaly detection where the training rows are contaminated, too."""
+"""Benchmarks of anomaly detection with contaminated training rows."""

@@ -1,8 +1,8 @@
-"""Anomaly detection on contaminated training rows: latent outlier exposure and its neighbours.
+"""Anomaly detection on contaminated training rows: latent outlier exposure and related methods.
 
-Tables are every .mat and .npz file of a folder, with arrays X and y. Noisy copies of anomalies of
-the test set are in training, without a label (see `protocol`). Seeds of one method are trained as
-one batched model, and its seconds are shared out among them.
+Tables are all .mat and .npz files of a folder, with arrays X and y. The training rows contain noisy
+copies of test anomalies, without a label (see `protocol`). All seeds of one method are trained as
+one batched model. The seconds of a row are those of the model divided by the number of seeds.
 """
 
 import time
@@ -39,14 +39,14 @@ __all__ = ["ContaminatedAd", "figures"]
 
 TableNames = Annotated[
     Names | None,
-    typer.Option(parser=Names.of, metavar="NAME,...", help="Tables to read. Default: all."),
+    typer.Option(parser=Names.of, metavar="NAME,...", help="Tables to use. Default: all."),
 ]
 Classes = Annotated[
     Names,
     typer.Option(
         parser=Names.among(map(str, range(10))),
         metavar="CLASS,...",
-        help="Classes of images that are normal, one at a time.",
+        help="Normal classes of images. Each class is a separate case.",
     ),
 ]
 Methods = Annotated[
@@ -54,32 +54,35 @@ Methods = Annotated[
     typer.Option(
         parser=Names.among([*TABULAR, *IMAGE]),
         metavar="NAME,...",
-        help="Methods. Default: all that suit the data and need no other package.",
+        help="Methods to fit. Default: all for this kind of data, without those of PyOD.",
     ),
 ]
 Scale = Annotated[
-    str, typer.Option(parser=one_of(["range", "none"]), metavar="range|none", help="Of features.")
+    str,
+    typer.Option(
+        parser=one_of(["range", "none"]), metavar="range|none", help="Scaling of features."
+    ),
 ]
 
 
 @final
 @dataclass(frozen=True, kw_only=True)
 class ContaminatedAd(Benchmark):
-    """AUC of anomaly detectors whose training rows hold unlabelled anomalies, ours and PyOD's."""
+    """AUC of anomaly detectors whose training rows contain unlabelled anomalies."""
 
     images: Annotated[
-        bool, typer.Option("--images", help="Take Fashion-MNIST in place of a folder of tables.")
+        bool, typer.Option("--images", help="Use Fashion-MNIST instead of a folder of tables.")
     ] = False
     data_root: DataRoot = None
     tables: TableNames = None
     classes: Classes = Names(["0", "1"])
     methods: Methods = None
     alpha0: Annotated[
-        float, typer.Option(min=0, max=1, help="True share of anomalies in training, below 1.")
+        float, typer.Option(min=0, max=1, help="True share of training anomalies, below 1.")
     ] = 0.1
     alpha: Annotated[
         float | None,
-        typer.Option(min=0, max=1, help="Share that methods are told. Default: the true one."),
+        typer.Option(min=0, max=1, help="Share that methods assume. Default: the true share."),
     ] = None
     seeds: Seeds = 3
     first_seed: FirstSeed = 0
@@ -87,10 +90,10 @@ class ContaminatedAd(Benchmark):
     scale: Scale = "range"
 
     def measure(self, known: Collection[Case]) -> Iterator[Row]:
-        """One row per data set, method and seed.
+        """Yield one row per data set, method and seed.
 
         Raises:
-            DataError: PyOD or the data are missing, or options do not fit each other.
+            DataError: PyOD is not installed, data are missing, or options contradict each other.
         """
         for data, splits, methods in self._problems():
             for name, method in methods.items():
@@ -137,16 +140,20 @@ class ContaminatedAd(Benchmark):
         return Case(data=data, method=name, seed=seed, settings=settings)
 
     def _problems(self) -> Iterator[tuple[str, Callable[..., Split], dict[str, Method]]]:
-        """Name, split by seed, and methods of every data set."""
+        """Yield name, function that makes the split of a seed, and methods of each data set."""
         suitable = IMAGE if self.images else [name for name in TABULAR if name not in PYOD]
         methods = self.methods or suitable
         unknown = set(methods) - set(IMAGE if self.images else TABULAR)
         if unknown:
-            raise DataError(f"--methods: {', '.join(sorted(unknown))} is not for these data.")
+            raise DataError(
+                f"--methods: {', '.join(sorted(unknown))} cannot be used with these data."
+            )
         if self.data_root is None:
-            raise DataError("--data-root is missing: the folder of the tables or images.")
+            raise DataError(
+                "The option --data-root is missing. Give the folder of the tables or images."
+            )
         if self.alpha0 >= 1:
-            raise DataError("--alpha0 must be below 1, because some rows have to be normal.")
+            raise DataError("--alpha0 must be below 1, because some training rows must be normal.")
         if PYOD.keys() & set(methods):
             require_pyod()
         if self.images:
@@ -160,16 +167,16 @@ class ContaminatedAd(Benchmark):
 
     @staticmethod
     def summary(rows: pd.DataFrame) -> str:
-        """One table for each family of methods."""
+        """Return one table for each family of methods."""
         return reported(rows)
 
 
 def figures(one: Split, found: Found) -> dict[str, float | None]:
-    """AUC, average precision, and F1 where as many rows are flagged as are anomalies."""
+    """Return AUC, average precision and F1. F1 flags as many rows as there are anomalies."""
     top = np.argsort(-found.scores, kind="stable")[: one.anomaly.sum()]
     return {
         "auc": float(roc_auc_score(one.anomaly, found.scores)),
         "average_precision": float(average_precision_score(one.anomaly, found.scores)),
-        "f1": float(one.anomaly[top].mean()),  # precision and recall are equal there
+        "f1": float(one.anomaly[top].mean()),  # precision equals recall
         "rate_estimate": found.rate,
     }

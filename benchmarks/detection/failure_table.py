@@ -1,7 +1,8 @@
-"""A density that is all but right, and ranks every outlier as more normal than any normal row.
+"""Densities that are nearly correct, but rank every outlier as more normal than all normal rows.
 
-P is uniform on a million atoms; P_n = (1 - n / 10^6) P + n / 10^6 U(Q) with Q n other atoms. Every
-density is judged as a detector of U(Q) against P (Zhang, Goldstein & Ranganath 2021).
+P is the uniform distribution on a million atoms. Q is a set of n other atoms, and
+P_n = (1 - n / 10^6) P + n / 10^6 U(Q). Each P_n is judged as a detector that separates U(Q) from P
+(Zhang, Goldstein & Ranganath 2021).
 """
 
 from collections.abc import Callable, Collection, Iterator
@@ -23,7 +24,7 @@ SIZES = (0, 10_000, 1_000, 100)
 
 
 def density(n: int) -> Callable[[np.ndarray], np.ndarray]:
-    """log P_n by atom: 0 to 999,999 are those of P, n more those of Q."""
+    """Return log P_n as a function of atoms. 0 to 999,999 belong to P, larger numbers to Q."""
     share = n / ATOMS
     with np.errstate(divide="ignore"):
         outside = float(np.log(share / n)) if n else -np.inf
@@ -31,7 +32,7 @@ def density(n: int) -> Callable[[np.ndarray], np.ndarray]:
 
 
 def judge(n: int) -> dict[str, float]:
-    """Mean log-likelihood on P, mass on P, and the AUC of three statistics."""
+    """Return mean log-likelihood on P, probability mass on P, and the AUC of three statistics."""
     log_p = density(n)
     normal, odd = np.arange(0, ATOMS, 100), ATOMS + np.arange(n or 100)
     x, truth = np.r_[normal, odd], np.r_[np.zeros(len(normal)), np.ones(len(odd))]
@@ -49,7 +50,7 @@ def judge(n: int) -> dict[str, float]:
 
 
 def figure(rows: pd.DataFrame) -> Figure:
-    """AUC of every statistic by density.
+    """Plot the AUC of each statistic, by density.
 
     Args:
         rows: One row per case, as `rows.wide` returns them.
@@ -76,10 +77,10 @@ def _name(n: int) -> str:
 @final
 @dataclass(frozen=True, kw_only=True)
 class FailureTable(Benchmark):
-    """AUC of test statistics of densities that are nearly right and rank every outlier wrongly."""
+    """AUC of test statistics of densities that are nearly correct but rank outliers wrongly."""
 
     def measure(self, known: Collection[Case]) -> Iterator[Row]:
-        """One row for P, and for each of three densities that are nearly P."""
+        """Yield one row for P, and one for each of three densities that are close to P."""
         for n in SIZES:
             case = Case(data="atoms", method="statistics", settings={"n": n})
             if case not in known:
@@ -87,7 +88,7 @@ class FailureTable(Benchmark):
 
     @staticmethod
     def summary(rows: pd.DataFrame) -> str:
-        """The table."""
+        """Return a table of all figures."""
         columns = ["n", "log_likelihood", "mass", "auc_likelihood", "auc_typicality", "auc_ratio"]
         return rows[columns].round(4).to_string(index=False)
 

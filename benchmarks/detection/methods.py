@@ -1,4 +1,4 @@
-"""Methods by their names on the command line: ours, and PyOD's where it is installed."""
+"""Methods of the detection benchmark by name: those of the library, and detectors of PyOD."""
 
 import importlib.util
 from collections.abc import Callable, Sequence
@@ -32,18 +32,18 @@ from nbam_pyro.detection.verified import UNKNOWN
 from nbam_pyro.errors import DataError
 from nbam_pyro.training.lightning import Options
 
-# What `deepsad` is told: so many of the training rows, normal ones and contaminants.
+# Share of training rows, normal rows and contaminants, whose true switch `deepsad` gets.
 _TOLD = 0.1
 _IMAGE_EPOCHS = 4
 
 
 @dataclass(frozen=True, kw_only=True)
 class Found:
-    """What a method says of one split.
+    """Result of a method on one split.
 
     Attributes:
-        scores: Scores of the test rows, high for anomalies, (M,).
-        rate: Estimated share of anomalies in training, where there is one.
+        scores: Scores of the test rows, (M,). High scores mean anomalies.
+        rate: Estimated share of anomalies among training rows, or None without an estimate.
     """
 
     scores: np.ndarray
@@ -52,12 +52,12 @@ class Found:
 
 @dataclass(frozen=True, kw_only=True)
 class Told:
-    """What a method is told.
+    """Settings of a method.
 
     Attributes:
-        alpha: Assumed share of anomalies in training.
-        epochs: Epochs of training, or None for the method's own.
-        scale: Scale of features, an argument of `AnomalyDetector`.
+        alpha: Assumed share of anomalies among training rows.
+        epochs: Epochs of training, or None for the default of the method.
+        scale: Scaling of features, as in `AnomalyDetector`. None leaves features unchanged.
     """
 
     alpha: float
@@ -65,7 +65,7 @@ class Told:
     scale: Literal["range"] | None = "range"
 
     def scaled(self, split: Split) -> Split:
-        """A split with features as a detector of ours would see them."""
+        """Return the split with features scaled as in `AnomalyDetector`."""
         scale = Range.of(split.train) if self.scale else Range.none()
         return replace(split, train=scale(split.train), test=scale(split.test))
 
@@ -75,14 +75,14 @@ Method = Callable[[Sequence[Split], Told], list[Found]]
 
 @dataclass(frozen=True, kw_only=True)
 class Ours:
-    """A backbone under an assignment; all splits are members of one model.
+    """A backbone trained with an assignment. All splits are members of one batched model.
 
     Args:
-        backbone: Callable that makes the model for a number of features or channels.
-        assignment: Assignment of the switches.
-        observed: Share of training rows whose switch is known.
-        epochs: Epochs of training.
-        lr: Step size.
+        backbone: Function that makes the model for a number of features or channels.
+        assignment: Rule that assigns the switches of unverified rows.
+        observed: Share of training rows whose true switch is given.
+        epochs: Default number of epochs.
+        lr: Learning rate.
     """
 
     backbone: Callable[..., Backbone]
@@ -114,11 +114,11 @@ class Ours:
 
 @dataclass(frozen=True, kw_only=True)
 class Auto:
-    """A detector that is not told how many anomalies there are.
+    """An `AnomalyDetector` that estimates the share of anomalies from the data.
 
     Args:
-        backbone: Callable that makes the model.
-        epochs: Epochs of training.
+        backbone: Function that makes the model for a number of features or channels.
+        epochs: Default number of epochs.
     """
 
     backbone: Callable[..., Backbone]
@@ -140,11 +140,11 @@ class Auto:
 
 
 def tabular(name: str, features: int) -> Method:
-    """A method for tables.
+    """Return the method for tables that has a given name.
 
     Args:
         name: Name such as "ntl-soft" or "iforest".
-        features: Number of columns of the table, which decides on the networks' widths.
+        features: Number of columns of the table. Networks are wider above 100 columns.
     """
     if name in PYOD:
         return partial(_pyod, PYOD[name])
@@ -163,7 +163,7 @@ def tabular(name: str, features: int) -> Method:
 
 
 def rotations(name: str) -> Method:
-    """A method for images, such as "mhrot-hard"."""
+    """Return the method for images that has a given name, such as "mhrot-hard"."""
     way = name.partition("-")[2]
     if way == "auto":
         return Auto(backbone=Rotations, epochs=_IMAGE_EPOCHS)
@@ -183,13 +183,13 @@ def _backbone(family: str, features: int) -> Callable[..., Backbone]:
             return DeepSVDD
         case "ae":
             return AutoEncoder
-    raise DataError(f"There is no backbone {family!r}.")
+    raise DataError(f"Unknown backbone {family!r}. Choose from ntl, icl, svdd, ae.")
 
 
 def require_pyod() -> None:
-    """Raise a `DataError` where PyOD is not installed."""
+    """Raise a `DataError` with the install command if PyOD is not installed."""
     if importlib.util.find_spec("pyod") is None:
-        raise DataError("iforest, ecod, lof and deepsvdd are PyOD's: pip install pyod.")
+        raise DataError("iforest, ecod, lof and deepsvdd need the package PyOD: pip install pyod.")
 
 
 def _pyod(path: str, splits: Sequence[Split], told: Told) -> list[Found]:
@@ -210,7 +210,7 @@ WAYS = {
     "hard": Hard(),
     "truth": Blind(),
 }
-# Chosen on seeds from 100 on.
+# Epochs were chosen on other seeds (from 100 on).
 EPOCHS = {"ntl": 200, "icl": 60, "svdd": 200, "ae": 200}
 PYOD = {
     "iforest": "pyod.models.iforest.IForest",

@@ -1,9 +1,9 @@
-"""Training sets that are contaminated at a known rate, and their tests.
+"""Training sets with a known contamination rate, and their test sets.
 
-Half of the normal rows train, the other half and all anomalies test. Contaminants are anomalies of
-the test set with Gaussian noise that has the anomalies' standard deviation in every feature, as in
-Qiu et al. (2022). So noisy copies of some test anomalies are seen in training, without a label:
-figures are of detectors that have met this kind of anomaly, not of any kind.
+Half of the normal rows are training rows. The other half and all anomalies are test rows.
+Contaminants are test anomalies with Gaussian noise, as in Qiu et al. (2022). The noise has the
+standard deviation of the anomalies in each feature. Therefore the training set contains noisy
+copies of some test anomalies, without a label. The results say nothing about other kinds.
 """
 
 from collections.abc import Iterator, Sequence
@@ -17,13 +17,13 @@ from torchvision.datasets import FashionMNIST
 
 from nbam_pyro.errors import DataError
 
-# Images of the class in training, anomalies among them included; and in the test.
+# Number of training images (including contaminants) and of test images.
 IMAGES, TEST_IMAGES = 6000, 2000
 
 
 @dataclass(frozen=True, kw_only=True)
 class Split:
-    """Rows to train on and to test with.
+    """Training rows and test rows.
 
     Attributes:
         train: Training rows, (N, ...).
@@ -41,22 +41,22 @@ class Split:
 def tables(
     folder: Path, *, only: Sequence[str] | None = None
 ) -> Iterator[tuple[str, np.ndarray, np.ndarray]]:
-    """Name, rows (N, D) and anomalies (N,) of every `.mat` and `.npz` of a folder.
+    """Yield name, rows (N, D) and anomalies (N,) of each `.mat` and `.npz` file of a folder.
 
     Args:
         folder: Folder to read.
         only: Names of the tables to read, or None for all.
 
     Raises:
-        DataError: There is no file, or none of a name, or one cannot be read, has no arrays X and
-            y, or lacks anomalies or normal rows.
+        DataError: The folder has no such files, a named table is missing, or a file cannot be
+            read. A file without arrays X and y, anomalies or normal rows is also an error.
     """
     files = sorted(path for path in folder.iterdir() if path.suffix in (".mat", ".npz"))
     if not files:
-        raise DataError(f"{folder} has no .mat and no .npz files.")
+        raise DataError(f"{folder} contains no .mat or .npz files.")
     missing = set(only or ()) - {path.stem for path in files}
     if missing:
-        raise DataError(f"{folder} has no {', '.join(sorted(missing))}.")
+        raise DataError(f"{folder} contains no tables named {', '.join(sorted(missing))}.")
     for path in files:
         if only is not None and path.stem not in only:
             continue
@@ -69,7 +69,7 @@ def _table(path: Path) -> tuple[np.ndarray, np.ndarray]:
         x, anomaly = np.asarray(held["X"], float), np.asarray(held["y"]).ravel() == 1
     except KeyError as error:
         raise DataError(f"{path} has no arrays X and y.") from error
-    # What SciPy and NumPy raise of files that are broken, or of a newer format.
+    # Exceptions of SciPy and NumPy for damaged files and newer formats.
     except (ValueError, OSError, NotImplementedError, BadZipFile) as error:
         raise DataError(f"{path} cannot be read: {error}.") from error
     if anomaly.sum() < 1 or (~anomaly).sum() < 2 or len(x) != len(anomaly):
@@ -78,13 +78,13 @@ def _table(path: Path) -> tuple[np.ndarray, np.ndarray]:
 
 
 def split(x: np.ndarray, anomaly: np.ndarray, *, alpha: float, seed: int) -> Split:
-    """One split of a table.
+    """Split a table into training rows with contaminants and test rows.
 
     Args:
         x: Rows, (N, D).
         anomaly: Whether each row is an anomaly, (N,).
         alpha: Share of contaminants among the training rows.
-        seed: Seed of the split and the noise.
+        seed: Seed for the split and the noise.
     """
     rng = np.random.default_rng(seed)
     normal, odd = rng.permutation(np.flatnonzero(~anomaly)), np.flatnonzero(anomaly)
@@ -102,16 +102,16 @@ def split(x: np.ndarray, anomaly: np.ndarray, *, alpha: float, seed: int) -> Spl
 
 
 def image_split(root: Path, normal: int, *, alpha: float, seed: int) -> Split:
-    """One class of Fashion-MNIST against the rest; contaminants are images of the others.
+    """Split Fashion-MNIST with one normal class. Contaminants are images of other classes.
 
     Args:
-        root: Folder that torchvision has written.
-        normal: Class that is normal.
+        root: Folder of the images, in the format of torchvision.
+        normal: Number of the normal class, 0 to 9.
         alpha: Share of contaminants among the training images.
-        seed: Seed of the choice.
+        seed: Seed for the choice of images.
 
     Raises:
-        DataError: The images do not exist.
+        DataError: The folder does not contain the images.
     """
     rng = np.random.default_rng(seed)
     try:

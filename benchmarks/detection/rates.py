@@ -1,7 +1,7 @@
-"""What a wrong rate costs, and what it costs not to give one.
+"""Effect of a wrong contamination rate, and of an estimated rate, on the AUC.
 
-From rows of `ntl-blind`, `ntl-soft` and `ntl-auto`: the AUC by true and assumed share as a figure,
-and differences of `ntl-auto` in docs/benchmarks/detection.md.
+The report uses rows of `ntl-blind`, `ntl-soft` and `ntl-auto`. Its figure shows the AUC by true and
+assumed share. Its table in docs/benchmarks/detection.md compares `ntl-auto` with the other two.
 """
 
 from collections.abc import Sequence
@@ -18,21 +18,22 @@ from nbam_pyro.errors import DataError
 __all__ = ["TOLD_RATES", "by_told", "differences", "draw"]
 
 PAIR = ["data", "seed"]
-# How far off a wrong rate is.
+# Difference between a wrong rate and the true rate.
 _OFF = 0.1
 
 
 def by_told(rows: pd.DataFrame) -> pd.DataFrame:
-    """AUC by data set and seed, of data that have all, with columns (true share, what is told).
+    """Return AUCs by data set and seed, with columns (true share, assumed share).
 
-    Being blind is being told 0, and what is not told does not depend on what would have been.
+    The assumed share of `ntl-blind` is 0 and that of `ntl-auto` is "auto". Pairs of data set and
+    seed without all columns are left out.
 
     Raises:
-        DataError: a true share lacks the rows that are compared, or rows are not of one kind.
+        DataError: Rows that the comparison needs are missing, or rows differ in scale or epochs.
     """
     rows = rows[rows["method"].isin(["ntl-blind", "ntl-soft", "ntl-auto"])]
     if len(rows[["scale", "epochs"]].drop_duplicates()) != 1:
-        raise DataError("The rows are of several scales or lengths of training, or there are none.")
+        raise DataError("The file needs NTL rows of one scale and length, but has none or several.")
     told = rows["alpha"].where(rows["method"] == "ntl-soft", 0.0).astype(object)
     told = told.where(rows["method"] != "ntl-auto", "auto")
     once = rows.assign(told=told).drop_duplicates([*PAIR, "alpha0", "told"])
@@ -41,14 +42,15 @@ def by_told(rows: pd.DataFrame) -> pd.DataFrame:
         has = list(wide[share].columns)
         if not ({"auto", share, 0.0} <= set(has) and _wrong(share, has)):
             raise DataError(
-                f"share {share:g} lacks rows: it needs ntl-auto, ntl-blind, and ntl-soft told the "
-                f"truth and a share that is off by {_OFF}; there is {has}."
+                f"Rows of the true share {share:g} are missing. Required: ntl-auto, ntl-blind, "
+                f"and ntl-soft with the true share and with one that differs by {_OFF}. "
+                f"Found: {has}."
             )
     return wide.dropna()
 
 
 def differences(cells: pd.DataFrame) -> str:
-    """Paired differences of AUC, in points, with standard errors."""
+    """Make the table of paired differences of AUC, in percentage points, with standard errors."""
     lines = [
         "| share | auto | told the truth | auto less that | auto less the worse of wrong ones |"
         " auto less blind |",
@@ -68,7 +70,7 @@ def differences(cells: pd.DataFrame) -> str:
 
 
 def _wrong(share: float, told: Sequence[object]) -> list[float]:
-    """Rates that are off by a tenth, of those that were told."""
+    """Return the assumed rates that differ from the true share by `_OFF`."""
     near = [round(share - _OFF, 2), round(share + _OFF, 2)]
     found = [max(rate, 0.0) for rate in near if max(rate, 0.0) in told]
     return [rate for rate in found if rate != share]
@@ -80,7 +82,7 @@ def _difference(values: pd.Series) -> str:
 
 
 def draw(cells: pd.DataFrame) -> Figure:
-    """The mean AUC by true share and what was told."""
+    """Draw the mean AUC by true share and assumed share."""
     means = (100 * cells).mean().unstack("told")
     told: list[Any] = [*sorted(name for name in means.columns if name != "auto"), "auto"]
     table = means[told].to_numpy(float)

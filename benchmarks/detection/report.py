@@ -1,4 +1,4 @@
-"""The tables of detectors in docs/benchmarks/detection.md: means over seeds, and over data sets."""
+"""Tables of detectors in docs/benchmarks/detection.md: means over seeds and data sets."""
 
 import pandas as pd
 
@@ -12,7 +12,7 @@ CASE = ["family", "alpha0", "alpha", "scale", "epochs"]
 
 
 def tables(rows: pd.DataFrame) -> str:
-    """One table for each family of methods, true and assumed share, scale and epochs.
+    """Make one table for each family of methods, true share, assumed share, scale and epochs.
 
     Args:
         rows: One row per case, as `rows.wide` returns them.
@@ -30,7 +30,7 @@ def tables(rows: pd.DataFrame) -> str:
 
 
 def table(rows: pd.DataFrame) -> str:
-    """Data sets by methods, and the mean over data sets that have all of them."""
+    """Make a table of data sets by methods. The mean is over data sets with all methods."""
     methods = sorted(set(rows["method"]), key=ORDER.index)
     wide = 100 * rows.pivot_table(index="data", columns="method", values=["auc", "f1"])
     lines = ["| data | " + " | ".join(f"`{name}`" for name in methods) + " |"]
@@ -44,7 +44,7 @@ def table(rows: pd.DataFrame) -> str:
 
 
 def _family(method: str) -> str:
-    """Methods of one backbone share a table, and so do PyOD's."""
+    """Return the table of a method: the name of its backbone, or "PyOD"."""
     if method in PYOD:
         return "PyOD"
     return "svdd" if method == "deepsad" else method.partition("-")[0]

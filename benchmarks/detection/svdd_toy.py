@@ -1,7 +1,8 @@
-"""Deep SVDD on a plane with ten anomalies in a hundred points, over twenty seeds.
+"""Deep SVDD on points in a plane, ten anomalies among a hundred points, for twenty seeds.
 
-90 points around (1, 1), 10 in two other places, and a network of three radial units with fixed
-centres, as in Qiu et al. (2022). One seed can show anything: the figure shows all of them.
+There are 90 points around (1, 1) and 10 around two other places. The network has three radial units
+with fixed centres, as in Qiu et al. (2022). The result of one seed depends strongly on chance.
+Therefore the figure shows all seeds.
 """
 
 from collections.abc import Collection, Iterator
@@ -36,7 +37,7 @@ WAYS: dict[str, Assignment] = {"blind": Blind(), "refine": Refine(), "soft": Sof
 
 
 class RadialSVDD(Backbone):
-    """Three radial units with fixed centres, a linear map, and the squared distance to a centre."""
+    """Deep SVDD backbone of three radial units with fixed centres and a linear map."""
 
     places: Tensor
     centre: Tensor
@@ -49,11 +50,11 @@ class RadialSVDD(Backbone):
 
     @torch.no_grad()
     def start(self, x: Tensor) -> None:
-        """Put the centre at the mean embedding of the rows."""
+        """Set the centre to the mean embedding of the rows."""
         self.centre.copy_(self._embed(x).mean(1, keepdim=True))
 
     def energies(self, x: Tensor) -> Energies:
-        """Squared distances and their inverses."""
+        """Return squared distances to the centre and their inverses."""
         distance = (self._embed(x) - self.centre).square().sum(-1)
         return Energies(distance, inverse(distance))
 
@@ -62,7 +63,7 @@ class RadialSVDD(Backbone):
 
 
 def points(seed: int) -> tuple[np.ndarray, np.ndarray]:
-    """A hundred points (N, 2), and which of them are anomalies."""
+    """Return a hundred points (N, 2), and whether each is an anomaly (N,)."""
     rng = np.random.default_rng(seed)
     normal = rng.normal(CENTRES[0], 0.07**0.5, (90, 2))
     others = [rng.normal(centre, 0.03**0.5, (5, 2)) for centre in CENTRES[1:]]
@@ -70,7 +71,7 @@ def points(seed: int) -> tuple[np.ndarray, np.ndarray]:
 
 
 def auc(seed: int, way: str) -> float:
-    """AUC of a way to train, or of one that knows the anomalies ("truth")."""
+    """Train with one assignment and return the AUC. The way "truth" knows the anomalies."""
     x, odd = points(seed)
     detector = AnomalyDetector(
         RadialSVDD,
@@ -90,13 +91,13 @@ def auc(seed: int, way: str) -> float:
 @final
 @dataclass(frozen=True, kw_only=True)
 class SvddToy(Benchmark):
-    """AUC of Deep SVDD on a plane with ten anomalies in a hundred points, over many seeds."""
+    """AUC of Deep SVDD on a plane, ten anomalies among a hundred points, for many seeds."""
 
     seeds: Seeds = 20
     first_seed: FirstSeed = 0
 
     def measure(self, known: Collection[Case]) -> Iterator[Row]:
-        """One row per seed and way to train."""
+        """Yield one row per seed and assignment."""
         for seed in range(self.first_seed, self.first_seed + self.seeds):
             for way in (*WAYS, "truth"):
                 case = Case(data="plane", method=way, seed=seed)
@@ -105,7 +106,7 @@ class SvddToy(Benchmark):
 
     @staticmethod
     def summary(rows: pd.DataFrame) -> str:
-        """Mean, standard deviation and range by way to train."""
+        """Return mean, standard deviation and range of the AUC, by assignment."""
         groups = rows.groupby("method", sort=False)["auc"]
         return "\n".join(
             f"{name:7} mean {values.mean():.3f}, s.d. {values.std(ddof=0):.3f}, "
@@ -115,7 +116,7 @@ class SvddToy(Benchmark):
 
 
 def figure(rows: pd.DataFrame) -> Figure:
-    """AUC of every seed, and means, by way to train.
+    """Plot the AUC of each seed and the means, by assignment.
 
     Args:
         rows: One row per case, as `rows.wide` returns them.

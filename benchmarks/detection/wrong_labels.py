@@ -1,7 +1,8 @@
-"""Labelled anomalies of the wrong type can hurt.
+"""Effect of labelled anomalies of the wrong type on the AUC.
 
-Digits: one class is normal, some anomalies of one other class are labelled, and every class is
-tested by itself. The objective with a separation term (SAD) against the same without (SVDD).
+The data are digits. One class is normal, and some images of one other class are labelled as
+anomalies. The test compares the normal class with each other class. The objective with a separation
+term for labelled anomalies (SAD) is compared with the objective without it (SVDD).
 """
 
 from collections.abc import Collection, Iterator
@@ -23,7 +24,7 @@ NORMAL, LABELLED, COUNT = 8, 0, 20
 
 
 def aucs(weights: Weights, seed: int) -> dict[int, float]:
-    """AUC of the normal class against every other, by class."""
+    """Train one objective and return the AUC against each other class, by class."""
     x, y = load_digits(return_X_y=True)
     x = torch.as_tensor(x / 16).float()
     rng = np.random.default_rng(seed)
@@ -51,13 +52,13 @@ WAYS = {"without": SVDD, "told": SAD}
 @final
 @dataclass(frozen=True, kw_only=True)
 class WrongLabels(Benchmark):
-    """AUC of a detector with and without labelled anomalies of a class that is not tested."""
+    """AUC of a detector for each digit class, with and without labelled anomalies of one class."""
 
     seeds: Seeds = 5
     first_seed: FirstSeed = 0
 
     def measure(self, known: Collection[Case]) -> Iterator[Row]:
-        """One row per seed, class that is anomalous in the test, and objective."""
+        """Yield one row per seed, objective and class of the test anomalies."""
         for seed in range(self.first_seed, self.first_seed + self.seeds):
             for way, weights in WAYS.items():
                 if _case(way, seed, LABELLED) in known:
@@ -67,7 +68,7 @@ class WrongLabels(Benchmark):
 
     @staticmethod
     def summary(rows: pd.DataFrame) -> str:
-        """Mean AUC by class and objective, and their difference."""
+        """Return a table of mean AUCs by class and objective, and their difference."""
         table = rows.pivot_table(index="anomaly", columns="method", values="auc")[[*WAYS]]
         table["gain"] = table["told"] - table["without"]
         head = f"{NORMAL} is normal, {COUNT} images of {LABELLED} are labelled anomalies; AUC:"

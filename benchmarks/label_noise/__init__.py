@@ -1,1 +1,1 @@
-"""Label noise: methods of the library and baselines on the same noisy rows."""
+"""Benchmark of label noise: the library and baselines on the same noisy rows."""

@@ -1,4 +1,4 @@
-"""Digits with flipped labels: the demonstration by seeds, and the loss in a plain loop."""
+"""Digits with flipped labels: the demonstration with several seeds, and `NBAMLoss` in a loop."""
 
 import tempfile
 from collections.abc import Collection, Iterator
@@ -25,13 +25,13 @@ __all__ = ["Digits", "Loop"]
 @final
 @dataclass(frozen=True, kw_only=True)
 class Digits(Benchmark):
-    """What `nbam demo` finds in digits with flipped labels, over several seeds."""
+    """Results of `nbam demo` on digits with flipped labels, for several seeds."""
 
     seeds: Seeds = 5
     first_seed: FirstSeed = 0
 
     def measure(self, known: Collection[Case]) -> Iterator[Row]:
-        """One row per seed: all of the summary that the demonstration writes."""
+        """Yield one row per seed with all values of the demonstration's summary."""
         for seed in range(self.first_seed, self.first_seed + self.seeds):
             case = Case(data="digits", method="fit", seed=seed)
             if case not in known:
@@ -42,20 +42,20 @@ class Digits(Benchmark):
 
     @staticmethod
     def summary(rows: pd.DataFrame) -> str:
-        """Means over seeds."""
+        """Return a table of means over seeds."""
         return rows.drop(columns="seed").mean(numeric_only=True).round(4).to_string()
 
 
 @final
 @dataclass(frozen=True, kw_only=True)
 class Loop(Benchmark):
-    """`NBAMLoss` in a plain torch loop, beside `fit` and cross-entropy in the same loop."""
+    """`NBAMLoss` in a plain torch loop, compared with `fit` and with cross-entropy."""
 
     seeds: Seeds = 6
     first_seed: FirstSeed = 0
 
     def measure(self, known: Collection[Case]) -> Iterator[Row]:
-        """One row per seed and method: fit, loop and cross-entropy."""
+        """Yield one row per seed and method: fit, loop and cross-entropy."""
         for seed in range(self.first_seed, self.first_seed + self.seeds):
             methods = {"fit": fitted, "loop": loop, "cross-entropy": plain_loop}
             cases = {name: Case(data="digits", method=name, seed=seed) for name in methods}
@@ -66,13 +66,13 @@ class Loop(Benchmark):
 
     @staticmethod
     def summary(rows: pd.DataFrame) -> str:
-        """Means over seeds by method."""
+        """Return a table of means over seeds, by method."""
         means = rows.groupby("method", sort=False).mean(numeric_only=True)
         return means.drop(columns="seed").round(4).to_string()
 
 
 def demo(seed: int) -> dict[str, Any]:
-    """The summary of `nbam demo`, flat."""
+    """Run `nbam demo` and return its summary as a flat dictionary."""
     with tempfile.TemporaryDirectory() as folder:
         summary = flat(run_demo(Path(folder) / "run", seed=seed))
     del summary["data"]
@@ -81,7 +81,7 @@ def demo(seed: int) -> dict[str, Any]:
 
 
 def fitted(digits: Data, seed: int) -> dict[str, float]:
-    """The story, fitted by `fit`."""
+    """Train a `LabelFlip` story with `fit` and return its figures."""
     torch.manual_seed(seed)
     story = LabelFlip(mlp(64, 10), 10)
     judged = judge(fit(story, (digits.x, digits.labels.observed), seed=seed), digits)
@@ -89,7 +89,7 @@ def fitted(digits: Data, seed: int) -> dict[str, float]:
 
 
 def loop(digits: Data, seed: int, *, epochs: int = 60, warm_up: int = 5) -> dict[str, float]:
-    """A plain torch loop with `NBAMLoss`, as the documentation shows it."""
+    """Train with `NBAMLoss` in the loop of the documentation and return the figures."""
     torch.manual_seed(seed)
     x, y = torch.as_tensor(digits.x), torch.as_tensor(digits.labels.observed)
     network, loss = mlp(64, 10), NBAMLoss(num_classes=10)
@@ -115,7 +115,7 @@ def loop(digits: Data, seed: int, *, epochs: int = 60, warm_up: int = 5) -> dict
 
 
 def plain_loop(digits: Data, seed: int, *, epochs: int = 60) -> dict[str, float]:
-    """The same loop with cross-entropy."""
+    """Train in the same loop with cross-entropy and return the accuracy."""
     torch.manual_seed(seed)
     x, y = torch.as_tensor(digits.x), torch.as_tensor(digits.labels.observed)
     network = mlp(64, 10)

@@ -1,4 +1,4 @@
-"""What a method said about a problem, judged against the truth."""
+"""Figures that compare the outcome of a method with the true labels."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -15,16 +15,17 @@ Direction = tuple[int, int]
 
 @dataclass(frozen=True, kw_only=True)
 class Outcome:
-    """What a method says.
+    """Result of a method on one problem.
 
     Attributes:
-        flags: Probability of contamination of the noisy training rows, or what the method has in
-            its place, in [0, 1], (N,).
-        last: Class probabilities of the test rows after the last epoch, (M, K), if it predicts.
-        selected: Those probabilities at the epoch selected on noisy validation rows.
-        rate: Estimated share of contaminated training rows, if it estimates one.
-        matrix: Estimated M = p(observed | true), (K, K), if it estimates one.
-        verdict: Verdict on whether the data can tell, if the method gives one.
+        flags: Probability that the label of each noisy training row is wrong, or the substitute of
+            the method, in [0, 1], (N,).
+        last: Class probabilities of test rows after the last epoch, (M, K). None if the method
+            does not predict.
+        selected: Class probabilities of test rows at the epoch selected on noisy validation rows.
+        rate: Estimated share of contaminated training rows, or None without an estimate.
+        matrix: Estimated M = p(observed | true), (K, K), or None without an estimate.
+        verdict: Verdict on identifiability, such as "cannot tell". None if the method has none.
     """
 
     flags: np.ndarray
@@ -36,10 +37,10 @@ class Outcome:
 
 
 def figures(problem: Problem, outcome: Outcome) -> dict[str, float | int | str | None]:
-    """Every figure of a row, None where it is undefined.
+    """Return all figures of an outcome by name. Undefined figures are None.
 
-    Flags are judged over the noisy training rows, validation included; `*_resolvable` leaves out
-    rows whose true class is in a mutual pair flipped above one half.
+    Flags are judged on all noisy training rows, including validation rows. Figures named
+    `*_resolvable` leave out rows whose true class is in a mutual pair flipped above one half.
     """
     flags, truth = outcome.flags, problem.labels.contaminated
     known = problem.resolvable[problem.labels.clean]
@@ -68,7 +69,7 @@ def figures(problem: Problem, outcome: Outcome) -> dict[str, float | int | str |
 
 
 def _at_a_false_discovery_rate(truth: np.ndarray, flags: np.ndarray) -> dict[str, float | None]:
-    """What comes of flagging at a posterior-expected false discovery rate of .1."""
+    """Return false discoveries and recall at an expected false discovery rate of .1."""
     flagged = decisions.flags(flags, fdr=0.1).flagged
     return {
         "false_discoveries": float((~truth)[flagged].mean()) if flagged.any() else None,
@@ -77,11 +78,11 @@ def _at_a_false_discovery_rate(truth: np.ndarray, flags: np.ndarray) -> dict[str
 
 
 def auroc_within_label(truth: np.ndarray, flags: np.ndarray, observed: np.ndarray) -> float | None:
-    """AUROC among rows of one observed label, averaged over labels by pairs.
+    """Return the AUROC among rows with the same observed label, averaged over labels.
 
-    By pairs: each label counts as often as it has pairs of a clean and a contaminated row, so that
-    this is the probability that of two such rows with the same observed label the contaminated one
-    is flagged higher. What the observed label alone tells cannot enter.
+    The weight of a label is its number of pairs of a clean and a contaminated row. The result is
+    the probability that the contaminated row of a random pair has the higher flag. It does not
+    depend on information in the observed label alone. It is None if no label has such a pair.
     """
     total = pairs = 0.0
     for label in np.unique(observed):
@@ -94,12 +95,12 @@ def auroc_within_label(truth: np.ndarray, flags: np.ndarray, observed: np.ndarra
 
 
 def transition_error(true: np.ndarray, estimate: np.ndarray) -> float:
-    """Mean over true classes of half the L1 distance between rows of M."""
+    """Return half the L1 distance between the rows of two matrices M, as mean over classes."""
     return float(0.5 * np.abs(true - estimate).sum(1).mean())
 
 
 def named_directions(matrix: np.ndarray, *, above: float = 0.05) -> frozenset[Direction]:
-    """Flips (true, observed) that are the largest off-diagonal entry of their row, above .05."""
+    """Return flips (true, observed) that are the largest of their class and exceed `above`."""
     off = np.where(np.eye(len(matrix), dtype=bool), -1.0, matrix)
     pairs = [(c, int(target)) for c, target in enumerate(off.argmax(1))]
     return frozenset(pair for pair in pairs if off[pair] > above)

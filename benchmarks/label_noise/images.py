@@ -1,4 +1,4 @@
-"""What images need: augmentation as a layer, and a residual network that a CPU can train."""
+"""Networks for images: augmentation as a layer, and a residual network for training on CPUs."""
 
 from itertools import pairwise
 
@@ -10,13 +10,13 @@ from nbam_pyro.models import small_cnn
 
 
 class CropAndFlip(nn.Module):
-    """Random crops of a padded image and random mirror images, while training.
+    """Layer that makes random crops of padded images and random mirror images during training.
 
-    A layer and not a transform of the loader, so that it runs where the batch is and every method
-    has it.
+    Images stay unchanged in evaluation mode. Augmentation is a layer, not a loader transform.
+    Therefore it runs on the device of the batch, and all methods use it.
 
     Args:
-        pad: Pixels of zeros around the image, and so the largest shift.
+        pad: Number of pixels with zeros on each side of the image. It is also the largest shift.
     """
 
     def __init__(self, pad: int) -> None:
@@ -40,11 +40,11 @@ class CropAndFlip(nn.Module):
 
 
 class Residual(nn.Module):
-    """Two 3x3 convolutions with batch norm beside a shortcut (He et al. 2016, CIFAR variant).
+    """Two 3x3 convolutions with batch norm and a shortcut (He et al. 2016, CIFAR variant).
 
     Args:
         before: Channels of the input.
-        after: Channels of the output. Where they differ the image is halved.
+        after: Channels of the output. If they differ, height and width are halved.
     """
 
     def __init__(self, before: int, after: int) -> None:
@@ -60,26 +60,28 @@ class Residual(nn.Module):
         )
 
     def forward(self, x: Tensor) -> Tensor:
-        # Option A of the paper: pixels are skipped and new channels are zero, no parameters.
+        # Option A of the paper, without parameters: skip pixels, new channels are zero.
         short = x if self.before == self.after else x[:, :, ::2, ::2]
         short = F.pad(short, [0, 0, 0, 0, 0, self.after - self.before])
         return torch.relu(self.layers(x) + short)
 
 
 def augmented_cnn() -> nn.Sequential:
-    """The library's small network behind crops of two pixels and mirror images, for Fashion-MNIST.
+    """Make the network for Fashion-MNIST: augmentation, then the library's `small_cnn`.
 
-    Three 3x3 convolutions (16, 32, 64) with batch norm and pooling, and 128 hidden units.
+    Augmentation makes crops of two pixels and mirror images. The network has three 3x3 convolutions
+    (16, 32, 64) with batch norm and pooling, and 128 hidden units.
     """
     trunk, head = small_cnn(1, 10)
     return _channels_last(nn.Sequential(nn.Sequential(CropAndFlip(2), trunk), head))
 
 
 def augmented_resnet() -> nn.Sequential:
-    """ResNet-8 behind crops of four pixels and mirror images, for CIFAR-10.
+    """Make the network for CIFAR-10: augmentation, then ResNet-8.
 
-    A 3x3 stem that skips every other pixel, for the sake of CPUs, and one block in each of three
-    stages (16, 32, 64), batch norm, no pooling: 75 thousand parameters.
+    Augmentation makes crops of four pixels and mirror images. The first 3x3 convolution has stride
+    2, which makes training on CPUs faster. Three stages (16, 32, 64) of one block with batch norm
+    follow, without pooling between them. The network has 75 thousand parameters.
     """
     stem = [nn.Conv2d(3, 16, 3, stride=2, padding=1, bias=False), nn.BatchNorm2d(16), nn.ReLU()]
     stages = [Residual(before, after) for before, after in pairwise([16, 16, 32, 64])]
@@ -88,5 +90,5 @@ def augmented_resnet() -> nn.Sequential:
 
 
 def _channels_last(network: nn.Sequential) -> nn.Sequential:
-    """The network in the order of memory in which convolutions are up to twice as fast on a CPU."""
+    """Return the network in channels-last format, up to twice as fast on a CPU."""
     return network.to(memory_format=torch.channels_last)

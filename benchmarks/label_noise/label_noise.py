@@ -1,6 +1,6 @@
-"""Label noise: the library's method and the baselines by data set, kind of noise and rate.
+"""Benchmark of label noise, by data set, kind of noise, rate and method.
 
-Data sets other than digits are read from `--data-root`, as torchvision stores them. Nothing is
+Data sets other than digits are read from `--data-root`, in the format of torchvision. Nothing is
 downloaded.
 """
 
@@ -27,7 +27,7 @@ __all__ = ["GRID", "LabelNoise", "Part"]
 
 
 class Part(NamedTuple):
-    """Rates of one data set and kind of noise, and the number of seeds."""
+    """Part of the grid: a data set and a kind of noise, with its rates and number of seeds."""
 
     data: str
     kind: str
@@ -51,33 +51,33 @@ GRID = (
 
 ChosenData = Annotated[
     Names,
-    typer.Option(parser=Names.among(DATASETS), metavar="NAME,...", help="Data sets."),
+    typer.Option(parser=Names.among(DATASETS), metavar="NAME,...", help="Data sets to use."),
 ]
 Kinds = Annotated[
     Names | None,
     typer.Option(
         parser=Names.among(KINDS),
         metavar="NAME,...",
-        help="Kinds of noise. Default: those of the grid.",
+        help="Kinds of noise. The default depends on the data set.",
     ),
 ]
 Methods = Annotated[
-    Names, typer.Option(parser=Names.among(METHODS), metavar="NAME,...", help="Methods.")
+    Names, typer.Option(parser=Names.among(METHODS), metavar="NAME,...", help="Methods to fit.")
 ]
 GivenRates = Annotated[
     Shares | None,
     typer.Option(
         parser=Shares.of,
         metavar="RATE,...",
-        help="Shares of each source class to contaminate. Default: those of the grid.",
+        help="Shares of each source class to contaminate. Default: those of the benchmark.",
     ),
 ]
 GivenSeeds = Annotated[
-    int | None, typer.Option(min=1, help="Number of seeds. Default: that of the grid.")
+    int | None, typer.Option(min=1, help="Number of seeds. The default depends on the data set.")
 ]
 TrainSize = Annotated[
     int | None,
-    typer.Option(min=1, help="Number of noisy rows, validation rows included."),
+    typer.Option(min=1, help="Number of noisy rows, including validation rows."),
 ]
 
 
@@ -98,10 +98,10 @@ class LabelNoise(Benchmark):
     device: Device = None
 
     def measure(self, known: Collection[Case]) -> Iterator[Row]:
-        """One row per data set, kind, rate, seed and method.
+        """Yield one row per data set, kind of noise, rate, seed and method.
 
         Raises:
-            DataError: cleanlab or the data are missing, or a size is out of range.
+            DataError: cleanlab is not installed, data are missing, or a size is out of range.
         """
         if "cleanlab" in self.methods:
             require_cleanlab()
@@ -111,7 +111,7 @@ class LabelNoise(Benchmark):
                     yield from self._rows(part, rate, seed, known)
 
     def parts(self) -> Iterator[Part]:
-        """The parts of the grid that were chosen, or the given rates of every chosen pair."""
+        """Yield the chosen parts of the grid. Given rates and seeds replace those of the grid."""
         for name in self.data:
             own = dict.fromkeys(part.kind for part in GRID if part.data == name)
             for kind in self.kinds or own:
@@ -144,12 +144,12 @@ class LabelNoise(Benchmark):
 
     @staticmethod
     def summary(rows: pd.DataFrame) -> str:
-        """One table per case."""
+        """Return one table per case."""
         return tables(rows)
 
 
 def measure(method: str, task: Task) -> dict[str, Any]:
-    """The figures of one method, its verdict, and its seconds."""
+    """Run one method and return its figures, verdict and seconds by name."""
     started = time.perf_counter()
     with torch.random.fork_rng():
         torch.manual_seed(task.seed)

@@ -1,7 +1,7 @@
 r"""Losses of the baselines, with the constants that their authors published.
 
-p = softmax(logits) is the network's class distribution and y the observed label. Functions give one
-value per row, (N,), from logits (N, K) and labels (N,).
+p = softmax(logits) is the class distribution of the network, and y is the observed label. Functions
+take logits (N, K) and labels (N,), and return one value per row, (N,).
 """
 
 import math
@@ -17,7 +17,7 @@ RowLoss = Callable[[Tensor, Tensor], Tensor]
 
 
 def averaged(loss: RowLoss) -> Callable[[Tensor, Tensor, Tensor], Tensor]:
-    """The mean over a batch of a loss that does not ask which rows it has."""
+    """Return the batch mean of a loss that does not use the row numbers."""
     return lambda logits, labels, rows: loss(logits, labels).mean()
 
 
@@ -29,7 +29,7 @@ def cross_entropy(logits: Tensor, labels: Tensor) -> Tensor:
 def mae(logits: Tensor, labels: Tensor) -> Tensor:
     r"""Mean absolute error, :math:`\tfrac12 \|e_y - p\|_1 = 1 - p_y`.
 
-    Source: Ghosh, Kumar & Sastry (AAAI 2017), section 3; the factor one half as in GCE's limit.
+    Source: Ghosh, Kumar & Sastry (AAAI 2017), section 3; the factor 1/2 as in the limit of GCE.
     """
     return 1 - _log_p(logits, labels).exp()
 
@@ -37,8 +37,8 @@ def mae(logits: Tensor, labels: Tensor) -> Tensor:
 def gce(logits: Tensor, labels: Tensor, *, q: float = 0.7) -> Tensor:
     r"""Generalised cross-entropy, :math:`(1 - p_y^q) / q`.
 
-    Cross-entropy for q -> 0 and the mean absolute error for q = 1. q = .7 is published for all of
-    their data sets.
+    It is cross-entropy for q -> 0 and the mean absolute error for q = 1. The authors use q = .7 on
+    all data sets.
 
     Source: Zhang & Sabuncu (NeurIPS 2018), equation 6.
     """
@@ -48,7 +48,7 @@ def gce(logits: Tensor, labels: Tensor, *, q: float = 0.7) -> Tensor:
 def sce(logits: Tensor, labels: Tensor, *, alpha: float = 0.1, beta: float = 1.0) -> Tensor:
     r"""Symmetric cross-entropy, :math:`\alpha\, \mathrm{CE} + \beta\, \mathrm{RCE}`.
 
-    alpha = .1 and beta = 1 are published for CIFAR-10.
+    The authors use alpha = .1 and beta = 1 on CIFAR-10.
 
     Source: Wang et al. (ICCV 2019), section 3; the constants from section 4.
     """
@@ -56,10 +56,10 @@ def sce(logits: Tensor, labels: Tensor, *, alpha: float = 0.1, beta: float = 1.0
 
 
 def nce_rce(logits: Tensor, labels: Tensor, *, alpha: float = 1.0, beta: float = 1.0) -> Tensor:
-    r"""Active and passive, :math:`\alpha\, \mathrm{NCE} + \beta\, \mathrm{RCE}`.
+    r"""Active and passive loss, :math:`\alpha\, \mathrm{NCE} + \beta\, \mathrm{RCE}`.
 
-    NCE is cross-entropy normalised over the labels a row could have had,
-    :math:`\log p_y / \sum_k \log p_k`. alpha = beta = 1 are published for CIFAR-10.
+    NCE is cross-entropy divided by its sum over all possible labels,
+    :math:`\log p_y / \sum_k \log p_k`. The authors use alpha = beta = 1 on CIFAR-10.
 
     Source: Ma et al. (ICML 2020), section 3: normalised losses and active passive loss.
     """
@@ -70,7 +70,7 @@ def nce_rce(logits: Tensor, labels: Tensor, *, alpha: float = 1.0, beta: float =
 def reverse_cross_entropy(logits: Tensor, labels: Tensor, *, floor: float = 1e-4) -> Tensor:
     r"""Reverse cross-entropy, :math:`-\sum_k p_k \log e_{yk} = -\log(\mathrm{floor})(1 - p_y)`.
 
-    log 0 is taken as log(floor); 1e-4 is in the authors' programs of both SCE and NCE+RCE.
+    log 0 is replaced by log(floor). The published programs of SCE and NCE+RCE use 1e-4.
 
     Source: Wang et al. (ICCV 2019), section 3.
     """
@@ -78,13 +78,13 @@ def reverse_cross_entropy(logits: Tensor, labels: Tensor, *, floor: float = 1e-4
 
 
 def forward_correction(logits: Tensor, labels: Tensor, matrix: Tensor) -> Tensor:
-    r"""Cross-entropy of the label as it is observed, :math:`-\log \sum_c p_c M_{cy}`.
+    r"""Cross-entropy of the observed label, :math:`-\log \sum_c p_c M_{cy}`.
 
     M = p(observed | true), (K, K).
 
     Source: Patrini et al. (CVPR 2017), theorem 2.
     """
-    # No label is impossible, whatever one anchor says.
+    # A lower bound, because an anchor can give a label the probability 0.
     terms = logits.log_softmax(-1) + matrix.clamp_min(1e-7).log().T[labels]
     return -terms.logsumexp(-1)
 
@@ -92,15 +92,15 @@ def forward_correction(logits: Tensor, labels: Tensor, matrix: Tensor) -> Tensor
 def anchor_matrix(probabilities: Tensor, *, percentile: float = 0.97) -> Tensor:
     r"""M from one row per class, :math:`M_c = p(\cdot \mid \bar x_c)`.
 
-    :math:`\bar x_c` is the row whose p_c is the largest below the percentile, which the authors
-    take in place of the largest of all for every data set of ten classes.
+    :math:`\bar x_c` is the row whose p_c is at the given percentile. The authors use it instead of
+    the maximum on all data sets with ten classes.
 
     Args:
         probabilities: Probabilities p(observed | x) of noisy rows, (N, K).
-        percentile: Share of rows whose p_c is lower than that of the anchor, in [0, 1].
+        percentile: Share of rows with a lower p_c than the anchor, in [0, 1].
 
     Returns:
-        (K, K), rows sum to 1.
+        Matrix M, (K, K). Its rows sum to 1.
 
     Source: Patrini et al. (CVPR 2017), theorem 3 and section 5.
     """
@@ -109,10 +109,11 @@ def anchor_matrix(probabilities: Tensor, *, percentile: float = 0.97) -> Tensor:
 
 
 class NoiseLayer(nn.Module):
-    r"""Cross-entropy through a transition layer that is learned beside the network.
+    r"""Cross-entropy through a transition layer that is learned together with the network.
 
-    M_c = (1 - rate_c) e_c + rate_c T_c with T_c over the other classes, started at a rate of .1
-    and uniform T. This is the library's own story without anchors, priors and deviation g.
+    M_c = (1 - rate_c) e_c + rate_c T_c, where T_c is a distribution over the other classes. The
+    initial rate is .1 and the initial T is uniform. This is the library's story without anchors,
+    priors and deviation g.
 
     Source: Goldberger & Ben-Reuven (ICLR 2017), section 3, the simple model.
     """
@@ -130,13 +131,14 @@ class NoiseLayer(nn.Module):
 class EarlyLearning(nn.Module):
     r"""Early-learning regularisation, :math:`\mathrm{CE} + \lambda \log(1 - \langle p, t\rangle)`.
 
-    The target t of each row follows its predictions, :math:`t \leftarrow \beta t + (1 - \beta) p`,
-    with p between 1e-4 and 1 - 1e-4. beta = .7 and lambda = 3 are published for CIFAR-10.
+    The target t of a row is a moving average of its predictions,
+    :math:`t \leftarrow \beta t + (1 - \beta) p`, with p between 1e-4 and 1 - 1e-4. The authors use
+    beta = .7 and lambda = 3 on CIFAR-10.
 
     Args:
         rows: Number of rows of the problem, N.
         classes: Number of classes, K.
-        beta: Share of a target that stays at each step, in [0, 1).
+        beta: Weight of the old target at each step, in [0, 1).
         strength: Weight lambda of the regulariser.
 
     Source: Liu et al. (NeurIPS 2020), section 4, and their program for the bounds of p.
@@ -162,7 +164,7 @@ class EarlyLearning(nn.Module):
 
 
 class Weighted(nn.Module):
-    """Cross-entropy with a weight for each row of the problem, (N,)."""
+    """Mean cross-entropy of a batch, with one weight for each row of the problem, (N,)."""
 
     weights: Tensor
 

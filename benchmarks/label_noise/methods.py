@@ -1,7 +1,8 @@
-"""Every method by its name on the command line.
+"""All methods of the label-noise benchmark, by name on the command line.
 
-Only the library's own method is ours to set; the others have the constants that their authors
-published (see `losses`), and the network, epochs and optimiser of the data set.
+The settings of the library's own methods were chosen by this project. The baselines use the
+constants that their authors published (see `losses`). All methods use the network, epochs and
+optimiser of the data set.
 """
 
 import dataclasses
@@ -23,17 +24,17 @@ Method = Callable[[Task], Outcome]
 
 
 def by_loss(loss: losses.RowLoss) -> Method:
-    """The network trained with a loss of each row."""
+    """Return a method that trains the network with a loss of single rows."""
     return lambda task: _plain(task, losses.averaged(loss))
 
 
 def elr(task: Task) -> Outcome:
-    """Early-learning regularisation, whose targets belong to rows."""
+    """Early-learning regularisation. Each row has its own target."""
     return _plain(task, losses.EarlyLearning(len(task.problem.labels.clean), task.data.classes))
 
 
 def noise_layer(task: Task) -> Outcome:
-    """A transition layer learned with the network, from no anchors."""
+    """Transition layer that is learned together with the network, without anchors."""
     layer = losses.NoiseLayer(task.data.classes)
     trained = train(task, layer)
     flip = nf.zero_diagonal(layer.flip_logits.softmax(-1))
@@ -42,9 +43,9 @@ def noise_layer(task: Task) -> Outcome:
 
 
 def forward(task: Task) -> Outcome:
-    """Forward correction with the matrix of a first network, trained with cross-entropy.
+    """Forward correction. The matrix comes from a first network trained with cross-entropy.
 
-    The anchors are training rows as the first network sees them at its selected epoch.
+    Anchors are training rows, chosen by the first network at its selected epoch.
     """
     first = train(task, losses.averaged(losses.cross_entropy))
     seen = probabilities(task, first.network, task.problem.x[~task.problem.held_out])
@@ -58,7 +59,7 @@ def forward(task: Task) -> Outcome:
 
 
 def label_only(task: Task) -> Outcome:
-    """An oracle that sees nothing but the label: the true share of wrong ones among its rows."""
+    """Oracle that uses only the label: the true share of wrong labels among its rows."""
     labels = task.problem.labels
     counts = np.bincount(labels.observed, minlength=task.data.classes)
     wrong = np.bincount(labels.observed, labels.contaminated, minlength=task.data.classes)
@@ -66,14 +67,14 @@ def label_only(task: Task) -> Outcome:
 
 
 def _plain(task: Task, loss: Loss) -> Outcome:
-    """A method without a posterior, whose flags are 1 - p(observed label | x)."""
+    """Train a method without a posterior. Its flags are 1 - p(observed label | x)."""
     trained = train(task, loss)
     p = probabilities(task, trained.network, task.problem.x)
     return _outcome(task, trained, 1 - p[range(len(p)), task.problem.labels.observed])
 
 
 def _with_matrix(task: Task, trained: Trained, matrix: np.ndarray) -> Outcome:
-    """A method that estimates M, and so has a posterior: 1 - p_y M_yy / sum_c p_c M_cy."""
+    """Return the outcome of an estimated M. Flags are 1 - p_y M_yy / sum_c p_c M_cy."""
     y = task.problem.labels.observed
     joint = probabilities(task, trained.network, task.problem.x) * matrix.T[y]
     flags = 1 - joint[range(len(y)), y] / joint.sum(1)

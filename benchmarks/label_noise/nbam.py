@@ -1,4 +1,4 @@
-"""The library's own methods: its default, and the paper's three heads."""
+"""The methods of the library: its default, and the three heads of the paper."""
 
 import copy
 import warnings
@@ -17,11 +17,11 @@ from nbam_pyro.models import Story, three_heads
 
 
 def nbam(task: Task, *, locality: float = 0.0) -> Outcome:
-    """A latent true label, fitted as `fit` does when it is not told.
+    """Fit a latent true label (`LabelFlip`) with the default steps of `fit`.
 
     Args:
         task: Noisy rows, network and optimiser.
-        locality: Prior scale of the deviation g(x). The library's default is 0, no deviation.
+        locality: Prior scale of the deviation g(x). 0, the library's default, means no deviation.
     """
     problem = task.problem
     network = task.data.network()
@@ -50,7 +50,7 @@ def nbam(task: Task, *, locality: float = 0.0) -> Outcome:
 
 
 def nbam_literal(task: Task) -> Outcome:
-    """The paper's story to the letter, three heads on one trunk; it is expected to collapse."""
+    """Fit the paper's original story, three heads on one trunk. It is expected to collapse."""
     problem = task.problem
     trunk, head = task.data.network()
     story = three_heads(trunk, head.in_features, task.data.classes)  # type: ignore[arg-type]
@@ -89,10 +89,10 @@ def _fit(task: Task, story: Story, last: "LastEpoch", **options: Any) -> Any:
 
 
 class LastEpoch(pl.Callback):
-    """A copy of a network as it was when the last run that trained it ended.
+    """Callback that copies a network at the end of the last run that trained it.
 
-    A fit loads the epoch that it selects after each run, and some runs train copies of the network
-    or only the posterior's spread.
+    The copy is needed because a fit loads its selected epoch after each run. Runs that train only
+    copies of the network, or only the spread of the posterior, are ignored.
     """
 
     def __init__(self, network: nn.Module) -> None:

@@ -1,4 +1,4 @@
-"""The noisy data sets, and what all methods share on each of them."""
+"""Noisy data sets, and the network and optimiser that all methods share on each of them."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -33,7 +33,7 @@ from nbam_pyro.models import mlp
 
 
 class Clean(NamedTuple):
-    """A data set with true labels, split."""
+    """Training and test rows of a data set, with true labels."""
 
     x: np.ndarray
     y: np.ndarray
@@ -43,19 +43,19 @@ class Clean(NamedTuple):
 
 @dataclass(frozen=True, kw_only=True)
 class DataSet:
-    """A data set and how every method is trained on it.
+    """A data set, with the network and optimiser for all methods.
 
     Attributes:
-        load: Clean rows by seed and folder.
-        flips: Standard asymmetric flips.
-        network: Makes `nn.Sequential(trunk, head)` with augmentation in front.
-        train_size: Number of noisy rows, stratified by their true class.
-        held_out: Share of them that validates.
+        load: Function of seed and folder that returns clean rows.
+        flips: Standard asymmetric flips, from true class to observed class.
+        network: Function that makes `nn.Sequential(trunk, head)`. The trunk includes augmentation.
+        train_size: Number of noisy rows, stratified by true class.
+        held_out: Share of noisy rows that are only used for validation.
         epochs: Epochs of one training run.
         batch_size: Rows of a training step.
-        lr: Step size of AdamW.
+        lr: Learning rate of AdamW.
         weight_decay: Weight decay of AdamW.
-        one_cycle: Whether the step size rises to `lr` and falls again over the run.
+        one_cycle: Whether the learning rate rises to `lr` and falls again during the run.
         classes: Number of classes, K.
     """
 
@@ -74,18 +74,18 @@ class DataSet:
 
 @dataclass(frozen=True, kw_only=True)
 class Problem:
-    """Noisy training rows, validation among them, and a clean test set.
+    """Noisy training rows (including validation rows) and a clean test set.
 
     Attributes:
         x: Training rows, (N, ...).
-        labels: Their true and observed labels.
-        held_out: Rows that only validate, (N,) booleans.
-        x_test: Test rows.
-        y_test: Their true labels.
-        matrix: Realised M = p(observed | true), (K, K).
-        directions: Flips (true, observed) that exist, or None where no class has one
-            of its own.
-        resolvable: Classes that are in no mutual pair flipped above one half, (K,) booleans.
+        labels: True and observed labels of the training rows.
+        held_out: Whether a row is only used for validation, (N,) booleans.
+        x_test: Test rows, (M, ...).
+        y_test: True labels of the test rows, (M,).
+        matrix: M = p(observed | true) of the contaminated labels, (K, K).
+        directions: Existing flips (true, observed). None if the kind of noise has no fixed flips.
+        resolvable: Whether a class is outside all mutual pairs flipped above one half, (K,)
+            booleans.
     """
 
     x: np.ndarray
@@ -99,17 +99,17 @@ class Problem:
 
 
 def make_problem(data: DataSet, kind: str, *, rate: float, seed: int, root: Path | None) -> Problem:
-    """Draw rows, contaminate their labels and set validation rows aside, all by the seed.
+    """Draw rows, contaminate their labels and choose validation rows.
 
     Args:
         data: Data set.
         kind: Kind of noise, one of `KINDS`.
-        rate: Share of each source class to contaminate; of its rows in the region for local noise.
-        seed: Seed of split, rows and noise.
-        root: Folder of the images.
+        rate: Share of rows to contaminate in each source class. Local noise uses only its region.
+        seed: Seed for split, choice of rows and noise.
+        root: Folder of the images, or None for digits.
 
     Raises:
-        DataError: The rate or the size is out of range, or the data do not exist.
+        DataError: The rate or the size is out of range, or data files are missing.
     """
     clean = data.load(seed, root)
     rows = _stratified(clean.y, data.train_size, seed)
@@ -117,7 +117,7 @@ def make_problem(data: DataSet, kind: str, *, rate: float, seed: int, root: Path
     noise = KINDS[kind]
     labels = contaminate(truth, noise.corruption(data, x, truth), rate=rate, seed=seed)
     matrix = labels.transition_matrix(data.classes)
-    # A realised share may exceed one half by rounding where the rate does not.
+    # By rounding, a share in `matrix` can exceed one half although the rate does not.
     above = (matrix > 0.5) & (rate > 0.5) & ~np.eye(data.classes, dtype=bool)
     mutual = above & above.T
     return Problem(
@@ -142,7 +142,7 @@ def _stratified(y: np.ndarray, size: int, seed: int) -> np.ndarray:
     if size == len(y):
         return np.arange(len(y))
     if not 100 <= size < len(y):
-        raise DataError(f"train-size is {size}; there are {len(y)} rows, take 100 or more of them.")
+        raise DataError(f"--train-size is {size}, but there are {len(y)} rows. Choose 100 or more.")
     return train_test_split(np.arange(len(y)), train_size=size, stratify=y, random_state=seed)[0]
 
 
@@ -167,10 +167,10 @@ def _digits(seed: int, root: Path | None) -> Clean:
 
 def _images(seed: int, root: Path | None, *, name: str) -> Clean:
     if root is None:
-        raise DataError(f"{name} needs --data-root, the folder that holds its files.")
+        raise DataError(f"{name} needs the option --data-root, the folder that contains its files.")
     x, y = torchvision_data(name, root)
     x_test, y_test = torchvision_data(name, root, train=False)
-    # Channels of mean 0 and variance 1; crops are then padded with the mean.
+    # Channels get mean 0 and variance 1. Therefore crops are padded with the mean.
     mean = x.mean((0, 2, 3), keepdims=True, dtype=np.float64).astype(np.float32)
     scale = x.std((0, 2, 3), keepdims=True, dtype=np.float64).astype(np.float32)
     return Clean((x - mean) / scale, y, (x_test - mean) / scale, y_test)
@@ -223,9 +223,9 @@ class Noise:
     """A kind of noise.
 
     Attributes:
-        corruption: Makes the corruption of a data set from its training rows and true labels.
-        directions: Map of a source class to the class its labels flip to, or None where
-            there is no such map.
+        corruption: Function of data set, training rows and true labels that makes the corruption.
+        directions: Function of a data set that maps each source class to the class of its flipped
+            labels. None if there is no such map.
     """
 
     corruption: Callable[[DataSet, np.ndarray, np.ndarray], Corruption]
@@ -237,7 +237,7 @@ def _circle(data: DataSet) -> Mapping[int, int]:
 
 
 def _local(data: DataSet, x: np.ndarray, y: np.ndarray) -> Corruption:
-    # By x alone a half-space would hold some classes and not others, and rates by class say that.
+    # Without centring, the half-space would contain whole classes; class rates can describe that.
     means = np.stack([x[y == c].mean(0) for c in range(data.classes)])
     return Local(Flips(data.flips), half_space(x - means[y], share=0.5))
 
@@ -248,7 +248,7 @@ KINDS: Mapping[str, Noise] = MappingProxyType(
         "symmetric": Noise(lambda data, x, y: SymmetricFlips(data.classes)),
         "pair": Noise(lambda data, x, y: PairFlips(data.classes), _circle),
         "instance": Noise(lambda data, x, y: InstanceFlips(x, data.classes)),
-        # How much of a class the region holds differs by class: no directions are judged.
+        # The region contains different shares of the classes. Therefore directions are not judged.
         "local": Noise(_local),
     }
 )

@@ -1,4 +1,4 @@
-"""cleanlab: rows with label issues are left out and the network is trained again."""
+"""cleanlab: the network is trained again without rows that have label issues."""
 
 from importlib.util import find_spec
 from typing import Any
@@ -14,19 +14,17 @@ from nbam_pyro.errors import DataError
 
 
 def require_cleanlab() -> None:
-    """Raise a `DataError` that says how to install cleanlab where it is missing."""
+    """Raise a `DataError` with the install command if cleanlab is not installed."""
     if find_spec("cleanlab") is None:
-        raise DataError(
-            "the method cleanlab needs the package of that name: pip install 'cleanlab>=2.9'"
-        )
+        raise DataError("The package cleanlab is not installed. Run: pip install 'cleanlab>=2.9'")
 
 
 def cleanlab(task: Task) -> Outcome:
-    """Confident learning by cleanlab's `CleanLearning`, everything at its defaults.
+    """Confident learning with cleanlab's `CleanLearning` and its defaults.
 
-    Probabilities out of five folds, `find_label_issues`, then a network trained on the rows that
-    are left, weighted by class. Flags are 1 - label quality. Of each fold's rows, and of those that
-    are left, the noisy validation rows only select the epoch, as for every other method.
+    `CleanLearning` computes probabilities from five folds and calls `find_label_issues`. Then it
+    trains a network on the remaining rows, weighted by class. Flags are 1 - label quality. In each
+    run the noisy validation rows only select the epoch, as for all other methods.
 
     Source: Northcutt, Jiang & Chuang (JAIR 2021).
     """
@@ -44,14 +42,14 @@ def cleanlab(task: Task) -> Outcome:
         flags=1 - learning.get_label_issues()["label_quality"].to_numpy(),
         last=probabilities(task, trained.at_last(), task.problem.x_test),
         selected=probabilities(task, trained.network, task.problem.x_test),
-        # learning.py is p(true class), and its noise matrix p(observed | true) has true columns.
+        # learning.py is p(true class). The columns of its noise matrix are true classes.
         rate=float(1 - (learning.py * np.diag(learning.noise_matrix)).sum()),
         matrix=learning.noise_matrix.T,
     )
 
 
 class RowClassifier(ClassifierMixin, BaseEstimator):
-    """The network of a task as scikit-learn's classifiers are: X are row numbers of its problem."""
+    """scikit-learn classifier with the network of a task. X contains row numbers of the problem."""
 
     trained_: Trained
 
@@ -63,7 +61,7 @@ class RowClassifier(ClassifierMixin, BaseEstimator):
         return RowClassifier(self.task)
 
     def fit(self, X: np.ndarray, y: Any, sample_weight: np.ndarray | None = None) -> Any:
-        """Train on the rows among them that do not validate; y are their labels in the problem."""
+        """Train on the given rows. Labels come from the problem; `y` is not used."""
         chosen = np.zeros(len(self.task.problem.labels.clean), dtype=bool)
         chosen[X[:, 0]] = True
         weights = torch.ones(len(chosen))
@@ -74,9 +72,9 @@ class RowClassifier(ClassifierMixin, BaseEstimator):
         return self
 
     def predict_proba(self, X: np.ndarray) -> np.ndarray:
-        """p(class | x) of rows of the problem, (N, K)."""
+        """Return p(class | x) of the given rows of the problem, (N, K)."""
         return probabilities(self.task, self.trained_.network, self.task.problem.x[X[:, 0]])
 
     def predict(self, X: np.ndarray) -> np.ndarray:
-        """The most probable classes."""
+        """Return the most probable class of each given row, (N,)."""
         return self.predict_proba(X).argmax(1)

@@ -1,4 +1,4 @@
-"""Tables of docs/benchmarks/label_noise.md, and their figure."""
+"""Tables and figure of docs/benchmarks/label_noise.md."""
 
 import matplotlib.pyplot as plt
 import pandas as pd
@@ -13,7 +13,7 @@ from nbam_pyro.errors import DataError
 __all__ = ["LABEL_NOISE", "figure", "tables"]
 
 CASE = ["data", "kind", "rate_per_class", "train_size", "epochs"]
-# Heads of the table, and the fields that they are the means of.
+# Headers of the table, and the field of which each column shows the mean.
 COLUMNS = [
     ("accuracy, last", "accuracy_last"),
     ("selected", "accuracy_selected"),
@@ -40,14 +40,14 @@ DRAWN = {
 
 
 def _ordered(rows: pd.DataFrame) -> pd.DataFrame:
-    """Rows in the order of data sets, kinds and methods."""
+    """Sort rows by data set, kind of noise and method."""
     orders = {"data": DATASETS, "kind": KINDS, "method": METHODS}
     kinds = {column: pd.CategoricalDtype(list(names)) for column, names in orders.items()}
     return rows.astype(kinds).sort_values([*CASE, "method", "seed"])
 
 
 def tables(rows: pd.DataFrame) -> str:
-    """One table per case: a line per method, means over seeds.
+    """Make one table per case, with one line per method. Values are means over seeds.
 
     Args:
         rows: One row per case, as `rows.wide` returns them.
@@ -84,14 +84,14 @@ def _named(found: float, false: float, total: float) -> str:
 
 
 def _number(value: float, places: int = 3) -> str:
-    """.949 for shares, nothing for what is undefined."""
+    """Format a number, such as ".949". The text is empty if the number is undefined."""
     if pd.isna(value):
         return ""
     return f"{value:.{places}f}".removeprefix("0")
 
 
 def figure(rows: pd.DataFrame) -> Figure:
-    """Means over seeds against the rate of asymmetric noise, a column of panels per data set.
+    """Plot means over seeds against the rate of asymmetric noise, one column per data set.
 
     Args:
         rows: One row per case, as `rows.wide` returns them.
@@ -103,7 +103,7 @@ def figure(rows: pd.DataFrame) -> Figure:
     chosen = ordered[ordered["kind"] == "asymmetric"]
     datasets = list(chosen.groupby("data", observed=True))
     if not datasets:
-        raise DataError("there are no rows of asymmetric noise to draw.")
+        raise DataError("The figure needs rows of asymmetric noise, but the file has none.")
     size = 3 + 3.2 * len(datasets), 7.5
     picture, axes = plt.subplots(
         len(DRAWN), len(datasets), figsize=size, sharex="col", squeeze=False
@@ -121,7 +121,7 @@ def figure(rows: pd.DataFrame) -> Figure:
 
 
 def draw(rows: pd.DataFrame, field: str, ax: Axes) -> None:
-    """One figure of every method against the rate, ours in black."""
+    """Plot one field of every method against the rate. `nbam` is black."""
     for place, method in enumerate(METHODS):
         mean = rows[rows["method"] == method].groupby("rate_per_class")[field].mean().dropna()
         if len(mean):

@@ -1,4 +1,4 @@
-"""One training run, the same for every baseline: only the loss differs."""
+"""The training run of all baselines. Baselines differ only in the loss."""
 
 import copy
 from collections.abc import Callable, Iterator
@@ -14,21 +14,21 @@ from benchmarks.label_noise.problems import DataSet, Problem
 from nbam_pyro.training.contexts import evaluating
 from nbam_pyro.training.lightning import quiet
 
-# Parameters of a loss take steps larger by so much than those of the network: at the network's own
-# pace a transition layer stays where it starts until the network has memorised.
+# Learning rate of parameters of a loss, relative to that of the network. With a ratio of 1 a
+# transition layer hardly changes before the network has memorised the wrong labels.
 OWN = 10
 
-# (logits, labels, rows) -> the mean loss of a batch; rows say which rows of the problem they are.
+# (logits, labels, rows) -> mean loss of a batch. `rows` are the row numbers in the problem.
 Loss = Callable[[Tensor, Tensor, Tensor], Tensor]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Task:
-    """What a method is given.
+    """Input of a method.
 
     Attributes:
-        problem: Noisy rows. Only an oracle looks at their truth.
-        data: Network, epochs and optimiser.
+        problem: Noisy rows. Only an oracle may use their true labels.
+        data: Data set, which defines network, epochs and optimiser.
         seed: Seed of the method.
         device: Device to train on.
     """
@@ -40,14 +40,14 @@ class Task:
 
     @property
     def trainer(self) -> dict[str, Any]:
-        """The device as Lightning's trainer wants it."""
+        """Arguments of Lightning's trainer that select the device."""
         kind = {"cuda": "gpu"}.get(self.device.type, self.device.type)
         index = self.device.index
         return {"accelerator": kind, "devices": 1 if index is None else [index]}
 
 
 class Batch(NamedTuple):
-    """Rows of a step: inputs, observed labels, and which rows of the problem they are."""
+    """Rows of a training step: inputs, observed labels, and row numbers in the problem."""
 
     x: Tensor
     y: Tensor
@@ -55,30 +55,30 @@ class Batch(NamedTuple):
 
 
 class Trained(NamedTuple):
-    """A network as it was at the selected epoch, and its parameters after the last one."""
+    """A network with the parameters of the selected epoch, and the parameters of the last epoch."""
 
     network: nn.Sequential
     last: dict[str, Tensor]
 
     def at_last(self) -> nn.Sequential:
-        """A copy of the network as it was after the last epoch."""
+        """Return a copy of the network with the parameters of the last epoch."""
         network = copy.deepcopy(self.network)
         network.load_state_dict(self.last)
         return network
 
 
 def train(task: Task, loss: Loss, *, chosen: np.ndarray | None = None) -> Trained:
-    """Train a fresh network and remember the epoch that is most accurate on noisy validation rows.
+    """Train a new network and select the epoch with the best accuracy on noisy validation rows.
 
     Args:
         task: Problem, network, optimiser and device.
-        loss: Loss of a batch. Its own parameters are trained too, without weight decay.
-        chosen: Rows of the problem to use, for training or validation as they are marked; None for
-            all.
+        loss: Loss of a batch. Its own parameters are also trained, without weight decay.
+        chosen: Rows of the problem to use, (N,) booleans, or None for all rows. The problem
+            decides which of them are validation rows.
 
     Returns:
-        The network at the selected epoch, and its parameters after the last. Parameters of the loss
-        are left at the selected epoch, too.
+        The network with the parameters of the selected epoch, and the parameters of the last
+        epoch. Parameters of the loss keep the values of the selected epoch.
     """
     problem, data = task.problem, task.data
     usable = np.ones(len(problem.labels.clean), dtype=bool) if chosen is None else chosen
@@ -107,7 +107,7 @@ def train(task: Task, loss: Loss, *, chosen: np.ndarray | None = None) -> Traine
 
 
 def probabilities(task: Task, network: nn.Module, x: np.ndarray) -> np.ndarray:
-    """p(class | x) by the network in evaluation mode, (N, K)."""
+    """Return p(class | x) of the network in evaluation mode, (N, K)."""
     network = network.to(task.device)
     with torch.no_grad(), evaluating(network):
         parts = [network(part.to(task.device)) for part in torch.as_tensor(x).split(1024)]
@@ -115,15 +115,15 @@ def probabilities(task: Task, network: nn.Module, x: np.ndarray) -> np.ndarray:
 
 
 class Batches:
-    """Batches of rows that sit on the device already, all indexed at once.
+    """Loader of batches from tensors that are already on the device.
 
     Args:
-        x: All rows.
-        y: Their observed labels.
-        chosen: Rows to iterate over, booleans.
+        x: All rows, (N, ...).
+        y: Observed labels of all rows, (N,).
+        chosen: Rows to iterate over, (N,) booleans.
         size: Number of rows of a batch.
-        shuffle: Whether to draw a new order for each epoch and drop a last batch of one row, which
-            batch norm cannot take.
+        shuffle: Whether to draw a new order for each epoch. Then a last batch of one row is also
+            dropped, because batch norm needs two rows.
     """
 
     def __init__(
@@ -144,7 +144,7 @@ class Batches:
 
 
 class Plain(pl.LightningModule):
-    """A network, a loss and AdamW."""
+    """Lightning module that trains a network and a loss with AdamW."""
 
     def __init__(self, network: nn.Module, loss: Loss, data: DataSet) -> None:
         super().__init__()
@@ -179,7 +179,7 @@ class Plain(pl.LightningModule):
 
 
 class BestEpoch(pl.Callback):
-    """The parameters of the first epoch with the highest noisy validation accuracy."""
+    """Callback that keeps the parameters of the epoch with the highest validation accuracy."""
 
     def __init__(self) -> None:
         self.accuracy = -1.0

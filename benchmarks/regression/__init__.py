@@ -1,1 +1,1 @@
-"""Regression on measurements that are partly wrong."""
+"""Benchmark of regression on partly wrong measurements."""

@@ -1,12 +1,16 @@
-"""Regression on wrong measurements: ours beside squared error, Huber's loss and Student-t noise.
+"""Regression on partly wrong measurements, compared with three losses.
 
-Data: scikit-learn's diabetes (442 rows) and Friedman's first nonlinear function (1000 rows, noise
-1), 70 % for training. Contamination of the training targets: "shift", 3 standard deviations of the
-clean targets upwards, and "gross", 5 or more of them to either side. Every method has the same
-network, the same optimiser, more epochs than the path that ours keeps (which tries four more short
-attempts), and keeps the epoch that is best on the same noisy held-out sixth by its own loss.
-rmse_clean is on clean test rows; auroc and brier are of the flags of the training rows, undefined
-for methods that give none.
+The losses are the squared error, Huber's loss and Student-t noise. The data are scikit-learn's
+diabetes (442 rows) and Friedman's first nonlinear function (1000 rows, noise 1); 70 % of the rows
+are for training. Training targets have one of two kinds of contamination: "shift" adds 3 standard
+deviations of the clean targets, and "gross" adds or subtracts 5 or more of them.
+
+All methods use the same network and optimiser. Each selects its epoch by its own loss on the same
+held-out sixth of the noisy rows. The losses train for more epochs than the attempt that our method
+keeps; our method also makes four other short attempts.
+
+`rmse_clean` is measured on clean test rows. `auroc` and `brier` judge the flags of the training
+rows; they are None for methods without flags.
 """
 
 import time
@@ -37,7 +41,7 @@ from nbam_pyro.training.lightning import Options, Task, train
 from nbam_pyro.training.rows import Batch
 from nbam_pyro.training.sources import as_rows
 
-# More than ours sees: robust start, the attempt that is continued, joint fit, small steps.
+# Larger than the total of our robust start, continued attempt, joint fit and small steps.
 EPOCHS = 210
 HUBER = 1.345  # 95 % efficiency at the Normal (Huber 1964)
 
@@ -52,14 +56,14 @@ class Problem(NamedTuple):
 
 
 class Outcome(NamedTuple):
-    """Test predictions and, from a method that flags, responsibilities of the training rows."""
+    """Test predictions, and responsibilities of the training rows (None without flags)."""
 
     predicted: np.ndarray
     responsibility: np.ndarray | None
 
 
 def problem(dataset: str, contamination: str, rate: float, seed: int) -> Problem:
-    """Split, then contaminate the training targets."""
+    """Split the rows of a data set and contaminate the training targets."""
     x, y = DATASETS[dataset](seed)
     train_rows, test_rows = train_test_split(np.arange(len(y)), test_size=0.3, random_state=seed)
     clean = y[train_rows]
@@ -70,7 +74,7 @@ def problem(dataset: str, contamination: str, rate: float, seed: int) -> Problem
 
 
 def measure(method: "Method", data: Problem, seed: int) -> dict[str, Any]:
-    """The figures of one method."""
+    """Fit one method and return its figures by name."""
     started = time.perf_counter()
     predicted, r = method(data, seed)
     seconds = time.perf_counter() - started
@@ -86,13 +90,13 @@ def measure(method: "Method", data: Problem, seed: int) -> dict[str, Any]:
 
 
 def nbam(data: Problem, seed: int) -> Outcome:
-    """The default of the library."""
+    """Fit `NBAMRegressor` with its defaults."""
     model = NBAMRegressor(random_state=seed).fit(data.x, data.y.observed)
     return Outcome(model.predict(data.x_test), model.responsibility_)
 
 
 class Noise(nn.Module):
-    """A loss of standardised residuals, with parameters of its own where it needs them."""
+    """Mean loss of standardised residuals, with a learned scale and degrees of freedom."""
 
     def __init__(self, loss: Callable[[Tensor, Tensor, Tensor], Tensor]) -> None:
         super().__init__()
@@ -105,12 +109,12 @@ class Noise(nn.Module):
 
 
 def squared(residual: Tensor, log_scale: Tensor, raw_df: Tensor) -> Tensor:
-    """Half the squared error."""
+    """Return half the squared error of each row."""
     return 0.5 * residual.square()
 
 
 def huber(residual: Tensor, log_scale: Tensor, raw_df: Tensor) -> Tensor:
-    """Huber's loss with the scale learned beside it, as scikit-learn's HuberRegressor has it."""
+    """Return Huber's loss with a learned scale, as in scikit-learn's HuberRegressor."""
     scale = log_scale.exp()
     standardised = residual / scale
     zero = torch.zeros_like(residual)
@@ -118,7 +122,7 @@ def huber(residual: Tensor, log_scale: Tensor, raw_df: Tensor) -> Tensor:
 
 
 def student_t(residual: Tensor, log_scale: Tensor, raw_df: Tensor) -> Tensor:
-    """Student-t noise with scale and degrees of freedom learned."""
+    """Return the negative log density of Student-t noise with learned scale and freedom."""
     noise = torch.distributions.StudentT(1 + softplus(raw_df), 0.0, log_scale.exp())
     return -noise.log_prob(residual)
 
@@ -126,7 +130,7 @@ def student_t(residual: Tensor, log_scale: Tensor, raw_df: Tensor) -> Tensor:
 def baseline(
     data: Problem, seed: int, *, loss: Callable[[Tensor, Tensor, Tensor], Tensor]
 ) -> Outcome:
-    """The same network trained with another loss."""
+    """Train the same network with another loss. The outcome has no responsibilities."""
     y = torch.as_tensor(data.y.observed)
     centre = y.median()
     scale = 1.4826 * (y - centre).abs().median()
@@ -180,20 +184,21 @@ CONTAMINATIONS: MappingProxyType[str, Callable[[float], Corruption]] = MappingPr
 @final
 @dataclass(frozen=True, kw_only=True)
 class Regression(Benchmark):
-    """Errors of `NBAMRegressor` and of three losses on measurements that are partly wrong."""
+    """Test errors of `NBAMRegressor` and of three losses on partly wrong measurements."""
 
     rates: Rates = Shares((0.1, 0.2, 0.3, 0.4))
     methods: Annotated[
-        Names, typer.Option(parser=Names.among(METHODS), metavar="NAME,...", help="Methods.")
+        Names, typer.Option(parser=Names.among(METHODS), metavar="NAME,...", help="Methods to fit.")
     ] = Names(METHODS)
     data: Annotated[
-        Names, typer.Option(parser=Names.among(DATASETS), metavar="NAME,...", help="Data sets.")
+        Names,
+        typer.Option(parser=Names.among(DATASETS), metavar="NAME,...", help="Data sets to use."),
     ] = Names(DATASETS)
     seeds: Seeds = 5
     first_seed: FirstSeed = 0
 
     def measure(self, known: Collection[Case]) -> Iterator[Row]:
-        """One row per data set, kind of contamination, rate, seed and method."""
+        """Yield one row per data set, kind of contamination, rate, seed and method."""
         seeds = range(self.first_seed, self.first_seed + self.seeds)
         for name, kind, rate, seed in product(self.data, CONTAMINATIONS, self.rates, seeds):
             settings = {"contamination": kind, "rate": rate}
@@ -205,7 +210,7 @@ class Regression(Benchmark):
 
     @staticmethod
     def summary(rows: pd.DataFrame) -> str:
-        """Means over seeds."""
+        """Return a table of means over seeds."""
         keys = ["data", "contamination", "rate", "method"]
         means = rows.groupby(keys, sort=False).mean(numeric_only=True).drop(columns="seed")
         return means.round(3).to_string()

@@ -1,1 +1,1 @@
-"""Hostile input, signals, scales of numbers and small tables."""
+"""Benchmarks of robustness: damaged files, killed commands, extreme units, small tables."""

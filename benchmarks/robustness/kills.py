@@ -1,8 +1,8 @@
-"""Commands killed at random moments: exit codes, and what is left behind.
+"""Test the exit codes and remaining files of commands that are killed at random moments.
 
-Each of `nbam fit`, `score` and `detect` is ended by SIGTERM, SIGINT and SIGKILL in turn, somewhere
-between its start and its end, while another run and another file lie beside what it writes. After a
-SIGKILL the same command is run again, to its end. The table counts what is wrong.
+`nbam fit`, `score` and `detect` are each stopped by SIGTERM, SIGINT and SIGKILL at a random moment.
+The output folder also contains another run and another file, which must stay unchanged. After a
+SIGKILL, the same command runs again and must succeed. The summary counts the kills with errors.
 """
 
 import hashlib
@@ -36,14 +36,14 @@ _COMMANDS = {
 
 @dataclass
 class Outcome:
-    """What a kill has led to.
+    """Result of one kill.
 
     Attributes:
-        command: Command that was killed.
-        signal: Signal it was sent.
-        after: Seconds after its start.
-        code: Exit code.
-        wrong: What is wrong, if anything.
+        command: Name of the command that was killed.
+        signal: Name of the signal.
+        after: Seconds between the start of the command and the signal.
+        code: Exit code of the command.
+        wrong: Errors that were found. The list is empty if there are none.
     """
 
     command: str
@@ -54,7 +54,7 @@ class Outcome:
 
 
 def prepare(folder: Path) -> None:
-    """Write data, a run, a file of somebody else, and an empty folder for temporary files."""
+    """Write data, a run, an unrelated file, and an empty folder for temporary files."""
     rng = np.random.default_rng(0)
     frame = pd.DataFrame(rng.normal(size=(_ROWS, 3)), columns=["a", "b", "c"])
     frame.to_csv(folder / "rows.csv", index=False)
@@ -67,13 +67,13 @@ def prepare(folder: Path) -> None:
 
 
 def kill(folder: Path, name: str, sent: signal.Signals, *, after: float) -> Outcome:
-    """Start a command, end it, and look at what is left.
+    """Start a command, stop it with a signal, and check the folder.
 
     Args:
         folder: Folder that `prepare` has filled.
-        name: Command to start.
-        sent: Signal to end it with.
-        after: Seconds between.
+        name: Name of the command to start.
+        sent: Signal to send.
+        after: Seconds between the start and the signal.
     """
     arguments, target = _COMMANDS[name]
     before = contents(folder)
@@ -82,19 +82,19 @@ def kill(folder: Path, name: str, sent: signal.Signals, *, after: float) -> Outc
     process.send_signal(sent)
     _, said = process.communicate()
     outcome = Outcome(name, sent.name, after, process.returncode)
-    done = (folder / target).exists()  # a result appears whole, or not at all
+    done = (folder / target).exists()  # a result is complete or absent
     if process.returncode == 0:
         if not done:
             outcome.wrong.append("no result")
     elif sent is signal.SIGKILL:
-        hidden = f".{target}.nbam"  # the next run knows it by this name
+        hidden = f".{target}.nbam"  # the next run recognises this name
         known = {hidden, target} if done else {hidden}
         new = {path for path in contents(folder).keys() - before if path.split("/")[0] not in known}
         outcome.wrong += [f"left {path}" for path in sorted(new)]
         if process.returncode != -signal.SIGKILL:
             outcome.wrong.append("exit code")
     else:
-        # Python itself takes a moment before any code of ours can answer.
+        # A signal that arrives while Python starts gives the exit code of the signal.
         if process.returncode not in (128 + sent, -sent):
             outcome.wrong.append("exit code")
         if process.returncode > 0 and said.count("\n") != 1:
@@ -107,12 +107,12 @@ def kill(folder: Path, name: str, sent: signal.Signals, *, after: float) -> Outc
             outcome.wrong.append(f"the next run ended with {again.returncode}: {said!r}")
     _remove(folder, target)
     if contents(folder) != before:
-        outcome.wrong.append("another file was touched, or something is left")
+        outcome.wrong.append("an unrelated file was changed, or temporary files remain")
     return outcome
 
 
 def contents(folder: Path) -> dict[str, str]:
-    """Checksums of all files of a folder, and its folders, by path."""
+    """Return the checksums of all files of a folder by path. Subfolders are listed, too."""
     return {
         path.relative_to(folder).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest()
         if path.is_file()
@@ -143,7 +143,7 @@ def _started(folder: Path, arguments: list[str]) -> subprocess.Popen[str]:
 
 
 def _lasts(folder: Path, name: str) -> float:
-    """Seconds that a command takes to its end."""
+    """Return the seconds that a command takes if it is not stopped."""
     arguments, target = _COMMANDS[name]
     started = time.perf_counter()
     _started(folder, arguments).communicate()
@@ -154,15 +154,15 @@ def _lasts(folder: Path, name: str) -> float:
 @final
 @dataclass(frozen=True, kw_only=True)
 class Kills(Benchmark):
-    """Exit codes, and what is left behind, when commands are killed at random moments."""
+    """Test exit codes and remaining files of commands that are killed at random moments."""
 
     kills: Annotated[int, typer.Option(min=1, help="Number of commands to kill.")] = 30
     seed: Seed = 0
 
     def measure(self, known: Collection[Case]) -> Iterator[Row]:
-        """One row per kill."""
+        """Yield one row per kill."""
         rng = random.Random(self.seed)
-        # A process that a shell started in the background ignores it, and so would the commands.
+        # A shell lets background processes ignore SIGINT, and commands would inherit that.
         signal.signal(signal.SIGINT, signal.default_int_handler)
         with tempfile.TemporaryDirectory() as parent:
             folder = Path(parent)
@@ -179,7 +179,7 @@ class Kills(Benchmark):
 
     @staticmethod
     def summary(rows: pd.DataFrame) -> str:
-        """How many kills led to something wrong."""
+        """Return the number of kills with errors."""
         return f"{(rows['mistakes'] > 0).sum()} of {len(rows)} are wrong"
 
 

@@ -1,10 +1,10 @@
-"""Saved runs with something changed in them, and right checksums: are they refused in one line?
+"""Test whether changed run folders with correct checksums are rejected with a one-line message.
 
-A run of labels, one of measurements and one of a detector are saved. In copies of each, one value
-of one file is replaced, or a file is damaged otherwise. Then `nbam score` and `nbam show` must end
-with 0 or 2 and no traceback. The table has, by kind of run: cases, how many of them were refused
-and scored, tracebacks, seconds of the slowest, and memory above that of the imports, all in one
-process.
+Three runs are saved: one with labels, one with measurements and one of a detector. In copies of
+them, one value of one file is replaced, or a file is damaged in another way. Then `nbam show` and
+`nbam score` must end with exit code 0 or 2 and without a traceback. All commands run in one
+process. The table shows for each kind of run: the numbers of cases, of rejected runs, of scored
+runs and of tracebacks; the seconds of the slowest case; and the memory in addition to the imports.
 """
 
 import random
@@ -37,13 +37,13 @@ _LIMIT = 10.0
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of a case.
+    """Result of the commands on one changed run.
 
     Attributes:
-        case: Name of the case.
-        ended: "scored", "refused", "traceback" or "too slow".
-        seconds: How long it took.
-        said: The last line, or the error.
+        case: Name of the change.
+        ended: "scored", "refused" (rejected with a message), "traceback" or "too slow".
+        seconds: Seconds that the commands took.
+        said: Last line of the output, or the error.
     """
 
     case: str
@@ -53,11 +53,11 @@ class Outcome:
 
 
 def prepare(folder: Path, kind: str) -> None:
-    """Save a run of a kind, and rows for it to score.
+    """Save a run of one kind, and a file of rows to score.
 
     Args:
-        folder: Where they are written, as KIND and KIND.csv.
-        kind: One of `KINDS`.
+        folder: Folder for the output. The run is named KIND and the rows KIND.csv.
+        kind: Kind of the run, one of `KINDS`.
     """
     rng = np.random.default_rng(0)
     frame = pd.DataFrame(rng.normal(size=(60, 3)), columns=["a", "b", "c"])
@@ -81,14 +81,14 @@ def prepare(folder: Path, kind: str) -> None:
 def outcomes_of(
     folder: Path, kind: str, count: int, *, seed: int = 0, only_replaced: bool = False
 ) -> Iterator[Outcome]:
-    """Change copies of a run and try to use them.
+    """Change copies of a run, and use each copy with `nbam show` and `nbam score`.
 
     Args:
         folder: Folder that `prepare` has filled.
-        kind: Kind of the run.
-        count: How many cases; damage that is no replaced value comes first.
-        seed: Seed of which values are replaced.
-        only_replaced: Whether to leave out all other damage.
+        kind: Kind of the run, one of `KINDS`.
+        count: Number of cases. Damaged files come before replaced values.
+        seed: Seed that chooses the replaced values.
+        only_replaced: Whether to use only replaced values and no damaged files.
     """
     run = folder / kind
     whole = [] if only_replaced else list(damage(run))
@@ -148,20 +148,20 @@ def _limited(seconds: float) -> Iterator[None]:
 
 
 def _memory() -> float:
-    """The most memory that the process has had, in MB."""
+    """Return the peak memory of the process, in MB."""
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 
 
 @final
 @dataclass(frozen=True, kw_only=True)
 class MutatedRuns(Benchmark):
-    """Whether saved runs with something changed in them are refused in one line."""
+    """Test whether changed run folders are rejected with a one-line message."""
 
-    cases: Annotated[int, typer.Option(min=1, help="Number of changes of each kind of run.")] = 2000
+    cases: Annotated[int, typer.Option(min=1, help="Number of changed copies of each run.")] = 2000
     seed: Seed = 0
 
     def measure(self, known: Collection[Case]) -> Iterator[Row]:
-        """One row per changed run, and one with the memory of each kind of run."""
+        """Yield one row per changed run, and one row with the memory of each kind of run."""
         with tempfile.TemporaryDirectory() as parent:
             folder = Path(parent)
             for kind in KINDS:
@@ -180,7 +180,7 @@ class MutatedRuns(Benchmark):
 
     @staticmethod
     def summary(rows: pd.DataFrame) -> str:
-        """How runs ended by kind, the slowest, and what is wrong."""
+        """Return a table by kind of run, and a list of the cases that failed."""
         lines = [
             "| run | cases | refused | scored | tracebacks | slowest, s | memory, MB |",
             "|---|---|---|---|---|---|---|",

@@ -1,10 +1,14 @@
-"""Do the level and the unit of numbers change any flag? A table of offset, scale and way in.
+"""Test whether the level and the unit of numbers change flags.
 
-One small data set for each way in, moved by 0, 1e6, 1e9 and 1e12 and scaled by 1e-9, 1 and 1e9, is
-compared with the same numbers after scikit-learn's StandardScaler. A cell is right where the flags
-(probabilities above one half) are the same and no probability differs by more than 1e-6; or where
-the numbers are refused, and the spacing of double precision there does exceed a hundredth of their
-scatter. Numbers that have all become equal are a column of equal values, which nobody can tell.
+Each entry point of the library gets one small data set. Its numbers are scaled by 1e-9, 1 and 1e9,
+and 0, 1e6, 1e9 or 1e12 is added. The result is compared with that of the same numbers after
+scikit-learn's StandardScaler. A cell of the table is right in three cases:
+
+* The flags (probabilities above one half) are the same, and no probability differs by more than
+  1e-6.
+* The numbers are rejected, and the spacing of double precision is larger than a hundredth of their
+  scatter.
+* All numbers have become equal. No method can distinguish them from a constant column.
 """
 
 import subprocess
@@ -37,7 +41,7 @@ Moved = Callable[[np.ndarray], np.ndarray]
 
 
 def labelled() -> tuple[np.ndarray, np.ndarray]:
-    """90 rows of three classes, of which some labels are wrong."""
+    """Return features and labels of 90 rows of three classes. Some labels are wrong."""
     rng = np.random.default_rng(0)
     true = np.arange(90) % 3
     x = 4 * np.eye(3)[true] + rng.normal(size=(90, 3))
@@ -47,7 +51,7 @@ def labelled() -> tuple[np.ndarray, np.ndarray]:
 
 
 def measured() -> tuple[np.ndarray, np.ndarray]:
-    """100 rows of a plane, of which ten measurements are wrong."""
+    """Return features and targets of 100 rows of a plane. Ten targets are wrong."""
     rng = np.random.default_rng(0)
     x = rng.uniform(-1, 1, (100, 2))
     y = x @ [3.0, -2.0] + 0.1 * rng.normal(size=100)
@@ -56,13 +60,13 @@ def measured() -> tuple[np.ndarray, np.ndarray]:
 
 
 def classifier(move: Moved) -> np.ndarray:
-    """Features of `NBAMClassifier`."""
+    """Move the features of `NBAMClassifier`. Returns responsibilities."""
     x, y = labelled()
     return NBAMClassifier(random_state=0, epochs=20).fit(move(x), y).responsibility_
 
 
 def classifier_new_rows(move: Moved) -> np.ndarray:
-    """Features of rows that are scored after the fit."""
+    """Move the features of `NBAMClassifier`. Returns responsibilities of new rows."""
     x, y = labelled()
     moved = move(x)
     return (
@@ -73,19 +77,19 @@ def classifier_new_rows(move: Moved) -> np.ndarray:
 
 
 def regressor_features(move: Moved) -> np.ndarray:
-    """Features of `NBAMRegressor`."""
+    """Move the features of `NBAMRegressor`. Returns responsibilities."""
     x, y = measured()
     return NBAMRegressor(random_state=0, epochs=40).fit(move(x), y).responsibility_
 
 
 def regressor_target(move: Moved) -> np.ndarray:
-    """Measurements of `NBAMRegressor`."""
+    """Move the targets of `NBAMRegressor`. Returns responsibilities."""
     x, y = measured()
     return NBAMRegressor(random_state=0, epochs=40).fit(x, move(y[:, None])[:, 0]).responsibility_
 
 
 def story_of_labels(move: Moved) -> np.ndarray:
-    """Features of `fit`, with a story in double precision."""
+    """Move the features of `fit`; the story has double precision. Returns responsibilities."""
     x, y = labelled()
     rows = move(x)
     with torch.random.fork_rng():
@@ -96,7 +100,7 @@ def story_of_labels(move: Moved) -> np.ndarray:
 
 
 def story_of_measurements(move: Moved) -> np.ndarray:
-    """Measurements of `fit`, with the story of `robust_regression`, in double precision."""
+    """Move the targets of `fit` with `robust_regression`. Returns responsibilities."""
     x, y = measured()
     targets = move(y[:, None])[:, 0]
     with torch.random.fork_rng():
@@ -106,7 +110,7 @@ def story_of_measurements(move: Moved) -> np.ndarray:
 
 
 def loss(move: Moved) -> np.ndarray:
-    """Targets and predictions of `NBAMRegressionLoss`, in double precision."""
+    """Move targets and predictions of `NBAMRegressionLoss`. Returns responsibilities."""
     x, y = measured()
     both = move(np.concatenate([y, x @ [3.0, -2.0]])[:, None])[:, 0]
     targets, prediction = (torch.as_tensor(part) for part in np.split(both, 2))
@@ -116,7 +120,7 @@ def loss(move: Moved) -> np.ndarray:
 
 
 def detector(move: Moved) -> np.ndarray:
-    """Features of `AnomalyDetector`; its labels, and its scores relative to the largest."""
+    """Move the features of `AnomalyDetector`. Returns scores divided by the largest score."""
     x, _ = labelled()
     x[:5] += 9
     found = AnomalyDetector(DeepSVDD, contamination=0.1, epochs=10, random_state=0).fit(move(x))
@@ -124,7 +128,7 @@ def detector(move: Moved) -> np.ndarray:
 
 
 def command_line(move: Moved) -> np.ndarray:
-    """Features of `nbam fit`, and of `nbam score` on the same file."""
+    """Move the features of `nbam fit` and `nbam score`. Returns both responsibilities."""
     x, y = labelled()
     with tempfile.TemporaryDirectory() as parent:
         folder = Path(parent)
@@ -164,7 +168,7 @@ WAYS: dict[str, Callable[[Moved], np.ndarray]] = {
 
 
 def cell(way: str, offset: float, scale: float) -> tuple[bool, dict[str, str]]:
-    """Whether one cell of the table is right, and what it says."""
+    """Measure one cell. Returns whether it is right, and the texts of the table."""
     lost = equal = False
 
     def moved(x: np.ndarray) -> np.ndarray:
@@ -198,14 +202,14 @@ def cell(way: str, offset: float, scale: float) -> tuple[bool, dict[str, str]]:
 @final
 @dataclass(frozen=True, kw_only=True)
 class Precision(Benchmark):
-    """Whether the level and the unit of numbers change flags, by each way into the library."""
+    """Test whether level and unit of numbers change flags, for each entry point."""
 
     ways: Annotated[
-        Names, typer.Option(parser=Names.among(WAYS), metavar="NAME,...", help="Ways in.")
+        Names, typer.Option(parser=Names.among(WAYS), metavar="NAME,...", help="Entry points.")
     ] = Names(WAYS)
 
     def measure(self, known: Collection[Case]) -> Iterator[Row]:
-        """One row per way in, offset and scale."""
+        """Yield one row per entry point, offset and scale."""
         for way, offset, scale in product(self.ways, OFFSETS, SCALES):
             settings = {"offset": offset, "scale": scale}
             case = Case(data="small", method=way, settings=settings)
@@ -215,6 +219,6 @@ class Precision(Benchmark):
 
     @staticmethod
     def summary(rows: pd.DataFrame) -> str:
-        """The largest difference of probabilities by way in, offset and scale."""
+        """Return a table of the largest differences of probabilities."""
         table = rows.pivot(index=["method", "offset"], columns="scale", values="says")
         return f"{table.to_string()}\n{int(rows['right'].sum())} of {len(rows)} cells right"

@@ -1,4 +1,4 @@
-"""Changes of saved runs, each with right checksums after it, for `mutated_runs`."""
+"""Changes of saved runs for `mutated_runs`. Checksums are correct after each change."""
 
 import copy
 import hashlib
@@ -28,11 +28,11 @@ Change = Callable[[Path], None]
 
 @dataclass(frozen=True)
 class Changed:
-    """A change of a run.
+    """One change of a run.
 
     Attributes:
-        name: What is changed.
-        change: Changes a copy of the run.
+        name: Description of the change.
+        change: Function that changes a copy of the run, given its folder.
     """
 
     name: str
@@ -40,7 +40,7 @@ class Changed:
 
 
 def sign(folder: Path) -> None:
-    """Write a manifest with the right checksums of the files that are there."""
+    """Write a manifest with correct checksums of all files in the folder."""
     digests = {
         path.relative_to(folder).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest()
         for path in sorted(folder.rglob("*"))
@@ -51,7 +51,7 @@ def sign(folder: Path) -> None:
 
 
 def replacements(run: Path) -> Iterator[Changed]:
-    """Every value of every JSON file replaced by every other thing, every key by another."""
+    """Yield changes that replace one value, or rename one key, of a JSON file."""
     for file in sorted(run.glob("*.json")):
         content = json.loads(file.read_text())
         for place in _places(content):
@@ -102,7 +102,7 @@ def _rewrite(run: Path, file: str, values: Any) -> None:
 
 
 def damage(run: Path) -> Iterator[Changed]:
-    """What is no replaced value: tensors, links, pipes, names, depth, size."""
+    """Yield all other changes: tensors, links, pipes, names, nesting depth and file size."""
     model = next(path.name for path in sorted(run.glob("*.safetensors")))
     description = model.replace(".safetensors", ".json")
     tensors = safetensors.torch.load((run / model).read_bytes())
@@ -191,7 +191,7 @@ def _named(name: str) -> Change:
 
 
 def _laughs(file: str) -> Change:
-    """A module within a module twice, many times over."""
+    """Nest modules so that the module tree grows exponentially with the depth."""
 
     def change(run: Path) -> None:
         content = json.loads((run / file).read_text())

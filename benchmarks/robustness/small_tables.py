@@ -1,13 +1,14 @@
-"""Do small tables come out right with any network, by default, with and without wrong labels?
+"""Results of `NBAMClassifier` with its defaults on small tables, with and without wrong labels.
 
-Twelve tables of 90 to 600 rows; three networks: a linear layer, the default perceptron and a
-convolution of somebody's own; labels as they are and with 20 % moved to another class at random.
-`NBAMClassifier` with its defaults is judged by its accuracy on the true labels beside that of a
-plain classifier on the same labels - logistic regression for the linear layer, the better of it and
-k nearest neighbours for the others - and by the share that it says is wrong.
+There are twelve tables of 90 to 600 rows and three networks: a linear layer, the default perceptron
+and a user-defined convolution. Labels are either correct, or 20 % of them are moved to a random
+other class. The plain classifier for comparison is trained on the same labels. It is logistic
+regression for the linear layer, and the better of logistic regression and k nearest neighbours for
+the other networks.
 
-A cell is right where the accuracy is at most .03 below the plain classifier's, and where the share
-is within .05 of the truth or the verdict is that the data cannot tell.
+A cell is right if two conditions hold. The accuracy on the true labels is at most .03 below that of
+the plain classifier. The estimated share of wrong labels is within .05 of the truth, or the verdict
+is "cannot tell".
 """
 
 import time
@@ -36,13 +37,13 @@ Table = tuple[np.ndarray, np.ndarray]
 
 
 def thirds_of_diabetes() -> Table:
-    """Diabetes progression in three classes of equal size, which overlap by far."""
+    """Return diabetes progression in three classes of equal size, which overlap strongly."""
     x, y = datasets.load_diabetes(return_X_y=True)
     return x, np.digitize(y, np.quantile(y, [1 / 3, 2 / 3]))
 
 
 def some_digits() -> Table:
-    """The first 400 digits."""
+    """Return the first 400 digits."""
     x, y = datasets.load_digits(return_X_y=True)
     return x[:400], y[:400]
 
@@ -70,12 +71,12 @@ TABLES: dict[str, Callable[[], Table]] = {
 
 
 def linear(inputs: int, classes: int) -> nn.Module:
-    """A linear layer."""
+    """Make a linear layer."""
     return nn.Linear(inputs, classes)
 
 
 def convolution(inputs: int, classes: int) -> nn.Module:
-    """A convolution along the columns, as somebody may write it."""
+    """Make a convolution along the columns, as an example of a user-defined network."""
     return nn.Sequential(
         nn.Unflatten(1, (1, inputs)),
         nn.Conv1d(1, 8, 3, padding=1),
@@ -93,7 +94,7 @@ NETWORKS: dict[str, Callable[[int, int], nn.Module]] = {
 
 
 def measure(case: Case, network: str, noise: float, seed: int) -> Row:
-    """One cell."""
+    """Measure one cell."""
     x, true = TABLES[case.data]()
     rng = np.random.default_rng(1000 + seed)
     classes = int(true.max()) + 1
@@ -131,19 +132,20 @@ def measure(case: Case, network: str, noise: float, seed: int) -> Row:
 @final
 @dataclass(frozen=True, kw_only=True)
 class SmallTables(Benchmark):
-    """Accuracy and estimated share of `NBAMClassifier` on twelve small tables, by network."""
+    """Accuracy and estimated share of wrong labels of `NBAMClassifier` on twelve small tables."""
 
     data: Annotated[
-        Names, typer.Option(parser=Names.among(TABLES), metavar="NAME,...", help="Tables.")
+        Names, typer.Option(parser=Names.among(TABLES), metavar="NAME,...", help="Tables to use.")
     ] = Names(TABLES)
     networks: Annotated[
-        Names, typer.Option(parser=Names.among(NETWORKS), metavar="NAME,...", help="Networks.")
+        Names,
+        typer.Option(parser=Names.among(NETWORKS), metavar="NAME,...", help="Networks to fit."),
     ] = Names(NETWORKS)
     seeds: Seeds = 3
     first_seed: FirstSeed = 0
 
     def measure(self, known: Collection[Case]) -> Iterator[Row]:
-        """One row per seed, table, share of wrong labels and network."""
+        """Yield one row per seed, table, share of wrong labels and network."""
         seeds = range(self.first_seed, self.first_seed + self.seeds)
         for seed, table, noise, network in product(seeds, self.data, (0.0, 0.2), self.networks):
             case = Case(data=table, method=network, seed=seed, settings={"noise": noise})
@@ -152,7 +154,7 @@ class SmallTables(Benchmark):
 
     @staticmethod
     def summary(rows: pd.DataFrame) -> str:
-        """How many cells are right."""
+        """Return the number of cells that are right."""
         accurate, shares = rows["accuracy_right"] == 1, rows["share_right"] == 1
         unsure = (rows["verdict"] == "cannot tell").sum()
         return (

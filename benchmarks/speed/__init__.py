@@ -1,1 +1,1 @@
-"""Seconds and memory."""
+"""Benchmarks of time and memory."""

@@ -1,8 +1,9 @@
-"""What the story costs: time per training step against plain cross-entropy.
+"""Time of a training step of a label story, compared with plain cross-entropy.
 
-Steps are interleaved in one process and compared round by round; a ratio is the median over
-rounds. Step time includes forward, backward and AdamW. Both objectives train what the joint step of
-the default recipe trains: the network and the locations of the guide.
+Steps of all methods alternate in one process. Each round gives one ratio of times; the result is
+the median over rounds. The time of a step includes forward, backward and AdamW. Both objectives
+train the same parameters as the joint step of the default recipe: the network and the locations of
+the guide.
 """
 
 import statistics
@@ -32,7 +33,7 @@ NUM_DATA = 50_000
 def overhead(
     make: Callable[[], nn.Module], x: Tensor, *, rounds: int, inner: int
 ) -> dict[str, float]:
-    """Milliseconds of a cross-entropy step, and the ratios of both objectives to it."""
+    """Return the milliseconds of a cross-entropy step, and the ratio of each objective to it."""
     y = torch.randint(10, (len(x),))
     times = interleave(
         {
@@ -51,13 +52,13 @@ def overhead(
 
 
 def criterion(batch: int = 1024, k: int = 1000, *, rounds: int = 60) -> dict[str, float]:
-    """The loss alone, forward and backward, against cross-entropy plus a (B,K)x(K,K) product."""
+    """Compare the loss alone with cross-entropy plus a (B,K)x(K,K) product. No optimiser step."""
     logits = torch.randn(batch, k, requires_grad=True)
     target = torch.randint(k, (batch,))
     matrix = torch.rand(k, k)
     loss = NBAMLoss(k)
     loss.start_from(logits.detach(), target)
-    loss.eval()  # the same value; nothing is said about the optimiser that is not there
+    loss.eval()  # the same value; avoids the warning about a missing optimiser
 
     def plain() -> None:
         logits.grad = None
@@ -81,7 +82,7 @@ def criterion(batch: int = 1024, k: int = 1000, *, rounds: int = 60) -> dict[str
 
 
 def interleave(actions: Mapping[str, Action], *, rounds: int, inner: int) -> dict[str, list[float]]:
-    """Seconds per call of each action, measured in turn, round after round."""
+    """Return the seconds per call of each action. Actions alternate in every round."""
     times: dict[str, list[float]] = {name: [] for name in actions}
     for action in actions.values():
         for _ in range(2):
@@ -96,7 +97,7 @@ def interleave(actions: Mapping[str, Action], *, rounds: int, inner: int) -> dic
 
 
 def peak_mb(action: Action) -> float:
-    """Highest memory that torch holds on the CPU beyond its start, in MB, during one call."""
+    """Return the peak of additional CPU memory of torch during one call, in MB."""
     action()
     with torch.profiler.profile(
         activities=[torch.profiler.ProfilerActivity.CPU], profile_memory=True
@@ -152,14 +153,14 @@ def _ratio(times: Mapping[str, list[float]], one: str, other: str) -> float:
 @final
 @dataclass(frozen=True, kw_only=True)
 class Overhead(Benchmark):
-    """Time of a training step of a label story, and of the loss alone, against cross-entropy."""
+    """Time of a training step of a label story and of its loss, compared with cross-entropy."""
 
-    mlp_rounds: Annotated[int, typer.Option(min=1, help="Rounds with the perceptron.")] = 60
-    resnet_rounds: Annotated[int, typer.Option(min=1, help="Rounds with ResNet-18.")] = 15
-    criterion_rounds: Annotated[int, typer.Option(min=1, help="Rounds with the loss.")] = 60
+    mlp_rounds: Annotated[int, typer.Option(min=1, help="Rounds of the perceptron.")] = 60
+    resnet_rounds: Annotated[int, typer.Option(min=1, help="Rounds of ResNet-18.")] = 15
+    criterion_rounds: Annotated[int, typer.Option(min=1, help="Rounds of the loss.")] = 60
 
     def measure(self, known: Collection[Case]) -> Iterator[Row]:
-        """One row each for the perceptron, ResNet-18 and the loss alone."""
+        """Yield one row each for the perceptron, ResNet-18 and the loss alone."""
         torch.manual_seed(0)
         rows, images = torch.randn(BATCH, 64), torch.randn(BATCH, 3, 32, 32)
         mlp_rounds, resnet_rounds = self.mlp_rounds, self.resnet_rounds
@@ -177,5 +178,5 @@ class Overhead(Benchmark):
 
     @staticmethod
     def summary(rows: pd.DataFrame) -> str:
-        """All figures."""
+        """Return a table of all figures."""
         return rows.drop(columns=["data", "seed", "device"]).round(3).to_string(index=False)

@@ -1,9 +1,9 @@
-"""What `from_pred_probs` costs on a million rows: seconds and memory.
+"""Time and memory of `from_pred_probs` on a million rows.
 
-Simulated labels of ten classes, a fifth of them wrong, and probabilities of the observed label;
-the band of sharpness values is part of the call. Memory is the peak of this process, Python, torch
-and the simulated arrays included. CPU seconds are of all threads; on a shared machine fewer than
-seconds.
+The data are simulated labels of ten classes, of which a fifth are wrong, and probabilities of the
+observed label. The call includes the band of sharpness values. Memory is the peak of this process,
+including Python, torch and the simulated arrays. CPU seconds are the sum over all threads. On a
+shared machine they can be smaller than the elapsed seconds.
 """
 
 import resource
@@ -30,7 +30,7 @@ class PredProbs(Benchmark):
     classes: Annotated[int, typer.Option(min=2, help="Number of classes.")] = 10
 
     def measure(self, known: Collection[Case]) -> Iterator[Row]:
-        """One row."""
+        """Yield one row with the figures of a single call."""
         settings = {"rows": self.rows, "classes": self.classes}
         case = Case(data="simulation", method="from_pred_probs", settings=settings)
         if case not in known:
@@ -38,12 +38,12 @@ class PredProbs(Benchmark):
 
     @staticmethod
     def summary(rows: pd.DataFrame) -> str:
-        """All figures."""
+        """Return a list of all figures."""
         return rows.drop(columns=["data", "method", "seed"]).T.to_string(header=False)
 
 
 def measure(n: int, k: int) -> dict[str, float]:
-    """Figures of one call."""
+    """Call `from_pred_probs` once and return its figures by name."""
     labels, p, wrong = simulate(n, k)
     before = peak_bytes()
     started, cpu_started = time.perf_counter(), time.process_time()
@@ -63,7 +63,7 @@ def measure(n: int, k: int) -> dict[str, float]:
 
 
 def simulate(n: int, k: int, *, rate: float = 0.2) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Observed labels, probabilities p(observed | x) in float32, and which labels are wrong."""
+    """Return observed labels, p(observed | x) in float32, and whether each label is wrong."""
     rng = np.random.default_rng(0)
     f = rng.standard_normal((n, k), dtype=np.float32)
     np.exp(np.multiply(f, 4, out=f), out=f)
@@ -75,6 +75,6 @@ def simulate(n: int, k: int, *, rate: float = 0.2) -> tuple[np.ndarray, np.ndarr
 
 
 def peak_bytes() -> int:
-    """The largest resident memory of this process so far."""
+    """Return the peak resident memory of this process so far, in bytes."""
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return peak if sys.platform == "darwin" else 1024 * peak

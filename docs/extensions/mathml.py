@@ -21,7 +21,10 @@ def _inline(self: Any, node: nodes.math) -> None:
 
 
 def _block(self: Any, node: nodes.math_block) -> None:
-    self.body.append(mathml(node.astext(), "block"))
+    formula = node.astext()
+    # The converter leaves out line breaks: each line becomes a formula of its own.
+    lines = [formula] if "\\begin" in formula else formula.split("\\\\")
+    self.body.extend(mathml(line.strip(), "block") for line in lines if line.strip())
     raise nodes.SkipNode
 
 

@@ -1,4 +1,4 @@
-"""What the commands share: options, and how mistakes and warnings are shown."""
+"""Options that several commands share, and the display of mistakes and warnings."""
 
 import sys
 import warnings
@@ -53,7 +53,8 @@ def mistakes() -> Iterator[None]:
     mistake: Exception | None = None
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("default", NBAMWarning)
-        warnings.simplefilter("ignore", WildValueWarning)  # a note about the file names them
+        # A note about the file already lists wild values.
+        warnings.simplefilter("ignore", WildValueWarning)
         try:
             yield
         except (NBAMError, OSError) as error:
@@ -74,12 +75,12 @@ def say(text: object, *, err: bool = False) -> None:
     """Print a line. Control characters, which names in data may contain, are shown as escapes.
 
     Args:
-        text: What to print.
+        text: Text to print; other objects are converted with `str`.
         err: True to print to stderr.
     """
     typer.echo(printable(str(text)), err=err)
 
 
 def progress_wanted() -> bool:
-    """True if a person at a terminal can see progress bars."""
+    """Return True if stderr is a terminal, where a person can see progress bars."""
     return sys.stderr.isatty()

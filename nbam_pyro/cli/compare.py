@@ -17,10 +17,16 @@ def compare(
     folds: Annotated[
         int, typer.Option(help="Number of folds. Every run is fitted once per fold.")
     ] = 5,
-    out: Annotated[Path | None, typer.Option(metavar="FILE", help="CSV file to write.")] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="CSV file for the table of the comparison. Without it, no file is written.",
+        ),
+    ] = None,
     overwrite: ReplaceFile = False,
 ) -> None:
-    """Compare the priors of runs by how well they predict rows that the fit has not seen."""
+    """Compare the priors of runs by their predictions of rows that were not used in the fit."""
     with mistakes():
         from nbam_pyro.cli.runs import compare_runs, write_csv
         from nbam_pyro.storage import check_file

@@ -45,7 +45,7 @@ def detect(
         int, typer.Option(help="Seed for weights and batches.", min=0, max=2**32 - 1)
     ] = 0,
 ) -> None:
-    """Find anomalies in DATA, which needs no labels, and write a run folder."""
+    """Find anomalies in DATA and write a run folder. Labels are not needed."""
     with mistakes():
         from nbam_pyro.storage import check_folder
 

@@ -22,7 +22,8 @@ def fit(
         str | None,
         typer.Option(
             metavar="NAME",
-            help="Column or array that holds the labels or measurements. Image folders need none.",
+            help="Column or array that holds the labels or measurements. Not used for image "
+            "folders.",
         ),
     ] = None,
     true_label: Annotated[
@@ -52,8 +53,9 @@ def fit(
         str | None,
         typer.Option(
             metavar="PRIOR",
-            help="Prior of the share that is wrong: a share such as 0.05 (a prior with this mean, "
-            "worth 100 rows), or beta:2,8 for a beta distribution. Without it, the prior is wide.",
+            help="Prior of the share that is wrong: a share such as 0.05 (a beta prior with this "
+            "mean, whose pseudo-counts sum to 100), or beta:2,8 for the prior Beta(2, 8). "
+            "Without this option, the prior is wide.",
         ),
     ] = None,
     epochs: Annotated[

@@ -15,10 +15,13 @@ def score(
         typer.Argument(metavar="DATA", help="New rows, with the columns of the training data."),
     ],
     *,
-    out: Annotated[Path, typer.Option(metavar="FILE", help="CSV file to write.")],
+    out: Annotated[Path, typer.Option(metavar="FILE", help="CSV file for the scores.")],
     overwrite: ReplaceFile = False,
 ) -> None:
-    """Score new rows with a saved run: how probably a target is wrong, or how unusual a row is."""
+    """Score new rows with a saved run.
+
+    The score is the probability that a target is wrong, or for `nbam detect` how unusual a row is.
+    """
     with mistakes():
         from nbam_pyro.cli.runs import score_file, scored_line
 

@@ -1,4 +1,4 @@
-"""SIGTERM and Ctrl-C end a command: whatever was begun is undone, and the exit code says so."""
+"""SIGTERM and Ctrl-C end a command after a clean-up, with an exit code that shows the signal."""
 
 import os
 import signal
@@ -11,23 +11,23 @@ from types import FrameType
 __all__ = ["Stopped", "stoppable"]
 
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
-# Seconds that undoing may take. A process that is told to end is often killed after ten.
+# Seconds allowed for the clean-up. Often a process is killed ten seconds after the signal.
 _PATIENCE = 5.0
 
 
 class Stopped(BaseException):
-    """Raised in the main thread where a signal arrives; no `except Exception` catches it."""
+    """Raised in the main thread when a signal arrives; `except Exception` does not catch it."""
 
 
 class _Stop:
-    """A signal handler that raises `Stopped` once, and ends the process if that does not help."""
+    """A signal handler that raises `Stopped` once, and later ends the process if it still runs."""
 
     def __init__(self) -> None:
         self.signal: signal.Signals | None = None
 
     def __call__(self, number: int, frame: FrameType | None) -> None:
         if self.signal is not None:
-            return  # it is being undone
+            return  # the clean-up is running
         self.signal = signal.Signals(number)
         timer = threading.Timer(_PATIENCE, self.end)
         timer.daemon = True
@@ -35,7 +35,7 @@ class _Stop:
         raise Stopped
 
     def end(self) -> None:
-        """Say why the process ends, and end it at once."""
+        """Print the name of the signal, and end the process at once."""
         if self.signal is None:
             return
         os.write(sys.stderr.fileno(), f"nbam: stopped by {self.signal.name}.\n".encode())
@@ -44,10 +44,11 @@ class _Stop:
 
 @contextmanager
 def stoppable() -> Iterator[None]:
-    """Inside, a signal unwinds what is running; then the process ends with 128 + its number.
+    """End the process with exit code 128 + signal number if a signal arrives within the block.
 
-    A signal that the process was started to ignore stays ignored. Afterwards both are: the work is
-    done. For the main thread of a command's own process.
+    Code that is running within the block is unwound first. A signal that was already ignored when
+    the process started stays ignored. After the block both signals are ignored, because the work is
+    finished. Use this only in the main thread of the process of a command.
     """
     stop = _Stop()
     ours = [one for one in _SIGNALS if signal.getsignal(one) is not signal.SIG_IGN]
@@ -56,7 +57,7 @@ def stoppable() -> Iterator[None]:
     try:
         yield
     finally:
-        # Whatever came of `Stopped` on its way here: another error, or an exit with another code.
+        # Other code may have replaced `Stopped` by another error or by another exit code.
         with suppress(OSError, ValueError):
             sys.stdout.flush()
         stop.end()

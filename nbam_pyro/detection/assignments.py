@@ -119,7 +119,7 @@ class Blind(Assignment):
 
 
 class Refine(Assignment):
-    """Leaves out the rows of highest E_n, as many as the prior expects.
+    """Leaves out the rows with the highest E_n. The prior gives the number of these rows.
 
     Example:
         >>> pair = Energies(torch.tensor([1.0, 3.0]), torch.tensor([4.0, 2.0]))
@@ -133,7 +133,7 @@ class Refine(Assignment):
 
 
 class Hard(Assignment):
-    r"""Treats the rows of highest log odds, as many as the prior expects, as anomalies (LOE_H).
+    r"""Treats the rows with the highest log odds as anomalies; the prior sets their number (LOE_H).
 
     .. math::
         z_i = 1 \text{ for the } \mathrm{round}(\textstyle\sum_i \sigma(l_i)) \text{ highest of }
@@ -153,9 +153,10 @@ class Hard(Assignment):
 
 
 class Soft(Assignment):
-    """As `Hard`, but the rows of highest log odds have weight 1/2 on each energy (LOE_S).
+    """Like `Hard`, but the rows with the highest log odds have weight 1/2 on each energy (LOE_S).
 
-    The weight 1/2 is no posterior. It limits the damage of rows that are ranked wrongly.
+    The weight 1/2 is not a posterior probability. It limits the effect of rows that are ranked
+    wrongly.
 
     Source: Qiu et al. (2022), section 3.2.
 
@@ -177,7 +178,7 @@ class Exact(Assignment):
         r_i = \sigma(l_i + E_n(x_i) - E_a(x_i)), \qquad
         L = -\mathrm{mean}_i \log\big((1 - \pi_i) e^{-E_n(x_i)} + \pi_i e^{-E_a(x_i)}\big)
 
-    The energies must be negative log densities. The prior can then be learned, too.
+    The energies must be negative log densities. The prior can then also be learned.
 
     Source: arXiv 2606.16524.
 
@@ -222,7 +223,9 @@ def _priority(energies: Energies, codes: Tensor) -> Tensor:
 
 
 def highest(score: Tensor, logit: Tensor) -> Tensor:
-    """Return 1 for the rows of highest score, as many as the prior expects, else 0, (..., N).
+    """Return 1 for the rows with the highest scores and 0 for other rows, (..., N).
+
+    The number of ones is the number of anomalies that the prior expects.
 
     Args:
         score: Scores, (..., N).

@@ -21,11 +21,11 @@ def features_of(detector: Any, X: Any, *, reset: bool) -> tuple[np.ndarray, Sequ
     Args:
         detector: An `AnomalyDetector`.
         X: Features, (N, D), or images, (N, C, H, W).
-        reset: Whether these are training rows, which later rows must be like. Otherwise they must
-            be like the training rows.
+        reset: True for training rows; the number and the names of their features are stored. False
+            for later rows, which must have the same features.
 
     Raises:
-        DataError: X has another shape, or values that are no finite numbers.
+        DataError: X has a wrong shape, or values that are not finite numbers.
     """
     with as_data_errors():
         x = validate_data(
@@ -43,7 +43,7 @@ def features_of(detector: Any, X: Any, *, reset: bool) -> tuple[np.ndarray, Sequ
 
 
 def check_row_dims(backbone: Backbone, rows: Tensor) -> None:
-    """Raise a `DataError` where rows are images and the backbone takes features, or the reverse.
+    """Raise a `DataError` if a backbone for features gets images, or the reverse.
 
     Args:
         backbone: Backbone that takes the rows.
@@ -52,14 +52,14 @@ def check_row_dims(backbone: Backbone, rows: Tensor) -> None:
     shape = tuple(rows.shape[2:])
     if len(shape) != backbone.row_dims:
         raise DataError(
-            f"{type(backbone).__name__} takes rows of {backbone.row_dims} dimensions, and rows of "
+            f"{type(backbone).__name__} takes rows of {backbone.row_dims} dimensions, but rows of "
             f"X have shape {shape}. Give images (N, C, H, W) to Rotations, and features (N, D) to "
             "the other backbones."
         )
 
 
 def check_energies_finite(energies: Energies) -> None:
-    """Raise a `DataError` that names the member and the row where an energy is not finite.
+    """Raise a `DataError` with the member and the row if an energy is not finite.
 
     Args:
         energies: Energies by member, (S, N) each.

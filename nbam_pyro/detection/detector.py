@@ -44,9 +44,9 @@ class AnomalyDetector(BaseEstimator):
 
     The score of a row is its clean energy E_n, averaged over members. Where members are trained
     with different rates, their energies are not comparable: the score is then the share of training
-    rows of lower E_n, averaged over members. Rows with a wild value score above all training rows
-    without one, because networks that compare directions do not see how large a value is. A value
-    is wild if it lies about ten times as far out as the middle 98% of the training rows, or more.
+    rows with a lower E_n, averaged over members. Rows with a wild value score above all training
+    rows without one, because networks that compare directions do not see how large a value is. A
+    value is wild if it lies at least about ten times as far out as the middle 98% of training rows.
 
     The interface and the conventions are those of PyOD: 1 is an anomaly, scores are high for
     anomalies, and `fit` ignores y.
@@ -60,7 +60,7 @@ class AnomalyDetector(BaseEstimator):
             estimates it. With `Exact`, "auto" learns it together with the densities. With other
             assignments, members are trained with different rates, and the estimate is the rate at
             which members agree. Scores are then averaged over the members that were trained with
-            the estimate, or, where no rate stands out, over those with rates of .05 and .1.
+            this rate. If no rate can be estimated, the members with rates of .05 and .1 are used.
         members: Number of models whose scores are averaged. Where members are trained with
             different rates, it is the number for each rate, and at least 2.
         epochs: Number of epochs of training.
@@ -68,8 +68,8 @@ class AnomalyDetector(BaseEstimator):
         lr: Step size of AdamW.
         weight_decay: Weight decay of AdamW.
         batch_size: Number of rows in each training step.
-        scale: "range" brings the middle 98% of each feature to [0.25, 1.25]. None leaves rows as
-            they are; images are never changed. Do not centre features: most backbones have no
+        scale: "range" brings the middle 98% of each feature to [0.25, 1.25]. None leaves rows
+            unchanged; images are never changed. Do not centre features: most backbones have no
             biases, and see only the directions of rows around 0.
         random_state: Seed for weights and batches.
         progress: Whether a progress bar is shown.
@@ -85,12 +85,12 @@ class AnomalyDetector(BaseEstimator):
         threshold_: Score above which a row is an anomaly. It lies between the scores of two
             training rows. Rows of equal scores are flagged together, unless they are more than
             half of the rows.
-        usual_: Highest score of training rows without wild values, and the width of these scores,
-            (2,).
+        usual_: Highest score of training rows without wild values, and the width of these scores
+            (highest minus lowest), (2,).
         grain_: Step to which the clean energies of each member are rounded, (S, 1). Rounding gives
             a row the same score alone and in any batch.
         labels_: Labels of the training rows, 1 for an anomaly and 0 for a normal row, (N,).
-        history_: One record per epoch.
+        history_: One record per epoch, with its loss.
 
     Source: Qiu et al. (2022).
 
@@ -102,7 +102,7 @@ class AnomalyDetector(BaseEstimator):
         >>> detector = AnomalyDetector(
         ...     GaussianMixture, assignment=Exact(), epochs=200, random_state=0
         ... )
-        >>> int(detector.fit(x).labels_[20:].sum())  # none of the others is flagged
+        >>> int(detector.fit(x).labels_[20:].sum())  # number of flagged normal rows
         0
         >>> bool(0.05 < detector.contamination_ < 0.16)
         True
@@ -153,10 +153,10 @@ class AnomalyDetector(BaseEstimator):
             The fitted detector itself.
 
         Raises:
-            DataError: X has another shape, or values that are no finite numbers; the backbone does
-                not take such rows; a setting is out of its range; `verified` has another length or
-                other values; or energies are not finite.
-            StoryError: Assignment, backbone and contamination do not go together.
+            DataError: X has a wrong shape, or values that are not finite numbers; the backbone does
+                not support such rows; a setting is out of its range; `verified` has a wrong length
+                or wrong codes; or energies are not finite.
+            StoryError: The assignment does not work with this backbone or with this contamination.
         """
         x, names = features_of(self, X, reset=True)
         check_settings(self)
@@ -216,28 +216,28 @@ class AnomalyDetector(BaseEstimator):
 
         Args:
             X: Rows like the training rows.
-            return_confidence: Whether the result of `predict_confidence` is returned, too.
+            return_confidence: Whether the result of `predict_confidence` is also returned.
         """
         scores = self.decision_function(X)
         labels = (scores > self.threshold_).astype(int)
         return (labels, self._confidence(scores)) if return_confidence else labels
 
     def predict_proba(self, X: Any, method: Literal["linear", "unify"] = "linear") -> np.ndarray:
-        """Return scores brought to [0, 1] as in PyOD, (N, 2). They are no posterior.
+        """Return normal and anomaly scores in [0, 1], (N, 2). They are not probabilities.
 
         Args:
             X: Rows like the training rows.
-            method: "linear" maps the lowest training score to 0 and the highest to 1. "unify" takes
-                the error function of standardised scores (Kriegel et al. 2011).
+            method: "linear" maps the lowest training score to 0 and the highest to 1. "unify"
+                applies the error function to standardised scores (Kriegel et al. 2011).
 
         Raises:
-            DataError: `method` is neither.
+            DataError: `method` is neither "linear" nor "unify".
         """
         share = as_shares(self.decision_function(X), self.decision_scores_, method=method)
         return np.stack([1 - share, share], 1)
 
     def predict_confidence(self, X: Any) -> np.ndarray:
-        """Return the probability that each label stays the same for other training rows, (N,).
+        """Return the probability that each label stays the same with new training rows, (N,).
 
         Args:
             X: Rows like the training rows.
@@ -282,15 +282,15 @@ class AnomalyDetector(BaseEstimator):
         )
 
     def _rows(self, x: np.ndarray) -> Tensor:
-        """Rows as all members see them, (1, N, ...)."""
+        """Scaled rows, which all members see, (1, N, ...)."""
         return torch.as_tensor(self.scale_(x))[None]
 
     def _ranking(self) -> Tensor:
-        """Members that rank rows among the training rows."""
+        """Numbers of the members that compare rows with the training rows by rank."""
         return self._rate.ranking(self.rates_, self.contamination_)
 
     def _by_energy(self, energies: Energies) -> np.ndarray:
-        """Scores of rows whose values are not wild, (N,)."""
+        """Scores of rows from their energies, before wild values are taken into account, (N,)."""
         clean = settle(energies.clean, self.grain_)
         return self._rate.scores(clean, self.ranks_, self._ranking())
 

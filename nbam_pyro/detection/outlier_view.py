@@ -1,4 +1,4 @@
-"""What scores are turned into by the conventions of PyOD and of scikit-learn."""
+"""A view of a detector with the conventions of scikit-learn instead of PyOD."""
 
 from typing import Any
 
@@ -35,7 +35,7 @@ class OutlierView(OutlierMixin, BaseEstimator):
 
     @property
     def offset_(self) -> float:
-        """The value that `score_samples` is below for anomalies."""
+        """Threshold of `score_samples`. Rows with a lower value are anomalies."""
         return -self.detector.threshold_
 
     def score_samples(self, X: Any) -> np.ndarray:
@@ -47,7 +47,7 @@ class OutlierView(OutlierMixin, BaseEstimator):
         return -self.detector.decision_function(X)
 
     def decision_function(self, X: Any) -> np.ndarray:
-        """Return scores shifted so that those of anomalies are below 0, (N,).
+        """Return shifted scores, (N,), which are below 0 for anomalies.
 
         Args:
             X: Rows like the training rows.

@@ -17,7 +17,7 @@ from nbam_pyro.errors import DataError
 
 __all__ = ["RateEstimate", "estimate_rate", "likely_rate", "member_agreement"]
 
-# Models whose agreement is lower than this have found nothing in common.
+# If the highest agreement is lower than this, no share is estimated.
 _AGREED = 0.8
 # The rates, up to one half, at which the likelihood is computed.
 _GRID = (torch.arange(500) + 0.5) / 1000
@@ -28,13 +28,12 @@ _TAILS = (0.05, 0.95)
 class RateEstimate:
     """A share of anomalies with an interval.
 
-    `estimate_rate` makes the interval from the agreement of models: it holds the candidates whose
-    agreement is within two standard errors of the best, and half a step to either side.
-    `likely_rate` makes it from a posterior, of which it holds 90%.
+    `estimate_rate` makes the interval from the agreement of models. It contains the candidate rates
+    with an agreement within two standard errors of the best, and half a step on either side.
+    `likely_rate` returns the central 90% interval of a posterior.
 
     Attributes:
-        rate: Estimated share. It is 0 where no share can be estimated; the interval is then 0 to
-            1/2.
+        rate: Estimated share. It is 0 if no share can be estimated; the interval is then 0 to 1/2.
         low: Lower end of the interval.
         high: Upper end of the interval.
         agreement: Table with one row per candidate rate: the "mean" agreement of the pairs of
@@ -54,18 +53,18 @@ class RateEstimate:
 def estimate_rate(energies: Energies, rates: np.ndarray, verified: Any = None) -> RateEstimate:
     r"""Estimate the share of anomalies as the rate at which independent models agree.
 
-    Energies that are no densities do not say by their size how many rows are anomalies. But models
-    from different initial weights that are trained with the true rate pick the same rows as
-    anomalies, because these rows have something in common that normal rows do not have. With a
-    larger rate each model must also pick some normal rows, and with a smaller rate it picks only
-    some of the anomalies. These picks differ from model to model.
+    The size of energies that are not log densities does not show how many rows are anomalies.
+    However, models with different initial weights that are trained with the true rate pick the same
+    rows as anomalies, because these rows have something in common that normal rows do not have.
+    With a larger rate each model must also pick some normal rows, and with a smaller rate it picks
+    only some of the anomalies. These picks differ from model to model.
 
     .. math::
         \kappa(\alpha) = \frac{J(\alpha) - \alpha}{1 - \alpha}
 
-    J is the share of the rows picked by one model that another model picks, too. By chance it would
-    be alpha. The estimate is the candidate rate of highest kappa. It is 0, which means that no
-    share can be estimated, in three cases:
+    J is the share of the rows picked by one model that another model also picks. For random picks
+    it would be alpha. The estimate is the candidate rate of highest kappa. It is 0, which means
+    that no share can be estimated, in three cases:
 
     * The highest kappa is below 0.8.
     * The largest candidate has the highest kappa. Models then agree on what normal rows are like.
@@ -78,10 +77,11 @@ def estimate_rate(energies: Energies, rates: np.ndarray, verified: Any = None) -
             rates, with two or more members each.
         verified: Codes of verified rows, (N,): 1 for an anomaly, 0 for a normal row, and -1, NaN or
             None where nothing is verified; or a `nbam_pyro.Verified`. Agreement is measured on the
-            rows of which nothing is verified.
+            rows that are not verified.
 
     Raises:
-        DataError: There are too few members or rates, an energy is not finite, or a code is wrong.
+        DataError: There are too few members or rates, an energy is not finite, or a code is not 1,
+            0 or -1.
 
     Example:
         >>> torch.manual_seed(0)
@@ -123,8 +123,8 @@ def likely_rate(energies: Energies, verified: Any = None) -> RateEstimate:
         \pi \sim U(0, 1/2)
 
     The estimate is the mean of the posterior, averaged over members. Members may differ: one may
-    see a cluster of anomalies as normal rows, and another as anomalies. The posterior takes the
-    densities as given, so that the interval does not contain the error of densities that were
+    see a cluster of anomalies as normal rows, and another as anomalies. The posterior treats the
+    densities as known. Therefore the interval does not include the error of densities that were
     learned from the same rows.
 
     Args:
@@ -133,7 +133,7 @@ def likely_rate(energies: Energies, verified: Any = None) -> RateEstimate:
             None where nothing is verified; or a `nbam_pyro.Verified`.
 
     Raises:
-        DataError: An energy is not finite, or a code is wrong.
+        DataError: An energy is not finite, or a code is not 1, 0 or -1.
 
     Example:
         >>> far = torch.arange(200) < 20
@@ -157,9 +157,10 @@ def likely_rate(energies: Energies, verified: Any = None) -> RateEstimate:
 def member_agreement(energies: Energies, rate: float, verified: Tensor = UNVERIFIED) -> np.ndarray:
     """Return kappa of each pair of members: their agreement on which rows are the anomalies.
 
-    Each member picks the rows with the highest difference E_n - E_a. Members pick among the rows
-    that are not verified, and pick as many as the rate leaves beside the verified anomalies. Kappa
-    is 0 where it leaves none. Rows of equal scores share the places that are left for them.
+    Each member picks the rows with the highest difference E_n - E_a. Members pick only among rows
+    that are not verified. The number of picks is the rate times the number of all rows, minus the
+    number of verified anomalies. If it is 0 or less, or not less than the number of rows to pick
+    from, kappa is 0. Rows with equal scores share the remaining picks equally.
 
     Args:
         energies: Energies by member, (S, N) each.
@@ -189,9 +190,9 @@ def member_agreement(energies: Energies, rate: float, verified: Tensor = UNVERIF
 
 
 def _chosen(score: Tensor, top: int) -> Tensor:
-    """How much of each row is among the highest of each member, (S, N), summing to `top`.
+    """Weight, 0 to 1, of each row among the highest rows of each member, (S, N); sums are `top`.
 
-    Rows of equal scores share the places that are left for them, because their order means nothing.
+    Rows with equal scores share the remaining picks equally, because their order has no meaning.
     """
     lowest = score.topk(top, 1).values[:, -1:]
     above, tied = (score > lowest).double(), (score == lowest).double()

@@ -1,4 +1,4 @@
-"""Rates: where a detector has the share of anomalies from, and how rows are scored under it."""
+"""Rates: how a detector gets the share of anomalies, and how it scores rows."""
 
 from abc import ABC, abstractmethod
 from typing import ClassVar, Literal
@@ -18,7 +18,7 @@ __all__ = ["CANDIDATES", "AgreedRate", "GivenRate", "LearnedRate", "Rate", "rate
 CANDIDATES = (0.05, 0.1, 0.15, 0.2, 0.3)
 # The rate at which learning starts.
 _START = 0.1
-# Where members agree on no rate, scores are averaged over members with at most this rate.
+# If no rate can be estimated, scores are averaged over members with at most this rate.
 _TRUSTED = 0.1
 
 
@@ -26,7 +26,7 @@ class Rate(ABC):
     """The base class of the ways in which a detector gets the share of anomalies.
 
     Attributes:
-        learned: Whether the rate is learned by gradient with the weights of the networks.
+        learned: Whether the rate is learned by gradient descent, together with the weights.
     """
 
     learned: ClassVar[bool]
@@ -36,15 +36,15 @@ class Rate(ABC):
         """Return the rate that each member is trained with, or at which learning starts, (S,).
 
         Args:
-            members: Number of members that the user asked for. There are more where members are
-                trained with different rates.
+            members: Number of members in the settings. If members are trained with different rates,
+                it is the number for each rate.
         """
 
     @abstractmethod
     def found(
         self, energies: Energies, told: np.ndarray, verified: Tensor
     ) -> tuple[float, RateEstimate | None]:
-        """Return the share of anomalies after training, and the estimate that it is from.
+        """Return the share of anomalies after training, and its estimate with an interval.
 
         Args:
             energies: Energies of the training rows by member, (S, N) each.
@@ -52,19 +52,19 @@ class Rate(ABC):
             verified: Integer codes of the training rows, (N,): 1, 0, or -1 where unknown.
 
         Returns:
-            The share, and its estimate, which is None where the share was given.
+            The share, and its estimate. The estimate is None if the share was given.
         """
 
     @abstractmethod
     def ranking(self, told: np.ndarray, share: float) -> Tensor:
-        """Return the members that rank rows among the training rows, (K,) integers.
+        """Return the members that compare rows with the training rows by rank, (K,) integers.
 
         Args:
             told: Rate of each member, (S,).
             share: Share of anomalies after training.
 
         Returns:
-            Numbers of the members. There are none where scores are means of energies.
+            Numbers of the members. It is empty if scores are means of energies.
         """
 
     @abstractmethod
@@ -80,7 +80,7 @@ class Rate(ABC):
 
 
 class _OneRate(Rate):
-    """All members have the same rate, so that their energies can be averaged."""
+    """All members have the same rate. Therefore their energies can be averaged."""
 
     def ranking(self, told: np.ndarray, share: float) -> Tensor:
         return torch.arange(0)
@@ -115,7 +115,7 @@ class GivenRate(_OneRate):
 
 
 class LearnedRate(_OneRate):
-    """The rate is learned with the weights, which takes energies that are negative log densities.
+    """The rate is learned with the weights. Energies must be negative log densities.
 
     Example:
         >>> LearnedRate().told(2)  # where learning starts
@@ -137,9 +137,10 @@ class LearnedRate(_OneRate):
 class AgreedRate(Rate):
     """Members are trained with different rates; the share is the rate at which they agree.
 
-    The energies of members with different rates are not comparable. So the score of a row is the
-    share of training rows of lower clean energy. It is averaged over the members whose rate is the
-    share, or, where members agree on no rate, over those with a rate of at most 0.1.
+    The energies of members with different rates are not comparable. Therefore the score of a row is
+    the share of training rows with a lower clean energy. It is averaged over the members that were
+    trained with the estimated share. If no share can be estimated, it is averaged over the members
+    with a rate of at most 0.1.
 
     Example:
         >>> told = AgreedRate().told(2)
@@ -147,7 +148,7 @@ class AgreedRate(Rate):
         array([0.05, 0.05, 0.1 , 0.1 , 0.15, 0.15, 0.2 , 0.2 , 0.3 , 0.3 ])
         >>> AgreedRate().ranking(told, 0.2)
         tensor([6, 7])
-        >>> AgreedRate().ranking(told, 0.0)  # no rate stands out
+        >>> AgreedRate().ranking(told, 0.0)  # no share was estimated
         tensor([0, 1, 2, 3])
     """
 
@@ -170,12 +171,12 @@ class AgreedRate(Rate):
 
 
 def rate_of(contamination: float | Literal["auto"], assignment: Assignment) -> Rate:
-    """Return the rate that the settings of a detector ask for.
+    """Return the `Rate` object for the settings of a detector.
 
     Args:
         contamination: Share of anomalies, or "auto".
-        assignment: Assignment of the switches. "auto" is a learned rate if the assignment needs
-            densities, else the rate at which members agree.
+        assignment: Assignment of the switches. With "auto", the rate is learned if the assignment
+            needs densities. Otherwise it is the rate at which members agree.
 
     Example:
         >>> from nbam_pyro.detection.assignments import Exact, Soft

@@ -1,4 +1,4 @@
-"""Saving and loading of detectors, as JSON and safetensors. Loading executes nothing in them."""
+"""Saving and loading of detectors as JSON and safetensors. Loading runs no code of the files."""
 
 from collections.abc import Collection, Mapping
 from contextlib import suppress
@@ -55,17 +55,17 @@ _UNBOUNDED = ("scale.furthest",)
 def save_detector(
     detector: AnomalyDetector, folder: str | Path, *, overwrite: bool = False
 ) -> None:
-    """Write a fitted detector to a folder of its own. The folder is written whole or not at all.
+    """Write a fitted detector to a folder, completely or not at all.
 
-    The folder has three files. `detector.json` has the backbone and the assignment by class and
-    arguments, the settings and the rate. `detector.safetensors` has the networks and the scores of
-    the training rows. `manifest.json` has checksums. Features, `random_state` and `trainer` are not
-    stored.
+    The folder has three files. `detector.json` has the settings, the rate, and the classes and
+    arguments of the backbone and the assignment. `detector.safetensors` has the networks and the
+    scores of the training rows. `manifest.json` has checksums. Features, `random_state` and
+    `trainer` are not stored.
 
     Args:
         detector: Fitted detector.
         folder: Folder to write. Its parents are made if they do not exist.
-        overwrite: Whether a folder that was saved to before is replaced.
+        overwrite: True to replace a folder that an earlier call wrote.
 
     Raises:
         NotFittedError: The detector is not fitted.
@@ -125,7 +125,7 @@ def write_detector(folder: Path, detector: AnomalyDetector) -> None:
 def load_detector(folder: str | Path, *, allow: Collection[str] = ()) -> AnomalyDetector:
     """Read a detector that `save_detector` or `nbam detect` wrote.
 
-    On a CPU it gives the same scores as before.
+    On a CPU the loaded detector gives the same scores as the saved one.
 
     Args:
         folder: Folder of the detector.
@@ -134,7 +134,7 @@ def load_detector(folder: str | Path, *, allow: Collection[str] = ()) -> Anomaly
 
     Raises:
         FolderError: A file is missing or was changed, or another version wrote it.
-        StoryError: A class is not in `allow`, or has other tensors than those that were saved.
+        StoryError: A class is not in `allow`, or its tensors do not match the saved ones.
 
     Example:
         >>> import tempfile
@@ -172,9 +172,8 @@ def _loaded(
     )
     if not isinstance(backbone, Backbone) or not isinstance(assignment, Assignment | None):
         raise StoryError(
-            f"detector.json describes {type(backbone).__name__} as the backbone and "
-            f"{type(assignment).__name__} as the assignment, and one of them is not. Restore the "
-            "file or fit again."
+            f"detector.json has a wrong class: {type(backbone).__name__} must be a Backbone and "
+            f"{type(assignment).__name__} an Assignment. Restore the file or fit again."
         )
     fill(backbone, "backbone", tensors)
     # `fit` gives the first argument, the number of features or channels, and `members`.
@@ -204,7 +203,7 @@ def _loaded(
 
 
 def _check_shapes(folder: Path, detector: AnomalyDetector) -> None:
-    """Refuse a detector whose parts are of different sizes."""
+    """Raise an error if the sizes of the parts of a detector do not match."""
     scale, features = detector.scale_, detector.n_features_in_
     names = getattr(detector, "feature_names_in_", None)
     members = detector.backbone_.members
@@ -222,8 +221,8 @@ def _check_shapes(folder: Path, detector: AnomalyDetector) -> None:
     wrong = [name for name, same in agreed.items() if not same]
     if wrong:
         raise FolderError(
-            f"{folder} has {wrong[0]} that do not fit the other parts of the detector. Restore its "
-            "files or fit again."
+            f"{folder} has {wrong[0]} that do not match the other parts of the detector. Restore "
+            "its files or fit again."
         )
 
 

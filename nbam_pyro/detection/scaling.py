@@ -1,4 +1,4 @@
-"""Scaling of features to one range, so that their units do not matter."""
+"""Scaling of features to one range, which removes their units."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -23,20 +23,21 @@ _FURTHEST = 10.0
 class Range:
     """The numbers by which features are shifted and scaled.
 
-    The middle 98% of the training rows lie in [0.25, 1.25] after scaling. Wild values do not count
-    among them. A value is wild if it is more than ten robust widths from the median, and further
+    The middle 98% of the training rows lie in [0.25, 1.25] after scaling. Wild values are ignored
+    in this range. A value is wild if it is more than ten robust widths from the median, and further
     from all other values than these are from each other. Networks see values of size 10 at most.
-    `beyond` tells which rows have larger values.
+    `beyond` returns how far larger values lie outside.
 
     Rows are not centred, because networks without biases see only the directions of rows around 0.
 
     Attributes:
-        centre: A value of each feature, which is subtracted first, (D,). It is 0 of shape (1,) for
-            images, which are not scaled. The difference is exact, so that large offsets cost no
-            digits.
-        low: Number that is subtracted after it, in the same shape.
+        centre: Value of each feature that is subtracted first, (D,). It is 0 of shape (1,) for
+            images, which are not scaled. This difference is exact; large offsets do not reduce the
+            precision.
+        low: Number that is subtracted after `centre`, in the same shape.
         width: Number by which the difference is divided, in the same shape.
-        furthest: Largest absolute value that networks see, ().
+        furthest: Largest absolute value that networks see, a scalar array. Larger values are
+            clipped to it. It is infinite if values are not clipped.
     """
 
     centre: np.ndarray
@@ -48,16 +49,16 @@ class Range:
     def of(cls, x: np.ndarray, names: Sequence[str] | None = None) -> "Range":
         """Return the range of training rows.
 
-        A feature is scaled by its whole range without wild values if half its values are equal. A
-        constant feature keeps its unit.
+        If half of the values of a feature are equal, it is scaled by its whole range without wild
+        values. The scale of a constant feature is not changed.
 
         Args:
             x: Features, (N, D), or images, (N, C, H, W).
-            names: Names of the features for messages. None for their numbers.
+            names: Names of the features for error messages. None to use column numbers.
 
         Raises:
             DataError: The values of a feature are too far apart to be subtracted, or so large that
-                their differences are lost.
+                rounding removes their differences.
 
         Example:
             >>> scale = Range.of(np.array([[1.0, 5.0], [3.0, 5.0]]))
@@ -86,7 +87,7 @@ class Range:
 
     @classmethod
     def none(cls) -> "Range":
-        """Return the range that leaves rows as they are."""
+        """Return the range that leaves rows unchanged."""
         one = np.ones(1, np.float32)
         return cls(0 * one, 0 * one, one, np.array(np.inf, np.float32))
 
@@ -122,13 +123,13 @@ def learned_range(x: np.ndarray, scale: object, names: Sequence[str] | None = No
 
     Args:
         x: Training rows, (N, D), or images, (N, C, H, W).
-        scale: "range", or None to leave rows as they are. Images are never scaled.
-        names: Names of the features for messages. None for their numbers.
+        scale: "range", or None to leave rows unchanged. Images are never scaled.
+        names: Names of the features for error messages. None to use column numbers.
 
     Raises:
-        DataError: `scale` is neither, or the values of a feature are so large that their
-            differences are lost. With "range" differences must be kept in float64, otherwise in
-            torch's default type, in which networks are trained.
+        DataError: `scale` is neither "range" nor None, or the values of a feature are so large that
+            rounding removes their differences. With "range" the data type is float64. Otherwise it
+            is torch's default type, in which networks are trained.
     """
     if scale not in ("range", None):
         raise DataError(f"scale is {scale!r}; give 'range' or None.")

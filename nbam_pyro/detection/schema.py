@@ -28,7 +28,7 @@ class Settings(Saved):
 
 
 class Fitted(Saved):
-    """What a fit has found, as far as it is small."""
+    """Results of a fit that are numbers or records. Arrays are in detector.safetensors."""
 
     contamination_: Share
     threshold_: Finite
@@ -37,7 +37,7 @@ class Fitted(Saved):
 
 
 class Agreement(Saved):
-    """The agreement of members by candidate rate."""
+    """Mean agreement of members and its standard error for each candidate rate."""
 
     rate: list[Share]
     mean: list[Finite]

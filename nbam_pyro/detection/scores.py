@@ -47,8 +47,8 @@ def grain_of(values: Tensor) -> Tensor:
 def settle(values: Tensor, grain: Tensor) -> Tensor:
     """Round energies, so that the same row has the same energy in every batch.
 
-    The last digits of a matrix product depend on how many rows it has. Sizes up to 2^26 steps are
-    rounded to whole steps, and larger ones to 26 binary digits.
+    The last digits of a matrix product depend on its number of rows. Absolute values up to 2^26
+    steps are rounded to a multiple of the step. Larger values are rounded to 26 binary digits.
 
     Args:
         values: Energies by member, (S, N).
@@ -77,8 +77,8 @@ def mean_of_members(values: np.ndarray) -> np.ndarray:
     """Return the mean over members, (S, N) -> (N,). It is the same for one row and for many.
 
     NumPy and torch choose the order of additions by the shape of the array, so this function adds
-    one member after the other. It rounds the mean to 13 digits, because members may have the same
-    values in another order.
+    members one at a time. It rounds the mean to 13 digits, because members may have the same values
+    in another order.
 
     Args:
         values: Values of the rows by member, (S, N).
@@ -95,10 +95,12 @@ def mean_of_members(values: np.ndarray) -> np.ndarray:
 
 
 def usual_of(scores: np.ndarray, beyond: np.ndarray) -> np.ndarray:
-    """Return the highest training score of rows without wild values, and the scores' width, (2,).
+    """Return the highest score of training rows without wild values, and the width, (2,).
+
+    The width is the highest minus the lowest of these scores.
 
     Args:
-        scores: Scores of the training rows by their energies, (N,).
+        scores: Scores of the training rows from their energies, (N,).
         beyond: How far the values of each row lie outside the range that networks see, (N,).
 
     Example:
@@ -115,7 +117,7 @@ def lift(scores: np.ndarray, beyond: np.ndarray, usual: np.ndarray) -> np.ndarra
     Networks that compare directions do not see how large a value is.
 
     Args:
-        scores: Scores of rows by their energies, (N,).
+        scores: Scores of rows from their energies, (N,).
         beyond: How far the values of each row lie outside the range that networks see, (N,).
         usual: Highest score and width of the training scores, from `usual_of`, (2,).
 
@@ -131,22 +133,22 @@ def lift(scores: np.ndarray, beyond: np.ndarray, usual: np.ndarray) -> np.ndarra
 def threshold_of(scores: np.ndarray, rate: float) -> float:
     """Return the score above which a row is an anomaly.
 
-    The threshold lies between the scores of two training rows, so that the share above it is the
-    rate. Rows of equal scores have equal labels. Where the rate falls among them, all of them are
-    flagged, unless that would flag more than half of the rows. Then only rows with higher scores
-    are flagged.
+    The threshold lies between the scores of two training rows; the share of rows above it is the
+    rate. Rows with equal scores get equal labels. If only some of them would be flagged at this
+    rate, all of them are flagged. If that would flag more than half of the rows, only rows with
+    higher scores are flagged.
 
     Args:
         scores: Scores of the training rows, (N,).
         rate: The share of anomalies among them, up to one half.
 
     Returns:
-        The threshold. It is the highest score where no row is flagged.
+        The threshold. If no row is flagged, it is the highest score.
 
     Example:
         >>> threshold_of(np.arange(11.0), 0.25)
         7.5
-        >>> threshold_of(np.array([0.0, 1.0, 2.0, 2.0, 1.0, 0.0]), 0.2)  # both of them
+        >>> threshold_of(np.array([0.0, 1.0, 2.0, 2.0, 1.0, 0.0]), 0.2)  # both rows of score 2
         1.0
         >>> threshold_of(np.ones(10), 0.2)
         1.0
@@ -186,18 +188,18 @@ def shares_below(train: Tensor, scores: Tensor) -> np.ndarray:
 def as_shares(
     scores: np.ndarray, train: np.ndarray, *, method: Literal["linear", "unify"]
 ) -> np.ndarray:
-    """Return scores brought to [0, 1], (M,).
+    """Return scores mapped to [0, 1], (M,).
 
     If all training scores are equal, higher scores become 1 and other scores 0.
 
     Args:
         scores: Scores of rows, (M,).
         train: Scores of the training rows, (N,).
-        method: "linear" maps the lowest training score to 0 and the highest to 1. "unify" takes the
-            error function of standardised scores (Kriegel et al. 2011).
+        method: "linear" maps the lowest training score to 0 and the highest to 1. "unify" applies
+            the error function to standardised scores (Kriegel et al. 2011).
 
     Raises:
-        DataError: `method` is neither.
+        DataError: `method` is neither "linear" nor "unify".
 
     Example:
         >>> as_shares(np.array([1.5, 9.0]), np.array([1.0, 2.0]), method="linear")
@@ -218,7 +220,7 @@ def as_shares(
 
 
 def exceeding(scores: np.ndarray, train: np.ndarray, *, rate: float) -> np.ndarray:
-    """Return the probability that each row is flagged if training rows are drawn again, (M,).
+    """Return the probability that each row is flagged with new training rows, (M,).
 
     Args:
         scores: Scores of rows, (M,).

@@ -32,7 +32,7 @@ class Schedule:
 
 
 def check_settings(detector: Any) -> None:
-    """Raise a `DataError` where a setting of an `AnomalyDetector` is not allowed.
+    """Raise a `DataError` if a setting of an `AnomalyDetector` is not allowed.
 
     Args:
         detector: The detector, before it is fitted.
@@ -49,7 +49,9 @@ def check_settings(detector: Any) -> None:
 
 
 def check_verified(contamination: Any, verified: Tensor, *, exact: bool) -> None:
-    """Raise a `DataError` where a posterior under a rate of 0 would meet verified anomalies.
+    """Raise a `DataError` if the share of anomalies is 0 but rows are verified as anomalies.
+
+    Assignments that do not compute posteriors accept a share of 0.
 
     Args:
         contamination: Share of anomalies, or "auto".

@@ -1,9 +1,9 @@
 """Test statistics that find anomalies with a density or with a classifier.
 
-No statistic is better than chance against each possible distribution of anomalies: what it gains
-for some anomalies it loses for others (Zhang, Goldstein & Ranganath 2021). So there is no default
-statistic. Each statistic says in `against` which anomalies it is meant for. All statistics are high
-for rows that look anomalous.
+A statistic cannot be better than chance for every possible distribution of anomalies: if it is
+better for some anomalies, it is worse for others (Zhang, Goldstein & Ranganath 2021). Therefore
+this module has no default statistic. The attribute `against` of each statistic says which anomalies
+it is meant for. All statistics are high for rows that look anomalous.
 """
 
 from abc import ABC, abstractmethod
@@ -170,7 +170,7 @@ class MaxLogit(TestStatistic):
         array([-3. , -0.5])
     """
 
-    against = "rows that resemble no known class; it misses anomalies within a class"
+    against = "rows that are unlike all known classes; it misses anomalies within a class"
 
     def __init__(self, classifier: Callable[[np.ndarray], ArrayLike]) -> None:
         self.classifier = classifier
@@ -180,10 +180,10 @@ class MaxLogit(TestStatistic):
         logits = np.asarray(self.classifier(rows), dtype=float)
         if logits.ndim != 2 or len(logits) != len(rows) or not logits.shape[1]:
             raise DataError(
-                f"The classifier returned shape {logits.shape} for {len(rows)} rows; it needs "
-                "(N, K)."
+                f"The classifier returned shape {logits.shape} for {len(rows)} rows; it must "
+                "return (N, K)."
             )
-        check_finite(logits, "What the classifier returned")
+        check_finite(logits, "The output of the classifier")
         return -logits.max(1)
 
 
@@ -192,19 +192,19 @@ class Mahalanobis(TestStatistic):
 
     .. math:: \min_k (x - \mu_k)^\top \Sigma^{+} (x - \mu_k)
 
-    Sigma^+ is the pseudo-inverse of the covariance. With a ridge of 0, a row is infinitely far if
-    it differs in a direction in which no training row varies. A positive ridge makes this distance
-    finite. Features are first divided by their standard deviations within classes, so that their
-    units do not matter.
+    Sigma^+ is the pseudo-inverse of the covariance. With a ridge of 0, the distance is infinite for
+    a row that differs in a direction in which the training rows do not vary. A positive ridge makes
+    this distance finite. Features are first divided by their standard deviations within classes.
+    Therefore the distance does not depend on their units.
 
     Args:
         features: Features of the training rows, (M, D).
-        labels: Classes of the training rows, (M,). None for one class.
+        labels: Classes of the training rows, (M,). None treats all rows as one class.
         ridge: Share of the mean variance that is added to the variance of each direction.
 
     Raises:
-        DataError: There are no rows, `features` is no matrix of finite numbers, a label is missing,
-            or `ridge` is negative or not finite.
+        DataError: There are no rows, `features` is not a matrix of finite numbers, a label is
+            missing, or `ridge` is negative or not finite.
 
     Source: Lee et al. (2018).
 
@@ -284,7 +284,7 @@ def _values(density: Density, x: ArrayLike) -> np.ndarray:
     values = np.asarray(density(rows), dtype=float)
     if values.shape != (len(rows),):
         raise DataError(
-            f"The density returned shape {values.shape} for {len(rows)} rows; it needs (N,)."
+            f"The density returned shape {values.shape} for {len(rows)} rows; it must return (N,)."
         )
     wrong = np.flatnonzero(np.isnan(values) | np.isposinf(values))
     if len(wrong):

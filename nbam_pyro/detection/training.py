@@ -20,7 +20,7 @@ from nbam_pyro.training.rows import Batch, Rows
 
 __all__ = ["Prior", "check_energies", "energies_of", "train_backbone"]
 
-# The step size of the rate is so many times that of the weights.
+# The step size of the rate, in units of the step size of the weights.
 _RATE_STEPS = 10
 
 
@@ -28,7 +28,8 @@ class Prior(nn.Module):
     """The prior log odds of an anomaly for each member, fixed or learned with the weights.
 
     Args:
-        rates: Rate of anomalies for each member, (S,). Learning starts there if rates are learned.
+        rates: Rate of anomalies for each member, (S,). If rates are learned, these are the initial
+            values.
         learned: Whether the rates are learned.
 
     Attributes:
@@ -78,7 +79,7 @@ def train_backbone(
         options: Batch size, progress bar and further arguments of Lightning's trainer.
 
     Returns:
-        One record per epoch.
+        One record per epoch, with its loss.
 
     Raises:
         StoryError: The assignment needs densities and the backbone has none, or the assignment
@@ -120,7 +121,7 @@ def train_backbone(
 
 
 class _Phase(Callback):
-    """Notes whether training is in its warm-up."""
+    """Callback that records whether training is in its warm-up."""
 
     def __init__(self, warm_up: int) -> None:
         self.warm_up = warm_up
@@ -131,11 +132,11 @@ class _Phase(Callback):
 
 
 def check_energies(backbone: Backbone, assignment: Assignment, *, learned: bool) -> None:
-    """Check that a backbone, an assignment and the way to get the rate go together.
+    """Check that an assignment works with a backbone, and with a learned rate.
 
     Args:
         backbone: Backbone that makes the energies.
-        assignment: Assignment that takes them.
+        assignment: Assignment that uses the energies.
         learned: Whether the rate is learned with the weights.
 
     Raises:
@@ -144,13 +145,14 @@ def check_energies(backbone: Backbone, assignment: Assignment, *, learned: bool)
     """
     if assignment.normalised_only and not backbone.normalised:
         raise StoryError(
-            f"{type(assignment).__name__} needs energies that are negative log densities. Those of "
-            f"{type(backbone).__name__} have units of their own, and a posterior or a learned rate "
-            "would depend on the units. Use Soft or Hard, or the GaussianMixture backbone."
+            f"{type(assignment).__name__} needs energies that are negative log densities, but "
+            f"the energies of {type(backbone).__name__} have an arbitrary scale, on which a "
+            "posterior or a learned rate would depend. Use Soft or Hard, or the "
+            "GaussianMixture backbone."
         )
     if learned and not assignment.normalised_only:
         raise StoryError(
-            f"{type(assignment).__name__} ranks rows and cannot learn how many are anomalies. "
+            f"{type(assignment).__name__} only ranks rows and cannot learn how many are anomalies. "
             "Estimate the rate with estimate_rate, or use Exact and a backbone of densities."
         )
 
@@ -159,13 +161,13 @@ def check_energies(backbone: Backbone, assignment: Assignment, *, learned: bool)
 def energies_of(backbone: Backbone, x: Tensor, *, size: int = 256) -> Energies:
     """Return the energies of rows, (S, N) each, on the CPU.
 
-    The backbone is not changed, so that several threads may call this function with the same
+    The backbone is not changed. Therefore several threads may call this function with the same
     backbone.
 
     Args:
-        backbone: A backbone in evaluation mode, as `train_backbone` leaves it.
+        backbone: A backbone in evaluation mode. `train_backbone` leaves a backbone in this mode.
         x: Rows of each member, (S, N, ...), or rows that all members see, (1, N, ...). They are
-            brought to the type and device of the backbone's parameters.
+            converted to the type and device of the backbone's parameters.
         size: Number of rows that are computed at once.
 
     Raises:

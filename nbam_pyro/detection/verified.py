@@ -1,4 +1,4 @@
-"""What somebody has verified of rows without labels: which are anomalies, and which are normal."""
+"""Codes of verified rows: 1 for an anomaly, 0 for a normal row, -1 for a row not verified."""
 
 from collections.abc import Hashable
 from typing import Any
@@ -14,9 +14,9 @@ from nbam_pyro.verified import Verified
 
 __all__ = ["UNKNOWN", "UNVERIFIED", "switch_codes"]
 
-# The code of a row of which nothing is verified.
+# The code of a row that is not verified.
 UNKNOWN = -1
-# The codes of rows none of which is verified: one number, which has the shape of any batch.
+# The codes of a batch without verified rows: a scalar, which broadcasts to any shape.
 UNVERIFIED = torch.tensor(UNKNOWN)
 
 _CODES: dict[Hashable, int] = {1: 1, 0: 0, UNKNOWN: UNKNOWN}
@@ -24,7 +24,9 @@ _MEND = "give 1 for an anomaly, 0 for a normal row, and -1, NaN or None where no
 
 
 def switch_codes(verified: Any, count: int) -> Tensor:
-    """Codes of what is verified of rows, (N,) integers: 1, 0, or -1 where nothing is.
+    """Return the codes of verified rows, (N,) integers.
+
+    The codes are 1 for an anomaly, 0 for a normal row, and -1 for a row that is not verified.
 
     Args:
         verified: Codes in an array, a list or a column, (N,), with NaN or None for -1; or a
@@ -32,8 +34,7 @@ def switch_codes(verified: Any, count: int) -> Tensor:
         count: N, the number of rows.
 
     Raises:
-        DataError: There is not one code for each row, a code is another one, or a true label is
-            verified.
+        DataError: The number of codes is not N, a code is not valid, or a true label is given.
 
     Example:
         >>> switch_codes([1, None, 0.0], 3)
@@ -48,7 +49,7 @@ def switch_codes(verified: Any, count: int) -> Tensor:
     values = np.asarray(unwrapped(verified), dtype=object)
     if values.shape != (count,):
         raise DataError(
-            f"verified has shape {values.shape}, and there are {count} rows. Give one code for "
+            f"verified has shape {values.shape}, but there are {count} rows. Give one code for "
             f"each row: {_MEND}"
         )
     codes = np.full(count, UNKNOWN)
@@ -56,13 +57,13 @@ def switch_codes(verified: Any, count: int) -> Tensor:
         value = values[row]
         code = _CODES.get(value) if isinstance(value, Hashable) else None
         if code is None:
-            raise DataError(f"verified is {value!r} in row {row}; {_MEND}")
+            raise DataError(f"verified has the wrong code {value!r} in row {row}; {_MEND}")
         codes[row] = code
     return torch.from_numpy(codes)
 
 
 def _contaminated(verified: Verified) -> Tensor:
-    """The codes of a `Verified` that says nothing of true labels."""
+    """Return the codes of a `Verified` that has no true labels."""
     labelled = (verified.true_label >= 0).flatten().nonzero()
     if len(labelled):
         raise DataError(

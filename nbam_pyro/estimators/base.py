@@ -31,7 +31,7 @@ from nbam_pyro.training.contexts import seeded
 Network = Callable[[int, int], nn.Module]
 Contamination = float | Beta | None
 
-# A contamination that is a number is the mean of a prior worth this many rows.
+# A contamination that is a number is the mean of a Beta prior with this sum of pseudo-counts.
 _WORTH = 100
 
 
@@ -85,7 +85,7 @@ class NBAMEstimator(BaseEstimator, ABC):
         return score(self.fit_, x, Targets(column, self._encoded(column.values)))
 
     def prepared(self, X: Any, y: Any) -> tuple[Story, np.ndarray, np.ndarray]:
-        """Prepare a fit without running it, for `compare_priors` and for steps of your own.
+        """Prepare a fit without running it, for `compare_priors` and for your own steps.
 
         Args:
             X: Features, (N, D), or images, (N, C, H, W).
@@ -121,7 +121,7 @@ class NBAMEstimator(BaseEstimator, ABC):
     def _drawn(self, x: np.ndarray, encoded: np.ndarray, seed: int) -> Story:
         with torch.inference_mode(False), seeded(seed, devices=True):
             story = self._story(x, encoded)
-            # Data in double precision are fitted in double precision, so that no digits are lost.
+            # Data in double precision are fitted in double precision to keep all digits.
             return story.double() if x.ndim == 2 and x.dtype == np.float64 else story
 
     def _fit(
@@ -219,12 +219,13 @@ class NBAMEstimator(BaseEstimator, ABC):
         return checked
 
     def _body(self, x: np.ndarray, default: Network, images: Network, out: int) -> nn.Module:
-        """The network for rows x. Columns of a table are standardised, images are not."""
+        """Return the network for rows x. Columns of a table are standardised, images are not."""
         table = x.ndim == 2
         if not table and self.network is None and (x.ndim != 4 or min(x.shape[2:]) < 8):
             raise DataError(
-                f"Rows have shape {x.shape[1:]}. The default networks take rows of numbers, or "
-                "images (channels, height, width) of at least 8 x 8. Give a network of your own."
+                f"The default networks cannot take rows of shape {x.shape[1:]}. They take rows of "
+                "numbers, or images (channels, height, width) of at least 8 x 8. Give your own "
+                "`network`."
             )
         network = (self.network or (default if table else images))(x.shape[1], out)
         if not table:
@@ -237,15 +238,15 @@ class NBAMEstimator(BaseEstimator, ABC):
 
     @abstractmethod
     def _encoded(self, y: np.ndarray) -> np.ndarray:
-        """Encode targets, none of them missing, as the story takes them."""
+        """Encode targets without missing values in the form that the story needs."""
 
     @abstractmethod
     def _target_weights(self, y: np.ndarray) -> np.ndarray | float:
-        """Weights of rows that depend on their target."""
+        """Return the weights of rows that depend on their target."""
 
     @abstractmethod
     def _story(self, x: np.ndarray, y: np.ndarray) -> Story:
-        """The story to fit."""
+        """Return the story that is fitted."""
 
 
 def rate_prior(contamination: Contamination) -> Beta | None:

@@ -25,32 +25,35 @@ class NBAMClassifier(ClassifierMixin, NBAMEstimator):
     are f = p(true label | x). Responsibilities are P(label is wrong | x, y).
 
     Args:
-        network: Function (inputs, classes) -> module that returns logits; inputs is the number of
-            columns or channels. None for `mlp` on tables, whose columns are standardised, and
-            `small_cnn` on images.
-        contamination: Prior of the share of wrong labels in each true class: None for a wide
-            prior, a number in (0, 1) for a prior with this mean worth 100 rows, or `Beta(a, b)`.
+        network: Function that is called with the number of inputs (columns or channels) and the
+            number of classes, and returns a module that computes logits. None for `mlp` on tables
+            and `small_cnn` on images. Columns of tables are standardised before the network.
+        contamination: Prior of the share of wrong labels in each true class: None for a wide prior,
+            a number in (0, 1) for a Beta prior with this mean and pseudo-counts that sum to 100, or
+            `Beta(a, b)`.
         class_weight: Weight of each observed class: None, "balanced", or a mapping from class to
             weight. With weights, all estimated rates are rates among the weighted rows.
-        epochs: Epochs of one ordinary training run. The default recipe scales all its steps with
-            it. None for the default of the recipe.
-        steps: Steps of the fit; None for the default recipe.
+        epochs: Number of epochs of one ordinary training run. The default recipe scales the epochs
+            of all its steps with this number. None for the default of the recipe.
+        steps: Steps of the fit, which are run in this order; None for the default recipe.
         held_out: Share of rows that are only used to select epochs and restarts; their labels may
-            be wrong, too. With fewer than 1,000 training rows the default recipe holds out none.
+            also be wrong. With fewer than 1,000 training rows the default recipe does not hold out
+            rows.
         batch_size: Number of rows in a training step.
         random_state: Seed for weights, folds and batches.
         progress: True to show progress bars.
         trainer: Further arguments of `lightning.pytorch.Trainer`.
 
     Attributes:
-        classes_: Labels that occur, sorted, (K,).
-        contamination_: Mean responsibility of the labelled training rows.
+        classes_: Class labels of the training data, sorted, (K,).
+        contamination_: Estimated share of wrong labels: the mean responsibility of the labelled
+            training rows.
         responsibility_: Responsibility of every training row, (N,); the default steps cross-fit
             it. It is P(z=1 | x) for a row without a label, and 0 or 1 for a verified row.
         transition_matrix_: M = p(observed | true), (K, K).
         flip_matrix_: T = p(observed | true, z=1), (K, K), zero on its diagonal.
-        targets_: Training targets as they were decoded, and what is verified of them.
-        fit_: The `Fit`, for everything else: intervals, corrected labels, ArviZ, saving.
+        targets_: Decoded training targets, with the verified true labels and errors.
+        fit_: The `Fit`, which also gives intervals, corrected labels, ArviZ data and saving.
 
     Example:
         >>> from sklearn.datasets import make_blobs
@@ -111,12 +114,12 @@ class NBAMClassifier(ClassifierMixin, NBAMEstimator):
             sample_weight: Weight of each row, (N,); None for 1. A weight of 2 counts as two rows.
             true_label: Verified true labels, (N,), written as in y and among the classes of y; NaN
                 or None where unknown.
-            contaminated: What is verified, (N,): 1 or True for a wrong label, 0 or False for a
-                right one, NaN or None for an unknown one.
+            contaminated: Verified errors, (N,): 1 or True for a wrong label, 0 or False for a right
+                label, NaN or None if the label is not verified.
 
         Raises:
             DataError: There is only one class, or a class has fewer than two rows; features have
-                missing or infinite values; a verified true label is no class; or verified values
+                missing or infinite values; a verified true label is not a class; or verified values
                 contradict the labels or each other.
         """
         self._fit(X, y, sample_weight, true_label=true_label, contaminated=contaminated)
@@ -153,10 +156,10 @@ class NBAMClassifier(ClassifierMixin, NBAMEstimator):
         return labels
 
     def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
-        """Accuracy of `predict` among the rows that have a label.
+        """Return the accuracy of `predict` on the rows that have a label.
 
-        The labels count as they are, even if they are wrong. A label that did not occur in training
-        counts as an error; this can happen in cross-validation with a rare class.
+        The score uses the given labels, even if they are wrong. A label that did not occur in
+        training counts as an error; this can happen in cross-validation with a rare class.
 
         Args:
             X: Features, (N, D), or images, (N, C, H, W).
@@ -180,7 +183,7 @@ class NBAMClassifier(ClassifierMixin, NBAMEstimator):
         self.classes_, codes, sizes = np.unique(y, return_inverse=True, return_counts=True)
         if len(self.classes_) < 2:
             only = self.classes_[0].item()
-            raise DataError(f"There is one class only, {only!r}. A classifier needs at least two.")
+            raise DataError(f"There is only one class, {only!r}. A classifier needs at least two.")
         if sizes.min() < 2:
             rare = self.classes_[sizes < 2]
             raise DataError(

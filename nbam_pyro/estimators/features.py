@@ -1,4 +1,4 @@
-"""Converting features: arrays, lists, and tables whose columns have names and types."""
+"""Conversion of features: arrays, lists, and tables with named columns."""
 
 import math
 from decimal import Decimal
@@ -20,7 +20,7 @@ _MEND = "impute them, or drop the rows or the column"
 
 
 def as_features(X: Any) -> Any:
-    """Convert features so that scikit-learn's `validate_data` takes them; errors name the column.
+    """Convert features to a form that scikit-learn's `validate_data` takes; errors name the column.
 
     Args:
         X: Features, (N, D), or images, (N, C, H, W): an array, a tensor, a list of rows, or a
@@ -30,7 +30,7 @@ def as_features(X: Any) -> Any:
         A DataFrame of float64 with column names if X is a table, else an array.
 
     Raises:
-        DataError: A column holds dates, texts or other cells that are no numbers, or missing or
+        DataError: A column holds dates, texts or other cells that are not numbers, or missing or
             infinite values; X is sparse; or the rows of a list have different lengths.
 
     Example:
@@ -53,7 +53,7 @@ def _array(X: Any) -> Any:
     try:
         values = np.asarray(X)
     except ValueError as error:
-        raise DataError(f"X is no table of numbers: {_ragged(X) or error}.") from error
+        raise DataError(f"X is not a table of numbers: {_ragged(X) or error}.") from error
     if isinstance(X, list | tuple) and values.dtype.kind in "US":
         values = np.asarray(X, dtype=object)  # one text must not turn all numbers into texts
     if values.ndim < 2:
@@ -71,8 +71,8 @@ def _array(X: Any) -> Any:
 def _numbers(name: str, column: pd.Series, *, table: bool) -> np.ndarray:
     """Convert a column to float64, with NaN for missing cells.
 
-    Other cells that are no numbers, texts or dates stay as they are in an array, so that
-    scikit-learn can refuse them.
+    Cells of an array that are not numbers, texts or dates are returned unchanged; scikit-learn then
+    raises an error for them.
     """
     if _is_numeric(column.dtype):
         return column.to_numpy(dtype=np.float64, na_value=np.nan)
@@ -96,7 +96,7 @@ def _is_numeric(dtype: Any) -> bool:
 
 
 def _refusal(cell: Any, *, table: bool) -> str | None:
-    """The reason why a cell is no number; None if it is one."""
+    """Return the reason why a cell is not a number; None if it is a number."""
     if isinstance(cell, Real | Decimal | np.bool_):
         return None
     if is_date(cell):
@@ -112,11 +112,11 @@ def _refusal(cell: Any, *, table: bool) -> str | None:
     kind = type(cell).__name__
     if not table:
         return None
-    return f"values of type {kind}, which are no numbers; convert them or drop the column"
+    return f"values of type {kind}, which are not numbers; convert them or drop the column"
 
 
 def _ragged(X: Any) -> str | None:
-    """The first difference in length between the rows of a list."""
+    """Return the first difference in length between the rows of a list, as a text."""
     lengths = [len(row) if hasattr(row, "__len__") else 1 for row in X]
     other = next((n for n, length in enumerate(lengths) if length != lengths[0]), None)
     if other is None:

@@ -34,30 +34,32 @@ class NBAMRegressor(RegressorMixin, NBAMEstimator):
     f(x). Responsibilities are P(measurement is wrong | x, y).
 
     Args:
-        network: Function (inputs, outputs) -> module; inputs is the number of columns or channels.
-            None for a small `mlp` on tables, whose columns are standardised, and `small_cnn` on
-            images.
+        network: Function that is called with the number of inputs (columns or channels) and the
+            number of outputs, and returns a module. None for a small `mlp` on tables and
+            `small_cnn` on images. Columns of tables are standardised before the network.
         contamination: Prior of the share of wrong measurements: None for Beta(1, 4), a number in
-            (0, 1) for a prior with this mean worth 100 rows, or `Beta(a, b)`.
+            (0, 1) for a Beta prior with this mean and pseudo-counts that sum to 100, or `Beta(a,
+            b)`.
         anomaly: Anomaly likelihood, such as `UniformRange(low, high)`; None for a shifted
             Student-t.
         input_dependent_scale: True if the noise of clean measurements depends on x.
-        epochs: Epochs of one ordinary training run. The default recipe scales all its steps with
-            it. None for the default of the recipe.
-        steps: Steps of the fit; None for the default recipe.
-        held_out: Share of rows that are only used to select epochs and attempts; their
-            measurements may be wrong, too.
+        epochs: Number of epochs of one ordinary training run. The default recipe scales the epochs
+            of all its steps with this number. None for the default of the recipe.
+        steps: Steps of the fit, which are run in this order; None for the default recipe.
+        held_out: Share of rows that are only used to select epochs and attempts; their measurements
+            may also be wrong.
         batch_size: Number of rows in a training step.
         random_state: Seed for weights and batches.
         progress: True to show progress bars.
         trainer: Further arguments of `lightning.pytorch.Trainer`.
 
     Attributes:
-        contamination_: Mean responsibility of the training rows with a target (in-sample).
+        contamination_: Estimated share of wrong measurements: the mean in-sample responsibility of
+            the training rows with a target.
         responsibility_: Responsibility of every training row, (N,). It is P(z=1 | x) for a row
             without a target, and 0 or 1 for a verified row.
-        targets_: Training targets as they were decoded, and what is verified of them.
-        fit_: The `Fit`, for everything else: intervals, ArviZ, saving.
+        targets_: Decoded training targets, with the verified errors.
+        fit_: The `Fit`, which also gives intervals, ArviZ data and saving.
 
     Example:
         >>> rng = np.random.default_rng(0)
@@ -107,12 +109,12 @@ class NBAMRegressor(RegressorMixin, NBAMEstimator):
             X: Features, (N, D), or images, (N, C, H, W), without missing or infinite values.
             y: Measurements, (N,); NaN or None where a measurement is missing.
             sample_weight: Weight of each row, (N,); None for 1. A weight of 2 counts as two rows.
-            contaminated: What is verified, (N,): 1 or True for a wrong measurement, 0 or False for
-                a right one, NaN or None for an unknown one.
+            contaminated: Verified errors, (N,): 1 or True for a wrong measurement, 0 or False for a
+                right one, NaN or None if the measurement is not verified.
 
         Raises:
             DataError: Measurements are texts, infinite or all the same; features have missing or
-                infinite values; or a value of contaminated is not one of those above.
+                infinite values; or a value of `contaminated` is not one of the codes.
             SupportError: A measurement lies outside the range of a bounded anomaly likelihood.
         """
         self._fit(X, y, sample_weight, contaminated=contaminated)
@@ -131,9 +133,9 @@ class NBAMRegressor(RegressorMixin, NBAMEstimator):
         return predict(self.fit_, x)
 
     def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
-        """R squared of `predict` among the rows that have a measurement.
+        """Return R squared of `predict` on the rows that have a measurement.
 
-        The measurements count as they are, even if they are wrong.
+        The score uses the given measurements, even if they are wrong.
 
         Args:
             X: Features, (N, D), or images, (N, C, H, W).
@@ -141,7 +143,8 @@ class NBAMRegressor(RegressorMixin, NBAMEstimator):
             sample_weight: Weight of each row, (N,); None for 1.
 
         Returns:
-            R squared: 1 for perfect predictions, 0 for predicting the mean, below 0 for worse.
+            R squared: 1 for perfect predictions, 0 for predictions as good as the mean of y,
+            negative for worse predictions.
 
         Raises:
             DataError: Fewer than two rows have a measurement and a weight above 0, or X or y are of

@@ -51,7 +51,7 @@ def as_weights(sample_weight: Any, rows: int) -> np.ndarray:
         rows: Number of rows N.
 
     Raises:
-        DataError: A weight is missing, infinite, negative or no number, or lengths differ.
+        DataError: A weight is missing, infinite, negative or not a number, or lengths differ.
     """
     values = unwrapped(sample_weight)
     if isinstance(values, pd.Series | list | tuple):  # which may hold None and NA

@@ -1,4 +1,4 @@
-"""Decoding targets: numbers or texts, some of which may be missing."""
+"""Decoding of targets: numbers or texts, with missing values."""
 
 from dataclasses import dataclass
 
@@ -12,12 +12,12 @@ from nbam_pyro.verified import NOTHING, Verified
 
 @dataclass(frozen=True, eq=False)
 class Targets:
-    """Targets as a story takes them, and what is verified of them.
+    """Targets in the form that a story needs, with verified true labels and errors.
 
     Attributes:
-        column: The targets as their owner wrote them, N rows.
+        column: Original targets before the encoding, N rows.
         codes: Encoded targets of the rows that have one, (n,): class numbers, or measurements.
-        verified: What is verified of the N rows; `NOTHING` if nothing was said about it.
+        verified: Verified true labels and errors of the N rows; `NOTHING` if none are given.
     """
 
     column: Column
@@ -31,7 +31,7 @@ class Targets:
 
     @property
     def verified_present(self) -> Verified:
-        """What is verified of the rows that have a target, (n,)."""
+        """Verified true labels and errors of the rows that have a target, (n,)."""
         return self.verified[self.present]
 
     def __getitem__(self, rows: np.ndarray) -> "Targets":
@@ -72,7 +72,7 @@ def encode_labels(y: np.ndarray, classes: np.ndarray) -> np.ndarray:
         classes: Labels that occurred in training, sorted, (K,).
 
     Raises:
-        DataError: A label is none of the classes.
+        DataError: A label is not one of the classes.
     """
     check_same_kind(y, classes)
     codes = np.searchsorted(classes, y).clip(max=len(classes) - 1)
@@ -147,7 +147,7 @@ def encode_measurements(y: np.ndarray) -> np.ndarray:
 
 
 def score(fit: Fit, x: np.ndarray, targets: Targets) -> np.ndarray:
-    """Responsibilities of rows with a target, and P(z=1 | x) of rows without one, (N,).
+    """Return responsibilities of rows with a target, and P(z=1 | x) of other rows, (N,).
 
     Args:
         fit: Result of a fit.

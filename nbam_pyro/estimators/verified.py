@@ -1,4 +1,4 @@
-"""Decoding what is verified: arrays with missing values, and true labels by name."""
+"""Decoding of verified true labels and verified errors, given as arrays with missing values."""
 
 from collections.abc import Callable
 from typing import Any
@@ -18,19 +18,22 @@ def verified_rows(
     contaminated: Any,
     encode: Callable[[np.ndarray], np.ndarray],
 ) -> Verified:
-    """Decode what is verified of rows; `NOTHING` if neither argument is given.
+    """Decode verified true labels and errors of rows; `NOTHING` if neither argument is given.
 
     Args:
         y: Encoded targets of the rows that have one, (n,).
         present: True where the row has a target, (N,).
-        true_label: Verified true labels, (N,), NaN or None where unknown; None if there are none.
-        contaminated: Verified switches, (N,): 1 or true for wrong, 0 or false for right, as
-            numbers, booleans or texts, NaN or None where unknown; None if there are none.
+        true_label: Verified true labels, (N,), NaN or None where unknown; None if no true label is
+            known.
+        contaminated: Verified errors, (N,): 1 or true for a wrong target, 0 or false for a right
+            one, as numbers, booleans or texts, NaN or None where unknown; None if no row is
+            verified.
         encode: Function that converts labels to class numbers.
 
     Raises:
-        DataError: A length differs, a value is no class or no switch, a row without a target is
-            verified, or two values contradict each other.
+        DataError: A length differs, a true label is not a class, a value of `contaminated` is not
+            one of the codes, a row without a target is verified, or two values contradict each
+            other.
     """
     if true_label is None and contaminated is None:
         return NOTHING

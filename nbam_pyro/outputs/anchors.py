@@ -1,4 +1,4 @@
-"""Anchors: rows whose true label is nearly certain; a first estimate of rates and flips."""
+"""Anchors, rows with a nearly certain true label, and a first estimate of rates and flips."""
 
 import math
 
@@ -18,7 +18,7 @@ from nbam_pyro.verified import NOTHING, Verified
 
 __all__ = ["anchor_counts", "anchor_start"]
 
-# The names of two classes are exchanged if more than this number of verified rows support it.
+# Two class names are exchanged only if more than this number of verified rows support it.
 _DOUBT = 4
 # Largest share of the rows predicted as a class that are anchors because of `at_least`.
 _MOST = 0.7
@@ -36,24 +36,26 @@ def anchor_counts(
     r"""Count the observed labels of each class's anchors.
 
     The anchors of class c are rows whose true label is almost certainly c: the most confident share
-    `confident` of the rows that are predicted as c. Small classes take more:
+    `confident` of the rows that are predicted as c. Small classes use more rows than this share.
+    Each of the following numbers is a minimum:
 
-    * at least `at_least` rows (70 give a rate with a standard error of about .06), but not more
-      than 70 % of the rows predicted as c;
-    * in any case 1 % of all rows (with more than ten classes, a tenth of the average number of rows
-      per class), and five rows (in smaller classes, the average number of rows per class).
+    * `at_least` rows, but not more than 70 % of the rows predicted as c. With 70 rows, a rate has a
+      standard error of about .06.
+    * 1 % of all rows. With more than ten classes, it is a tenth of the average number of rows per
+      class.
+    * Five rows, or the average number of rows per class if it is smaller.
 
     Their observed labels are *counted*. The mean of their predicted probabilities, which Patrini et
     al. (2017) and Liu & Tao (2016) take, repeats the labels that a network has memorised and is
     biased towards no contamination. Counts on predictions out of fold (by a model that was not
-    trained on the row) are not.
+    trained on the row) do not have this bias.
 
     A row with a verified true label is an anchor of that class only. A row that is verified as
-    contaminated is no anchor of its observed class.
+    contaminated is not an anchor of its observed class.
 
     In a mutual pair, two classes are often mistaken for each other. If most labels of both are
-    wrong, a network exchanges the two names in its predictions. They are exchanged back where the
-    verified rows of both classes clearly show it.
+    wrong, a network exchanges the two names in its predictions. The names are exchanged back if the
+    verified rows of both classes clearly show this exchange.
 
     Args:
         log_probs: Log predicted probabilities, (N, K), preferably out of fold.
@@ -61,7 +63,7 @@ def anchor_counts(
         confident: Share of each class's predicted rows that are anchors, in (0, 1].
         at_least: Smallest number of anchors of a class, where it has enough rows.
         weights: Number of times that each row counts, (N,); None if each counts once.
-        verified: Verified switches and true labels, (N,); `NOTHING` if there are none.
+        verified: Verified true labels and errors, (N,); `NOTHING` if no row is verified.
 
     Returns:
         Counts by true (predicted) and observed label, (K, K), in the precision of `log_probs` but
@@ -138,7 +140,7 @@ def _of_most_certain(
 def _renamed(log_probs: Tensor, true: Tensor) -> Tensor:
     """Return a copy of the predictions in which exchanged names of two classes are corrected.
 
-    Two classes are exchanged where the verified rows of both classes show it.
+    The names of two classes are exchanged if the verified rows of both classes show this.
 
     Args:
         log_probs: Log predicted probabilities, (N, K).

@@ -24,14 +24,14 @@ _NEARLY_ZERO = 1e-6
 
 @dataclass(frozen=True)
 class TransitionIntervals:
-    """Central intervals of rates; they take the predictions as given.
+    """Central intervals of contamination rates. They do not include errors of the predictions.
 
     Attributes:
         rate_low: Lower end of the rate of each true class, (K,) float64.
         rate_high: Upper end of the rate of each true class, (K,).
         share_low: Lower end of the share of these rows that is contaminated.
         share_high: Upper end of the share of these rows that is contaminated.
-        probability: Probability of each interval.
+        probability: Posterior probability that each interval contains, for example 0.9.
     """
 
     rate_low: Float[Tensor, " k"]
@@ -51,7 +51,7 @@ def check_probability(value: float) -> None:
         DataError: The value is outside (0, 1).
     """
     if not 0 < value < 1:
-        raise DataError(f"probability is {value}; it lies in (0, 1).")
+        raise DataError(f"probability is {value}; it must lie in (0, 1).")
 
 
 def transition_intervals(
@@ -80,12 +80,13 @@ def transition_intervals(
     The variance of the share also includes that of the switches given M. The ends of its interval
     respect Cantelli's bound: they lie at most k standard deviations from the estimate, where
     :math:`1 / (1 + k^2)` is half of one minus the probability. The bound holds for any
-    distribution, and it matters if a share is almost 0 or 1. Errors of log_f are not included, nor
-    are those of class frequencies: if these have a prior, the predictions are those at its mode.
+    distribution, and it matters if a share is almost 0 or 1. The intervals do not include errors of
+    log_f or of class frequencies. With a prior on class frequencies, the predictions are those at
+    the mode of the frequencies.
 
     If all predictions are certain, such as the 0s and 1s of a decision tree, both ends of the share
-    are the share itself. If rounding hides the variance of a rate, which only extreme priors cause,
-    its interval is (0, 1).
+    are the share itself. With extreme priors, rounding can hide the variance of a rate; its
+    interval is then (0, 1).
 
     Time is O(N K^2), and at most O(K^4) more if labels have more rows than there are classes;
     memory is O(N K + K^2).
@@ -97,7 +98,7 @@ def transition_intervals(
         prior: Pseudo-counts of rates and flips, as given to `estimate_transition`.
         weights: Weights of the rows, as given to `estimate_transition`.
         true_labels: Verified true labels, as given to `estimate_transition`.
-        probability: Probability of each interval, in (0, 1).
+        probability: Posterior probability that each interval contains, in (0, 1).
 
     Raises:
         DataError: The probability is outside (0, 1), or for the same reasons as in

@@ -1,4 +1,4 @@
-"""The note of a report: what its intervals take as given, in sentences for its readers."""
+"""The note of a report, which says what its intervals treat as known."""
 
 import math
 

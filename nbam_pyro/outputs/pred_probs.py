@@ -51,15 +51,15 @@ def from_pred_probs(
     .. math:: f_{ic} = p_{ic}^a / \sum_d p_{id}^a,
 
     `estimate_transition` then estimates the contamination rates and the flip matrix T. A classifier
-    that was trained on wrong labels predicts wrong labels, so that p is too soft for the true
-    label. The sharpness a corrects this.
+    that was trained on wrong labels also predicts wrong labels. Therefore p is less certain about
+    the true label than it should be. The sharpness a corrects this.
 
     Labels alone do not determine a: many difficult rows and few wrong labels look the same as few
     difficult rows and many wrong labels. Therefore a is a fixed number, and every main quantity is
-    also reported for a band of five values. Verified labels do determine it: they are observations
-    of the true label, and if `sharpness` is None, the value in the band with the largest sum of
-    log p(true label | x, label) is chosen. Verify rows that are drawn at random. Verifying only the
-    most suspicious rows misleads the choice.
+    also reported for a band of five values. Verified labels determine a, because they are
+    observations of the true label. If `sharpness` is None, the value in the band with the largest
+    sum of log p(true label | x, label) over verified rows is chosen. Verify rows that are drawn at
+    random. Verifying only the most suspicious rows misleads the choice.
 
     The default a = 2.5 was chosen on development data (docs/benchmarks/predicted_probabilities.md).
 
@@ -70,11 +70,11 @@ def from_pred_probs(
         pred_probs: Predicted probabilities p(c | x), (N, K). A classifier that was not trained on a
             row must have predicted it, for instance with
             `sklearn.model_selection.cross_val_predict`. An array, lists, a tensor, or a frame of
-            pandas, polars or pyarrow whose columns are the classes. Double precision is kept.
+            pandas, polars or pyarrow with one column per class. Double precision is kept.
         verified: Verified true labels, (N,), NaN, None or -1 where unknown; or a `Verified`. None
             if nothing is verified.
-        sharpness: Sharpness a, positive; None for `SHARPNESS`, or for the choice by verified
-            labels.
+        sharpness: Sharpness a, positive. None for `SHARPNESS` or, if labels are verified, for the
+            value in `SHARPNESS_BAND` that fits them best.
         classes: Names of the columns of `pred_probs`; None for the column names of a frame, or 0,
             ..., K-1. If they are a frame's column names in another order, columns are matched by
             name.
@@ -84,16 +84,16 @@ def from_pred_probs(
             per class; None, the default, for no prior. Give it only if you know that classes are
             about equally frequent. The probabilities are then shifted to the estimated frequencies
             (`estimate_transition`), and the report says so.
-        probability: Probability of the intervals, in (0, 1).
+        probability: Posterior probability that each interval contains, in (0, 1).
 
     Returns:
-        A `PredProbsReport` with tables. Intervals take the probabilities, the sharpness and, with
-        `class_prior`, the estimated class frequencies as given. They do not include errors of the
-        classifier; the band shows how much these may matter.
+        A `PredProbsReport` with tables. Intervals treat the probabilities, the sharpness and, with
+        `class_prior`, the estimated class frequencies as known. They do not include errors of the
+        classifier; the band shows how much these may change the results.
 
     Raises:
-        DataError: Shapes, indices or names do not agree, a label is missing or is no class, a row
-            of `pred_probs` does not sum to one, or a number is out of range.
+        DataError: Shapes, indices or names do not agree, a label is missing or is not a class, a
+            row of `pred_probs` does not sum to one, or a number is out of range.
 
     Source: Patrini et al. (2017) estimate the transition matrix from a classifier's confident
     predictions; Northcutt, Jiang & Chuang (2021) count on out-of-sample probabilities.

@@ -162,7 +162,7 @@ def _no_class(cells: pd.Index, unknown: np.ndarray, names: pd.Index, name: str) 
     row = int(unknown.argmax())
     one = cells[row]
     one = one.item() if isinstance(one, np.generic) else one
-    found = f"{int(unknown.sum())} of {name} are no class, such as {one!r} in row {row}"
+    found = f"{int(unknown.sum())} of {name} are not classes, such as {one!r} in row {row}"
     if not isinstance(one, str | Number):
         return (
             f"{found}, which is neither a number nor a text. Pass numbers or names of classes: "

@@ -34,11 +34,11 @@ class PredProbsReport:
         band: Table with one row per sharpness: sharpness, rate (share of wrong labels),
             log_marginal (nats), flagged (number of responsibilities above one half),
             verified_log_prob (sum over verified rows of log p(true label | x, label), in nats; NaN
-            if there are none).
-        sharpness: Sharpness of everything except the band.
+            if no row is verified).
+        sharpness: Sharpness that all results except the band use.
         class_prior: Pseudo-count of each class, which makes class frequencies about equal; None if
             the frequencies are those of `pred_probs`.
-        note: Explanation, for readers of the report, of what the intervals take as given.
+        note: Explanation for readers of the report: which errors the intervals do not include.
     """
 
     rows: pd.DataFrame

@@ -44,12 +44,12 @@ class Transition:
             label c, in nats. With a prior on class frequencies, the sum of log p(x, y) and log p(x,
             y, c) up to a constant. It is -inf if a verified label has predicted probability 0.
         objective: Objective after each iteration, (iterations,): the log marginal plus the log
-            prior of M and, if they have one, of class frequencies. It never decreases, up to
-            rounding.
+            prior of M and, if `class_prior` is given, of class frequencies. It never decreases, up
+            to rounding.
         class_frequency: Share of rows of each true class, (K,): the share in the counts, or, with a
             prior, the mode, which includes the pseudo-counts.
-        log_shift: Logarithm of that mode minus the logarithm of the mean of f, (K,); zeros without
-            a prior.
+        log_shift: Logarithm of the mode of class frequencies minus the logarithm of the mean of f,
+            (K,); zeros without a prior on class frequencies.
     """
 
     rate: Float[Tensor, " k"]
@@ -106,8 +106,8 @@ def estimate_transition(
     and the maximisation is `anchor_start`, in which the priors are pseudo-counts. Its results are
     the posterior means given the counts and also, in logits of rates and of rows of T, the mode: EM
     increases the log marginal plus :math:`\sum_c a \log r_c + b \log(1 - r_c) + d \sum_y \log
-    T_{cy}`, the log prior density in these coordinates (as in `NBAMLoss`). So the estimate stays
-    inside (0, 1), where a mode in r itself, under a uniform prior, could be 0.
+    T_{cy}`, the log prior density in these coordinates (as in `NBAMLoss`). Therefore the estimate
+    stays inside (0, 1). A mode in r itself could be 0 under a uniform prior.
 
     A prior on class frequencies, :math:`\pi \sim` Dirichlet(h, ..., h), is useful if classes are
     known to be about equally frequent. The predictions then describe only how x differs by class,
@@ -117,11 +117,11 @@ def estimate_transition(
     .. math:: p(x_i, y_i) \propto \sum_c \frac{f_{ic}}{\bar f_c} \pi_c M_{c y_i}, \qquad
               \pi_c = \frac{\sum_y N_{cy} + h}{\sum_{dy} N_{dy} + K h},
 
-    The second formula is part of each maximisation, and the objective also has
-    :math:`h \sum_c \log \pi_c`. Without this prior, :math:`\pi = \bar f` exactly. The model takes f
-    as correct at the frequencies :math:`\bar f`: predictions that wrongly favour a class are
-    corrected in part only, and hardly at all where f is nearly 0 or 1. With a large h, :math:`\pi`
-    is then even, but the expected counts are not.
+    The second formula is part of each maximisation, and the objective also has :math:`h \sum_c \log
+    \pi_c`. Without this prior, :math:`\pi = \bar f` exactly. The model takes f as correct at the
+    frequencies :math:`\bar f`: predictions that wrongly favour a class are corrected in part only,
+    and hardly at all where f is nearly 0 or 1. With a large h, :math:`\pi` is then uniform, but the
+    expected counts are not.
 
     Each iteration takes O(N K) time; memory is two (N, K) arrays of the type of `log_f`. Double
     precision is kept, and half precision is converted to single precision.
@@ -134,8 +134,8 @@ def estimate_transition(
         prior: Pseudo-counts of rates and flips.
         weights: Number of times that each row counts, (N,); None if each counts once. The rate of a
             class whose rows all have weight 0 follows from its prior and the other rows.
-        true_labels: Verified labels, (N,), -1 where unknown; None if there are none. The choice of
-            the verified rows may depend on x and y.
+        true_labels: Verified labels, (N,), -1 where unknown; None if no label is verified. The
+            choice of the verified rows may depend on x and y.
         start: Counts to start from, (K, K), for instance from `anchor_counts` or an earlier
             estimate; None for those of f, :math:`\sum_{i: y_i = y} w_i f_{ic}`.
         class_prior: Pseudo-count h of each class; None, the default, for no prior.
@@ -195,7 +195,7 @@ def estimate_transition(
 
 @dataclass(frozen=True)
 class RowsByLabel:
-    """Rows grouped by observed label, because the rows of one label involve one column of M only.
+    """Rows grouped by observed label. The rows of one label need only one column of M.
 
     Attributes:
         f: Probabilities p(c | x), (N, K); 1 for the true label of a verified row.

@@ -48,7 +48,7 @@ def check_normalised(total: Tensor, log_f: Tensor, rounding: float = _ROUNDING) 
     Raises:
         DataError: The sum of a row is not one, or is NaN.
     """
-    # A comparison with NaN is false, so that its negation finds NaN, too.
+    # A comparison with NaN is false; its negation therefore also finds NaN.
     wrong = ~((total - 1).abs() < rounding)
     if not wrong.any():
         return

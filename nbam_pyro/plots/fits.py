@@ -84,9 +84,9 @@ def _write(ax: Axes, matrix: Matrix) -> None:
 def training_curve(history: Any, *, ax: Axes | None = None) -> Axes:
     """Draw the training loss and the held-out loss of each fit of the network, one after another.
 
-    Held-out rows are rows that the network is not trained on; their labels may be wrong, too. The
-    fits are the joint fits of network and rates, or, if the network was trained on the posterior of
-    true labels (`Distil`), that fit.
+    Held-out rows are rows that the network is not trained on; their labels may also be wrong. The
+    plot shows the joint fits of network and rates. If there is no joint fit, it shows the training
+    of the network on the posterior of true labels (`Distil`).
 
     Args:
         history: A `Fit`, a fitted estimator, or the `history` of a fit.
@@ -104,7 +104,9 @@ def training_curve(history: Any, *, ax: Axes | None = None) -> Axes:
         )
     name = next((name for name in _LOSSES if (table["step"] == name).any()), None)
     if name is None:
-        raise DataError("The history has no step 'joint' or 'distil', so that no curve exists.")
+        raise DataError(
+            "The history has no step 'joint' or 'distil', so there is no curve. Give another fit."
+        )
     steps = table[table["step"] == name].reset_index(drop=True)
     ax = ax or plt.gca()
     part = (steps["epoch"] == 0).cumsum()

@@ -55,7 +55,7 @@ def responsibilities(values: Any, *, contaminated: Any = None, ax: Axes | None =
 def responsibilities_by(
     values: Any, by: Any = None, *, names: Sequence[str] | None = None, ax: Axes | None = None
 ) -> Axes:
-    """Draw responsibilities by class, source, annotator or any other group, the worst group on top.
+    """Draw responsibilities by group (class, source, annotator, ...), with the worst group on top.
 
     Boxes show the quartiles, whiskers the middle 90 %, and diamonds the mean, which is the expected
     share of contaminated rows in the group.
@@ -63,8 +63,8 @@ def responsibilities_by(
     Args:
         values: Responsibilities P(z=1 | x, y), (N,), or an object that contains them: a `Fit`, a
             fitted estimator, a report of `from_pred_probs`, or a `KnownFlips`.
-        by: Group of each row, (N,). If `names` are given, numbers of groups, -1 where unknown. None
-            for the labels of a report.
+        by: Group of each row, (N,). If `names` are given, `by` contains positions in `names`, and
+            -1 if the group is unknown. None for the labels of a report.
         names: Names of the groups; None if `by` contains names.
         ax: Axes to draw on; None for the current axes.
 
@@ -110,9 +110,9 @@ def _name(group: Any, names: Sequence[str]) -> str:
 def reliability(
     values: Any, contaminated: Any = None, *, bins: int = 10, ax: Axes | None = None
 ) -> Axes:
-    """Draw realised against predicted contamination; calibrated shares lie on the diagonal.
+    """Draw observed against predicted contamination; calibrated shares lie on the diagonal.
 
-    Bars are 95 % intervals of the realised shares (Wilson's, which stay within 0 and 1).
+    Bars are 95 % Wilson intervals of the observed shares, which lie within 0 and 1.
 
     Args:
         values: Responsibilities P(z=1 | x, y), (N,), or an object that contains them: a `Fit`, a
@@ -201,8 +201,8 @@ def contamination_map(
 def occam_penalty(penalties: Any, values: Any, *, ax: Axes | None = None) -> Axes:
     """Draw the Occam penalty KL(r || pi) of every row against its responsibility.
 
-    The penalty is the cost of flagging: a row is flagged if the anomaly likelihood is larger than
-    the clean likelihood by more than it, in nats.
+    The penalty is the cost of flagging: a row is flagged only if the anomaly log likelihood is
+    larger than the clean log likelihood by more than the penalty, in nats.
 
     Args:
         penalties: Penalties from `occam_penalties`, (N,), in nats.

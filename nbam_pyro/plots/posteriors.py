@@ -18,7 +18,7 @@ __all__ = ["guide_and_chains", "prior_comparison", "rate_posterior"]
 
 
 def rate_posterior(source: Any, *, var_name: str | None = None, ax: Axes | None = None) -> Axes:
-    """Draw the rates' posterior (blue) and prior (grey): medians, 50 and 90 % intervals.
+    """Draw the posterior (blue) and prior (grey) of rates: medians, 50 and 90 % intervals.
 
     A report of `from_pred_probs` has rates with one interval each, and no prior.
 
@@ -101,20 +101,20 @@ def guide_and_chains(
     _intervals(ax, right[moving], 0.15, "tab:blue", "chains (NUTS)")
     ax.set_yticks(range(len(moving)), list(moving))
     ax.invert_yaxis()
-    ax.set_title("The posterior, twice")
+    ax.set_title("Posterior by SVI and by NUTS")
     ax.legend()
     return ax
 
 
 def prior_comparison(comparison: Any, *, ax: Axes | None = None) -> Axes:
-    """Draw how much worse than the best each candidate predicts, with two standard errors.
+    """Draw the ELPD of each candidate minus that of the best, with two standard errors.
 
     Args:
         comparison: The `Comparison` of `compare_priors`, or its table.
         ax: Axes to draw on; None for the current axes.
 
     Raises:
-        DataError: The object is neither.
+        DataError: The object is neither a `Comparison` nor its table.
     """
     table = getattr(comparison, "table", comparison)
     if not isinstance(table, pd.DataFrame) or not {"elpd_diff", "dse"} <= set(table.columns):
@@ -126,10 +126,10 @@ def prior_comparison(comparison: Any, *, ax: Axes | None = None) -> Axes:
     behind = -table["elpd_diff"].abs()
     ax.errorbar(behind, range(len(table)), xerr=2 * table["dse"], fmt="o", capsize=3)
     ax.axvline(0, color="grey", linestyle=":")
-    ax.axvspan(-4, 0, color="lightgrey", alpha=0.4, label="4 nats: not to be told apart")
+    ax.axvspan(-4, 0, color="lightgrey", alpha=0.4, label="up to 4 nats: no clear difference")
     ax.set_yticks(range(len(table)), list(table.index))
     ax.invert_yaxis()
-    ax.set_xlabel("ELPD less that of the best (nats, two standard errors)")
+    ax.set_xlabel("ELPD minus that of the best (nats, two standard errors)")
     ax.set_title("Which assumption predicts best")
     ax.legend()
     return ax

@@ -1,4 +1,4 @@
-"""Access to the numbers of a plot in fits, estimators, reports, trees and arrays."""
+"""Functions that get the numbers of a plot from fits, estimators, reports, trees and arrays."""
 
 from collections.abc import Sequence
 from typing import Any, NamedTuple
@@ -67,7 +67,7 @@ def responsibilities_of(source: Any) -> np.ndarray:
             a `KnownFlips`, or an array.
 
     Raises:
-        DataError: The object contains none, or they are not in [0, 1].
+        DataError: The object contains no responsibilities, or they are not in [0, 1].
     """
     if isinstance(getattr(source, "fit_", None), Fit):
         source = source.responsibility_
@@ -144,7 +144,7 @@ def truth(contaminated: Any, rows: int) -> np.ndarray:
         rows: Number of rows N.
 
     Raises:
-        DataError: A value is missing or neither of the two, or the length is not N.
+        DataError: A value is missing or is not a code, or the length is not N.
     """
     codes = codes_of("contaminated", contaminated, rows, switches)
     if (codes < 0).any():
@@ -209,7 +209,7 @@ def matrix_of(source: Any) -> Matrix:
 
 
 def names_of(names: Any, count: int) -> list[str] | None:
-    """Return names of classes as texts in which matplotlib sees no formulas; None for None.
+    """Return names of classes as texts that matplotlib does not read as formulas; None for None.
 
     Args:
         names: Names of the classes, (K,), or None.
@@ -232,10 +232,11 @@ def tree_of(source: Any) -> xr.DataTree:
     """Return a tree with the groups `posterior` and `prior`.
 
     Args:
-        source: Such a tree, which is returned unchanged, a `Fit`, or a fitted estimator.
+        source: A tree with a group `posterior`, which is returned unchanged, a `Fit`, or a fitted
+            estimator.
 
     Raises:
-        DataError: The object is none of these.
+        DataError: The object is not of one of these types.
     """
     fit = fit_of(source)
     if isinstance(fit, Fit):
@@ -256,7 +257,7 @@ def story_of(source: Any) -> Story:
         source: A story, which is returned unchanged, a `Fit`, or a fitted estimator.
 
     Raises:
-        DataError: The object is none of these.
+        DataError: The object is not of one of these types.
     """
     source = fit_of(source)
     if isinstance(source, Fit):

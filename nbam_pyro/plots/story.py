@@ -22,15 +22,15 @@ __all__ = ["story"]
 
 
 def story(one: Any, x: Any = None, y: Any = None, *, ax: Axes | None = None) -> Axes:
-    r"""Draw which random variable of a story depends on which.
+    r"""Draw the dependencies between the random variables of a story as a graph.
 
-    Observed variables are grey. A dashed box contains the variables that every datum has of its
-    own. In contrast to `pyro.render_model`, this function does not need Graphviz.
+    Observed variables are grey. A dashed box contains the variables that exist once per datum. In
+    contrast to `pyro.render_model`, this function does not need Graphviz.
 
     Args:
         one: A story, a `Fit`, or a fitted estimator.
-        x: A few rows, with which the story is run once; not needed for a fit or an estimator.
-        y: Targets of these rows.
+        x: A few rows to run the story once. None for a fit or an estimator, which do not need rows.
+        y: Targets of these rows, or None.
         ax: Axes to draw on; None for the current axes.
 
     Raises:
@@ -87,7 +87,7 @@ def story(one: Any, x: Any = None, y: Any = None, *, ax: Axes | None = None) -> 
                 "shrinkB": 0,
                 "connectionstyle": f"arc3,rad={_bend(at, parent, site)}",
             },
-            zorder=4,  # Drawn after the boxes, whose sizes are unknown before.
+            zorder=4,  # Arrows need the sizes of the boxes, so they are drawn later.
         )
     return ax
 
@@ -97,14 +97,14 @@ def _rows(source: Any, x: Any, y: Any, dtype: torch.dtype) -> tuple[torch.Tensor
 
     Args:
         source: A story or a `Fit`.
-        x: Rows; None for rows of zeros, of the kind that the fit was made from.
+        x: Rows; None for rows of zeros with the shape of the training rows.
         y: Targets of the rows.
         dtype: Floating-point type of the story.
     """
     if x is None and y is None and isinstance(source, Fit):
         return source.kind.blank(2, dtype)
     if x is None or y is None:
-        raise DataError("The story must be run once. Give a few rows x and their targets y.")
+        raise DataError("The story cannot be run without rows. Give a few rows x and targets y.")
     try:
         return in_precision(as_tensor(x), dtype), as_tensor(y)
     except (TypeError, ValueError) as error:
@@ -112,7 +112,7 @@ def _rows(source: Any, x: Any, y: Any, dtype: torch.dtype) -> tuple[torch.Tensor
 
 
 def _relations(told: Story, x: torch.Tensor, y: torch.Tensor) -> dict[str, Any]:
-    """Return which variable depends on which, found by Pyro."""
+    """Return the dependencies between variables, which Pyro finds."""
     try:
         with local_parameters():
             relations: dict[str, Any] = get_model_relations(evaluated(told), model_args=(x, y))

@@ -54,7 +54,7 @@ def check_close(
     close = torch.isclose(found, expected.to(found), rtol=rtol, atol=atol, equal_nan=False)
     if not close.all():
         row = int((~close).nonzero()[0, 0]) if close.ndim else 0
-        worst = float((found - expected).abs().nan_to_num(0.0, posinf=torch.inf).max())
+        worst = float((found - expected).detach().abs().nan_to_num(0.0, posinf=torch.inf).max())
         raise ContractError(
             f"{message} (They differ by up to {worst:.3g}, first at index {row} of the first "
             "dimension.)"

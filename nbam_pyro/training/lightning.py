@@ -68,13 +68,16 @@ class Task(pl.LightningModule):
         self.one_cycle = one_cycle
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
+        """Return the loss of a training batch."""
         return self.loss(batch)
 
     def validation_step(self, batch: Batch, batch_idx: int) -> None:
+        """Log the loss of a batch of held-out rows."""
         value = self.held_out_loss(batch)
         self.log("held_out_loss", value, batch_size=len(batch[0]), prog_bar=True)
 
     def configure_optimizers(self) -> Any:
+        """Return AdamW with the parameter groups, and the one-cycle schedule if there is one."""
         optimiser = torch.optim.AdamW([dict(group) for group in self.groups])
         if not self.one_cycle:
             return optimiser

@@ -130,11 +130,11 @@ def test_tables_that_cannot_be_read(tmp_path):
 @pytest.mark.parametrize(
     ("more", "words"),
     [
-        (["--tables", "three"], "has no three"),
+        (["--tables", "three"], "no tables named three"),
         (["--alpha0", "1"], "below 1"),
-        (["--images"], "not for these data"),
+        (["--images"], "cannot be used with these data"),
         (["--scale", "inches"], "range, none"),
-        (["--methods", "mhrot-soft"], "not for these data"),
+        (["--methods", "mhrot-soft"], "cannot be used with these data"),
         (["--methods", "magic"], "magic"),
         (["--classes", "ten"], "ten"),
     ],

@@ -110,7 +110,7 @@ def test_a_report_needs_rows_and_markers(results, tmp_path, capsys):
     document = tmp_path / "document.md"
     document.write_text("no markers")
     rest = ["--document", document, "--figure", tmp_path / "figure.png"]
-    for file, word in ((tmp_path / "no.parquet", "cannot be read"), (results, "has no lines")):
+    for file, word in ((tmp_path / "no.parquet", "cannot be read"), (results, "lacks the lines")):
         assert exit_code("report", "label-noise", "--results", file, *rest) == 2
         assert word in capsys.readouterr().err
     assert document.read_text() == "no markers"
@@ -150,7 +150,7 @@ def test_a_file_of_something_else_is_left_alone(tmp_path, capsys):
         long("regression", [Row(case=Case(data="a", method="b"), figures={"c": 1})], command=None),
     )
     assert label_noise(path, methods="label_only") == 2
-    assert "holds rows of regression" in capsys.readouterr().err
+    assert "contains rows of regression" in capsys.readouterr().err
 
 
 def test_the_grid_is_chosen_from():

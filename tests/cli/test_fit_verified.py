@@ -157,7 +157,7 @@ def test_columns_that_cannot_be_are_named(tmp_path):
     assert "more than one of" in said("--true-label", "species")
     assert "more than one of" in said("--true-label", "width", "--contaminated", "width")
     frame[["species", "width"]].to_csv(path, index=False)
-    assert "no feature column beside 'species' and" in said("--contaminated", "width").replace(
+    assert "no feature column besides 'species' and" in said("--contaminated", "width").replace(
         ", ", " and "
     )
     np.savez(tmp_path / "d.npz", X=np.zeros((3, 2)), species=np.arange(3))

@@ -58,7 +58,7 @@ MISTAKES = {
     "label column missing": (csv(lambda f: f.drop(columns="species")), "species"),
     "label column duplicated": (csv(lambda f: pd.concat([f, f[["species"]]], axis=1)), "species"),
     "feature duplicated": (csv(lambda f: pd.concat([f, f[["width"]]], axis=1)), "width"),
-    "one class only": (csv(lambda f: f.assign(species="ant")), "one class only"),
+    "one class only": (csv(lambda f: f.assign(species="ant")), "only one class"),
     "a class of one row": (csv(lambda f: pd.concat([f, f[:1].assign(species="fly")])), "fly"),
     "empty file": (content("d.csv", b""), "empty"),
     "a picture called csv": (content("d.csv", b"\x89PNG\r\n\x1a\n\0\0"), "not a CSV"),

@@ -57,7 +57,7 @@ def test_a_posterior_and_a_learned_rate_need_densities():
     ).fit(x)
     assert roc_auc_score(odd, exact.decision_scores_) > 0.95
     assert 0.03 < exact.contamination_ < 0.25
-    with pytest.raises(StoryError, match="units of their own"):
+    with pytest.raises(StoryError, match="arbitrary scale"):
         AnomalyDetector(assignment=Exact()).fit(x)
     with pytest.raises(StoryError, match="cannot learn how many"):
         check_energies(DeepSVDD(5), Soft(), learned=True)
@@ -149,7 +149,7 @@ def test_rows_that_cannot_be_used():
             detector.decision_function(bad)
     with pytest.raises(DataError, match="takes rows of 1"):
         AnomalyDetector().fit(np.zeros((4, 1, 6, 6)))
-    with pytest.raises(DataError, match="squares"):
+    with pytest.raises(DataError, match="square images"):
         AnomalyDetector(Rotations, epochs=1).fit(np.zeros((4, 1, 6, 7)))
     with pytest.raises(DataError, match="cannot be shifted"):
         AnomalyDetector(Rotations, epochs=1).fit(np.zeros((4, 1, 1, 1)))

@@ -56,7 +56,7 @@ def test_the_objective_refuses_what_would_become_nan():
             call(x.double())
         with pytest.raises(DataError, match=r"\(N, 5\)"):
             call(x[:, :4])
-    with pytest.raises(DataError, match="verified is 7 in row 2"):
+    with pytest.raises(DataError, match="wrong code 7 in row 2"):
         train_objective(objective, x, torch.tensor([-1, 0, 7] + 17 * [-1]), epochs=1)
     with pytest.raises(DataError, match="not finite"):
         train_objective(objective, x * 1e30, epochs=1)

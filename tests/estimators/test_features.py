@@ -97,7 +97,7 @@ def test_digits_beyond_single_precision_are_kept():
         (np.array([["1", 2.0]], dtype=object), "Column 0 .*'1'"),
         (pd.DataFrame({"z": [1j, 2]}), "'z'.*complex"),
         (pd.DataFrame({"kind": [KIND.ANT, KIND.BEE]}), "'kind'.*Kind"),
-        (pl.DataFrame({"pair": [[1, 2]]}), "'pair'.*no numbers"),
+        (pl.DataFrame({"pair": [[1, 2]]}), "'pair'.*not numbers"),
         (pd.DataFrame({"x": [1, 2], "age": [1.0, np.nan]}), "missing.*row 1, column 'age'"),
         (pd.DataFrame({"age": pd.array([1, None], dtype="Int64")}), "missing.*row 1, column 'age'"),
         (pl.DataFrame({"age": [None, 1]}), "missing.*row 0, column 'age'"),

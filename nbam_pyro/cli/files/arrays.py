@@ -54,7 +54,7 @@ class ArrayShape:
             x: Features, (N, D), or images, (N, C, H, W), with rows of the training shape.
 
         Raises:
-            DataError: The shape differs, or values are missing, infinite or no numbers.
+            DataError: The shape differs, or values are missing, infinite or not numbers.
         """
         array = _of_numbers(x)
         if array.shape[1:] != self.shape:

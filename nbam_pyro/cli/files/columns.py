@@ -79,11 +79,11 @@ class Columns:
         columns = tuple(column for column in learned if column.name not in gone)
         if left_out and not columns:
             raise problem(
-                f"{listing(left_out)}: too many different texts to learn from, and no other column "
-                "is left. Add columns of numbers or categories."
+                f"No feature column is left, because of too many different texts in "
+                f"{listing(left_out)}. Add columns of numbers or categories."
             )
         if not columns:
-            raise problem("The table has no feature column beside the label. Add one.")
+            raise problem("The table has no feature column besides the label. Add one.")
         return cls(columns, tuple(left_out), tuple(drop))
 
     @property
@@ -145,7 +145,7 @@ class Columns:
 
 
 def tells_rows_apart(different: int, rows: int) -> bool:
-    """Whether a column of texts is left out because nearly every row has a text of its own.
+    """Return True if a column has too many different texts to be used as a feature.
 
     The limit is half the number of rows, but at least 50 and at most 1000 different texts.
 

@@ -1,4 +1,4 @@
-"""Mistakes in CSV files that pandas repairs without a word, or reports in words of its own."""
+"""Check for mistakes in CSV files that pandas repairs silently or reports unclearly."""
 
 import csv
 from pathlib import Path
@@ -11,14 +11,15 @@ __all__ = ["checked_header"]
 def checked_header(path: Path) -> list[str]:
     """Check every line of a CSV file and return the column names in its first line.
 
-    pandas fills short rows with missing cells, takes the first column of long rows for an index
-    and renames repeated columns. So the lines are checked before pandas reads them.
+    pandas fills short rows with missing cells, takes the first column of long rows for an index and
+    renames repeated columns. Therefore the lines are checked before pandas reads them.
 
     Args:
         path: Path of the CSV file.
 
     Raises:
-        DataError: The file is not text, not UTF-8, ragged, or has no header or no rows.
+        DataError: The file is not UTF-8 text, its lines have different numbers of cells, or it has
+            no header or no rows.
     """
     _refuse_binary(path)
     try:

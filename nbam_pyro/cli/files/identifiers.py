@@ -23,7 +23,7 @@ class Choice:
 
     Attributes:
         drop: Names of the columns to leave out.
-        notes: Note for the owner of the data; at most one.
+        notes: Messages for the user about identifiers that were left out or kept; at most one.
     """
 
     drop: tuple[str, ...]
@@ -119,7 +119,7 @@ def _all_differ(column: pd.Series, name: str) -> bool:
     values = values[~np.isnan(values)]
     if len(values) < 2 or not (np.isfinite(values) & (values == np.round(values))).all():
         return False
-    # Compared as they are in the file: beyond 2^53, float64 makes neighbouring numbers equal.
+    # The original cells are compared: beyond 2^53, neighbouring numbers are equal in float64.
     return not pd.api.types.is_bool_dtype(column.dtype) and column.dropna().is_unique
 
 

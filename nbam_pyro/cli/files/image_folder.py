@@ -15,9 +15,9 @@ __all__ = ["read_image_folder"]
 def read_image_folder(folder: Path) -> Source:
     """List the images of a folder as torchvision's `ImageFolder` does; folder names are labels.
 
-    Hidden files and folders are ignored, and so are class folders without images. A link to a file
-    inside the folder counts as an image. Links to folders and links that lead out of the folder
-    are not followed; a note of the source says so.
+    Hidden files and folders are ignored, and so are class folders without images. A symbolic link
+    to an image file inside the folder counts as an image. Symbolic links to folders, and those that
+    lead out of the folder, are not followed; `notes` of the result lists them.
 
     Args:
         folder: Folder that contains one folder per class.
@@ -82,8 +82,8 @@ def _notes(folder: Path, passed: list[Path]) -> list[str]:
     if not passed:
         return []
     names = listing([path.relative_to(folder).as_posix() for path in sorted(passed)], most=3)
-    many = counted(len(passed), "link", were=("was", "were"))
+    many = counted(len(passed), "symbolic link", were=("was", "were"))
     return [
-        f"{many} not followed ({names}), because links to folders and links out of the folder are "
-        "ignored; to use these images, copy them into the folder"
+        f"{many} not followed ({names}), because symbolic links to folders and out of the folder "
+        "are ignored; to use these images, copy them into the folder"
     ]

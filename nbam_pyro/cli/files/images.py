@@ -1,4 +1,4 @@
-"""The encoding of images: all get one size, and all are grey or all are RGB."""
+"""The encoding of images: one size and one colour mode, grey or RGB, for all images."""
 
 from dataclasses import dataclass, field
 from typing import Literal
@@ -32,7 +32,7 @@ class ImageShape:
     def __post_init__(self) -> None:
         if min(self.height, self.width) < 1 or self.channels not in (1, 3):
             raise problem(
-                f"{self} is no shape of an image: height and width must be positive, and channels "
+                f"{self} is not a valid shape: height and width must be positive, and channels "
                 "must be 1 or 3."
             )
 
@@ -40,8 +40,10 @@ class ImageShape:
     def of(cls, x: Features) -> "ImageShape":
         """Choose a shape for the images of a training set.
 
-        The shape is grey if all images are grey. Images of one common size with no side above 64
-        pixels keep it (a side below 8 becomes 8); other images are scaled to 32 x 32.
+        The shape has one grey channel if all images are grey, otherwise three RGB channels. If all
+        images have the same size and their sides have at most 64 pixels, they keep this size,
+        except that a side of less than 8 pixels becomes 8. Otherwise all images are scaled to 32 x
+        32.
 
         Args:
             x: Paths of the images.

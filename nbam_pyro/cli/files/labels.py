@@ -27,7 +27,7 @@ _BOOLEANS = {"true": True, "false": False}
 
 
 def raw_labels(column: pd.Series, *, name: str) -> np.ndarray:
-    """Labels as an array, (N,), in the type that the file gives them.
+    """Return labels as an array, (N,), with the data type of the file.
 
     Args:
         column: Cells of the label column.
@@ -68,15 +68,15 @@ def raw_labels(column: pd.Series, *, name: str) -> np.ndarray:
 
 
 def spelled_labels(column: pd.Series, *, spelling: Spelling = "auto") -> np.ndarray:
-    """Labels as an array, (N,), from cells that are texts, as in a CSV file.
+    """Return labels as an array, (N,), from cells that are texts, as in a CSV file.
 
     Args:
         column: Cells of the label column, texts or missing.
-        spelling: How numbers among the texts are read.
+        spelling: How texts are read: "auto", "numbers" or "texts". `Spelling` describes them.
 
     Returns:
-        The same types as `raw_labels` returns. With "auto", cells stay texts if one of them is no
-        number or has a leading zero.
+        The same types as `raw_labels` returns. With "auto", all cells stay texts if one of them is
+        not a number or has a leading zero.
 
     Example:
         >>> spelled_labels(pd.Series(["1", "10"]))
@@ -101,7 +101,7 @@ def as_numbers(labels: np.ndarray) -> np.ndarray:
     """Convert labels that are texts to numbers if all of them can be read as numbers.
 
     Args:
-        labels: Labels of any type, (N,). Other types are returned as they are.
+        labels: Labels of any type, (N,). Labels that are not texts are returned unchanged.
 
     Example:
         >>> as_numbers(np.array(["01", None], dtype=object))
@@ -119,7 +119,7 @@ def _read(cells: list[str], present: np.ndarray, spelling: Spelling) -> np.ndarr
     if all(map(_WHOLE.fullmatch, cells)):
         whole = [int(cell) for cell in cells]
         if _fit(whole) or spelling == "auto":
-            # Whole numbers of more than 64 bits are taken for names, not for amounts.
+            # Whole numbers of more than 64 bits are probably names, so they stay texts.
             return _integers(whole, present) if _fit(whole) else None
     if spelling == "auto" and not all(map(_NUMBER.fullmatch, cells)):
         return None

@@ -9,7 +9,7 @@ __all__ = ["counted", "listing", "option", "problem", "repeated"]
 
 
 def problem(message: str) -> DataError:
-    """An error with its message on one line, even if quoted names contain line ends.
+    """Return an error with its message on one line, even if quoted names contain line breaks.
 
     Args:
         message: Text of the error.

@@ -33,11 +33,11 @@ def read_npz(
             texts, an empty text is a missing label.
         beside: Names of arrays that are neither features nor labels.
         optional: Ignore names in `beside` that the archive does not contain.
-        spelling: How labels that are written as texts are read: "numbers" reads them as numbers if
-            possible, anything else as texts.
+        spelling: How labels that are stored as texts are read. "numbers" converts them to numbers
+            if all of them can be read as numbers. With "auto" and "texts" they stay texts.
 
     Raises:
-        DataError: The file is no NPZ archive, is truncated, or its arrays cannot be used.
+        DataError: The file is not an NPZ archive, is truncated, or its arrays cannot be used.
     """
     with path.open("rb") as file:
         if file.read(4) not in MAGIC:

@@ -51,13 +51,13 @@ class NumberColumn:
         return [self.name]
 
     def numbers(self, column: pd.Series) -> np.ndarray:
-        """The numbers of a column, (N,) float64, with NaN for missing cells.
+        """Return the numbers of a column, (N,) float64, with NaN for missing cells.
 
         Args:
             column: Cells of the column in training or later rows.
 
         Raises:
-            DataError: A cell is no number, or is infinite.
+            DataError: A cell is not a number, or is infinite.
         """
         if cell_kind(column, name=self.name) == "texts":
             present = column[column.notna()].tolist()
@@ -69,13 +69,13 @@ class NumberColumn:
         return _finite(column, name=self.name)
 
     def encode(self, column: pd.Series) -> Encoded:
-        """The numbers of a column, (N, 1) float64, with the median in missing cells.
+        """Return the numbers of a column, (N, 1) float64, with the median in missing cells.
 
         Args:
             column: Cells of the column in training or later rows.
 
         Raises:
-            DataError: A cell is no number, or is infinite.
+            DataError: A cell is not a number, or is infinite.
         """
         values = self.numbers(column)
         missing = np.isnan(values)

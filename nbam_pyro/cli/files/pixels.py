@@ -38,7 +38,7 @@ def opened(path: Path) -> "Iterator[Image]":
 
 
 def is_grey(image: "Image") -> bool:
-    """Whether the type of an image has no colours.
+    """Return True if an image is grey.
 
     Args:
         image: Opened image.
@@ -56,7 +56,7 @@ def pixels(image: "Image", *, height: int, width: int, channels: int) -> np.ndar
         channels: 1 for grey, 3 for RGB.
 
     Raises:
-        ValueError: The pixels are floats, so that their range is unknown.
+        ValueError: The pixels are floats, for which the range of values is unknown.
     """
     from PIL.Image import Resampling
 

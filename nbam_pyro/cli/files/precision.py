@@ -15,7 +15,8 @@ def rounded(cells: pd.Series | np.ndarray, values: np.ndarray) -> str | None:
     """Describe what was lost when numbers became float64.
 
     Args:
-        cells: Numbers before the conversion, none missing: integers, decimals or floats, (N,).
+        cells: Numbers before the conversion, (N,): integers, decimals or floats without missing
+            values.
         values: The same numbers as float64, (N,).
 
     Returns:

@@ -1,4 +1,4 @@
-"""Reading a data file or image folder; the ending of the name says how."""
+"""Reading of data files and image folders. The file extension decides the format."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -38,15 +38,15 @@ def read(
         optional: Ignore names in `beside` that the data do not contain.
         labelled: True if a table or an archive needs a label. If False and `label` is None, every
             label is missing.
-        spelling: How labels that are written as texts are read; in CSV files all of them are.
-            "auto": as numbers if all of them are numbers without a leading zero. "numbers": as
-            numbers if all of them can be read as numbers. "texts": as texts.
+        spelling: How labels that are stored as texts are read. In CSV files all labels are stored
+            as texts. "auto": as numbers if all of them are numbers without a leading zero.
+            "numbers": as numbers if all of them can be read as numbers. "texts": as texts.
 
     Returns:
-        The rows as they are in the file, not yet encoded.
+        The rows of the file, not yet encoded.
 
     Raises:
-        DataError: The data cannot be read, are not of the type that the ending promises, or lack a
+        DataError: The data cannot be read, do not have the format of the file extension, or lack a
             column.
     """
     try:
@@ -96,7 +96,7 @@ def _read(
         raise problem(f"'{path}' is empty. Check that it was written.")
     if label is None and labelled:
         raise problem(
-            f"'{path}' needs a label. Name the column or array that holds the labels "
-            "(--label NAME)."
+            f"'{path}' needs a label column, but none is given. Name the column or array that "
+            "holds the labels (--label NAME)."
         )
     return reader(path, label=label, beside=beside, optional=optional, spelling=spelling)

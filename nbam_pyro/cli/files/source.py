@@ -1,4 +1,4 @@
-"""Data as they are read from a file, and features after their encoding."""
+"""Data of a file before their encoding, and features after their encoding."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -19,16 +19,17 @@ Features: TypeAlias = pd.DataFrame | np.ndarray | list[Path]
 
 @dataclass(frozen=True)
 class Source:
-    """Rows as they are in the file, before any encoding.
+    """Rows of a file before any encoding.
 
     Attributes:
         x: Features: a table, an array (N, ...), or N paths of images.
-        y: Labels as they are in the file, (N,). Numbers keep their type, texts are an array of
-            objects, and a missing label is NaN or None.
+        y: Labels in the file, (N,). Numbers keep their type, texts are an array of objects, and a
+            missing label is NaN or None.
         rows: Names of the rows, (N,): 0 to N - 1 for tables and arrays, paths inside the folder for
             images.
-        beside: Columns or arrays that are neither features nor labels, by name, in the form of y.
-        notes: Notes for the owner of the data on what was not read.
+        beside: Columns or arrays that are neither features nor labels: a mapping from names to
+            values of the same types as y, (N,).
+        notes: Messages for the user about data that were not read.
     """
 
     x: Features
@@ -44,7 +45,7 @@ class Encoded:
 
     Attributes:
         x: Features, (N, D) float64, or images, (N, C, H, W) float32.
-        notes: Notes for the owner of the data on what was changed.
+        notes: Messages for the user about changes, such as missing cells that were filled.
     """
 
     x: np.ndarray
@@ -52,7 +53,7 @@ class Encoded:
 
 
 def wrong_kind(x: object, *, expected: str) -> DataError:
-    """An error for features of another kind than the training data.
+    """Return an error for features of another kind than the training data.
 
     Args:
         x: Features that were given.

@@ -18,7 +18,7 @@ from nbam_pyro.errors import DataError
 __all__ = ["NAMELESS", "read_csv", "read_parquet"]
 
 NAMELESS = "Unnamed: 0"
-"""The name that pandas gives to a first column without one, mostly a saved index."""
+"""The name that pandas gives to a first column without a name. It is mostly a saved index."""
 
 
 def read_csv(
@@ -33,14 +33,14 @@ def read_csv(
 
     Args:
         path: Path of the file.
-        label: Name of the column that holds the labels; None if there are none.
+        label: Name of the column that holds the labels; None if the file has no labels.
         beside: Names of columns that are neither features nor labels.
         optional: Ignore names in `beside` that the file does not contain.
-        spelling: How numbers among the labels are read. If the labels turn out to be texts, the
-            columns in `beside` are read as texts, too.
+        spelling: How labels are read: "auto", "numbers" or "texts". `Spelling` describes them. If
+            the labels are read as texts, the columns in `beside` are also read as texts.
 
     Raises:
-        DataError: The file is no regular CSV file, or its columns cannot be used.
+        DataError: The file is not a regular CSV file, or its columns cannot be used.
     """
     header = _named_first(checked_header(path))
     known = set(header)
@@ -73,14 +73,14 @@ def read_parquet(
 
     Args:
         path: Path of the file.
-        label: Name of the column that holds the labels; None if there are none.
+        label: Name of the column that holds the labels; None if the file has no labels.
         beside: Names of columns that are neither features nor labels.
         optional: Ignore names in `beside` that the file does not contain.
-        spelling: How labels that are stored as texts are read: "numbers" reads them as numbers if
-            possible, anything else as texts.
+        spelling: How labels that are stored as texts are read. "numbers" converts them to numbers
+            if all of them can be read as numbers. With "auto" and "texts" they stay texts.
 
     Raises:
-        DataError: The file is no Parquet file, is truncated, or its columns cannot be used.
+        DataError: The file is not a Parquet file, is truncated, or its columns cannot be used.
     """
     frame = _table(path, label=label)
     frame.columns = pd.Index(_named_first([str(name) for name in frame.columns]))
@@ -102,7 +102,7 @@ def read_parquet(
 
 def _parsed(path: Path, header: list[str], *, texts: Sequence[str]) -> pd.DataFrame:
     try:
-        # `names` keeps the header as it is written. `low_memory` would guess types piece by piece.
+        # `names` keeps the original header. `low_memory` would guess types piece by piece.
         return pd.read_csv(
             path,
             header=0,
@@ -117,7 +117,7 @@ def _parsed(path: Path, header: list[str], *, texts: Sequence[str]) -> pd.DataFr
 
 
 def _exact(frame: pd.DataFrame, path: Path, header: list[str]) -> pd.DataFrame:
-    """The features, with whole numbers exactly as they are written in the file.
+    """Return the features, with exact whole numbers.
 
     pandas rounds integers beyond 2^53 if a cell of their column is missing, and reads columns with
     integers of more than 64 bits as texts.
@@ -219,7 +219,7 @@ def _check_names(names: list[str], *, label: str | None, beside: Sequence[str], 
     others = [*([] if label is None else [label]), *beside]
     if len(names) == len(others):
         what = f"the label {label!r}" if not beside else listing(others)
-        raise problem(f"'{path}' has no feature column beside {what}. Add one.")
+        raise problem(f"'{path}' has no feature column besides {what}. Add one.")
 
 
 def _check_repeats(names: list[str], *, label: str | None, path: Path) -> None:

@@ -56,9 +56,9 @@ class TextColumn:
         return [f"{self.name}={category}" for category in self.categories]
 
     def encode(self, column: pd.Series) -> Encoded:
-        """Zeros and ones, (N, number of categories): a 1 in the category of the row.
+        """Return zeros and ones, (N, number of categories), with a 1 in the category of the row.
 
-        A row whose text was not seen in training has zeros only.
+        A row has only zeros if its text did not occur in the training data.
 
         Args:
             column: Cells of the column in training or later rows.

@@ -59,7 +59,7 @@ def compare_runs(
     fit, info = fits[0]
     if any((one.classes is None) != (info.classes is None) for _, one in fits):
         raise DataError(
-            "Some of the runs are about labels and some about measurements. Name runs of one kind."
+            "Some of the runs have labels and some have measurements. Name runs of the same kind."
         )
     for run, (_, its_info) in zip(runs, fits, strict=True):
         if _features(its_info) != _features(info):
@@ -101,7 +101,7 @@ def _settings(run: Path) -> dict[str, Any]:
     settings = read_json(run / "settings.json", Settings).model_dump()
     if settings["command"] != "fit":
         raise FolderError(
-            f"'{run}' was not written by nbam fit, so it names no data file. Name another run."
+            f"'{run}' was not written by nbam fit, so it has no data file. Name another run."
         )
     return settings
 

@@ -30,7 +30,7 @@ from nbam_pyro.training.sources import as_rows
 __all__ = ["RATE", "run_demo"]
 
 RATE = 0.4
-# Warm-up, the restart that is continued, and the joint fit see the data for so many epochs.
+# Epochs of the fit: 20 of warm-up, 10 of the selected restart, and 70 of the joint fit.
 EPOCHS = 20 + 10 + 70
 
 
@@ -45,17 +45,17 @@ def run_demo(
     """Fit digits whose labels are flipped at 40 % of five classes and write a run folder.
 
     Args:
-        folder: the run folder to write.
-        seed: of split, flips and fit.
-        overwrite: replace a run folder that exists.
-        progress: show progress bars.
-        say: is told what happens next.
+        folder: Run folder to write. It is written completely or not at all.
+        seed: Seed for the split, the flips and the fit.
+        overwrite: True to replace an existing run folder.
+        progress: True to show progress bars.
+        say: Function that is called with each message about the progress.
 
     Returns:
-        the content of summary.json.
+        The content of summary.json.
 
     Raises:
-        FolderError: the folder exists and may not be overwritten, or cannot be written.
+        FolderError: The folder exists and `overwrite` is False, or it cannot be written.
     """
     with new_folder(folder, overwrite=overwrite) as draft:
         started = time.perf_counter()
@@ -92,7 +92,17 @@ def run_demo(
 
 
 def judge(fitted: Fit, digits: Digits) -> dict[str, Any]:
-    """Compare a fit of flipped digits with the truth; see the README for the meaning of each."""
+    """Compare a fit of flipped digits with the truth.
+
+    Args:
+        fitted: Fit of the training rows.
+        digits: Digits with their true labels.
+
+    Returns:
+        The entries of summary.json that need the truth: the accuracy on test rows; the AUROC and
+        the Brier score of the responsibilities; the estimated and the true share of wrong labels;
+        and the numbers of directions of flips. "auroc_resolvable" leaves out mutual pairs.
+    """
     truth = digits.labels.contaminated
     r = fitted.training_rows.responsibility
     mutual = [c for c, target in DIGITS_FLIPS.items() if DIGITS_FLIPS.get(target) == c]
@@ -115,7 +125,11 @@ def judge(fitted: Fit, digits: Digits) -> dict[str, Any]:
 def _cross_entropy_accuracy(
     digits: Digits, held_out: np.ndarray, seed: int, options: Options
 ) -> float:
-    """The same network, optimiser, epochs and noisy rows, those held out select the epoch too."""
+    """Return the test accuracy of the same network after training with cross-entropy.
+
+    Optimiser, epochs, noisy labels and held-out rows are those of the fit. The held-out rows select
+    the epoch here, too.
+    """
     rows = as_rows((digits.x, digits.labels.observed))
     with seeded(seed, devices=True):
         network = mlp(64, 10)

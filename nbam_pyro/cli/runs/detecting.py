@@ -1,4 +1,4 @@
-"""What `nbam detect` does: rows in, a run folder with their scores out."""
+"""The work of `nbam detect`, and the scoring of new rows with its runs."""
 
 import time
 from collections.abc import Callable, Sequence
@@ -40,7 +40,7 @@ __all__ = [
 
 
 class BackboneName(StrEnum):
-    """The backbones that the command line knows."""
+    """Names of backbones on the command line."""
 
     NTL = "ntl"
     ICL = "icl"
@@ -49,7 +49,7 @@ class BackboneName(StrEnum):
 
     @property
     def backbone(self) -> Callable[..., Backbone]:
-        """The class of that name."""
+        """Class of the backbone with this name."""
         match self:
             case BackboneName.NTL:
                 return NeuralTransformations
@@ -62,10 +62,13 @@ class BackboneName(StrEnum):
 
 
 def parse_backbone(text: str) -> BackboneName:
-    """A backbone from its name.
+    """Return the backbone with a name.
+
+    Args:
+        text: Name of a backbone: "ntl", "icl", "svdd" or "ae".
 
     Raises:
-        DataError: there is no such backbone.
+        DataError: No backbone has this name.
 
     Example:
         >>> parse_backbone("ntl")
@@ -74,14 +77,17 @@ def parse_backbone(text: str) -> BackboneName:
     try:
         return BackboneName(text)
     except ValueError as error:
-        raise DataError(f"--backbone is {text!r}; give {', '.join(BackboneName)}.") from error
+        raise DataError(f"--backbone is {text!r}. Give {', '.join(BackboneName)}.") from error
 
 
 def parse_share(text: str) -> float | Literal["auto"]:
-    """A share from "0.1", or "auto".
+    """Read a share of anomalies.
+
+    Args:
+        text: A number such as "0.1", or "auto".
 
     Raises:
-        DataError: it is neither.
+        DataError: The text is neither a number nor "auto".
 
     Example:
         >>> parse_share("0.1")
@@ -113,28 +119,29 @@ def detect_file(
     """Find anomalies in a data file and write a run folder.
 
     Args:
-        data: A CSV or Parquet file every column of which is a feature, or NPZ with an array X.
-        out: The run folder to write, whole or not at all.
+        data: CSV or Parquet file, or NPZ file with an array X. All columns are features except
+            identifiers and those in `verified` and `drop`.
+        out: Run folder to write. It is written completely or not at all.
         verified: Name of the column or array that says which rows somebody has verified: 1 or true
-            for an anomaly, 0 or false for a normal row, empty where nothing is verified. It is no
-            feature. None if there is no such column.
-        backbone: The model of normal rows.
-        contamination: The share of anomalies, or "auto".
-        epochs: Epochs of training.
-        drop: Columns that are no features. Columns that are named as identifiers usually are,
-            and whose values all differ, are left out too.
-        keep: Columns that are features though they look like identifiers.
-        overwrite: Whether a run folder that exists is replaced.
-        seed: Seed of weights and batches.
-        progress: Whether progress bars are shown.
-        say: Takes sentences on what is done.
+            for an anomaly, 0 or false for a normal row, empty where nothing is verified. It is not
+            used as a feature. None if no row is verified.
+        backbone: Model of normal rows.
+        contamination: Share of anomalies, up to 0.5. With "auto", it is estimated.
+        epochs: Number of training epochs.
+        drop: Columns not to use as features. Columns that have a typical identifier name (such as
+            `id`) and a different value in every row are also left out.
+        keep: Columns to use as features although they look like identifiers.
+        overwrite: True to replace an existing run folder.
+        seed: Seed for weights and batches.
+        progress: True to show progress bars.
+        say: Function that is called with each message about the progress.
 
     Returns:
         The content of summary.json.
 
     Raises:
-        DataError: The data cannot be used; the message says why.
-        FolderError: The folder exists and may not be overwritten, or cannot be written.
+        DataError: The data cannot be used. The message says why.
+        FolderError: The folder exists and `overwrite` is False, or it cannot be written.
     """
     with new_folder(out, overwrite=overwrite) as draft:
         started = time.perf_counter()
@@ -144,8 +151,8 @@ def detect_file(
         x = learned.x
         if x.ndim != 2:
             raise DataError(
-                f"{data} has images or arrays of rows: nbam detect takes a row of features per "
-                "datum; for images use AnomalyDetector(Rotations) in Python."
+                f"'{data}' has images, but nbam detect needs a table or an array (N, D) of "
+                "features. For images use AnomalyDetector(Rotations) in Python."
             )
         codes = (
             None
@@ -195,15 +202,15 @@ def detect_file(
 
 
 def score_detected(run: Path, data: Path, *, say: Callable[[str], None]) -> pd.DataFrame:
-    """Scores of new rows by the detector of a run, the highest first.
+    """Score new rows with the detector of a run.
 
     Args:
-        run: A run folder that `detect_file` wrote.
-        data: Rows of the same kind as those of the run.
-        say: Takes sentences on what is done.
+        run: Run folder that `detect_file` wrote.
+        data: New rows, of the same kind as the training rows.
+        say: Function that is called with each message about the progress.
 
     Raises:
-        DataError: The data are of another kind than those of the run.
+        DataError: The data are of another kind than the training data.
         FolderError: The run is incomplete or was changed.
     """
     check_files(run, ["run.json"])
@@ -211,8 +218,8 @@ def score_detected(run: Path, data: Path, *, say: Callable[[str], None]) -> pd.D
     detector = load_detector(run)
     if shape_of(info.encoding) != (detector.n_features_in_,):
         raise FolderError(
-            f"{run / 'run.json'} is of other data than the detector beside it. Restore it or "
-            "detect again."
+            f"'{run / 'run.json'}' describes other data than the detector in this folder. Restore "
+            "the file or detect again."
         )
     beside = [] if info.verified is None else [info.verified]
     source = read(data, label=None, beside=beside, optional=True, labelled=False)
@@ -225,12 +232,20 @@ def score_detected(run: Path, data: Path, *, say: Callable[[str], None]) -> pd.D
 
 
 def is_detected(run: Path) -> bool:
-    """Whether a run is one of `detect_file`."""
+    """Return True if `detect_file` wrote a run folder.
+
+    Args:
+        run: Run folder.
+    """
     return (run / FILES[0]).exists()
 
 
 def ordered(table: pd.DataFrame) -> pd.DataFrame:
-    """Rows with the highest score first."""
+    """Return a table with its rows sorted by score, the highest score first.
+
+    Args:
+        table: Table with a column "score".
+    """
     return table.sort_values("score", ascending=False, kind="stable")
 
 

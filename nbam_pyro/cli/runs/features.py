@@ -47,11 +47,11 @@ def learn(source: Source, *, data: str, drop: Sequence[str], keep: Sequence[str]
 
 
 def oddities(encoding: Encoding, source: Source, x: np.ndarray, *, data: str) -> list[str]:
-    """A note on values that are far from all others of their column, if there are any.
+    """Return a note on values far from all others of their column, or an empty list.
 
     Args:
         encoding: Encoding of the rows.
-        source: Rows as they were read.
+        source: Rows before their encoding.
         x: Encoded rows.
         data: Name of the file, for the note.
     """
@@ -75,7 +75,7 @@ def named(encoding: Encoding, x: np.ndarray) -> np.ndarray | pd.DataFrame:
 
     Args:
         encoding: Encoding of the rows.
-        x: Encoded rows. Rows of arrays and images are returned as they are.
+        x: Encoded rows. Rows of arrays and images are returned unchanged.
     """
     if isinstance(encoding, Columns):
         return pd.DataFrame(x, columns=encoding.feature_names)

@@ -21,18 +21,18 @@ def flags(
 
     Args:
         fit: Fit of the run.
-        info: Data of the run.
+        info: Description of the data of the run.
         x: Encoded features, (N, ...).
         targets: Targets of the N rows.
         rows: Names of the rows, (N,).
-        fitted: True if these rows are the training rows. The fit holds better posteriors of them
-            (cross-fitted where the recipe does so).
+        fitted: True if these rows are the training rows. Their posteriors are then taken from the
+            fit; the default recipe for labels cross-fits them.
 
     Returns:
         A table of N rows, sorted by responsibility. Its index is the order of the data. Columns:
         row, label, responsibility; for labels suggested_label and suggested_probability; for
-        measurements prediction; for training rows held_out (True if the row only selected epochs);
-        verified (True if anything is verified of the row), if anything was said about it.
+        measurements prediction; for training rows held_out (True if the row only selected epochs).
+        If verified values are given, there is also a column verified (True if the row is verified).
     """
     present = targets.present
     if fitted:

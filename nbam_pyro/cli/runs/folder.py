@@ -46,15 +46,15 @@ def write_run(
     Args:
         folder: Existing, empty folder to write into.
         fit: Fit of the rows that have a target.
-        info: Data of the run.
+        info: Description of the data of the run.
         x: Encoded training rows, (N, ...).
         targets: Targets of the N rows.
         rows: Names of the rows, (N,).
         settings: Content of settings.json.
-        notes: Sentences on what was done to the data, for summary.json.
+        notes: Messages about changes of the data, for summary.json.
         further: Further entries of summary.json.
-        contaminated: True switches of the rows with a target, for the plot of responsibilities;
-            None where they are unknown.
+        contaminated: Truth, (n,) booleans: True if the target of the row is wrong. It is used in
+            the plot of responsibilities. None if the truth is unknown.
 
     Returns:
         The content of summary.json.
@@ -78,10 +78,10 @@ def read_run(folder: Path) -> tuple[Fit, RunInfo]:
         folder: Run folder that `nbam fit` or `nbam demo` wrote.
 
     Returns:
-        The fit, and the data of the run.
+        The fit, and the description of its data.
 
     Raises:
-        FolderError: The folder is no run folder, or one of its files is missing or was changed.
+        FolderError: The folder is not a run folder, or one of its files is missing or was changed.
     """
     check_files(folder, ["run.json"])
     info = RunInfo.from_saved(read_json(folder / "run.json", FittedInfo))
@@ -99,7 +99,7 @@ def read_run(folder: Path) -> tuple[Fit, RunInfo]:
 
 
 def shape_of(encoding: Encoding) -> tuple[int, ...]:
-    """Shape of an encoded row.
+    """Return the shape of an encoded row.
 
     Args:
         encoding: Encoding of the features.
@@ -123,7 +123,7 @@ def read_report(folder: Path) -> tuple[dict[str, Any], pd.DataFrame]:
         The content of summary.json, and the table in flags.csv.
 
     Raises:
-        FolderError: The folder is no run folder, or one of its files is missing or was changed.
+        FolderError: The folder is not a run folder, or one of its files is missing or was changed.
     """
     check_files(folder, ["summary.json", "flags.csv"])
     summary = read_json(folder / "summary.json", Summary).model_dump(exclude_unset=True)
@@ -133,8 +133,8 @@ def read_report(folder: Path) -> tuple[dict[str, Any], pd.DataFrame]:
     numbers = [pd.api.types.is_numeric_dtype(table[name]) for name in _NUMBERS if name in table]
     if "row" not in table or not verified or not numbers or not all(numbers):
         raise FolderError(
-            f"'{folder / 'flags.csv'}' is not as it was written: a column is missing, or its cells "
-            "are not the numbers or booleans that they were. Restore the file or fit again."
+            f"'{folder / 'flags.csv'}' was changed or is damaged: a column is missing, or a column "
+            "of numbers or booleans has other cells. Restore the file or fit again."
         )
     return summary, table
 
@@ -157,5 +157,6 @@ def _plots(
         figure = Figure(figsize=(6.4, 5.2), layout="constrained")
         draw(figure.subplots())
         with warnings.catch_warnings():
-            warnings.filterwarnings("ignore", message="Glyph .* missing")  # a class named so
+            # The font may lack a letter of a class name.
+            warnings.filterwarnings("ignore", message="Glyph .* missing")
             figure.savefig(folder / f"{name}.png", dpi=150, bbox_inches="tight")

@@ -1,4 +1,4 @@
-"""The data of a run as their owner knows them, before rows and targets became numbers."""
+"""Description of the data of a run: names of file and columns, classes, and encoding."""
 
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -16,12 +16,12 @@ from nbam_pyro.estimators.verified import verified_rows
 
 @dataclass(frozen=True, kw_only=True)
 class RunInfo:
-    """What a run knows about its data.
+    """Description of the data of a run, which is saved as run.json.
 
     Attributes:
         data: Name of the data file or folder.
         label: Name of the column or array of targets; None for image folders.
-        classes: Labels that occur, sorted, (K,); None for measurements.
+        classes: Class labels of the training data, sorted, (K,); None for measurements.
         encoding: Encoding of the features.
         true_label: Name of the column or array of verified true labels; None if there is none.
         contaminated: Name of the column or array that says which targets are verified as wrong or
@@ -42,21 +42,21 @@ class RunInfo:
 
     @property
     def spelling(self) -> Spelling:
-        """How numbers that are written as texts are read among the targets, as in training."""
+        """How targets that are stored as texts are read. It is the same as in training."""
         if self.classes is None:
             return "numbers"
         return "texts" if self.classes.dtype.kind == "U" else "auto"
 
     def targets(self, source: Source) -> Targets:
-        """Decode the targets of a file, and what its columns say is verified.
+        """Decode the targets of a file, and the columns of verified true labels and errors.
 
         Args:
-            source: Rows of the same kind as the training rows. They may lack the columns that say
-                what is verified.
+            source: Rows of the same kind as the training rows. The columns of verified true labels
+                and errors may be missing.
 
         Raises:
-            DataError: A label is no class of the run, a measurement is no number, a cell does not
-                say whether a target is wrong or right, or two cells contradict each other.
+            DataError: A label is not a class of the run, a measurement is not a number, a cell of
+                the column of verified errors is not valid, or two cells contradict each other.
         """
         column = Column.of(source.y)
         if self.classes is not None and self.classes.dtype.kind in "iu":
@@ -89,7 +89,7 @@ class RunInfo:
 
     @classmethod
     def from_saved(cls, saved: FittedInfo) -> "RunInfo":
-        """Make it from the content of run.json.
+        """Return the description that run.json contains.
 
         Args:
             saved: Content of run.json.

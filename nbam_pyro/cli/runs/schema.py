@@ -136,7 +136,7 @@ class _Measurements(_Found):
     @model_validator(mode="after")
     def _of_the_flagged(self) -> "_Measurements":
         if self.flagged_above > self.flagged or (self.flagged_error is None) != (not self.flagged):
-            raise ValueError("the figures of flagged rows contradict their number")
+            raise ValueError("the entries about flagged rows contradict the number of flagged rows")
         return self
 
 
@@ -159,11 +159,11 @@ class _Anomalies(_Open):
         if (self.rate_low is None) != (self.rate_high is None):
             raise ValueError("one end of the interval of the rate is missing")
         if self.flagged > self.rows:
-            raise ValueError("more rows are flagged than there are")
+            raise ValueError("the number of flagged rows is larger than the number of rows")
         return self
 
 
 class Summary(
     RootModel[Annotated[_Labels | _Measurements | _Anomalies, Field(discriminator="task")]]
 ):
-    """The content of summary.json, which `nbam show` puts into words."""
+    """The content of summary.json, which `nbam show` prints as text."""

@@ -1,4 +1,4 @@
-"""The main figures of a run, for summary.json."""
+"""The main results of a run, for summary.json."""
 
 from typing import Any
 
@@ -19,11 +19,11 @@ _RARE = 0.01
 
 
 def summarise(fit: Fit, info: RunInfo, targets: Targets, table: pd.DataFrame) -> dict[str, Any]:
-    """Figures on how much is wrong, which directions stand out, and how sure the flags are.
+    """Summarise the share that is wrong, the directions of flips, and the certainty of the flags.
 
     Args:
         fit: Fit of the run.
-        info: Data of the run.
+        info: Description of the data of the run.
         targets: Targets of the training rows.
         table: Table of flags of the training rows, from `flags`.
 

@@ -15,7 +15,7 @@ __all__ = ["read_table", "write_csv", "write_table"]
 
 # A spreadsheet runs a text with such a beginning as a formula, unless an apostrophe precedes it.
 _RUN = re.compile(r"'*[=+\-@\t\r]")
-# No table of a run has a longer header.
+# Largest number of bytes in a header.
 _HEADER = 2**14
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
 
@@ -24,7 +24,7 @@ def write_table(table: pd.DataFrame, path: Path) -> None:
     """Write a table as CSV.
 
     A text that a spreadsheet would run as a formula (it begins with `=`, `+`, `-`, `@`, a tab or a
-    carriage return, and is no number) gets an apostrophe in front.
+    carriage return, and is not a number) gets an apostrophe in front.
 
     Args:
         table: Table to write, without its index.
@@ -46,7 +46,7 @@ def read_table(path: Path, *, texts: Sequence[str] = ()) -> pd.DataFrame:
             is always read as texts.
 
     Raises:
-        FolderError: The file is no table.
+        FolderError: The file is not a table.
     """
     with path.open("rb") as file:
         header = file.readline(_HEADER)
@@ -56,7 +56,9 @@ def read_table(path: Path, *, texts: Sequence[str] = ()) -> pd.DataFrame:
         table = pd.read_csv(path, keep_default_na=False, dtype=dict.fromkeys(["row", *texts], str))
     except (OSError, ValueError, OverflowError) as error:
         reason = " ".join(str(error).split())[:200]
-        raise FolderError(f"'{path}' is no table ({reason}). Restore it or fit again.") from error
+        raise FolderError(
+            f"'{path}' is not a table ({reason}). Restore it or fit again."
+        ) from error
     return _changed(table, _unquoted)
 
 

@@ -23,7 +23,8 @@ class TrainingTargets:
     Attributes:
         labels: True for labels, False for measurements.
         column: The targets, N rows; labels that are whole numbers are integers.
-        verified: What is verified, as keyword arguments of an estimator's `fit`.
+        verified: Verified true labels and verified errors, as keyword arguments of `fit` of an
+            estimator.
     """
 
     labels: bool
@@ -65,7 +66,7 @@ class TrainingTargets:
 def columns_beside(
     label: str | None, true_label: str | None, contaminated: str | None
 ) -> list[str]:
-    """Names of the columns that say what is verified.
+    """Return the names of the columns of verified true labels and verified errors.
 
     Args:
         label: Name of the column of targets; None if it has no name.
@@ -87,7 +88,7 @@ def columns_beside(
 
 
 def are_labels(values: np.ndarray, task: str) -> bool:
-    """True if targets are labels, False if they are measurements.
+    """Return True if targets are labels, False if they are measurements.
 
     Args:
         values: Targets without the missing ones, (n,).
@@ -111,10 +112,11 @@ def are_labels(values: np.ndarray, task: str) -> bool:
 
 
 def whole(column: Column) -> Column:
-    """Whole numbers that missing cells turned into floats, as integers again.
+    """Convert whole numbers back to integers. Missing cells turned them into floats.
 
     Args:
-        column: Targets of any kind; they are returned as they are unless all are whole floats.
+        column: Targets of any kind. They are returned unchanged unless all are floats without
+            decimals.
 
     Example:
         >>> whole(Column.of(np.array([1.0, np.nan]))).cells

@@ -121,9 +121,9 @@ def _anomalies(summary: dict[str, Any]) -> Iterator[str]:
         yield f"How many: {percent(rate)} of the rows, as given by --contamination."
     elif rate == 0:
         yield (
-            "How many: unknown. There is no share at which independent models agree best on which "
-            "rows are anomalies, so no row is flagged. Look at the highest scores, or give "
-            "--contamination."
+            "How many: unknown. The share of anomalies cannot be estimated, because there is no "
+            "share at which independent models clearly agree best. Therefore no row is flagged. "
+            "Look at the highest scores, or give --contamination."
         )
     else:
         low, high = summary["rate_low"], summary["rate_high"]
@@ -192,7 +192,7 @@ def _how_sure(summary: dict[str, Any]) -> Iterator[str]:
     if summary["doubtful"] > summary["labelled"] / 2:
         yield (
             "Most rows are neither clearly right nor clearly wrong: there are too few data, or "
-            "they are too hard to predict. These flags mean little."
+            "they are too hard to predict. These flags are not reliable."
         )
     if summary["collapse"]:
         yield f"Do not trust these flags: the fit has {summary['collapse']}."

@@ -21,9 +21,9 @@ class AutoEncoder(Backbone):
 
     The encoder f and the decoder g have biases. The middle m_j and the width w_j of each feature
     come from the training rows without wild values. A reconstruction is never further than w_j from
-    the middle, so that rows far from all others cannot be reconstructed.
+    the middle. Therefore rows far from all others cannot be reconstructed.
 
-    A row with a new category looks usual until the network has learned the known categories. With
+    A row with a new category looks normal until the network has learned the known categories. With
     few rows and many categories, train for more epochs.
 
     The unit u is six times the median, over rows, of the squared deviation from the median row.
@@ -33,8 +33,8 @@ class AutoEncoder(Backbone):
         inputs: Number D of features of a row.
         members: Number S of models that are trained at once.
         width: Number of hidden units of the encoder and of the decoder.
-        embedding: Number of dimensions of the code, fewer than D. None for D / 2 up to D = 16, 8 up
-            to D = 32, and D / 4 for larger D; for D = 3 it is 2.
+        embedding: Number of dimensions of the code, fewer than D. None for the default: D / 2 for D
+            up to 16 (but 2 for D = 3), 8 for D up to 32, and D / 4 for larger D.
 
     Example:
         >>> backbone, x = AutoEncoder(6), torch.randn(1, 4, 6)

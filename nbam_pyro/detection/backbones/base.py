@@ -1,4 +1,4 @@
-"""What a backbone is, and the two energies that it gives each row."""
+"""The base class of backbones, which compute two energies for each row."""
 
 from abc import ABC, abstractmethod
 from typing import ClassVar, NamedTuple
@@ -31,9 +31,9 @@ class Energies(NamedTuple):
 class Backbone(nn.Module, ABC):
     """The base class of models that give each row two energies.
 
-    A backbone holds S independent models, its members. They have weights of their own, may see
-    rows of their own, and are trained at once: one batched computation of all members takes little
-    longer than that of one.
+    A backbone holds S independent models, its members. Each member has its own weights and may have
+    its own rows. All members are trained at once: one batched computation of all members takes
+    little longer than that of one member.
 
     A backbone can be saved if it keeps the arguments of its constructor as attributes of the same
     names.
@@ -42,9 +42,9 @@ class Backbone(nn.Module, ABC):
         members: Number S of members.
 
     Attributes:
-        normalised: Whether exp(-E_n) and exp(-E_a) are densities of x. Only densities and a prior
-            make a posterior. Other energies have units of their own, so that their difference has
-            no meaning as log odds.
+        normalised: Whether exp(-E_n) and exp(-E_a) are densities of x. A posterior needs densities
+            and a prior. Other energies have an arbitrary scale. Therefore their difference is not a
+            log odds.
         row_dims: Number of dimensions of one row: 1 for features, 3 for images.
 
     Raises:
@@ -104,8 +104,8 @@ def complement(energy: Tensor) -> Tensor:
     r"""Return the anomaly energy -log(1 - e^{-E}), for clean energies E where e^{-E} is in [0, 1].
 
     Both energies are equal at E = log 2, where e^{-E} is one half. For a row far from normal the
-    anomaly energy is almost 0, so that training gains nothing by pushing the row further away. How
-    far that is depends on the unit of E.
+    anomaly energy is almost 0. Training then gains almost nothing by moving the row further away.
+    The unit of E decides which rows are that far.
 
     Args:
         energy: Clean energies E, 0 or more, of any shape.

@@ -16,8 +16,8 @@ _AWAY = 0.1
 class DeepSVDD(Backbone):
     r"""E_n is the squared distance d of the embedding to a centre, E_a = -log(1 - e^{-d}).
 
-    The encoder has no biases. The centre is the mean embedding before training, moved away from 0,
-    so that a constant embedding is no solution. The distance d is divided by its median before
+    The encoder has no biases. The centre is the mean embedding before training, moved away from 0.
+    Therefore a constant embedding is not a solution. The distance d is divided by its median before
     training.
 
     With verified rows, and `Blind` for the others, this is Deep SAD. With `far="inverse"` it is
@@ -32,7 +32,7 @@ class DeepSVDD(Backbone):
             1 / (d + 10^{-6}). "inverse" pushes rows near the centre away much harder.
 
     Raises:
-        DataError: `far` is neither.
+        DataError: `far` is neither "complement" nor "inverse".
 
     Source: Ruff et al. (2018, 2020); the complement, Ruff et al. (2021).
 

@@ -1,4 +1,4 @@
-"""A backbone whose energies are log densities: a mixture of Gaussians on a broad background."""
+"""A backbone with log densities as energies: a mixture of Gaussians on a broad background."""
 
 import math
 
@@ -16,8 +16,8 @@ class GaussianMixture(Backbone):
         E_a(x) = -\log N(x; m, s^2 \Sigma)
 
     The mean m and the diagonal covariance Sigma come from the median and the quartiles of the rows.
-    Both energies are negative log densities, so that `Exact` applies and the rate of anomalies can
-    be learned.
+    Both energies are negative log densities. Therefore `Exact` can be used and the rate of
+    anomalies can be learned.
 
     Args:
         inputs: Number D of features of a row.

@@ -19,14 +19,14 @@ class InternalContrast(Backbone):
 
     The clean energy is low where each window can be matched with the features around it.
 
-    Encoders have biases. They do not map all windows to one constant, because matches would then be
-    no better than chance.
+    Encoders have biases. Training does not map all windows to one constant, because the matches
+    would then be at chance level.
 
     Args:
         inputs: Number D of features of a row, at least 3.
         members: Number S of models that are trained at once.
-        window: Number of features in a window. None for 2 up to D = 40, 10 up to D = 160, and
-            D - 150 for larger D.
+        window: Number of features in a window. None for the default: 2 for D up to 40 (but 1 for D
+            = 3), 10 for D up to 160, and D - 150 for larger D.
         width: Number of hidden units in each layer of both encoders.
         embedding: Number of outputs of both encoders.
         temperature: Temperature tau of the softmax.

@@ -26,8 +26,8 @@ class NeuralTransformations(Backbone):
 
     Transformations have no biases. With biases, a view could be a constant, which the encoder tells
     apart without looking at the row. The encoder has biases, unlike that of the source. Without
-    them E_n(c x) = E_n(x) for c > 0, so that a row of extreme size would be as normal as a row of
-    the usual size.
+    them E_n(c x) = E_n(x) for c > 0, and a row of extreme size would be as normal as a row of the
+    usual size.
 
     Args:
         inputs: Number D of features of a row.
@@ -108,7 +108,7 @@ def cosines(z: Tensor) -> Tensor:
 def log_not(log_p: Tensor) -> Tensor:
     """Return log(1 - p_k) for the probabilities p_k on a diagonal, (..., K, K) -> (..., K).
 
-    1 - p_k is computed as the sum of the other probabilities, so that no digits are lost.
+    1 - p_k is computed as the sum of the other probabilities, which does not lose precision.
 
     Args:
         log_p: Log probabilities that sum to 1 in the last dimension, (..., K, K).

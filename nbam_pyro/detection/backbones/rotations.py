@@ -20,7 +20,7 @@ class Rotations(Backbone):
 
     Args:
         channels: Number of channels of the images, which are square.
-        members: Number S of models. Each training step computes them one after the other.
+        members: Number S of models. Each training step computes them one at a time.
         width: Number of channels of the first convolution.
         shift: Size of a shift, as a share of the image's side.
 
@@ -48,7 +48,9 @@ class Rotations(Backbone):
 
     def energies(self, x: Tensor) -> Energies:
         if x.shape[-1] != x.shape[-2]:
-            raise DataError(f"Images are {x.shape[-2]} by {x.shape[-1]}; Rotations needs squares.")
+            raise DataError(
+                f"Images are {x.shape[-2]} by {x.shape[-1]}; Rotations needs square images."
+            )
         if self._step(x) >= x.shape[-1]:
             raise DataError(
                 f"Images of {x.shape[-1]} by {x.shape[-1]} cannot be shifted by "

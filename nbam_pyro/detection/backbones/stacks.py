@@ -1,4 +1,4 @@
-"""Networks of several members, which have weights of their own and are computed as one batch."""
+"""Networks of several members. Each has its own weights; all are computed as one batch."""
 
 import itertools
 import math

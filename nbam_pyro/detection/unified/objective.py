@@ -53,7 +53,7 @@ class Weights:
         values = vars(self).values()
         if not all(0 <= value < math.inf for value in values) or max(values) == 0:
             raise DataError(
-                f"{self}: give finite weights of 0 or more, at least one of them above 0."
+                f"{self} is not valid: give finite weights of 0 or more, at least one above 0."
             )
 
 
@@ -71,7 +71,7 @@ class Terms:
         compactness: Lower bound on -H_n(z): the negative entropy of a Gaussian that has the spread
             of normal rows around the centre.
         separation: Entropy of a Gaussian that has the spread of verified anomalies around the
-            centre. It is 0 where there are none.
+            centre. It is 0 if there are no verified anomalies.
     """
 
     information: Tensor
@@ -88,14 +88,14 @@ class UnifiedObjective(nn.Module):
         \tfrac12 \sum_j \log(2 \pi e\, E_a (z_j - c_j)^2)
 
     The centre c is the mean embedding before training, moved away from 0. The networks have no
-    biases, so that a constant embedding is no solution.
+    biases. Therefore a constant embedding is not a solution.
 
     The score of a row is its share of the first two terms: its reconstruction error in units of s,
     and its squared distance to the centre in units of the variances of normal rows, each times its
     weight.
 
-    Verified anomalies shape the embedding for anomalies like them. Anomalies of another type may
-    come to lie nearer to the centre than without verified rows. The benchmark `wrong_labels`
+    Verified anomalies move similar anomalies away from the centre. Anomalies of another type may
+    lie nearer to the centre than they would without verified rows. The benchmark `wrong_labels`
     measures this.
 
     Args:
@@ -201,12 +201,12 @@ class UnifiedObjective(nn.Module):
         """Set the variances to those of normal rows, after training.
 
         Args:
-            x: Training rows that are no verified anomalies, (N, D).
+            x: Training rows without the verified anomalies, (N, D).
         """
         self.variance.copy_(self._spread(self.encoder(x)))
 
     def check(self, x: Tensor) -> None:
-        """Raise a `DataError` where rows are no matrix of finite numbers in the networks' type.
+        """Raise a `DataError` if rows are not a finite matrix in the data type of the networks.
 
         Args:
             x: Rows, (N, D).
@@ -215,7 +215,7 @@ class UnifiedObjective(nn.Module):
         if x.ndim != 2 or x.shape[1] != self.inputs or x.dtype != kind:
             raise DataError(
                 f"x has shape {tuple(x.shape)} and type {x.dtype}; the objective takes "
-                f"(N, {self.inputs}) of {kind}. Centre and scale x before its type is changed."
+                f"(N, {self.inputs}) of {kind}. Centre and scale x before you convert its type."
             )
         check_finite(x, "x")
 
@@ -227,7 +227,7 @@ class UnifiedObjective(nn.Module):
             x: Rows, (N, D).
 
         Raises:
-            DataError: x is no matrix of finite numbers in the networks' type.
+            DataError: x is not a matrix of finite numbers in the data type of the networks.
         """
         self.check(x)
         z = self.encoder(x)

@@ -43,8 +43,9 @@ def train_objective(
             defaults.
 
     Raises:
-        DataError: x is no matrix of finite numbers in the networks' type; `verified` has another
-            length or other values; all rows are verified anomalies; or the loss is not finite.
+        DataError: x is not a matrix of finite numbers in the data type of the networks; `verified`
+            has a wrong length or wrong codes; all rows are verified anomalies; or the loss is not
+            finite.
 
     Example:
         >>> from nbam_pyro.detection.unified.objective import SVDD

@@ -142,8 +142,8 @@ class LabelFlip(LatentLabelStory):
             z = pyro.sample(
                 "switch", dist.Bernoulli(logits=logits), infer={"enumerate": "parallel"}
             )
-            observe_verified("true_label", c, verified.true_label)
-            observe_verified("switch", z, verified.contaminated)
+            observe_verified("true_label", c, verified.true_label, dtype=log_f.dtype)
+            observe_verified("switch", z, verified.contaminated, dtype=log_f.dtype)
             emission = Vindex(observed)[z.long(), c]
             return pyro.sample("y", dist.Categorical(logits=emission), obs=y)
 

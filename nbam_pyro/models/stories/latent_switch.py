@@ -171,7 +171,7 @@ class LatentSwitch(ClosedStory):
         switch, clean, anomaly = self.conditionals(x, latents)
         with self.plates(x, clean.batch_shape, num_data=num_data):
             z = pyro.sample("switch", switch, infer={"enumerate": "parallel"})
-            observe_verified("switch", z, verified.contaminated)
+            observe_verified("switch", z, verified.contaminated, dtype=switch.logits.dtype)
             mixture = dist.MaskedMixture(z.bool(), clean, anomaly, validate_args=False)
             return pyro.sample("y", mixture, obs=y)
 

@@ -23,7 +23,9 @@ def local_parameters() -> Iterator[None]:
         yield
 
 
-def observe_verified(name: str, value: Tensor, verified: Tensor) -> None:
+def observe_verified(
+    name: str, value: Tensor, verified: Tensor, *, dtype: torch.dtype | None = None
+) -> None:
     """Condition an enumerated site on verified values; call it inside the plates of `forward`.
 
     States that contradict a verified value get probability 0. The site stays enumerated, and a
@@ -35,6 +37,8 @@ def observe_verified(name: str, value: Tensor, verified: Tensor) -> None:
         value: Value of the site, or a function of it, such as `kind > 0`.
         verified: Verified value of each target, or -1 where it is unknown, (N, *dims); an empty
             tensor where nothing is verified.
+        dtype: Type of the factor; give that of the story's log probabilities, since Pyro does not
+            mix types. None for torch's default type.
 
     Example:
         The second of three rows is verified as contaminated. The state z = 0 of this row therefore
@@ -54,4 +58,5 @@ def observe_verified(name: str, value: Tensor, verified: Tensor) -> None:
     if not len(verified):
         return
     agrees = (verified < 0) | (value == verified)
-    pyro.factor(f"{name}_verified", torch.where(agrees, 0.0, -torch.inf))
+    factor = torch.where(agrees, 0.0, -torch.inf)
+    pyro.factor(f"{name}_verified", factor if dtype is None else factor.to(dtype))

@@ -3,7 +3,7 @@
 from abc import ABCMeta, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
-from typing import TYPE_CHECKING
+from typing import Any
 
 import numpy as np
 import pyro
@@ -18,10 +18,6 @@ from nbam_pyro.models.stories.location import Location
 from nbam_pyro.models.stories.recipes import Recipe, Recipes
 from nbam_pyro.models.stories.sites import local_parameters
 from nbam_pyro.verified import NOTHING, Verified
-
-if TYPE_CHECKING:  # they derive from Story
-    from nbam_pyro.models.stories.closed_story import ClosedStory
-    from nbam_pyro.models.stories.latent_label_story import LatentLabelStory
 
 
 class _StoryMeta(ABCMeta, type(PyroModule)):  # type: ignore[misc]
@@ -145,13 +141,13 @@ class Story(PyroModule, metaclass=_StoryMeta):  # type: ignore[metaclass]
         """
 
     @property
-    def closed_form(self) -> "ClosedStory | None":
-        """The story itself if its switch is summed out in closed form, otherwise None."""
+    def closed_form(self) -> Any:
+        """The story itself, a `ClosedStory`, if its switch is summed out exactly; None if not."""
         return None
 
     @property
-    def latent_label(self) -> "LatentLabelStory | None":
-        """The story itself if it has a latent true label, otherwise None."""
+    def latent_label(self) -> Any:
+        """The story itself, a `LatentLabelStory`, if it has a latent true label; None if not."""
         return None
 
     @property

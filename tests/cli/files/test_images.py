@@ -50,9 +50,9 @@ def test_links_out_of_an_image_folder_and_loops_are_not_followed(tmp_path):
     assert source.rows.tolist() == ["cat/a.png", "dog/b.png", "dog/same.png"]
     assert source.y.tolist() == ["cat", "dog", "dog"]
     (note,) = source.notes
-    assert note.startswith("8 links were not followed ('cat/loop', ")
+    assert note.startswith("8 symbolic links were not followed ('cat/loop', ")
     refused(
-        "1 link was not followed ('cat/x.png')",
+        "1 symbolic link was not followed ('cat/x.png')",
         call=lambda: read(only_linked(tmp_path), label=None),
     )
 

@@ -131,7 +131,11 @@ VALUES = {
         lambda m: m.update(classes=[["a"], ["b", "c"]]),
         "classes.0: Input should be a valid string",
     ),
-    "classes out of order": ("run.json", lambda m: m["classes"].reverse(), "sorted, each once"),
+    "classes out of order": (
+        "run.json",
+        lambda m: m["classes"].reverse(),
+        "sorted and all different",
+    ),
     "a class too few": ("run.json", lambda m: m["classes"].pop(), "other data than the model"),
     "a column too few": (
         "run.json",
@@ -163,7 +167,7 @@ def test_a_summary_of_nothing_is_refused(saved, tmp_path):
 def test_a_detector_for_other_data_is_refused(saved, tmp_path):
     run = copied(saved, tmp_path, "detector")
     changed(run, "run.json", lambda m: m["encoding"]["columns"].pop())
-    assert "of other data than the detector" in refusal(run, saved, "detector")
+    assert "other data than the detector" in refusal(run, saved, "detector")
 
 
 @pytest.mark.parametrize(
@@ -205,7 +209,7 @@ SAID = {
         "labels",
         "flags.csv",
         lambda text: text[: text.rindex(",0.")],
-        "its cells are not the numbers",
+        "a column of numbers or booleans has other cells",
     ),
     "more flags than rows": (
         "measurements",
@@ -221,7 +225,7 @@ SAID = {
             '"flagged_error": null',
             re.sub('"flagged": [0-9]+', '"flagged": 5', text),
         ),
-        "contradict their number",
+        "contradict the number of flagged rows",
     ),
 }
 
@@ -247,4 +251,4 @@ def test_tensors_of_a_detector_fit_each_other(saved, name, value, tmp_path):
     path = next(run.glob("*.safetensors"))
     save_file(load_file(path) | {name: value}, path)
     sign(run)
-    assert f"{name} that do not fit the other parts" in refusal(run, saved, "detector")
+    assert f"{name} that do not match the other parts" in refusal(run, saved, "detector")

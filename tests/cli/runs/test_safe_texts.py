@@ -69,5 +69,5 @@ def test_texts_survive_the_way_there_and_back(tmp_path_factory, cells):
 @pytest.mark.parametrize("content", [b"", b"row", b"\xff\xfe\n1\n", b'row\n"a\n', b"row," * 9999])
 def test_what_is_no_table_is_refused(content, tmp_path):
     (tmp_path / "flags.csv").write_bytes(content)
-    with pytest.raises(FolderError, match="is no table"):
+    with pytest.raises(FolderError, match="is not a table"):
         read_table(tmp_path / "flags.csv")
