@@ -85,7 +85,7 @@ def test_run_folder_holds_everything(run):
     model = json.loads((out / "model.json").read_text())
     assert "torch" in model["versions"]
     tensors = safetensors.torch.load_file(out / "model.safetensors")
-    assert {"story.rate_counts", "held_out"} <= set(tensors)
+    assert {"copies.0.story.rate_counts", "held_out"} <= set(tensors)
     with xr.open_datatree(out / "posterior.nc", engine="h5netcdf") as tree:
         assert tree.posterior["transition_matrix"].shape == (1, 500, 10, 10)
     for plot in (out / "plots").iterdir():

@@ -113,7 +113,8 @@ def test_contamination_is_a_prior(quick, tmp_path, text, prior):
     bugs(90)[0].to_csv(tmp_path / "bugs.csv", index=False)
     arguments = ["fit", tmp_path / "bugs.csv", "--label", "species", "--out", tmp_path / "run"]
     assert nbam(*arguments, "--contamination", text).exit_code == 0
-    described = json.loads((tmp_path / "run" / "model.json").read_text())["story"]["description"]
+    model = json.loads((tmp_path / "run" / "model.json").read_text())
+    described = model["copies"][0]["story"]["description"]
     assert described["arguments"]["prior"]["arguments"]["rate"] == pytest.approx(prior)
 
 

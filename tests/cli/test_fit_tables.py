@@ -106,7 +106,7 @@ EXACT = [2**53, 2**53 + 1, 2**53 + 3]
         (pd.Series([2**70 + 1, 1, 2], dtype="object"), "1 whole number beyond 2^53 was rounded"),
         (
             pd.Series([decimal.Decimal("10000000000000000.1"), decimal.Decimal(10**16), None]),
-            "1 equal another one now",
+            "1 of them now equal another one",
         ),
         (pd.Series([2**53, 2**54, 2**60], dtype="int64"), None),
         (pd.Series([decimal.Decimal("0.1"), decimal.Decimal("0.2")]), None),

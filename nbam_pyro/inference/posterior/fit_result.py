@@ -38,8 +38,7 @@ class Fit:
             serve to select the best epoch and the best restart.
         kind: Shape and type of the rows of the fit.
         training_rows: Posteriors of the rows that the fit was made from.
-        collapse: Signs that the responsibilities are meaningless; None where the story declares no
-            clean predictor.
+        collapse: Signs that the responsibilities are meaningless.
         identifiability: Report of what the data can determine about a latent true label; None for
             stories without one.
     """
