@@ -117,7 +117,8 @@ def check_numbers(values: np.ndarray, name: str, *, columns: Sequence[Any] | Non
     Args:
         values: Numbers of any shape.
         name: Name of the argument, which the error message shows.
-        columns: Names of the columns, which the error message shows; None for their numbers.
+        columns: Names of the columns, which the error message shows; None to show column
+            numbers (0, 1, ...).
 
     Raises:
         DataError: A number is missing or infinite; the message names the first place.
@@ -137,7 +138,7 @@ def place_of(wrong: np.ndarray, columns: Sequence[Any] | None = None) -> str:
 
     Args:
         wrong: Booleans, at least one of them True; the first axis is rows.
-        columns: Names of the columns; None for their numbers.
+        columns: Names of the columns; None to show column numbers (0, 1, ...).
 
     Example:
         >>> place_of(np.array([[False, True]]), ["cat", "dog"])

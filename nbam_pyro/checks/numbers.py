@@ -28,7 +28,7 @@ def first_place(wrong: Tensor | np.ndarray, columns: Sequence[object] | None = N
     Args:
         wrong: Booleans of any shape, at least one of them True. The first axis is rows, the second
             columns.
-        columns: Names of the columns; None for their numbers.
+        columns: Names of the columns; None to show column numbers (0, 1, ...).
 
     Example:
         >>> import torch
@@ -58,7 +58,8 @@ def check_finite(
     Args:
         values: Numbers of any shape; the first axis is rows.
         name: Name of the values, which the error message shows.
-        columns: Names of the columns, which the error message shows; None for their numbers.
+        columns: Names of the columns, which the error message shows; None to show column
+            numbers (0, 1, ...).
         largest: Largest absolute value that is accepted.
         mend: Text added to the error message that says how to fix the problem.
 

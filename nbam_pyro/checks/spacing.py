@@ -24,7 +24,7 @@ def blocks(x: np.ndarray) -> Iterator[slice]:
     """Yield the columns of a table in blocks that are small enough to copy.
 
     Args:
-        x: Numbers, (N, D).
+        x: Table whose columns to split into blocks, (N, D).
 
     Example:
         >>> list(blocks(np.zeros((2_000_000, 3))))
@@ -123,7 +123,8 @@ def check_spacing(
 
     Args:
         x: Finite features, (N, D), or one column, (N,).
-        names: Names of the columns, which the error message shows; None for their numbers.
+        names: Names of the columns, which the error message shows; None to show column numbers
+            (0, 1, ...).
         kind: Floating-point type that will store the numbers.
         mend: Text added to the error message that says how to fix the problem; empty for the
             default text.

@@ -133,7 +133,7 @@ def describe_wild(found: Sequence[WildValues], columns: Sequence[object] | None 
 
     Args:
         found: Result of `wild_values`, at least one column.
-        columns: Names of the columns; None for their numbers.
+        columns: Names of the columns; None to show column numbers (0, 1, ...).
 
     Example:
         >>> describe_wild([WildValues(1, np.array([7]), np.array([-999.0]))], ["a", "b"])

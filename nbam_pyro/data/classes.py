@@ -10,14 +10,14 @@ from nbam_pyro.errors import DataError
 __all__ = ["Classes", "as_labels", "check_kind", "class_names", "class_places"]
 
 Classes: TypeAlias = Sequence[int] | Sequence[str] | int
-"""All classes, as numbers or as texts, or their number K for 0, ..., K - 1."""
+"""All class labels, as numbers or as texts; or K, if the labels are 0, ..., K - 1."""
 
 
 def class_names(classes: Classes) -> Sequence[Any]:
     """Return the names of the classes.
 
     Args:
-        classes: Names of all classes, or their number K.
+        classes: All class labels; or K, if the labels are 0, ..., K - 1.
 
     Raises:
         DataError: There are fewer than two classes, or a class occurs twice.

@@ -97,7 +97,8 @@ class Contaminated:
         """Return the realised transition matrix M = p(observed | true).
 
         Args:
-            classes: Classes in order, as numbers or as texts, or their number K for 0, ..., K - 1.
+            classes: Class labels in order, as numbers or as texts; or K, if the labels are
+                0, ..., K - 1.
 
         Returns:
             Shares, (K, K), with one row per true class. A row sums to 1, or is NaN if no value is

@@ -83,7 +83,8 @@ class PairFlips(Corruption):
     The rate is a share of the rows of each class.
 
     Args:
-        classes: Classes in order, as numbers or as texts, or their number K for 0, ..., K - 1.
+        classes: Class labels in order, as numbers or as texts; or K, if the labels are
+            0, ..., K - 1.
 
     Raises:
         DataError: There are fewer than two classes, a class occurs twice, or a label is not among
@@ -119,7 +120,8 @@ class SymmetricFlips(Corruption):
     """Symmetric flips: labels are replaced by a random other class, all equally probable.
 
     Args:
-        classes: Classes in order, as numbers or as texts, or their number K for 0, ..., K - 1.
+        classes: Class labels in order, as numbers or as texts; or K, if the labels are
+            0, ..., K - 1.
 
     Raises:
         DataError: There are fewer than two classes, a class occurs twice, or a label is not among

@@ -38,7 +38,8 @@ class InstanceFlips(Corruption):
 
     Args:
         x: Features of all rows, (N, ...). They are flattened, and standardised over the rows.
-        classes: Classes in order, as numbers or as texts, or their number K for 0, ..., K - 1.
+        classes: Class labels in order, as numbers or as texts; or K, if the labels are
+            0, ..., K - 1.
 
     Raises:
         DataError: x is empty or not finite, or the numbers of rows and labels differ; there are

@@ -63,8 +63,9 @@ def half_space(x: np.ndarray, *, share: float, direction: np.ndarray | None = No
 
     Args:
         x: Features of all rows, (N, ...). They are flattened.
-        share: Share of the rows to return, in (0, 1]. At least one row is returned, and rows at the
-            same height as the last one are included.
+        share: Share of the rows to return, in (0, 1]: the rows that lie farthest along the
+            direction. At least one row is returned, and rows that lie as far as the last one are
+            included.
         direction: Normal vector of the hyperplane, with one number per feature; None for the first
             principal direction.
 

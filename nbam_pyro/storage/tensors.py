@@ -21,7 +21,7 @@ def write_tensors(
     Args:
         path: Path of the file.
         tensors: Tensors to write, by name.
-        unbounded: Names of tensors that may have infinite numbers.
+        unbounded: Names of the tensors that may contain infinite values.
 
     Raises:
         FolderError: A number is NaN, or infinite where it must be finite.
@@ -36,7 +36,7 @@ def read_tensors(path: Path, *, unbounded: Collection[str] = ()) -> dict[str, Te
 
     Args:
         path: Path of the file.
-        unbounded: Names of tensors that may have infinite numbers.
+        unbounded: Names of the tensors that may contain infinite values.
 
     Raises:
         FolderError: The file is damaged, or a number is NaN, or infinite where it must be finite.

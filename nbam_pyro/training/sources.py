@@ -123,8 +123,8 @@ def _of_module(module: LightningDataModule, dtype: torch.dtype) -> Rows:
 def _targets(dataset: Dataset, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
     if isinstance(dataset, IterableDataset) or not hasattr(dataset, "__len__"):
         raise DataError(
-            "The data set has no length, but a fit must read single rows. Use a data set with "
-            "__len__ and __getitem__."
+            "The data set has no length. A fit looks up individual rows by index: use a data set "
+            "with __len__ and __getitem__."
         )
     y = [torch.as_tensor(dataset[i][1]) for i in range(len(dataset))]
     if not y:

@@ -62,4 +62,6 @@ def _refuse_binary(path: Path) -> None:
             raise problem(f"'{path}' is UTF-16 text, not UTF-8. Save it as UTF-8.")
         while block := file.read(1 << 20):
             if b"\0" in block:
-                raise problem(f"'{path}' is binary, not a CSV file. Check the ending of its name.")
+                raise problem(
+                    f"'{path}' is a binary file, not a CSV file. Check the file extension."
+                )

@@ -19,7 +19,7 @@ Encoding: TypeAlias = Annotated[Columns | ArrayShape | ImageShape, Discriminator
 
 
 def encoding_of(source: Source, *, drop: Sequence[str] = ()) -> Encoding:
-    """Learn an encoding from training data, for these and later rows.
+    """Learn an encoding from training data, for these and for new rows.
 
     Args:
         source: Training data, as `read` returns them.

@@ -54,7 +54,7 @@ class NumberColumn:
         """Return the numbers of a column, (N,) float64, with NaN for missing cells.
 
         Args:
-            column: Cells of the column in training or later rows.
+            column: Cells of the column, of training rows or of new rows.
 
         Raises:
             DataError: A cell is not a number, or is infinite.
@@ -72,7 +72,7 @@ class NumberColumn:
         """Return the numbers of a column, (N, 1) float64, with the median in missing cells.
 
         Args:
-            column: Cells of the column in training or later rows.
+            column: Cells of the column, of training rows or of new rows.
 
         Raises:
             DataError: A cell is not a number, or is infinite.

@@ -187,7 +187,7 @@ def _check_magic(path: Path) -> None:
         file.seek(-min(4, path.stat().st_size), os.SEEK_END)
         end = file.read()
     if start != b"PAR1":
-        raise problem(f"'{path}' is not a Parquet file. Check the ending of its name.")
+        raise problem(f"'{path}' is not a Parquet file. Check the file extension.")
     if end != b"PAR1":
         raise problem(f"'{path}' is truncated: its end is missing. Copy or write it again.")
 

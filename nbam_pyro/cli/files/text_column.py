@@ -61,7 +61,7 @@ class TextColumn:
         A row has only zeros if its text did not occur in the training data.
 
         Args:
-            column: Cells of the column in training or later rows.
+            column: Cells of the column, of training rows or of new rows.
 
         Raises:
             DataError: The cells are neither texts nor numbers.

@@ -17,7 +17,7 @@ class Learned:
     """Training features as numbers.
 
     Attributes:
-        encoding: Encoding for later rows.
+        encoding: Encoding for new rows.
         x: Encoded training rows, (N, D) or (N, C, H, W).
         notes: Notes on what was changed in the data and on unusual values.
     """

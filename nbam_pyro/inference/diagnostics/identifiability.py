@@ -49,7 +49,7 @@ class MutualPair:
         """Return a sentence with both interpretations of the pair.
 
         Args:
-            names: Names of all classes; None for their numbers.
+            names: Names of all classes; None to show class numbers (0, 1, ...).
 
         Example:
             >>> MutualPair((5, 6), (0.4, 0.4), (0.6, 0.6), False).line()
@@ -142,7 +142,7 @@ class Identifiability:
         about class frequencies, and both interpretations of every mutual pair.
 
         Args:
-            names: Names of the classes; None for their numbers.
+            names: Names of the classes; None to show class numbers (0, 1, ...).
         """
         reasons = [*self._reasons_for_cannot_tell(names)]
         if self.verdict == "weak":

@@ -46,8 +46,8 @@ class Evidence:
         labels: Observed labels, (N,).
         weights: Number of times that each label counts, (N,).
         verified: Verified switches and true labels.
-        class_prior: Pseudo-count of each class that the log probabilities were `shifted` with;
-            None if they were not shifted.
+        class_prior: Pseudo-count of each class, which `shifted` used to shift the log
+            probabilities; None if they were not shifted.
     """
 
     log_probs: Float[Tensor, "n k"]
