@@ -97,9 +97,9 @@ class Assignment(ABC):
         clean, anomalous = (
             part.detach() for part in self.weights(logit, energies, _priority(energies, codes))
         )
-        told = self.label_weight
-        clean = torch.where(codes == UNKNOWN, clean, told * (codes == 0))
-        anomalous = torch.where(codes == UNKNOWN, anomalous, told * (codes == 1))
+        weight = self.label_weight
+        clean = torch.where(codes == UNKNOWN, clean, weight * (codes == 0))
+        anomalous = torch.where(codes == UNKNOWN, anomalous, weight * (codes == 1))
         total = (clean * energies.clean + anomalous * energies.anomalous).sum(-1)
         counted = (clean + anomalous > 0).sum(-1).clamp_min(1)
         return Assigned(clean, anomalous, total / counted)

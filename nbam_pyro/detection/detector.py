@@ -264,7 +264,7 @@ class AnomalyDetector(BaseEstimator):
 
     def _train(self, rows: Tensor, codes: Tensor, assignment: Assignment) -> None:
         self._rate = rate_of(self.contamination, assignment)
-        self.rates_ = self._rate.told(self.members)
+        self.rates_ = self._rate.training_rates(self.members)
         self.backbone_ = self.backbone(rows.shape[2], members=len(self.rates_))
         check_row_dims(self.backbone_, rows)
         self.history_ = train_backbone(

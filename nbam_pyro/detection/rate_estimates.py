@@ -199,8 +199,8 @@ def _chosen(score: Tensor, top: int) -> Tensor:
     return above + tied * (top - above.sum(1, keepdim=True)) / tied.sum(1, keepdim=True)
 
 
-def _of(energies: Energies, told: np.ndarray) -> Energies:
-    index = torch.as_tensor(np.flatnonzero(told))
+def _of(energies: Energies, chosen: np.ndarray) -> Energies:
+    index = torch.as_tensor(np.flatnonzero(chosen))
     return Energies(energies.clean[index], energies.anomalous[index])
 
 

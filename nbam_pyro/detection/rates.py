@@ -32,7 +32,7 @@ class Rate(ABC):
     learned: ClassVar[bool]
 
     @abstractmethod
-    def told(self, members: int) -> np.ndarray:
+    def training_rates(self, members: int) -> np.ndarray:
         """Return the rate that each member is trained with, or at which learning starts, (S,).
 
         Args:
@@ -42,13 +42,13 @@ class Rate(ABC):
 
     @abstractmethod
     def found(
-        self, energies: Energies, told: np.ndarray, verified: Tensor
+        self, energies: Energies, rates: np.ndarray, verified: Tensor
     ) -> tuple[float, RateEstimate | None]:
         """Return the share of anomalies after training, and its estimate with an interval.
 
         Args:
             energies: Energies of the training rows by member, (S, N) each.
-            told: Rate of each member, (S,).
+            rates: Rate of each member, (S,).
             verified: Integer codes of the training rows, (N,): 1, 0, or -1 where unknown.
 
         Returns:
@@ -56,11 +56,11 @@ class Rate(ABC):
         """
 
     @abstractmethod
-    def ranking(self, told: np.ndarray, share: float) -> Tensor:
+    def ranking(self, rates: np.ndarray, share: float) -> Tensor:
         """Return the members that compare rows with the training rows by rank, (K,) integers.
 
         Args:
-            told: Rate of each member, (S,).
+            rates: Rate of each member, (S,).
             share: Share of anomalies after training.
 
         Returns:
@@ -82,7 +82,7 @@ class Rate(ABC):
 class _OneRate(Rate):
     """All members have the same rate. Therefore their energies can be averaged."""
 
-    def ranking(self, told: np.ndarray, share: float) -> Tensor:
+    def ranking(self, rates: np.ndarray, share: float) -> Tensor:
         return torch.arange(0)
 
     def scores(self, clean: Tensor, reference: Tensor, ranking: Tensor) -> np.ndarray:
@@ -96,7 +96,7 @@ class GivenRate(_OneRate):
         rate: Share of anomalies, from 0 to one half.
 
     Example:
-        >>> GivenRate(0.2).told(3)
+        >>> GivenRate(0.2).training_rates(3)
         array([0.2, 0.2, 0.2])
     """
 
@@ -105,11 +105,11 @@ class GivenRate(_OneRate):
     def __init__(self, rate: float) -> None:
         self.rate = rate
 
-    def told(self, members: int) -> np.ndarray:
+    def training_rates(self, members: int) -> np.ndarray:
         return np.repeat(self.rate, members)
 
     def found(
-        self, energies: Energies, told: np.ndarray, verified: Tensor
+        self, energies: Energies, rates: np.ndarray, verified: Tensor
     ) -> tuple[float, RateEstimate | None]:
         return float(self.rate), None
 
@@ -118,17 +118,17 @@ class LearnedRate(_OneRate):
     """The rate is learned with the weights. Energies must be negative log densities.
 
     Example:
-        >>> LearnedRate().told(2)  # where learning starts
+        >>> LearnedRate().training_rates(2)  # where learning starts
         array([0.1, 0.1])
     """
 
     learned = True
 
-    def told(self, members: int) -> np.ndarray:
+    def training_rates(self, members: int) -> np.ndarray:
         return np.repeat(_START, members)
 
     def found(
-        self, energies: Energies, told: np.ndarray, verified: Tensor
+        self, energies: Energies, rates: np.ndarray, verified: Tensor
     ) -> tuple[float, RateEstimate | None]:
         estimate = likely_rate(energies, verified)
         return estimate.rate, estimate
@@ -143,28 +143,28 @@ class AgreedRate(Rate):
     with a rate of at most 0.1.
 
     Example:
-        >>> told = AgreedRate().told(2)
-        >>> told
+        >>> rates = AgreedRate().training_rates(2)
+        >>> rates
         array([0.05, 0.05, 0.1 , 0.1 , 0.15, 0.15, 0.2 , 0.2 , 0.3 , 0.3 ])
-        >>> AgreedRate().ranking(told, 0.2)
+        >>> AgreedRate().ranking(rates, 0.2)
         tensor([6, 7])
-        >>> AgreedRate().ranking(told, 0.0)  # no share was estimated
+        >>> AgreedRate().ranking(rates, 0.0)  # no share was estimated
         tensor([0, 1, 2, 3])
     """
 
     learned = False
 
-    def told(self, members: int) -> np.ndarray:
+    def training_rates(self, members: int) -> np.ndarray:
         return np.repeat(CANDIDATES, max(2, members))
 
     def found(
-        self, energies: Energies, told: np.ndarray, verified: Tensor
+        self, energies: Energies, rates: np.ndarray, verified: Tensor
     ) -> tuple[float, RateEstimate | None]:
-        estimate = estimate_rate(energies, told, verified)
+        estimate = estimate_rate(energies, rates, verified)
         return estimate.rate, estimate
 
-    def ranking(self, told: np.ndarray, share: float) -> Tensor:
-        return torch.as_tensor(np.flatnonzero(told == share if share else told <= _TRUSTED))
+    def ranking(self, rates: np.ndarray, share: float) -> Tensor:
+        return torch.as_tensor(np.flatnonzero(rates == share if share else rates <= _TRUSTED))
 
     def scores(self, clean: Tensor, reference: Tensor, ranking: Tensor) -> np.ndarray:
         return mean_of_members(shares_below(reference, clean[ranking]))

@@ -22,7 +22,7 @@ __all__ = [
     "usual_of",
 ]
 
-# Energies keep so many binary digits. Smaller differences are rounding errors.
+# Number of binary digits that energies keep. Smaller differences are rounding errors.
 _DIGITS = 26
 _SMALLEST = -1000
 # Rows of equal scores are flagged together if they are at most this share of the training rows.

@@ -45,9 +45,9 @@ def story(one: Any, x: Any = None, y: Any = None, *, ax: Axes | None = None) -> 
         >>> {"rate", "true_label", "switch", "y"} <= names
         True
     """
-    told = story_of(one)
-    x, y = _rows(fit_of(one), x, y, precision_of(told))
-    relations = _relations(told, x, y)
+    model = story_of(one)
+    x, y = _rows(fit_of(one), x, y, precision_of(model))
+    relations = _relations(model, x, y)
     families, observed = relations["sample_dist"], set(relations["observed"])
     graph = nx.DiGraph()
     for site, parents in relations["sample_sample"].items():
@@ -60,7 +60,7 @@ def story(one: Any, x: Any = None, y: Any = None, *, ax: Axes | None = None) -> 
     ax.set_xlim(min(xs) - 0.8, max(xs) + 0.8)
     ax.set_ylim(min(ys) - 0.8, max(ys) + 0.5)
     ax.set_axis_off()
-    ax.set_title(type(told).__name__)
+    ax.set_title(type(model).__name__)
     size = _font_size(ax)
     for depth, (plate, members) in enumerate(plates.items()):
         _box(ax, str(plate), [at[site] for site in members], depth, size)
@@ -111,15 +111,15 @@ def _rows(source: Any, x: Any, y: Any, dtype: torch.dtype) -> tuple[torch.Tensor
         raise DataError(f"The story cannot take these rows: {error}.") from error
 
 
-def _relations(told: Story, x: torch.Tensor, y: torch.Tensor) -> dict[str, Any]:
+def _relations(model: Story, x: torch.Tensor, y: torch.Tensor) -> dict[str, Any]:
     """Return the dependencies between variables, which Pyro finds."""
     try:
         with local_parameters():
-            relations: dict[str, Any] = get_model_relations(evaluated(told), model_args=(x, y))
+            relations: dict[str, Any] = get_model_relations(evaluated(model), model_args=(x, y))
     except (RuntimeError, ValueError, IndexError, KeyError) as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise DataError(
-            f"{type(told).__name__} cannot be run on rows of shapes {tuple(x.shape)} and "
+            f"{type(model).__name__} cannot be run on rows of shapes {tuple(x.shape)} and "
             f"{tuple(y.shape)}: {reason}."
         ) from error
     return relations

@@ -30,7 +30,7 @@ from nbam_pyro.training.tensors import precision_of
 
 __all__ = ["check_story"]
 
-# The data set is supposed to be so many times as long as the batch.
+# Number of batches in the data set that the check assumes.
 _TIMES = 10
 
 

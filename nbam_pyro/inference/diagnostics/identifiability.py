@@ -96,7 +96,8 @@ class Identifiability:
             another start, among starts with equally probable labels out of fold, (K,).
         pairs: Every mutual pair of classes with both interpretations.
         echoed: Share of the nearest rows of flagged rows that have the same label as the flagged
-            row, minus the share that the fit predicts. None if x is no table or no row is flagged.
+            row, minus the share that the fit predicts. None if x is not a table or if no row is
+            flagged.
         class_prior: Pseudo-count of each class of the prior on class frequencies, which assumes
             that classes are about equally frequent. None if there was no such prior.
 
