@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from nbam_pyro.detection import (
@@ -38,7 +38,9 @@ def test_the_gradient_of_the_loss_is_the_weights(values, logit, assignment):
 def test_as_many_are_assigned_as_the_prior_expects(values, rate):
     pair = Energies(torch.tensor(values), -torch.tensor(values))
     prior = Prior([rate]).logit[0]
-    assert Hard()(prior, pair).anomalous.sum() == round(torch.sigmoid(prior).item() * len(values))
+    expected = torch.sigmoid(prior).item() * len(values)
+    assume(abs(expected % 1 - 0.5) > 1e-4)  # half a row is rounded either way
+    assert Hard()(prior, pair).anomalous.sum() == round(expected)
     if rate == 0:
         assert Soft()(prior, pair).loss == Blind()(prior, pair).loss
 
