@@ -123,9 +123,9 @@ def test_verified_labels_decide_about_names_and_show_says_so(tmp_path):
 MISTAKES = {
     "no such class": ({"truth": "dog"}, "such as 'dog'"),
     "another kind of class": ({"truth": 7}, "such as '7'"),
-    "no switch": ({"checked": "perhaps"}, "'perhaps' is neither 1"),
-    "another number": ({"checked": 2}, "'2' is neither 1"),
-    "a contradiction": ({"truth": "ant", "checked": "0"}, "another one in"),
+    "no switch": ({"checked": "perhaps"}, "'perhaps' is not 1, true, 0 or false"),
+    "another number": ({"checked": 2}, "'2' is not 1, true, 0 or false"),
+    "a contradiction": ({"truth": "ant", "checked": "0"}, "its true label is different"),
     "a label missing": ({"species": None, "checked": 1}, "no target, the first is row 0"),
 }
 

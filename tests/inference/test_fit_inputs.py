@@ -144,7 +144,7 @@ class Endless(IterableDataset):
 @pytest.mark.parametrize(
     ("call", "error", "says"),
     [
-        (lambda s: fit(s, (GOOD[0], GOOD[1][:5])), DataError, "must agree"),
+        (lambda s: fit(s, (GOOD[0], GOOD[1][:5])), DataError, "Give one target for each row"),
         (lambda s: fit(s, (GOOD[0], GOOD[1] + 1)), DataError, "0 to 2"),
         (lambda s: fit(s, (GOOD[0], GOOD[1].float())), DataError, "integers"),
         (lambda s: fit(s, (GOOD[0] * torch.nan, GOOD[1])), DataError, "missing .* or infinite"),

@@ -84,7 +84,7 @@ def test_an_unknown_label_is_named_when_scored(blob_fit, label):
     for score in (responsibilities, log_marginals, occam_penalties, true_label_posterior):
         with pytest.raises(DataError, match="0 to 2"):
             score(fitted, x[:2], np.array([0, label]))
-    with pytest.raises(DataError, match="must agree"):
+    with pytest.raises(DataError, match="Give one target for each row"):
         responsibilities(fitted, x[:2], np.array([0]))
     with pytest.raises(DataError, match=r"missing .* or infinite"):
         responsibilities(fitted, np.full((1, FEATURES), np.nan), np.array([0]))

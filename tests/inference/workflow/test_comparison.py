@@ -105,7 +105,7 @@ def test_what_cannot_be_compared_is_refused():
 def test_options_by_row_are_refused():
     x, y, _ = line(30)
     stories = {"a": line_story(), "b": line_story(FixedSwitch(0.1))}
-    with pytest.raises(DataError, match="weights by row"):
+    with pytest.raises(DataError, match="weights has one value for each row"):
         compare_priors(stories, x, y, weights=np.ones(30))
     with pytest.raises(DataError, match="rows"):
         compare_priors(stories, x, y[:20])
