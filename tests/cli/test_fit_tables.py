@@ -279,4 +279,4 @@ def test_a_table_of_20000_columns_repeats_none_of_its_work(tmp_path):
     source = read(path, label="y")
     assert encoding_of(source).encode(source.x).x.shape == (2, 20_000)
     path.write_text("\n".join([",".join([*names, "c7"]) + ",y", line + ",2,a", ""]))
-    not_taken("repeats columns: 'c7'", call=lambda: read(path, label="y"))
+    not_taken("two columns with the name 'c7'", call=lambda: read(path, label="y"))
