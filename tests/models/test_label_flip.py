@@ -45,7 +45,7 @@ def test_the_deviation_shifts_responsibilities_and_features_get_no_gradient():
 @pytest.mark.parametrize(
     ("mistake", "error", "says"),
     [
-        (lambda: LabelFlip(nn.Linear(2, 1), 1), DataError, "two classes"),
+        (lambda: LabelFlip(nn.Linear(2, 1), 1), DataError, "must be at least 2"),
         (lambda: LabelFlip(nn.Linear(2, 3), 3, locality=-1.0), DataError, "locality"),
         (lambda: LabelFlip(nn.Linear(2, 3), 3, locality=1.0), StoryError, "Sequential"),
     ],

@@ -30,7 +30,7 @@ def test_the_network_of_a_last_layer_is_left_alone():
     x, y, _ = labels_given_f(30)
     with pytest.raises(StoryError, match="StartFrom"):
         fit(story, (x, y), steps=[WarmUp(epochs=1)])
-    with pytest.raises(StoryError, match="no site 'wieght'"):
+    with pytest.raises(StoryError, match="no global latent 'wieght'"):
         fit(story, (x, y), steps=[StartFrom({"wieght": torch.eye(3)}), Joint(epochs=1)])
 
 
