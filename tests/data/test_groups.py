@@ -11,7 +11,10 @@ from nbam_pyro.errors import DataError
 
 @pytest.mark.parametrize(
     ("x", "group", "match"),
-    [(torch.zeros(3), [1, 2, 3], "two dimensions"), (torch.zeros(3, 1), [1, 2], "one group for each row")],
+    [
+        (torch.zeros(3), [1, 2, 3], "two dimensions"),
+        (torch.zeros(3, 1), [1, 2], "one group for each row"),
+    ],
 )
 def test_groups_that_do_not_fit_are_refused(x, group, match):
     with pytest.raises(DataError, match=match):

@@ -43,12 +43,21 @@ BAD[3, 1] = np.inf
             lambda: NBAMClassifier().fit(X, NAMES, true_label=NAMES[:5]),
             "5 rows, but the data have 12",
         ),
-        (lambda: NBAMClassifier().fit(X, Y, contaminated=[2] * 12), "'2' is neither 1"),
-        (lambda: NBAMClassifier().fit(X, Y, contaminated=["so"] * 12), "'so' is neither 1"),
-        (lambda: NBAMRegressor().fit(X, X[:, 0], contaminated=[0.5] * 12), "'0.5' is neither 1"),
+        (
+            lambda: NBAMClassifier().fit(X, Y, contaminated=[2] * 12),
+            "'2' is not 1, true, 0 or false",
+        ),
+        (
+            lambda: NBAMClassifier().fit(X, Y, contaminated=["so"] * 12),
+            "'so' is not 1, true, 0 or false",
+        ),
+        (
+            lambda: NBAMRegressor().fit(X, X[:, 0], contaminated=[0.5] * 12),
+            "'0.5' is not 1, true, 0 or false",
+        ),
         (
             lambda: NBAMClassifier().fit(X, Y, true_label=1 - Y, contaminated=[None] * 3 + [0] * 9),
-            "another one in 9 cases, the first in row 3",
+            "its true label is different in 9 cases, the first in row 3",
         ),
         (
             lambda: NBAMClassifier().fit(X, [None, *NAMES[1:]], contaminated=[0] * 12),
@@ -73,5 +82,5 @@ def test_more_classes_than_there_is_memory_for_are_named(monkeypatch):
 
     monkeypatch.setattr("psutil.virtual_memory", Memory)
     y = np.repeat(np.arange(60), 2)
-    with pytest.raises(DataError, match=r"60 classes.*144000 bytes and 40000 are available"):
+    with pytest.raises(DataError, match=r"60 classes.*144000 bytes, but 40000 are available"):
         NBAMClassifier(network=mlp).fit(np.zeros((120, 2)), y)

@@ -187,7 +187,10 @@ def test_a_picture_takes_what_has_the_information_and_names_it_otherwise(plot, s
         (lambda ax: plots.responsibilities([0.5, 2.0], ax=ax), "between 0.5 and 2"),
         (lambda ax: plots.responsibilities([0.5, np.nan], ax=ax), "missing.*row 1"),
         (lambda ax: plots.responsibilities([0.5], contaminated=[1, 0], ax=ax), "contaminated"),
-        (lambda ax: plots.responsibilities([0.5], contaminated=["so"], ax=ax), "is not 1, true, 0 or false"),
+        (
+            lambda ax: plots.responsibilities([0.5], contaminated=["so"], ax=ax),
+            "is not 1, true, 0 or false",
+        ),
         (lambda ax: plots.responsibilities([0.5], contaminated=[None], ax=ax), "missing in row 0"),
         (lambda ax: plots.responsibilities_by([0.5], [1, 2], ax=ax), "must agree"),
         (lambda ax: plots.responsibilities_by([0.5], ["x"], names=["a"], ax=ax), "positions"),
