@@ -62,7 +62,7 @@ def as_labels(classes: Sequence[Any], like: np.ndarray) -> np.ndarray:
 
     Args:
         classes: Classes, one for each row.
-        like: Labels with the wanted type.
+        like: Labels whose type the result takes.
 
     Returns:
         An array in that type, or in a type that NumPy chooses.

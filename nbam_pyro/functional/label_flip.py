@@ -41,7 +41,8 @@ def label_flip_log_joint(
         labels: Observed labels y, (N,).
         rate_logits: Logits alpha_c of the rates, (K,).
         log_flip: Logarithm of the flip matrix T, (K, K), with -inf on the diagonal.
-        deviation: Deviation g(x) of each row's rate, (N,), in logits; None for no deviation.
+        deviation: Number g(x) that is added to the logit of each row's rate, (N,); None to add
+            nothing.
         contaminated: Verified switch: 1 for contaminated, 0 for clean, -1 for unknown, (N,); None
             where no switch is verified.
         true_label: Verified true labels, -1 where unknown, (N,); None where no true label is
@@ -94,7 +95,8 @@ def label_flip_log_posterior(
         labels: Observed labels y, (N,).
         rate_logits: Logits alpha_c of the rates, (K,).
         log_flip: Logarithm of the flip matrix T, (K, K), with -inf on the diagonal.
-        deviation: Deviation g(x) of each row's rate, (N,), in logits; None for no deviation.
+        deviation: Number g(x) that is added to the logit of each row's rate, (N,); None to add
+            nothing.
         contaminated: Verified switch: 1 for contaminated, 0 for clean, -1 for unknown, (N,); None
             where no switch is verified.
         true_label: Verified true labels, -1 where unknown, (N,); None where no true label is
@@ -151,7 +153,8 @@ def label_flip_switch_logits(
     Args:
         log_f: Logarithm of the predictor, log p(c | x), (N, K), normalised.
         rate_logits: Logits alpha_c of the rates, (K,).
-        deviation: Deviation g(x) of each row's rate, (N,), in logits; None for no deviation.
+        deviation: Number g(x) that is added to the logit of each row's rate, (N,); None to add
+            nothing.
 
     Returns:
         Logits, (N,).

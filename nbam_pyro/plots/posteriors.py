@@ -80,7 +80,7 @@ def guide_and_chains(
 
     Raises:
         DataError: An object contains no posterior or not these variables, or the two posteriors
-            name their numbers differently.
+            have different names.
     """
     one, other = tree_of(guide), tree_of(chains)
     names = [str(v) for v in other.posterior.data_vars] if var_names is None else list(var_names)
@@ -92,7 +92,7 @@ def guide_and_chains(
     left, right = (_flat(tree, "posterior", names) for tree in (one, other))
     if list(left.columns) != list(right.columns):
         raise DataError(
-            f"The two posteriors name their numbers differently, such as {left.columns[0]!r} and "
+            f"The two posteriors have different names, for example {left.columns[0]!r} and "
             f"{right.columns[0]!r}. Make both with the same class_names."
         )
     ax = ax or plt.gca()

@@ -134,7 +134,7 @@ def read_report(folder: Path) -> tuple[dict[str, Any], pd.DataFrame]:
     if "row" not in table or not verified or not numbers or not all(numbers):
         raise FolderError(
             f"'{folder / 'flags.csv'}' was changed or is damaged: a column is missing, or a column "
-            "of numbers or booleans has other cells. Restore the file or fit again."
+            "of numbers or booleans has cells of another type. Restore the file or fit again."
         )
     return summary, table
 

@@ -46,8 +46,8 @@ def guide_and_chains(
     other = _summary(chains, names, "all")
     if not one.index.equals(other.index):
         raise DataError(
-            f"The two posteriors have different names for their numbers, such as {one.index[0]!r} "
-            f"and {other.index[0]!r}. Create both trees with the same class_names."
+            f"The two posteriors have different names, for example {one.index[0]!r} and "
+            f"{other.index[0]!r}. Create both trees with the same class_names."
         )
     moving = other.index[other["sd"] > 0]
     one, other = one.loc[moving], other.loc[moving]

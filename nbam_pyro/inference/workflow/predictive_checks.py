@@ -38,7 +38,8 @@ def confusion_check(
         x: Rows, (N, ...).
         y: Observed labels, (N,).
         num_draws: Number of replicated data sets.
-        probability: Probability of the central interval of the replicated counts.
+        probability: Probability that the central interval covers, such as 0.9. The interval is that
+            of the counts in data sets that are simulated from the fit.
         seed: Seed of the draws.
 
     Returns:

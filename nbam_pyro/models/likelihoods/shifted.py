@@ -32,8 +32,8 @@ class ShiftedComponent(Component, ABC):
         clean: Clean likelihood of the same story (the same module, not a copy).
         shift: Value of delta at the start of training, in the units of y.
         scale: Value of S at the start of training, in the units of y.
-        separation: Number k of clean scales by which the anomaly likelihood stays separate from
-            the clean likelihood.
+        separation: Number k: the anomaly likelihood is shifted by at least k clean scales, or
+            its scale is at least k clean scales, or something in between (see above).
 
     Raises:
         DataError: The scale or the separation is not positive.
@@ -104,8 +104,8 @@ class ShiftedNormal(ShiftedComponent):
         shift: Value of delta at the start of training, in the units of y. Its sign is the side on
             which errors are expected.
         scale: Value of S at the start of training, in the units of y.
-        separation: Number k of clean scales by which the anomaly likelihood stays separate from
-            the clean likelihood, in shift or in width (see `ShiftedComponent`).
+        separation: Number k: the anomaly likelihood is shifted by at least k clean scales, or
+            its scale is at least k clean scales, or something in between (see `ShiftedComponent`).
 
     Raises:
         DataError: The scale or the separation is not positive.
@@ -134,8 +134,8 @@ class ShiftedStudentT(ShiftedComponent):
         clean: Clean likelihood of the same story (the same module, not a copy).
         shift: Value of delta at the start of training, in the units of y.
         scale: Value of S at the start of training, in the units of y.
-        separation: Number k of clean scales by which the anomaly likelihood stays separate from
-            the clean likelihood, in shift or in width (see `ShiftedComponent`).
+        separation: Number k: the anomaly likelihood is shifted by at least k clean scales, or
+            its scale is at least k clean scales, or something in between (see `ShiftedComponent`).
         df: Degrees of freedom, positive.
 
     Raises:

@@ -209,7 +209,7 @@ SAID = {
         "labels",
         "flags.csv",
         lambda text: text[: text.rindex(",0.")],
-        "a column of numbers or booleans has other cells",
+        "a column of numbers or booleans has cells of another type",
     ),
     "more flags than rows": (
         "measurements",
