@@ -107,6 +107,25 @@ def test_verified_rows_need_a_story_with_the_argument_verified():
         objective(Batch(x, y, torch.ones(4), verified), 4)
 
 
+class WithoutVerifiedLogJoint(LabelFlip):
+    """A closed form that cannot take verified rows."""
+
+    def log_joint(self, x, y, latents):
+        return super().log_joint(x, y, latents)
+
+
+def test_verified_rows_need_a_closed_form_with_the_argument_verified():
+    story, x, y = (
+        WithoutVerifiedLogJoint(torch.nn.Linear(4, 3), 3),
+        torch.randn(4, 4),
+        torch.arange(4) % 3,
+    )
+    latents = story.prior_means()
+    assert log_joint(story, x, y, latents)[0].isfinite().all()
+    with pytest.raises(StoryError, match=r"WithoutVerifiedLogJoint.log_joint has no argument"):
+        log_joint(story, x, y, latents, verified=verified_rows(story, y))
+
+
 def test_a_story_draws_targets():
     story, x, _ = prepare("label_flip")
     with local_parameters():

@@ -186,7 +186,10 @@ def test_a_picture_takes_what_has_the_information_and_names_it_otherwise(plot, s
     [
         (lambda ax: plots.responsibilities([0.5, 2.0], ax=ax), "between 0.5 and 2"),
         (lambda ax: plots.responsibilities([0.5, np.nan], ax=ax), "missing.*row 1"),
-        (lambda ax: plots.responsibilities([0.5], contaminated=[1, 0], ax=ax), "contaminated"),
+        (
+            lambda ax: plots.responsibilities([0.5], contaminated=[1, 0], ax=ax),
+            "it has 2 rows, but the data have 1",
+        ),
         (
             lambda ax: plots.responsibilities([0.5], contaminated=["so"], ax=ax),
             "is not 1, true, 0 or false",

@@ -21,7 +21,7 @@ from nbam_pyro.inference.posterior.scoring import (
     mean_over_draws,
     per_draw,
 )
-from nbam_pyro.inference.variational.enumeration import log_joint, switch_logits
+from nbam_pyro.inference.variational.enumeration import log_joint, switch_logits, with_verified
 from nbam_pyro.inference.variational.guides import Draw
 from nbam_pyro.models import LatentLabelStory
 from nbam_pyro.verified import NOTHING, Verified
@@ -191,7 +191,8 @@ def true_label_posterior(
 
     def posterior(rows: Scored, latents: Draw) -> Tensor:
         known = rows.verified.keyword
-        return story.true_label_log_posterior(rows.x, rows.y, latents, **known).exp()
+        with with_verified(story, rows.verified):
+            return story.true_label_log_posterior(rows.x, rows.y, latents, **known).exp()
 
     return mean_over_draws(fit, posterior, x, y, num_draws=num_draws, verified=verified)
 

@@ -10,7 +10,7 @@ from pyro.infer import infer_discrete
 from nbam_pyro.inference.posterior.draws import Scored
 from nbam_pyro.inference.posterior.fit_result import Fit
 from nbam_pyro.inference.posterior.scoring import in_evaluation_mode, scored_rows
-from nbam_pyro.inference.variational.enumeration import first_enumerated_dim
+from nbam_pyro.inference.variational.enumeration import first_enumerated_dim, with_verified
 from nbam_pyro.inference.variational.guides import Draw, each_draw, guide_draws, guide_median
 from nbam_pyro.models.stories.sites import local_parameters
 from nbam_pyro.training.contexts import seeded
@@ -89,7 +89,7 @@ def _discrete(fit: Fit, rows: Scored, latents: Draw, most_probable: bool) -> np.
         first_available_dim=first_enumerated_dim(fit.story),
         temperature=0 if most_probable else 1,
     )
-    with local_parameters():
+    with local_parameters(), with_verified(fit.story, verified):
         trace = poutine.trace(sampler).get_trace(x, y, num_data=len(x), **verified.keyword)
     states = {
         name: site["value"]

@@ -91,24 +91,26 @@ def enumerate_states(
 
 @contextmanager
 def with_verified(story: Story, verified: Verified) -> Iterator[None]:
-    """Run a story on verified rows inside the block.
+    """Run a method of a story on verified rows inside the block.
 
     Args:
         story: Story that runs.
         verified: Verified switches and true labels of the rows.
 
     Raises:
-        StoryError: Rows are verified, and `forward` has no argument `verified`.
+        StoryError: Rows are verified, and the method has no argument `verified`.
     """
     try:
         yield
     except TypeError as error:
         if not len(verified) or "argument 'verified'" not in str(error):
             raise
+        method = str(error).partition("(")[0].rpartition(".")[2]
         raise StoryError(
-            f"Rows are verified, but {type(story).__name__}.forward has no argument verified. Give "
-            "it verified=NOTHING, and write observe_verified('switch', z, verified.contaminated) "
-            "inside the plates, with both names from nbam_pyro and nbam_pyro.models."
+            f"Rows are verified, but {type(story).__name__}.{method} has no argument verified. "
+            "Give it verified=NOTHING, from nbam_pyro. In forward, also write "
+            "observe_verified('switch', z, verified.contaminated), from nbam_pyro.models, inside "
+            "the plates."
         ) from error
 
 
@@ -146,7 +148,9 @@ def log_joint(
         verified: Verified switches and true labels of the rows.
     """
     if (closed := story.closed_form) is not None:
-        return closed.log_joint(x, y, latents, **verified.keyword)
+        with with_verified(story, verified):
+            pair: tuple[Tensor, Tensor] = closed.log_joint(x, y, latents, **verified.keyword)
+        return pair
     states = enumerate_states(story, x, y, latents, verified=verified)
     return states.clean, states.contaminated
 

@@ -20,6 +20,7 @@ from nbam_pyro.inference.posterior.datatree import tree_of_draws
 from nbam_pyro.inference.posterior.draws import Scored
 from nbam_pyro.inference.posterior.fit_result import Fit
 from nbam_pyro.inference.posterior.scoring import scored_rows
+from nbam_pyro.inference.variational.enumeration import log_joint, with_verified
 from nbam_pyro.inference.variational.guides import Draw, each_draw, guide_draws
 from nbam_pyro.models import ClosedStory, Story
 from nbam_pyro.models.stories.sites import local_parameters
@@ -189,11 +190,12 @@ def _chain(
 
     def closed(form: ClosedStory) -> None:
         latents = form.sample_latents()
-        pair = form.log_joint(rows.x, rows.y, latents, **rows.verified.keyword)
+        pair = log_joint(form, rows.x, rows.y, latents, verified=rows.verified)
         pyro.factor("log_marginal", nf.log_marginal(*pair).sum())
 
     def enumerated() -> None:
-        story(rows.x, rows.y, num_data=len(rows.x), **rows.verified.keyword)
+        with with_verified(story, rows.verified):
+            story(rows.x, rows.y, num_data=len(rows.x), **rows.verified.keyword)
 
     # The story may be in use in another thread, so a copy without gradients is sampled.
     story = copy.deepcopy(story).eval().requires_grad_(False)
