@@ -9,9 +9,9 @@ from nbam_pyro import functional as nf
 from nbam_pyro.inference.posterior.draws import Scored
 from nbam_pyro.inference.posterior.fit_result import Fit
 from nbam_pyro.inference.posterior.scoring import in_evaluation_mode, per_draw
-from nbam_pyro.inference.posterior.share import Share, share_of
 from nbam_pyro.inference.variational.enumeration import log_joint
 from nbam_pyro.inference.variational.guides import Draw
+from nbam_pyro.outputs.share import Share, share_of
 from nbam_pyro.verified import NOTHING, Verified
 
 

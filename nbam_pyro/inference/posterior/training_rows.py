@@ -11,11 +11,11 @@ from torch import Tensor, nn
 from nbam_pyro import functional as nf
 from nbam_pyro.errors import StoryError
 from nbam_pyro.inference.posterior.draws import Scored, draw_by_draw
-from nbam_pyro.inference.posterior.share import Share, share_of
 from nbam_pyro.inference.steps.evidence import Evidence
 from nbam_pyro.inference.variational.enumeration import log_joint
 from nbam_pyro.inference.variational.guides import Draw, guide_draws
 from nbam_pyro.models import LatentLabelStory, Story
+from nbam_pyro.outputs.share import Share, share_of
 from nbam_pyro.storage import Saved
 from nbam_pyro.storage.tensors import saved_tensor
 from nbam_pyro.training.rows import Batch, Rows

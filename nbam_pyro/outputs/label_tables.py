@@ -1,0 +1,30 @@
+"""`LabelTables`, the tables of a report that exist only for labels."""
+
+from dataclasses import dataclass
+
+import pandas as pd
+
+__all__ = ["LabelTables"]
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class LabelTables:
+    """Tables about classes in a `ContaminationReport` of labels.
+
+    Attributes:
+        rates: Table with one row per class: class, rate, low, high. The rate is the share of wrong
+            labels among true members of the class.
+        transition_matrix: M = p(observed | true), one row per true class.
+        flip_matrix: T = p(observed | true, wrong), one row per true class, with a zero diagonal.
+        sharpness: Table with one row per sharpness of the predicted probabilities: sharpness,
+            weight (its posterior probability), contamination, log_marginal (nats), flagged (number
+            of responsibilities above one half).
+        class_prior: Pseudo-count of each class, which makes class frequencies about equal; None if
+            the frequencies are those of the predicted probabilities.
+    """
+
+    rates: pd.DataFrame
+    transition_matrix: pd.DataFrame
+    flip_matrix: pd.DataFrame
+    sharpness: pd.DataFrame
+    class_prior: float | None

@@ -1,0 +1,114 @@
+"""`Verdict`: what the data can tell about their contamination, in one word and in sentences."""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from pydantic import TypeAdapter
+
+from nbam_pyro.storage import Probability
+
+__all__ = ["Explanation", "Level", "Verdict"]
+
+Level = Literal["identified", "weak", "cannot tell"]
+"""How much the data can tell: see `Verdict`."""
+
+# The first sentence after the level.
+_MEANINGS = {
+    "identified": "The data identify the contamination.",
+    "weak": "It rests in part on an assumption, or another explanation is almost as good.",
+    "cannot tell": "The data do not identify the contamination.",
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Explanation:
+    """One of several explanations of the same data.
+
+    Attributes:
+        text: Sentence that describes the explanation, such as "Two classes have exchanged names."
+        contamination: Share of these rows that is contaminated if the explanation is right.
+        weight: Probability of the explanation given the data, or its predictive weight; None if the
+            data cannot weigh it.
+    """
+
+    text: str
+    contamination: Probability
+    weight: Probability | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Verdict:
+    """What the data can tell about their contamination.
+
+    `level` is one of three:
+
+    * "identified": The data identify which targets are contaminated.
+    * "weak": A part of the result rests on an assumption, or another explanation is almost as good.
+    * "cannot tell": The data do not identify the contamination. Do not act on the responsibilities
+      (the probabilities that targets are wrong) without further information.
+
+    `str()` gives the level and all sentences. A sentence writes class number 3 as "{3}"; `lines`
+    replaces it by the name of the class.
+
+    Attributes:
+        level: Level, one of the three above.
+        reasons: Sentences that give the reasons for the level.
+        explanations: Competing explanations of the data, the one that the result uses first. Empty
+            if there is only one.
+        separates: Sentences that say what would decide between the explanations, for example how
+            many verified rows.
+
+    Example:
+        >>> verdict = Verdict(
+        ...     level="weak",
+        ...     reasons=("The names of the classes {0}, {1} rest on an assumption.",),
+        ...     separates=("Verify 5 rows of these classes.",),
+        ... )
+        >>> print(verdict)
+        Verdict: weak. It rests in part on an assumption, or another explanation is almost as good.
+        The names of the classes 0, 1 rest on an assumption.
+        Verify 5 rows of these classes.
+        >>> verdict.lines(["cat", "dog"])[1]
+        'The names of the classes cat, dog rest on an assumption.'
+    """
+
+    level: Level
+    reasons: tuple[str, ...] = ()
+    explanations: tuple[Explanation, ...] = ()
+    separates: tuple[str, ...] = ()
+
+    def lines(self, names: Sequence[object] | None = None) -> list[str]:
+        """Return the verdict as sentences, one in each line.
+
+        Args:
+            names: Names of the classes; None to show class numbers (0, 1, ...).
+        """
+        told = [f"Verdict: {self.level}. {_MEANINGS[self.level]}", *self.reasons]
+        if self.explanations:
+            told.append("These explanations compete:")
+        for one in self.explanations:
+            weight = "" if one.weight is None else f", weight {one.weight:.2f}"
+            told.append(f"  {one.text} ({one.contamination:.1%} of the rows contaminated{weight})")
+        return [_named(line, names) for line in (*told, *self.separates)]
+
+    def __str__(self) -> str:
+        return "\n".join(self.lines())
+
+    @classmethod
+    def from_saved(cls, saved: Any) -> "Verdict":
+        """Restore a verdict from the result of `dataclasses.asdict`, read from a file.
+
+        Args:
+            saved: Dictionary of the attributes.
+
+        Raises:
+            pydantic.ValidationError: An attribute is missing or has another type.
+        """
+        return TypeAdapter(cls).validate_python(saved)
+
+
+def _named(line: str, names: Sequence[object] | None) -> str:
+    """Replace every class number in braces by the name of the class."""
+    return re.sub(r"\{(\d+)\}", lambda m: m[1] if names is None else str(names[int(m[1])]), line)
