@@ -59,7 +59,7 @@ def column_limits(
         x: Finite numbers, (N, D).
 
     Returns:
-        Limits (low, high), (D,) each, in the units of the columns.
+        The lower limits (D,) and the upper limits (D,), in the units of the columns.
 
     Example:
         >>> low, high = column_limits(np.append(np.arange(10.0), 99999.0)[:, None])

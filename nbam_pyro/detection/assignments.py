@@ -1,8 +1,12 @@
 """Assignments: how training decides which unlabelled rows are anomalies.
 
+A row has a clean energy E_n, which is low if the row looks normal, and an anomaly energy E_a, which
+is low if it looks like an anomaly. The latent switch of a row is 1 if the row is an anomaly. It is
+not observed, unless somebody has verified the row.
+
 Each assignment takes the prior log odds of an anomaly and the two energies of each row. It returns
-the weights of the two energies and the loss. Assignments differ in how they fill in the latent
-switch of a row: by its posterior, as a fixed share of the rows, or as normal for all rows.
+the weights of the two energies and the loss. Assignments differ in how they fill in the switches:
+by their posterior, as 1 for a fixed share of the rows, or as 0 for all rows.
 """
 
 from abc import ABC, abstractmethod
@@ -37,8 +41,8 @@ class Assignment(ABC):
     A verified anomaly has weight only on E_a, and a verified normal row only on E_n.
 
     Args:
-        label_weight: Weight of a verified row, eta in Deep SAD. Other rows have a total weight of
-            at most 1.
+        label_weight: Weight of the energy of a verified row, eta in Deep SAD. The two weights of
+            any other row sum to at most 1.
 
     Attributes:
         normalised_only: Whether the energies must be negative log densities.
@@ -66,13 +70,15 @@ class Assignment(ABC):
 
     @abstractmethod
     def weights(self, logit: Tensor, energies: Energies, priority: Tensor) -> tuple[Tensor, Tensor]:
-        """Return the weights of E_n and of E_a, (..., N) each, as if no row were verified.
+        """Return the weights of E_n and the weights of E_a, two tensors of shape (..., N).
 
-        No gradient flows through the weights.
+        `Assignment` replaces the weights of verified rows afterwards. No gradient flows through the
+        weights.
 
         Args:
             logit: Prior log odds of an anomaly, broadcast to (..., N).
-            energies: Energies of the rows, (..., N) each.
+            energies: Clean energies E_n and anomaly energies E_a of N rows: two tensors of shape
+                (..., N). The first dimensions are those of the members.
             priority: Infinity for verified anomalies, minus infinity for verified normal rows, and
                 0 for other rows, (..., N). Added to a score, it puts verified anomalies first and
                 verified normal rows last.
@@ -85,13 +91,14 @@ class Assignment(ABC):
 
         Args:
             logit: Prior log odds of an anomaly, broadcast to (..., N).
-            energies: Energies of the rows, (..., N) each.
+            energies: Clean energies E_n and anomaly energies E_a of N rows: two tensors of shape
+                (..., N). The first dimensions are those of the members.
             verified: Integer codes of verified rows, broadcast to (..., N): 1 for an anomaly, 0 for
                 a normal row, -1 where nothing is verified. The default is -1 for all rows.
 
         Returns:
-            The weights, and the loss of each member: the weighted mean of the energies, over rows
-            that have a weight.
+            The weights, and the loss of each member: the weighted sum of the energies, divided by
+            the number of rows with a weight above 0.
         """
         codes = _codes(energies, verified)
         clean, anomalous = (
@@ -119,7 +126,7 @@ class Blind(Assignment):
 
 
 class Refine(Assignment):
-    """Leaves out the rows with the highest E_n. The prior gives the number of these rows.
+    """Leaves out the rows with the highest clean energy E_n; the prior sets their number.
 
     Example:
         >>> pair = Energies(torch.tensor([1.0, 3.0]), torch.tensor([4.0, 2.0]))

@@ -62,7 +62,8 @@ def check_energies_finite(energies: Energies) -> None:
     """Raise a `DataError` with the member and the row if an energy is not finite.
 
     Args:
-        energies: Energies by member, (S, N) each.
+        energies: Clean and anomaly energies of N rows by each of the S members: two arrays of shape
+            (S, N).
     """
     for kind, values in energies._asdict().items():
         bad = (~values.isfinite()).nonzero()

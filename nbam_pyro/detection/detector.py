@@ -38,15 +38,17 @@ __all__ = ["AnomalyDetector"]
 class AnomalyDetector(BaseEstimator):
     """Finds anomalies after training on rows of which some are anomalies themselves.
 
-    A backbone learns what normal rows are like. A latent switch says of each training row whether
-    it is an anomaly. The assignment fills in the switches during training, and the rate says how
-    many rows are anomalies.
+    A backbone learns what normal rows are like. It holds several members, models with different
+    initial weights. Each member gives a row a clean energy E_n, which is low if the row looks
+    normal, and an anomaly energy E_a, which is low if it looks like an anomaly. Each training row
+    has a latent switch, which is 1 if the row is an anomaly. The assignment fills in the switches
+    during training, and the rate is the share of rows that are anomalies.
 
-    The score of a row is its clean energy E_n, averaged over members. Where members are trained
-    with different rates, their energies are not comparable: the score is then the share of training
-    rows with a lower E_n, averaged over members. Rows with a wild value score above all training
-    rows without one, because networks that compare directions do not see how large a value is. A
-    value is wild if it lies at least about ten times as far out as the middle 98% of training rows.
+    The score of a row is E_n, averaged over members. If members are trained with different rates,
+    their energies are not comparable: the score is then the share of training rows with a lower
+    E_n, averaged over members. Rows with a wild value score above all training rows without one,
+    because wild values are clipped before networks see them. A value is wild if it lies at least
+    about ten times as far out as the middle 98% of training rows.
 
     The interface and the conventions are those of PyOD: 1 is an anomaly, scores are high for
     anomalies, and `fit` ignores y.
@@ -56,12 +58,12 @@ class AnomalyDetector(BaseEstimator):
             (of channels for images) and `members=`. Other settings are given with
             `functools.partial(NeuralTransformations, width=64)`.
         assignment: Rule that fills in the switches. None for `Soft()`.
-        contamination: Share of anomalies among the training rows, at most one half. "auto"
-            estimates it. With `Exact`, "auto" learns it together with the densities. With other
-            assignments, members are trained with different rates, and the estimate is the rate at
-            which members agree. Scores are then averaged over the members that were trained with
-            this rate. If no rate can be estimated, the members with rates of .05 and .1 are used.
-        members: Number of models whose scores are averaged. Where members are trained with
+        contamination: Share of anomalies among the training rows, at most one half, or "auto". With
+            "auto" and `Exact`, the share is learned together with the densities. With "auto" and
+            other assignments, members are trained with different rates. The estimate is the rate at
+            which members agree most on which rows are anomalies. Scores are averaged over members
+            of this rate. If there is no estimate, members with rates of .05 and .1 are used.
+        members: Number of models whose scores are averaged. If members are trained with
             different rates, it is the number for each rate, and at least 2.
         epochs: Number of epochs of training.
         warm_up: Number of first epochs, at most half of all, in which all rows count as normal.
@@ -69,8 +71,8 @@ class AnomalyDetector(BaseEstimator):
         weight_decay: Weight decay of AdamW.
         batch_size: Number of rows in each training step.
         scale: "range" brings the middle 98% of each feature to [0.25, 1.25]. None leaves rows
-            unchanged; images are never changed. Do not centre features: most backbones have no
-            biases, and see only the directions of rows around 0.
+            unchanged; images are never changed. Do not centre features: networks without biases
+            see only the direction of a row from 0, not its size.
         random_state: Seed for weights and batches.
         progress: Whether a progress bar is shown.
         trainer: Further arguments of `lightning.pytorch.Trainer`, such as `accelerator`.
@@ -82,9 +84,8 @@ class AnomalyDetector(BaseEstimator):
         rate_: Estimated share with its interval, from `likely_rate` for `Exact` and from
             `estimate_rate` for other assignments. None if the share was given.
         rates_: Rate with which each member was trained, (S,).
-        threshold_: Score above which a row is an anomaly. It lies between the scores of two
-            training rows. Rows of equal scores are flagged together, unless they are more than
-            half of the rows.
+        threshold_: Score above which a row is an anomaly. Rows of equal scores are flagged
+            together, unless they are more than half of the rows.
         usual_: Highest score of training rows without wild values, and the width of these scores
             (highest minus lowest), (2,).
         grain_: Step to which the clean energies of each member are rounded, (S, 1). Rounding gives
@@ -197,7 +198,7 @@ class AnomalyDetector(BaseEstimator):
         return lift(by_energy, self.scale_.beyond(x), self.usual_)
 
     def energies(self, X: Any) -> Energies:
-        """Return both energies of rows by member, (S, N) each.
+        """Return clean and anomaly energies of N rows by S members: two tensors of shape (S, N).
 
         Args:
             X: Rows like the training rows.
@@ -237,7 +238,7 @@ class AnomalyDetector(BaseEstimator):
         return np.stack([1 - share, share], 1)
 
     def predict_confidence(self, X: Any) -> np.ndarray:
-        """Return the probability that each label stays the same with new training rows, (N,).
+        """Return the probability that each label is the same after training on other rows, (N,).
 
         Args:
             X: Rows like the training rows.
@@ -282,15 +283,15 @@ class AnomalyDetector(BaseEstimator):
         )
 
     def _rows(self, x: np.ndarray) -> Tensor:
-        """Scaled rows, which all members see, (1, N, ...)."""
+        """Return scaled rows, which all members see, (1, N, ...)."""
         return torch.as_tensor(self.scale_(x))[None]
 
     def _ranking(self) -> Tensor:
-        """Numbers of the members that compare rows with the training rows by rank."""
+        """Return the numbers of the members whose ranks of rows are averaged."""
         return self._rate.ranking(self.rates_, self.contamination_)
 
     def _by_energy(self, energies: Energies) -> np.ndarray:
-        """Scores of rows from their energies, before wild values are taken into account, (N,)."""
+        """Return scores from energies alone, before wild values are taken into account, (N,)."""
         clean = settle(energies.clean, self.grain_)
         return self._rate.scores(clean, self.ranks_, self._ranking())
 

@@ -1,4 +1,7 @@
-"""Estimates of the share of anomalies: by the agreement of models, or by likelihood."""
+"""Estimates of the share of anomalies: by the agreement of models, or by likelihood.
+
+The models are the members of a detector, which are trained from different initial weights.
+"""
 
 import math
 from dataclasses import dataclass
@@ -28,16 +31,19 @@ _TAILS = (0.05, 0.95)
 class RateEstimate:
     """A share of anomalies with an interval.
 
-    `estimate_rate` makes the interval from the agreement of models. It contains the candidate rates
-    with an agreement within two standard errors of the best, and half a step on either side.
-    `likely_rate` returns the central 90% interval of a posterior.
+    `estimate_rate` compares candidate rates, the rates that models were trained with. Its interval
+    contains the best candidate and the candidates next to it with an agreement within two standard
+    errors of the best. Each end lies halfway to the next candidate. `likely_rate` returns the
+    central 90% interval of a posterior.
 
     Attributes:
         rate: Estimated share. It is 0 if no share can be estimated; the interval is then 0 to 1/2.
         low: Lower end of the interval.
         high: Upper end of the interval.
-        agreement: Table with one row per candidate rate: the "mean" agreement of the pairs of
-            models, and its standard error "se". None if the estimate is from `likely_rate`.
+        agreement: Table with one row per candidate rate. Column "mean" has the mean of kappa, the
+            agreement of two models on which rows are anomalies (see `estimate_rate`), over all
+            pairs of models with this rate. Column "se" has its standard error. None if the estimate
+            is from `likely_rate`.
 
     Example:
         >>> RateEstimate(0.1, 0.08, 0.13, None).rate
@@ -51,7 +57,11 @@ class RateEstimate:
 
 
 def estimate_rate(energies: Energies, rates: np.ndarray, verified: Any = None) -> RateEstimate:
-    r"""Estimate the share of anomalies as the rate at which independent models agree.
+    r"""Estimate the share of anomalies as the rate at which independent models agree most.
+
+    The models are the members of a detector. Each is trained from its own initial weights and with
+    one of several candidate rates, the share of the rows that it treats as anomalies. Models agree
+    if they pick the same rows as anomalies.
 
     The size of energies that are not log densities does not show how many rows are anomalies.
     However, models with different initial weights that are trained with the true rate pick the same
@@ -72,9 +82,10 @@ def estimate_rate(energies: Energies, rates: np.ndarray, verified: Any = None) -
       on a line.
 
     Args:
-        energies: Energies of the training rows by member, (S, N) each.
+        energies: Clean and anomaly energies of the N training rows by each of the S members: two
+            arrays of shape (S, N).
         rates: Rate that each member was trained with, (S,). There must be two or more different
-            rates, with two or more members each.
+            rates, and two or more members with each of them.
         verified: Codes of verified rows, (N,): 1 for an anomaly, 0 for a normal row, and -1, NaN or
             None where nothing is verified; or a `nbam_pyro.Verified`. Agreement is measured on the
             rows that are not verified.
@@ -116,19 +127,25 @@ def estimate_rate(energies: Energies, rates: np.ndarray, verified: Any = None) -
 
 @torch.no_grad()
 def likely_rate(energies: Energies, verified: Any = None) -> RateEstimate:
-    r"""Estimate the share of anomalies by its posterior, for energies that are log densities.
+    r"""Estimate the share of anomalies by its posterior, from negative log densities of the rows.
 
     .. math::
         p(\pi | x) \propto \prod_i \big((1 - \pi) e^{-E_n(x_i)} + \pi e^{-E_a(x_i)}\big), \qquad
         \pi \sim U(0, 1/2)
 
-    The estimate is the mean of the posterior, averaged over members. Members may differ: one may
-    see a cluster of anomalies as normal rows, and another as anomalies. The posterior treats the
+    Here pi is the share. The clean energy E_n is the negative log density of a row under the
+    distribution of normal rows, and the anomaly energy E_a that under the one of anomalies.
+
+    A detector has several members, models that are trained from different initial weights. The
+    estimate is the mean of the posterior, averaged over members. Members may differ: one may treat
+    a cluster of anomalies as normal rows, and another as anomalies. The posterior treats the
     densities as known. Therefore the interval does not include the error of densities that were
     learned from the same rows.
 
     Args:
-        energies: Negative log densities of the training rows by member, (S, N) each.
+        energies: Clean and anomaly energies of the N training rows by each of the S members: two
+            arrays of shape (S, N). They must be negative log densities, such as those of
+            `GaussianMixture`.
         verified: Codes of verified rows, (N,): 1 for an anomaly, 0 for a normal row, and -1, NaN or
             None where nothing is verified; or a `nbam_pyro.Verified`.
 
@@ -157,16 +174,18 @@ def likely_rate(energies: Energies, verified: Any = None) -> RateEstimate:
 def member_agreement(energies: Energies, rate: float, verified: Tensor = UNVERIFIED) -> np.ndarray:
     """Return kappa of each pair of members: their agreement on which rows are the anomalies.
 
-    Each member picks the rows with the highest difference E_n - E_a. Members pick only among rows
-    that are not verified. The number of picks is the rate times the number of all rows, minus the
-    number of verified anomalies. If it is 0 or less, or not less than the number of rows to pick
-    from, kappa is 0. Rows with equal scores share the remaining picks equally.
+    Each member picks the rows with the highest difference E_n - E_a of clean and anomaly energy.
+    Members pick only among rows that are not verified. The number of picks is the rate times the
+    number of all rows, minus the number of verified anomalies. If it is 0 or less, or not less than
+    the number of rows to pick from, kappa is 0. Rows with equal differences share the remaining
+    picks equally.
 
     Args:
-        energies: Energies by member, (S, N) each.
+        energies: Clean and anomaly energies of N rows by each of the S members: two arrays of shape
+            (S, N).
         rate: Share of anomalies among all rows.
-        verified: Integer codes of verified rows, broadcast to (N,): 1, 0, or -1 where nothing is
-            verified.
+        verified: Integer codes of verified rows, broadcast to (N,): 1 for an anomaly, 0 for a
+            normal row, -1 where nothing is verified. The default is -1 for all rows.
 
     Returns:
         Kappa of all S (S - 1) / 2 pairs.
@@ -190,9 +209,10 @@ def member_agreement(energies: Energies, rate: float, verified: Tensor = UNVERIF
 
 
 def _chosen(score: Tensor, top: int) -> Tensor:
-    """Weight, 0 to 1, of each row among the highest rows of each member, (S, N); sums are `top`.
+    """Return 1 for the `top` rows with the highest scores by each member, and 0 for others, (S, N).
 
-    Rows with equal scores share the remaining picks equally, because their order has no meaning.
+    Rows that share the lowest picked score have equal weights between 0 and 1, because their order
+    has no meaning. The weights of each member sum to `top`.
     """
     lowest = score.topk(top, 1).values[:, -1:]
     above, tied = (score > lowest).double(), (score == lowest).double()

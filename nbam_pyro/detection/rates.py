@@ -1,4 +1,8 @@
-"""Rates: how a detector gets the share of anomalies, and how it scores rows."""
+"""Rates: how a detector gets the share of anomalies, and how it scores rows.
+
+A detector has S members, models that are trained together from different initial weights. Each
+member is trained with a rate, the share of the training rows that it treats as anomalies.
+"""
 
 from abc import ABC, abstractmethod
 from typing import ClassVar, Literal
@@ -14,7 +18,7 @@ from nbam_pyro.detection.scores import mean_of_members, shares_below
 
 __all__ = ["CANDIDATES", "AgreedRate", "GivenRate", "LearnedRate", "Rate", "rate_of"]
 
-# The rates that members are trained with where the rate is unknown.
+# The rates that members are trained with if the share of anomalies is unknown.
 CANDIDATES = (0.05, 0.1, 0.15, 0.2, 0.3)
 # The rate at which learning starts.
 _START = 0.1
@@ -25,6 +29,9 @@ _TRUSTED = 0.1
 class Rate(ABC):
     """The base class of the ways in which a detector gets the share of anomalies.
 
+    The share is given by the user, learned with the networks, or estimated from several trained
+    networks.
+
     Attributes:
         learned: Whether the rate is learned by gradient descent, together with the weights.
     """
@@ -33,11 +40,13 @@ class Rate(ABC):
 
     @abstractmethod
     def training_rates(self, members: int) -> np.ndarray:
-        """Return the rate that each member is trained with, or at which learning starts, (S,).
+        """Return the rate that each member is trained with, (S,).
+
+        If the rate is learned, this is the value at which learning starts.
 
         Args:
-            members: Number of members in the settings. If members are trained with different rates,
-                it is the number for each rate.
+            members: Value of the detector's setting `members`. If members are trained with
+                different rates, it is the number of members for each rate.
         """
 
     @abstractmethod
@@ -47,24 +56,30 @@ class Rate(ABC):
         """Return the share of anomalies after training, and its estimate with an interval.
 
         Args:
-            energies: Energies of the training rows by member, (S, N) each.
-            rates: Rate of each member, (S,).
-            verified: Integer codes of the training rows, (N,): 1, 0, or -1 where unknown.
+            energies: Clean and anomaly energies of the N training rows by each of the S members:
+                two arrays of shape (S, N).
+            rates: Rate that each member was trained with, (S,).
+            verified: Integer codes of the training rows, (N,): 1 for a verified anomaly, 0 for a
+                verified normal row, -1 where nothing is verified.
 
         Returns:
-            The share, and its estimate. The estimate is None if the share was given.
+            The share, and its estimate with an interval. The estimate is None if the user gave the
+            share.
         """
 
     @abstractmethod
     def ranking(self, rates: np.ndarray, share: float) -> Tensor:
-        """Return the members that compare rows with the training rows by rank, (K,) integers.
+        """Return the numbers of the members whose ranks of the rows are averaged, (K,) integers.
+
+        The rank of a row by a member is the share of training rows with a lower clean energy.
 
         Args:
-            rates: Rate of each member, (S,).
-            share: Share of anomalies after training.
+            rates: Rate that each member was trained with, (S,).
+            share: Share of anomalies that `found` returned.
 
         Returns:
-            Numbers of the members. It is empty if scores are means of energies.
+            Numbers of the members, 0 to S - 1. The result is empty if scores are means of energies
+            and not means of ranks.
         """
 
     @abstractmethod
@@ -72,15 +87,15 @@ class Rate(ABC):
         """Return the scores of rows, (M,).
 
         Args:
-            clean: Clean energies of the rows by member, (S, M).
-            reference: Clean energies of the training rows for each member in `ranking`, (K, N),
+            clean: Clean energies of M rows by each of the S members, (S, M).
+            reference: Clean energies of the N training rows by each member in `ranking`, (K, N),
                 sorted from low to high.
-            ranking: Numbers of the members from `ranking`, (K,).
+            ranking: Numbers of the K members that the method `ranking` returned, (K,).
         """
 
 
 class _OneRate(Rate):
-    """All members have the same rate. Therefore their energies can be averaged."""
+    """All members are trained with the same rate. Therefore their energies can be averaged."""
 
     def ranking(self, rates: np.ndarray, share: float) -> Tensor:
         return torch.arange(0)
@@ -115,7 +130,10 @@ class GivenRate(_OneRate):
 
 
 class LearnedRate(_OneRate):
-    """The rate is learned with the weights. Energies must be negative log densities.
+    """The rate is learned together with the weights of the networks.
+
+    This needs an assignment that computes posteriors, such as `Exact`. The energies must be
+    negative log densities.
 
     Example:
         >>> LearnedRate().training_rates(2)  # where learning starts
@@ -135,12 +153,15 @@ class LearnedRate(_OneRate):
 
 
 class AgreedRate(Rate):
-    """Members are trained with different rates; the share is the rate at which they agree.
+    """Several members are trained with each of several rates; the best agreement gives the share.
 
-    The energies of members with different rates are not comparable. Therefore the score of a row is
-    the share of training rows with a lower clean energy. It is averaged over the members that were
-    trained with the estimated share. If no share can be estimated, it is averaged over the members
-    with a rate of at most 0.1.
+    Two members agree if they pick the same training rows as anomalies. The estimated share is the
+    rate at which members of this rate agree most (see `estimate_rate`).
+
+    The energies of members with different rates are not comparable. Therefore a member's score of a
+    row is the share of training rows with a lower clean energy. It is averaged over the members
+    that were trained with the estimated share. If no share can be estimated, it is averaged over
+    the members with a rate of at most 0.1.
 
     Example:
         >>> rates = AgreedRate().training_rates(2)
@@ -173,10 +194,18 @@ class AgreedRate(Rate):
 def rate_of(contamination: float | Literal["auto"], assignment: Assignment) -> Rate:
     """Return the `Rate` object for the settings of a detector.
 
+    If `contamination` is "auto", the assignment decides how the share of anomalies is found:
+
+    * An assignment that needs densities, such as `Exact`, learns it together with the weights of
+      the networks (`LearnedRate`).
+    * For other assignments, networks with different initial weights are trained with several rates.
+      The share is the rate at which these networks agree most on which rows are anomalies
+      (`AgreedRate`).
+
     Args:
-        contamination: Share of anomalies, or "auto".
-        assignment: Assignment of the switches. With "auto", the rate is learned if the assignment
-            needs densities. Otherwise it is the rate at which members agree.
+        contamination: Share of anomalies among the training rows, or "auto" to find it from the
+            training rows.
+        assignment: Rule by which training decides which rows are anomalies.
 
     Example:
         >>> from nbam_pyro.detection.assignments import Exact, Soft

@@ -34,8 +34,8 @@ class Range:
         centre: Value of each feature that is subtracted first, (D,). It is 0 of shape (1,) for
             images, which are not scaled. This difference is exact; large offsets do not reduce the
             precision.
-        low: Number that is subtracted after `centre`, in the same shape.
-        width: Number by which the difference is divided, in the same shape.
+        low: Number that is subtracted from each feature after `centre`, in the same shape.
+        width: Number by which the result is then divided, in the same shape.
         furthest: Largest absolute value that networks see, a scalar array. Larger values are
             clipped to it. It is infinite if values are not clipped.
     """
@@ -100,7 +100,10 @@ class Range:
         return np.clip(self._moved(x), -self.furthest, self.furthest)
 
     def beyond(self, x: np.ndarray) -> np.ndarray:
-        """Return how far the furthest value of each row lies outside what networks see, (N,).
+        """Return how far each row exceeds the largest value that networks see, (N,).
+
+        The result is the largest absolute value of the scaled row minus `furthest`, and 0 if no
+        value is larger than `furthest`.
 
         Args:
             x: Rows, (N, D).
@@ -143,7 +146,7 @@ def learned_range(x: np.ndarray, scale: object, names: Sequence[str] | None = No
 
 
 def _extents(ordered: np.ndarray, width: np.ndarray) -> np.ndarray:
-    """Lower and upper ends of features without wild values, (2, D), from sorted columns (N, D)."""
+    """Return the ends of features without wild values, (2, D), from sorted columns (N, D)."""
     last = _last(ordered, width)
     first = len(ordered) - 1 - _last(-ordered[::-1], width)
     places = [first + share * (last - first) for share in _TAILS]
@@ -157,7 +160,10 @@ def _extents(ordered: np.ndarray, width: np.ndarray) -> np.ndarray:
 
 
 def _last(ordered: np.ndarray, width: np.ndarray) -> np.ndarray:
-    """The row of the highest value that is not wild, (D,), in sorted columns (N, D) around 0."""
+    """Return the row of the highest value that is not wild, (D,), in sorted columns (N, D).
+
+    The median of each column is 0.
+    """
     low, high = ordered / _WILD >= -width, ordered / _WILD <= width
     lowest = np.where(low, ordered, np.inf).min(0)
     gap = np.diff(ordered, axis=0) > ordered[:-1] - lowest
@@ -166,7 +172,7 @@ def _last(ordered: np.ndarray, width: np.ndarray) -> np.ndarray:
 
 
 def _at(ordered: np.ndarray, place: np.ndarray) -> np.ndarray:
-    """Values of columns (N, D) at places between rows, one place for each column, (D,)."""
+    """Return values of columns (N, D) at places between rows, one place per column, (D,)."""
     below = np.minimum(place.astype(int), len(ordered) - 1)
     above = np.minimum(below + 1, len(ordered) - 1)
     one, other = (np.take_along_axis(ordered, at[None], 0)[0] for at in (below, above))

@@ -1,4 +1,12 @@
-"""Scores of rows that do not depend on the batch, the threshold, and PyOD's probabilities."""
+"""The scores of a detector, its threshold, and the probabilities that PyOD defines.
+
+A detector has several members, models that are trained from different initial weights. Each member
+gives each row a clean energy E_n, which is low if the row looks normal, and an anomaly energy E_a,
+which is low if the row looks like an anomaly. For a model with densities, E_n is the negative log
+density of the row under the distribution of normal rows, and E_a that under the distribution of
+anomalies. The score of a row is computed from its clean energies. A higher score is more anomalous.
+A row has the same score in every batch.
+"""
 
 from typing import Literal
 
@@ -32,10 +40,11 @@ _MOST = 0.5
 def grain_of(values: Tensor) -> Tensor:
     """Return the step to which the energies of each member are rounded, (S, N) -> (S, 1).
 
-    The step is 2^-26 of the median size of the energies, as a power of two.
+    The step is 2^-26 of the median absolute energy, rounded to a power of two.
 
     Args:
-        values: Energies of the training rows by member, (S, N).
+        values: Clean energies (or anomaly energies) of the N training rows by each of the S
+            members, (S, N).
 
     Example:
         >>> grain_of(torch.tensor([[0.5, 1.0, 9.0]])).log2()
@@ -51,8 +60,8 @@ def settle(values: Tensor, grain: Tensor) -> Tensor:
     steps are rounded to a multiple of the step. Larger values are rounded to 26 binary digits.
 
     Args:
-        values: Energies by member, (S, N).
-        grain: The step of each member, (S, 1), from `grain_of`.
+        values: Clean energies (or anomaly energies) of N rows by each of the S members, (S, N).
+        grain: Rounding step of each member, (S, 1), from `grain_of`.
 
     Returns:
         The rounded energies in float64, (S, N).
@@ -67,7 +76,7 @@ def settle(values: Tensor, grain: Tensor) -> Tensor:
 
 
 def _step(values: Tensor) -> Tensor:
-    """The value of the 26th binary digit of each value; for a value of 0, 2^-1000."""
+    """Return the value of the 26th binary digit of each value; for a value of 0, 2^-1000."""
     mantissa, exponent = np.frexp(values.numpy())
     exponent = np.where(mantissa == 0, _SMALLEST, np.maximum(exponent - _DIGITS, _SMALLEST))
     return torch.from_numpy(np.ldexp(1.0, exponent))
@@ -81,7 +90,7 @@ def mean_of_members(values: np.ndarray) -> np.ndarray:
     in another order.
 
     Args:
-        values: Values of the rows by member, (S, N).
+        values: Values of N rows, such as clean energies, by each of the S members, (S, N).
 
     Example:
         >>> mean_of_members(np.array([[1.0, 2.0], [3.0, 4.0]]))
@@ -97,11 +106,14 @@ def mean_of_members(values: np.ndarray) -> np.ndarray:
 def usual_of(scores: np.ndarray, beyond: np.ndarray) -> np.ndarray:
     """Return the highest score of training rows without wild values, and the width, (2,).
 
-    The width is the highest minus the lowest of these scores.
+    The width is the highest minus the lowest of these scores. A wild value is a value of a feature
+    that lies so far from all others that it is clipped before networks see it.
 
     Args:
-        scores: Scores of the training rows from their energies, (N,).
-        beyond: How far the values of each row lie outside the range that networks see, (N,).
+        scores: Scores of the training rows, (N,), computed from their clean energies E_n alone. A
+            clean energy is low if the row looks normal, so a higher score is more anomalous.
+        beyond: Distance by which the furthest value of each row exceeds the largest value that
+            networks see, (N,), from `Range.beyond`. It is 0 for a row without wild values.
 
     Example:
         >>> usual_of(np.array([1.0, 4.0, 0.5]), np.array([0.0, 0.0, 9.0]))
@@ -112,13 +124,16 @@ def usual_of(scores: np.ndarray, beyond: np.ndarray) -> np.ndarray:
 
 
 def lift(scores: np.ndarray, beyond: np.ndarray, usual: np.ndarray) -> np.ndarray:
-    """Return scores that are higher for rows with wild values than for all other training rows.
+    """Return scores in which rows with wild values score above all training rows without them.
 
-    Networks that compare directions do not see how large a value is.
+    Networks do not see how large a wild value is, because it is clipped. Therefore a score that is
+    computed from energies alone may be low for such a row.
 
     Args:
-        scores: Scores of rows from their energies, (N,).
-        beyond: How far the values of each row lie outside the range that networks see, (N,).
+        scores: Scores of rows, (N,), computed from their clean energies E_n alone. A clean energy
+            is low if the row looks normal, so a higher score is more anomalous.
+        beyond: Distance by which the furthest value of each row exceeds the largest value that
+            networks see, (N,), from `Range.beyond`. It is 0 for a row without wild values.
         usual: Highest score and width of the training scores, from `usual_of`, (2,).
 
     Example:
@@ -139,8 +154,8 @@ def threshold_of(scores: np.ndarray, rate: float) -> float:
     higher scores are flagged.
 
     Args:
-        scores: Scores of the training rows, (N,).
-        rate: The share of anomalies among them, up to one half.
+        scores: Scores of the training rows, (N,). A higher score is more anomalous.
+        rate: Share of the training rows that are anomalies, up to one half.
 
     Returns:
         The threshold. If no row is flagged, it is the highest score.
@@ -171,11 +186,12 @@ def threshold_of(scores: np.ndarray, rate: float) -> float:
 
 
 def shares_below(train: Tensor, scores: Tensor) -> np.ndarray:
-    """Return the share of training scores below each score, by member, (S, M).
+    """Return the share of training rows with a lower clean energy than each row, (S, M).
 
     Args:
-        train: Scores of the training rows by member, (S, N), sorted from low to high.
-        scores: Scores of rows by member, (S, M).
+        train: Clean energies of the N training rows by each of the S members, (S, N), sorted from
+            low to high.
+        scores: Clean energies of M rows by each of the S members, (S, M).
 
     Example:
         >>> shares_below(torch.tensor([[1.0, 2.0, 3.0, 4.0]]), torch.tensor([[0.0, 2.5, 9.0]]))
@@ -220,7 +236,9 @@ def as_shares(
 
 
 def exceeding(scores: np.ndarray, train: np.ndarray, *, rate: float) -> np.ndarray:
-    """Return the probability that each row is flagged with new training rows, (M,).
+    """Return the probability that each row is flagged after training on other rows, (M,).
+
+    The other training rows are assumed to come from the same distribution.
 
     Args:
         scores: Scores of rows, (M,).

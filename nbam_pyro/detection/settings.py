@@ -18,9 +18,9 @@ class Schedule:
     """Number of epochs, and the steps of the optimiser.
 
     Args:
-        epochs: Number of epochs in all.
-        warm_up: Number of first epochs, at most half of all, in which each row that is not verified
-            counts as normal.
+        epochs: Number of epochs, the warm-up included.
+        warm_up: Number of first epochs in which each row that is not verified counts as normal. At
+            most half of the epochs are used for it.
         lr: Step size of AdamW.
         weight_decay: Weight decay of AdamW.
     """
@@ -51,12 +51,14 @@ def check_settings(detector: Any) -> None:
 def check_verified(contamination: Any, verified: Tensor, *, exact: bool) -> None:
     """Raise a `DataError` if the share of anomalies is 0 but rows are verified as anomalies.
 
-    Assignments that do not compute posteriors accept a share of 0.
+    With a share of 0, the posterior probability that a row is an anomaly is 0, which contradicts a
+    verified anomaly. Assignments that do not compute posteriors accept a share of 0.
 
     Args:
-        contamination: Share of anomalies, or "auto".
-        verified: Integer codes of the training rows, (N,): 1, 0, or -1 where unknown.
-        exact: Whether the assignment computes posteriors of densities.
+        contamination: Share of anomalies among the training rows, or "auto".
+        verified: Integer codes of the training rows, (N,): 1 for a verified anomaly, 0 for a
+            verified normal row, -1 where nothing is verified.
+        exact: Whether the assignment computes posteriors, as `Exact` does.
     """
     anomalies = int((verified == 1).sum())
     if contamination == 0 and exact and anomalies:

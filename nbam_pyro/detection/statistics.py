@@ -2,8 +2,8 @@
 
 A statistic cannot be better than chance for every possible distribution of anomalies: if it is
 better for some anomalies, it is worse for others (Zhang, Goldstein & Ranganath 2021). Therefore
-this module has no default statistic. The attribute `against` of each statistic says which anomalies
-it is meant for. All statistics are high for rows that look anomalous.
+this module has no default statistic. The attribute `against` of each statistic describes the
+anomalies that it is meant for. All statistics are high for rows that look anomalous.
 """
 
 from abc import ABC, abstractmethod
@@ -50,7 +50,7 @@ class TestStatistic(ABC):
     """The base class of functions that give each row a number, high if it looks anomalous.
 
     Attributes:
-        against: Sentence that says which anomalies the statistic is meant for.
+        against: Description of the anomalies that the statistic is meant for.
     """
 
     __test__ = False  # pytest must not collect it
@@ -73,7 +73,7 @@ class LogLikelihood(TestStatistic):
     r"""The negative log density, -log p(x).
 
     Args:
-        density: Function that returns log p of rows.
+        density: Function that takes rows and returns their log densities log p.
 
     Example:
         >>> LogLikelihood(lambda x: -0.5 * x**2)([0.0, 2.0])
@@ -125,7 +125,7 @@ class Typicality(TestStatistic):
     r"""The distance of log p(x) from the mean of log p over the training rows.
 
     Args:
-        density: Function that returns log p of rows.
+        density: Function that takes rows and returns their log densities log p.
         train: Rows to which the density was fitted, (M, ...).
 
     Raises:

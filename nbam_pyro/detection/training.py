@@ -28,12 +28,12 @@ class Prior(nn.Module):
     """The prior log odds of an anomaly for each member, fixed or learned with the weights.
 
     Args:
-        rates: Rate of anomalies for each member, (S,). If rates are learned, these are the initial
-            values.
+        rates: Share of the training rows that each member treats as anomalies, (S,). If rates are
+            learned, these are the initial values.
         learned: Whether the rates are learned.
 
     Attributes:
-        logit: Prior log odds, (S, 1).
+        logit: Prior log odds of each member, (S, 1).
 
     Raises:
         DataError: A rate is not in [0, 1).
@@ -159,7 +159,7 @@ def check_energies(backbone: Backbone, assignment: Assignment, *, learned: bool)
 
 @torch.no_grad()
 def energies_of(backbone: Backbone, x: Tensor, *, size: int = 256) -> Energies:
-    """Return the energies of rows, (S, N) each, on the CPU.
+    """Return the clean and anomaly energies of rows, two tensors of shape (S, N) on the CPU.
 
     The backbone is not changed. Therefore several threads may call this function with the same
     backbone.
@@ -171,7 +171,7 @@ def energies_of(backbone: Backbone, x: Tensor, *, size: int = 256) -> Energies:
         size: Number of rows that are computed at once.
 
     Raises:
-        DataError: Energies are not finite.
+        DataError: An energy is not finite.
     """
     like = next(backbone.parameters())
     parts = [backbone.energies(backbone.rows(part.to(like))) for part in x.split(size, 1)]

@@ -52,7 +52,8 @@ class NBAMClassifier(ClassifierMixin, NBAMEstimator):
             it. It is P(z=1 | x) for a row without a label, and 0 or 1 for a verified row.
         transition_matrix_: M = p(observed | true), (K, K).
         flip_matrix_: T = p(observed | true, z=1), (K, K), zero on its diagonal.
-        targets_: Decoded training targets, with the verified true labels and errors.
+        targets_: Decoded training targets, with their verified true labels, and which of them are
+            verified as wrong or right.
         fit_: The `Fit`, which also gives intervals, corrected labels, ArviZ data and saving.
 
     Example:
@@ -114,8 +115,8 @@ class NBAMClassifier(ClassifierMixin, NBAMEstimator):
             sample_weight: Weight of each row, (N,); None for 1. A weight of 2 counts as two rows.
             true_label: Verified true labels, (N,), written as in y and among the classes of y; NaN
                 or None where unknown.
-            contaminated: Verified errors, (N,): 1 or True for a wrong label, 0 or False for a right
-                label, NaN or None if the label is not verified.
+            contaminated: Whether somebody has verified that the label is wrong, (N,): 1 or True for
+                a wrong label, 0 or False for a right one, NaN or None if it is not verified.
 
         Raises:
             DataError: There is only one class, or a class has fewer than two rows; features have

@@ -58,7 +58,7 @@ class NBAMRegressor(RegressorMixin, NBAMEstimator):
             the training rows with a target.
         responsibility_: Responsibility of every training row, (N,). It is P(z=1 | x) for a row
             without a target, and 0 or 1 for a verified row.
-        targets_: Decoded training targets, with the verified errors.
+        targets_: Decoded training targets, and which of them are verified as wrong or right.
         fit_: The `Fit`, which also gives intervals, ArviZ data and saving.
 
     Example:
@@ -109,8 +109,9 @@ class NBAMRegressor(RegressorMixin, NBAMEstimator):
             X: Features, (N, D), or images, (N, C, H, W), without missing or infinite values.
             y: Measurements, (N,); NaN or None where a measurement is missing.
             sample_weight: Weight of each row, (N,); None for 1. A weight of 2 counts as two rows.
-            contaminated: Verified errors, (N,): 1 or True for a wrong measurement, 0 or False for a
-                right one, NaN or None if the measurement is not verified.
+            contaminated: Whether somebody has verified that the measurement is wrong, (N,): 1 or
+                True for a wrong measurement, 0 or False for a right one, NaN or None if it is not
+                verified.
 
         Raises:
             DataError: Measurements are texts, infinite or all the same; features have missing or

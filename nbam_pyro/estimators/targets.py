@@ -12,12 +12,15 @@ from nbam_pyro.verified import NOTHING, Verified
 
 @dataclass(frozen=True, eq=False)
 class Targets:
-    """Targets in the form that a story needs, with verified true labels and errors.
+    """Targets in the form that a story needs, and what is verified about them.
+
+    A row is verified if somebody has checked its target.
 
     Attributes:
         column: Original targets before the encoding, N rows.
         codes: Encoded targets of the rows that have one, (n,): class numbers, or measurements.
-        verified: Verified true labels and errors of the N rows; `NOTHING` if none are given.
+        verified: Result of the check of each of the N rows: its true label, or whether its target
+            is wrong, or nothing. `NOTHING` if no row is verified.
     """
 
     column: Column
@@ -31,7 +34,7 @@ class Targets:
 
     @property
     def verified_present(self) -> Verified:
-        """Verified true labels and errors of the rows that have a target, (n,)."""
+        """What is verified about the rows that have a target: `verified` without the others."""
         return self.verified[self.present]
 
     def __getitem__(self, rows: np.ndarray) -> "Targets":

@@ -1,4 +1,7 @@
-"""Decoding of verified true labels and verified errors, given as arrays with missing values."""
+"""Decoding of what is verified about rows: true labels, or whether targets are wrong.
+
+A row is verified if somebody has checked its target. Both come as arrays with missing values.
+"""
 
 from collections.abc import Callable
 from typing import Any
@@ -18,16 +21,18 @@ def verified_rows(
     contaminated: Any,
     encode: Callable[[np.ndarray], np.ndarray],
 ) -> Verified:
-    """Decode verified true labels and errors of rows; `NOTHING` if neither argument is given.
+    """Decode verified true labels, and which targets are verified as wrong or as right.
+
+    The result is `NOTHING` if neither argument is given.
 
     Args:
         y: Encoded targets of the rows that have one, (n,).
         present: True where the row has a target, (N,).
         true_label: Verified true labels, (N,), NaN or None where unknown; None if no true label is
             known.
-        contaminated: Verified errors, (N,): 1 or true for a wrong target, 0 or false for a right
-            one, as numbers, booleans or texts, NaN or None where unknown; None if no row is
-            verified.
+        contaminated: Whether each target is verified as wrong, (N,): 1 or true for a wrong target,
+            0 or false for a right one, as numbers, booleans or texts, NaN or None if the target is
+            not verified. None instead of an array if no target is verified as wrong or right.
         encode: Function that converts labels to class numbers.
 
     Raises:

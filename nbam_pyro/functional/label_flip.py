@@ -49,7 +49,7 @@ def label_flip_log_joint(
             verified.
 
     Returns:
-        (a, b) = (log p(z=0, y | x), log p(z=1, y | x)), each (N,).
+        (a, b) = (log p(z=0, y | x), log p(z=1, y | x)), two tensors of shape (N,).
 
     Example:
         >>> from nbam_pyro.functional import responsibility

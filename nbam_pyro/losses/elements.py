@@ -35,9 +35,9 @@ class Elements(NamedTuple):
     verified: Verified
 
     def pair(self, rate_logits: Tensor, flip_logits: Tensor) -> tuple[Tensor, Tensor]:
-        """Return the log joint probabilities (a, b) of a clean and of a wrong label, each (N,).
+        """Return the log joint probabilities (a, b) of a clean and of a wrong label.
 
-        They are a = log p(y, z=0 | x) and b = log p(y, z=1 | x).
+        They are a = log p(y, z=0 | x) and b = log p(y, z=1 | x), two tensors of shape (N,).
 
         Args:
             rate_logits: Logits of the contamination rate of each true class, (K,).

@@ -60,10 +60,11 @@ def anchor_counts(
     Args:
         log_probs: Log predicted probabilities, (N, K), preferably out of fold.
         labels: Observed labels, (N,).
-        confident: Share of each class's predicted rows that are anchors, in (0, 1].
-        at_least: Smallest number of anchors of a class, where it has enough rows.
+        confident: Share of the rows predicted as a class that are its anchors, in (0, 1].
+        at_least: Smallest number of anchors of a class, if enough rows are predicted as this class.
         weights: Number of times that each row counts, (N,); None if each counts once.
-        verified: Verified true labels and errors, (N,); `NOTHING` if no row is verified.
+        verified: What somebody has verified about each of the N rows: its true label, or whether
+            its observed label is wrong. `NOTHING` if no row is verified.
 
     Returns:
         Counts by true (predicted) and observed label, (K, K), in the precision of `log_probs` but
@@ -109,8 +110,8 @@ def how_many(rows: int, confident: float, at_least: int) -> int:
 
     Args:
         rows: Number of rows that are predicted as this class.
-        confident: Share of them that are anchors.
-        at_least: Smallest number of anchors, where there are enough rows.
+        confident: Share of these rows that are anchors.
+        at_least: Smallest number of anchors, if there are enough rows.
 
     Example:
         >>> [how_many(rows, 0.2, 70) for rows in (10, 200, 1000)]
@@ -144,7 +145,7 @@ def _renamed(log_probs: Tensor, true: Tensor) -> Tensor:
 
     Args:
         log_probs: Log predicted probabilities, (N, K).
-        true: Verified true labels, -1 where unknown, (N,).
+        true: Verified true label of each row, -1 if none is verified, (N,).
     """
     k = log_probs.shape[1]
     known = true >= 0

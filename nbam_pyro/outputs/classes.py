@@ -16,25 +16,25 @@ __all__ = ["class_columns", "shown"]
 def class_columns(
     columns: list[Any] | None, classes: Iterable[Any] | None, k: int
 ) -> tuple[pd.Index, list[int] | None]:
-    """Return the names of the classes and the column of each.
+    """Return the names of the classes, and the number of the column that belongs to each class.
 
-    The column names of a frame decide which column belongs to which class. `classes` may list these
-    names in another order. It may also rename the columns, in their order, if no new name is the
-    name of a column.
+    The column names of a data frame decide which column belongs to which class. `classes` may list
+    these names in another order. It may also rename the columns, in their order, if no new name is
+    the name of a column.
 
     Args:
-        columns: Column names of a frame; None for an array.
-        classes: Names of the classes, in any collection; None for the column names, or 0, ..., K-1
-            for an array.
+        columns: Column names of a data frame; None for an array.
+        classes: Names of the classes, in any ordered collection. None for the column names of a
+            data frame, or for 0, ..., K-1 for an array.
         k: Number of columns, K.
 
     Returns:
-        The names in the order of the classes, and the column number of each; None in place of the
-        numbers if they are 0, ..., K-1.
+        The names of the classes, and a list with the column number of each class. Instead of the
+        list, None if class k is in column k for all classes.
 
     Raises:
-        DataError: There are not K different names, only some of them are column names, or they are
-            the numbers 0, ..., K-1 of unnamed columns in another order.
+        DataError: There are not K different names; only some of them are column names; or they are
+            the column numbers 0, ..., K-1 of a data frame without column names, in another order.
 
     Example:
         >>> class_columns(["dog", "cat"], ["cat", "dog"], 2)[1]
@@ -62,9 +62,10 @@ def class_columns(
         )
     if columns == list(range(k)):
         raise DataError(
-            f"classes are {shown(names)}, the numbers of the columns of pred_probs in another "
-            "order, which is ambiguous. Omit classes, or rename the columns of pred_probs to the "
-            "classes."
+            f"classes is [{shown(names)}]: these are the column numbers 0 to {k - 1} of pred_probs "
+            "in another order. It is unclear whether they name the columns or reorder them. If "
+            "column k holds class k, leave out the argument classes. Otherwise pass a data frame "
+            "whose column names are the names of the classes."
         )
     return names, order
 

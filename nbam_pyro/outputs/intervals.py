@@ -26,11 +26,13 @@ _NEARLY_ZERO = 1e-6
 class TransitionIntervals:
     """Central intervals of contamination rates. They do not include errors of the predictions.
 
+    The rate of a true class is the share of wrong labels among the rows that belong to it.
+
     Attributes:
-        rate_low: Lower end of the rate of each true class, (K,) float64.
-        rate_high: Upper end of the rate of each true class, (K,).
-        share_low: Lower end of the share of these rows that is contaminated.
-        share_high: Upper end of the share of these rows that is contaminated.
+        rate_low: Lower end of the interval of each true class's rate, (K,) float64.
+        rate_high: Upper end of the interval of each true class's rate, (K,) float64.
+        share_low: Lower end of the interval of the contaminated share of the rows.
+        share_high: Upper end of the interval of the contaminated share of the rows.
         probability: Posterior probability that each interval contains, for example 0.9.
     """
 
@@ -42,7 +44,7 @@ class TransitionIntervals:
 
 
 def check_probability(value: float) -> None:
-    """Raise an error if a value is not a valid probability of an interval.
+    """Raise an error if a value is not a valid probability that an interval contains.
 
     Args:
         value: Probability, in (0, 1).
@@ -97,7 +99,7 @@ def transition_intervals(
         transition: Result of `estimate_transition`.
         prior: Pseudo-counts of rates and flips, as given to `estimate_transition`.
         weights: Weights of the rows, as given to `estimate_transition`.
-        true_labels: Verified true labels, as given to `estimate_transition`.
+        true_labels: Verified true labels of the rows, as given to `estimate_transition`.
         probability: Posterior probability that each interval contains, in (0, 1).
 
     Raises:
@@ -135,8 +137,8 @@ def _variances(
     """Return the variances of the rates and of the number of contaminated rows.
 
     Returns:
-        Variance of the rate of each class, (K,), infinite where rounding hides it; variance of the
-        number of contaminated rows, a scalar.
+        Variance of the rate of each class, (K,), which is infinite if rounding hides it, and
+        variance of the number of contaminated rows, a scalar.
     """
     matrix = transition.matrix
     total, own = torch.zeros_like(matrix), torch.zeros_like(matrix)

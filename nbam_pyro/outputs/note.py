@@ -1,4 +1,4 @@
-"""The note of a report, which says what its intervals treat as known."""
+"""The note of a report: it lists what the intervals of the report treat as known."""
 
 import math
 
@@ -23,11 +23,11 @@ def report_note(
     """Return the note of a report.
 
     Args:
-        data: Predicted probabilities and labels.
+        data: Predicted probabilities and observed labels.
         band: Table with one row per sharpness, as in `PredProbsReport`.
-        sharpness: Sharpness of the report.
-        probability: Probability of its intervals.
-        class_prior: Pseudo-count of each class, or None.
+        sharpness: Sharpness that the report uses.
+        probability: Posterior probability that each interval contains.
+        class_prior: Pseudo-count of each class; None without a prior on class frequencies.
     """
     lowest, highest = band["sharpness"].min(), band["sharpness"].max()
     known = 0 if data.true_labels is None else int((data.true_labels >= 0).sum())

@@ -48,11 +48,12 @@ def from_pred_probs(
 
     The story is that of `LabelFlip` without deviation, with a given predictor of the true label,
 
-    .. math:: f_{ic} = p_{ic}^a / \sum_d p_{id}^a,
+    .. math:: f_{ic} = p_{ic}^a / \sum_d p_{id}^a.
 
-    `estimate_transition` then estimates the contamination rates and the flip matrix T. A classifier
-    that was trained on wrong labels also predicts wrong labels. Therefore p is less certain about
-    the true label than it should be. The sharpness a corrects this.
+    Here p_ic is the predicted probability of class c for row i. `estimate_transition` estimates the
+    contamination rates and the flip matrix T. A classifier that was trained on wrong labels also
+    predicts wrong labels. Therefore p is less certain about the true label than it should be. The
+    sharpness a corrects this.
 
     Labels alone do not determine a: many difficult rows and few wrong labels look the same as few
     difficult rows and many wrong labels. Therefore a is a fixed number, and every main quantity is
@@ -71,13 +72,13 @@ def from_pred_probs(
             row must have predicted it, for instance with
             `sklearn.model_selection.cross_val_predict`. An array, lists, a tensor, or a frame of
             pandas, polars or pyarrow with one column per class. Double precision is kept.
-        verified: Verified true labels, (N,), NaN, None or -1 where unknown; or a `Verified`. None
-            if nothing is verified.
+        verified: Verified true label of each row, (N,), NaN, None or -1 if none is verified; or a
+            `Verified`. None if no row is verified.
         sharpness: Sharpness a, positive. None for `SHARPNESS` or, if labels are verified, for the
             value in `SHARPNESS_BAND` that fits them best.
-        classes: Names of the columns of `pred_probs`; None for the column names of a frame, or 0,
-            ..., K-1. If they are a frame's column names in another order, columns are matched by
-            name.
+        classes: Names of the classes in the order of the columns of `pred_probs`. None for the
+            column names of a data frame, or for 0, ..., K-1 otherwise. If `classes` lists the
+            column names of a data frame in another order, columns are matched by name.
         prior: Pseudo-counts of rates and flips; None for `FlipPrior(rate=(1.0, 9.0))`, under which
             wrong labels are rare.
         class_prior: Concentration h of a Dirichlet(h, ..., h) prior on class frequencies, in rows

@@ -35,10 +35,10 @@ class Predicted:
         log_p: Log predicted probabilities, at least log 1e-6, (N, K). They are float32 if the
             probabilities are in single or half precision, else float64.
         labels: Observed labels as column numbers of log_p, (N,).
-        true_labels: Verified true labels as column numbers of log_p, -1 where unknown, (N,); None
-            if none is known.
-        classes: Names of the columns.
-        index: Names of the rows.
+        true_labels: Verified true labels as column numbers of log_p, -1 for a row without one,
+            (N,); None if no true label is verified.
+        classes: Names of the classes, in the order of the columns of log_p.
+        index: Index of the rows, as in pandas.
     """
 
     log_p: Float[Tensor, "n k"]

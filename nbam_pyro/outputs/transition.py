@@ -33,21 +33,22 @@ _LEAST = 1e-30
 
 @dataclass(frozen=True)
 class Transition:
-    """Estimated rates and flips: the mode, given predictions and observed labels.
+    """Estimated rates and flips: the mode of their posterior, given predictions and labels.
 
     Attributes:
-        rate: Contamination rate of each true class, (K,) float64.
-        flip: Flip matrix T, (K, K), with a zero diagonal.
+        rate: Contamination rate of each true class, (K,) float64: the share of wrong labels among
+            the rows that truly belong to the class.
+        flip: Flip matrix T = p(observed label | true label, wrong), (K, K), with a zero diagonal.
         counts: Expected number of rows by true and observed label, (K, K), as in `anchor_counts`.
-            They can be the start of an estimate from similar data.
+            They can be passed as `start` to an estimate from similar data.
         log_marginal: Sum of log p(y | x), and of log p(y, c | x) for rows with a verified true
             label c, in nats. With a prior on class frequencies, the sum of log p(x, y) and log p(x,
             y, c) up to a constant. It is -inf if a verified label has predicted probability 0.
         objective: Objective after each iteration, (iterations,): the log marginal plus the log
             prior of M and, if `class_prior` is given, of class frequencies. It never decreases, up
             to rounding.
-        class_frequency: Share of rows of each true class, (K,): the share in the counts, or, with a
-            prior, the mode, which includes the pseudo-counts.
+        class_frequency: Share of rows of each true class, (K,), by the expected counts. With a
+            prior on class frequencies, the mode of the frequencies, which includes pseudo-counts.
         log_shift: Logarithm of the mode of class frequencies minus the logarithm of the mean of f,
             (K,); zeros without a prior on class frequencies.
     """
@@ -134,14 +135,14 @@ def estimate_transition(
         prior: Pseudo-counts of rates and flips.
         weights: Number of times that each row counts, (N,); None if each counts once. The rate of a
             class whose rows all have weight 0 follows from its prior and the other rows.
-        true_labels: Verified labels, (N,), -1 where unknown; None if no label is verified. The
-            choice of the verified rows may depend on x and y.
+        true_labels: Verified true label of each row, (N,), -1 if none is verified; None if no row
+            is verified. The choice of the verified rows may depend on x and y.
         start: Counts to start from, (K, K), for instance from `anchor_counts` or an earlier
-            estimate; None for those of f, :math:`\sum_{i: y_i = y} w_i f_{ic}`.
+            estimate; None for the sums of predictions, :math:`\sum_{i: y_i = y} w_i f_{ic}`.
         class_prior: Pseudo-count h of each class; None, the default, for no prior.
         iterations: Largest number of iterations.
-        tolerance: Gain of an iteration, in nats, below which EM ends. The gain is half the
-            chi-squared distance of the expected counts from those before.
+        tolerance: Smallest gain of an iteration, in nats. EM ends if the gain is smaller. The gain
+            is half the chi-squared distance of the expected counts from those before.
 
     Returns:
         The estimate as a `Transition`.

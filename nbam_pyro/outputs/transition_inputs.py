@@ -21,7 +21,7 @@ _ROUNDING, _COARSE_ROUNDING = 1e-3, 0.05
 
 
 def precise(log_f: Tensor) -> Tensor:
-    """Return predictions without their graph, in single precision at least.
+    """Return predictions in single or double precision, without their gradient graph.
 
     Args:
         log_f: Log p(c | x), (N, K), normalised.
@@ -42,7 +42,7 @@ def check_normalised(total: Tensor, log_f: Tensor, rounding: float = _ROUNDING) 
 
     Args:
         total: Sum of the probabilities of each row, (N,).
-        log_f: Log p(c | x), (N, K), for the message.
+        log_f: Log p(c | x), (N, K). It is checked for NaN and for logits, for a clearer message.
         rounding: Largest deviation of a sum from one.
 
     Raises:
@@ -60,13 +60,13 @@ def check_normalised(total: Tensor, log_f: Tensor, rounding: float = _ROUNDING) 
 
 
 def labels_of(name: str, values: Tensor, log_f: Tensor, *, unlabelled: int | None) -> Tensor:
-    """Return labels of rows with predictions log_f as int64.
+    """Return labels of rows as int64, after a check against the predictions of these rows.
 
     Args:
         name: Name of the argument, for the message.
         values: Labels of any integer type, (N,).
-        log_f: Log p(c | x), (N, K).
-        unlabelled: Number that stands for no label; None if every row needs a label.
+        log_f: Log p(c | x), (N, K), the predictions of the rows.
+        unlabelled: Number that means that a row has no label; None if every row needs a label.
 
     Raises:
         DataError: The number of labels is not N, or a label is not one of the K classes.

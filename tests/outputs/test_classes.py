@@ -70,7 +70,7 @@ def test_the_column_of_each_class(columns, classes, order):
     ("columns", "classes", "says"),
     [
         (["cat", "x"], NAMES, "only some names agree"),
-        ([0, 1], [1, 0], "which is ambiguous"),
+        ([0, 1], [1, 0], "unclear whether they name the columns"),
         (["1", 1], [1, "1"], "only some names agree"),
         (None, set(NAMES), "in a list"),
         (None, "ab", "in a list"),

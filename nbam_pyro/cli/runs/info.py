@@ -48,15 +48,19 @@ class RunInfo:
         return "texts" if self.classes.dtype.kind == "U" else "auto"
 
     def targets(self, source: Source) -> Targets:
-        """Decode the targets of a file, and the columns of verified true labels and errors.
+        """Decode the targets of a file, and the columns with what is verified about them.
+
+        One column has verified true labels, and one shows which targets are verified as wrong or
+        right.
 
         Args:
-            source: Rows of the same kind as the training rows. The columns of verified true labels
-                and errors may be missing.
+            source: Rows of the same kind as the training rows. Both columns of verified values may
+                be missing.
 
         Raises:
             DataError: A label is not a class of the run, a measurement is not a number, a cell of
-                the column of verified errors is not valid, or two cells contradict each other.
+                the column of wrong and right targets is not valid, or two cells contradict each
+                other.
         """
         column = Column.of(source.y)
         if self.classes is not None and self.classes.dtype.kind in "iu":

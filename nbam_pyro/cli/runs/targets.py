@@ -23,8 +23,8 @@ class TrainingTargets:
     Attributes:
         labels: True for labels, False for measurements.
         column: The targets, N rows; labels that are whole numbers are integers.
-        verified: Verified true labels and verified errors, as keyword arguments of `fit` of an
-            estimator.
+        verified: Verified true labels ("true_label"), and which targets are verified as wrong or
+            right ("contaminated"), as keyword arguments of `fit` of an estimator.
     """
 
     labels: bool
@@ -41,7 +41,7 @@ class TrainingTargets:
             source: The training data.
             task: "classification", "regression" or "auto".
             true_label: Name of the column of verified true labels; None if there is none.
-            contaminated: Name of the column that says which targets are verified as wrong or
+            contaminated: Name of the column that shows which targets are verified as wrong or
                 right; None if there is none.
 
         Raises:
@@ -66,12 +66,12 @@ class TrainingTargets:
 def columns_beside(
     label: str | None, true_label: str | None, contaminated: str | None
 ) -> list[str]:
-    """Return the names of the columns of verified true labels and verified errors.
+    """Return the names of the two columns that show what is verified about targets.
 
     Args:
         label: Name of the column of targets; None if it has no name.
         true_label: Name of the column of verified true labels; None if there is none.
-        contaminated: Name of the column that says which targets are verified as wrong or right;
+        contaminated: Name of the column that shows which targets are verified as wrong or right;
             None if there is none.
 
     Raises:

@@ -13,11 +13,15 @@ _EPS = 1e-6
 
 
 class Energies(NamedTuple):
-    """The two energies of each row. An energy is low where the row fits the model.
+    """The two energies of each row, which show how well it fits a model: low means a good fit.
+
+    For a model with densities, an energy is a negative log density.
 
     Attributes:
-        clean: Clean energies E_n, (..., N). Training lowers them for normal rows.
-        anomalous: Anomaly energies E_a, (..., N). Training lowers them for anomalies.
+        clean: Clean energies E_n, (..., N), low if the row looks normal. Training lowers them for
+            normal rows.
+        anomalous: Anomaly energies E_a, (..., N), low if the row looks like an anomaly. Training
+            lowers them for anomalies.
 
     Example:
         >>> Energies(torch.tensor([1.0, 3.0]), torch.tensor([3.0, 1.0])).clean
@@ -79,7 +83,7 @@ class Backbone(nn.Module, ABC):
             x: Rows of each member, (S, N, ...).
 
         Returns:
-            Both energies, (S, N) each.
+            Clean and anomaly energies of the rows of each member: two tensors of shape (S, N).
         """
 
     def start(self, x: Tensor) -> None:
@@ -105,7 +109,7 @@ def complement(energy: Tensor) -> Tensor:
 
     Both energies are equal at E = log 2, where e^{-E} is one half. For a row far from normal the
     anomaly energy is almost 0. Training then gains almost nothing by moving the row further away.
-    The unit of E decides which rows are that far.
+    The unit of E decides at which distance this begins.
 
     Args:
         energy: Clean energies E, 0 or more, of any shape.
@@ -135,10 +139,11 @@ def inverse(energy: Tensor) -> Tensor:
 
 
 def unit_of(values: Tensor) -> Tensor:
-    """Return the median of each member's rows as a unit, (S, N) -> (S, 1); 1 where it is 0.
+    """Return each member's median distance as a unit, (S, N) -> (S, 1); 1 if the median is 0.
 
     Args:
-        values: Distances by member, (S, N).
+        values: Distances, such as squared distances to a centre, of the N rows of each of the S
+            members, (S, N).
 
     Example:
         >>> unit_of(torch.tensor([[1.0, 3.0, 9.0], [0.0, 0.0, 1.0]]))

@@ -29,7 +29,8 @@ class DeepSVDD(Backbone):
         width: Number of hidden units in each layer.
         embedding: Number of dimensions of the embedding.
         far: Form of the anomaly energy: "complement" for -log(1 - e^{-d}), or "inverse" for
-            1 / (d + 10^{-6}). "inverse" pushes rows near the centre away much harder.
+            1 / (d + 10^{-6}). With "inverse", training moves anomalies near the centre away much
+            more strongly.
 
     Raises:
         DataError: `far` is neither "complement" nor "inverse".
@@ -77,7 +78,7 @@ class DeepSVDD(Backbone):
 
 
 def away_from_zero(centre: Tensor) -> Tensor:
-    """Return a centre that an encoder with weights of 0 does not reach.
+    """Return a centre that is not 0, the output of an encoder whose weights are all 0.
 
     Args:
         centre: Any centre. Coordinates nearer to 0 than 0.1 are moved to 0.1 or -0.1.

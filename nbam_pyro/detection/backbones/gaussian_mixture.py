@@ -1,4 +1,4 @@
-"""A backbone with log densities as energies: a mixture of Gaussians on a broad background."""
+"""A backbone whose energies are negative log densities: a mixture of Gaussians."""
 
 import math
 
@@ -23,7 +23,7 @@ class GaussianMixture(Backbone):
         inputs: Number D of features of a row.
         members: Number S of models that are trained at once.
         components: Number C of Gaussians in the mixture.
-        breadth: Factor s by which the broad Gaussian is wider than the rows.
+        breadth: Factor s by which the broad Gaussian is wider than the scatter of the rows.
 
     Source: likelihoods with a switch, arXiv 2211.15448.
 

@@ -11,13 +11,14 @@ from nbam_pyro.errors import DataError
 
 
 class InternalContrast(Backbone):
-    r"""Windows a_k of consecutive features, the other features b_k, and an encoder for each.
+    r"""An encoder f of windows a_k of consecutive features, and g of the other features b_k.
 
     .. math::
         p_k = \mathrm{softmax}_l\big(\cos(f(a_k), g(b_l)) / \tau\big)_{l = k}, \qquad
         E_n = -\mathrm{mean}_k \log p_k, \qquad E_a = -\mathrm{mean}_k \log(1 - p_k)
 
-    The clean energy is low where each window can be matched with the features around it.
+    The number p_k is the probability that window k is matched with the other features of the row
+    that belong to it. The clean energy E_n is low if this works for each window of the row.
 
     Encoders have biases. Training does not map all windows to one constant, because the matches
     would then be at chance level.

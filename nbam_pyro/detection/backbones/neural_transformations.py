@@ -1,4 +1,4 @@
-"""Neural transformation learning: learned views of a row that an encoder tells apart."""
+"""Neural transformation learning: learned views of a row that an encoder can distinguish."""
 
 import math
 
@@ -13,7 +13,7 @@ _TINY = 1e-24
 
 
 class NeuralTransformations(Backbone):
-    r"""Learned transformations x_k = T_k(x), and an encoder f that tells the views apart.
+    r"""Learned transformations T_k of a row x, and an encoder f that distinguishes the results.
 
     .. math::
         p_k = \frac{h(x_k, x)}{h(x_k, x) + \sum_{l \ne k} h(x_k, x_l)}, \qquad
@@ -22,12 +22,15 @@ class NeuralTransformations(Backbone):
         E_n = -\frac{1}{\log K} \mathrm{mean}_k \log p_k, \qquad
         E_a = -\frac{1}{\log K} \mathrm{mean}_k \log(1 - p_k)
 
-    The clean energy is low where each view resembles the row and no other view.
+    The views of a row x are x_k = T_k(x), k = 1, ..., K. The number p_k is the probability that
+    view k is matched with its row x instead of with another view. The clean energy E_n is low if
+    each view is similar to the row and to no other view.
 
-    Transformations have no biases. With biases, a view could be a constant, which the encoder tells
-    apart without looking at the row. The encoder has biases, unlike that of the source. Without
-    them E_n(c x) = E_n(x) for c > 0, and a row of extreme size would be as normal as a row of the
-    usual size.
+    Transformations have no biases. With biases, a view could be a constant, which the encoder
+    distinguishes from the other views without using the row. The encoder has biases, unlike that of
+    the source. Without biases, the energy of a row would not change if all its features were
+    multiplied by a positive number c: E_n(c x) = E_n(x). A row with extremely large values would
+    then look as normal as a row with usual values.
 
     Args:
         inputs: Number D of features of a row.

@@ -15,6 +15,7 @@ class Rotations(Backbone):
         E_n = \mathrm{mean}_v \big(-\log p(r_v) - \log p(s_v) - \log p(t_v)\big)
 
     The heads predict the rotation r, the shift s down and the shift t to the right of each view v.
+    The clean energy E_n is low if they predict them correctly.
     The anomaly energy E_a is the cross-entropy of the heads to uniform predictions. All views are
     computed as one batch.
 
@@ -74,7 +75,7 @@ class Rotations(Backbone):
         return max(1, round(self.shift * images.shape[-1]))
 
     def _views(self, images: Tensor) -> Tensor:
-        """Views ordered by rotation, shift down and shift to the right, (36, N, C, H, W)."""
+        """Return views ordered by rotation, shift down and shift right, (36, N, C, H, W)."""
         step = self._step(images)
         views = []
         for turns in range(4):

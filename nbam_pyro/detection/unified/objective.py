@@ -4,8 +4,10 @@ r"""One objective of which the auto-encoder, Deep SVDD and Deep SAD are special 
     \mathrm{KL}(p_n(x, z) \| p_a(x, z))
         = I_n(x, z) - H_n(z) + E_{p_n(x)} \mathrm{CE}(p_n(z | x), p_a(z | x))
 
-up to a term that does not depend on the encoder. The first two terms are infinite for a
-deterministic encoder, so the encoder adds noise: z = f(x) + noise.
+up to a term that does not depend on the encoder. Here x is a row, z its embedding, p_n the
+distribution of normal rows, and p_a that of anomalies. I_n is the mutual information of x and z for
+normal rows, H_n the entropy of their embeddings, and CE a cross-entropy. The first two terms are
+infinite for a deterministic encoder, so the encoder adds noise: z = f(x) + noise.
 """
 
 import math
@@ -31,11 +33,12 @@ class Weights:
     The weights (1, 0, 0) make an auto-encoder, (0, 1, 0) Deep SVDD, and (0, 1, 1) Deep SAD.
 
     Args:
-        information: Weight of the bound on I_n(x, z). The term is high if z keeps the information
-            in x.
-        compactness: Weight of -H_n(z). The term is high if normal rows lie close together.
-        separation: Weight of the cross-entropy. The term is high if verified anomalies lie far from
-            normal rows; it needs verified anomalies.
+        information: Weight of the lower bound on the mutual information I_n(x, z). The term is high
+            if a row x can be reconstructed from its embedding z.
+        compactness: Weight of -H_n(z), the negative entropy of embeddings. The term is high if the
+            embeddings of normal rows lie close together.
+        separation: Weight of the cross-entropy. The term is high if the embeddings of verified
+            anomalies lie far from those of normal rows. It needs verified anomalies.
 
     Raises:
         DataError: A weight is negative or not finite, or no weight is positive.
@@ -66,8 +69,8 @@ class Terms:
     """The three terms of a batch, in nats. Training makes each of them larger.
 
     Attributes:
-        information: Lower bound on I_n(x, z), up to constants. It is the negative error of the
-            reconstruction.
+        information: Lower bound on the mutual information I_n(x, z), up to constants: minus half
+            the mean squared error of the reconstruction, in units of its variance s^2.
         compactness: Lower bound on -H_n(z): the negative entropy of a Gaussian that has the spread
             of normal rows around the centre.
         separation: Entropy of a Gaussian that has the spread of verified anomalies around the
@@ -90,21 +93,24 @@ class UnifiedObjective(nn.Module):
     The centre c is the mean embedding before training, moved away from 0. The networks have no
     biases. Therefore a constant embedding is not a solution.
 
-    The score of a row is its share of the first two terms: its reconstruction error in units of s,
-    and its squared distance to the centre in units of the variances of normal rows, each times its
-    weight.
+    Here g is the decoder, s the standard deviation of the reconstruction, and E_a the mean over
+    verified anomalies.
 
-    Verified anomalies move similar anomalies away from the centre. Anomalies of another type may
-    lie nearer to the centre than they would without verified rows. The benchmark `wrong_labels`
-    measures this.
+    The score of a row is half the weighted sum of two numbers. The first is the squared error of
+    its reconstruction, divided by s^2, with the weight `information`. The second is its squared
+    distance to the centre, in units of the variances of normal rows, with the weight `compactness`.
+
+    Training moves verified anomalies, and rows that are similar to them, away from the centre.
+    Anomalies of another type may lie nearer to the centre than they would without verified rows.
+    The benchmark `wrong_labels` measures this.
 
     Args:
         inputs: Number D of features of a row.
         weights: Weights of the terms.
         width: Number of hidden units of the encoder and of the decoder.
         embedding: Number of dimensions of z.
-        noise: Standard deviation of the encoder's noise.
-        error: Standard deviation s of x given z.
+        noise: Standard deviation of the noise that the encoder adds to each dimension of z.
+        error: Standard deviation s of x given z, which is the unit of the reconstruction error.
 
     Raises:
         DataError: A size or a standard deviation is not positive.
@@ -166,7 +172,7 @@ class UnifiedObjective(nn.Module):
         return terms
 
     def _spread(self, z: Tensor) -> Tensor:
-        """Mean squared distance to the centre in each dimension, plus the variance of the noise."""
+        """Return the mean squared distance to the centre by dimension, plus noise variance."""
         return (z - self.centre).square().mean(0) + self.noise**2
 
     def forward(self, x: Tensor, verified: Tensor = UNVERIFIED) -> Tensor:
@@ -198,7 +204,7 @@ class UnifiedObjective(nn.Module):
 
     @torch.no_grad()
     def finish(self, x: Tensor) -> None:
-        """Set the variances to those of normal rows, after training.
+        """Set the variances that `scores` uses to those of normal rows, after training.
 
         Args:
             x: Training rows without the verified anomalies, (N, D).
@@ -237,5 +243,5 @@ class UnifiedObjective(nn.Module):
 
 
 def _entropy(variance: Tensor) -> Tensor:
-    """The entropy of a Gaussian with independent dimensions, in nats."""
+    """Return the entropy of a Gaussian with independent dimensions, in nats."""
     return 0.5 * (2 * torch.pi * torch.e * variance).log().sum()

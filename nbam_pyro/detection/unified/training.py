@@ -32,7 +32,7 @@ def train_objective(
     """Train an objective, and return one record per epoch with the loss and each term.
 
     Args:
-        objective: Objective that is trained in place.
+        objective: Objective with its encoder and decoder, which are trained in place.
         x: Rows, (N, D), in the type of the objective's networks.
         verified: Codes of verified rows, (N,): 1 for an anomaly, 0 for a normal row, and -1, NaN or
             None where nothing is verified; or a `nbam_pyro.Verified`. None means that no row is

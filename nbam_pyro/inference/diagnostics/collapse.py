@@ -107,7 +107,8 @@ def collapse_report(
             of the clean scale.
         verified_accuracy: Share of verified switches that are inferred correctly. None if nothing
             is verified.
-        gain: Value for `CollapseReport.gain`. None if it is unknown.
+        gain: How much more probable labels are given x than under their frequencies alone, in
+            standard errors (see `CollapseReport`). None if it is unknown.
 
     Returns:
         The report.

@@ -43,13 +43,14 @@ def identify(
         occupancy: Share of the rows that truly belong to each class, (K,).
         matrices: Draws of the transition matrix M, (S, K, K).
         collapse: Collapse report of the fit.
-        echoed: Value for `Identifiability.echoed`.
+        echoed: How much more often neighbours have the label of a flagged row than predicted, from
+            `label_excess`; None if unknown.
         prior: Prior on rates and flips.
         evidence: Log probabilities of the true label, predicted out of fold; None without
             cross-fitting.
-        attempts: Results from each start that was not discarded early.
+        attempts: Results of `CrossFit` from each start that was not discarded early.
         undecided: Transition matrices of discarded starts that were not clearly worse than the
-            best, (K, K) each.
+            best. Each matrix is (K, K).
     """
     margins = permutation_margins(matrices, occupancy)
     return Identifiability(

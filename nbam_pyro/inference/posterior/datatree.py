@@ -64,8 +64,8 @@ def to_datatree(
         num_predictive: Number of these draws at which targets are drawn, evenly spaced. The
             networks run once for each of them. None for all draws, which `arviz_plots.plot_loo_pit`
             needs.
-        class_names: Coordinates of the classes, (K,); 0, ..., K-1 by default.
-        row_ids: Coordinates of the rows, (N,); 0, ..., N-1 by default.
+        class_names: Names of the classes in the tree, (K,); 0, ..., K-1 by default.
+        row_ids: Names of the rows in the tree, (N,); 0, ..., N-1 by default.
         coords: Further coordinates by dimension, such as `{"clinic": ["A", "B"]}`.
         dims: Names of the dimensions of a site, such as `{"group": ["clinic"]}`.
         seed: Seed of the draws. Torch's global random state is not changed.
@@ -118,8 +118,8 @@ def tree_of_draws(
         rows: Rows for the groups that need rows.
         num_predictive: Number of draws at which targets are drawn, in total over all chains. They
             are evenly spaced in every chain, with at least one in each chain. None for all draws.
-        class_names: Coordinates of the classes, (K,); 0, ..., K-1 by default.
-        row_ids: Coordinates of the rows, (N,); 0, ..., N-1 by default.
+        class_names: Names of the classes in the tree, (K,); 0, ..., K-1 by default.
+        row_ids: Names of the rows in the tree, (N,); 0, ..., N-1 by default.
         coords: Further coordinates by dimension.
         dims: Names of the dimensions of a site.
         held_out: Booleans that mark held-out rows. If their number is not N, the rows are not the
@@ -201,7 +201,7 @@ def posterior_tree(
     Args:
         fit: Fitted story.
         num_draws: Number of draws of the global latents.
-        class_names: Coordinates of the classes, (K,); 0, ..., K-1 by default.
+        class_names: Names of the classes in the tree, (K,); 0, ..., K-1 by default.
     """
     draws = guide_draws(fit.guide, num_draws)
     drawn = {name: value[None] for name, value in draws.items()}
@@ -217,7 +217,7 @@ def prior_and_posterior(
     Args:
         fit: Fitted story.
         num_draws: Number of draws of the global latents.
-        class_names: Coordinates of the classes, (K,); 0, ..., K-1 by default.
+        class_names: Names of the classes in the tree, (K,); 0, ..., K-1 by default.
     """
     tree = posterior_tree(fit, num_draws=num_draws, class_names=class_names)
     before = prior_draws(

@@ -52,8 +52,8 @@ def at_draws(story: Story, function: RowFunction, rows: Scored, draws: Draw) -> 
         draws: Draws by site name, (S, ...); empty for a story without global latents.
 
     Returns:
-        Values of one part of the rows after the other, each (S, n, ...), on CPU. S is 1 for a story
-        without global latents.
+        An iterator over parts of the rows, in order. It yields the values of one part, (S, n, ...),
+        on the CPU. S is the number of draws, and 1 for a story without global latents.
     """
     for part in rows.parts():
         yield draw_by_draw(story, function, part, draws).cpu()

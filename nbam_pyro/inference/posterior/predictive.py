@@ -22,7 +22,7 @@ def prior_draws(story: Story, rows: Scored, num_draws: int, *, seed: int = 0) ->
 
     Args:
         story: Any story.
-        rows: Rows, of which at least two. A story without a closed form is run on the first two.
+        rows: Rows of data, at least two. A story without a closed form is run on the first two.
         num_draws: Number of draws, S.
         seed: Seed of the draws. Torch's global random state is not changed.
     """
@@ -38,7 +38,7 @@ def log_priors(story: Story, rows: Scored, draws: Draw) -> dict[str, np.ndarray]
 
     Args:
         story: Any story.
-        rows: Rows, of which at least two. A story without a closed form is run on the first two.
+        rows: Rows of data, at least two. A story without a closed form is run on the first two.
         draws: Draws of the global latents by site name, (chains, draws, ...).
     """
     shape = next(iter(draws.values())).shape[:2]

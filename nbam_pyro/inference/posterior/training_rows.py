@@ -49,8 +49,8 @@ class TrainingRows:
 
     Attributes:
         responsibility: P(z=1 | x, y), (N, *dims).
-        true_label: Probabilities p(c | x, y) of each true class c, (N, *dims, K); None where the
-            story has no latent true label.
+        true_label: Probabilities p(c | x, y) of each true class c, (N, *dims, K); None if the story
+            has no latent true label.
         share: Share of the rows that is contaminated. Its interval is conditional on the networks.
         evidence: "cross-fitted" or "in-sample", as above.
     """

@@ -124,7 +124,7 @@ class _Trials:
         """Train copies of the story and return their losses on the held-out thirds.
 
         Args:
-            speed: Factor of the step size.
+            speed: Factor by which the step size is multiplied.
             passes: Number of passes over the rows in every epoch.
         """
         random = torch.get_rng_state()

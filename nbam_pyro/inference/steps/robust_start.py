@@ -75,7 +75,7 @@ class RobustStart(Step):
         Args:
             story: Story whose networks are trained.
             location: Location of its clean likelihood.
-            speed: Factor of the step size.
+            speed: Factor by which the step size is multiplied.
             one_cycle: Whether the step size rises and then falls.
         """
         parameters, lr = list(story.parameters()), speed * self.lr

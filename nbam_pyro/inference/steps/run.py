@@ -42,7 +42,7 @@ class Run:
         closed: Whether the objective is the closed form of the story.
         options: Options of every Lightning run.
         seed: Seed for folds and for the steps' random choices.
-        family: Family of the guide.
+        family: Family of the guide, the argument `guide` of `fit`.
         guide: Posterior of the global latents. None until the first step that needs a guide creates
             it.
         start: Starting values of the guide's locations, by site name.
@@ -50,11 +50,11 @@ class Run:
             not see the row's label). `CrossFit` sets them; they are None before.
         attempts: Results of `CrossFit` from each start that was not discarded early.
         undecided: Transition matrices of discarded starts that were not clearly worse than the
-            best, estimated on the first fold, (K, K) each.
+            best, estimated on the first fold. Each matrix is (K, K).
         history: One record for each epoch of every Lightning run.
         device: Device that Lightning trained on last. Modules are on the CPU between runs.
         passes: Number of passes over the rows in every epoch. `Pace` sets it.
-        speed: Factor of the step sizes of networks. `Pace` sets it.
+        speed: Factor by which all steps multiply the step sizes of networks. `Pace` sets it.
         spent: Cost of all Lightning runs so far, in epochs of all training rows.
     """
 

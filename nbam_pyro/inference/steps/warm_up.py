@@ -48,7 +48,7 @@ class WarmUp(Step):
 
         Args:
             story: Story whose networks are trained.
-            speed: Factor of the step size.
+            speed: Factor by which the step size is multiplied.
 
         Raises:
             StoryError: The story has no network.

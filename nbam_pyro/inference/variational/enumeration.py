@@ -20,7 +20,9 @@ from nbam_pyro.verified import NOTHING, Verified
 
 
 class Enumerated(NamedTuple):
-    """Log weights of the clean and of the contaminated states of rows, each (N, *dims).
+    """Log weights of the clean and of the contaminated states of rows.
+
+    Each attribute is a tensor of shape (N, *dims).
 
     Attributes:
         clean: log p(y, z=0 | x), the log joint of y and the clean states.
@@ -136,7 +138,7 @@ def _split(log_weights: Tensor, flags: Tensor, ndim: int) -> tuple[Tensor, Tenso
 def log_joint(
     story: Story, x: Tensor, y: Tensor, latents: Latents, *, verified: Verified = NOTHING
 ) -> tuple[Tensor, Tensor]:
-    """Return (log p(y, z=0 | x), log p(y, z=1 | x)), each (N, *dims), for any story.
+    """Return log p(y, z=0 | x) and log p(y, z=1 | x) for any story, two tensors (N, *dims).
 
     The function uses the closed form of the story if there is one, and enumeration otherwise.
 

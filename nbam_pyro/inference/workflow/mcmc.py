@@ -73,8 +73,8 @@ def nuts(
         workers: Number of processes in which chains run.
         target_accept: Acceptance probability to which step sizes are adapted. Raise it towards 1
             if some transitions diverge.
-        class_names: Coordinates of the classes, (K,); 0, ..., K-1 by default.
-        row_ids: Coordinates of the rows, (N,); 0, ..., N-1 by default.
+        class_names: Names of the classes in the tree, (K,); 0, ..., K-1 by default.
+        row_ids: Names of the rows in the tree, (N,); 0, ..., N-1 by default.
         coords: Further coordinates by dimension, such as `{"clinic": ["A", "B"]}`.
         dims: Names of the dimensions of a site, such as `{"group": ["clinic"]}`.
         seed: Seed of the chains. Torch's global random state is not changed.

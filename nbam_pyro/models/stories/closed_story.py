@@ -32,7 +32,9 @@ class ClosedStory(Story):
     def log_joint(
         self, x: Tensor, y: Tensor, latents: Latents, *, verified: Verified = NOTHING
     ) -> tuple[Tensor, Tensor]:
-        """Return the pair (a, b) of every switch, each (N, *dims), given the global latents.
+        """Return the pair (a, b) of every switch, given the global latents.
+
+        a is log p(y, z=0 | x) and b is log p(y, z=1 | x), two tensors of shape (N, *dims).
 
         Args:
             x: Rows, (N, ...).
