@@ -25,6 +25,7 @@ from .steps.by_rows import ByRows as ByRows
 from .steps.by_rows import UseAll as UseAll
 from .steps.cross_fit import CrossFit as CrossFit
 from .steps.distil import Distil as Distil
+from .steps.explore import Explore as Explore
 from .steps.joint import Joint as Joint
 from .steps.joint import Spread as Spread
 from .steps.pace import Pace as Pace
@@ -47,6 +48,8 @@ from .variational.guides import guide_draws as guide_draws
 from .variational.guides import guide_median as guide_median
 from .variational.guides import make_guide as make_guide
 from .variational.guides import sample_guide as sample_guide
+from .variational.modes_guide import Mode as Mode
+from .variational.modes_guide import ModesGuide as ModesGuide
 from .variational.objectives import ClosedObjective as ClosedObjective
 from .variational.objectives import EnumeratedObjective as EnumeratedObjective
 from .workflow.comparison import Comparison as Comparison

@@ -8,6 +8,7 @@ from nbam_pyro.errors import StoryError
 from nbam_pyro.inference.steps.by_rows import ByRows, UseAll
 from nbam_pyro.inference.steps.cross_fit import CrossFit
 from nbam_pyro.inference.steps.distil import Distil
+from nbam_pyro.inference.steps.explore import Explore
 from nbam_pyro.inference.steps.joint import Joint, Spread
 from nbam_pyro.inference.steps.pace import Pace
 from nbam_pyro.inference.steps.recount import Recount
@@ -114,6 +115,10 @@ class _Recipes:
     def joint(self) -> Recipe:
         self._no_class_prior()
         return [self._joint(self.epochs or 80, one_cycle=self.one_cycle)]
+
+    def modes(self) -> Recipe:
+        self._no_class_prior()
+        return [Explore()]
 
     def labels(self, num_classes: int) -> Recipe:
         epochs = self.epochs or 100

@@ -9,11 +9,12 @@ from .likelihoods.clean_counts import PoissonLikelihood as PoissonLikelihood
 from .likelihoods.clean_labels import BernoulliLikelihood as BernoulliLikelihood
 from .likelihoods.clean_labels import CategoricalLikelihood as CategoricalLikelihood
 from .likelihoods.clean_measurements import LaplaceLikelihood as LaplaceLikelihood
-from .likelihoods.clean_measurements import LinearNormal as LinearNormal
 from .likelihoods.clean_measurements import LocationScale as LocationScale
 from .likelihoods.clean_measurements import NormalLikelihood as NormalLikelihood
 from .likelihoods.clean_measurements import StudentTLikelihood as StudentTLikelihood
 from .likelihoods.component import Component as Component
+from .likelihoods.linear import LinearNormal as LinearNormal
+from .likelihoods.linear_errors import LinearErrors as LinearErrors
 from .likelihoods.shifted import ShiftedComponent as ShiftedComponent
 from .likelihoods.shifted import ShiftedNormal as ShiftedNormal
 from .likelihoods.shifted import ShiftedStudentT as ShiftedStudentT
@@ -23,6 +24,7 @@ from .networks import WithoutGroups as WithoutGroups
 from .networks import mlp as mlp
 from .networks import resnet18 as resnet18
 from .networks import small_cnn as small_cnn
+from .priors.leverage import LeverageSwitch as LeverageSwitch
 from .priors.pseudo_counts import Beta as Beta
 from .priors.pseudo_counts import FlipPrior as FlipPrior
 from .priors.switch import BetaSwitch as BetaSwitch
@@ -30,12 +32,14 @@ from .priors.switch import FixedSwitch as FixedSwitch
 from .priors.switch import GroupSwitch as GroupSwitch
 from .priors.switch import HeadSwitch as HeadSwitch
 from .priors.switch import LinearSwitch as LinearSwitch
+from .splines import Splines as Splines
 from .standardise import Standardise as Standardise
 from .stories.closed_story import ClosedStory as ClosedStory
 from .stories.label_flip import LabelFlip as LabelFlip
 from .stories.latent_label_story import LatentLabelStory as LatentLabelStory
 from .stories.latent_switch import Conditionals as Conditionals
 from .stories.latent_switch import LatentSwitch as LatentSwitch
+from .stories.linear_regression import linear_regression as linear_regression
 from .stories.location import Location as Location
 from .stories.recipes import Recipe as Recipe
 from .stories.recipes import Recipes as Recipes

@@ -1,15 +1,12 @@
 """Draws from a story: of its global latents from the prior, and of targets given latents."""
 
-from typing import Any
-
 import numpy as np
 import torch
 from pyro import poutine
-from pyro.poutine.util import prune_subsample_sites
 from torch import Tensor
 
 from nbam_pyro.inference.posterior.draws import Scored
-from nbam_pyro.inference.variational.guides import Draw, each_draw, is_local
+from nbam_pyro.inference.variational.guides import Draw, each_draw, global_sites
 from nbam_pyro.models import Story
 from nbam_pyro.models.stories.sites import local_parameters
 from nbam_pyro.training.contexts import evaluated, seeded
@@ -26,10 +23,11 @@ def prior_draws(story: Story, rows: Scored, num_draws: int, *, seed: int = 0) ->
         num_draws: Number of draws, S.
         seed: Seed of the draws. Torch's global random state is not changed.
     """
+    few = rows.x[:2], rows.y[:2]
     with torch.no_grad(), seeded(seed):
         if (closed := story.closed_form) is not None:
             return {name: p.sample(torch.Size([num_draws])) for name, p in closed.priors().items()}
-        traced = [_global_sites(story, rows, {}) for _ in range(num_draws)]
+        traced = [global_sites(evaluated(story), *few, {}) for _ in range(num_draws)]
         return {name: torch.stack([one[name]["value"] for one in traced]) for name in traced[0]}
 
 
@@ -42,6 +40,7 @@ def log_priors(story: Story, rows: Scored, draws: Draw) -> dict[str, np.ndarray]
         draws: Draws of the global latents by site name, (chains, draws, ...).
     """
     shape = next(iter(draws.values())).shape[:2]
+    few = rows.x[:2], rows.y[:2]
     with torch.no_grad(), seeded(0):  # running the story also draws the sites of rows
         if (closed := story.closed_form) is not None:
             priors = closed.priors().items()
@@ -49,7 +48,7 @@ def log_priors(story: Story, rows: Scored, draws: Draw) -> dict[str, np.ndarray]
         else:
             flat = {name: value.flatten(end_dim=1) for name, value in draws.items()}
             singles = each_draw(flat, shape.numel())
-            traced = [_global_sites(story, rows, one) for one in singles]
+            traced = [global_sites(evaluated(story), *few, one) for one in singles]
             terms = {n: torch.stack([s[n]["log_prob_sum"] for s in traced]) for n in draws}
     return {name: term.reshape(shape).numpy() for name, term in terms.items()}
 
@@ -80,15 +79,3 @@ def _targets(story: Story, rows: Scored, latents: Draw) -> Tensor:
     with torch.no_grad(), local_parameters():
         conditioned = poutine.condition(evaluated(story), data=latents)
         return conditioned(rows.x, None, num_data=len(rows.x))
-
-
-def _global_sites(story: Story, rows: Scored, latents: Draw) -> dict[str, Any]:
-    """Return Pyro's record of every global latent; those not given are drawn from the prior."""
-    conditioned = poutine.condition(evaluated(story), data=latents)
-    globals_only = poutine.block(conditioned, hide_fn=is_local)
-    with local_parameters():
-        trace = poutine.trace(globals_only).get_trace(rows.x[:2], rows.y[:2])
-    trace = prune_subsample_sites(trace)
-    trace.compute_log_prob()
-    sites: dict[str, Any] = trace.nodes
-    return {name: site for name, site in sites.items() if site["type"] == "sample"}

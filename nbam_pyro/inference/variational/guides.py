@@ -1,5 +1,6 @@
 """Guides: the variational posterior of a story's global latents."""
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping
 from operator import attrgetter
 from typing import Any
@@ -7,6 +8,7 @@ from typing import Any
 import torch
 from pyro import poutine
 from pyro.infer.autoguide import AutoNormal, init_to_median, init_to_value
+from pyro.poutine.util import prune_subsample_sites
 from torch import Tensor, nn
 from torch.distributions import biject_to
 
@@ -16,6 +18,30 @@ from nbam_pyro.models.stories.sites import local_parameters
 from nbam_pyro.training.contexts import evaluating, seeded
 
 Draw = dict[str, Tensor]
+
+
+class DrawnGuide(nn.Module, ABC):
+    """A posterior of the global latents that is given by draws, and is not trained."""
+
+    @abstractmethod
+    def draws(self, count: int, *, seed: int = 0) -> Draw:
+        """Return draws of the global latents by site name, (S, ...).
+
+        Args:
+            count: Number of draws, S.
+            seed: Seed of the draws.
+        """
+
+    @abstractmethod
+    def median(self) -> Draw:
+        """Return the values of the global latents that predictions use, by site name."""
+
+    def forward(self, *args: Any, **kwargs: Any) -> Draw:
+        """Raise a `StoryError`, because the draws cannot be trained further."""
+        raise StoryError(
+            f"A {type(self).__name__} is final and cannot be trained. Put the step that creates it "
+            "last."
+        )
 
 
 def make_guide(
@@ -77,6 +103,25 @@ def is_local(site: Mapping[str, Any]) -> bool:
     )
 
 
+def global_sites(story: Story, x: Tensor, y: Tensor, latents: Draw) -> dict[str, Any]:
+    """Return Pyro's record of every global latent; those not given are drawn from the prior.
+
+    Args:
+        story: Story in evaluation mode.
+        x: A few rows to run the story once, (N, ...).
+        y: Targets of these rows, (N, *dims).
+        latents: Values of some global latents by site name.
+    """
+    conditioned = poutine.condition(story, data=latents)
+    globals_only = poutine.block(conditioned, hide_fn=is_local)
+    with local_parameters():
+        trace = poutine.trace(globals_only).get_trace(x, y)
+    trace = prune_subsample_sites(trace)
+    trace.compute_log_prob()
+    sites: dict[str, Any] = trace.nodes
+    return {name: site for name, site in sites.items() if site["type"] == "sample"}
+
+
 def sample_guide(guide: nn.Module, *args: Any, **kwargs: Any) -> tuple[Draw, Tensor]:
     """Return one reparametrised draw of the global latents and its log density under the guide.
 
@@ -106,7 +151,7 @@ def _sample_normal(guide: AutoNormal, generator: torch.Generator | None) -> tupl
     """Return one draw from an `AutoNormal` and its log density; None for torch's own generator."""
     draw: Draw = {}
     log_q = torch.zeros(())
-    for name, loc, transform in _normal_sites(guide):
+    for name, loc, transform in normal_sites(guide):
         scale = attrgetter(name)(guide.scales)
         noise = torch.randn(loc.shape, generator=generator, dtype=loc.dtype, device=loc.device)
         unconstrained = loc + scale * noise
@@ -122,8 +167,13 @@ def _sample_normal(guide: AutoNormal, generator: torch.Generator | None) -> tupl
 _LOG_2PI = 1.8378770664093453
 
 
-def _normal_sites(guide: AutoNormal) -> Iterator[tuple[str, Tensor, Any]]:
-    """Yield the name, the location and the transform of every site of an `AutoNormal`."""
+def normal_sites(guide: AutoNormal) -> Iterator[tuple[str, Tensor, Any]]:
+    """Yield the name, the location and the transform of every site of an `AutoNormal`.
+
+    Args:
+        guide: Guide whose parameters exist already. A location is in free coordinates, and the
+            transform maps it to the values of the site.
+    """
     prototype: Any = guide.prototype_trace
     for name, site in prototype.iter_stochastic_nodes():
         yield name, attrgetter(name)(guide.locs), biject_to(site["fn"].support)
@@ -153,6 +203,8 @@ def guide_draws(guide: nn.Module, num_draws: int, *, seed: int = 0) -> Draw:
         The draws by site name, stacked along a first dimension, (S, ...).
     """
     with torch.no_grad():
+        if isinstance(guide, DrawnGuide):
+            return guide.draws(num_draws, seed=seed)
         if type(guide) is AutoNormal:
             generator = torch.Generator().manual_seed(seed)
             draws = [_sample_normal(guide, generator)[0] for _ in range(num_draws)]
@@ -171,6 +223,6 @@ def guide_median(guide: nn.Module) -> Draw:
     """Return the guide's median of every global latent, by site name."""
     with torch.no_grad():
         if type(guide) is AutoNormal:
-            return {name: transform(loc).detach() for name, loc, transform in _normal_sites(guide)}
+            return {name: transform(loc).detach() for name, loc, transform in normal_sites(guide)}
         with local_parameters():
             return {name: value.detach() for name, value in guide.median().items()}  # type: ignore[operator]

@@ -17,7 +17,7 @@ class Centred(TorchDistribution):
     single precision.
 
     Args:
-        base: Distribution of y - centre.
+        base: Distribution of y - centre, with an attribute `loc`.
         centre: A number near the measurements, in the units of y.
     """
 
@@ -45,7 +45,7 @@ class Centred(TorchDistribution):
         return self.base.variance
 
     def log_prob(self, value: Tensor) -> Tensor:
-        return self.base.log_prob((value - self.centre).to(self.base.mean.dtype))
+        return self.base.log_prob((value - self.centre).to(self.base.loc.dtype))
 
     def sample(self, sample_shape: Any = ()) -> Tensor:
         return self.base.sample(torch.Size(sample_shape)).double() + self.centre
@@ -61,7 +61,8 @@ def centred(base: TorchDistribution, centre: float) -> TorchDistribution:
     """Return the distribution of y, given a distribution of y - centre.
 
     Args:
-        base: Distribution of y - centre. Its support must be all real numbers.
+        base: Distribution of y - centre, such as a Normal: its support is all real numbers, and it
+            has an attribute `loc`.
         centre: A number near the measurements, in the units of y. `base` itself is returned where
             it is 0.
 

@@ -47,6 +47,10 @@ class LocationScale(Component, ABC):
     def forward(self, h: Tensor, latents: Latents) -> TorchDistribution:
         return centred(self.around(*self.deviation_and_scale(h)), self.centre)
 
+    @property
+    def target_centre(self) -> float:
+        return self.centre
+
     def start_at(self, scale: Tensor) -> None:
         """Set the scale that training starts from.
 
@@ -157,53 +161,3 @@ class StudentTLikelihood(LocationScale):
     def around(self, loc: Tensor, scale: Tensor) -> TorchDistribution:
         df = torch.full_like(loc, self.df, requires_grad=False)
         return dist.StudentT(df, loc, scale, validate_args=False)
-
-
-class LinearNormal(Component):
-    r"""y ~ Normal(b + w . h, sigma): a linear clean likelihood with a posterior of w, b and sigma.
-
-    .. math::
-        w_j \sim N(0, s), \qquad b \sim N(m, s), \qquad \sigma \sim \mathrm{HalfNormal}(s)
-
-    The global latents are the sites "weight" (D,), "bias" () and "noise" (). The other clean
-    likelihoods of measurements have point estimates of these parameters. Use this one for small
-    regressions if you want to check the fit with Markov chains (`nuts`).
-
-    Args:
-        features: Number D of columns of h.
-        scale: Scale s of the priors, in the units of y. Several times the expected values are a
-            good choice.
-        centre: Prior mean m of b, in the units of y: a number near the measurements.
-
-    Raises:
-        DataError: The number of features or the scale is not positive.
-
-    Example:
-        >>> latents = {"weight": torch.ones(2), "bias": torch.tensor(1.0), "noise": torch.ones(())}
-        >>> LinearNormal(2)(torch.ones(1, 2), latents).mean
-        tensor([3.])
-    """
-
-    zero: Tensor
-
-    def __init__(self, features: int, *, scale: float = 10.0, centre: float = 0.0) -> None:
-        super().__init__()
-        check_positive("features", features)
-        check_positive("scale", scale)
-        self.features = features
-        self.scale = scale
-        self.centre = centre
-        self.register_buffer("zero", torch.zeros(()))
-
-    def priors(self) -> dict[str, TorchDistribution]:
-        scale = self.zero + self.scale
-        weight = dist.Normal(self.zero.expand(self.features), scale, validate_args=False)
-        return {
-            "weight": weight.to_event(1),
-            "bias": dist.Normal(self.zero + self.centre, scale, validate_args=False),
-            "noise": dist.HalfNormal(scale, validate_args=False),
-        }
-
-    def forward(self, h: Tensor, latents: Latents) -> TorchDistribution:
-        mean = h @ latents["weight"] + latents["bias"]
-        return dist.Normal(mean, latents["noise"], validate_args=False)

@@ -113,6 +113,33 @@ class Component(nn.Module, ABC):
             width: Scale of the anomaly likelihood, in the units of y.
         """
 
+    @property
+    def target_centre(self) -> float:
+        """A number that the component subtracts from targets in their precision; by default 0."""
+        return 0.0
+
+    def starts(self, h: Tensor, y: Tensor, *, seed: int) -> list[Latents]:
+        """Return starting values of the latents of a clean likelihood; by default there are none.
+
+        Args:
+            h: Features of some rows, (N, ...).
+            y: Observed targets, (N, *dims).
+            seed: Seed of random choices.
+        """
+        return []
+
+    def starts_beside(self, residual: Tensor, wrong: Tensor, noise: Tensor) -> list[Latents]:
+        """Return starting values of a switch prior or an anomaly likelihood, given a clean start.
+
+        By default its latents start at their prior means.
+
+        Args:
+            residual: Targets minus the mean of the clean likelihood at its start, (N, *dims).
+            wrong: Booleans that mark the targets that look contaminated at this start, (N, *dims).
+            noise: Standard deviation of the clean likelihood at its start, ().
+        """
+        return [{}]
+
     def as_classes(self, predicted: np.ndarray) -> np.ndarray:
         """Return predictions as class probabilities, (N, *dims, K), where targets are labels.
 

@@ -85,6 +85,18 @@ class BetaSwitch(Component):
         logit = latents["contamination"].logit()
         return dist.Bernoulli(logits=logit.expand(len(h), *self.shape), validate_args=False)
 
+    def starts_beside(self, residual: Tensor, wrong: Tensor, noise: Tensor) -> list[Latents]:
+        return [{"contamination": share_wrong(wrong).expand(self.shape)}]
+
+
+def share_wrong(wrong: Tensor) -> Tensor:
+    """Return a contamination to start from, given the targets that look contaminated, ().
+
+    Args:
+        wrong: Booleans that mark these targets, (N, *dims).
+    """
+    return ((wrong.sum() + 0.5) / (wrong.numel() + 1)).clamp(0.02, 0.6)
+
 
 class HeadSwitch(Component):
     r"""z ~ Bernoulli(pi_phi(x)): a contamination that depends on the input through a network.

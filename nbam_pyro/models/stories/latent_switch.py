@@ -1,6 +1,6 @@
 """`LatentSwitch`, the story of the NBAM paper, composed of a switch prior and two likelihoods."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -21,6 +21,9 @@ from nbam_pyro.models.stories.location import Location
 from nbam_pyro.models.stories.recipes import Recipe, Recipes
 from nbam_pyro.models.stories.sites import observe_verified
 from nbam_pyro.verified import NOTHING, Verified
+
+# A target starts as contaminated if it lies further than this from the mean, in clean scales.
+_FAR = 2.5
 
 
 class Conditionals(NamedTuple):
@@ -111,7 +114,7 @@ class LatentSwitch(ClosedStory):
 
     @property
     def centre(self) -> float:
-        return 0.0 if self.location is None else self.location.centre
+        return self.clean.target_centre
 
     @property
     def location(self) -> Location | None:
@@ -121,7 +124,7 @@ class LatentSwitch(ClosedStory):
 
     def default_steps(self, recipes: Recipes) -> Recipe:
         if self.location is None:
-            return recipes.joint()
+            return super().default_steps(recipes)
         return recipes.measurements(one_sided=self.anomaly.one_sided)
 
     @property
@@ -135,6 +138,17 @@ class LatentSwitch(ClosedStory):
             return self.clean.as_classes(predicted), y
         scale = self.location.scale(x).numpy()
         return predicted / scale, y / scale
+
+    def starts(self, x: Tensor, y: Tensor, *, seed: int) -> Iterator[Latents]:
+        h, _ = self.features(x)
+        for clean in self.clean.starts(h, y, seed=seed):
+            expected = self.clean(h, clean)
+            residual = (y - expected.mean).to(h.dtype)
+            noise = expected.stddev.mean()
+            wrong = residual.abs() > _FAR * noise
+            for errors in self.anomaly.starts_beside(residual, wrong, noise):
+                for rate in self.switch.starts_beside(residual, wrong, noise):
+                    yield {**clean, **errors, **rate}
 
     def features(self, x: Tensor) -> tuple[Tensor, Tensor | None]:
         """Return features h, (N, ...), and codes of groups, (N,), or None without groups.

@@ -22,6 +22,9 @@ class Recipes(Protocol):
     def joint(self) -> Recipe:
         """Return one joint fit of networks and guide, which works for every story."""
 
+    def modes(self) -> Recipe:
+        """Return the recipe for a story whose numbers all have a prior: all posterior modes."""
+
     def labels(self, num_classes: int) -> Recipe:
         """Return the recipe for a story with a latent true label and a network to train.
 

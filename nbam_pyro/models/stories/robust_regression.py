@@ -51,6 +51,26 @@ def robust_regression(
         >>> story.clean(torch.zeros(3, 2), {}).mean.shape
         torch.Size([3])
     """
+    loc, scale = middle_and_scale(y)
+    head = nn.Sequential(network, Rescale(0.0, scale))
+    clean = NormalLikelihood(head, scale=scale, centre=loc)
+    return LatentSwitch(
+        switch=switch or BetaSwitch(1.0, 4.0),
+        clean=clean,
+        anomaly=anomaly or ShiftedStudentT(clean, scale=scale),
+    )
+
+
+def middle_and_scale(y: Tensor) -> tuple[float, float]:
+    """Return the median of measurements and a robust standard deviation, in the units of y.
+
+    Args:
+        y: Observed targets, (N,).
+
+    Raises:
+        DataError: All targets have the same value, or their scale is above 1e12 or below 1e-12, or
+            they lie so far from 0 that double precision has lost their last digits.
+    """
     y = torch.as_tensor(y).double()
     check_spacing(y.numpy(), ["y"])
     loc = y.median()  # one of the values, so that differences from it are exact
@@ -66,10 +86,4 @@ def robust_regression(
             f"The targets have a scale of about {float(scale):.3g}, which must lie between 1e-12 "
             "and 1e12: convert them to other units."
         )
-    head = nn.Sequential(network, Rescale(0.0, float(scale)))
-    clean = NormalLikelihood(head, scale=float(scale), centre=float(loc))
-    return LatentSwitch(
-        switch=switch or BetaSwitch(1.0, 4.0),
-        clean=clean,
-        anomaly=anomaly or ShiftedStudentT(clean, scale=float(scale)),
-    )
+    return float(loc), float(scale)

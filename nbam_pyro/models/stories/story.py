@@ -258,7 +258,23 @@ class Story(PyroModule, metaclass=_StoryMeta):  # type: ignore[metaclass]
             recipes: The library's recipes, one method each. A story returns the result of one of
                 these methods, or another list of steps.
         """
-        return recipes.joint()
+        return recipes.joint() if any(True for _ in self.parameters()) else recipes.modes()
+
+    def starts(self, x: Tensor, y: Tensor, *, seed: int) -> Iterator[Latents]:
+        """Yield starting values of the global latents, besides draws from their prior.
+
+        `Explore` starts from all of them and keeps every mode that is not clearly worse than the
+        best. By default there are none. Override this method where you know robust estimates.
+
+        Args:
+            x: Some rows, (N, ...).
+            y: Observed targets, (N, *dims).
+            seed: Seed of random choices.
+
+        Yields:
+            Values by site name. Latents that are not given start at their prior mean.
+        """
+        yield from ()
 
     def reported(self, latents: Latents) -> dict[str, Tensor]:
         """Convert one draw of the global latents to the form that reports show.

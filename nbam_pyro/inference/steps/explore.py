@@ -1,0 +1,184 @@
+"""`Explore`: find the modes of the posterior of a story whose numbers all have a prior."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from nbam_pyro.errors import StoryError
+from nbam_pyro.inference.steps.run import Run
+from nbam_pyro.inference.steps.step import Step
+from nbam_pyro.inference.variational.ascent import ascend, curvature
+from nbam_pyro.inference.variational.guides import Draw, global_sites
+from nbam_pyro.inference.variational.mixture import Sampled, importance_sample
+from nbam_pyro.inference.variational.modes_guide import ModesGuide
+from nbam_pyro.inference.variational.space import LogPosterior, Space
+from nbam_pyro.models import Story
+from nbam_pyro.training.rows import Batch
+from nbam_pyro.training.tensors import precision_of
+
+# Rows that starting values are computed from.
+_ROWS = 2000
+# Starts from the prior.
+_PRIOR_STARTS = 16
+# Starts that are kept after the first screening and after a short ascent, and its iterations.
+_FIRST, _SECOND, _SHORT = 60, 16, 20
+# Two points are the same if the log marginals of rows differ by less than this on average.
+_SAME_AT_FIRST, _SAME = 0.15, 0.02
+# Modes whose Laplace evidence is worse than the best by more than this are dropped, in nats.
+_WORSE = 10.0
+# Smallest curvature in any direction; the prior should make it larger.
+_FLAT = 1e-3
+
+
+@dataclass(frozen=True, kw_only=True)
+class Explore(Step):
+    """Find the modes of the posterior and their probabilities, if every number has a prior.
+
+    Many starts, from the prior and from `Story.starts`, are screened by their log posterior
+    density. The best different ones are optimised side by side. Starts that end in the same mode
+    are merged, and the modes whose evidence is clearly worse than the best are dropped. Draws from
+    Student-t distributions around all modes, weighted by the exact posterior density, then give the
+    probability of each mode and the posterior of the global latents. The fit uses all rows: no row
+    is held out.
+
+    Args:
+        modes: Largest number of modes to keep.
+        draws: Number of draws that the fit keeps.
+
+    Raises:
+        StoryError: The story has networks or other parameters without a prior.
+    """
+
+    modes: int = 4
+    draws: int = 1000
+
+    def __call__(self, run: Run) -> None:
+        if any(True for _ in run.story.parameters()):
+            raise StoryError(
+                f"Explore needs a story whose numbers all have a prior, but this "
+                f"{type(run.story).__name__} has trainable parameters. Fit it with Joint, or give "
+                "it components with priors, such as LinearNormal."
+            )
+        if run.drawn:
+            run.training_index, run.held_out_index = np.arange(len(run.rows)), np.arange(0)
+        rows = _all_rows(run)
+        space = Space.of(run.story, rows.x[:8], rows.y[:8])
+        if not space.size:
+            run.guide_or_new()
+            return
+        density = LogPosterior(run.story, space, rows)
+        points = _screened(density, _starts(density, run.seed))
+        points, heights = ascend(density, points)
+        points, heights, covariances = self._peaks(density, points, heights)
+        found = importance_sample(density, points, covariances, heights, seed=run.seed)
+        guide = _guide(space, points, found, count=self.draws, seed=run.seed)
+        run.guide = guide.to(precision_of(run.story))
+
+    def _peaks(
+        self, density: LogPosterior, points: Tensor, heights: Tensor
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """Return different modes, their log densities and inverse curvatures, the best first."""
+        kept = _different(density.log_marginals(points), heights, limit=_SECOND, same=_SAME)
+        points, heights = points[kept], heights[kept]
+        values, vectors = torch.linalg.eigh(curvature(density, points))
+        inverse = 1 / values.clamp_min(_FLAT)
+        covariances = (vectors * inverse[:, None]) @ vectors.mT
+        evidence = heights + 0.5 * inverse.log().sum(1)
+        best = evidence.argsort(descending=True)[: self.modes]
+        best = best[evidence[best] > evidence.max() - _WORSE]
+        return points[best], heights[best], covariances[best]
+
+
+def _all_rows(run: Run) -> Batch:
+    """Return all rows of the fit as one batch on the CPU."""
+    parts = list(run.rows.loader(run.training_index, 4096))
+    return Batch(
+        x=torch.cat([part.x for part in parts]),
+        y=torch.cat([part.y for part in parts]),
+        weights=torch.cat([part.weights for part in parts]),
+        verified=run.rows.verified[run.training_index],
+    )
+
+
+def _starts(density: LogPosterior, seed: int) -> Tensor:
+    """Return free coordinates of all starting values, (S, D)."""
+    story: Story = density.story
+    x, y = density.rows.x[:2], density.rows.y[:2]
+    prior = [_from_prior(story, x, y) for _ in range(_PRIOR_STARTS)]
+    means = {} if story.closed_form is None else story.closed_form.prior_means()
+    rows = density.rows
+    if len(rows.y) > _ROWS:
+        generator = torch.Generator().manual_seed(seed)
+        chosen = torch.randperm(len(rows.y), generator=generator)[:_ROWS]
+        rows = rows._replace(x=rows.x[chosen], y=rows.y[chosen])
+    fallback = means or prior[0]
+    with torch.no_grad():
+        given = [fallback | dict(one) for one in story.starts(rows.x, rows.y, seed=seed)]
+        every = [*([means] if means else []), *given, *prior]
+        free = torch.stack([density.space.free(one) for one in every])
+    return free[free.isfinite().all(1)]
+
+
+def _from_prior(story: Story, x: Tensor, y: Tensor) -> Draw:
+    """Draw the global latents from their prior."""
+    with torch.no_grad():
+        if (closed := story.closed_form) is not None:
+            return {name: prior.sample() for name, prior in closed.priors().items()}
+        sites: dict[str, Any] = global_sites(story, x, y, {})
+        return {name: site["value"] for name, site in sites.items()}
+
+
+def _screened(density: LogPosterior, starts: Tensor) -> Tensor:
+    """Return the best different starts after a short ascent."""
+    with torch.no_grad():
+        values = density(starts)
+    first = values.argsort(descending=True)[: 20 * _FIRST]
+    starts, values = starts[first], values[first]
+    kept = _different(density.log_marginals(starts), values, limit=_FIRST, same=_SAME_AT_FIRST)
+    points, values = ascend(density, starts[kept], iterations=_SHORT)
+    kept = _different(density.log_marginals(points), values, limit=_SECOND, same=_SAME)
+    return points[kept]
+
+
+def _different(marginals: Tensor, values: Tensor, *, limit: int, same: float) -> Tensor:
+    """Return the numbers of the best points that differ from each other, the best first.
+
+    Args:
+        marginals: Log marginals of rows at each point, (S, N).
+        values: Log density of each point, (S,).
+        limit: Largest number of points.
+        same: Points whose log marginals differ by less than this on average are the same.
+    """
+    chosen: list[int] = []
+    open_ = values.isfinite()
+    for number in values.argsort(descending=True).tolist():
+        if not open_[number]:
+            continue
+        chosen.append(number)
+        if len(chosen) == limit:
+            break
+        open_ &= (marginals - marginals[number]).abs().mean(1) > same
+    return torch.tensor(chosen)
+
+
+def _guide(space: Space, points: Tensor, found: Sampled, *, count: int, seed: int) -> ModesGuide:
+    """Return a guide of evenly weighted draws, with the heaviest mode first."""
+    weights = found.weights @ found.of_mode
+    order = weights.argsort(descending=True)
+    generator = torch.Generator().manual_seed(seed)
+    places = (torch.arange(count) + torch.rand((), generator=generator)) / count
+    index = torch.searchsorted(found.weights.cumsum(0), places.double())
+    index = index.clamp_max(len(found.weights) - 1)
+    of_mode = found.of_mode[index][:, order]
+    mode = torch.multinomial(of_mode, 1, generator=generator)[:, 0]
+    return ModesGuide(
+        space,
+        free=found.points[index],
+        mode=mode,
+        centres=points[order],
+        weights=weights[order],
+        k_hat=torch.tensor(found.k_hat),
+    )

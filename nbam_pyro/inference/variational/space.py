@@ -1,0 +1,167 @@
+"""`Space`: the global latents of a story as one vector of free numbers, and its log posterior."""
+
+import copy
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from nbam_pyro import functional as nf
+from nbam_pyro.inference.variational.enumeration import log_joint
+from nbam_pyro.inference.variational.guides import Draw, global_sites, make_guide, normal_sites
+from nbam_pyro.models import Story
+from nbam_pyro.training.rows import Batch
+
+# Points x targets that are in memory at once.
+_ENTRIES = 2_000_000
+# Rows by which points are compared.
+_COMPARED = 500
+
+
+@dataclass(frozen=True)
+class _Site:
+    """One global latent.
+
+    Attributes:
+        name: Name of the site.
+        shape: Shape of the site in free coordinates.
+        transform: Map from free coordinates to the values of the site.
+    """
+
+    name: str
+    shape: torch.Size
+    transform: Any
+
+
+@dataclass(frozen=True)
+class Space:
+    """Free coordinates of the global latents: a vector of D real numbers without constraints.
+
+    A rate in (0, 1), for example, has its logit as free coordinate, and a positive scale has its
+    logarithm.
+
+    Attributes:
+        sites: The global latents in order.
+    """
+
+    sites: tuple[_Site, ...]
+
+    @classmethod
+    def of(cls, story: Story, x: Tensor, y: Tensor) -> "Space":
+        """Return the free coordinates of a story.
+
+        Args:
+            story: Story of any kind.
+            x: A few rows to run the story once, (N, ...).
+            y: Targets of these rows, (N, *dims).
+        """
+        guide: Any = make_guide(story, x, y)
+        return cls(tuple(_Site(name, loc.shape, t) for name, loc, t in normal_sites(guide)))
+
+    @property
+    def size(self) -> int:
+        """Number of free coordinates, D."""
+        return sum(site.shape.numel() for site in self.sites)
+
+    def constrain(self, free: Tensor) -> tuple[Draw, Tensor]:
+        """Return values of the latents, (..., *site), and the log Jacobian determinant, (...).
+
+        Args:
+            free: Free coordinates, (..., D).
+        """
+        draw: Draw = {}
+        batch = free.shape[:-1]
+        log_det = torch.zeros(batch, dtype=free.dtype)
+        parts = free.split([site.shape.numel() for site in self.sites], -1)
+        for site, part in zip(self.sites, parts, strict=True):
+            unconstrained = part.reshape((*batch, *site.shape))
+            value = site.transform(unconstrained)
+            jacobian = site.transform.log_abs_det_jacobian(unconstrained, value)
+            log_det = log_det + jacobian.reshape((*batch, -1)).sum(-1)
+            draw[site.name] = value
+        return draw, log_det
+
+    def free(self, draw: Draw) -> Tensor:
+        """Return the free coordinates of one draw of the latents, (D,) float64.
+
+        Args:
+            draw: Values of the latents by site name.
+        """
+        parts = [site.transform.inv(draw[site.name].double()).reshape(-1) for site in self.sites]
+        return torch.cat(parts)
+
+
+class LogPosterior:
+    """The log posterior density of the global latents in free coordinates, up to a constant.
+
+    It is computed in double precision, on a copy of the story.
+
+    Args:
+        story: Story whose networks, if it has any, do not change.
+        space: Free coordinates of its global latents.
+        rows: All rows of the data.
+    """
+
+    def __init__(self, story: Story, space: Space, rows: Batch) -> None:
+        self.story = copy.deepcopy(story).double().eval().requires_grad_(False)
+        self.space = space
+        x = rows.x.double() if rows.x.is_floating_point() else rows.x
+        y = rows.y.double() if rows.y.is_floating_point() else rows.y
+        self.rows = rows._replace(x=x, y=y, weights=rows.weights.double())
+
+    def __call__(self, free: Tensor) -> Tensor:
+        """Return the log density at some points, (S,). It is -inf where it is not a number.
+
+        Args:
+            free: Free coordinates, (S, D).
+        """
+        values = self._over(self._at, free)
+        return torch.where(values.isfinite(), values, -torch.inf)
+
+    def log_marginals(self, free: Tensor) -> Tensor:
+        """Return log p(y | x, latents) of the first rows at some points, (S, n).
+
+        Args:
+            free: Free coordinates, (S, D).
+        """
+        with torch.no_grad():
+            return self._over(self._marginals, free)
+
+    def _over(self, function: Callable[[Tensor], Tensor], free: Tensor) -> Tensor:
+        """Evaluate a function of one point at all points, in parts of limited size."""
+        size = max(1, _ENTRIES // self.rows.y.numel())
+        return torch.cat([self._part(function, part) for part in free.split(size)])
+
+    def _part(self, function: Callable[[Tensor], Tensor], free: Tensor) -> Tensor:
+        if self.story.closed_form is not None:
+            try:
+                return torch.vmap(function)(free)
+            except RuntimeError as error:
+                # Argument checks of a user's own distribution may not work under vmap.
+                if "data-dependent control flow" not in str(error):
+                    raise
+        return torch.stack([function(one) for one in free])
+
+    def _marginals(self, free: Tensor) -> Tensor:
+        draw, _ = self.space.constrain(free)
+        x, y, _, verified = self.rows
+        few = slice(0, _COMPARED)
+        pair = log_joint(self.story, x[few], y[few], draw, verified=verified[few])
+        return nf.log_marginal(*pair).flatten()
+
+    def _at(self, free: Tensor) -> Tensor:
+        draw, log_det = self.space.constrain(free)
+        x, y, weights, verified = self.rows
+        marginal = nf.log_marginal(*log_joint(self.story, x, y, draw, verified=verified))
+        total = (weights * marginal.reshape(len(marginal), -1).sum(-1)).sum()
+        return total + self._log_prior(draw, x, y) + log_det
+
+    def _log_prior(self, draw: Draw, x: Tensor, y: Tensor) -> Tensor:
+        if (closed := self.story.closed_form) is not None:
+            terms = [prior.log_prob(draw[n]).sum() for n, prior in closed.priors().items()]
+        else:
+            sites = global_sites(self.story, x[:2], y[:2], draw)
+            terms = [site["log_prob_sum"] for site in sites.values()]
+        return torch.stack([torch.as_tensor(term) for term in terms]).sum()

@@ -1,0 +1,63 @@
+"""Lines through random elemental subsets of rows, from which robust regressions start."""
+
+import math
+
+import torch
+from torch import Tensor
+
+__all__ = ["elemental_lines"]
+
+# Number of random subsets, and steps by which each is refined.
+_SUBSETS, _STEPS = 200, 3
+# Shares of the rows that a refined line is fitted to.
+_SHARES = (0.5, 0.6, 0.75, 0.9)
+# Rows of a table above this number are drawn at random before anything is computed.
+_ROWS = 2000
+# A small multiple of the unit matrix keeps singular subsets solvable.
+_RIDGE = 1e-8
+
+
+def elemental_lines(h: Tensor, y: Tensor, *, seed: int) -> Tensor:
+    """Fit lines to random subsets of D + 2 rows, and refine a copy of each.
+
+    A subset without contaminated rows gives a line near the clean one, wherever the contaminated
+    rows lie. A refinement step fits the line again to the share of the rows with the smallest
+    residuals (a concentration step). The first line is the least-squares line of all rows.
+
+    Args:
+        h: Features of the rows, (N, D).
+        y: Targets of the rows, (N,).
+        seed: Seed of the subsets.
+
+    Returns:
+        Weights and intercept of each line, (L, D + 1).
+    """
+    generator = torch.Generator().manual_seed(seed)
+    if len(h) > _ROWS:
+        chosen = torch.randperm(len(h), generator=generator)[:_ROWS]
+        h, y = h[chosen], y[chosen]
+    columns = torch.cat([h.detach().cpu(), h.new_ones(len(h), 1).cpu()], 1).double()
+    targets = y.detach().cpu().double()
+    n, d = columns.shape
+    least = _solve(columns[None], targets[None])
+    drawn = torch.rand(_SUBSETS, n, generator=generator).argsort(1)[:, : min(d + 1, n)]
+    raw = _solve(columns[drawn], targets[drawn])
+    refined = []
+    for i, share in enumerate(_SHARES):
+        part = raw[i :: len(_SHARES)]
+        count = min(n, max(math.ceil(share * n), (n + d + 1) // 2))
+        for _ in range(_STEPS):
+            residual = (targets - part @ columns.mT).abs()
+            nearest = residual.topk(count, dim=1, largest=False).indices
+            part = _solve(columns[nearest], targets[nearest])
+        refined.append(part)
+    return torch.cat([least, raw, *refined]).to(h)
+
+
+def _solve(columns: Tensor, targets: Tensor) -> Tensor:
+    """Return least-squares coefficients of each subset, (L, D + 1)."""
+    gram = columns.mT @ columns
+    ridge = _RIDGE * gram.diagonal(dim1=1, dim2=2).mean(1).clamp_min(1e-300)
+    gram = gram + ridge[:, None, None] * torch.eye(gram.shape[-1], dtype=gram.dtype)
+    right = (columns.mT @ targets[..., None]).squeeze(-1)
+    return torch.linalg.solve(gram, right)

@@ -1,0 +1,74 @@
+"""`linear_regression`, the default story of a table of measurements that a line can explain."""
+
+from typing import Literal
+
+from torch import Tensor, nn
+
+from nbam_pyro.models.likelihoods.component import Component
+from nbam_pyro.models.likelihoods.linear import LinearNormal
+from nbam_pyro.models.likelihoods.linear_errors import LinearErrors
+from nbam_pyro.models.priors.leverage import LeverageSwitch
+from nbam_pyro.models.splines import Splines
+from nbam_pyro.models.standardise import Standardise
+from nbam_pyro.models.stories.latent_switch import LatentSwitch
+from nbam_pyro.models.stories.robust_regression import middle_and_scale
+
+__all__ = ["linear_regression"]
+
+# Prior scale of weights and intercept, and prior median of the noise, in units of the scale of y.
+_WEIGHTS, _NOISE = 5.0, 0.3
+
+
+def linear_regression(
+    x: Tensor,
+    y: Tensor,
+    *,
+    mean: Literal["linear", "spline"] = "linear",
+    switch: Component | None = None,
+    anomaly: Component | None = None,
+) -> LatentSwitch:
+    r"""Return a story for measurements of which some are wrong, with a linear or additive mean.
+
+    It is a `LatentSwitch` in which every number has a prior, so that `fit` finds all modes of the
+    posterior and their probabilities:
+
+    .. math::
+        y_i \mid z_i = 0 \sim N(m + b + w \cdot h_i, \sigma), \qquad
+        y_i \mid z_i = 1 \sim \mathrm{StudentT}_3(m + b + w \cdot h_i + \delta, S)
+
+    h are the standardised columns of x, and for "spline" also smooth curves of each column
+    (`Splines`). m is the median of y. The switch prior is a `LeverageSwitch`. All scales of priors
+    are in units of the median absolute deviation of y.
+
+    Args:
+        x: Rows of a table, (N, D).
+        y: Observed targets, (N,).
+        mean: "linear" for a line, "spline" for a sum of smooth curves of the columns.
+        switch: Switch prior; None for the `LeverageSwitch` of the table.
+        anomaly: Anomaly likelihood, the distribution of contaminated targets; None for
+            `LinearErrors`.
+
+    Raises:
+        DataError: All targets have the same value, or their scale is above 1e12 or below 1e-12, or
+            they lie so far from 0 that double precision has lost their last digits.
+
+    Example:
+        >>> x = torch.linspace(0, 1, 40)[:, None]
+        >>> story = linear_regression(x, 2 * x[:, 0])
+        >>> sorted(story.priors())
+        ['bias', 'contamination', 'error_scale', 'leverage_effect', 'noise', 'shift', 'weight']
+    """
+    centre, scale = middle_and_scale(y)
+    trunk: nn.Module = Standardise.of(x)
+    h = trunk(x)
+    columns = h.shape[1]
+    if mean == "spline":
+        splines = Splines.of(h)
+        trunk, columns = nn.Sequential(trunk, splines), splines.outputs
+    clean = LinearNormal(columns, scale=_WEIGHTS * scale, centre=centre, noise=_NOISE * scale)
+    return LatentSwitch(
+        switch=switch or LeverageSwitch.of(h, features=h.shape[1]),
+        clean=clean,
+        anomaly=anomaly or LinearErrors(clean, scale=scale),
+        trunk=trunk,
+    )
