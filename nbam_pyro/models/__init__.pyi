@@ -1,3 +1,4 @@
+from .fourier import FourierFeatures as FourierFeatures
 from .latents import Latents as Latents
 from .likelihoods.anomalies import BroadCounts as BroadCounts
 from .likelihoods.anomalies import BroadNormal as BroadNormal

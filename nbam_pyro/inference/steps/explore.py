@@ -8,11 +8,12 @@ import torch
 from torch import Tensor
 
 from nbam_pyro.errors import StoryError
+from nbam_pyro.inference.steps.peak import Peak
 from nbam_pyro.inference.steps.run import Run
 from nbam_pyro.inference.steps.step import Step
 from nbam_pyro.inference.variational.ascent import ascend, curvature
 from nbam_pyro.inference.variational.guides import Draw, global_sites
-from nbam_pyro.inference.variational.mixture import Sampled, importance_sample
+from nbam_pyro.inference.variational.mixture import Sampled, sample_modes
 from nbam_pyro.inference.variational.modes_guide import ModesGuide
 from nbam_pyro.inference.variational.space import LogPosterior, Space
 from nbam_pyro.models import Story
@@ -29,6 +30,8 @@ _FIRST, _SECOND, _SHORT = 60, 16, 20
 _SAME_AT_FIRST, _SAME = 0.15, 0.02
 # Modes whose Laplace evidence is worse than the best by more than this are dropped, in nats.
 _WORSE = 10.0
+# Modes with less weight than this are not kept.
+_LIGHT = 0.005
 # Smallest curvature in any direction; the prior should make it larger.
 _FLAT = 1e-3
 
@@ -72,24 +75,27 @@ class Explore(Step):
         density = LogPosterior(run.story, space, rows)
         points = _screened(density, _starts(density, run.seed))
         points, heights = ascend(density, points)
-        points, heights, covariances = self._peaks(density, points, heights)
-        found = importance_sample(density, points, covariances, heights, seed=run.seed)
+        points, heights, covariances = _peaks(density, points, heights)
+        evidence = heights + 0.5 * torch.logdet(covariances)
+        run.peaks = [
+            Peak(float(one), r.numpy())
+            for one, r in zip(evidence, density.responsibilities(points), strict=True)
+        ]
+        best = evidence.argsort(descending=True)[: self.modes]
+        best = best[evidence[best] > evidence.max() - _WORSE]
+        points, heights, covariances = points[best], heights[best], covariances[best]
+        found = sample_modes(density, points, covariances, heights, seed=run.seed)
         guide = _guide(space, points, found, count=self.draws, seed=run.seed)
         run.guide = guide.to(precision_of(run.story))
 
-    def _peaks(
-        self, density: LogPosterior, points: Tensor, heights: Tensor
-    ) -> tuple[Tensor, Tensor, Tensor]:
-        """Return different modes, their log densities and inverse curvatures, the best first."""
-        kept = _different(density.log_marginals(points), heights, limit=_SECOND, same=_SAME)
-        points, heights = points[kept], heights[kept]
-        values, vectors = torch.linalg.eigh(curvature(density, points))
-        inverse = 1 / values.clamp_min(_FLAT)
-        covariances = (vectors * inverse[:, None]) @ vectors.mT
-        evidence = heights + 0.5 * inverse.log().sum(1)
-        best = evidence.argsort(descending=True)[: self.modes]
-        best = best[evidence[best] > evidence.max() - _WORSE]
-        return points[best], heights[best], covariances[best]
+
+def _peaks(density: LogPosterior, points: Tensor, heights: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Return different modes, their log densities and inverse curvatures."""
+    kept = _different(density.log_marginals(points), heights, limit=_SECOND, same=_SAME)
+    points, heights = points[kept], heights[kept]
+    values, vectors = torch.linalg.eigh(curvature(density, points))
+    inverse = 1 / values.clamp_min(_FLAT)
+    return points, heights, (vectors * inverse[:, None]) @ vectors.mT
 
 
 def _all_rows(run: Run) -> Batch:
@@ -118,7 +124,8 @@ def _starts(density: LogPosterior, seed: int) -> Tensor:
     with torch.no_grad():
         given = [fallback | dict(one) for one in story.starts(rows.x, rows.y, seed=seed)]
         every = [*([means] if means else []), *given, *prior]
-        free = torch.stack([density.space.free(one) for one in every])
+        stacked = {name: torch.stack([one[name] for one in every]) for name in fallback}
+        free = density.space.free(stacked)
     return free[free.isfinite().all(1)]
 
 
@@ -168,17 +175,18 @@ def _guide(space: Space, points: Tensor, found: Sampled, *, count: int, seed: in
     """Return a guide of evenly weighted draws, with the heaviest mode first."""
     weights = found.weights @ found.of_mode
     order = weights.argsort(descending=True)
+    order = order[weights[order] > _LIGHT]
+    of_mode = found.of_mode[:, order]
     generator = torch.Generator().manual_seed(seed)
     places = (torch.arange(count) + torch.rand((), generator=generator)) / count
     index = torch.searchsorted(found.weights.cumsum(0), places.double())
     index = index.clamp_max(len(found.weights) - 1)
-    of_mode = found.of_mode[index][:, order]
-    mode = torch.multinomial(of_mode, 1, generator=generator)[:, 0]
+    mode = torch.multinomial(of_mode[index], 1, generator=generator)[:, 0]
     return ModesGuide(
         space,
         free=found.points[index],
         mode=mode,
         centres=points[order],
-        weights=weights[order],
-        k_hat=torch.tensor(found.k_hat),
+        weights=weights[order] / weights[order].sum(),
+        k_hat=torch.tensor(float("nan") if found.k_hat is None else found.k_hat),
     )

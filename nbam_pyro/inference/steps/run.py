@@ -15,6 +15,7 @@ from nbam_pyro import functional as nf
 from nbam_pyro.errors import StoryError
 from nbam_pyro.inference.steps.attempts import Attempt
 from nbam_pyro.inference.steps.evidence import Evidence
+from nbam_pyro.inference.steps.peak import Peak
 from nbam_pyro.inference.variational.enumeration import log_joint
 from nbam_pyro.inference.variational.guides import Draw, guide_median, make_guide
 from nbam_pyro.inference.variational.objectives import weighted_mean
@@ -51,6 +52,7 @@ class Run:
         attempts: Results of `CrossFit` from each start that was not discarded early.
         undecided: Transition matrices of discarded starts that were not clearly worse than the
             best, estimated on the first fold. Each matrix is (K, K).
+        peaks: Modes of the posterior of the global latents that `Explore` found.
         history: One record for each epoch of every Lightning run.
         device: Device that Lightning trained on last. Modules are on the CPU between runs.
         passes: Number of passes over the rows in every epoch. `Pace` sets it.
@@ -72,6 +74,7 @@ class Run:
     cross_fitted: Evidence | None = None
     attempts: list[Attempt] = field(default_factory=list)
     undecided: list[Tensor] = field(default_factory=list)
+    peaks: list[Peak] = field(default_factory=list)
     history: list[dict[str, Any]] = field(default_factory=list)
     device: torch.device = field(default_factory=lambda: torch.device("cpu"))
     passes: int = 1

@@ -46,7 +46,7 @@ def ascend(function: Function, starts: Tensor, *, iterations: int = 200) -> tupl
     count, size = points.shape
     identity = torch.eye(size, dtype=points.dtype).expand(count, size, size)
     inverse = identity.clone()
-    values, slopes = _with_slopes(function, points)
+    values, slopes = with_slopes(function, points)
     fresh = torch.ones(count, dtype=torch.bool)  # points whose inverse is still the identity
     arrived = ~values.isfinite()
     for _ in range(iterations):
@@ -65,7 +65,7 @@ def ascend(function: Function, starts: Tensor, *, iterations: int = 200) -> tupl
             if not len(open_):
                 break
             tried = points[open_] + length[open_, None] * way[open_]
-            tried_values, tried_slopes = _with_slopes(function, tried)
+            tried_values, tried_slopes = with_slopes(function, tried)
             good = tried_values >= values[open_] + _ENOUGH * length[open_] * gain[open_]
             index = open_[good]
             new[index], new_values[index] = tried[good], tried_values[good]
@@ -95,14 +95,19 @@ def curvature(function: Function, points: Tensor) -> Tensor:
     count, size = points.shape
     steps = _APART * torch.eye(size, dtype=points.dtype)
     around = torch.stack([points[:, None] + steps, points[:, None] - steps], 1)
-    _, slopes = _with_slopes(function, around.reshape(-1, size))
+    _, slopes = with_slopes(function, around.reshape(-1, size))
     ahead, behind = slopes.reshape(count, 2, size, size).unbind(1)
     second = (behind - ahead) / (2 * _APART)
     return (second + second.mT) / 2
 
 
-def _with_slopes(function: Function, points: Tensor) -> tuple[Tensor, Tensor]:
-    """Return values, (S,), and gradients, (S, D). Values that are not finite become -inf."""
+def with_slopes(function: Function, points: Tensor) -> tuple[Tensor, Tensor]:
+    """Return values, (S,), and gradients, (S, D). Values that are not finite become -inf.
+
+    Args:
+        function: Function of points, (S, D), with values (S,).
+        points: Points, (S, D).
+    """
     with torch.enable_grad():
         points = points.detach().requires_grad_()
         values = function(points)

@@ -1,21 +1,26 @@
-"""Importance sampling of a density with several modes, from Student-t distributions around them."""
+"""Draws of a density with several modes, and the weight of each mode."""
 
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 
 import torch
 from arviz_stats.base import array_stats
 from torch import Tensor
 
-__all__ = ["Sampled", "importance_sample"]
+from nbam_pyro.inference.variational.chains import bridge_evidence, hamiltonian_draws
+
+__all__ = ["Sampled", "sample_modes"]
 
 # Degrees of freedom of the Student-t distributions.
 _DF = 5.0
 # Draws of each round, and largest number of rounds.
-_DRAWS, _ROUNDS = 2000, 6
+_DRAWS, _ROUNDS = 2000, 4
 # Rounds end if k-hat is below this and there are that many effective draws.
 _GOOD, _EFFECTIVE = 0.5, 500
+# Above this k-hat, chains replace importance sampling. Number of chains.
+_RELIABLE, _CHAINS = 0.7, 48
 # Smallest share of the draws for all modes together, so that no mode is forgotten.
 _EVEN = 0.2
 # A covariance is computed from draws only if there are this many effective ones per dimension.
@@ -32,18 +37,19 @@ class Sampled:
         points: Draws, (S, D).
         weights: Normalised importance weights, (S,).
         of_mode: Probability that each draw belongs to each mode, (S, M).
-        k_hat: Pareto k-hat of the weights. Below 0.7 they are reliable.
+        k_hat: Pareto k-hat of the importance weights, below 0.7; None if the draws come from
+            chains.
         log_evidence: Logarithm of the integral of the density.
     """
 
     points: Tensor
     weights: Tensor
     of_mode: Tensor
-    k_hat: float
+    k_hat: float | None
     log_evidence: float
 
 
-def importance_sample(
+def sample_modes(
     log_density: Callable[[Tensor], Tensor],
     centres: Tensor,
     covariances: Tensor,
@@ -51,10 +57,14 @@ def importance_sample(
     *,
     seed: int,
 ) -> Sampled:
-    """Draw from a mixture of Student-t distributions around modes, and weight the draws.
+    """Draw from a density with several modes.
 
-    After each round, the mixture adapts to the weighted draws (adaptive importance sampling). The
-    weights are Pareto smoothed.
+    Draws of a mixture of Student-t distributions around the modes are weighted by the density
+    (importance sampling). After each round, the mixture adapts to the weighted draws of all rounds.
+    Every draw is weighted against the average of the mixtures of all rounds, and the weights are
+    Pareto smoothed. Where
+    the weights are not reliable (k-hat of 0.7 or more), chains start from the modes instead, and
+    bridge sampling weights the modes.
 
     Args:
         log_density: Log density of points, (S, D), up to a constant, with values (S,).
@@ -63,58 +73,143 @@ def importance_sample(
         heights: Log density at each mode, (M,).
         seed: Seed of the draws.
 
-    Source: Cappe et al. (2008) for the adaptation; Vehtari et al. (2024) for the weights.
+    Source: Cornuet et al. (2012) for the adaptation; Vehtari et al. (2024) for the weights.
     """
     generator = torch.Generator().manual_seed(seed)
-    count = centres.shape[1]
-    laplace = heights + 0.5 * torch.logdet(2 * math.pi * covariances)
-    shares = _with_even(laplace.softmax(0))
-    for number in range(_ROUNDS):
-        roots = torch.stack([_root(one) for one in covariances])
-        which = torch.multinomial(shares, _DRAWS, replacement=True, generator=generator)
-        points = centres[which] + _student(roots[which], generator)
-        by_mode = shares.log() + _student_log_density(points, centres, roots)
-        proposal = by_mode.logsumexp(1)
-        log_ratio = log_density(points) - proposal
-        smoothed, k_hat = array_stats.psislw(-log_ratio.clamp_min(-1e30).numpy())
-        weights = torch.as_tensor(smoothed).exp()
-        weights = weights / weights.sum()
-        of_mode = (by_mode - proposal[:, None]).exp()
-        found = Sampled(
-            points=points,
-            weights=weights,
-            of_mode=of_mode,
-            k_hat=float(k_hat),
-            log_evidence=float(log_ratio.logsumexp(0)) - math.log(_DRAWS),
+    evidence = heights + 0.5 * torch.logdet(2 * math.pi * covariances)
+    laplace = _Mixture(_with_even(evidence.softmax(0)), centres, covariances)
+    mixture = laplace
+    mixtures: list[_Mixture] = []
+    points = centres[:0]
+    values = heights[:0]
+    for _ in range(_ROUNDS):
+        mixtures.append(mixture)
+        drawn = mixture.draw(_DRAWS, generator)
+        points = torch.cat([points, drawn])
+        values = torch.cat([values, log_density(drawn)])
+        found = _weighted(points, values, mixtures)
+        k_hat = math.inf if found.k_hat is None else found.k_hat
+        enough = 1 / float((found.weights**2).sum()) > max(_EFFECTIVE, 5 * centres.shape[1])
+        if k_hat < _GOOD and enough:
+            return found
+        mixture = mixture.adapted(found)
+    reliable = k_hat < _RELIABLE and enough
+    return found if reliable else _chains(log_density, laplace, centres, seed=seed)
+
+
+@dataclass(frozen=True)
+class _Mixture:
+    """A mixture of Student-t distributions.
+
+    Attributes:
+        shares: Weight of each part, (M,).
+        centres: Centre of each part, (M, D).
+        covariances: Covariance of each part, (M, D, D).
+    """
+
+    shares: Tensor
+    centres: Tensor
+    covariances: Tensor
+
+    @cached_property
+    def roots(self) -> Tensor:
+        """A square root of each covariance, (M, D, D)."""
+        return torch.stack([_root(one) for one in self.covariances])
+
+    def draw(self, count: int, generator: torch.Generator) -> Tensor:
+        """Draw points, (S, D)."""
+        which = torch.multinomial(self.shares, count, replacement=True, generator=generator)
+        return self.centres[which] + _student(self.roots[which], generator)
+
+    def log_parts(self, points: Tensor) -> Tensor:
+        """Return the log density of points under each part, with its weight, (S, M)."""
+        return self.shares.log() + _student_log_density(points, self.centres, self.roots)
+
+    def adapted(self, found: Sampled) -> "_Mixture":
+        """Return a mixture with the moments of the weighted draws of each part."""
+        centres, covariances = self.centres.clone(), self.covariances.clone()
+        size = centres.shape[1]
+        for number in range(len(centres)):
+            weights = found.weights * found.of_mode[:, number]
+            total = weights.sum()
+            if not total > 1e-6 or total**2 / (weights**2).sum() < _PER_DIMENSION * size:
+                continue
+            weights = weights / total
+            centres[number] = weights @ found.points
+            away = found.points - centres[number]
+            spread = (away * weights[:, None]).mT @ away
+            covariances[number] = (1 - _OLD) * spread + _OLD * self.covariances[number]
+        return _Mixture(_with_even(found.weights @ found.of_mode), centres, covariances)
+
+
+def _weighted(points: Tensor, values: Tensor, mixtures: list[_Mixture]) -> Sampled:
+    """Weight draws of several mixtures, as many from each, against the average of the mixtures."""
+    parts = torch.stack([mixture.log_parts(points) for mixture in mixtures])
+    by_mode = parts.logsumexp(0) - math.log(len(mixtures))
+    proposal = by_mode.logsumexp(1)
+    log_ratio = values - proposal
+    smoothed, k_hat = array_stats.psislw(-log_ratio.clamp_min(-1e30).numpy())
+    return Sampled(
+        points=points,
+        weights=torch.as_tensor(smoothed).softmax(0),
+        of_mode=(by_mode - proposal[:, None]).exp(),
+        k_hat=float(k_hat),
+        log_evidence=float(log_ratio.logsumexp(0)) - math.log(len(points)),
+    )
+
+
+def _chains(
+    log_density: Callable[[Tensor], Tensor],
+    mixture: _Mixture,
+    modes: Tensor,
+    *,
+    seed: int,
+) -> Sampled:
+    """Draw by chains from each mode, and weight the modes by bridge sampling.
+
+    Args:
+        log_density: Log density of points.
+        mixture: Student-t distribution around each mode.
+        modes: Modes, (M, D), from which chains start.
+        seed: Seed of the chains.
+    """
+    count = len(modes)
+    which = torch.arange(_CHAINS) % count
+    roots = mixture.roots
+    chains = hamiltonian_draws(log_density, modes[which], roots[which], seed=seed)
+    generator = torch.Generator().manual_seed(seed + 1)
+    evidences, points, of_mode = [], [], []
+    for number in range(count):
+        own = chains[which == number]
+        first, second = own.unflatten(1, (2, -1)).unbind(1)
+        first, second = first.flatten(end_dim=1), second.flatten(end_dim=1)
+        centre, covariance = first.mean(0)[None], torch.cov(first.mT)[None]
+        proposal = _Mixture(torch.ones(1, dtype=first.dtype), centre, covariance)
+        drawn = proposal.draw(len(second), generator)
+        evidences.append(
+            bridge_evidence(
+                log_density(second),
+                proposal.log_parts(second)[:, 0],
+                log_density(drawn),
+                proposal.log_parts(drawn)[:, 0],
+            )
         )
-        enough = 1 / float((weights**2).sum()) > max(_EFFECTIVE, 2 * count)
-        if (found.k_hat < _GOOD and enough) or number == _ROUNDS - 1:
-            break
-        shares = _with_even(weights @ of_mode)
-        centres, covariances = _adapted(found, centres, covariances)
-    return found
+        own = own.flatten(end_dim=1)
+        points.append(own)
+        of_mode.append(torch.eye(count, dtype=own.dtype)[number].expand(len(own), -1))
+    weights = torch.tensor(evidences, dtype=modes.dtype).softmax(0)
+    each = torch.cat([w.expand(len(p)) / len(p) for w, p in zip(weights, points, strict=True)])
+    return Sampled(
+        points=torch.cat(points),
+        weights=each,
+        of_mode=torch.cat(of_mode),
+        k_hat=None,
+        log_evidence=float(torch.tensor(evidences).logsumexp(0)),
+    )
 
 
 def _with_even(shares: Tensor) -> Tensor:
     return (1 - _EVEN) * shares + _EVEN / len(shares)
-
-
-def _adapted(found: Sampled, centres: Tensor, covariances: Tensor) -> tuple[Tensor, Tensor]:
-    """Return centres and covariances of the weighted draws of each mode that has enough draws."""
-    new_centres, new_covariances = centres.clone(), covariances.clone()
-    size = centres.shape[1]
-    for number in range(len(centres)):
-        weights = found.weights * found.of_mode[:, number]
-        total = weights.sum()
-        if not total > 1e-6 or total**2 / (weights**2).sum() < _PER_DIMENSION * size:
-            continue
-        weights = weights / total
-        centre = weights @ found.points
-        away = found.points - centre
-        spread = (away * weights[:, None]).mT @ away
-        new_centres[number] = centre
-        new_covariances[number] = (1 - _OLD) * spread + _OLD * covariances[number]
-    return new_centres, new_covariances
 
 
 def _root(covariance: Tensor) -> Tensor:

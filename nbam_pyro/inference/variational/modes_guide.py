@@ -38,7 +38,7 @@ class ModesGuide(DrawnGuide):
         mode: Number of the mode that each draw belongs to, (S,).
         centres: Free coordinates of each mode, the heaviest first, (M, D).
         weights: Weight of each mode, (M,).
-        k_hat: Pareto k-hat of the importance weights, (). Above 0.7 the weights are not reliable.
+        k_hat: Pareto k-hat of the importance weights, (); NaN if the draws come from chains.
     """
 
     free: Tensor

@@ -79,18 +79,19 @@ class Space:
             unconstrained = part.reshape((*batch, *site.shape))
             value = site.transform(unconstrained)
             jacobian = site.transform.log_abs_det_jacobian(unconstrained, value)
-            log_det = log_det + jacobian.reshape((*batch, -1)).sum(-1)
+            extra = tuple(range(len(batch), jacobian.ndim))
+            log_det = log_det + (jacobian.sum(extra) if extra else jacobian)
             draw[site.name] = value
         return draw, log_det
 
-    def free(self, draw: Draw) -> Tensor:
-        """Return the free coordinates of one draw of the latents, (D,) float64.
+    def free(self, draws: Draw) -> Tensor:
+        """Return the free coordinates of draws of the latents, (S, D) float64.
 
         Args:
-            draw: Values of the latents by site name.
+            draws: Values of the latents by site name, (S, *site).
         """
-        parts = [site.transform.inv(draw[site.name].double()).reshape(-1) for site in self.sites]
-        return torch.cat(parts)
+        parts = [site.transform.inv(draws[site.name].double()) for site in self.sites]
+        return torch.cat([part.flatten(1) if part.ndim > 1 else part[:, None] for part in parts], 1)
 
 
 class LogPosterior:
@@ -128,6 +129,20 @@ class LogPosterior:
         """
         with torch.no_grad():
             return self._over(self._marginals, free)
+
+    def responsibilities(self, free: Tensor) -> Tensor:
+        """Return P(z=1 | x, y) of every row at some points, (S, N, *dims).
+
+        Args:
+            free: Free coordinates, (S, D).
+        """
+        with torch.no_grad():
+            return torch.stack([self._responsibility(one) for one in free])
+
+    def _responsibility(self, free: Tensor) -> Tensor:
+        draw, _ = self.space.constrain(free)
+        x, y, _, verified = self.rows
+        return nf.responsibility(*log_joint(self.story, x, y, draw, verified=verified))
 
     def _over(self, function: Callable[[Tensor], Tensor], free: Tensor) -> Tensor:
         """Evaluate a function of one point at all points, in parts of limited size."""

@@ -8,9 +8,11 @@ from torch import Tensor
 __all__ = ["elemental_lines"]
 
 # Number of random subsets, and steps by which each is refined.
-_SUBSETS, _STEPS = 200, 3
+_SUBSETS, _STEPS = 500, 3
 # Shares of the rows that a refined line is fitted to.
 _SHARES = (0.5, 0.6, 0.75, 0.9)
+# Number of lines that are kept for each of these shares.
+_KEPT = 40
 # Rows of a table above this number are drawn at random before anything is computed.
 _ROWS = 2000
 # A small multiple of the unit matrix keeps singular subsets solvable.
@@ -18,11 +20,13 @@ _RIDGE = 1e-8
 
 
 def elemental_lines(h: Tensor, y: Tensor, *, seed: int) -> Tensor:
-    """Fit lines to random subsets of D + 2 rows, and refine a copy of each.
+    """Fit lines to random subsets of D + 2 rows, refine a copy of each, and return the best lines.
 
     A subset without contaminated rows gives a line near the clean one, wherever the contaminated
     rows lie. A refinement step fits the line again to the share of the rows with the smallest
-    residuals (a concentration step). The first line is the least-squares line of all rows.
+    residuals (a concentration step). For several shares of the rows, the lines are kept for which
+    this share of the rows has the smallest squared residuals. The least-squares line of all rows is
+    always among the results.
 
     Args:
         h: Features of the rows, (N, D).
@@ -51,7 +55,12 @@ def elemental_lines(h: Tensor, y: Tensor, *, seed: int) -> Tensor:
             nearest = residual.topk(count, dim=1, largest=False).indices
             part = _solve(columns[nearest], targets[nearest])
         refined.append(part)
-    return torch.cat([least, raw, *refined]).to(h)
+    lines = torch.cat([least, raw, *refined])
+    squares = (targets - lines @ columns.mT).square().sort(1).values.cumsum(1)
+    ends = [min(n, math.ceil(share * n)) - 1 for share in _SHARES]
+    best = squares[:, ends].argsort(0)[:_KEPT].flatten().unique()
+    chosen = torch.cat([torch.zeros(1, dtype=torch.long), best]).unique()
+    return lines[chosen].to(h)
 
 
 def _solve(columns: Tensor, targets: Tensor) -> Tensor:

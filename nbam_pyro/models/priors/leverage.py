@@ -1,13 +1,9 @@
 """`LeverageSwitch`, a switch prior under which rows with unusual features are wrong more often."""
 
-import warnings
-
-import numpy as np
 import pyro.distributions as dist
 import torch
 from pyro.distributions import TorchDistribution
 from scipy.stats import chi2
-from sklearn.covariance import MinCovDet
 from torch import Tensor
 
 from nbam_pyro.models.latents import Latents
@@ -16,12 +12,12 @@ from nbam_pyro.models.priors.switch import share_wrong
 
 __all__ = ["LeverageSwitch"]
 
-# Tail probabilities of the squared distance at which the leverage is 0 and 1.
+# Tail probabilities of a Normal row at which the leverage is 0 and 1.
 _TAILS = 0.05, 0.001
+# Largest contamination of usual rows.
+_MOST = 0.5
 # Prior scale of the effect, in logits.
 _EFFECT = 4.0
-# A covariance of more columns than this share of the rows is not estimated.
-_COLUMNS = 0.2
 # The median absolute deviation of a Normal distribution with standard deviation 1 is 1 / _NORMAL.
 _NORMAL = 1.4826
 
@@ -29,16 +25,20 @@ _NORMAL = 1.4826
 class LeverageSwitch(Component):
     r"""z ~ Bernoulli(sigmoid(logit pi + gamma l(h))): unusual rows are wrong more often.
 
-    .. math:: \pi \sim \mathrm{Beta}(a, b), \qquad \gamma \sim \mathrm{HalfNormal}(4)
+    .. math:: 2 \pi \sim \mathrm{Beta}(a, b), \qquad \gamma \sim \mathrm{HalfNormal}(4)
 
-    The leverage l(h) lies between 0 and 1. It is 0 for rows among the bulk of the features, and 1
-    for rows whose robust (Mahalanobis) distance from the bulk is larger than that of one Normal row
-    in a thousand. A regression that treats all rows alike follows such rows, because they pull the
-    line towards themselves. This prior bounds their influence: the data decide by gamma whether
-    unusual features and wrong targets go together.
+    The leverage l(h) lies between 0 and 1. It is 0 for rows among the bulk of the features. It is 1
+    if a column is so many median absolute deviations away from its median that this happens to one
+    Normal row in a thousand. A regression that treats all rows alike follows such rows, because
+    they pull the line towards themselves. This prior bounds their influence: the data decide by
+    gamma whether unusual features and wrong targets go together.
 
-    The global latents are the sites "contamination", pi, which is the contamination of usual rows,
-    and "leverage_effect", gamma. `LeverageSwitch.of(h)` computes the distance from data.
+    Each column is judged alone. A robust covariance of all columns together would take a dense
+    group of contaminated rows for the bulk.
+
+    At most half of the usual rows are contaminated. The global latents are the sites
+    "contamination", pi, which is the contamination of usual rows, and "leverage_effect", gamma.
+    `LeverageSwitch.of(h)` computes the distance from data.
 
     Args:
         features: Number of columns of h that the distance is computed from, the first ones.
@@ -47,8 +47,6 @@ class LeverageSwitch(Component):
 
     Raises:
         DataError: The number of features or a pseudo-count is not positive.
-
-    Source: The minimum covariance determinant is by Rousseeuw & Van Driessen (1999).
 
     Example:
         >>> h = torch.linspace(-1, 1, 50)[:, None]
@@ -60,10 +58,10 @@ class LeverageSwitch(Component):
 
     counts: Tensor
     centre: Tensor
-    root: Tensor
+    inverse: Tensor
     limits: Tensor
 
-    def __init__(self, features: int, *, a: float = 1.0, b: float = 4.0) -> None:
+    def __init__(self, features: int, *, a: float = 1.0, b: float = 2.0) -> None:
         super().__init__()
         check_positive("features", features)
         check_positive("a", a)
@@ -73,13 +71,13 @@ class LeverageSwitch(Component):
         self.b = b
         self.register_buffer("counts", torch.tensor([float(a), float(b)]))
         self.register_buffer("centre", torch.zeros(features))
-        self.register_buffer("root", torch.eye(features))
-        low, high = chi2.isf(_TAILS, features)
-        self.register_buffer("limits", torch.tensor([low, high], dtype=torch.float32))
+        self.register_buffer("inverse", torch.ones(features))
+        limits = [float(chi2.ppf((1 - tail) ** (1 / features), 1)) for tail in _TAILS]
+        self.register_buffer("limits", torch.tensor(limits))
 
     @classmethod
     def of(
-        cls, h: Tensor, *, features: int | None = None, a: float = 1.0, b: float = 4.0
+        cls, h: Tensor, *, features: int | None = None, a: float = 1.0, b: float = 2.0
     ) -> "LeverageSwitch":
         """Return the switch prior for features h, in their precision.
 
@@ -90,18 +88,21 @@ class LeverageSwitch(Component):
             a: Pseudo-count of contaminated targets, positive.
             b: Pseudo-count of clean targets, positive.
         """
-        columns = h[:, :features].detach().cpu().double().numpy()
+        columns = h[:, :features]
         switch = cls(columns.shape[1], a=a, b=b).to(h.dtype)
-        centre, root = _robust_shape(columns)
-        switch.centre.copy_(torch.as_tensor(centre))
-        switch.root.copy_(torch.as_tensor(root))
+        centre = columns.median(0).values
+        spread = _NORMAL * (columns - centre).abs().median(0).values
+        switch.centre.copy_(centre)
+        # A column in which most rows are equal, such as an indicator, has no unusual values.
+        switch.inverse.copy_(torch.where(spread > 0, 1 / spread, 0.0))
         return switch
 
     def priors(self) -> dict[str, TorchDistribution]:
         a, b = self.counts
+        zero = self.counts.new_zeros(())
         effect = self.counts.new_tensor(_EFFECT)
         return {
-            "contamination": dist.Beta(a, b, validate_args=False),
+            "contamination": dist.AffineBeta(a, b, zero, zero + _MOST, validate_args=False),
             "leverage_effect": dist.HalfNormal(effect, validate_args=False),
         }
 
@@ -115,39 +116,14 @@ class LeverageSwitch(Component):
         Args:
             h: Features of the rows, (N, D).
         """
-        away = (h[:, : self.features] - self.centre) @ self.root
+        away = (h[:, : self.features] - self.centre) * self.inverse
         low, high = self.limits
-        leverage: Tensor = (((away**2).sum(-1) - low) / (high - low)).clamp(0, 1)
+        leverage: Tensor = (((away**2).amax(-1) - low) / (high - low)).clamp(0, 1)
         return leverage
 
     def starts_beside(self, residual: Tensor, wrong: Tensor, noise: Tensor) -> list[Latents]:
-        share = share_wrong(wrong)
+        share = share_wrong(wrong).clamp_max(0.9 * _MOST)
         return [
             {"contamination": share, "leverage_effect": share.new_tensor(effect)}
             for effect in (0.5, _EFFECT)
         ]
-
-
-def _robust_shape(columns: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return the centre of the bulk, (D,), and the root of its precision matrix, (D, D)."""
-    n, d = columns.shape
-    centre = np.median(columns, 0)
-    spread = _NORMAL * np.median(np.abs(columns - centre), 0)
-    # A column in which most rows are equal, such as an indicator, has no unusual values.
-    inverse = np.divide(1.0, spread, out=np.zeros(d), where=spread > 0)
-    varying = np.flatnonzero(inverse)
-    root = np.diag(inverse)
-    if not 1 < len(varying) <= _COLUMNS * n:
-        return centre, root / max(1.0, np.sqrt(len(varying)))
-    scaled = (columns[:, varying] - centre[varying]) * inverse[varying]
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # a singular covariance is handled below
-        found = MinCovDet(random_state=0).fit(scaled)
-    values, vectors = np.linalg.eigh(found.covariance_)
-    kept = values > 1e-6 * values.max()
-    whiten = vectors[:, kept] / np.sqrt(values[kept])
-    padded = np.zeros((len(varying), len(varying)))
-    padded[:, : whiten.shape[1]] = whiten
-    root[np.ix_(varying, varying)] = inverse[varying, None] * padded
-    centre[varying] += found.location_ / inverse[varying]
-    return centre, root

@@ -1,9 +1,11 @@
 """`linear_regression`, the default story of a table of measurements that a line can explain."""
 
+import math
 from typing import Literal
 
 from torch import Tensor, nn
 
+from nbam_pyro.models.fourier import FourierFeatures
 from nbam_pyro.models.likelihoods.component import Component
 from nbam_pyro.models.likelihoods.linear import LinearNormal
 from nbam_pyro.models.likelihoods.linear_errors import LinearErrors
@@ -17,17 +19,20 @@ __all__ = ["linear_regression"]
 
 # Prior scale of weights and intercept, and prior median of the noise, in units of the scale of y.
 _WEIGHTS, _NOISE = 5.0, 0.3
+# Standard deviation of a Gaussian process in units of that of the weights, and its largest number
+# of waves.
+_AMPLITUDE, _WAVES = 0.3, 40
 
 
 def linear_regression(
     x: Tensor,
     y: Tensor,
     *,
-    mean: Literal["linear", "spline"] = "linear",
+    mean: Literal["linear", "spline", "gp"] = "linear",
     switch: Component | None = None,
     anomaly: Component | None = None,
 ) -> LatentSwitch:
-    r"""Return a story for measurements of which some are wrong, with a linear or additive mean.
+    r"""Return a story for measurements of which some are wrong, with a line or a smooth mean.
 
     It is a `LatentSwitch` in which every number has a prior, so that `fit` finds all modes of the
     posterior and their probabilities:
@@ -36,14 +41,16 @@ def linear_regression(
         y_i \mid z_i = 0 \sim N(m + b + w \cdot h_i, \sigma), \qquad
         y_i \mid z_i = 1 \sim \mathrm{StudentT}_3(m + b + w \cdot h_i + \delta, S)
 
-    h are the standardised columns of x, and for "spline" also smooth curves of each column
-    (`Splines`). m is the median of y. The switch prior is a `LeverageSwitch`. All scales of priors
+    h are the standardised columns of x. For "spline" h also has smooth curves of each column
+    (`Splines`), and for "gp" waves of all columns together (`FourierFeatures`). m is the median of
+    y. The switch prior is a `LeverageSwitch`. All scales of priors
     are in units of the median absolute deviation of y.
 
     Args:
         x: Rows of a table, (N, D).
         y: Observed targets, (N,).
-        mean: "linear" for a line, "spline" for a sum of smooth curves of the columns.
+        mean: "linear" for a line, "spline" for a sum of smooth curves of the columns, "gp" for an
+            approximate Gaussian process of all columns.
         switch: Switch prior; None for the `LeverageSwitch` of the table.
         anomaly: Anomaly likelihood, the distribution of contaminated targets; None for
             `LinearErrors`.
@@ -62,9 +69,9 @@ def linear_regression(
     trunk: nn.Module = Standardise.of(x)
     h = trunk(x)
     columns = h.shape[1]
-    if mean == "spline":
-        splines = Splines.of(h)
-        trunk, columns = nn.Sequential(trunk, splines), splines.outputs
+    if mean != "linear":
+        curves = Splines.of(h) if mean == "spline" else _waves(h)
+        trunk, columns = nn.Sequential(trunk, curves), curves.outputs
     clean = LinearNormal(columns, scale=_WEIGHTS * scale, centre=centre, noise=_NOISE * scale)
     return LatentSwitch(
         switch=switch or LeverageSwitch.of(h, features=h.shape[1]),
@@ -72,3 +79,11 @@ def linear_regression(
         anomaly=anomaly or LinearErrors(clean, scale=scale),
         trunk=trunk,
     )
+
+
+def _waves(h: Tensor) -> FourierFeatures:
+    """Return the waves for standardised columns h, (N, D)."""
+    waves = min(_WAVES, max(5, len(h) // 4))
+    length = math.sqrt(h.shape[1])  # distances of rows grow with the number of columns
+    layer = FourierFeatures(h.shape[1], waves=waves, length=length, amplitude=_AMPLITUDE)
+    return layer.to(h.dtype)
