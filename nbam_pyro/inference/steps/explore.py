@@ -179,8 +179,9 @@ def _guide(space: Space, points: Tensor, found: Sampled, *, count: int, seed: in
     of_mode = found.of_mode[:, order]
     generator = torch.Generator().manual_seed(seed)
     places = (torch.arange(count) + torch.rand((), generator=generator)) / count
-    index = torch.searchsorted(found.weights.cumsum(0), places.double())
-    index = index.clamp_max(len(found.weights) - 1)
+    kept = found.weights * of_mode.sum(1)
+    index = torch.searchsorted((kept / kept.sum()).cumsum(0), places.double())
+    index = index.clamp_max(len(kept) - 1)
     mode = torch.multinomial(of_mode[index], 1, generator=generator)[:, 0]
     return ModesGuide(
         space,

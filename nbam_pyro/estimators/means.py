@@ -1,0 +1,168 @@
+"""`MeanChoice`: which mean of a regression the data can carry."""
+
+import math
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+import pandas as pd
+
+from nbam_pyro.inference import Fit, log_marginals, loo
+from nbam_pyro.training.folds import split
+
+__all__ = ["Mean", "MeanChoice", "candidate_means", "choose_mean"]
+
+Mean = Literal["linear", "spline", "gp", "network"]
+"""Kind of the clean mean of a regression, from the simplest to the most flexible."""
+
+# Fewest rows of a network, and fewest rows for which one held-out part is enough.
+_NETWORK, _ONE_SPLIT = 200, 1000
+# Folds between these two numbers of rows.
+_FOLDS = 3
+# Fewest rows for each number of a mean, and most numbers of a mean whose modes are searched.
+_ROWS_PER_NUMBER, _NUMBERS = 3, 60
+# Most columns of a Gaussian process by random waves.
+_WAVES = 6
+# Numbers of a story besides its mean, and curves of a spline for each column.
+_OTHERS, _CURVES = 5, 3
+# A rival is discussed if it is within this many standard errors of the best.
+_RIVAL = 2.0
+
+
+@dataclass(frozen=True, eq=False)
+class MeanChoice:
+    """Choice of the clean mean of a regression.
+
+    Attributes:
+        choice: Kind of mean that the estimator uses.
+        scores: Table with one row per kind of mean, from the simplest to the most flexible: "elpd"
+            (sum over rows of the log marginal density of targets that the fit has not seen, in
+            nats), "difference" (elpd minus that of the best mean) and "standard_error" (of the
+            difference). The choice is the simplest mean whose difference is within one standard
+            error of the best. Empty if the mean was given.
+    """
+
+    choice: Mean
+    scores: pd.DataFrame
+
+    @property
+    def rivals(self) -> list[str]:
+        """Other kinds of mean that predict almost as well: within two standard errors."""
+        if self.scores.empty:
+            return []
+        close = self.scores["difference"] >= -_RIVAL * self.scores["standard_error"]
+        return [str(name) for name in self.scores.index[close] if name != self.choice]
+
+
+def candidate_means(rows: int, columns: int) -> list[Mean]:
+    """Return the kinds of mean that a table can carry, from the simplest to the most flexible.
+
+    Args:
+        rows: Number of rows.
+        columns: Number of columns.
+
+    Example:
+        >>> candidate_means(40, 2), candidate_means(40, 30), candidate_means(5000, 100)
+        (['linear', 'spline'], ['linear'], ['network'])
+    """
+    numbers: dict[Mean, int] = {"linear": columns, "spline": (1 + _CURVES) * columns}
+    found: list[Mean] = [
+        mean
+        for mean, count in numbers.items()
+        if count + _OTHERS <= min(_NUMBERS, rows / _ROWS_PER_NUMBER)
+    ]
+    if columns <= _WAVES and rows >= 2 * _NUMBERS / _ROWS_PER_NUMBER:
+        found.append("gp")
+    if rows >= _NETWORK:
+        found.append("network")
+    return found or ["linear"]
+
+
+FitOne = Callable[[Mean, np.ndarray], Fit]
+"""Function that fits a kind of mean, and holds out the rows that a boolean array (N,) marks."""
+
+
+def choose_mean(
+    candidates: list[Mean],
+    fit_one: FitOne,
+    x: np.ndarray,
+    y: np.ndarray,
+    *,
+    weights: np.ndarray,
+    seed: int,
+) -> tuple[MeanChoice, dict[Mean, Fit]]:
+    """Choose the simplest mean that predicts unseen targets about as well as the best one.
+
+    Below 200 rows the predictions are leave-one-out over all rows, from one fit of each mean. From
+    200 rows on they are those of three folds, and from 1,000 rows on those of one held-out sixth.
+
+    Args:
+        candidates: Kinds of mean, from the simplest to the most flexible.
+        fit_one: Function that fits one of them.
+        x: Rows, (N, D).
+        y: Targets, (N,).
+        weights: Weights of the rows, (N,).
+        seed: Seed of the folds.
+
+    Returns:
+        The choice, and fits of some means to all rows that are not held out.
+    """
+    none = np.zeros(len(y), dtype=bool)
+    if len(candidates) == 1:
+        return MeanChoice(candidates[0], pd.DataFrame()), {}
+    fits: dict[Mean, Fit] = {}
+    density: dict[Mean, np.ndarray] = {}
+    if "network" not in candidates:
+        for mean in candidates:
+            fits[mean] = fit_one(mean, none)
+            density[mean] = np.asarray(loo(fits[mean], x, y, num_draws=1000).elpd_i)
+    else:
+        density = {mean: np.full(len(y), np.nan) for mean in candidates}
+        for held_out in _parts(y, seed):
+            for mean in candidates:
+                fitted = fit_one(mean, held_out)
+                draws = log_marginals(fitted, x[held_out], y[held_out])
+                density[mean][held_out] = np.logaddexp.reduce(draws, 0) - math.log(len(draws))
+                if len(y) >= _ONE_SPLIT:
+                    fits[mean] = fitted
+    return _chosen(density, weights), fits
+
+
+def _parts(y: np.ndarray, seed: int) -> Iterator[np.ndarray]:
+    """Yield booleans that mark the rows to hold out, (N,)."""
+    folds = _FOLDS if len(y) < _ONE_SPLIT else 6
+    for number, (_, own) in enumerate(split(y, folds, seed=seed)):
+        if number and folds > _FOLDS:
+            return
+        held_out = np.zeros(len(y), dtype=bool)
+        held_out[own] = True
+        yield held_out
+
+
+def _chosen(density: dict[Mean, np.ndarray], weights: np.ndarray) -> MeanChoice:
+    """Return the simplest mean within one standard error of the best.
+
+    Args:
+        density: Log density of unseen targets by kind of mean, (N,); NaN for rows that were not
+            predicted.
+        weights: Weights of the rows, (N,).
+    """
+    seen = weights * ~np.isnan(next(iter(density.values())))
+    sums = {mean: float(np.nansum(seen * values)) for mean, values in density.items()}
+    best = max(sums, key=lambda mean: sums[mean])
+    count = int((seen > 0).sum())
+    errors = {}
+    for mean, values in density.items():
+        difference = (seen * (values - density[best]))[seen > 0]
+        errors[mean] = math.sqrt(count) * float(np.std(difference))
+    scores = pd.DataFrame(
+        {
+            "elpd": sums,
+            "difference": {mean: value - sums[best] for mean, value in sums.items()},
+            "standard_error": errors,
+        }
+    )
+    scores.index.name = "mean"
+    close = scores["difference"] >= -scores["standard_error"]
+    return MeanChoice(next(mean for mean in density if close[mean]), scores)
