@@ -17,7 +17,7 @@ from nbam_pyro.errors import DataError
 from nbam_pyro.inference import CrossFit, Joint, RobustStart, WarmUp, transition_matrix
 
 # Noise for labels, ten rows, one feature: scikit-learn's checks contain fits that must collapse.
-collapses = pytest.mark.filterwarnings("ignore::nbam_pyro.errors.CollapseWarning")
+collapses = pytest.mark.filterwarnings("ignore::nbam_pyro.errors.CannotTellWarning")
 QUICK = [WarmUp(epochs=15, lr=1e-2), Joint(epochs=5, guide_lr=1e-3)]
 QUICK_REGRESSION = [RobustStart(epochs=10, lr=1e-2), Joint(epochs=15, lr=1e-2)]
 

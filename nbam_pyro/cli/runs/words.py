@@ -149,7 +149,10 @@ def _how_much(summary: dict[str, Any]) -> Iterator[str]:
     )
     rate = percent(summary["population_rate"])
     low, high = summary["population_rate_low"], summary["population_rate_high"]
-    yield f"A new row is wrong with probability {rate} ({interval} {percent(low)} to {percent(high)})."
+    yield (
+        f"Probability that a new row is wrong: {rate} ({interval} {percent(low)} to "
+        f"{percent(high)})."
+    )
     if "verified" in summary:
         right, wrong = summary["verified"]["clean"], summary["verified"]["contaminated"]
         yield f"Verified: {_rows(right + wrong)}, {right} of them right and {wrong} wrong."

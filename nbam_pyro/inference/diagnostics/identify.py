@@ -142,16 +142,22 @@ def _pairs(
             rates=(float(mean[c, d]), float(mean[d, c])),
             exchanged=(float(mean[d, d]), float(mean[c, c])),
             decided=evidence is not None and _decided(evidence, int(c), int(d)),
-            exchanged_contamination=_exchanged(posterior, labels, int(c), int(d)),
+            exchanged_contamination=exchanged_contamination(posterior, labels, int(c), int(d)),
         )
         for c, d in np.argwhere(present)
     ]
 
 
-def _exchanged(posterior: np.ndarray, labels: np.ndarray, c: int, d: int) -> float:
+def exchanged_contamination(posterior: np.ndarray, labels: np.ndarray, c: int, d: int) -> float:
     """Return the share of wrong labels if the names of the classes c and d are exchanged.
 
     A label c is then right if the fit takes the row for one of class d, and conversely.
+
+    Args:
+        posterior: p(c | x, y) of each true class c, (N, K).
+        labels: Observed labels, (N,).
+        c: Number of one class.
+        d: Number of the other class.
     """
     names = np.arange(posterior.shape[1])
     names[[c, d]] = d, c

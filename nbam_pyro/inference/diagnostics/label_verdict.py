@@ -58,9 +58,9 @@ def label_verdict(evidence: LabelEvidence) -> Verdict:
         The names of the classes cat, dog rest on the assumption that fewer of their labels are
         wrong than correct.
         These explanations compete:
-          As the fit reads the labels: of cat, .20 are labelled dog, and of dog, .20 are labelled
+          As the fit reads the labels: 20% of cat are labelled dog, and 20% of dog are labelled
           cat. (20.0% of the rows contaminated)
-          The names of cat and dog are exchanged: of cat, .80 are labelled dog, and of dog, .80 are
+          The names of cat and dog are exchanged: 80% of cat are labelled dog, and 80% of dog are
           labelled cat. (80.0% of the rows contaminated)
         Verify the true labels of some rows of the classes cat, dog. 2 rows of each pair of classes
         are enough if both confirm the same reading; otherwise, 2 more rows must support one reading
@@ -250,8 +250,8 @@ def _certainty(sharpness: float) -> str:
 def _flips(pair: MutualPair, rates: tuple[float, float]) -> str:
     """Return a phrase that states how often the labels of two classes are exchanged."""
     first, second = (f"{{{c}}}" for c in pair.classes)
-    one, other = (f"{rate:.2f}".removeprefix("0") for rate in rates)
-    return f"of {first}, {one} are labelled {second}, and of {second}, {other} are labelled {first}"
+    one, other = (f"{rate:.0%}" for rate in rates)
+    return f"{one} of {first} are labelled {second}, and {other} of {second} are labelled {first}"
 
 
 def _classes(pairs: Iterable[MutualPair]) -> list[int]:
