@@ -206,16 +206,14 @@ def _open_pairs(evidence: LabelEvidence) -> list[MutualPair]:
 def _unsure(evidence: LabelEvidence) -> list[int]:
     """Return the classes whose names are uncertain and not decided by verified labels."""
     decided = set(_classes(pair for pair in evidence.pairs if pair.decided))
-    return [
-        c for c, p in enumerate(evidence.margin_probability) if p < _SURE and c not in decided
-    ]
+    return [c for c, p in enumerate(evidence.margin_probability) if p < _SURE and c not in decided]
 
 
 def _depends_on_sharpness(evidence: LabelEvidence) -> bool:
     """Return whether the rate varies strongly if the predictor is half to twice as certain."""
     low, high = _rates(evidence)
     middle = dict(evidence.band).get(1.0, 0.0)
-    return high - low > max(_BAND[1], _BAND[0] * middle)
+    return high - low > min(_OPEN, max(_BAND[1], _BAND[0] * middle))
 
 
 def _rates(evidence: LabelEvidence) -> tuple[float, float]:
