@@ -31,8 +31,8 @@ _LARGEST_GAIN = 1e6
 # The reasons are left out, because only the caller knows the names of the classes.
 _CANNOT_TELL = (
     "The data do not identify the contamination, so do not act on the responsibilities. Print the "
-    "verdict (`verdict` of a fit, `verdict_` of an estimator): it states the reasons and what would "
-    "decide."
+    "verdict (`verdict` of a fit, `verdict_` of an estimator): it states the reasons, and what "
+    "would decide."
 )
 
 

@@ -155,10 +155,7 @@ def _explanations(evidence: LabelEvidence) -> Iterator[Explanation]:
     pairs = _open_pairs(evidence)
     others = [
         Explanation(
-            text=(
-                "The names of {%d} and {%d} are exchanged: " % pair.classes
-                + f"{_flips(pair, pair.exchanged)}."
-            ),
+            text=f"The names of {_names(pair)} are exchanged: {_flips(pair, pair.exchanged)}.",
             contamination=pair.exchanged_contamination,
         )
         for pair in pairs
@@ -243,6 +240,12 @@ def _certainty(sharpness: float) -> str:
         f"The predictor should be {more} certain (sharpness {sharpness:g}), and more of the labels "
         f"that contradict it are {rest}."
     )
+
+
+def _names(pair: MutualPair) -> str:
+    """Return a phrase that names the two classes of a pair."""
+    first, second = pair.classes
+    return f"{{{first}}} and {{{second}}}"
 
 
 def _flips(pair: MutualPair, rates: tuple[float, float]) -> str:
