@@ -51,8 +51,8 @@ class NBAMClassifier(ClassifierMixin, NBAMEstimator):
         contamination_: Share of the labelled training rows whose label is wrong: their mean
             responsibility.
         contamination_interval_: Ends of the 90 % interval of this share.
-        population_rate_: Probability that the label of a new row is wrong: the rates of the classes,
-            averaged over the predicted true classes of the labelled training rows.
+        population_rate_: Probability that the label of a new row is wrong: the mean of
+            sum_c p(c | x) rate_c over the labelled training rows.
         population_rate_interval_: Ends of the 90 % interval of this probability.
         responsibility_: Responsibility of every training row, (N,); the default steps cross-fit
             it. It is P(z=1 | x) for a row without a label, and 0 or 1 for a verified row.

@@ -100,7 +100,8 @@ def judge(fitted: Fit, digits: Digits) -> dict[str, Any]:
 
     Returns:
         The entries of summary.json that need the truth: the accuracy on test rows; the AUROC and
-        the Brier score of the responsibilities; the true share of wrong labels; and the numbers of directions of flips. "auroc_resolvable" leaves out mutual pairs.
+        the Brier score of the responsibilities; the true share of wrong labels; and the numbers of
+        directions of flips. "auroc_resolvable" leaves out mutual pairs.
     """
     truth = digits.labels.contaminated
     r = fitted.training_rows.responsibility
