@@ -12,7 +12,7 @@ from nbam_pyro import functional as nf
 from nbam_pyro.errors import StoryError
 from nbam_pyro.inference.posterior.draws import Scored, draw_by_draw
 from nbam_pyro.inference.steps.evidence import Evidence
-from nbam_pyro.inference.variational.enumeration import log_joint, switch_logits
+from nbam_pyro.inference.variational.enumeration import responsibility_and_prior
 from nbam_pyro.inference.variational.guides import Draw, guide_draws
 from nbam_pyro.models import LatentLabelStory, Story
 from nbam_pyro.outputs.share import Share, rate_of, share_of
@@ -186,8 +186,7 @@ def _in_sample(story: Story, rows: Rows, draws: Draw) -> Iterator[_Posteriors]:
 
     def both(scored: Scored, latents: Draw) -> Tensor:
         x, y, verified = scored
-        r = nf.responsibility(*log_joint(story, x, y, latents, verified=verified))
-        return torch.stack([r, switch_logits(story, x, y, latents).sigmoid()])
+        return torch.stack(responsibility_and_prior(story, x, y, latents, verified=verified))
 
     for x, y, _, verified in rows.loader(np.arange(len(rows)), 1024):
         pair = draw_by_draw(story, both, Scored(x, y, verified), draws)
