@@ -51,8 +51,8 @@ def rate_of(rates: np.ndarray, *, probability: float = 0.9) -> Share:
         probability: Posterior probability that the interval contains, for example 0.9.
 
     Example:
-        >>> rate_of(np.array([0.1, 0.2, 0.3]), probability=1.0)
-        Share(mean=0.2, low=0.1, high=0.3, probability=1.0)
+        >>> rate_of(np.array([0.25, 0.5, 0.75]), probability=1.0)
+        Share(mean=0.5, low=0.25, high=0.75, probability=1.0)
     """
     return Share(float(rates.mean()), *_interval(rates, probability), probability)
 
