@@ -107,7 +107,7 @@ def name_of(benchmark: type[Benchmark]) -> str:
 
 
 def flat(values: Mapping[str, Any] | list[Any], above: str = "") -> dict[str, Any]:
-    """Flatten nested dictionaries and lists. Names are joined, as in "contamination.mean"."""
+    """Flatten nested dictionaries and lists. Names are joined, as in "verified.clean"."""
     pairs = values.items() if isinstance(values, Mapping) else enumerate(values)
     found: dict[str, Any] = {}
     for key, value in pairs:

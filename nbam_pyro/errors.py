@@ -35,7 +35,11 @@ class NBAMWarning(UserWarning):
     """Base class of the library's warnings."""
 
 
-class CollapseWarning(NBAMWarning):
+class CannotTellWarning(NBAMWarning):
+    """The data do not identify the contamination: the verdict of the fit is "cannot tell"."""
+
+
+class CollapseWarning(CannotTellWarning):
     """The responsibilities of a fit mean nothing. Each cause has its own subclass."""
 
 

@@ -76,7 +76,7 @@ def demo(seed: int) -> dict[str, Any]:
     with tempfile.TemporaryDirectory() as folder:
         summary = flat(run_demo(Path(folder) / "run", seed=seed))
     del summary["data"]
-    error = summary["contamination_estimate"] - summary["contamination_true"]
+    error = summary["contamination"] - summary["contamination_true"]
     return {**summary, "estimate_error": abs(error)}
 
 

@@ -25,7 +25,7 @@ class Outcome:
         selected: Class probabilities of test rows at the epoch selected on noisy validation rows.
         rate: Estimated share of contaminated training rows, or None without an estimate.
         matrix: Estimated M = p(observed | true), (K, K), or None without an estimate.
-        verdict: Verdict on identifiability, such as "cannot tell". None if the method has none.
+        verdict: Level of the verdict, such as "cannot tell". None if the method has none.
     """
 
     flags: np.ndarray

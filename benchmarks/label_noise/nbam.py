@@ -11,7 +11,7 @@ from torch import nn
 from benchmarks.label_noise.figures import Outcome
 from benchmarks.label_noise.training import Task, probabilities
 from nbam_pyro import LabelFlip, fit, responsibilities, transition_matrix
-from nbam_pyro.errors import CollapseWarning
+from nbam_pyro.errors import CannotTellWarning
 from nbam_pyro.inference import Joint, default_steps
 from nbam_pyro.models import Story, three_heads
 
@@ -38,14 +38,13 @@ def nbam(task: Task, *, locality: float = 0.0) -> Outcome:
     fitted = _fit(task, story, last, steps=steps)
     flags = fitted.training_rows.responsibility
     matrix = transition_matrix(fitted, problem.x if locality else None)
-    report = fitted.identifiability
     return Outcome(
         flags=flags,
         last=probabilities(task, last.network, problem.x_test),
         selected=probabilities(task, network, problem.x_test),
         rate=float(flags.mean()),
         matrix=matrix.mean,
-        verdict=None if report is None else report.verdict,
+        verdict=fitted.verdict.level,
     )
 
 
@@ -61,7 +60,7 @@ def nbam_literal(task: Task) -> Outcome:
         epochs=data.epochs, patience=data.epochs, lr=data.lr, weight_decay=data.weight_decay
     )
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", CollapseWarning)
+        warnings.simplefilter("ignore", CannotTellWarning)
         fitted = _fit(task, story, last, steps=[joint])
     flags = responsibilities(fitted, problem.x, problem.labels.observed)
     return Outcome(

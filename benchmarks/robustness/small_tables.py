@@ -111,8 +111,7 @@ def measure(case: Case, network: str, noise: float, seed: int) -> Row:
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         model = NBAMClassifier(network=NETWORKS[network], random_state=seed).fit(x, y)
-    report = model.fit_.identifiability
-    verdict = "" if report is None else report.verdict
+    verdict = model.verdict_.level
     accuracy = float((model.predict(x) == true).mean())
     share, truth = model.contamination_, float((y != true).mean())
     figures = {

@@ -9,7 +9,14 @@ from typing import Annotated, TypeAlias
 
 import typer
 
-from nbam_pyro.errors import NBAMError, NBAMWarning, WildValueWarning, printable
+from nbam_pyro.errors import (
+    CannotTellWarning,
+    CollapseWarning,
+    NBAMError,
+    NBAMWarning,
+    WildValueWarning,
+    printable,
+)
 
 RunArgument: TypeAlias = Annotated[
     Path,
@@ -55,6 +62,9 @@ def mistakes() -> Iterator[None]:
         warnings.simplefilter("default", NBAMWarning)
         # A note about the file already lists wild values.
         warnings.simplefilter("ignore", WildValueWarning)
+        # The summary of a run states its verdict, with the names of the classes.
+        warnings.simplefilter("ignore", CannotTellWarning)
+        warnings.simplefilter("default", CollapseWarning)
         try:
             yield
         except (NBAMError, OSError) as error:

@@ -26,6 +26,7 @@ from nbam_pyro.inference.steps.run import Run
 from nbam_pyro.models import Standardise, Story
 from nbam_pyro.models.likelihoods.component import check_positive
 from nbam_pyro.models.priors.pseudo_counts import Beta
+from nbam_pyro.outputs.verdict import Verdict
 from nbam_pyro.training.contexts import seeded
 
 Network = Callable[[int, int], nn.Module]
@@ -40,8 +41,12 @@ class NBAMEstimator(BaseEstimator, ABC):
 
     fit_: Fit
     targets_: Targets
+    verdict_: Verdict
     responsibility_: np.ndarray
     contamination_: float
+    contamination_interval_: tuple[float, float]
+    population_rate_: float
+    population_rate_interval_: tuple[float, float]
 
     def __init__(
         self,
@@ -195,7 +200,12 @@ class NBAMEstimator(BaseEstimator, ABC):
         rest = ~used
         if rest.any():  # rows that the fit has not seen
             self.responsibility_[rest] = score(self.fit_, x[rest], self.targets_[rest])
-        self.contamination_ = self.fit_.training_rows.share.mean
+        share, rate = self.fit_.training_rows.share, self.fit_.training_rows.population_rate
+        self.verdict_ = self.fit_.verdict
+        self.contamination_ = share.mean
+        self.contamination_interval_ = share.low, share.high
+        self.population_rate_ = rate.mean
+        self.population_rate_interval_ = rate.low, rate.high
 
     def _check_columns(self, x: np.ndarray) -> None:
         names = getattr(self, "feature_names_in_", None)

@@ -46,8 +46,14 @@ class NBAMClassifier(ClassifierMixin, NBAMEstimator):
 
     Attributes:
         classes_: Class labels of the training data, sorted, (K,).
-        contamination_: Estimated share of wrong labels: the mean responsibility of the labelled
-            training rows.
+        verdict_: What the labels can tell about their contamination, with the names of the
+            classes. Read it before any other result.
+        contamination_: Share of the labelled training rows whose label is wrong: their mean
+            responsibility.
+        contamination_interval_: Ends of the 90 % interval of this share.
+        population_rate_: Probability that the label of a new row is wrong: the mean of
+            sum_c p(c | x) rate_c over the labelled training rows.
+        population_rate_interval_: Ends of the 90 % interval of this probability.
         responsibility_: Responsibility of every training row, (N,); the default steps cross-fit
             it. It is P(z=1 | x) for a row without a label, and 0 or 1 for a verified row.
         transition_matrix_: M = p(observed | true), (K, K).
@@ -124,6 +130,7 @@ class NBAMClassifier(ClassifierMixin, NBAMEstimator):
                 contradict the labels or each other.
         """
         self._fit(X, y, sample_weight, true_label=true_label, contaminated=contaminated)
+        self.verdict_ = self.fit_.verdict.named(self.classes_.tolist())
         self.transition_matrix_ = transition_matrix(self.fit_).mean
         self.flip_matrix_ = flip_matrix(self.fit_).mean
         return self

@@ -54,8 +54,13 @@ class NBAMRegressor(RegressorMixin, NBAMEstimator):
         trainer: Further arguments of `lightning.pytorch.Trainer`.
 
     Attributes:
-        contamination_: Estimated share of wrong measurements: the mean in-sample responsibility of
-            the training rows with a target.
+        verdict_: What the measurements can tell about their contamination. Read it before any
+            other result.
+        contamination_: Share of the training rows with a target whose measurement is wrong: their
+            mean in-sample responsibility.
+        contamination_interval_: Ends of the 90 % interval of this share.
+        population_rate_: Probability that the measurement of a new row is wrong.
+        population_rate_interval_: Ends of the 90 % interval of this probability.
         responsibility_: Responsibility of every training row, (N,). It is P(z=1 | x) for a row
             without a target, and 0 or 1 for a verified row.
         targets_: Decoded training targets, and which of them are verified as wrong or right.

@@ -1,7 +1,7 @@
 from .diagnostics.collapse import CollapseReport as CollapseReport
 from .diagnostics.collapse import collapse_report as collapse_report
-from .diagnostics.identifiability import Identifiability as Identifiability
-from .diagnostics.identifiability import MutualPair as MutualPair
+from .diagnostics.label_evidence import LabelEvidence as LabelEvidence
+from .diagnostics.label_evidence import MutualPair as MutualPair
 from .fitting import fit as fit
 from .posterior.contamination import contaminated_share as contaminated_share
 from .posterior.datatree import to_datatree as to_datatree

@@ -105,7 +105,8 @@ def fit(
             callbacks, ...). By default a GPU is used if there is one.
 
     Returns:
-        The fit. A `CollapseWarning` is given if its responsibilities mean nothing.
+        The fit. A `CannotTellWarning` is given if the data do not identify the contamination. It
+        is a `CollapseWarning` if the responsibilities mean nothing.
 
     Raises:
         DataError: The data have missing values, too few rows, or targets that the story cannot

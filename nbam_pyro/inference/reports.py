@@ -1,4 +1,4 @@
-"""The reports of a fit: whether it has collapsed, and what the data identify."""
+"""The reports of a fit: whether it has collapsed, what the data identify, and the verdict."""
 
 import dataclasses
 
@@ -6,6 +6,7 @@ import numpy as np
 import torch
 
 from nbam_pyro.errors import (
+    CannotTellWarning,
     CollapseWarning,
     ExchangedWarning,
     NothingLearnedWarning,
@@ -13,7 +14,9 @@ from nbam_pyro.errors import (
 )
 from nbam_pyro.inference.diagnostics.collapse import CollapseReport, collapse_report
 from nbam_pyro.inference.diagnostics.identify import identify
+from nbam_pyro.inference.diagnostics.label_evidence import LabelEvidence
 from nbam_pyro.inference.diagnostics.neighbours import label_excess
+from nbam_pyro.inference.diagnostics.verdicts import verdict_of
 from nbam_pyro.inference.posterior.fit_result import Fit
 from nbam_pyro.inference.posterior.matrix_estimates import matrix_draws
 from nbam_pyro.inference.posterior.row_posteriors import predict, responsibilities
@@ -25,33 +28,48 @@ from nbam_pyro.training.rows import Rows
 
 # Gains are clipped to this many standard errors, so that they are finite in saved reports.
 _LARGEST_GAIN = 1e6
+# The reasons are left out, because only the caller knows the names of the classes.
+_CANNOT_TELL = (
+    "The data do not identify the contamination, so do not act on the responsibilities. Print the "
+    "verdict (`verdict` of a fit, `verdict_` of an estimator): it states the reasons, and what "
+    "would decide."
+)
 
 
-def with_reports(fit: Fit, run: Run) -> tuple[Fit, CollapseWarning | None]:
-    """Return the fit with its reports, and a warning text if it has collapsed (otherwise None).
+def with_reports(fit: Fit, run: Run) -> tuple[Fit, CannotTellWarning | None]:
+    """Return the fit with its reports, and a warning if the data cannot tell (otherwise None).
 
     Args:
         fit: Fit without reports.
         run: Run of the steps that made the fit.
     """
     collapse = _collapse(fit, run)
-    fit = dataclasses.replace(fit, collapse=collapse)
-    labels = run.story.latent_label
-    if labels is not None:
-        matrices = matrix_draws(fit)
-        report = identify(
-            fit.training_rows.responsibility,
-            fit.training_rows.occupancy(),
-            matrices,
-            collapse=collapse,
-            echoed=_echoed(fit, run, labels, matrices),
-            prior=labels.prior or FlipPrior(),
-            evidence=run.cross_fitted,
-            attempts=run.attempts,
-            undecided=run.undecided,
-        )
-        fit = dataclasses.replace(fit, identifiability=report)
-    return fit, _warning(run.story, collapse) if collapse.collapsed else None
+    evidence = _label_evidence(fit, run, collapse)
+    verdict = verdict_of(collapse, evidence)
+    fit = dataclasses.replace(fit, collapse=collapse, label_evidence=evidence, verdict=verdict)
+    if collapse.collapsed:
+        return fit, _collapse_warning(run.story, collapse)
+    return fit, CannotTellWarning(_CANNOT_TELL) if verdict.level == "cannot tell" else None
+
+
+def _label_evidence(fit: Fit, run: Run, collapse: CollapseReport) -> LabelEvidence | None:
+    """Return the evidence on a latent true label; None if the story has none."""
+    labels, true_label = run.story.latent_label, fit.training_rows.true_label
+    if labels is None or true_label is None:
+        return None
+    matrices = matrix_draws(fit)
+    return identify(
+        fit.training_rows.responsibility,
+        true_label,
+        matrices,
+        labels=run.rows.y.numpy(),
+        collapse=collapse,
+        echoed=_echoed(fit, run, labels, matrices),
+        prior=labels.prior or FlipPrior(),
+        evidence=run.cross_fitted,
+        attempts=run.attempts,
+        undecided=run.undecided,
+    )
 
 
 def _collapse(result: Fit, run: Run) -> CollapseReport:
@@ -74,7 +92,7 @@ def _collapse(result: Fit, run: Run) -> CollapseReport:
 
 
 def _echoed(fit: Fit, run: Run, story: LatentLabelStory, matrices: np.ndarray) -> float | None:
-    """Return `Identifiability.echoed`; None without a table or predictions out of fold."""
+    """Return `LabelEvidence.echoed`; None without a table or predictions out of fold."""
     rows, evidence = run.rows, run.cross_fitted
     if rows.table is None or rows.y.ndim > 1 or evidence is None or story.deviates:
         return None
@@ -105,7 +123,7 @@ def _comparable(result: Fit, x: torch.Tensor, y: torch.Tensor) -> tuple[np.ndarr
         return story.comparable(x, predict(result, x), y.numpy())
 
 
-def _warning(story: Story, report: CollapseReport) -> CollapseWarning:
+def _collapse_warning(story: Story, report: CollapseReport) -> CollapseWarning:
     """Return the warning for a fit that has collapsed: what is wrong and what to do."""
     if report.learned_nothing:
         return NothingLearnedWarning(

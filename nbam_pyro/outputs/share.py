@@ -1,4 +1,4 @@
-"""A contaminated share of rows with an interval."""
+"""A contaminated share of rows, or a rate of contamination, with an interval."""
 
 from dataclasses import dataclass
 
@@ -6,15 +6,15 @@ import numpy as np
 
 from nbam_pyro.storage import Probability
 
-__all__ = ["Share", "share_of"]
+__all__ = ["Share", "rate_of", "share_of"]
 
 
 @dataclass(frozen=True)
 class Share:
-    """Share of some rows that is contaminated, from 0 to 1.
+    """Share of some rows that is contaminated, or probability that a new row is, from 0 to 1.
 
     Attributes:
-        mean: Posterior mean of the share.
+        mean: Posterior mean of the share or probability.
         low: Lower end of the central interval.
         high: Upper end of the central interval.
         probability: Posterior probability that the interval contains, for example 0.9.
@@ -39,7 +39,26 @@ def share_of(r: np.ndarray, *, probability: float = 0.9, seed: int = 0) -> Share
         Share(mean=0.5, low=0.5, high=0.5, probability=0.9)
     """
     drawn = np.random.default_rng(seed).random(r.shape) < r
-    shares = drawn.reshape(len(r), -1).mean(1)
+    low, high = _interval(drawn.reshape(len(r), -1).mean(1), probability)
+    return Share(float(r.mean()), low, high, probability)
+
+
+def rate_of(rates: np.ndarray, *, probability: float = 0.9) -> Share:
+    """Summarise draws of the probability that a new row is contaminated.
+
+    Args:
+        rates: Probability at each draw of the global latents, (S,).
+        probability: Posterior probability that the interval contains, for example 0.9.
+
+    Example:
+        >>> rate_of(np.array([0.25, 0.5, 0.75]), probability=1.0)
+        Share(mean=0.5, low=0.25, high=0.75, probability=1.0)
+    """
+    return Share(float(rates.mean()), *_interval(rates, probability), probability)
+
+
+def _interval(draws: np.ndarray, probability: float) -> tuple[float, float]:
+    """Return the ends of the central interval of some draws, (S,)."""
     tail = (1 - probability) / 2
-    low, high = np.quantile(shares, [tail, 1 - tail])
-    return Share(float(r.mean()), float(low), float(high), probability)
+    low, high = np.quantile(draws, [tail, 1 - tail])
+    return float(low), float(high)

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from pydantic import TypeAdapter
@@ -50,7 +50,7 @@ class Verdict:
       (the probabilities that targets are wrong) without further information.
 
     `str()` gives the level and all sentences. A sentence writes class number 3 as "{3}"; `lines`
-    replaces it by the name of the class.
+    and `named` replace it by the name of the class.
 
     Attributes:
         level: Level, one of the three above.
@@ -95,6 +95,26 @@ class Verdict:
 
     def __str__(self) -> str:
         return "\n".join(self.lines())
+
+    def named(self, names: Sequence[object]) -> "Verdict":
+        """Return the same verdict with the names of the classes in all sentences.
+
+        Args:
+            names: Names of the classes.
+
+        Example:
+            >>> verdict = Verdict(level="weak", reasons=("The name of {1} is uncertain.",))
+            >>> verdict.named(["cat", "dog"]).reasons
+            ('The name of dog is uncertain.',)
+        """
+        return replace(
+            self,
+            reasons=tuple(_named(line, names) for line in self.reasons),
+            explanations=tuple(
+                replace(one, text=_named(one.text, names)) for one in self.explanations
+            ),
+            separates=tuple(_named(line, names) for line in self.separates),
+        )
 
     @classmethod
     def from_saved(cls, saved: Any) -> "Verdict":

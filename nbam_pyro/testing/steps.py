@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from nbam_pyro.errors import CollapseWarning
+from nbam_pyro.errors import CannotTellWarning
 from nbam_pyro.inference import Fit, Run, fit, responsibilities
 from nbam_pyro.models import Story
 from nbam_pyro.testing.contract import clone, require
@@ -67,7 +67,7 @@ def _fitted(step: Callable[[Run], None], story: Story, data: tuple[Any, Any], se
         _check_parameters(step, run, trainable)
 
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", CollapseWarning)  # one step alone need not find anything
+        warnings.simplefilter("ignore", CannotTellWarning)  # one step alone need not find anything
         return fit(story, data, steps=[watched], seed=seed)
 
 

@@ -244,7 +244,7 @@ def test_label_only_is_calibrated_and_blind_within_labels():
 
 
 # One epoch is too few for a sound fit, and a fit that says so is right.
-@pytest.mark.filterwarnings("ignore::nbam_pyro.errors.CollapseWarning")
+@pytest.mark.filterwarnings("ignore::nbam_pyro.errors.CannotTellWarning")
 @pytest.mark.parametrize("method", ["nbam", "nbam_local", "nbam_literal"])
 def test_our_methods(method):
     outcome = METHODS[method](task())

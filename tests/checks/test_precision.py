@@ -68,7 +68,7 @@ def regressor(x, y):
 
 
 @pytest.mark.parametrize(("offset", "scale"), MOVES)
-@pytest.mark.filterwarnings("ignore::nbam_pyro.errors.CollapseWarning")
+@pytest.mark.filterwarnings("ignore::nbam_pyro.errors.CannotTellWarning")
 def test_features_of_a_classifier(labelled, offset, scale):
     x, y = labelled[0] * scale + offset, labelled[1]
     ours, theirs = classifier(x, y), classifier(standardised(x), y)
@@ -108,7 +108,7 @@ def test_lost_digits_are_refused_by_name(labelled, measured, offset, scale):
         regressor(measured[0], measured[1] * scale + offset)
 
 
-@pytest.mark.filterwarnings("ignore::nbam_pyro.errors.CollapseWarning")
+@pytest.mark.filterwarnings("ignore::nbam_pyro.errors.CannotTellWarning")
 def test_a_minute_of_milliseconds_since_1970():
     t = np.linspace(0, 60_000, 200)[np.random.default_rng(0).permutation(200)]
     x, y = (1.7e12 + t)[:, None], (t > 30_000).astype(int)
@@ -162,7 +162,7 @@ def test_anomalies_far_from_zero(anomaly):
     assert (drawn - 1e9).abs().median() < 20
 
 
-@pytest.mark.filterwarnings("ignore::nbam_pyro.errors.CollapseWarning")
+@pytest.mark.filterwarnings("ignore::nbam_pyro.errors.CannotTellWarning")
 def test_double_precision_as_the_default_type(labelled, measured):
     torch.set_default_dtype(torch.float64)
     try:

@@ -10,7 +10,7 @@ from nbam_pyro.cli import app
 from nbam_pyro.inference import compare_priors
 
 # A fit of a few epochs has no reason to be sound.
-pytestmark = pytest.mark.filterwarnings("ignore::nbam_pyro.errors.CollapseWarning")
+pytestmark = pytest.mark.filterwarnings("ignore::nbam_pyro.errors.CannotTellWarning")
 
 
 def nbam(*arguments):

@@ -20,7 +20,15 @@ SUMMARY = {
     "auroc",
     "auroc_resolvable",
     "brier",
-    "contamination_estimate",
+    "contamination",
+    "contamination_low",
+    "contamination_high",
+    "contamination_probability",
+    "population_rate",
+    "population_rate_low",
+    "population_rate_high",
+    "verdict",
+    "verdict_lines",
     "contamination_true",
     "directions_found",
     "directions_false",
@@ -44,9 +52,8 @@ def test_demo_finds_what_was_hidden(run):
     assert summary["auroc_resolvable"] >= 0.98
     assert summary["auroc"] > 0.9
     assert summary["accuracy"] > summary["accuracy_cross_entropy"]
-    assert summary["contamination_estimate"] == pytest.approx(
-        summary["contamination_true"], abs=0.05
-    )
+    assert summary["contamination"] == pytest.approx(summary["contamination_true"], abs=0.05)
+    assert summary["contamination_low"] <= summary["contamination"] <= summary["contamination_high"]
     assert summary["directions_found"] >= 4
     assert "How many labels are wrong?" in printed
 
@@ -98,8 +105,8 @@ def test_the_run_is_read_again(run):
     said = runner.invoke(app, ["show", str(out)])
     assert said.exit_code == 0
     assert "'digits': 1257 labels in 10 classes" in said.stdout
-    assert "5<->6" in said.stdout
-    assert "with the names exchanged; the data cannot tell which; the fit uses " in said.stdout
+    assert "The names of 5 and 6 are exchanged: " in said.stdout
+    assert "Verify the true labels of some rows of the classes 5, 6." in said.stdout
     digits = flipped_digits(seed=7)
     r = load(out).training_rows.responsibility
     flags = pd.read_csv(out / "flags.csv").set_index("row").loc[digits.rows]

@@ -17,7 +17,7 @@ from nbam_pyro.errors import DataError
 from nbam_pyro.inference import CrossFit, Joint, RobustStart, WarmUp, transition_matrix
 
 # Noise for labels, ten rows, one feature: scikit-learn's checks contain fits that must collapse.
-collapses = pytest.mark.filterwarnings("ignore::nbam_pyro.errors.CollapseWarning")
+collapses = pytest.mark.filterwarnings("ignore::nbam_pyro.errors.CannotTellWarning")
 QUICK = [WarmUp(epochs=15, lr=1e-2), Joint(epochs=5, guide_lr=1e-3)]
 QUICK_REGRESSION = [RobustStart(epochs=10, lr=1e-2), Joint(epochs=15, lr=1e-2)]
 
@@ -63,12 +63,24 @@ def regressor():
     return NBAMRegressor(random_state=0).fit(x, y), x, y, wrong
 
 
+def shares_agree(model, truth):
+    """The share of these rows is their mean responsibility; the rate of new rows is near it."""
+    assert model.contamination_ == pytest.approx(model.responsibility_.mean(), abs=1e-6)
+    low, high = model.contamination_interval_
+    assert low <= model.contamination_ <= high
+    low, high = model.population_rate_interval_
+    assert low < truth < high
+    assert low < model.population_rate_ < high
+
+
 def test_a_classifier_names_the_wrong_labels(classifier):
     model, x, y, truth = classifier
     assert ((model.responsibility_ > 0.5) == (y != truth)).mean() > 0.97
     assert (model.predict(x) == truth).mean() > 0.97
     assert model.classes_.tolist() == ["ant", "bee", "cat"]
     assert model.contamination_ == pytest.approx((y != truth).mean(), abs=0.03)
+    shares_agree(model, (y != truth).mean())
+    assert "ant" in str(model.verdict_) or model.verdict_.level == "identified"
     assert model.transition_matrix_[0, 1] == pytest.approx(0.3, abs=0.12)
     assert model.transition_matrix_.sum(1) == pytest.approx(1)
     assert np.diag(model.flip_matrix_).tolist() == [0, 0, 0]
@@ -85,6 +97,8 @@ def test_a_regressor_names_the_wrong_measurements(regressor):
     clean = x @ [3.0, -2.0]
     assert np.sqrt(((model.predict(x) - clean) ** 2).mean()) < 0.4
     assert model.contamination_ == pytest.approx(wrong.mean(), abs=0.03)
+    shares_agree(model, wrong.mean())
+    assert model.verdict_ == model.fit_.verdict
     assert model.responsibility(x, y) == pytest.approx(model.responsibility_, rel=1e-4)
 
 

@@ -23,7 +23,7 @@ from nbam_pyro.estimators.row_weights import as_weights
 from nbam_pyro.estimators.targets import encode_measurements
 from nbam_pyro.inference import Joint, RobustStart, WarmUp
 
-pytestmark = pytest.mark.filterwarnings("ignore::nbam_pyro.errors.CollapseWarning")
+pytestmark = pytest.mark.filterwarnings("ignore::nbam_pyro.errors.CannotTellWarning")
 
 LABELS = NBAMClassifier(steps=[WarmUp(epochs=15, lr=1e-2), Joint(epochs=2)], random_state=0)
 NUMBERS = NBAMRegressor(

@@ -8,7 +8,7 @@ from nbam_pyro import Beta, LabelFlip, NBAMClassifier, NBAMRegressor, fit
 from nbam_pyro.errors import NBAMError
 from nbam_pyro.inference import Joint, WarmUp
 
-pytestmark = pytest.mark.filterwarnings("ignore::nbam_pyro.errors.CollapseWarning")
+pytestmark = pytest.mark.filterwarnings("ignore::nbam_pyro.errors.CannotTellWarning")
 
 TRUE = np.arange(60) % 3
 X = 4 * np.eye(3)[TRUE] + np.random.default_rng(0).normal(size=(60, 3))

@@ -109,7 +109,7 @@ def test_a_backbone_of_a_detector(tmp_path):
     assert (again.decision_function(x) == detector.decision_function(x)).all()
 
 
-@pytest.mark.filterwarnings("ignore::nbam_pyro.errors.CollapseWarning")
+@pytest.mark.filterwarnings("ignore::nbam_pyro.errors.CannotTellWarning")
 def test_steps_of_a_recipe():
     x, y, _ = labelled(40)
     story = ThreeStates(nn.Linear(2, 2))

@@ -22,7 +22,7 @@ SHORT = [
 
 
 # A fit of an epoch or two, without anchors, has no reason to be sound.
-untrained = pytest.mark.filterwarnings("ignore::nbam_pyro.errors.CollapseWarning")
+untrained = pytest.mark.filterwarnings("ignore::nbam_pyro.errors.CannotTellWarning")
 
 
 def blobs(n=240, rate=0.3, seed=0):

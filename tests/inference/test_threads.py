@@ -71,7 +71,7 @@ def bayesian(rows):
 
 @pytest.mark.parametrize("kind", [labels, measurements, bayesian])
 @pytest.mark.parametrize("mode", ["as it is", "put in training mode", "loaded"])
-@pytest.mark.filterwarnings("ignore::nbam_pyro.errors.CollapseWarning")
+@pytest.mark.filterwarnings("ignore::nbam_pyro.errors.CannotTellWarning")
 def test_scoring_one_fit_from_four_threads(rows, kind, mode, tmp_path):
     fitted, x, y = kind(rows)
     if mode == "loaded":
@@ -100,7 +100,7 @@ def test_scoring_one_fit_from_four_threads(rows, kind, mode, tmp_path):
     assert [part.training for part in fitted.story.modules()] == modes
 
 
-@pytest.mark.filterwarnings("ignore::nbam_pyro.errors.CollapseWarning")
+@pytest.mark.filterwarnings("ignore::nbam_pyro.errors.CannotTellWarning")
 def test_scoring_estimators_from_four_threads(rows):
     x, y, target = rows
     classifier = NBAMClassifier(random_state=0, steps=[Joint(epochs=2)]).fit(x, y)
@@ -121,7 +121,7 @@ def test_scoring_estimators_from_four_threads(rows):
             np.testing.assert_array_equal(one, expected)
 
 
-@pytest.mark.filterwarnings("ignore::nbam_pyro.errors.CollapseWarning")
+@pytest.mark.filterwarnings("ignore::nbam_pyro.errors.CannotTellWarning")
 def test_fits_at_once_are_those_one_after_the_other(rows):
     x, y, target = rows
 
@@ -139,7 +139,7 @@ def test_fits_at_once_are_those_one_after_the_other(rows):
     assert torch.equal(torch.get_rng_state(), before)
 
 
-@pytest.mark.filterwarnings("ignore::nbam_pyro.errors.CollapseWarning")
+@pytest.mark.filterwarnings("ignore::nbam_pyro.errors.CannotTellWarning")
 def test_scoring_goes_on_while_another_fit_runs(rows):
     fitted, x, y = labels(rows)
     alone = responsibilities(fitted, x, y)
@@ -153,7 +153,7 @@ def test_scoring_goes_on_while_another_fit_runs(rows):
         np.testing.assert_array_equal(found, alone)
 
 
-@pytest.mark.filterwarnings("ignore::nbam_pyro.errors.CollapseWarning")
+@pytest.mark.filterwarnings("ignore::nbam_pyro.errors.CannotTellWarning")
 def test_trees_from_four_threads(rows):
     fitted, x, y = labels(rows)
 

@@ -10,7 +10,7 @@ from torch import nn
 from torch.utils.data import DataLoader, TensorDataset
 
 from nbam_pyro import LabelFlip, Verified, fit, responsibilities, to_datatree, transition_matrix
-from nbam_pyro.errors import CollapseWarning, DataError, StoryError
+from nbam_pyro.errors import CannotTellWarning, DataError, StoryError
 from nbam_pyro.inference import (
     CrossFit,
     Joint,
@@ -40,7 +40,7 @@ from nbam_pyro.verified import NOTHING
 from tests.cases import FEATURES, ThreeStates, WithoutVerified
 
 # Fits of one or two epochs without anchors may collapse.
-untrained = pytest.mark.filterwarnings("ignore::nbam_pyro.errors.CollapseWarning")
+untrained = pytest.mark.filterwarnings("ignore::nbam_pyro.errors.CannotTellWarning")
 
 
 def mistaken_digits(rate=0.65, per_class=8, seed=0):
@@ -93,7 +93,7 @@ def fitted():
     story = LabelFlip(nn.Linear(FEATURES, 3), 3)
     verified = verified_rows(story, y)
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", CollapseWarning)
+        warnings.simplefilter("ignore", CannotTellWarning)
         return fit(story, (x, y), steps=[Joint(epochs=2)], verified=verified), x, y, verified
 
 

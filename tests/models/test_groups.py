@@ -13,7 +13,7 @@ from nbam_pyro.models import BroadNormal, GroupSwitch, NormalLikelihood
 from tests.inference.small_fits import FULL, labels_given_f, line
 
 # A fit of an epoch or two has no reason to be sound.
-untrained = pytest.mark.filterwarnings("ignore::nbam_pyro.errors.CollapseWarning")
+untrained = pytest.mark.filterwarnings("ignore::nbam_pyro.errors.CannotTellWarning")
 
 
 def test_rates_of_groups_are_found_for_a_latent_true_label():

@@ -40,7 +40,7 @@ def tree():
     return to_datatree(fitted, x, y, num_draws=20, num_predictive=5), fitted
 
 
-pytestmark = pytest.mark.filterwarnings("ignore::nbam_pyro.errors.CollapseWarning")
+pytestmark = pytest.mark.filterwarnings("ignore::nbam_pyro.errors.CannotTellWarning")
 
 
 def test_posteriors_are_drawn_against_priors(tree, ax):

@@ -100,8 +100,8 @@ def judge(fitted: Fit, digits: Digits) -> dict[str, Any]:
 
     Returns:
         The entries of summary.json that need the truth: the accuracy on test rows; the AUROC and
-        the Brier score of the responsibilities; the estimated and the true share of wrong labels;
-        and the numbers of directions of flips. "auroc_resolvable" leaves out mutual pairs.
+        the Brier score of the responsibilities; the true share of wrong labels; and the numbers of
+        directions of flips. "auroc_resolvable" leaves out mutual pairs.
     """
     truth = digits.labels.contaminated
     r = fitted.training_rows.responsibility
@@ -114,7 +114,6 @@ def judge(fitted: Fit, digits: Digits) -> dict[str, Any]:
         "auroc": float(roc_auc_score(truth, r)),
         "auroc_resolvable": float(roc_auc_score(truth[resolvable], r[resolvable])),
         "brier": float(brier_score_loss(truth, r)),
-        "contamination_estimate": float(r.mean()),
         "contamination_true": digits.labels.rate,
         "directions_found": len(found & true),
         "directions_false": len(found - true),

@@ -5,7 +5,7 @@ from typing import Annotated, Any, Literal
 from pydantic import ConfigDict, Field, RootModel, model_validator
 
 from nbam_pyro.cli.files import Encoding
-from nbam_pyro.outputs.share import Share
+from nbam_pyro.outputs.verdict import Level
 from nbam_pyro.storage import Count, Finite, Label, Probability, Saved
 
 __all__ = ["DetectedInfo", "FittedInfo", "Settings", "Summary"]
@@ -101,7 +101,15 @@ class _Found(_Open):
     label: str | None
     rows: Count
     labelled: Count
-    contamination: Share
+    contamination: Probability
+    contamination_low: Probability
+    contamination_high: Probability
+    contamination_probability: Probability
+    population_rate: Probability
+    population_rate_low: Probability
+    population_rate_high: Probability
+    verdict: Level
+    verdict_lines: list[str]
     evidence: Literal["cross-fitted", "in-sample"]
     verified: _Verified | None = None
     flagged: Count
@@ -123,8 +131,6 @@ class _Labels(_Found):
     task: Literal["classification"]
     classes: Count
     directions: list[_Direction]
-    verdict: str | None = None
-    identifiability: list[str] = Field(default_factory=list)
 
 
 class _Measurements(_Found):

@@ -19,7 +19,7 @@ _RARE = 0.01
 
 
 def summarise(fit: Fit, info: RunInfo, targets: Targets, table: pd.DataFrame) -> dict[str, Any]:
-    """Summarise the share that is wrong, the directions of flips, and the certainty of the flags.
+    """Summarise the share that is wrong, the verdict, directions of flips and certain flags.
 
     Args:
         fit: Fit of the run.
@@ -30,6 +30,7 @@ def summarise(fit: Fit, info: RunInfo, targets: Targets, table: pd.DataFrame) ->
     Returns:
         The content of summary.json, except for notes and seconds.
     """
+    share, rate = fit.training_rows.share, fit.training_rows.population_rate
     present, verified = targets.present, targets.verified_present
     r = table.sort_index()["responsibility"].to_numpy()[present]
     flagged = r > 0.5
@@ -39,7 +40,15 @@ def summarise(fit: Fit, info: RunInfo, targets: Targets, table: pd.DataFrame) ->
         "task": "regression" if info.classes is None else "classification",
         "rows": len(present),
         "labelled": int(present.sum()),
-        "contamination": vars(fit.training_rows.share),
+        "contamination": share.mean,
+        "contamination_low": share.low,
+        "contamination_high": share.high,
+        "contamination_probability": share.probability,
+        "population_rate": rate.mean,
+        "population_rate_low": rate.low,
+        "population_rate_high": rate.high,
+        "verdict": fit.verdict.level,
+        "verdict_lines": fit.verdict.lines(None if info.classes is None else info.classes.tolist()),
         "evidence": fit.training_rows.evidence,
         **({} if not len(verified) else {"verified": _verified(targets.codes, verified)}),
         "flagged": int(flagged.sum()),
@@ -53,7 +62,6 @@ def summarise(fit: Fit, info: RunInfo, targets: Targets, table: pd.DataFrame) ->
             else {
                 "classes": len(info.classes),
                 **_directions(fit, info.classes, targets.codes),
-                **_identifiability(fit, info.classes),
             }
         ),
     }
@@ -62,13 +70,6 @@ def summarise(fit: Fit, info: RunInfo, targets: Targets, table: pd.DataFrame) ->
 def _verified(codes: np.ndarray, verified: Verified) -> dict[str, int]:
     switch = verified.switch(torch.as_tensor(codes))
     return {"clean": int((switch == 0).sum()), "contaminated": int((switch == 1).sum())}
-
-
-def _identifiability(fit: Fit, classes: np.ndarray) -> dict[str, Any]:
-    report = fit.identifiability
-    if report is None:
-        return {}
-    return {"verdict": report.verdict, "identifiability": report.lines(classes.tolist())}
 
 
 def _directions(fit: Fit, classes: np.ndarray, codes: np.ndarray) -> dict[str, Any]:

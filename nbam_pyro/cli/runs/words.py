@@ -22,11 +22,11 @@ def show_lines(summary: dict[str, Any]) -> list[str]:
         return list(_anomalies(summary))
     lines = [*_what(summary), *_how_much(summary)]
     if summary["task"] == "classification":
-        wrong = summary["contamination"]["mean"] * summary["labelled"]
+        wrong = summary["contamination"] * summary["labelled"]
         lines += _directions(summary["directions"], wrong)
     else:
         lines += _sides(summary)
-    return [*lines, *_how_sure(summary), *summary.get("identifiability", [])]
+    return [*lines, *_how_sure(summary), *summary["verdict_lines"]]
 
 
 def scored_line(table: pd.DataFrame) -> str:
@@ -141,10 +141,17 @@ def _anomalies(summary: dict[str, Any]) -> Iterator[str]:
 
 def _how_much(summary: dict[str, Any]) -> Iterator[str]:
     share, n = summary["contamination"], summary["labelled"]
+    low, high = summary["contamination_low"], summary["contamination_high"]
+    interval = f"{summary['contamination_probability']:.0%} interval"
     yield (
-        f"How much: about {percent(share['mean'])} are probably wrong, "
-        f"{share['mean'] * n:.0f} of {n} ({share['probability']:.0%} interval "
-        f"{share['low'] * n:.0f} to {share['high'] * n:.0f})."
+        f"How much: about {percent(share)} are probably wrong, {share * n:.0f} of {n} "
+        f"({interval} {low * n:.0f} to {high * n:.0f})."
+    )
+    rate = percent(summary["population_rate"])
+    low, high = summary["population_rate_low"], summary["population_rate_high"]
+    yield (
+        f"Probability that a new row is wrong: {rate} ({interval} {percent(low)} to "
+        f"{percent(high)})."
     )
     if "verified" in summary:
         right, wrong = summary["verified"]["clean"], summary["verified"]["contaminated"]
@@ -194,8 +201,8 @@ def _how_sure(summary: dict[str, Any]) -> Iterator[str]:
             "Most rows are neither clearly right nor clearly wrong: there are too few data, or "
             "they are too hard to predict. These flags are not reliable."
         )
-    if summary["collapse"]:
-        yield f"Do not trust these flags: the fit has {summary['collapse']}."
+    if summary["verdict"] == "cannot tell":
+        yield "Do not trust these flags: the verdict below gives the reason."
     yield (
         f"All figures are {summary['evidence']} and assume that the fitted network is right. "
         "The intervals do not include its errors, so the truth may lie outside them."

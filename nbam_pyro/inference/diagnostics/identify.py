@@ -1,4 +1,4 @@
-"""Compute the `Identifiability` report of a fit of a latent true label."""
+"""Compute the `LabelEvidence` of a fit of a latent true label."""
 
 import numpy as np
 import torch
@@ -6,17 +6,15 @@ from scipy.optimize import linear_sum_assignment
 from torch import Tensor
 
 from nbam_pyro.inference.diagnostics.collapse import CollapseReport
-from nbam_pyro.inference.diagnostics.identifiability import Identifiability, MutualPair
+from nbam_pyro.inference.diagnostics.label_evidence import DECIDING, LabelEvidence, MutualPair
 from nbam_pyro.inference.steps.attempts import Attempt
 from nbam_pyro.inference.steps.evidence import Evidence
 from nbam_pyro.models.priors.pseudo_counts import FlipPrior
 
-# Exponents a for `Identifiability.band`.
+# Exponents a for `LabelEvidence.band`.
 _SHARPNESS = (0.5, 0.75, 1.0, 1.5, 2.0)
 # A flip counts as present if its rate exceeds this with 95 % probability.
 _PRESENT = 0.01
-# Verified rows decide a mutual pair if at least this many more support one reading than the other.
-_DECIDING = 2
 # An attempt is clearly worse than the best if its labels are less probable by more than this many
 # standard errors.
 _CLEARLY = 2.0
@@ -26,22 +24,24 @@ _EXACT = 100
 
 def identify(
     responsibility: np.ndarray,
-    occupancy: np.ndarray,
+    true_label: np.ndarray,
     matrices: np.ndarray,
     *,
+    labels: np.ndarray,
     collapse: CollapseReport,
     echoed: float | None,
     prior: FlipPrior,
     evidence: Evidence | None,
     attempts: list[Attempt],
     undecided: list[Tensor],
-) -> Identifiability:
-    """Return the report of a fit of a `LabelFlip`.
+) -> LabelEvidence:
+    """Return the numbers from which the verdict of a fit of a `LabelFlip` is made.
 
     Args:
         responsibility: P(z=1 | x, y) of the rows of the fit, (N, *dims).
-        occupancy: Share of the rows that truly belong to each class, (K,).
+        true_label: p(c | x, y) of each true class c, (N, *dims, K).
         matrices: Draws of the transition matrix M, (S, K, K).
+        labels: Observed labels, (N, *dims).
         collapse: Collapse report of the fit.
         echoed: How much more often neighbours have the label of a flagged row than predicted, from
             `label_excess`; None if unknown.
@@ -52,8 +52,11 @@ def identify(
         undecided: Transition matrices of discarded starts that were not clearly worse than the
             best. Each matrix is (K, K).
     """
+    posterior = true_label.reshape(-1, true_label.shape[-1])
+    occupancy = posterior.mean(0)
     margins = permutation_margins(matrices, occupancy)
-    return Identifiability(
+    return LabelEvidence(
+        contamination=float(responsibility.mean()),
         flagged=float((responsibility > 0.5).mean()),
         alarm=str(collapse) if collapse.collapsed else None,
         margin=_floats(margins.mean(0)),
@@ -61,7 +64,7 @@ def identify(
         occupancy=_floats(occupancy),
         band=() if evidence is None else _band(evidence, prior),
         restarts=_floats(_restarts(attempts, undecided, matrices.shape[-1])),
-        pairs=tuple(_pairs(matrices, evidence)),
+        pairs=tuple(_pairs(matrices, posterior, labels.flatten(), evidence)),
         echoed=echoed,
         class_prior=None if evidence is None else evidence.class_prior,
     )
@@ -120,8 +123,17 @@ def _restarts(attempts: list[Attempt], undecided: list[Tensor], k: int) -> np.nd
     return torch.stack(distances).max(0).values.numpy()
 
 
-def _pairs(matrices: np.ndarray, evidence: Evidence | None) -> list[MutualPair]:
-    """Return all pairs of classes with flips in both directions."""
+def _pairs(
+    matrices: np.ndarray, posterior: np.ndarray, labels: np.ndarray, evidence: Evidence | None
+) -> list[MutualPair]:
+    """Return all pairs of classes with flips in both directions.
+
+    Args:
+        matrices: Draws of M, (S, K, K).
+        posterior: p(c | x, y) of each true class c, (N, K).
+        labels: Observed labels, (N,).
+        evidence: Log probabilities of the true label, predicted out of fold.
+    """
     mean, low = matrices.mean(0), np.quantile(matrices, 0.05, axis=0)
     present = (low > _PRESENT) & (low.T > _PRESENT) & np.triu(np.ones_like(mean, dtype=bool), 1)
     return [
@@ -130,9 +142,27 @@ def _pairs(matrices: np.ndarray, evidence: Evidence | None) -> list[MutualPair]:
             rates=(float(mean[c, d]), float(mean[d, c])),
             exchanged=(float(mean[d, d]), float(mean[c, c])),
             decided=evidence is not None and _decided(evidence, int(c), int(d)),
+            exchanged_contamination=exchanged_contamination(posterior, labels, int(c), int(d)),
         )
         for c, d in np.argwhere(present)
     ]
+
+
+def exchanged_contamination(posterior: np.ndarray, labels: np.ndarray, c: int, d: int) -> float:
+    """Return the share of wrong labels if the names of the classes c and d are exchanged.
+
+    A label c is then right if the fit takes the row for one of class d, and conversely.
+
+    Args:
+        posterior: p(c | x, y) of each true class c, (N, K).
+        labels: Observed labels, (N,).
+        c: Number of one class.
+        d: Number of the other class.
+    """
+    names = np.arange(posterior.shape[1])
+    names[[c, d]] = d, c
+    right = np.take_along_axis(posterior, names[labels][:, None], axis=1)
+    return float(np.clip(1 - right.mean(dtype=np.float64), 0, 1))
 
 
 def _decided(evidence: Evidence, c: int, d: int) -> bool:
@@ -144,7 +174,7 @@ def _decided(evidence: Evidence, c: int, d: int) -> bool:
     for own, other in ((c, d), (d, c)):
         rows = evidence.log_probs[true == own]
         support.append(int((rows[:, own] - rows[:, other]).sign().sum()))
-    return sum(support) >= _DECIDING and min(support) >= 0
+    return sum(support) >= DECIDING and min(support) >= 0
 
 
 def _floats(values: np.ndarray) -> tuple[float, ...]:

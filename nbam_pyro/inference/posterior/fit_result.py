@@ -7,9 +7,11 @@ import pandas as pd
 from torch import nn
 
 from nbam_pyro.inference.diagnostics.collapse import CollapseReport
-from nbam_pyro.inference.diagnostics.identifiability import Identifiability
+from nbam_pyro.inference.diagnostics.label_evidence import LabelEvidence
+from nbam_pyro.inference.diagnostics.verdicts import UNCHECKED
 from nbam_pyro.inference.posterior.training_rows import TrainingRows
 from nbam_pyro.models import Story
+from nbam_pyro.outputs.verdict import Verdict
 from nbam_pyro.training.row_kind import RowKind
 
 
@@ -39,7 +41,9 @@ class Fit:
         kind: Shape and type of the rows of the fit.
         training_rows: Posteriors of the rows that the fit was made from.
         collapse: Signs that the responsibilities are meaningless.
-        identifiability: Report of what the data can determine about a latent true label; None for
+        verdict: What the data can tell about their contamination. Sentences write class number 3
+            as "{3}"; `verdict.lines(names)` shows names instead. Read it before any other result.
+        label_evidence: Numbers from which the verdict on a latent true label was made; None for
             stories without one.
     """
 
@@ -50,4 +54,5 @@ class Fit:
     kind: RowKind
     training_rows: TrainingRows
     collapse: CollapseReport | None = None
-    identifiability: Identifiability | None = None
+    verdict: Verdict = UNCHECKED
+    label_evidence: LabelEvidence | None = None

@@ -13,13 +13,14 @@ from torch import Tensor, nn
 
 from nbam_pyro.errors import FolderError, StoryError
 from nbam_pyro.inference.diagnostics.collapse import CollapseReport
-from nbam_pyro.inference.diagnostics.identifiability import Identifiability
+from nbam_pyro.inference.diagnostics.label_evidence import LabelEvidence
 from nbam_pyro.inference.posterior.datatree import posterior_tree
 from nbam_pyro.inference.posterior.fit_result import Fit
 from nbam_pyro.inference.posterior.row_posteriors import responsibilities
 from nbam_pyro.inference.posterior.training_rows import SavedRows, TrainingRows
 from nbam_pyro.inference.variational.guides import make_guide
 from nbam_pyro.models import Story
+from nbam_pyro.outputs.verdict import Verdict
 from nbam_pyro.storage import (
     Finite,
     Saved,
@@ -44,7 +45,7 @@ from nbam_pyro.training.row_kind import RowKind
 
 __all__ = ["load", "save", "write_fit"]
 
-FORMAT_VERSION = 6
+FORMAT_VERSION = 7
 
 
 class _Described(Saved):
@@ -81,7 +82,8 @@ class _Model(Saved):
     rows: RowKind
     training_rows: SavedRows
     collapse: CollapseReport | None
-    identifiability: Identifiability | None
+    verdict: Verdict
+    label_evidence: LabelEvidence | None
     history: list[dict[str, str | int | Finite]]
     versions: dict[str, str]
 
@@ -128,8 +130,9 @@ def write_fit(folder: Path, fit: Fit) -> None:
             "rows": vars(fit.kind),
             "training_rows": fit.training_rows.to_json(),
             "collapse": None if fit.collapse is None else vars(fit.collapse),
-            "identifiability": (
-                None if fit.identifiability is None else dataclasses.asdict(fit.identifiability)
+            "verdict": dataclasses.asdict(fit.verdict),
+            "label_evidence": (
+                None if fit.label_evidence is None else dataclasses.asdict(fit.label_evidence)
             ),
             "history": _records(fit.history),
             "versions": versions(),
@@ -213,7 +216,8 @@ def _loaded(
         kind=model.rows,
         training_rows=TrainingRows.from_saved(model.training_rows, tensors),
         collapse=model.collapse,
-        identifiability=model.identifiability,
+        verdict=model.verdict,
+        label_evidence=model.label_evidence,
     )
     _check_rows(folder, fit)
     with rehearsed(folder):

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 import torch
@@ -12,10 +12,10 @@ from nbam_pyro import functional as nf
 from nbam_pyro.errors import StoryError
 from nbam_pyro.inference.posterior.draws import Scored, draw_by_draw
 from nbam_pyro.inference.steps.evidence import Evidence
-from nbam_pyro.inference.variational.enumeration import log_joint
+from nbam_pyro.inference.variational.enumeration import responsibility_and_prior
 from nbam_pyro.inference.variational.guides import Draw, guide_draws
 from nbam_pyro.models import LatentLabelStory, Story
-from nbam_pyro.outputs.share import Share, share_of
+from nbam_pyro.outputs.share import Share, rate_of, share_of
 from nbam_pyro.storage import Saved
 from nbam_pyro.storage.tensors import saved_tensor
 from nbam_pyro.training.rows import Batch, Rows
@@ -51,13 +51,18 @@ class TrainingRows:
         responsibility: P(z=1 | x, y), (N, *dims).
         true_label: Probabilities p(c | x, y) of each true class c, (N, *dims, K); None if the story
             has no latent true label.
-        share: Share of the rows that is contaminated. Its interval is conditional on the networks.
+        share: Share of these rows that is contaminated. Its mean is the mean responsibility. Its
+            interval is conditional on the networks.
+        population_rate: Probability that a new row is contaminated: the prior P(z=1 | x), averaged
+            over the x of these rows. For labels it is the mean of sum_c p(c | x) rate_c. Its
+            interval is that of the global latents, conditional on the networks.
         evidence: "cross-fitted" or "in-sample", as above.
     """
 
     responsibility: np.ndarray
     true_label: np.ndarray | None
     share: Share
+    population_rate: Share
     evidence: EvidenceKind
 
     def occupancy(self) -> np.ndarray:
@@ -85,7 +90,11 @@ class TrainingRows:
 
     def to_json(self) -> dict[str, Any]:
         """Return the attributes that are not arrays as JSON values."""
-        return {"share": vars(self.share), "evidence": self.evidence}
+        return {
+            "share": vars(self.share),
+            "population_rate": vars(self.population_rate),
+            "evidence": self.evidence,
+        }
 
     @classmethod
     def from_saved(cls, rest: "SavedRows", tensors: Mapping[str, Tensor]) -> "TrainingRows":
@@ -103,6 +112,7 @@ class TrainingRows:
             responsibility=saved_tensor(tensors, "training_rows.responsibility").numpy(),
             true_label=None if true_label is None else true_label.numpy(),
             share=rest.share,
+            population_rate=rest.population_rate,
             evidence=rest.evidence,
         )
 
@@ -111,6 +121,7 @@ class SavedRows(Saved):
     """Schema of the JSON values of `TrainingRows.to_json`."""
 
     share: Share
+    population_rate: Share
     evidence: EvidenceKind
 
 
@@ -132,41 +143,60 @@ def score_training_rows(
         each = _label_posteriors(labels, rows, cross_fitted, draws)
     else:
         each = _in_sample(story, rows, draws)
-    responsibility, true_label, drawn = [], [], []
-    for r, posterior in each:
-        responsibility.append(r.mean(0))
-        drawn.append(r.flatten(1).numpy())
-        if posterior is not None:
-            true_label.append(posterior.mean(0))
+    batches = list(each)
+    true_label = [one.true_label for one in batches if one.true_label is not None]
+    drawn = np.concatenate([one.drawn for one in batches], 1)
     return TrainingRows(
-        responsibility=torch.cat(responsibility).numpy(),
+        responsibility=torch.cat([one.responsibility for one in batches]).numpy(),
         true_label=torch.cat(true_label).numpy() if true_label else None,
-        share=share_of(np.concatenate(drawn, 1)),
+        share=share_of(drawn),
+        population_rate=rate_of(sum(one.prior for one in batches) / drawn.shape[1]),
         evidence="in-sample" if cross_fitted is None else "cross-fitted",
     )
 
 
-Posteriors = Iterator[tuple[Tensor, Tensor | None]]
-"""Responsibilities and true-label posteriors at each draw, of one batch of rows after another."""
+class _Posteriors(NamedTuple):
+    """Posteriors of one batch of rows.
 
+    Attributes:
+        responsibility: Mean responsibility over the draws of the global latents, (n, *dims).
+        true_label: Mean probabilities of the true classes, (n, *dims, K); None without them.
+        drawn: Responsibilities at each draw, (S, n * ...).
+        prior: Sum of P(z=1 | x) over the rows at each draw, (S,).
+    """
 
-def _in_sample(story: Story, rows: Rows, draws: Draw) -> Posteriors:
-    """Yield responsibilities at each draw, (S, n, *dims), for a story without true labels."""
+    responsibility: Tensor
+    true_label: Tensor | None
+    drawn: np.ndarray
+    prior: np.ndarray
 
-    def responsibility(scored: Scored, latents: Draw) -> Tensor:
-        return nf.responsibility(
-            *log_joint(story, scored.x, scored.y, latents, verified=scored.verified)
+    @classmethod
+    def of(cls, r: Tensor, prior: Tensor, true_label: Tensor | None = None) -> "_Posteriors":
+        """Summarise values at each draw, (S, n, *dims) and (S, n, *dims, K)."""
+        return cls(
+            r.mean(0),
+            None if true_label is None else true_label.mean(0),
+            r.flatten(1).numpy(),
+            prior.flatten(1).double().sum(1).numpy(),
         )
 
+
+def _in_sample(story: Story, rows: Rows, draws: Draw) -> Iterator[_Posteriors]:
+    """Yield the posteriors of one batch after another, for a story without true labels."""
+
+    def both(scored: Scored, latents: Draw) -> Tensor:
+        x, y, verified = scored
+        return torch.stack(responsibility_and_prior(story, x, y, latents, verified=verified))
+
     for x, y, _, verified in rows.loader(np.arange(len(rows)), 1024):
-        r = draw_by_draw(story, responsibility, Scored(x, y, verified), draws)
-        yield r.expand(_DRAWS, *r.shape[1:]), None
+        pair = draw_by_draw(story, both, Scored(x, y, verified), draws)
+        yield _Posteriors.of(*pair.expand(_DRAWS, *pair.shape[1:]).unbind(1))
 
 
 def _label_posteriors(
     story: LatentLabelStory, rows: Rows, cross_fitted: Evidence | None, draws: Draw
-) -> Posteriors:
-    """Yield responsibilities (S, n, *dims) and p(c | x, y) (S, n, *dims, K) at each draw."""
+) -> Iterator[_Posteriors]:
+    """Yield the posteriors of one batch after another, for a story with true labels."""
     size = max(1, min(1024, _ENTRIES // (_DRAWS * rows.y[0].numel() * story.num_classes)))
     start = 0
     with torch.no_grad():
@@ -174,16 +204,16 @@ def _label_posteriors(
             stop = start + batch.y.numel()
             out_of_fold = None if cross_fitted is None else cross_fitted.log_probs[start:stop]
             start = stop
-            posterior = _true_labels(story, batch, out_of_fold, draws)
+            posterior, prior = _true_labels(story, batch, out_of_fold, draws)
             own = batch.y.expand(_DRAWS, *batch.y.shape)[..., None]
             # The other classes are summed, because 1 - p(c = y) would round small values to 0.
-            yield posterior.scatter(-1, own, 0.0).sum(-1), posterior
+            yield _Posteriors.of(posterior.scatter(-1, own, 0.0).sum(-1), prior, posterior)
 
 
 def _true_labels(
     story: LatentLabelStory, batch: Batch, out_of_fold: Tensor | None, draws: Draw
-) -> Tensor:
-    """Return p(c | x, y) at each draw, (S, n, *dims, K).
+) -> tuple[Tensor, Tensor]:
+    """Return p(c | x, y), (S, n, *dims, K), and P(z=1 | x), (S, n * ...), at each draw.
 
     Args:
         story: Story with its fitted networks.
@@ -200,8 +230,10 @@ def _true_labels(
     labels = batch.y.flatten()
     known = batch.verified.flatten().codes
 
-    def posterior(latents: Draw) -> Tensor:
+    def both(latents: Draw) -> tuple[Tensor, Tensor]:
         alpha, log_flip = story.rates_and_flips(latents)
-        return nf.label_flip_log_posterior(log_f, labels, alpha, log_flip, g, **known).exp()
+        posterior = nf.label_flip_log_posterior(log_f, labels, alpha, log_flip, g, **known)
+        return posterior.exp(), nf.label_flip_switch_logits(log_f, alpha, g).sigmoid()
 
-    return torch.vmap(posterior)(draws).reshape(-1, *batch.y.shape, story.num_classes)
+    posterior, prior = torch.vmap(both)(draws)
+    return posterior.reshape(-1, *batch.y.shape, story.num_classes), prior

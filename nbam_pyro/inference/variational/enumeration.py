@@ -14,6 +14,7 @@ from pyro.poutine.util import site_is_subsample
 from torch import Tensor
 
 from nbam_pyro.errors import StoryError
+from nbam_pyro.functional import responsibility
 from nbam_pyro.models import Latents, Story
 from nbam_pyro.models.stories.sites import local_parameters
 from nbam_pyro.verified import NOTHING, Verified
@@ -170,6 +171,28 @@ def switch_logits(story: Story, x: Tensor, y: Tensor, latents: Latents) -> Tenso
         return closed.switch_logits(x, latents).expand(y.shape)
     states = enumerate_states(story, x, y, latents)
     return states.prior_contaminated - states.prior_clean
+
+
+def responsibility_and_prior(
+    story: Story, x: Tensor, y: Tensor, latents: Latents, *, verified: Verified = NOTHING
+) -> tuple[Tensor, Tensor]:
+    """Return P(z=1 | x, y) given verified values, and the prior P(z=1 | x), each (N, *dims).
+
+    A story without a closed form is enumerated once for both.
+
+    Args:
+        story: Story of any kind.
+        x: Rows, (N, ...).
+        y: Targets, (N, *dims).
+        latents: One draw of the global latents of the story, by site name.
+        verified: Verified switches and true labels of the rows. They do not change the prior.
+    """
+    if story.closed_form is not None:
+        pair = log_joint(story, x, y, latents, verified=verified)
+        return responsibility(*pair), switch_logits(story, x, y, latents).sigmoid()
+    states = enumerate_states(story, x, y, latents, verified=verified)
+    prior = states.prior_contaminated - states.prior_clean
+    return responsibility(states.clean, states.contaminated), prior.sigmoid()
 
 
 def check_closed_form(

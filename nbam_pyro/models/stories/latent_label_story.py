@@ -16,7 +16,7 @@ class LatentLabelStory(ClosedStory):
 
     The *rate* of a class is the probability that its labels are flipped. Row c of the *flip
     matrix* T holds the probabilities of the classes that a flipped label of true class c gets. The
-    default steps for labels and the report on identifiability use the methods below.
+    default steps for labels and the verdict use the methods below.
 
     Attributes:
         num_classes: Number of classes K.

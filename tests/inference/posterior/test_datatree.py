@@ -20,7 +20,7 @@ from tests.cases import ALL_STORIES
 
 VALIDATED = pyro.settings.get("validate_poutine")
 # A fit of an epoch or two has no reason to be sound.
-untrained = pytest.mark.filterwarnings("ignore::nbam_pyro.errors.CollapseWarning")
+untrained = pytest.mark.filterwarnings("ignore::nbam_pyro.errors.CannotTellWarning")
 
 
 def test_every_group_serves_arviz(line_trees, tmp_path):

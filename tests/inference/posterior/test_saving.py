@@ -16,14 +16,14 @@ from torch import nn
 
 from nbam_pyro import LabelFlip, NBAMClassifier, fit, load, responsibilities, save
 from nbam_pyro.detection import load_detector
-from nbam_pyro.errors import CollapseWarning, FolderError, NBAMError, StoryError
+from nbam_pyro.errors import CannotTellWarning, FolderError, NBAMError, StoryError
 from nbam_pyro.inference import Joint, default_steps, predict
 from nbam_pyro.models import mlp, resnet18, small_cnn
 from nbam_pyro.storage import write_manifest
 from nbam_pyro.storage.description import build, describe
 from tests.cases import ALL_STORIES, FEATURES, ThreeStates
 
-untrained = pytest.mark.filterwarnings("ignore::nbam_pyro.errors.CollapseWarning")
+untrained = pytest.mark.filterwarnings("ignore::nbam_pyro.errors.CannotTellWarning")
 
 
 @untrained
@@ -42,6 +42,9 @@ def test_a_loaded_fit_scores_bit_for_bit_the_same(name, double, tmp_path):
     assert np.array_equal(again.held_out, fitted.held_out)
     assert again.kind == fitted.kind
     assert again.collapse == fitted.collapse
+    assert again.verdict == fitted.verdict
+    assert again.training_rows.share == fitted.training_rows.share
+    assert again.training_rows.population_rate == fitted.training_rows.population_rate
     assert again.history.equals(fitted.history)
 
 
@@ -51,11 +54,12 @@ def test_what_was_supposed_of_classes_is_saved(class_prior, tmp_path):
     x, y = torch.randn(60, FEATURES), torch.arange(60) % 3
     story = LabelFlip(mlp(FEATURES, 3), 3)
     fitted = fit(story, (x, y), steps=default_steps(story, epochs=4, class_prior=class_prior))
-    assert fitted.identifiability.class_prior == class_prior
+    assert fitted.label_evidence.class_prior == class_prior
     save(fitted, tmp_path / "fit")
     again = load(tmp_path / "fit")
-    assert again.identifiability == fitted.identifiability
-    assert ("(Dirichlet, 50 for" in str(again.identifiability)) == (class_prior is not None)
+    assert again.label_evidence == fitted.label_evidence
+    assert again.verdict == fitted.verdict
+    assert ("(Dirichlet, 50 for" in str(again.verdict)) == (class_prior is not None)
 
 
 @pytest.mark.parametrize("make", [lambda: mlp(4, 3), lambda: small_cnn(1, 3)])
@@ -89,7 +93,7 @@ def saved(tmp_path_factory):
     folder = tmp_path_factory.mktemp("saved")
     x, y = np.random.default_rng(0).normal(size=(40, FEATURES)), np.arange(40) % 3
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", CollapseWarning)
+        warnings.simplefilter("ignore", CannotTellWarning)
         fitted = fit(LabelFlip(mlp(FEATURES, 3), 3), (x, y), steps=[Joint(epochs=2)])
     save(fitted, folder / "fit")
     return folder / "fit", fitted, x, y

@@ -58,14 +58,14 @@ def cross_fitted(class_prior, locality=0.0):
     return *seen, fitted
 
 
-@pytest.mark.filterwarnings("ignore::nbam_pyro.errors.CollapseWarning")
+@pytest.mark.filterwarnings("ignore::nbam_pyro.errors.CannotTellWarning")
 @pytest.mark.parametrize("locality", [0.0, 1.0])
 def test_a_class_prior_shifts_the_evidence_that_is_kept(locality):
     (off, _), _, plain = cross_fitted(None, locality)
     (on, _), (after, _), fitted = cross_fitted(50.0, locality)
     assert off.class_prior is None
-    assert on.class_prior == after.class_prior == fitted.identifiability.class_prior == 50.0
-    assert plain.identifiability.class_prior is None
+    assert on.class_prior == after.class_prior == fitted.label_evidence.class_prior == 50.0
+    assert plain.label_evidence.class_prior is None
     shift = on.log_probs - off.log_probs  # by class, but for the normaliser of each row
     shift = shift - shift[:, :1]
     assert torch.allclose(shift, shift[:1].expand_as(shift), atol=1e-4)
@@ -78,7 +78,7 @@ def test_a_class_prior_shifts_the_evidence_that_is_kept(locality):
         assert fitted.training_rows.true_label == pytest.approx(own, abs=0.01)
 
 
-@pytest.mark.filterwarnings("ignore::nbam_pyro.errors.CollapseWarning")
+@pytest.mark.filterwarnings("ignore::nbam_pyro.errors.CannotTellWarning")
 def test_recounting_finds_the_region_of_local_contamination():
     rng = np.random.default_rng(0)
     x = rng.normal(size=(900, 2)).astype(np.float32)
@@ -135,7 +135,7 @@ def test_cross_fitting_leaves_evidence_and_needs_a_start():
     assert fitted.training_rows.responsibility == pytest.approx(1 - own, abs=1e-5)
     share = fitted.training_rows.share
     assert share.low <= share.high
-    assert fitted.identifiability.occupancy == pytest.approx([1 / 3] * 3, abs=0.1)
+    assert fitted.label_evidence.occupancy == pytest.approx([1 / 3] * 3, abs=0.1)
     with pytest.raises(StoryError, match="evidence of CrossFit"):
         fit(LabelFlip(nn.Linear(3, 3), 3), (x, y), steps=[quick, Recount()])
     with pytest.raises(StoryError, match="starts"):

@@ -21,10 +21,10 @@ def test_a_linear_layer_learns_from_few_rows():
     model = NBAMClassifier(network=linear, random_state=0).fit(x, y)
     assert model.score(x, y) > 0.94
     assert model.contamination_ < 0.05
-    assert model.fit_.identifiability.verdict != "cannot tell"
+    assert model.verdict_.level != "cannot tell"
 
 
-@pytest.mark.filterwarnings("ignore::nbam_pyro.errors.CollapseWarning")
+@pytest.mark.filterwarnings("ignore::nbam_pyro.errors.CannotTellWarning")
 def test_the_usual_pace_changes_nothing():
     rng = np.random.default_rng(0)
     true = np.arange(60) % 2
@@ -52,8 +52,8 @@ def test_random_labels_teach_nothing_and_it_says_so(epochs):
     x, y = rng.normal(size=(90, 3)), rng.integers(0, 3, 90)
     with pytest.warns(CollapseWarning, match="no better than their frequencies"):
         model = NBAMClassifier(random_state=0, epochs=epochs).fit(x, y)
-    report = model.fit_.identifiability
-    assert report.verdict == "cannot tell"
+    report = model.verdict_
+    assert report.level == "cannot tell"
     assert "The fit has learned nothing" in str(report)
     assert model.fit_.collapse.learned_nothing
 

@@ -25,7 +25,7 @@ from tests.cases import ALL_STORIES
 from tests.inference.small_fits import labels_given_f, line, line_story
 
 # A fit of an epoch or two has no reason to be sound.
-untrained = pytest.mark.filterwarnings("ignore::nbam_pyro.errors.CollapseWarning")
+untrained = pytest.mark.filterwarnings("ignore::nbam_pyro.errors.CannotTellWarning")
 
 
 def test_a_comparison_is_rounded_for_people():

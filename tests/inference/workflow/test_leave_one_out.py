@@ -9,7 +9,7 @@ from nbam_pyro.inference import Joint, loo
 from tests.inference.small_fits import labels_given_f, line, line_story
 
 # A fit of an epoch or two has no reason to be sound.
-untrained = pytest.mark.filterwarnings("ignore::nbam_pyro.errors.CollapseWarning")
+untrained = pytest.mark.filterwarnings("ignore::nbam_pyro.errors.CannotTellWarning")
 
 
 @untrained

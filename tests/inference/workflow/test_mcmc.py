@@ -11,7 +11,7 @@ from nbam_pyro.inference import Joint, loo, nuts
 from tests.cases import ALL_STORIES, ThreeStates
 
 # A fit of an epoch or two has no reason to be sound.
-untrained = pytest.mark.filterwarnings("ignore::nbam_pyro.errors.CollapseWarning")
+untrained = pytest.mark.filterwarnings("ignore::nbam_pyro.errors.CannotTellWarning")
 
 
 @untrained

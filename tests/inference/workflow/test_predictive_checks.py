@@ -9,7 +9,7 @@ from nbam_pyro.errors import DataError
 from nbam_pyro.inference import Joint, StartFrom, confusion_check, guide_median, known_flips
 
 # A fit of an epoch or two has no reason to be sound.
-untrained = pytest.mark.filterwarnings("ignore::nbam_pyro.errors.CollapseWarning")
+untrained = pytest.mark.filterwarnings("ignore::nbam_pyro.errors.CannotTellWarning")
 
 
 @untrained

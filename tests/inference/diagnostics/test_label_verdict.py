@@ -1,7 +1,8 @@
-"""The verdict of a fit, its reasons, and both readings of mutual pairs."""
+"""The verdict on labels: its reasons, both readings of mutual pairs, and what separates them."""
 
 import dataclasses
 import json
+import re
 import warnings
 
 import numpy as np
@@ -12,13 +13,16 @@ from sklearn.datasets import make_classification
 from torch import nn
 
 from nbam_pyro import NBAMClassifier
-from nbam_pyro.errors import CollapseWarning
-from nbam_pyro.inference import Identifiability, MutualPair
-from nbam_pyro.inference.diagnostics.identify import permutation_margins
+from nbam_pyro.errors import CannotTellWarning
+from nbam_pyro.inference import LabelEvidence, MutualPair
+from nbam_pyro.inference.diagnostics.identify import exchanged_contamination, permutation_margins
+from nbam_pyro.inference.diagnostics.label_evidence import DECIDING
+from nbam_pyro.inference.diagnostics.label_verdict import label_verdict
 from nbam_pyro.models.priors.class_frequency import class_prior_sentence
 from nbam_pyro.storage import Saved, validated
 
-SOUND = Identifiability(
+SOUND = LabelEvidence(
+    contamination=0.2,
     flagged=0.2,
     alarm=None,
     margin=(0.3, 0.3, 0.3),
@@ -30,21 +34,22 @@ SOUND = Identifiability(
 )
 
 
-PAIR = MutualPair((0, 1), (0.4, 0.35), (0.65, 0.6), False)
+PAIR = MutualPair((0, 1), (0.4, 0.35), (0.65, 0.6), False, 0.45)
 
 
 @pytest.mark.parametrize(
-    ("change", "verdict", "words"),
+    ("change", "level", "words"),
     [
         ({}, "identified", "identified"),
-        ({"flagged": 0.004}, "little contamination", "little"),
+        ({"flagged": 0.004}, "identified", "so there is little contamination"),
+        ({"flagged": 0.004, "pairs": (PAIR,)}, "weak", "rest on the assumption"),
         ({"alarm": "collapsed to no contamination"}, "cannot tell", "has collapsed"),
         ({"flagged": 0.0, "alarm": "collapsed"}, "cannot tell", "collapsed"),
         ({"occupancy": (0.5, 0.01, 0.49)}, "cannot tell", "following classes: bee"),
         (
             {"margin_probability": (0.8, 0.7, 1.0)},
             "cannot tell",
-            "among the following classes: ant, bee",
+            "Verify the true labels of some rows of each of the classes ant, bee.",
         ),
         (
             {"band": ((0.5, 0.1), (1.0, 0.2), (2.0, 0.26))},
@@ -57,40 +62,57 @@ PAIR = MutualPair((0, 1), (0.4, 0.35), (0.65, 0.6), False)
         (
             {"pairs": (dataclasses.replace(PAIR, decided=True),), "margin_probability": (0, 0, 1)},
             "identified",
-            "verified labels decide",
+            "Verified labels confirm the names of the classes ant, bee.",
         ),
         ({"restarts": (0.0, 0.0, 0.3)}, "weak", "other flips of the classes cat"),
         ({"band": ((0.5, 0.1), (1.0, 0.2), (2.0, 0.24))}, "weak", "between 0.10 and 0.24"),
+        ({"class_prior": 50.0}, "identified", class_prior_sentence(50.0)),
     ],
 )
-def test_the_verdict_names_its_reason_and_classes(change, verdict, words):
-    report = dataclasses.replace(SOUND, **change)
-    assert report.verdict == verdict
-    text = "\n".join(report.lines(["ant", "bee", "cat"]))
+def test_the_verdict_names_its_reason_and_classes(change, level, words):
+    verdict = label_verdict(dataclasses.replace(SOUND, **change))
+    assert verdict.level == level
+    text = "\n".join(verdict.lines(["ant", "bee", "cat"]))
     assert words in text
-    assert f"Verdict: {verdict}." in text
+    assert f"Verdict: {level}." in text
+    assert "{" not in text
+    assert verdict.named(["ant", "bee", "cat"]).lines() == text.splitlines()
 
 
-def test_both_readings_of_a_pair_are_printed_at_every_rate():
-    for rate in (0.1, 0.4, 0.6):
-        pair = MutualPair((5, 6), (rate, rate), (1 - rate, 1 - rate), False)
-        line = pair.line()
-        assert f"5<->6: {rate:.2f}".replace("0.", ".") in line
-        assert f"or {1 - rate:.2f} with the names exchanged".replace("0.", ".") in line
-        assert f"the data cannot tell which; the fit uses {rate:.2f}".replace("0.", ".") in line
-    assert PAIR.line(["ant", "bee"]).startswith("ant<->bee: .40 and .35, or .65 and .60 with")
+def test_both_readings_of_an_open_pair_compete():
+    verdict = label_verdict(dataclasses.replace(SOUND, pairs=(PAIR,)))
+    used, exchanged = verdict.explanations
+    assert "40% of {0} are labelled {1}, and 35% of {1} are labelled {0}" in used.text
+    assert "65% of {0} are labelled {1}, and 60% of {1} are labelled {0}" in exchanged.text
+    assert (used.contamination, exchanged.contamination) == (0.2, 0.45)
+    assert any(f"{DECIDING} rows" in line for line in verdict.separates)
+    decided = dataclasses.replace(PAIR, decided=True)
+    assert label_verdict(dataclasses.replace(SOUND, pairs=(decided,))).explanations == ()
 
 
-def test_what_was_supposed_of_frequencies_stands_between_reasons_and_pairs():
-    report = dataclasses.replace(SOUND, pairs=(PAIR,), class_prior=50.0)
-    plain = dataclasses.replace(report, class_prior=None)
-    first, reason, pair = plain.lines()
-    assert report.lines() == [first, reason, class_prior_sentence(50.0), pair]
-    assert report.verdict == plain.verdict
+@given(st.floats(0, 0.6), st.floats(0.03, 0.4))
+def test_a_wide_band_names_its_ends_and_how_many_rows_separate_them(low, width):
+    high = low + width
+    band = ((0.5, low), (1.0, low), (2.0, high))
+    verdict = label_verdict(dataclasses.replace(SOUND, band=band))
+    if verdict.level == "identified":
+        assert width <= min(0.15, 0.5 * low) + 1e-9
+        return
+    assert [one.contamination for one in verdict.explanations] == [0.2, low, high]
+    rows = int(re.search(r"about (\d+) rows", verdict.separates[0])[1])
+    errors = sum((rate * (1 - rate) / rows) ** 0.5 for rate in (low, high))
+    assert 1.96 * errors <= width + 1e-9
+
+
+def test_an_exchange_of_names_exchanges_what_is_right():
+    """Rows of label 0 are right with probability .9; after the exchange with .1."""
+    posterior = np.array([[0.9, 0.1, 0.0], [0.3, 0.7, 0.0], [0.0, 0.0, 1.0]])
+    labels = np.array([0, 1, 2])
+    assert exchanged_contamination(posterior, labels, 0, 1) == pytest.approx((0.9 + 0.7) / 3)
 
 
 class Held(Saved):
-    report: Identifiability
+    report: LabelEvidence
 
 
 @pytest.mark.parametrize("class_prior", [None, 50.0])
@@ -124,11 +146,10 @@ def test_a_line_where_none_is_right_cannot_tell():
         200, 6, n_informative=4, weights=[0.85], class_sep=1.5, flip_y=0.0, random_state=1
     )
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", CollapseWarning)
+        warnings.simplefilter("ignore", CannotTellWarning)
         model = NBAMClassifier(network=nn.Linear, random_state=0).fit(x, y)
-    report = model.fit_.identifiability
-    assert report.verdict == "cannot tell"
-    assert report.echoed > 0.3
+    assert model.verdict_.level == "cannot tell"
+    assert model.fit_.label_evidence.echoed > 0.3
 
 
 def test_flips_above_one_half_are_no_misfit():
@@ -139,6 +160,5 @@ def test_flips_above_one_half_are_no_misfit():
     y = np.where((true == 0) & (rng.random(600) < 0.6), 1, true)
     model = NBAMClassifier(random_state=0).fit(x, y)
     assert ((model.responsibility_ > 0.5) == (y != true)).mean() > 0.97
-    report = model.fit_.identifiability
-    assert abs(report.echoed) < 0.1
-    assert report.verdict != "cannot tell"
+    assert abs(model.fit_.label_evidence.echoed) < 0.1
+    assert model.verdict_.level != "cannot tell"

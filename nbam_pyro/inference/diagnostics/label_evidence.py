@@ -1,0 +1,79 @@
+"""`LabelEvidence`: numbers about what the data identify of a latent true label."""
+
+from dataclasses import dataclass
+
+from nbam_pyro.storage import Count, Finite, Probability
+
+__all__ = ["DECIDING", "LabelEvidence", "MutualPair"]
+
+DECIDING = 2
+"""Verified rows decide a mutual pair if at least this many more support one reading than the other.
+"""
+
+
+@dataclass(frozen=True)
+class MutualPair:
+    """Two classes that are mistaken for each other, with both readings of the labels.
+
+    If the names of the two classes are exchanged, other rates explain the labels equally well.
+
+    Attributes:
+        classes: Numbers of the two classes.
+        rates: p(second | first) and p(first | second), as the fit uses them.
+        exchanged: The same two rates if the names of the classes are exchanged.
+        decided: Whether verified labels confirm the reading that the fit uses.
+        exchanged_contamination: Share of the rows whose label is wrong if the names are exchanged.
+    """
+
+    classes: tuple[Count, Count]
+    rates: tuple[Probability, Probability]
+    exchanged: tuple[Probability, Probability]
+    decided: bool
+    exchanged_contamination: Probability
+
+
+@dataclass(frozen=True, kw_only=True)
+class LabelEvidence:
+    r"""Numbers from which the verdict of a fit with a latent true label is made.
+
+    They say how well wrong labels can be separated from ambiguous rows, and whether it is clear
+    which class is which. If the likelihood cannot decide the names of the classes, the fit assumes
+    that in each true class fewer labels are wrong than correct. `Fit.verdict` states what follows
+    from the numbers.
+
+    A row is flagged if its responsibility, the probability P(z=1 | x, y) that its label is wrong,
+    exceeds one half. M is the transition matrix p(observed | true).
+
+    Attributes:
+        contamination: Share of the rows whose label is wrong: the mean responsibility.
+        flagged: Share of flagged rows.
+        alarm: Reason why the fit has collapsed (`CollapseReport`), for example a rate near 0
+            although many held-out labels contradict the predictor. None if it has not.
+        margin: Permutation margin of each class k, (K,). With :math:`J_{kj} = n_k M_{kj} / n`, it
+            is the trace of J minus the trace of the best other naming in which k has another name.
+        margin_probability: Posterior probability that the margin of each class is positive, (K,).
+        occupancy: Expected share of the rows that truly belong to each class, (K,).
+        band: Contamination rate for several sharpnesses a of the predictor, as pairs (a, rate). The
+            predicted probabilities are changed to p^a / sum p^a, so a > 1 makes the predictor more
+            certain.
+        restarts: Largest total variation between the row of M of each class and the same row from
+            another start, among starts with equally probable labels out of fold, (K,).
+        pairs: Every mutual pair of classes with both readings.
+        echoed: Share of the nearest rows of flagged rows that have the same label as the flagged
+            row, minus the share that the fit predicts. None if x is not a table or if no row is
+            flagged.
+        class_prior: Pseudo-count of each class of the prior on class frequencies, which assumes
+            that classes are about equally frequent. None if there was no such prior.
+    """
+
+    contamination: Probability
+    flagged: Probability
+    alarm: str | None
+    margin: tuple[Finite, ...]
+    margin_probability: tuple[Probability, ...]
+    occupancy: tuple[Probability, ...]
+    band: tuple[tuple[Finite, Probability], ...]
+    restarts: tuple[Finite, ...]
+    pairs: tuple[MutualPair, ...]
+    echoed: Finite | None = None
+    class_prior: Finite | None = None

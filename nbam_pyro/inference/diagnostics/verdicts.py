@@ -1,0 +1,30 @@
+"""The verdict of every fit, and the warning if it is "cannot tell"."""
+
+from nbam_pyro.inference.diagnostics.collapse import CollapseReport
+from nbam_pyro.inference.diagnostics.label_evidence import LabelEvidence
+from nbam_pyro.inference.diagnostics.label_verdict import label_verdict
+from nbam_pyro.outputs.verdict import Verdict
+
+__all__ = ["UNCHECKED", "verdict_of"]
+
+UNCHECKED = Verdict(level="cannot tell", reasons=("The fit was not checked.",))
+"""Verdict of a fit that has no reports yet."""
+
+
+def verdict_of(collapse: CollapseReport, evidence: LabelEvidence | None) -> Verdict:
+    """Return the verdict of a fit of any story.
+
+    Args:
+        collapse: Collapse report of the fit.
+        evidence: Numbers about a latent true label; None if the story has none. Without it, the
+            verdict depends on the collapse report alone.
+
+    Example:
+        >>> print(verdict_of(CollapseReport(0.1, 0.1), None))
+        Verdict: identified. The data identify the contamination.
+    """
+    if evidence is not None:
+        return label_verdict(evidence)
+    if collapse.collapsed:
+        return Verdict(level="cannot tell", reasons=(f"The fit has {collapse}.",))
+    return Verdict(level="identified")

@@ -1,0 +1,55 @@
+"""Verdicts in words and in files, and shares with intervals."""
+
+import dataclasses
+import json
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from pydantic import ValidationError
+
+from nbam_pyro.outputs import Explanation, Verdict
+from nbam_pyro.outputs.share import rate_of, share_of
+
+VERDICT = Verdict(
+    level="weak",
+    reasons=("The names of {0} and {2} rest on an assumption.",),
+    explanations=(
+        Explanation(text="{0} is named {0}.", contamination=0.2, weight=0.75),
+        Explanation(text="{0} is named {2}.", contamination=0.8),
+    ),
+    separates=("Verify rows of {2}.",),
+)
+
+
+def test_names_of_classes_replace_their_numbers_everywhere():
+    names = ["ant", "bee", 7.5]
+    lines = VERDICT.lines(names)
+    assert lines[1:] == [
+        "The names of ant and 7.5 rest on an assumption.",
+        "These explanations compete:",
+        "  ant is named ant. (20.0% of the rows contaminated, weight 0.75)",
+        "  ant is named 7.5. (80.0% of the rows contaminated)",
+        "Verify rows of 7.5.",
+    ]
+    assert VERDICT.named(names).lines() == lines
+    assert str(VERDICT.named(names)) == "\n".join(lines)
+    assert "Verify rows of 2." in str(VERDICT)
+
+
+def test_a_verdict_is_read_as_it_was_written():
+    saved = json.loads(json.dumps(dataclasses.asdict(VERDICT)))
+    assert Verdict.from_saved(saved) == VERDICT
+    with pytest.raises(ValidationError, match="level"):
+        Verdict.from_saved(saved | {"level": "sure"})
+
+
+@given(st.integers(1, 50), st.integers(1, 30), st.integers(0, 1000), st.floats(0.5, 0.99))
+def test_intervals_lie_within_the_draws(draws, rows, seed, probability):
+    r = np.random.default_rng(seed).random((draws, rows))
+    share = share_of(r, probability=probability)
+    assert share.mean == pytest.approx(r.mean())
+    assert 0 <= share.low <= share.high <= 1
+    rate = rate_of(r[:, 0], probability=probability)
+    assert r[:, 0].min() <= rate.low <= rate.high <= r[:, 0].max()
