@@ -28,6 +28,7 @@ from nbam_pyro.models.likelihoods.component import check_positive
 from nbam_pyro.models.priors.pseudo_counts import Beta
 from nbam_pyro.outputs.verdict import Verdict
 from nbam_pyro.training.contexts import seeded
+from nbam_pyro.verified import Verified
 
 Network = Callable[[int, int], nn.Module]
 Contamination = float | Beta | None
@@ -178,20 +179,7 @@ class NBAMEstimator(BaseEstimator, ABC):
         self.targets_ = Targets(column, codes, verified)
         weights = weights[used] * self._target_weights(learned)
         seed = self._seed()
-        story = self._drawn(x[used], encoded, seed)
-        self.fit_ = fit(
-            story,
-            (x[used], encoded),
-            epochs=self.epochs,
-            steps=self.steps,
-            weights=None if (weights == 1).all() else weights,
-            verified=verified[used],
-            held_out=self.held_out,
-            batch_size=self.batch_size,
-            seed=seed,
-            progress=self.progress,
-            trainer=self.trainer,
-        )
+        self.fit_ = self._fitted(x[used], encoded, weights, verified[used], seed)
         if x.ndim == 2:  # so that the score of a row does not depend on the rows scored with it
             self.fit_.story.double()
             self.fit_.guide.double()
@@ -206,6 +194,40 @@ class NBAMEstimator(BaseEstimator, ABC):
         self.contamination_interval_ = share.low, share.high
         self.population_rate_ = rate.mean
         self.population_rate_interval_ = rate.low, rate.high
+
+    def _fitted(
+        self, x: np.ndarray, encoded: np.ndarray, weights: np.ndarray, verified: Verified, seed: int
+    ) -> Fit:
+        """Fit the rows that have a target."""
+        return self._fit_story(
+            self._drawn(x, encoded, seed), x, encoded, weights=weights, verified=verified, seed=seed
+        )
+
+    def _fit_story(
+        self,
+        story: Story,
+        x: np.ndarray,
+        encoded: np.ndarray,
+        *,
+        weights: np.ndarray,
+        verified: Verified,
+        seed: int,
+        held_out: float | np.ndarray | None = None,
+    ) -> Fit:
+        """Fit one story to rows, with the settings of the estimator."""
+        return fit(
+            story,
+            (x, encoded),
+            epochs=self.epochs,
+            steps=self.steps,
+            weights=None if (weights == 1).all() else weights,
+            verified=verified,
+            held_out=self.held_out if held_out is None else held_out,
+            batch_size=self.batch_size,
+            seed=seed,
+            progress=self.progress,
+            trainer=self.trainer,
+        )
 
     def _check_columns(self, x: np.ndarray) -> None:
         names = getattr(self, "feature_names_in_", None)

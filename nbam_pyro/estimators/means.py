@@ -1,14 +1,20 @@
 """`MeanChoice`: which mean of a regression the data can carry."""
 
 import math
+import warnings
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
 import pandas as pd
+import torch
 
+from nbam_pyro.errors import NBAMWarning
 from nbam_pyro.inference import Fit, log_marginals, loo
+from nbam_pyro.inference.diagnostics.measurement_verdict import different
+from nbam_pyro.models import LeverageSwitch
+from nbam_pyro.outputs.verdict import Explanation, Verdict
 from nbam_pyro.training.folds import split
 
 __all__ = ["Mean", "MeanChoice", "candidate_means", "choose_mean"]
@@ -22,10 +28,12 @@ _NETWORK, _ONE_SPLIT = 200, 1000
 _FOLDS = 3
 # Fewest rows for each number of a mean, and most numbers of a mean whose modes are searched.
 _ROWS_PER_NUMBER, _NUMBERS = 3, 60
-# Most columns of a Gaussian process by random waves.
+# Most columns of a Gaussian process by random waves. For one column, splines are as flexible.
 _WAVES = 6
 # Numbers of a story besides its mean, and curves of a spline for each column.
 _OTHERS, _CURVES = 5, 3
+# Explanation of the fit itself.
+_CHOSEN = "The mean is the chosen one."
 # A rival is discussed if it is within this many standard errors of the best.
 _RIVAL = 2.0
 
@@ -47,12 +55,12 @@ class MeanChoice:
     scores: pd.DataFrame
 
     @property
-    def rivals(self) -> list[str]:
+    def rivals(self) -> list[Mean]:
         """Other kinds of mean that predict almost as well: within two standard errors."""
         if self.scores.empty:
             return []
         close = self.scores["difference"] >= -_RIVAL * self.scores["standard_error"]
-        return [str(name) for name in self.scores.index[close] if name != self.choice]
+        return [name for name in self.scores.index[close] if name != self.choice]
 
 
 def candidate_means(rows: int, columns: int) -> list[Mean]:
@@ -72,15 +80,24 @@ def candidate_means(rows: int, columns: int) -> list[Mean]:
         for mean, count in numbers.items()
         if count + _OTHERS <= min(_NUMBERS, rows / _ROWS_PER_NUMBER)
     ]
-    if columns <= _WAVES and rows >= 2 * _NUMBERS / _ROWS_PER_NUMBER:
+    if 1 < columns <= _WAVES and rows >= 2 * _NUMBERS / _ROWS_PER_NUMBER:
         found.append("gp")
     if rows >= _NETWORK:
         found.append("network")
     return found or ["linear"]
 
 
-FitOne = Callable[[Mean, np.ndarray], Fit]
-"""Function that fits a kind of mean, and holds out the rows that a boolean array (N,) marks."""
+FitOne = Callable[[Mean, np.ndarray | None], Fit]
+"""Function that fits a kind of mean. It holds out the rows that a boolean array (N,) marks, or the
+rows that the estimator chooses if the array is None."""
+
+
+@dataclass(frozen=True)
+class _Trial:
+    """A fit of one kind of mean, with the warnings that it gave."""
+
+    fitted: Fit
+    given: list[warnings.WarningMessage]
 
 
 def choose_mean(
@@ -91,9 +108,10 @@ def choose_mean(
     *,
     weights: np.ndarray,
     seed: int,
-) -> tuple[MeanChoice, dict[Mean, Fit]]:
+) -> tuple[MeanChoice, Fit]:
     """Choose the simplest mean that predicts unseen targets about as well as the best one.
 
+    Rows with unusual features do not count (see `LeverageSwitch`): their influence is bounded.
     Below 200 rows the predictions are leave-one-out over all rows, from one fit of each mean. From
     200 rows on they are those of three folds, and from 1,000 rows on those of one held-out sixth.
 
@@ -106,27 +124,88 @@ def choose_mean(
         seed: Seed of the folds.
 
     Returns:
-        The choice, and fits of some means to all rows that are not held out.
+        The choice, and its fit. The verdict of the fit is "weak" if another mean predicts almost as
+        well and flags other rows.
     """
-    none = np.zeros(len(y), dtype=bool)
     if len(candidates) == 1:
-        return MeanChoice(candidates[0], pd.DataFrame()), {}
-    fits: dict[Mean, Fit] = {}
-    density: dict[Mean, np.ndarray] = {}
-    if "network" not in candidates:
-        for mean in candidates:
-            fits[mean] = fit_one(mean, none)
-            density[mean] = np.asarray(loo(fits[mean], x, y, num_draws=1000).elpd_i)
-    else:
+        return MeanChoice(candidates[0], pd.DataFrame()), fit_one(candidates[0], None)
+    trials: dict[Mean, _Trial] = {}
+    if "network" in candidates:
         density = {mean: np.full(len(y), np.nan) for mean in candidates}
         for held_out in _parts(y, seed):
             for mean in candidates:
-                fitted = fit_one(mean, held_out)
-                draws = log_marginals(fitted, x[held_out], y[held_out])
+                trials[mean] = _try(fit_one, mean, held_out)
+                draws = log_marginals(trials[mean].fitted, x[held_out], y[held_out])
                 density[mean][held_out] = np.logaddexp.reduce(draws, 0) - math.log(len(draws))
-                if len(y) >= _ONE_SPLIT:
-                    fits[mean] = fitted
-    return _chosen(density, weights), fits
+    else:
+        none = np.zeros(len(y), dtype=bool)
+        trials = {mean: _try(fit_one, mean, none) for mean in candidates}
+        density = {
+            mean: np.asarray(loo(trial.fitted, x, y, num_draws=1000).elpd_i)
+            for mean, trial in trials.items()
+        }
+    choice = _chosen(density, weights * _trusted(x))
+    mean = choice.choice
+    if len(y) < _NETWORK or (len(y) >= _ONE_SPLIT and mean == "network"):
+        fitted = trials[mean].fitted
+        for one in trials[mean].given:
+            warnings.warn_explicit(one.message, one.category, one.filename, one.lineno)
+    else:
+        fitted = fit_one(mean, None)
+    rivals = {name: trials[name].fitted for name in choice.rivals}
+    return choice, replace(fitted, verdict=_with_rivals(fitted, rivals))
+
+
+def _trusted(x: np.ndarray) -> np.ndarray:
+    """Return how much each row decides the choice, (N,): 0 for rows with unusual features.
+
+    A curve can follow a group of wrong measurements that lies apart from all other rows, and would
+    then be chosen because of it.
+    """
+    rows = torch.as_tensor(x)
+    return 1 - LeverageSwitch.of(rows).leverage(rows).double().numpy()
+
+
+def _try(fit_one: FitOne, mean: Mean, held_out: np.ndarray) -> _Trial:
+    """Fit a kind of mean, and keep its warnings."""
+    with warnings.catch_warnings(record=True) as given:
+        warnings.simplefilter("always", NBAMWarning)
+        fitted = fit_one(mean, held_out)
+    return _Trial(fitted, [one for one in given if issubclass(one.category, NBAMWarning)])
+
+
+def _with_rivals(fitted: Fit, rivals: dict[Mean, Fit]) -> Verdict:
+    """Return the verdict of a fit beside other means that predict almost as well."""
+    own = fitted.training_rows.responsibility
+    others = {
+        name: rival.training_rows.responsibility
+        for name, rival in rivals.items()
+        if different(own, rival.training_rows.responsibility)
+    }
+    verdict = fitted.verdict
+    if not others:
+        return verdict
+    names = " and ".join(f"'{name}'" for name in others)
+    first = () if verdict.explanations else (Explanation(text=_CHOSEN, contamination=_mean(own)),)
+    rest = tuple(
+        Explanation(text=f"The mean is '{name}'.", contamination=_mean(r))
+        for name, r in others.items()
+    )
+    return replace(
+        verdict,
+        level="weak" if verdict.level == "identified" else verdict.level,
+        reasons=(
+            *verdict.reasons,
+            f"Another clean mean, {names}, predicts unseen targets almost as well and flags other "
+            "rows.",
+        ),
+        explanations=(*verdict.explanations, *first, *rest),
+        separates=(*verdict.separates, "Choose the mean by knowledge (mean=), or use more rows."),
+    )
+
+
+def _mean(r: np.ndarray) -> float:
+    return float(r.mean())
 
 
 def _parts(y: np.ndarray, seed: int) -> Iterator[np.ndarray]:

@@ -3,26 +3,31 @@
 import copy
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
-from typing import Any
+from typing import Any, Literal, get_args
 
 import numpy as np
 import torch
 from sklearn.base import RegressorMixin
 from sklearn.metrics import r2_score
 
+from nbam_pyro.errors import DataError
 from nbam_pyro.estimators.base import Contamination, NBAMEstimator, Network, rate_prior
+from nbam_pyro.estimators.means import Mean, MeanChoice, candidate_means, choose_mean
 from nbam_pyro.estimators.row_weights import labelled
 from nbam_pyro.estimators.targets import encode_measurements
-from nbam_pyro.inference import predict
+from nbam_pyro.inference import Fit, predict
 from nbam_pyro.inference.steps.run import Run
 from nbam_pyro.models import (
     BetaSwitch,
     Component,
     LatentSwitch,
+    linear_regression,
     mlp,
     robust_regression,
     small_cnn,
 )
+from nbam_pyro.training.contexts import seeded
+from nbam_pyro.verified import Verified
 
 _MLP = partial(mlp, widths=(64, 64), dropout=0.2)
 
@@ -30,10 +35,17 @@ _MLP = partial(mlp, widths=(64, 64), dropout=0.2)
 class NBAMRegressor(RegressorMixin, NBAMEstimator):
     r"""A regressor for measurements that may be wrong; it also estimates which ones are wrong.
 
-    It fits `robust_regression` with the default steps of `fit`. Predictions are the clean mean
-    f(x). Responsibilities are P(measurement is wrong | x, y).
+    Predictions are the clean mean f(x). Responsibilities are P(measurement is wrong | x, y). With
+    mean="auto" the data choose between a line, smooth curves and a network: the simplest mean is
+    taken whose log density of unseen measurements is within one standard error of the best. Lines
+    and curves are `linear_regression`, whose posterior `Explore` searches for all modes. A network
+    is `robust_regression` with the default steps of `fit`.
 
     Args:
+        mean: Clean mean of a table: "linear", "spline" (a sum of smooth curves of the columns),
+            "gp" (an approximate Gaussian process), "network", or "auto". Images need a network.
+            Without a given `mean`, the arguments `network`, `epochs`, `steps` and
+            `input_dependent_scale` choose a network, because they describe one.
         network: Function that is called with the number of inputs (columns or channels) and the
             number of outputs, and returns a module. None for a small `mlp` on tables and
             `small_cnn` on images. Columns of tables are standardised before the network.
@@ -64,6 +76,7 @@ class NBAMRegressor(RegressorMixin, NBAMEstimator):
         responsibility_: Responsibility of every training row, (N,). It is P(z=1 | x) for a row
             without a target, and 0 or 1 for a verified row.
         targets_: Decoded training targets, and which of them are verified as wrong or right.
+        mean_: Choice of the clean mean, with the scores of all means that were compared.
         fit_: The `Fit`, which also gives intervals, ArviZ data and saving.
 
     Example:
@@ -76,9 +89,12 @@ class NBAMRegressor(RegressorMixin, NBAMEstimator):
         True
     """
 
+    mean_: MeanChoice
+
     def __init__(
         self,
         *,
+        mean: Literal["auto"] | Mean = "auto",
         network: Network | None = None,
         contamination: Contamination = None,
         anomaly: Component | None = None,
@@ -102,6 +118,7 @@ class NBAMRegressor(RegressorMixin, NBAMEstimator):
             progress=progress,
             trainer=trainer,
         )
+        self.mean = mean
         self.anomaly = anomaly
         self.input_dependent_scale = input_dependent_scale
 
@@ -160,6 +177,37 @@ class NBAMRegressor(RegressorMixin, NBAMEstimator):
         targets, used, weights = labelled(y, sample_weight, len(predicted), needed=2)
         return float(r2_score(encode_measurements(targets), predicted[used], sample_weight=weights))
 
+    def _fitted(
+        self, x: np.ndarray, encoded: np.ndarray, weights: np.ndarray, verified: Verified, seed: int
+    ) -> Fit:
+        def fit_one(mean: Mean, held_out: np.ndarray | None) -> Fit:
+            with torch.inference_mode(False), seeded(seed, devices=True):
+                story = self._story_of(mean, x, encoded)
+                if x.ndim == 2 and x.dtype == np.float64:
+                    story = story.double()
+            given = {"weights": weights, "verified": verified, "seed": seed, "held_out": held_out}
+            return self._fit_story(story, x, encoded, **given)
+
+        candidates = self._candidates(x)
+        self.mean_, fitted = choose_mean(
+            candidates, fit_one, x, encoded, weights=weights, seed=seed
+        )
+        return fitted
+
+    def _candidates(self, x: np.ndarray) -> list[Mean]:
+        """Return the kinds of mean to compare; one if there is nothing to choose."""
+        if self.mean not in ("auto", *get_args(Mean)):
+            raise DataError(
+                f"mean is {self.mean!r}. Give 'auto', 'linear', 'spline', 'gp' or 'network'."
+            )
+        if self.mean != "auto":
+            return [self.mean]
+        described = self.network is not None or self.epochs is not None or self.steps is not None
+        trained = self.anomaly is not None and any(True for _ in self.anomaly.parameters())
+        if x.ndim != 2 or described or self.input_dependent_scale or trained:
+            return ["network"]
+        return candidate_means(*x.shape)
+
     def _learn_targets(self, y: np.ndarray) -> np.ndarray:
         return encode_measurements(y)
 
@@ -170,7 +218,15 @@ class NBAMRegressor(RegressorMixin, NBAMEstimator):
         return 1.0
 
     def _story(self, x: np.ndarray, y: np.ndarray) -> LatentSwitch:
+        return self._story_of(self._candidates(x)[0], x, y)
+
+    def _story_of(self, mean: Mean, x: np.ndarray, y: np.ndarray) -> LatentSwitch:
+        """Return the story with a kind of mean, in the precision of the data."""
         rate = rate_prior(self.contamination)
+        if mean != "network":
+            rows, targets = torch.as_tensor(x), torch.as_tensor(y)
+            anomaly = copy.deepcopy(self.anomaly)
+            return linear_regression(rows, targets, mean=mean, rate=rate, anomaly=anomaly)
         network = self._body(x, _MLP, small_cnn, 2 if self.input_dependent_scale else 1)
         return robust_regression(
             network,

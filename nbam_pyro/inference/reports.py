@@ -45,7 +45,7 @@ def with_reports(fit: Fit, run: Run) -> tuple[Fit, CannotTellWarning | None]:
     """
     collapse = _collapse(fit, run)
     evidence = _label_evidence(fit, run, collapse)
-    verdict = verdict_of(collapse, evidence)
+    verdict = verdict_of(collapse, evidence, run.peaks)
     fit = dataclasses.replace(fit, collapse=collapse, label_evidence=evidence, verdict=verdict)
     if collapse.collapsed:
         return fit, _collapse_warning(run.story, collapse)

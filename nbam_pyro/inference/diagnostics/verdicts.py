@@ -1,8 +1,12 @@
 """The verdict of every fit, and the warning if it is "cannot tell"."""
 
+from collections.abc import Sequence
+
 from nbam_pyro.inference.diagnostics.collapse import CollapseReport
 from nbam_pyro.inference.diagnostics.label_evidence import LabelEvidence
 from nbam_pyro.inference.diagnostics.label_verdict import label_verdict
+from nbam_pyro.inference.diagnostics.measurement_verdict import modes_verdict
+from nbam_pyro.inference.steps.peak import Peak
 from nbam_pyro.outputs.verdict import Verdict
 
 __all__ = ["UNCHECKED", "verdict_of"]
@@ -11,13 +15,16 @@ UNCHECKED = Verdict(level="cannot tell", reasons=("The fit was not checked.",))
 """Verdict of a fit that has no reports yet."""
 
 
-def verdict_of(collapse: CollapseReport, evidence: LabelEvidence | None) -> Verdict:
+def verdict_of(
+    collapse: CollapseReport, evidence: LabelEvidence | None, peaks: Sequence[Peak] = ()
+) -> Verdict:
     """Return the verdict of a fit of any story.
 
     Args:
         collapse: Collapse report of the fit.
-        evidence: Numbers about a latent true label; None if the story has none. Without it, the
-            verdict depends on the collapse report alone.
+        evidence: Numbers about a latent true label; None if the story has none.
+        peaks: Modes of the posterior; empty if they were not searched. Without evidence and peaks,
+            the verdict depends on the collapse report alone.
 
     Example:
         >>> print(verdict_of(CollapseReport(0.1, 0.1), None))
@@ -27,4 +34,4 @@ def verdict_of(collapse: CollapseReport, evidence: LabelEvidence | None) -> Verd
         return label_verdict(evidence)
     if collapse.collapsed:
         return Verdict(level="cannot tell", reasons=(f"The fit has {collapse}.",))
-    return Verdict(level="identified")
+    return modes_verdict(peaks) if peaks else Verdict(level="identified")

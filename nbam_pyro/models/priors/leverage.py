@@ -8,14 +8,15 @@ from torch import Tensor
 
 from nbam_pyro.models.latents import Latents
 from nbam_pyro.models.likelihoods.component import Component, check_positive
+from nbam_pyro.models.priors.pseudo_counts import Beta
 from nbam_pyro.models.priors.switch import share_wrong
 
 __all__ = ["LeverageSwitch"]
 
 # Tail probabilities of a Normal row at which the leverage is 0 and 1.
 _TAILS = 0.05, 0.001
-# Largest contamination of usual rows.
-_MOST = 0.5
+# Pseudo-counts and largest contamination by default: fewer usual rows are wrong than right.
+_RATE, _MOST = (1.0, 2.0), 0.5
 # Prior scale of the effect, in logits.
 _EFFECT = 4.0
 # The median absolute deviation of a Normal distribution with standard deviation 1 is 1 / _NORMAL.
@@ -25,7 +26,7 @@ _NORMAL = 1.4826
 class LeverageSwitch(Component):
     r"""z ~ Bernoulli(sigmoid(logit pi + gamma l(h))): unusual rows are wrong more often.
 
-    .. math:: 2 \pi \sim \mathrm{Beta}(a, b), \qquad \gamma \sim \mathrm{HalfNormal}(4)
+    .. math:: \pi / m \sim \mathrm{Beta}(a, b), \qquad \gamma \sim \mathrm{HalfNormal}(4)
 
     The leverage l(h) lies between 0 and 1. It is 0 for rows among the bulk of the features. It is 1
     if a column is so many median absolute deviations away from its median that this happens to one
@@ -36,17 +37,18 @@ class LeverageSwitch(Component):
     Each column is judged alone. A robust covariance of all columns together would take a dense
     group of contaminated rows for the bulk.
 
-    At most half of the usual rows are contaminated. The global latents are the sites
-    "contamination", pi, which is the contamination of usual rows, and "leverage_effect", gamma.
+    The global latents are the sites "contamination", pi, which is the contamination of usual rows,
+    and "leverage_effect", gamma.
     `LeverageSwitch.of(h)` computes the distance from data.
 
     Args:
         features: Number of columns of h that the distance is computed from, the first ones.
         a: Pseudo-count of contaminated targets, positive.
         b: Pseudo-count of clean targets, positive.
+        most: Largest contamination m of usual rows, in (0, 1].
 
     Raises:
-        DataError: The number of features or a pseudo-count is not positive.
+        DataError: The number of features, a pseudo-count or `most` is not positive.
 
     Example:
         >>> h = torch.linspace(-1, 1, 50)[:, None]
@@ -61,14 +63,16 @@ class LeverageSwitch(Component):
     inverse: Tensor
     limits: Tensor
 
-    def __init__(self, features: int, *, a: float = 1.0, b: float = 2.0) -> None:
+    def __init__(self, features: int, *, a: float = 1.0, b: float = 2.0, most: float = 0.5) -> None:
         super().__init__()
         check_positive("features", features)
         check_positive("a", a)
         check_positive("b", b)
+        check_positive("most", most)
         self.features = features
         self.a = a
         self.b = b
+        self.most = most
         self.register_buffer("counts", torch.tensor([float(a), float(b)]))
         self.register_buffer("centre", torch.zeros(features))
         self.register_buffer("inverse", torch.ones(features))
@@ -76,22 +80,18 @@ class LeverageSwitch(Component):
         self.register_buffer("limits", torch.tensor(limits))
 
     @classmethod
-    def of(
-        cls, h: Tensor, *, features: int | None = None, a: float = 1.0, b: float = 2.0
-    ) -> "LeverageSwitch":
+    def of(cls, h: Tensor, *, rate: Beta | None = None) -> "LeverageSwitch":
         """Return the switch prior for features h, in their precision.
 
         Args:
             h: Features of the rows, (N, D).
-            features: Number of columns that the distance is computed from, the first ones; None
-                for all.
-            a: Pseudo-count of contaminated targets, positive.
-            b: Pseudo-count of clean targets, positive.
+            rate: Pseudo-counts of the contamination of usual rows, which may then be up to one;
+                None for a Beta(1, 2) prior of twice the contamination.
         """
-        columns = h[:, :features]
-        switch = cls(columns.shape[1], a=a, b=b).to(h.dtype)
-        centre = columns.median(0).values
-        spread = _NORMAL * (columns - centre).abs().median(0).values
+        (a, b), most = (_RATE, _MOST) if rate is None else (rate, 1.0)
+        switch = cls(h.shape[1], a=a, b=b, most=most).to(h.dtype)
+        centre = h.median(0).values
+        spread = _NORMAL * (h - centre).abs().median(0).values
         switch.centre.copy_(centre)
         # A column in which most rows are equal, such as an indicator, has no unusual values.
         switch.inverse.copy_(torch.where(spread > 0, 1 / spread, 0.0))
@@ -102,7 +102,7 @@ class LeverageSwitch(Component):
         zero = self.counts.new_zeros(())
         effect = self.counts.new_tensor(_EFFECT)
         return {
-            "contamination": dist.AffineBeta(a, b, zero, zero + _MOST, validate_args=False),
+            "contamination": dist.AffineBeta(a, b, zero, zero + self.most, validate_args=False),
             "leverage_effect": dist.HalfNormal(effect, validate_args=False),
         }
 
@@ -122,7 +122,7 @@ class LeverageSwitch(Component):
         return leverage
 
     def starts_beside(self, residual: Tensor, wrong: Tensor, noise: Tensor) -> list[Latents]:
-        share = share_wrong(wrong).clamp_max(0.9 * _MOST)
+        share = share_wrong(wrong).clamp_max(0.9 * self.most)
         return [
             {"contamination": share, "leverage_effect": share.new_tensor(effect)}
             for effect in (0.5, _EFFECT)

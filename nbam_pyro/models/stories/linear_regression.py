@@ -10,6 +10,7 @@ from nbam_pyro.models.likelihoods.component import Component
 from nbam_pyro.models.likelihoods.linear import LinearNormal
 from nbam_pyro.models.likelihoods.linear_errors import LinearErrors
 from nbam_pyro.models.priors.leverage import LeverageSwitch
+from nbam_pyro.models.priors.pseudo_counts import Beta
 from nbam_pyro.models.splines import Splines
 from nbam_pyro.models.standardise import Standardise
 from nbam_pyro.models.stories.latent_switch import LatentSwitch
@@ -29,7 +30,7 @@ def linear_regression(
     y: Tensor,
     *,
     mean: Literal["linear", "spline", "gp"] = "linear",
-    switch: Component | None = None,
+    rate: Beta | None = None,
     anomaly: Component | None = None,
 ) -> LatentSwitch:
     r"""Return a story for measurements of which some are wrong, with a line or a smooth mean.
@@ -51,7 +52,8 @@ def linear_regression(
         y: Observed targets, (N,).
         mean: "linear" for a line, "spline" for a sum of smooth curves of the columns, "gp" for an
             approximate Gaussian process of all columns.
-        switch: Switch prior; None for the `LeverageSwitch` of the table.
+        rate: Pseudo-counts of the contamination of usual rows; None for a Beta(1, 2) prior of twice
+            the contamination, so that it is at most one half.
         anomaly: Anomaly likelihood, the distribution of contaminated targets; None for
             `LinearErrors`.
 
@@ -74,7 +76,7 @@ def linear_regression(
         trunk, columns = nn.Sequential(trunk, curves), curves.outputs
     clean = LinearNormal(columns, scale=_WEIGHTS * scale, centre=centre, noise=_NOISE * scale)
     return LatentSwitch(
-        switch=switch or LeverageSwitch.of(h, features=h.shape[1]),
+        switch=LeverageSwitch.of(h, rate=rate),
         clean=clean,
         anomaly=anomaly or LinearErrors(clean, scale=scale),
         trunk=trunk,

@@ -1,0 +1,120 @@
+"""The verdict of a fit whose posterior has several modes: which explanations compete."""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from nbam_pyro.inference.steps.peak import Peak
+from nbam_pyro.outputs.verdict import Explanation, Level, Verdict
+
+__all__ = ["different", "modes_verdict"]
+
+# Two explanations differ if they disagree about more rows than this, or this share of the rows.
+_ROWS, _SHARE = 1.0, 0.03
+# An explanation competes if its evidence is within this many nats of the best. Priors other than
+# the default ones change the evidence by several nats.
+_CLOSE = 6.0
+# The data cannot tell if the other explanations together have this weight.
+_OPEN = 0.3
+# At most this many explanations are listed.
+_LISTED = 4
+# Up to this share of flagged rows there is little contamination.
+_LITTLE = 0.01
+
+
+def modes_verdict(peaks: Sequence[Peak]) -> Verdict:
+    """Return the verdict of a fit from the modes of its posterior.
+
+    Args:
+        peaks: All modes that were found.
+
+    Example:
+        >>> one = Peak(0.0, np.array([0.0, 0.0, 1.0, 1.0]))
+        >>> other = Peak(-1.0, np.array([1.0, 1.0, 0.0, 0.0]))
+        >>> modes_verdict([one]).level, modes_verdict([one, other]).level
+        ('identified', 'weak')
+    """
+    ranked = sorted(peaks, key=lambda peak: -peak.log_evidence)
+    groups: list[list[Peak]] = []
+    for peak in ranked:
+        if ranked[0].log_evidence - peak.log_evidence > _CLOSE:
+            break
+        for group in groups:
+            if not different(group[0].responsibility, peak.responsibility):
+                group.append(peak)
+                break
+        else:
+            groups.append([peak])
+    evidence = np.array([_total(group) for group in groups])
+    weights = np.exp(evidence - np.logaddexp.reduce(evidence))
+    if len(groups) == 1:
+        return Verdict(level="identified", reasons=_little(ranked[0]))
+    order = np.argsort(-weights)[:_LISTED]
+    level: Level = "cannot tell" if 1 - weights.max() > _OPEN else "weak"
+    best, rival = (groups[number][0].responsibility for number in order[:2])
+    return Verdict(
+        level=level,
+        reasons=(
+            "The posterior has several modes, which flag different rows. Other priors could change "
+            "their order.",
+        ),
+        explanations=tuple(
+            Explanation(
+                text=_text(groups[number][0].responsibility, best),
+                contamination=float(groups[number][0].responsibility.mean()),
+                weight=float(weights[number]),
+            )
+            for number in order
+        ),
+        separates=(
+            "Verify whether "
+            + _rows_to_verify(best, rival)
+            + " right or wrong; the first two explanations disagree about them.",
+        ),
+    )
+
+
+def different(first: np.ndarray, second: np.ndarray) -> bool:
+    """Return whether two arrays of responsibilities disagree about enough rows to matter.
+
+    Args:
+        first: Responsibilities P(z=1 | x, y), (N, *dims).
+        second: Responsibilities of another explanation, (N, *dims).
+
+    Example:
+        >>> different(np.array([0.0, 1.0]), np.array([0.1, 1.0]))
+        False
+    """
+    return float(np.abs(first - second).sum()) > max(_ROWS, _SHARE * first.size)
+
+
+def _total(group: Sequence[Peak]) -> float:
+    return float(np.logaddexp.reduce([peak.log_evidence for peak in group]))
+
+
+def _little(peak: Peak) -> tuple[str, ...]:
+    if (peak.responsibility > 0.5).mean() > _LITTLE:
+        return ()
+    return ("At most 1 % of the rows are flagged, so there is little contamination.",)
+
+
+def _text(responsibility: np.ndarray, best: np.ndarray) -> str:
+    """Describe the rows that an explanation flags, and how many of them the best one flags."""
+    flagged = responsibility > 0.5
+    count = int(flagged.sum())
+    if not count:
+        return "No row is contaminated, and all deviations are noise."
+    shared = int((flagged & (best > 0.5)).sum())
+    rows = "1 row is" if count == 1 else f"{count} rows are"
+    if responsibility is best:
+        return f"{rows} contaminated."
+    return f"{rows} contaminated, {shared} of them as in the first explanation."
+
+
+def _rows_to_verify(best: np.ndarray, rival: np.ndarray) -> str:
+    """Name the rows about which two explanations disagree most."""
+    change = np.abs(best - rival).reshape(len(best), -1).max(1)
+    rows = np.argsort(-change, kind="stable")[:3]
+    rows = np.sort(rows[change[rows] > 0.3]) if (change > 0.3).any() else rows[:1]
+    names = ", ".join(str(row) for row in rows)
+    return f"row {names} is" if len(rows) == 1 else f"rows {names} are"
