@@ -13,7 +13,7 @@ __all__ = ["different", "modes_verdict"]
 _ROWS, _SHARE = 1.0, 0.03
 # An explanation competes if its evidence is within this many nats of the best. Priors other than
 # the default ones change the evidence by several nats.
-_CLOSE = 6.0
+_CLOSE = 8.0
 # The data cannot tell if the other explanations together have this weight.
 _OPEN = 0.3
 # At most this many explanations are listed.

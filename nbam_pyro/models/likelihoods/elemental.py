@@ -11,8 +11,9 @@ __all__ = ["elemental_lines"]
 _SUBSETS, _STEPS = 500, 3
 # Shares of the rows that a refined line is fitted to.
 _SHARES = (0.5, 0.6, 0.75, 0.9)
-# Number of lines that are kept for each of these shares.
-_KEPT = 40
+# Number of lines that are kept for each of these shares, and of raw lines that are always kept: a
+# dense group of wrong rows has small residuals, and would otherwise displace the clean line.
+_KEPT, _UNSORTED = 25, 120
 # Rows of a table above this number are drawn at random before anything is computed.
 _ROWS = 2000
 # A small multiple of the unit matrix keeps singular subsets solvable.
@@ -25,8 +26,8 @@ def elemental_lines(h: Tensor, y: Tensor, *, seed: int) -> Tensor:
     A subset without contaminated rows gives a line near the clean one, wherever the contaminated
     rows lie. A refinement step fits the line again to the share of the rows with the smallest
     residuals (a concentration step). For several shares of the rows, the lines are kept for which
-    this share of the rows has the smallest squared residuals. The least-squares line of all rows is
-    always among the results.
+    this share of the rows has the smallest squared residuals. The least-squares line of all rows
+    and the lines of some random subsets are always among the results.
 
     Args:
         h: Features of the rows, (N, D).
@@ -59,7 +60,7 @@ def elemental_lines(h: Tensor, y: Tensor, *, seed: int) -> Tensor:
     squares = (targets - lines @ columns.mT).square().sort(1).values.cumsum(1)
     ends = [min(n, math.ceil(share * n)) - 1 for share in _SHARES]
     best = squares[:, ends].argsort(0)[:_KEPT].flatten().unique()
-    chosen = torch.cat([torch.zeros(1, dtype=torch.long), best]).unique()
+    chosen = torch.cat([torch.arange(1 + _UNSORTED), best]).unique()
     return lines[chosen].to(h)
 
 
