@@ -3,7 +3,6 @@
 import warnings
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
-from numbers import Real
 from typing import Any
 
 import numpy as np
@@ -17,6 +16,7 @@ from nbam_pyro.checks.column import Column, as_data_errors
 from nbam_pyro.checks.spacing import check_spacing
 from nbam_pyro.checks.wild import describe_wild, wild_values
 from nbam_pyro.errors import DataError, WildValueWarning
+from nbam_pyro.estimators.contamination import Contamination
 from nbam_pyro.estimators.features import as_features
 from nbam_pyro.estimators.row_weights import as_weights, check_classes_count
 from nbam_pyro.estimators.targets import Targets, score
@@ -24,17 +24,11 @@ from nbam_pyro.estimators.verified import verified_rows
 from nbam_pyro.inference import Fit, fit
 from nbam_pyro.inference.steps.run import Run
 from nbam_pyro.models import Standardise, Story
-from nbam_pyro.models.likelihoods.component import check_positive
-from nbam_pyro.models.priors.pseudo_counts import Beta
 from nbam_pyro.outputs.verdict import Verdict
 from nbam_pyro.training.contexts import seeded
 from nbam_pyro.verified import Verified
 
 Network = Callable[[int, int], nn.Module]
-Contamination = float | Beta | None
-
-# A contamination that is a number is the mean of a Beta prior with this sum of pseudo-counts.
-_WORTH = 100
 
 
 class NBAMEstimator(BaseEstimator, ABC):
@@ -279,29 +273,6 @@ class NBAMEstimator(BaseEstimator, ABC):
     @abstractmethod
     def _story(self, x: np.ndarray, y: np.ndarray) -> Story:
         """Return the story that is fitted."""
-
-
-def rate_prior(contamination: Contamination) -> Beta | None:
-    """Convert a `contamination` argument to a prior.
-
-    Args:
-        contamination: A share between 0 and 1, a `Beta`, or None for the default prior.
-
-    Raises:
-        DataError: The argument is neither None, nor strictly between 0 and 1, nor a `Beta`.
-    """
-    if contamination is None:
-        return None
-    if isinstance(contamination, tuple) and len(contamination) == 2:
-        check_positive("Pseudo-count a of contamination", contamination[0])
-        check_positive("Pseudo-count b of contamination", contamination[1])
-        return Beta(*contamination)
-    if isinstance(contamination, Real) and 0 < contamination < 1:
-        return Beta(_WORTH * contamination, _WORTH * (1 - contamination))
-    raise DataError(
-        f"contamination is {contamination!r}. Give None, a share strictly between 0 and 1, or "
-        "Beta(a, b)."
-    )
 
 
 def _check_same_length(x: np.ndarray, y: Column) -> None:

@@ -9,7 +9,8 @@ from sklearn.utils import compute_sample_weight
 
 from nbam_pyro.checks.column import as_data_errors
 from nbam_pyro.errors import DataError
-from nbam_pyro.estimators.base import Contamination, NBAMEstimator, Network, rate_prior
+from nbam_pyro.estimators.base import NBAMEstimator, Network
+from nbam_pyro.estimators.contamination import Contamination, rate_prior
 from nbam_pyro.estimators.row_weights import check_classes_count, labelled
 from nbam_pyro.estimators.targets import check_labels, check_same_kind, encode_labels
 from nbam_pyro.inference import flip_matrix, predict, transition_matrix

@@ -11,7 +11,8 @@ from sklearn.base import RegressorMixin
 from sklearn.metrics import r2_score
 
 from nbam_pyro.errors import DataError
-from nbam_pyro.estimators.base import Contamination, NBAMEstimator, Network, rate_prior
+from nbam_pyro.estimators.base import NBAMEstimator, Network
+from nbam_pyro.estimators.contamination import Contamination, rate_prior
 from nbam_pyro.estimators.means import Mean, MeanChoice, candidate_means, choose_mean
 from nbam_pyro.estimators.row_weights import labelled
 from nbam_pyro.estimators.targets import encode_measurements
@@ -185,8 +186,15 @@ class NBAMRegressor(RegressorMixin, NBAMEstimator):
                 story = self._story_of(mean, x, encoded)
                 if x.ndim == 2 and x.dtype == np.float64:
                     story = story.double()
-            given = {"weights": weights, "verified": verified, "seed": seed, "held_out": held_out}
-            return self._fit_story(story, x, encoded, **given)
+            return self._fit_story(
+                story,
+                x,
+                encoded,
+                weights=weights,
+                verified=verified,
+                seed=seed,
+                held_out=held_out,
+            )
 
         candidates = self._candidates(x)
         self.mean_, fitted = choose_mean(

@@ -117,6 +117,17 @@ def tensors_of(part: str, module: nn.Module) -> dict[str, torch.Tensor]:
     }
 
 
+def tensors_in(tensors: Mapping[str, Tensor], part: str) -> dict[str, Tensor]:
+    """Return the tensors of one module, without the prefix of their names.
+
+    Args:
+        tensors: Tensors by name.
+        part: Prefix of the names of the module's tensors.
+    """
+    start = f"{part}."
+    return {n.removeprefix(start): value for n, value in tensors.items() if n.startswith(start)}
+
+
 def fill(module: nn.Module, part: str, tensors: Mapping[str, Tensor]) -> None:
     """Set the state of a module from the tensors of `tensors_of`.
 
@@ -128,13 +139,8 @@ def fill(module: nn.Module, part: str, tensors: Mapping[str, Tensor]) -> None:
     Raises:
         StoryError: The names or shapes of the tensors differ from those of the module.
     """
-    state = {
-        name.removeprefix(f"{part}."): value
-        for name, value in tensors.items()
-        if name.startswith(f"{part}.")
-    }
     try:
-        module.load_state_dict(state, assign=True)
+        module.load_state_dict(tensors_in(tensors, part), assign=True)
     except RuntimeError as error:
         reason = " ".join(str(error).split())
         raise StoryError(

@@ -19,7 +19,7 @@ from nbam_pyro.cli.runs.tables import write_table
 from nbam_pyro.cli.runs.targets import TrainingTargets, columns_beside
 from nbam_pyro.errors import DataError
 from nbam_pyro.estimators import NBAMClassifier, NBAMRegressor
-from nbam_pyro.estimators.base import rate_prior
+from nbam_pyro.estimators.contamination import rate_prior
 from nbam_pyro.models.priors.pseudo_counts import Beta
 from nbam_pyro.storage import new_file, new_folder
 

@@ -10,9 +10,14 @@ from nbam_pyro.inference.diagnostics.collapse import CollapseReport
 from nbam_pyro.inference.diagnostics.label_evidence import LabelEvidence
 from nbam_pyro.inference.diagnostics.verdicts import UNCHECKED
 from nbam_pyro.inference.posterior.training_rows import TrainingRows
+from nbam_pyro.inference.variational.guides import guide_draws, guide_median
+from nbam_pyro.inference.variational.modes_guide import Mode, ModesGuide
 from nbam_pyro.models import Story
 from nbam_pyro.outputs.verdict import Verdict
 from nbam_pyro.training.row_kind import RowKind
+
+# Number of draws of a mode whose guide is not made of draws.
+_DRAWS = 500
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,3 +61,15 @@ class Fit:
     collapse: CollapseReport | None = None
     verdict: Verdict = UNCHECKED
     label_evidence: LabelEvidence | None = None
+
+    @property
+    def modes(self) -> tuple[Mode, ...]:
+        """Modes of the posterior of the global latents, the heaviest first.
+
+        `Explore` finds them. After any other steps there is one mode of weight 1. Responsibilities,
+        draws and intervals are averages over all modes. Predictions are those of the heaviest.
+        """
+        if isinstance(self.guide, ModesGuide):
+            return self.guide.modes
+        draws = guide_draws(self.guide, _DRAWS)
+        return (Mode(weight=1.0, latents=guide_median(self.guide), draws=draws),)

@@ -8,7 +8,6 @@ from typing import Annotated, Any
 import pandas as pd
 import torch
 from pydantic import Field
-from pyro.infer import autoguide
 from torch import Tensor, nn
 
 from nbam_pyro.errors import FolderError, StoryError
@@ -17,8 +16,8 @@ from nbam_pyro.inference.diagnostics.label_evidence import LabelEvidence
 from nbam_pyro.inference.posterior.datatree import posterior_tree
 from nbam_pyro.inference.posterior.fit_result import Fit
 from nbam_pyro.inference.posterior.row_posteriors import responsibilities
+from nbam_pyro.inference.posterior.saved_guides import blank_guide, guide_name
 from nbam_pyro.inference.posterior.training_rows import SavedRows, TrainingRows
-from nbam_pyro.inference.variational.guides import make_guide
 from nbam_pyro.models import Story
 from nbam_pyro.outputs.verdict import Verdict
 from nbam_pyro.storage import (
@@ -36,6 +35,7 @@ from nbam_pyro.storage.model_file import (
     fill,
     read_described,
     rehearsed,
+    tensors_in,
     tensors_of,
     versions,
 )
@@ -126,7 +126,7 @@ def write_fit(folder: Path, fit: Fit) -> None:
         folder / "model.json",
         {
             "format_version": FORMAT_VERSION,
-            "copies": [{"story": _described(fit.story), "guide": _guide_name(type(fit.guide))}],
+            "copies": [{"story": _described(fit.story), "guide": guide_name(type(fit.guide))}],
             "rows": vars(fit.kind),
             "training_rows": fit.training_rows.to_json(),
             "collapse": None if fit.collapse is None else vars(fit.collapse),
@@ -189,7 +189,7 @@ def load(
         if story is None:
             with building(tensors):
                 story = _story(model.copies[0].story, allow)
-        return _loaded(folder, model, tensors, story, guide or _family(model.copies[0].guide))
+        return _loaded(folder, model, tensors, story, guide)
 
 
 def _loaded(
@@ -197,13 +197,16 @@ def _loaded(
     model: _Model,
     tensors: dict[str, Tensor],
     story: Story,
-    family: Callable[..., nn.Module],
+    family: Callable[..., nn.Module] | None,
 ) -> Fit:
     """Return a fit from its saved parts and run it once, to find damage."""
     fill(story, "copies.0.story", tensors)
     with rehearsed(folder):
         blank = model.rows.blank(2, torch.float32)
-        posterior = make_guide(story.float(), *blank, family=family)
+        parts = tensors_in(tensors, "copies.0.guide")
+        posterior = blank_guide(
+            model.copies[0].guide, story.float(), *blank, tensors=parts, family=family
+        )
     fill(story, "copies.0.story", tensors)  # again, in the precision that it was saved in
     fill(posterior, "copies.0.guide", tensors)
     story.eval()
@@ -273,25 +276,3 @@ def _story(saved: _Described | _Unknown, allow: Collection[str]) -> Story:
             "the story with the same arguments as for the fit and pass story=."
         )
     return story
-
-
-def _guide_name(family: type) -> str:
-    """Return the public name of a guide of Pyro, or the import path of any other guide."""
-    name = family.__qualname__
-    if getattr(autoguide, name, None) is family:
-        return f"{autoguide.__name__}.{name}"
-    return f"{family.__module__}.{name}"
-
-
-def _family(path: str) -> Callable[..., nn.Module]:
-    """Return the guide family of a name, if it is one of Pyro's."""
-    module, _, name = path.rpartition(".")
-    family: Any = getattr(autoguide, name, None)
-    guides = module == autoguide.__name__ and isinstance(family, type)
-    if not (guides and issubclass(family, autoguide.AutoGuide)):
-        raise StoryError(
-            f"The guide {path!r} is not a guide of Pyro, so it cannot be loaded by its name. Pass "
-            "guide=, the family that was passed to fit."
-        )
-    found: Callable[..., nn.Module] = family
-    return found

@@ -101,7 +101,7 @@ class LinearNormal(Component):
         lines = elemental_lines(h, targets, seed=seed)
         residual = (targets - lines[:, :-1] @ h.mT - lines[:, -1:]).abs()
         least = 1e-3 * self.scale / 15
-        found = []
+        found: list[Latents] = []
         for share in _CLEAN:
             within = residual.quantile(share, dim=1) / _normal_quantile((1 + share) / 2)
             for line, noise in zip(lines, within.clamp_min(least), strict=True):
