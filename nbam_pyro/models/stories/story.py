@@ -263,8 +263,8 @@ class Story(PyroModule, metaclass=_StoryMeta):  # type: ignore[metaclass]
     def starts(self, x: Tensor, y: Tensor, *, seed: int) -> Iterator[Latents]:
         """Yield starting values of the global latents, besides draws from their prior.
 
-        `Explore` starts from all of them and keeps every mode that is not clearly worse than the
-        best. By default there are none. Override this method where you know robust estimates.
+        `Explore` starts from all of them. By default there are none. Override this method where you
+        know robust estimates.
 
         Args:
             x: Some rows, (N, ...).
@@ -272,7 +272,7 @@ class Story(PyroModule, metaclass=_StoryMeta):  # type: ignore[metaclass]
             seed: Seed of random choices.
 
         Yields:
-            Values by site name. Latents that are not given start at their prior mean.
+            Values by site name. Others start at their prior mean.
         """
         yield from ()
 
