@@ -28,7 +28,7 @@ from nbam_pyro.detection.scores import (
 )
 from nbam_pyro.detection.settings import Schedule, check_settings, check_verified
 from nbam_pyro.detection.training import Prior, energies_of, train_backbone
-from nbam_pyro.detection.verified import switch_codes
+from nbam_pyro.outputs.switch_codes import switch_codes
 from nbam_pyro.training.contexts import exclusive
 from nbam_pyro.training.lightning import Options
 

@@ -19,7 +19,7 @@ from nbam_pyro.detection import (
     train_objective,
 )
 from nbam_pyro.detection.assignments import Hard, Soft
-from nbam_pyro.detection.verified import UNVERIFIED, switch_codes
+from nbam_pyro.outputs.switch_codes import UNVERIFIED, switch_codes
 from nbam_pyro.errors import DataError
 from tests.detection.cases import rows
 
