@@ -13,7 +13,7 @@ __all__ = ["ScoresPosterior", "fit_scores"]
 # Prior probabilities of a skewed bulk alone, an even bulk alone, and a second part above a skewed
 # bulk. With them, and with the prior on hidden anomalies, the share is about 2 % on development
 # tables without anomalies.
-_PRIOR = (0.85, 0.05, 0.1)
+_PRIOR = (0.87, 0.05, 0.08)
 _TINY = 1e-12
 _PARTICLES, _DRAWS = 400, 1000
 # Pseudo-counts of the rate of new rows: anomalies and normal rows.
@@ -75,9 +75,7 @@ def fit_scores(shape: Shape, *, seed: int) -> ScoresPosterior:
     first, last = _RATE_PRIOR
     return ScoresPosterior(
         second_part=float(weights[-1]),
-        responsibility=sum(
-            weight * part.mean(0) for weight, part in zip(weights, r, strict=True)
-        ),
+        responsibility=sum(weight * part.mean(0) for weight, part in zip(weights, r, strict=True)),
         share_bulk=float(weights[:-1] @ shares[:-1] / max(weights[:-1].sum(), _TINY)),
         share_mixed=float(shares[-1]),
         overlap=_overlap(r[-1], free),

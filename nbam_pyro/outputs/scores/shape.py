@@ -18,7 +18,7 @@ _PRIORS = {
     "log_width": (0.0, 0.5),
     "left_slope": (0.5, 0.35),
     "log_right_slope": (np.log(0.46), 0.6),
-    "logit_hidden": (-7.0, 3.0),
+    "logit_hidden": (-7.25, 3.0),
     "logit_visible": (-2.0, 1.2),
     "log_place": (np.log(2.2), 0.4),
     "log_spread": (np.log(0.8), 0.35),

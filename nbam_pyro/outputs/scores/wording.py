@@ -99,9 +99,7 @@ def scores_note(*, verified: np.ndarray) -> str:
         if known
         else "The estimate rests on the shape of the scores alone."
     )
-    chosen = (
-        " Verified rows may be chosen by their scores, but by nothing else." if known else ""
-    )
+    chosen = " Verified rows may be chosen by their scores, but by nothing else." if known else ""
     return (
         f"{rests}{chosen} Intervals contain the uncertainty about the shape of normal and of "
         "anomalous scores, and about whether there is a second part. They take as given that a "
