@@ -154,7 +154,7 @@ def _of_part(rows: pd.DataFrame) -> str:
     ]
     for method in [_OURS, *(name for name in RIVALS if name in means.index)]:
         own = means.loc[method].reindex(ours.index)
-        figures = " | ".join(f"{value:.3f}" for value in own.mean())
+        figures = " | ".join(f"{own[name].mean():.3f}" for name in ("share", "error", "brier"))
         ahead = [
             "" if method == _OURS else f"{int((own[name] > ours[name]).sum())} of {len(ours)}"
             for name in ("error", "brier")

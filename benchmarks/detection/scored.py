@@ -4,7 +4,9 @@ import importlib
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from sklearn.mixture import GaussianMixture
@@ -88,7 +90,7 @@ def scored_tables(
                     anomaly=anomaly[kept],
                 )
                 path = None if cache is None else cache / f"{made.name}.npz"
-                scores = _cached(path, "score", lambda: _scores(detector, every[kept]))
+                scores = _cached(path, "score", partial(_scores, detector, every[kept]))
                 yield Scored(**(vars(made) | {"scores": scores}))
 
 
@@ -107,7 +109,7 @@ def rival(method: str, one: Scored, *, cache: Path | None) -> np.ndarray:
         cache: Folder where results are kept, or None.
     """
     path = None if cache is None else cache / f"{one.name}.{method}.npz"
-    return _cached(path, "r", lambda: _rival(method, one.scores))
+    return _cached(path, "r", partial(_rival, method, one.scores))
 
 
 def _rival(method: str, scores: np.ndarray) -> np.ndarray:
@@ -127,15 +129,14 @@ def _cached(path: Path | None, name: str, make: Callable[[], np.ndarray]) -> np.
     made = make()
     if path is not None:
         path.parent.mkdir(parents=True, exist_ok=True)
-        np.savez_compressed(path, **{name: made})
+        np.savez_compressed(path, allow_pickle=False, **{name: made})
     return made
 
 
-def _class(path: str) -> Callable[..., object]:
+def _class(path: str) -> Any:
     module, _, name = path.rpartition(".")
     package = module.partition(".")[0]
     try:
-        found: Callable[..., object] = getattr(importlib.import_module(module), name)
+        return getattr(importlib.import_module(module), name)
     except ModuleNotFoundError as error:
         raise DataError(f"This case needs the package {package}: pip install {package}.") from error
-    return found

@@ -13,6 +13,8 @@ _STEP, _TAIL = 0.02, 0.95
 _TAIL_CELLS, _SINGLE = 24, 5
 # Smaller differences of standardised scores are rounding errors.
 _DIGITS = 9
+# Larger standardised scores say nothing more, and would overflow.
+_LARGEST = 1e100
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,7 +54,7 @@ def cells_of(scores: np.ndarray) -> Cells:
     of_row = np.searchsorted(ordered[first], scores, side="right")
     middle, width = _standard(ordered)
     return Cells(
-        edges=((edges - middle) / width).round(_DIGITS),
+        edges=((edges - middle) / width).clip(-_LARGEST, _LARGEST).round(_DIGITS),
         counts=np.bincount(of_row, minlength=len(first) + 1),
         of_row=of_row,
     )

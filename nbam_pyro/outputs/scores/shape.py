@@ -33,9 +33,10 @@ BULK, MIXED = 5, 8
 _ROWS = 150.0
 # Normal priors (mean, standard deviation) of the middle and the log width of evenly spread scores.
 _EVEN_MEANS, _EVEN_WIDTHS = np.array([(0.0, 0.5), (np.log(3.2), 0.3)]).T
-# Scores beyond the end of the bulk are this many standard deviations away.
-_FAR = 40.0
-_TINY = 1e-300
+# Scores beyond the end of a part are this many standard deviations away. The probability of a value
+# that is further away is too small for a floating-point number.
+_FAR = 37.0
+_TINY = 1e-305
 # Smaller slopes are rounding errors, and the logarithm below would lose its digits.
 _FLAT = 1e-6
 
@@ -163,4 +164,4 @@ def _of_skewed(values: np.ndarray, edges: np.ndarray) -> np.ndarray:
 def _cell_shares(z: np.ndarray) -> np.ndarray:
     """Probability of each cell between standard normal values, (P, K - 1) -> (P, K)."""
     ends = np.zeros((len(z), 1))
-    return -np.diff(np.concatenate([ends + 1, ndtr(-z), ends], axis=1), axis=1)
+    return -np.diff(np.concatenate([ends + 1, ndtr(-z.clip(max=_FAR)), ends], axis=1), axis=1)

@@ -9,7 +9,9 @@ from scipy.special import logsumexp
 __all__ = ["Particles", "temper"]
 
 # The effective share of particles that a step of the temperature keeps, and moves per step.
-_KEPT, _MOVES = 0.6, 6
+_KEPT, _MOVES = 0.6, 8
+# The first moves, one for each half, are bold.
+_BOLD = 2
 
 
 class Particles(NamedTuple):
@@ -59,17 +61,17 @@ def temper(
         chosen = _resampled(weights, rng)
         values, prior, likelihood = values[chosen], prior[chosen], likelihood[chosen]
         exponent = min(1.0, exponent + step)
+        half = len(values) // 2
+        # Only one half moves at a time, so that the other half is a fixed source of steps.
         for move in range(_MOVES):
-            proposed = _proposed(values, rng, bold=move == 0)
+            moving, source = (slice(half), slice(half, None))[:: 1 if move % 2 else -1]
+            proposed = _proposed(values[moving], values[source], rng, bold=move < _BOLD)
             new_prior, new_likelihood = log_prior(proposed), log_likelihood(proposed)
-            gain = new_prior - prior + exponent * (new_likelihood - likelihood)
-            taken = np.log(rng.random(len(values))) < gain
-            # Only one half moves at a time, so that the other half is a fixed source of steps.
-            taken[: len(values) // 2] &= move % 2 == 0
-            taken[len(values) // 2 :] &= move % 2 == 1
-            values = np.where(taken[:, None], proposed, values)
-            prior = np.where(taken, new_prior, prior)
-            likelihood = np.where(taken, new_likelihood, likelihood)
+            gain = new_prior - prior[moving] + exponent * (new_likelihood - likelihood[moving])
+            taken = np.log(rng.random(len(proposed))) < gain
+            values[moving] = np.where(taken[:, None], proposed, values[moving])
+            prior[moving] = np.where(taken, new_prior, prior[moving])
+            likelihood[moving] = np.where(taken, new_likelihood, likelihood[moving])
     return Particles(values, evidence)
 
 
@@ -97,11 +99,15 @@ def _resampled(log_weights: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     return rng.permutation(np.searchsorted(share / share[-1], places).clip(0, len(share) - 1))
 
 
-def _proposed(values: np.ndarray, rng: np.random.Generator, *, bold: bool) -> np.ndarray:
-    """Each draw plus a multiple of the difference of two draws of the other half."""
+def _proposed(
+    values: np.ndarray, source: np.ndarray, rng: np.random.Generator, *, bold: bool
+) -> np.ndarray:
+    """Each draw plus a multiple of the difference of two draws of the source.
+
+    A bold step is a whole difference, which leads from one mode to another.
+    """
     count, unknowns = values.shape
-    half = count // 2
-    other = np.where(np.arange(count) < half, half, 0)
-    first, second = (other + rng.integers(half, size=count) for _ in range(2))
+    first, second = rng.integers(len(source), size=(2, count))
     factor = 1.0 if bold else 2.38 / np.sqrt(2 * unknowns) * rng.uniform(0.5, 1.2, (count, 1))
-    return values + factor * (values[first] - values[second]) + rng.normal(0, 1e-4, values.shape)
+    steps = factor * (source[first] - source[second])
+    return np.asarray(values + steps + rng.normal(0, 1e-4, values.shape))
