@@ -1,7 +1,6 @@
 """`AnomalyDetector`: a backbone, an assignment and a rate, with the interface of PyOD."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 from typing import Any, Literal
 
 import numpy as np
@@ -17,6 +16,7 @@ from nbam_pyro.detection.backbones.neural_transformations import NeuralTransform
 from nbam_pyro.detection.checks import check_row_dims, features_of
 from nbam_pyro.detection.outlier_view import OutlierView
 from nbam_pyro.detection.rates import rate_of
+from nbam_pyro.detection.reporting import report_on, set_report, threshold_from
 from nbam_pyro.detection.scaling import learned_range
 from nbam_pyro.detection.scores import (
     as_shares,
@@ -25,15 +25,11 @@ from nbam_pyro.detection.scores import (
     in_order_of,
     lift,
     settle,
-    threshold_of,
-    threshold_of_responsibilities,
     usual_of,
 )
 from nbam_pyro.detection.settings import Schedule, check_settings, check_verified
 from nbam_pyro.detection.training import Prior, energies_of, train_backbone
-from nbam_pyro.outputs.scores.from_scores import from_scores
 from nbam_pyro.outputs.switch_codes import switch_codes
-from nbam_pyro.outputs.verdict import Verdict
 from nbam_pyro.training.contexts import exclusive
 from nbam_pyro.training.lightning import Options
 
@@ -85,8 +81,12 @@ class AnomalyDetector(BaseEstimator):
     Attributes:
         backbone_: Trained model.
         decision_scores_: Scores of the training rows, (N,).
-        report_: `ContaminationReport` of the training rows, from `nbam_pyro.outputs.from_scores`.
-            It is estimated from the scores, even if `contamination` is given.
+        report_: `ContaminationReport` of `from_scores` on the scores of the training rows. It does
+            not use a given `contamination`.
+        verdict_: What these scores can tell about the anomalies.
+        contamination_, contamination_interval_: Share of anomalies among the training rows, the
+            mean responsibility, with its 90 % interval.
+        population_rate_, population_rate_interval_: Probability that a new row is an anomaly.
         rates_: Rate with which each member was trained, (S,).
         ranking_: Members that compare rows with the training rows by rank, (K,). It is empty
             if scores are means of energies.
@@ -189,37 +189,11 @@ class AnomalyDetector(BaseEstimator):
         self.decision_scores_ = lift(by_energy, beyond, self.usual_)
         # Shares of rows with a lower energy have no shape, so their order gets that of energies.
         shape = in_order_of(by_energy, self._rate.shape(settled.clean, self.ranking_))
-        report = from_scores(lift(shape, beyond, usual_of(shape, beyond)), verified=codes)
-        scored = report.rows.assign(score=self.decision_scores_)
-        self.report_ = replace(report, rows=scored)
-        self.threshold_ = self._threshold(codes.numpy() < 0)
+        shape = lift(shape, beyond, usual_of(shape, beyond))
+        set_report(self, report_on(shape, self.decision_scores_, codes))
+        self.threshold_ = threshold_from(self.report_, codes, self.contamination)
         self.labels_ = (self.decision_scores_ > self.threshold_).astype(int)
         return self
-
-    @property
-    def verdict_(self) -> Verdict:
-        """What the scores can tell about the anomalies among the training rows."""
-        return self.report_.verdict
-
-    @property
-    def contamination_(self) -> float:
-        """Estimated share of anomalies among the training rows: their mean responsibility."""
-        return self.report_.contamination
-
-    @property
-    def contamination_interval_(self) -> tuple[float, float]:
-        """Ends of the 90 % interval of the share of anomalies among the training rows."""
-        return self.report_.contamination_interval
-
-    @property
-    def population_rate_(self) -> float:
-        """Probability that a new row is an anomaly."""
-        return self.report_.population_rate
-
-    @property
-    def population_rate_interval_(self) -> tuple[float, float]:
-        """Ends of the 90 % interval of the probability that a new row is an anomaly."""
-        return self.report_.population_rate_interval
 
     def decision_function(self, X: Any) -> np.ndarray:
         """Return the scores of rows, high for anomalies, (N,).
@@ -323,15 +297,6 @@ class AnomalyDetector(BaseEstimator):
     def _rows(self, x: np.ndarray) -> Tensor:
         """Return scaled rows, which all members see, (1, N, ...)."""
         return torch.as_tensor(self.scale_(x))[None]
-
-    def _threshold(self, free: np.ndarray) -> float:
-        """Return the threshold, which with "auto" rests on the rows that are not verified."""
-        if self.contamination != "auto" or not free.any():
-            share = self.contamination_ if self.contamination == "auto" else self.contamination
-            return threshold_of(self.decision_scores_, min(share, 0.5))
-        # Verified rows have responsibilities of 0 or 1 at any score.
-        r = np.where(free, self.report_.rows["responsibility"], 0.0)
-        return threshold_of_responsibilities(self.decision_scores_, r)
 
     def _by_energy(self, energies: Energies) -> np.ndarray:
         """Return scores from energies alone, before wild values are taken into account, (N,)."""

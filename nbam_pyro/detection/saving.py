@@ -17,6 +17,7 @@ from nbam_pyro.detection.assignments import Assignment
 from nbam_pyro.detection.backbones.base import Backbone
 from nbam_pyro.detection.detector import AnomalyDetector
 from nbam_pyro.detection.rates import rate_of
+from nbam_pyro.detection.reporting import set_report
 from nbam_pyro.detection.scaling import Range
 from nbam_pyro.detection.schema import Detector, SavedReport
 from nbam_pyro.errors import DataError, FolderError, StoryError
@@ -208,7 +209,7 @@ def _loaded(
     detector.usual_ = saved_tensor(tensors, "usual").numpy()
     detector.ranking_ = saved_tensor(tensors, "ranking")
     detector.decision_scores_ = saved_tensor(tensors, "scores").numpy()
-    detector.report_ = _report(model.report, tensors)
+    set_report(detector, _report(model.report, tensors))
     detector.labels_ = (detector.decision_scores_ > detector.threshold_).astype(int)
     return detector
 

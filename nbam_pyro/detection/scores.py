@@ -242,7 +242,8 @@ def as_shares(
 def threshold_of_responsibilities(scores: np.ndarray, responsibility: np.ndarray) -> float:
     """Return the score above which a row is more probably an anomaly than not.
 
-    The threshold lies between the scores of two rows. If no row is flagged, it is the highest score.
+    The threshold lies between the scores of two rows. If no row is flagged, it is the highest
+    score.
 
     Args:
         scores: Scores of rows, (N,).
