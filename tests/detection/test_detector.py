@@ -92,7 +92,7 @@ def test_conventions_of_pyod_and_of_scikit_learn():
     assert ((confidence >= 0) & (confidence <= 1)).all()
     # By Perini et al.: more than n - k of n rows that are drawn again lie below it.
     scores, train = detector.decision_function(x), detector.decision_scores_
-    n, k = len(train), round(len(train) * detector.contamination_)
+    n, k = len(train), int(detector.labels_.sum())
     below = (1 + (train[:, None] <= scores).sum(0)) / (2 + n)
     outlier = binom.sf(n - k, n, below)
     np.testing.assert_allclose(confidence, np.where(labels == 1, outlier, 1 - outlier), atol=1e-9)
