@@ -123,8 +123,8 @@ def write_detector(folder: Path, detector: AnomalyDetector) -> None:
         "scores": detector.decision_scores_,
         "rates": detector.rates_,
         "usual": detector.usual_,
-        "responsibility": report.rows["responsibility"].to_numpy(),
-        **{f"draws.{name}": report.posterior[name].to_numpy() for name in _DRAWS},
+        "responsibility": report.rows["responsibility"].to_numpy(copy=True),
+        **{f"draws.{name}": report.posterior[name].to_numpy().copy() for name in _DRAWS},
     }
     tensors = {name: torch.as_tensor(array) for name, array in arrays.items()}
     tensors |= {"ranks": detector.ranks_, "ranking": detector.ranking_, "grain": detector.grain_}
