@@ -68,7 +68,7 @@ def test_scores_without_a_second_part_cannot_tell(kind, count):
     assert report.contamination < 0.05
 
 
-@pytest.mark.parametrize(("count", "share"), [(100, 0.1), (500, 0.3), (100_000, 0.2)])
+@pytest.mark.parametrize(("count", "share"), [(100, 0.1), (500, 0.25), (100_000, 0.2)])
 def test_the_interval_of_two_clear_parts_contains_the_share(count, share):
     report = from_scores(two_parts(2, count, share))
     low, high = report.contamination_interval
@@ -79,6 +79,21 @@ def test_the_interval_of_two_clear_parts_contains_the_share(count, share):
     r = report.rows["responsibility"].to_numpy()
     odd = np.arange(count) >= count - round(count * share)
     assert ((r - odd) ** 2).mean() < 0.01
+
+
+@pytest.mark.parametrize("zeros", [0.25, 0.7])
+def test_equal_lowest_scores_are_not_the_normal_rows(zeros):
+    rng = np.random.default_rng(0)
+    scores = np.where(rng.random(1000) < zeros, 0.0, 1 + rng.random(1000))
+    report = from_scores(scores)
+    assert report.contamination < 0.5
+    assert report.verdict.level != "identified"
+
+
+def test_a_large_second_part_may_be_a_group_of_normal_rows():
+    report = from_scores(two_parts(count=500, share=0.45))
+    assert report.verdict.level == "weak"
+    assert "second group of normal rows" in str(report.verdict)
 
 
 def test_one_enormous_score_is_an_anomaly():

@@ -79,10 +79,12 @@ def from_scores(
     draws = {"contamination": found.contamination, "population_rate": found.population_rate}
     tail = (1 - probability) / 2
     low, high = np.quantile(found.contamination, [tail, 1 - tail])
+    repeats = np.unique(values, return_counts=True)[1]
     verdict = scores_verdict(
         found,
         verified=int((codes >= 0).sum()),
-        different=len(np.unique(values)),
+        different=len(repeats),
+        tied=float(repeats.max() / len(values)),
         interval=(float(low), float(high)),
     )
     index = plain.index if isinstance(plain, pd.Series) else pd.RangeIndex(len(values))

@@ -37,6 +37,8 @@ _EVEN_MEANS, _EVEN_WIDTHS = np.array([(0.0, 0.5), (np.log(3.2), 0.3)]).T
 # that is further away is too small for a floating-point number.
 _FAR = 37.0
 _TINY = 1e-305
+# Loss of log likelihood per share of anomalies above one half: anomalies are the smaller part.
+_MAJORITY = 2000.0
 # Smaller slopes are rounding errors, and the logarithm below would lose its digits.
 _FLAT = 1e-6
 
@@ -108,8 +110,10 @@ class Shape:
         counts, so that people may choose by the score which rows they verify.
         """
         shares = self.shares(values)
-        weight = min(1.0, _ROWS / self.cells.counts.sum())
-        total = shares.log_cells @ (self.cells.counts * weight)
+        count = self.cells.counts.sum()
+        total = shares.log_cells @ (self.cells.counts * min(1.0, _ROWS / count))
+        share = shares.responsibility @ self.cells.counts / count
+        total = total - _MAJORITY * np.maximum(share - 0.5, 0)
         if self.normal.any() or self.anomalous.any():
             r = shares.responsibility.clip(1e-12, 1 - 1e-12)
             total = total + np.log(r) @ self.anomalous + np.log1p(-r) @ self.normal

@@ -13,12 +13,21 @@ _CLEAR, _EVEN = 0.95, 0.5
 _SEPARATE = 0.15
 # Widths of an interval of the share with which verified rows identify it, or nearly.
 _NARROW, _WIDE = 0.06, 0.2
+# A second part with more than this share of the rows may be a second group of normal rows.
+_GROUP = 0.3
+# With more than this share of equal scores, normal rows have no shape to compare with.
+_TIED = 0.2
 _FEW = 20
 """With fewer different scores there is no shape."""
 
 
 def scores_verdict(
-    found: ScoresPosterior, *, verified: int, different: int, interval: tuple[float, float]
+    found: ScoresPosterior,
+    *,
+    verified: int,
+    different: int,
+    tied: float,
+    interval: tuple[float, float],
 ) -> Verdict:
     """Return the verdict on the contamination of scored rows.
 
@@ -26,9 +35,10 @@ def scores_verdict(
         found: Posterior of the shares.
         verified: Number of verified rows.
         different: Number of different scores.
+        tied: Share of rows that have the most frequent score.
         interval: Interval of the share of these rows.
     """
-    level = _level(found, verified, different, interval)
+    level = _level(found, verified, different, tied, interval)
     bulk = Explanation(
         text="The scores have one part with a long tail; visible anomalies are absent.",
         contamination=found.share_bulk,
@@ -42,7 +52,7 @@ def scores_verdict(
     pair = (mixed, bulk) if found.second_part > _EVEN else (bulk, mixed)
     return Verdict(
         level=level,
-        reasons=_reasons(found, verified, different, level),
+        reasons=_reasons(found, verified, different, tied, level),
         explanations=() if level == "identified" else pair,
         separates=()
         if level == "identified"
@@ -54,10 +64,16 @@ def scores_verdict(
 
 
 def _level(
-    found: ScoresPosterior, verified: int, different: int, interval: tuple[float, float]
+    found: ScoresPosterior,
+    verified: int,
+    different: int,
+    tied: float,
+    interval: tuple[float, float],
 ) -> Level:
     width = interval[1] - interval[0]
-    clear = found.second_part >= _CLEAR and found.overlap <= _SEPARATE and different >= _FEW
+    shaped = different >= _FEW and tied <= _TIED
+    clear = found.second_part >= _CLEAR and found.overlap <= _SEPARATE and shaped
+    clear = clear and found.share_mixed <= _GROUP
     if clear and width <= _WIDE:
         return "identified"
     if verified:
@@ -66,7 +82,7 @@ def _level(
 
 
 def _reasons(
-    found: ScoresPosterior, verified: int, different: int, level: Level
+    found: ScoresPosterior, verified: int, different: int, tied: float, level: Level
 ) -> tuple[str, ...]:
     told = []
     if verified:
@@ -80,8 +96,12 @@ def _reasons(
         )
     elif found.second_part < _CLEAR:
         told.append("The second part of the scores could also be the tail of normal rows.")
-    elif level != "identified":
+    elif found.overlap > _SEPARATE and level != "identified":
         told.append("The two parts of the scores overlap.")
+    if found.second_part > _EVEN and found.share_mixed > _GROUP and level != "identified":
+        told.append("The second part is so large that it may be a second group of normal rows.")
+    if tied > _TIED and level != "identified":
+        told.append(f"{tied:.0%} of the rows have equal scores, which have no shape.")
     if not verified:
         told.append("No verified row says how many anomalies have the scores of normal rows.")
     return tuple(told)
