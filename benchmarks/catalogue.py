@@ -9,6 +9,7 @@ from benchmarks.calibration.sbc import Sbc
 from benchmarks.calibration.sharpness import Sharpness
 from benchmarks.detection.contaminated_ad import ContaminatedAd
 from benchmarks.detection.failure_table import FAILURE_TABLE, FailureTable
+from benchmarks.detection.from_scores import FROM_SCORES, FromScores
 from benchmarks.detection.rates import TOLD_RATES
 from benchmarks.detection.report import CONTAMINATED_AD
 from benchmarks.detection.svdd_toy import SVDD_TOY, SvddToy
@@ -36,6 +37,7 @@ BENCHMARKS: tuple[type[Benchmark], ...] = (
     WrongLabels,
     SvddToy,
     FailureTable,
+    FromScores,
     Coverage,
     Sbc,
     GuideAndChains,
@@ -49,4 +51,11 @@ BENCHMARKS: tuple[type[Benchmark], ...] = (
     Overhead,
     PredProbs,
 )
-REPORTS: tuple[Report, ...] = (LABEL_NOISE, CONTAMINATED_AD, TOLD_RATES, FAILURE_TABLE, SVDD_TOY)
+REPORTS: tuple[Report, ...] = (
+    LABEL_NOISE,
+    CONTAMINATED_AD,
+    TOLD_RATES,
+    FAILURE_TABLE,
+    SVDD_TOY,
+    FROM_SCORES,
+)

@@ -28,8 +28,8 @@ from nbam_pyro.detection import (
 from nbam_pyro.detection.scaling import Range
 from nbam_pyro.detection.settings import Schedule
 from nbam_pyro.detection.training import Prior, energies_of, train_backbone
-from nbam_pyro.detection.verified import UNKNOWN
 from nbam_pyro.errors import DataError
+from nbam_pyro.outputs.switch_codes import UNKNOWN
 from nbam_pyro.training.lightning import Options
 
 # Share of training rows, normal rows and contaminants, whose true switch `deepsad` gets.

@@ -10,12 +10,20 @@ from nbam_pyro.cli.common import Drop, Keep, ReplaceRun, RunOut, mistakes, progr
 
 def detect(
     data: Annotated[
-        Path,
+        Path | None,
         typer.Argument(
-            metavar="DATA", help="CSV, Parquet or NPZ file (with an array X), without labels."
+            metavar="[DATA]", help="CSV, Parquet or NPZ file (with an array X), without labels."
         ),
-    ],
+    ] = None,
     *,
+    scores: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="CSV or Parquet file with a column score, high for anomalies, from any detector "
+            "that was not trained on these rows. Nothing is trained. Give it instead of DATA.",
+        ),
+    ] = None,
     verified: Annotated[
         str | None,
         typer.Option(
@@ -33,7 +41,8 @@ def detect(
     contamination: Annotated[
         str,
         typer.Option(
-            help="Share of anomalies among the rows, up to 0.5. With auto, it is estimated."
+            help="Share of the rows to flag, up to 0.5. With auto, rows are flagged that are more "
+            "probably anomalies than not."
         ),
     ] = "auto",
     epochs: Annotated[int, typer.Option(help="Number of training epochs.", min=1)] = 100,
@@ -45,27 +54,39 @@ def detect(
         int, typer.Option(help="Seed for weights and batches.", min=0, max=2**32 - 1)
     ] = 0,
 ) -> None:
-    """Find anomalies in DATA and write a run folder. Labels are not needed."""
+    """Find anomalies in DATA, or in the scores of any detector, and write a run folder."""
     with mistakes():
         from nbam_pyro.storage import check_folder
 
         check_folder(out, overwrite=overwrite)  # before the slow imports
-        from nbam_pyro.cli.runs import detect_file, parse_backbone, parse_share, show_lines
-
-        summary = detect_file(
-            data,
-            out,
-            verified=verified,
-            backbone=parse_backbone(backbone),
-            contamination=parse_share(contamination),
-            epochs=epochs,
-            drop=drop or (),
-            keep=keep or (),
-            overwrite=overwrite,
-            seed=seed,
-            progress=progress_wanted(),
-            say=say,
+        from nbam_pyro.cli.runs import (
+            detect_file,
+            detect_scores,
+            parse_backbone,
+            parse_share,
+            show_lines,
         )
+        from nbam_pyro.errors import DataError
+
+        if (data is None) == (scores is None):
+            raise DataError("Give either DATA or --scores FILE.")
+        if scores is not None:
+            summary = detect_scores(scores, out, verified=verified, overwrite=overwrite, seed=seed)
+        elif data is not None:
+            summary = detect_file(
+                data,
+                out,
+                verified=verified,
+                backbone=parse_backbone(backbone),
+                contamination=parse_share(contamination),
+                epochs=epochs,
+                drop=drop or (),
+                keep=keep or (),
+                overwrite=overwrite,
+                seed=seed,
+                progress=progress_wanted(),
+                say=say,
+            )
     for line in show_lines(summary):
         say(line)
-    say(f"The run is in {out}/. flags.csv has every row, with the highest score first.")
+    say(f"The run is in {out}/. flags.csv has every row, with the most suspicious first.")

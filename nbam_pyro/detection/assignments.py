@@ -17,8 +17,8 @@ from torch import Tensor
 
 from nbam_pyro import functional as nf
 from nbam_pyro.detection.backbones.base import Energies
-from nbam_pyro.detection.verified import UNKNOWN, UNVERIFIED
 from nbam_pyro.models.likelihoods.component import check_positive
+from nbam_pyro.outputs.switch_codes import UNKNOWN, UNVERIFIED
 
 
 class Assigned(NamedTuple):

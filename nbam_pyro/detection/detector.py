@@ -16,19 +16,20 @@ from nbam_pyro.detection.backbones.neural_transformations import NeuralTransform
 from nbam_pyro.detection.checks import check_row_dims, features_of
 from nbam_pyro.detection.outlier_view import OutlierView
 from nbam_pyro.detection.rates import rate_of
+from nbam_pyro.detection.reporting import report_on, set_report, threshold_from
 from nbam_pyro.detection.scaling import learned_range
 from nbam_pyro.detection.scores import (
     as_shares,
     exceeding,
     grain_of,
+    in_order_of,
     lift,
     settle,
-    threshold_of,
     usual_of,
 )
 from nbam_pyro.detection.settings import Schedule, check_settings, check_verified
 from nbam_pyro.detection.training import Prior, energies_of, train_backbone
-from nbam_pyro.detection.verified import switch_codes
+from nbam_pyro.outputs.switch_codes import switch_codes
 from nbam_pyro.training.contexts import exclusive
 from nbam_pyro.training.lightning import Options
 
@@ -58,12 +59,12 @@ class AnomalyDetector(BaseEstimator):
             (of channels for images) and `members=`. Other settings are given with
             `functools.partial(NeuralTransformations, width=64)`.
         assignment: Rule that fills in the switches. None for `Soft()`.
-        contamination: Share of anomalies among the training rows, at most one half, or "auto". With
-            "auto" and `Exact`, the share is learned together with the densities. With "auto" and
-            other assignments, members are trained with different rates. The estimate is the rate at
-            which members agree most on which rows are anomalies. Scores are averaged over members
-            of this rate. If there is no estimate, members with rates of .05 and .1 are used.
-        members: Number of models whose scores are averaged. If members are trained with
+        contamination: Share of anomalies among the training rows, at most one half. With
+            `Exact`, "auto" learns it together with the densities. With other assignments and
+            "auto", members are trained with different rates, and scores are averaged over the
+            members that were trained with the rate at which members agree. If there is no such
+            rate, the members with rates of .05 and .1 are used.
+        members: Number of models whose scores are averaged. Where members are trained with
             different rates, it is the number for each rate, and at least 2.
         epochs: Number of epochs of training.
         warm_up: Number of first epochs, at most half of all, in which all rows count as normal.
@@ -80,11 +81,18 @@ class AnomalyDetector(BaseEstimator):
     Attributes:
         backbone_: Trained model.
         decision_scores_: Scores of the training rows, (N,).
-        contamination_: Share of anomalies, given or estimated.
-        rate_: Estimated share with its interval, from `likely_rate` for `Exact` and from
-            `estimate_rate` for other assignments. None if the share was given.
+        report_: `ContaminationReport` of `from_scores` on the scores of the training rows. It does
+            not use a given `contamination`.
+        verdict_: What these scores can tell about the anomalies.
+        contamination_, contamination_interval_: Share of anomalies among the training rows, the
+            mean responsibility, with its 90 % interval.
+        population_rate_, population_rate_interval_: Probability that a new row is an anomaly.
         rates_: Rate with which each member was trained, (S,).
-        threshold_: Score above which a row is an anomaly. Rows of equal scores are flagged
+        ranking_: Members that compare rows with the training rows by rank, (K,). It is empty
+            if scores are means of energies.
+        threshold_: Score above which a row is an anomaly. It lies between the scores of two
+            training rows. The share of rows above it is `contamination`. With "auto", these are
+            the rows that are more probably anomalies than not. Rows of equal scores are flagged
             together, unless they are more than half of the rows.
         usual_: Highest score of training rows without wild values, and the width of these scores
             (highest minus lowest), (2,).
@@ -174,12 +182,16 @@ class AnomalyDetector(BaseEstimator):
         energies = energies_of(self.backbone_, rows)
         self.grain_ = grain_of(energies.clean)
         settled = Energies(*(settle(part, grain_of(part)) for part in energies))
-        self.contamination_, self.rate_ = self._rate.found(settled, self.rates_, codes)
-        self.ranks_ = settled.clean[self._ranking()].sort().values
+        self.ranking_ = self._rate.ranking(settled, self.rates_, codes)
+        self.ranks_ = settled.clean[self.ranking_].sort().values
         by_energy, beyond = self._by_energy(energies), self.scale_.beyond(x)
         self.usual_ = usual_of(by_energy, beyond)
         self.decision_scores_ = lift(by_energy, beyond, self.usual_)
-        self.threshold_ = threshold_of(self.decision_scores_, self.contamination_)
+        # Shares of rows with a lower energy have no shape, so their order gets that of energies.
+        shape = in_order_of(by_energy, self._rate.shape(settled.clean, self.ranking_))
+        shape = lift(shape, beyond, usual_of(shape, beyond))
+        set_report(self, report_on(shape, self.decision_scores_, codes))
+        self.threshold_ = threshold_from(self.report_, codes, self.contamination)
         self.labels_ = (self.decision_scores_ > self.threshold_).astype(int)
         return self
 
@@ -286,15 +298,11 @@ class AnomalyDetector(BaseEstimator):
         """Return scaled rows, which all members see, (1, N, ...)."""
         return torch.as_tensor(self.scale_(x))[None]
 
-    def _ranking(self) -> Tensor:
-        """Return the numbers of the members whose ranks of rows are averaged."""
-        return self._rate.ranking(self.rates_, self.contamination_)
-
     def _by_energy(self, energies: Energies) -> np.ndarray:
         """Return scores from energies alone, before wild values are taken into account, (N,)."""
         clean = settle(energies.clean, self.grain_)
-        return self._rate.scores(clean, self.ranks_, self._ranking())
+        return self._rate.scores(clean, self.ranks_, self.ranking_)
 
     def _confidence(self, scores: np.ndarray) -> np.ndarray:
-        outlier = exceeding(scores, self.decision_scores_, rate=self.contamination_)
+        outlier = exceeding(scores, self.decision_scores_, rate=float(self.labels_.mean()))
         return np.where(scores > self.threshold_, outlier, 1 - outlier)

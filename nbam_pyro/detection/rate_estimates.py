@@ -15,8 +15,8 @@ from torch import Tensor
 from nbam_pyro import functional as nf
 from nbam_pyro.detection.backbones.base import Energies
 from nbam_pyro.detection.checks import check_energies_finite
-from nbam_pyro.detection.verified import UNKNOWN, UNVERIFIED, switch_codes
 from nbam_pyro.errors import DataError
+from nbam_pyro.outputs.switch_codes import UNKNOWN, UNVERIFIED, switch_codes
 
 __all__ = ["RateEstimate", "estimate_rate", "likely_rate", "member_agreement"]
 

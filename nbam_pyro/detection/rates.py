@@ -1,8 +1,4 @@
-"""Rates: how a detector gets the share of anomalies, and how it scores rows.
-
-A detector has S members, models that are trained together from different initial weights. Each
-member is trained with a rate, the share of the training rows that it treats as anomalies.
-"""
+"""Rates: which rates members are trained with, and how their energies become scores."""
 
 from abc import ABC, abstractmethod
 from typing import ClassVar, Literal
@@ -13,7 +9,7 @@ from torch import Tensor
 
 from nbam_pyro.detection.assignments import Assignment
 from nbam_pyro.detection.backbones.base import Energies
-from nbam_pyro.detection.rate_estimates import RateEstimate, estimate_rate, likely_rate
+from nbam_pyro.detection.rate_estimates import estimate_rate
 from nbam_pyro.detection.scores import mean_of_members, shares_below
 
 __all__ = ["CANDIDATES", "AgreedRate", "GivenRate", "LearnedRate", "Rate", "rate_of"]
@@ -27,7 +23,7 @@ _TRUSTED = 0.1
 
 
 class Rate(ABC):
-    """The base class of the ways in which a detector gets the share of anomalies.
+    """The base class of the ways in which a detector gets the rates that it is trained with.
 
     The share is given by the user, learned with the networks, or estimated from several trained
     networks.
@@ -50,10 +46,8 @@ class Rate(ABC):
         """
 
     @abstractmethod
-    def found(
-        self, energies: Energies, rates: np.ndarray, verified: Tensor
-    ) -> tuple[float, RateEstimate | None]:
-        """Return the share of anomalies after training, and its estimate with an interval.
+    def ranking(self, energies: Energies, rates: np.ndarray, verified: Tensor) -> Tensor:
+        """Return the members that compare rows with the training rows by rank, (K,) integers.
 
         Args:
             energies: Clean and anomaly energies of the N training rows by each of the S members:
@@ -63,23 +57,16 @@ class Rate(ABC):
                 verified normal row, -1 where nothing is verified.
 
         Returns:
-            The share, and its estimate with an interval. The estimate is None if the user gave the
-            share.
+            Numbers of the members. It is empty if scores are means of energies.
         """
 
     @abstractmethod
-    def ranking(self, rates: np.ndarray, share: float) -> Tensor:
-        """Return the numbers of the members whose ranks of the rows are averaged, (K,) integers.
-
-        The rank of a row by a member is the share of training rows with a lower clean energy.
+    def shape(self, clean: Tensor, ranking: Tensor) -> np.ndarray:
+        """Return values of the training rows whose distances show how odd rows are, (N,).
 
         Args:
-            rates: Rate that each member was trained with, (S,).
-            share: Share of anomalies that `found` returned.
-
-        Returns:
-            Numbers of the members, 0 to S - 1. The result is empty if scores are means of energies
-            and not means of ranks.
+            clean: Clean energies of the training rows by member, (S, N).
+            ranking: Numbers of the members from `ranking`, (K,).
         """
 
     @abstractmethod
@@ -97,8 +84,11 @@ class Rate(ABC):
 class _OneRate(Rate):
     """All members are trained with the same rate. Therefore their energies can be averaged."""
 
-    def ranking(self, rates: np.ndarray, share: float) -> Tensor:
+    def ranking(self, energies: Energies, rates: np.ndarray, verified: Tensor) -> Tensor:
         return torch.arange(0)
+
+    def shape(self, clean: Tensor, ranking: Tensor) -> np.ndarray:
+        return mean_of_members(clean.numpy())
 
     def scores(self, clean: Tensor, reference: Tensor, ranking: Tensor) -> np.ndarray:
         return mean_of_members(clean.numpy())
@@ -123,11 +113,6 @@ class GivenRate(_OneRate):
     def training_rates(self, members: int) -> np.ndarray:
         return np.repeat(self.rate, members)
 
-    def found(
-        self, energies: Energies, rates: np.ndarray, verified: Tensor
-    ) -> tuple[float, RateEstimate | None]:
-        return float(self.rate), None
-
 
 class LearnedRate(_OneRate):
     """The rate is learned together with the weights of the networks.
@@ -145,31 +130,21 @@ class LearnedRate(_OneRate):
     def training_rates(self, members: int) -> np.ndarray:
         return np.repeat(_START, members)
 
-    def found(
-        self, energies: Energies, rates: np.ndarray, verified: Tensor
-    ) -> tuple[float, RateEstimate | None]:
-        estimate = likely_rate(energies, verified)
-        return estimate.rate, estimate
-
 
 class AgreedRate(Rate):
-    """Several members are trained with each of several rates; the best agreement gives the share.
+    """Members are trained with different rates; those of the rate at which they agree are used.
 
-    Two members agree if they pick the same training rows as anomalies. The estimated share is the
-    rate at which members of this rate agree most (see `estimate_rate`).
-
-    The energies of members with different rates are not comparable. Therefore a member's score of a
-    row is the share of training rows with a lower clean energy. It is averaged over the members
-    that were trained with the estimated share. If no share can be estimated, it is averaged over
-    the members with a rate of at most 0.1.
+    The energies of members with different rates are not comparable. Therefore the score of a row is
+    the share of training rows with a lower clean energy. It is averaged over the members that were
+    trained with the rate at which members agree (`estimate_rate`). If there is no such rate, it is
+    averaged over the members with a rate of at most 0.1.
 
     Example:
         >>> rates = AgreedRate().training_rates(2)
         >>> rates
         array([0.05, 0.05, 0.1 , 0.1 , 0.15, 0.15, 0.2 , 0.2 , 0.3 , 0.3 ])
-        >>> AgreedRate().ranking(rates, 0.2)
-        tensor([6, 7])
-        >>> AgreedRate().ranking(rates, 0.0)  # no share was estimated
+        >>> same = torch.zeros(10, 20)  # no rate is better than the others
+        >>> AgreedRate().ranking(Energies(same, same), rates, torch.full((20,), -1))
         tensor([0, 1, 2, 3])
     """
 
@@ -178,14 +153,15 @@ class AgreedRate(Rate):
     def training_rates(self, members: int) -> np.ndarray:
         return np.repeat(CANDIDATES, max(2, members))
 
-    def found(
-        self, energies: Energies, rates: np.ndarray, verified: Tensor
-    ) -> tuple[float, RateEstimate | None]:
-        estimate = estimate_rate(energies, rates, verified)
-        return estimate.rate, estimate
-
-    def ranking(self, rates: np.ndarray, share: float) -> Tensor:
+    def ranking(self, energies: Energies, rates: np.ndarray, verified: Tensor) -> Tensor:
+        share = estimate_rate(energies, rates, verified).rate
         return torch.as_tensor(np.flatnonzero(rates == share if share else rates <= _TRUSTED))
+
+    def shape(self, clean: Tensor, ranking: Tensor) -> np.ndarray:
+        # Energies of members have different units.
+        chosen = clean[ranking].numpy()
+        low, middle = np.quantile(chosen, [0.1, 0.5], axis=1)[..., None]
+        return mean_of_members((chosen - middle) / np.where(middle > low, middle - low, 1.0))
 
     def scores(self, clean: Tensor, reference: Tensor, ranking: Tensor) -> np.ndarray:
         return mean_of_members(shares_below(reference, clean[ranking]))

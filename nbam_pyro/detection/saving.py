@@ -2,6 +2,7 @@
 
 from collections.abc import Collection, Mapping
 from contextlib import suppress
+from dataclasses import asdict
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -9,16 +10,18 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import torch
+import xarray as xr
 from sklearn.utils.validation import check_is_fitted
 
 from nbam_pyro.detection.assignments import Assignment
 from nbam_pyro.detection.backbones.base import Backbone
 from nbam_pyro.detection.detector import AnomalyDetector
-from nbam_pyro.detection.rate_estimates import RateEstimate
 from nbam_pyro.detection.rates import rate_of
+from nbam_pyro.detection.reporting import set_report
 from nbam_pyro.detection.scaling import Range
-from nbam_pyro.detection.schema import Detector, SavedRate
+from nbam_pyro.detection.schema import Detector, SavedReport
 from nbam_pyro.errors import DataError, FolderError, StoryError
+from nbam_pyro.outputs.contamination_report import ContaminationReport
 from nbam_pyro.storage import check_files, new_folder, write_json, write_manifest
 from nbam_pyro.storage.budget import building
 from nbam_pyro.storage.description import build, describe
@@ -36,7 +39,7 @@ from nbam_pyro.training.contexts import exclusive
 __all__ = ["FILES", "load_detector", "save_detector", "write_detector"]
 
 FILES = ("detector.json", "detector.safetensors")
-_FORMAT_VERSION = 3
+_FORMAT_VERSION = 4
 _SETTINGS = (
     "contamination",
     "members",
@@ -47,7 +50,8 @@ _SETTINGS = (
     "batch_size",
     "scale",
 )
-_FITTED = ("contamination_", "threshold_", "n_features_in_", "history_")
+_FITTED = ("threshold_", "n_features_in_", "history_")
+_DRAWS = ("contamination", "population_rate")
 # Tensors that may hold infinity: rows that are not scaled have no largest value.
 _UNBOUNDED = ("scale.furthest",)
 
@@ -57,7 +61,7 @@ def save_detector(
 ) -> None:
     """Write a fitted detector to a folder, completely or not at all.
 
-    The folder has three files. `detector.json` has the settings, the rate, and the classes and
+    The folder has three files. `detector.json` has the settings, the verdict, and the classes and
     arguments of the backbone and the assignment. `detector.safetensors` has the networks and the
     scores of the training rows. `manifest.json` has checksums. Features, `random_state` and
     `trainer` are not stored.
@@ -96,6 +100,7 @@ def write_detector(folder: Path, detector: AnomalyDetector) -> None:
         folder: Folder that exists.
         detector: Fitted detector.
     """
+    report = detector.report_
     described = {
         "format_version": _FORMAT_VERSION,
         "backbone": describe(detector.backbone_),
@@ -103,7 +108,11 @@ def write_detector(folder: Path, detector: AnomalyDetector) -> None:
         "settings": {name: _plain(getattr(detector, name)) for name in _SETTINGS},
         "fitted": {name: getattr(detector, name) for name in _FITTED},
         "names": getattr(detector, "feature_names_in_", np.array([])).tolist(),
-        "rate": _rate_as_json(detector.rate_),
+        "report": {
+            "verdict": asdict(report.verdict),
+            "note": report.note,
+            "probability": report.probability,
+        },
         "versions": versions(),
     }
     arrays = {
@@ -114,9 +123,11 @@ def write_detector(folder: Path, detector: AnomalyDetector) -> None:
         "scores": detector.decision_scores_,
         "rates": detector.rates_,
         "usual": detector.usual_,
+        "responsibility": report.rows["responsibility"].to_numpy(copy=True),
+        **{f"draws.{name}": report.posterior[name].to_numpy().copy() for name in _DRAWS},
     }
     tensors = {name: torch.as_tensor(array) for name, array in arrays.items()}
-    tensors |= {"ranks": detector.ranks_, "grain": detector.grain_}
+    tensors |= {"ranks": detector.ranks_, "ranking": detector.ranking_, "grain": detector.grain_}
     tensors |= tensors_of("backbone", detector.backbone_)
     write_tensors(folder / FILES[1], tensors, unbounded=_UNBOUNDED)
     write_json(folder / FILES[0], described, Detector)
@@ -196,8 +207,9 @@ def _loaded(
     detector.ranks_ = saved_tensor(tensors, "ranks")
     detector.grain_ = saved_tensor(tensors, "grain")
     detector.usual_ = saved_tensor(tensors, "usual").numpy()
-    detector.rate_ = _rate_from_saved(model.rate)
+    detector.ranking_ = saved_tensor(tensors, "ranking")
     detector.decision_scores_ = saved_tensor(tensors, "scores").numpy()
+    set_report(detector, _report(model.report, tensors))
     detector.labels_ = (detector.decision_scores_ > detector.threshold_).astype(int)
     return detector
 
@@ -212,7 +224,9 @@ def _check_shapes(folder: Path, detector: AnomalyDetector) -> None:
         "grain": detector.grain_.shape == (members, 1),
         "usual": detector.usual_.shape == (2,),
         "scores": detector.decision_scores_.ndim == 1,
-        "ranks": detector.ranks_.ndim == 2 and len(detector.ranks_) == len(detector._ranking()),
+        "ranks": detector.ranks_.ndim == 2 and len(detector.ranks_) == len(detector.ranking_),
+        "ranking": detector.ranking_.ndim == 1
+        and bool(((detector.ranking_ >= 0) & (detector.ranking_ < members)).all()),
         "scale": scale.low.shape == scale.width.shape in ((features,), (1,))
         and scale.furthest.shape == ()
         and (scale.width > 0).all(),
@@ -230,17 +244,17 @@ def _plain(value: Any) -> Any:
     return value.item() if isinstance(value, np.generic) else value
 
 
-def _rate_as_json(rate: RateEstimate | None) -> dict[str, Any] | None:
-    if rate is None:
-        return None
-    table = None if rate.agreement is None else rate.agreement.reset_index().to_dict("list")
-    return {"rate": rate.rate, "low": rate.low, "high": rate.high, "agreement": table}
-
-
-def _rate_from_saved(saved: SavedRate | None) -> RateEstimate | None:
-    if saved is None:
-        return None
-    if saved.agreement is None:
-        return RateEstimate(saved.rate, saved.low, saved.high, None)
-    table = pd.DataFrame(saved.agreement.model_dump()).set_index("rate")
-    return RateEstimate(saved.rate, saved.low, saved.high, table)
+def _report(saved: SavedReport, tensors: Mapping[str, torch.Tensor]) -> ContaminationReport:
+    columns = {
+        "score": saved_tensor(tensors, "scores").numpy(),
+        "responsibility": saved_tensor(tensors, "responsibility").numpy(),
+    }
+    draws = {name: ("draw", saved_tensor(tensors, f"draws.{name}").numpy()) for name in _DRAWS}
+    return ContaminationReport(
+        kind="scores",
+        rows=pd.DataFrame(columns),
+        posterior=xr.Dataset(draws),
+        verdict=saved.verdict,
+        note=saved.note,
+        probability=saved.probability,
+    )

@@ -4,10 +4,11 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
+from nbam_pyro.outputs.verdict import Verdict
 from nbam_pyro.storage import Finite, Probability, Saved
 from nbam_pyro.storage.description import Module
 
-__all__ = ["Detector", "SavedRate"]
+__all__ = ["Detector", "SavedReport"]
 
 Share = Annotated[float, Field(ge=0, le=0.5)]
 Positive = Annotated[float, Field(gt=0, lt=1e300)]
@@ -30,27 +31,17 @@ class Settings(Saved):
 class Fitted(Saved):
     """Results of a fit that are numbers or records. Arrays are in detector.safetensors."""
 
-    contamination_: Share
     threshold_: Finite
     n_features_in_: Many
     history_: list[dict[str, str | int | Finite]]
 
 
-class Agreement(Saved):
-    """Mean agreement of members and its standard error for each candidate rate."""
+class SavedReport(Saved):
+    """The parts of a report that are no arrays."""
 
-    rate: list[Share]
-    mean: list[Finite]
-    se: list[Finite]
-
-
-class SavedRate(Saved):
-    """An estimated share with its interval."""
-
-    rate: Probability
-    low: Probability
-    high: Probability
-    agreement: Agreement | None
+    verdict: Verdict
+    note: str
+    probability: Probability
 
 
 class Detector(Saved):
@@ -62,5 +53,5 @@ class Detector(Saved):
     settings: Settings
     fitted: Fitted
     names: list[str]
-    rate: SavedRate | None
+    report: SavedReport
     versions: dict[str, str]

@@ -22,11 +22,13 @@ __all__ = [
     "as_shares",
     "exceeding",
     "grain_of",
+    "in_order_of",
     "lift",
     "mean_of_members",
     "settle",
     "shares_below",
     "threshold_of",
+    "threshold_of_responsibilities",
     "usual_of",
 ]
 
@@ -35,6 +37,8 @@ _DIGITS = 26
 _SMALLEST = -1000
 # Rows of equal scores are flagged together if they are at most this share of the training rows.
 _MOST = 0.5
+# Rows are flagged if they are more probably anomalies than not.
+_EVEN = 0.5
 
 
 def grain_of(values: Tensor) -> Tensor:
@@ -233,6 +237,49 @@ def as_shares(
         case _:
             raise DataError(f"method is {method!r}; give 'linear' or 'unify'.")
     return np.asarray(share, dtype=float).clip(0, 1)
+
+
+def threshold_of_responsibilities(scores: np.ndarray, responsibility: np.ndarray) -> float:
+    """Return the score above which a row is more probably an anomaly than not.
+
+    The threshold lies between the scores of two rows. If no row is flagged, it is the highest
+    score.
+
+    Args:
+        scores: Scores of rows, (N,).
+        responsibility: Probability that each row is an anomaly, (N,). It rises with the score.
+
+    Example:
+        >>> threshold_of_responsibilities(np.array([1.0, 2.0, 5.0]), np.array([0.1, 0.2, 0.9]))
+        3.5
+    """
+    flagged = responsibility > _EVEN
+    if not flagged.any():
+        return float(scores.max())
+    upper = scores[flagged].min()
+    below = scores[scores < upper]
+    if not len(below):
+        return float(np.nextafter(upper, -np.inf))
+    return float(min(below.max() + (upper - below.max()) / 2, np.nextafter(upper, -np.inf)))
+
+
+def in_order_of(scores: np.ndarray, values: np.ndarray) -> np.ndarray:
+    """Return the values in the order of the scores: the row of the highest score gets the highest.
+
+    Rows with equal scores get the mean of their values.
+
+    Args:
+        scores: Scores of rows, (N,).
+        values: Values to give to the rows, (N,), in any order.
+
+    Example:
+        >>> in_order_of(np.array([0.2, 0.9, 0.2]), np.array([7.0, 1.0, 3.0]))
+        array([2., 7., 2.])
+    """
+    _, place, counts = np.unique(scores, return_inverse=True, return_counts=True)
+    ends = counts.cumsum()
+    total = np.r_[0.0, np.sort(values).cumsum()]
+    return np.asarray(((total[ends] - total[ends - counts]) / counts)[place])
 
 
 def exceeding(scores: np.ndarray, train: np.ndarray, *, rate: float) -> np.ndarray:

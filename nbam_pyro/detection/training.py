@@ -13,8 +13,8 @@ from nbam_pyro.detection.assignments import Assignment, Blind
 from nbam_pyro.detection.backbones.base import Backbone, Energies
 from nbam_pyro.detection.checks import check_energies_finite
 from nbam_pyro.detection.settings import Schedule
-from nbam_pyro.detection.verified import UNVERIFIED
 from nbam_pyro.errors import DataError, StoryError
+from nbam_pyro.outputs.switch_codes import UNVERIFIED
 from nbam_pyro.training.lightning import Options, Task, train
 from nbam_pyro.training.rows import Batch, Rows
 

@@ -8,6 +8,7 @@ from .pred_probs import SHARPNESS as SHARPNESS
 from .pred_probs import SHARPNESS_BAND as SHARPNESS_BAND
 from .pred_probs import from_pred_probs as from_pred_probs
 from .report import PredProbsReport as PredProbsReport
+from .scores.from_scores import from_scores as from_scores
 from .share import Share as Share
 from .transition import Transition as Transition
 from .transition import estimate_transition as estimate_transition

@@ -31,7 +31,7 @@ def test_a_run_has_scores_flags_and_a_rate(table, tmp_path):
     result = nbam("detect", data, *common, "--contamination", 0.1)
     assert result.exit_code == 0, result.output
     flags = pd.read_csv(out / "flags.csv")
-    assert set(flags) == {"row", "score", "flagged", "verified_anomaly"}
+    assert set(flags) == {"row", "score", "flagged", "responsibility", "verified_anomaly"}
     assert flags["score"].is_monotonic_decreasing
     assert flags["flagged"].sum() == 12
     assert flags.set_index("row")["verified_anomaly"].value_counts().to_dict() == {
@@ -40,17 +40,22 @@ def test_a_run_has_scores_flags_and_a_rate(table, tmp_path):
         1: 3,
     }
     summary = json.loads((out / "summary.json").read_text())
-    assert summary["rate"] == pytest.approx(0.1)
+    low, high = summary["contamination_low"], summary["contamination_high"]
+    assert 0 <= low <= summary["contamination"] <= high <= 1
+    assert summary["verdict"] in ("identified", "weak", "cannot tell")
     assert summary["features"] == 4
     assert (out / "plots" / "scores.png").exists()
     shown = nbam("show", out)
     assert shown.exit_code == 0, shown.output
-    assert "10.0% of the rows, as given by --contamination" in shown.output
+    assert "How many:" in shown.output
+    assert f"Verdict: {summary['verdict']}." in shown.output
     scored = nbam("score", out, data, "--out", tmp_path / "new.csv")
     assert scored.exit_code == 0, scored.output
     assert "120 rows scored; 12 of them are flagged" in scored.output
     pd.testing.assert_frame_equal(
-        pd.read_csv(tmp_path / "new.csv"), flags.drop(columns="verified_anomaly"), rtol=1e-6
+        pd.read_csv(tmp_path / "new.csv"),
+        flags.drop(columns=["verified_anomaly", "responsibility"]),
+        rtol=1e-6,
     )
     table[list("abc")].to_csv(tmp_path / "other.csv", index=False)
     other = nbam("score", out, tmp_path / "other.csv", "--out", tmp_path / "none.csv")
@@ -66,7 +71,43 @@ def test_the_rate_is_estimated_where_none_is_given(table, tmp_path):
     result = nbam("detect", tmp_path / "data.npz", "--epochs", 4, "--out", tmp_path / "run")
     assert result.exit_code == 0, result.output
     summary = json.loads((tmp_path / "run" / "summary.json").read_text())
-    assert 0 <= summary["rate_low"] <= summary["rate"] <= summary["rate_high"] <= 0.5
+    assert summary["population_rate_low"] <= summary["population_rate_high"]
+
+
+@pytest.mark.parametrize("ending", ["csv", "parquet"])
+def test_scores_of_any_detector_are_enough(ending, tmp_path):
+    rng = np.random.default_rng(0)
+    scores = np.r_[rng.normal(size=180), rng.normal(9, 1, 20)]
+    frame = pd.DataFrame({"id": range(200), "score": scores, "seen": np.nan})
+    frame.loc[199, "seen"] = 1.0
+    path, out = tmp_path / f"scores.{ending}", tmp_path / "run"
+    frame.to_csv(path, index=False) if ending == "csv" else frame.to_parquet(path)
+    result = nbam("detect", "--scores", path, "--verified", "seen", "--out", out)
+    assert result.exit_code == 0, result.output
+    summary = json.loads((out / "summary.json").read_text())
+    assert summary["contamination_low"] <= 0.1 <= summary["contamination_high"]
+    assert summary["verdict"] == "identified"
+    assert 17 <= summary["flagged"] <= 20
+    flags = pd.read_csv(out / "flags.csv")
+    assert list(flags) == ["row", "score", "responsibility", "flagged", "verified_anomaly"]
+    assert flags["responsibility"].is_monotonic_decreasing
+    shown = nbam("show", out)
+    assert shown.exit_code == 0, shown.output
+    assert "Verdict: identified." in shown.output
+
+
+def test_bad_scores_are_refused(tmp_path):
+    path = tmp_path / "scores.csv"
+    pd.DataFrame({"score": [1.0, np.nan, 2.0], "b": 0}).to_csv(path, index=False)
+    for arguments, words in (
+        (("--scores", path), "missing"),
+        ((path, "--scores", path), "either DATA or --scores"),
+        ((), "either DATA or --scores"),
+    ):
+        result = nbam("detect", *arguments, "--out", tmp_path / "run")
+        assert result.exit_code == 2, result.output
+        assert words in result.output
+        assert not (tmp_path / "run").exists()
 
 
 @pytest.mark.parametrize(

@@ -16,6 +16,7 @@ from nbam_pyro.cli.files import read
 from nbam_pyro.cli.runs.features import learn, named, oddities
 from nbam_pyro.cli.runs.folder import shape_of
 from nbam_pyro.cli.runs.schema import DetectedInfo, Settings, Summary
+from nbam_pyro.cli.runs.scores import share_entries
 from nbam_pyro.cli.runs.tables import write_table
 from nbam_pyro.detection import (
     AnomalyDetector,
@@ -170,18 +171,16 @@ def detect_file(
         )
         detector.fit(named(learned.encoding, x), verified=codes)
         table = _flags(source.rows, detector.decision_scores_, detector)
+        table["responsibility"] = detector.report_.rows["responsibility"].to_numpy()
         if codes is not None:
             table["verified_anomaly"] = codes
-        estimate = detector.rate_
         summary = {
             "data": data.name,
             "task": "detection",
             "rows": len(table),
             "features": x.shape[1],
             "backbone": backbone.value,
-            "rate": detector.contamination_,
-            "rate_low": None if estimate is None else estimate.low,
-            "rate_high": None if estimate is None else estimate.high,
+            **share_entries(detector.report_),
             "flagged": int(table["flagged"].sum()),
             "threshold": detector.threshold_,
             "notes": learned.notes,

@@ -5,6 +5,7 @@ from typing import Annotated, Any, Literal
 from pydantic import ConfigDict, Field, RootModel, model_validator
 
 from nbam_pyro.cli.files import Encoding
+from nbam_pyro.outputs.share import Share
 from nbam_pyro.outputs.verdict import Level
 from nbam_pyro.storage import Count, Finite, Label, Probability, Saved
 
@@ -66,6 +67,13 @@ class _DetectSettings(_Open):
     seed: Count
 
 
+class _ScoresSettings(_Open):
+    command: Literal["detect-scores"]
+    data: str
+    verified: str | None
+    seed: Count
+
+
 class _DemoSettings(_Open):
     command: Literal["demo"]
     seed: Count
@@ -74,7 +82,10 @@ class _DemoSettings(_Open):
 
 class Settings(
     RootModel[
-        Annotated[_FitSettings | _DetectSettings | _DemoSettings, Field(discriminator="command")]
+        Annotated[
+            _FitSettings | _DetectSettings | _ScoresSettings | _DemoSettings,
+            Field(discriminator="command"),
+        ]
     ]
 ):
     """The content of settings.json: the command and its options."""
@@ -150,20 +161,23 @@ class _Anomalies(_Open):
     data: str
     task: Literal["detection"]
     rows: Count
-    features: Count
-    backbone: str
-    rate: Probability
-    rate_low: Probability | None
-    rate_high: Probability | None
+    features: Count | None
+    backbone: str | None
+    contamination: Probability
+    contamination_low: Probability
+    contamination_high: Probability
+    population_rate: Probability
+    population_rate_low: Probability
+    population_rate_high: Probability
+    verdict: Level
+    verdict_lines: list[str]
     flagged: Count
-    threshold: Finite
+    threshold: Finite | None
     notes: list[str]
     seconds: Finite
 
     @model_validator(mode="after")
-    def _both(self) -> "_Anomalies":
-        if (self.rate_low is None) != (self.rate_high is None):
-            raise ValueError("one end of the interval of the rate is missing")
+    def _of_the_rows(self) -> "_Anomalies":
         if self.flagged > self.rows:
             raise ValueError("the number of flagged rows is larger than the number of rows")
         return self

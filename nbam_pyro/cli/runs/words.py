@@ -114,29 +114,20 @@ def _what(summary: dict[str, Any]) -> Iterator[str]:
 
 
 def _anomalies(summary: dict[str, Any]) -> Iterator[str]:
-    n, rate = summary["rows"], summary["rate"]
-    yield f"'{summary['data']}': {n} rows of {summary['features']} features."
+    n, features = summary["rows"], summary["features"]
+    kind = "scores" if features is None else f"rows of {features} features"
+    yield f"'{summary['data']}': {n} {kind}."
     yield from (f"Note: {note}." for note in summary["notes"])
-    if summary["rate_high"] is None:
-        yield f"How many: {percent(rate)} of the rows, as given by --contamination."
-    elif rate == 0:
-        yield (
-            "How many: unknown. The share of anomalies cannot be estimated, because there is no "
-            "share at which independent models clearly agree best. Therefore no row is flagged. "
-            "Look at the highest scores, or give --contamination."
-        )
+    share, low, high = (percent(summary[f"contamination{end}"]) for end in ("", "_low", "_high"))
+    yield f"How many: {share} of the rows are probably anomalies (90% interval {low} to {high})."
+    if summary["threshold"] is None:
+        yield f"Which: {_rows(summary['flagged'])} flagged, with a probability above one half."
     else:
-        low, high = summary["rate_low"], summary["rate_high"]
         yield (
-            f"How many: perhaps {percent(rate)} of the rows ({percent(low)} to {percent(high)}). "
-            "This is the share at which independent models agree best on which rows are anomalies. "
-            "The models also agree on normal rows that are rare and similar to each other. Look at "
-            "some flagged rows, or give --contamination."
+            f"Which: {_rows(summary['flagged'])} flagged, with a score above "
+            f"{summary['threshold']:.4g}."
         )
-    yield (
-        f"Which: {_rows(summary['flagged'])} flagged, with a score above "
-        f"{summary['threshold']:.4g}. Scores rank the rows; they are not probabilities."
-    )
+    yield from summary["verdict_lines"]
 
 
 def _how_much(summary: dict[str, Any]) -> Iterator[str]:

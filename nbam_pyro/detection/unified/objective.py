@@ -19,9 +19,9 @@ from torch import Tensor, nn
 from nbam_pyro.checks.numbers import check_finite
 from nbam_pyro.detection.backbones.deep_svdd import away_from_zero
 from nbam_pyro.detection.backbones.stacks import stacked_mlp
-from nbam_pyro.detection.verified import UNVERIFIED
 from nbam_pyro.errors import DataError
 from nbam_pyro.models.likelihoods.component import check_positive
+from nbam_pyro.outputs.switch_codes import UNVERIFIED
 
 __all__ = ["SAD", "SVDD", "Terms", "UnifiedObjective", "Weights"]
 

@@ -11,8 +11,8 @@ from torch import Tensor
 from torch.utils.data import TensorDataset
 
 from nbam_pyro.detection.unified.objective import Terms, UnifiedObjective
-from nbam_pyro.detection.verified import switch_codes
 from nbam_pyro.errors import DataError
+from nbam_pyro.outputs.switch_codes import switch_codes
 from nbam_pyro.training.contexts import exclusive
 from nbam_pyro.training.lightning import Options, Task, train
 from nbam_pyro.training.rows import Batch, Rows

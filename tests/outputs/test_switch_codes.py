@@ -19,8 +19,8 @@ from nbam_pyro.detection import (
     train_objective,
 )
 from nbam_pyro.detection.assignments import Hard, Soft
-from nbam_pyro.detection.verified import UNVERIFIED, switch_codes
 from nbam_pyro.errors import DataError
+from nbam_pyro.outputs.switch_codes import UNVERIFIED, switch_codes
 from tests.detection.cases import rows
 
 CODES = [1, 0, -1, -1, 1, 0]

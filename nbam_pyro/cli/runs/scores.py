@@ -1,0 +1,105 @@
+"""The work of `nbam detect --scores`: the share of anomalies from the scores of any detector."""
+
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from nbam_pyro.checks.arguments import as_numbers
+from nbam_pyro.checks.codes import codes_of, switches
+from nbam_pyro.cli.files import read
+from nbam_pyro.cli.runs.schema import Settings, Summary
+from nbam_pyro.cli.runs.tables import write_table
+from nbam_pyro.outputs.contamination_report import ContaminationReport
+from nbam_pyro.outputs.scores.from_scores import from_scores
+from nbam_pyro.storage import new_folder, write_json, write_manifest
+
+__all__ = ["detect_scores", "share_entries"]
+
+# The column that holds the scores.
+_SCORE = "score"
+# Rows are flagged if they are more probably anomalies than not.
+_EVEN = 0.5
+
+
+def detect_scores(
+    scores: Path,
+    out: Path,
+    *,
+    verified: str | None = None,
+    overwrite: bool = False,
+    seed: int = 0,
+) -> dict[str, Any]:
+    """Find anomalies in a file of scores and write a run folder without a detector.
+
+    Args:
+        scores: CSV or Parquet file with a column "score", high for anomalies. A detector that was
+            not trained on these rows should have scored them.
+        out: Run folder to write. It is written completely or not at all.
+        verified: Name of the column that says which rows somebody has verified: 1 or true for an
+            anomaly, 0 or false for a normal row, empty where nothing is verified. None if no row is
+            verified.
+        overwrite: True to replace an existing run folder.
+        seed: Seed for the draws.
+
+    Returns:
+        The content of summary.json.
+
+    Raises:
+        DataError: The scores cannot be used. The message says why.
+        FolderError: The folder exists and `overwrite` is False, or it cannot be written.
+    """
+    with new_folder(out, overwrite=overwrite) as draft:
+        started = time.perf_counter()
+        beside = [] if verified is None else [verified]
+        source = read(scores, label=_SCORE, beside=beside, spelling="numbers")
+        codes = (
+            None
+            if verified is None
+            else codes_of(verified, source.beside[verified], len(source.rows), switches)
+        )
+        report = from_scores(as_numbers(source.y, _SCORE), verified=codes, seed=seed)
+        table = report.rows.assign(row=source.rows)[["row", "score", "responsibility"]]
+        table["flagged"] = table["responsibility"] > _EVEN
+        if codes is not None:
+            table["verified_anomaly"] = codes
+        summary = {
+            "data": scores.name,
+            "task": "detection",
+            "rows": len(table),
+            "features": None,
+            "backbone": None,
+            **share_entries(report),
+            "flagged": int(table["flagged"].sum()),
+            "threshold": None,
+            "notes": [report.note.removesuffix(".")],
+            "seconds": round(time.perf_counter() - started, 1),
+        }
+        settings = {"command": "detect-scores", "data": str(scores), "verified": verified}
+        order = np.lexsort((-table["score"], -table["responsibility"]))
+        write_table(table.iloc[order], draft / "flags.csv")
+        write_json(draft / "summary.json", summary, Summary)
+        write_json(draft / "settings.json", settings | {"seed": seed}, Settings)
+        write_manifest(draft)
+        return summary
+
+
+def share_entries(report: ContaminationReport) -> dict[str, Any]:
+    """Return the entries of summary.json about shares, intervals and verdict.
+
+    Args:
+        report: Report on the rows of the run.
+    """
+    low, high = report.contamination_interval
+    rate_low, rate_high = report.population_rate_interval
+    return {
+        "contamination": report.contamination,
+        "contamination_low": low,
+        "contamination_high": high,
+        "population_rate": report.population_rate,
+        "population_rate_low": rate_low,
+        "population_rate_high": rate_high,
+        "verdict": report.verdict.level,
+        "verdict_lines": report.verdict.lines(),
+    }

@@ -1,0 +1,65 @@
+"""The report of a detector on its training rows, and the threshold that follows from it."""
+
+from dataclasses import replace
+from typing import Any, Literal
+
+import numpy as np
+from torch import Tensor
+
+from nbam_pyro.detection.scores import threshold_of, threshold_of_responsibilities
+from nbam_pyro.outputs.contamination_report import ContaminationReport
+from nbam_pyro.outputs.scores.from_scores import from_scores
+
+__all__ = ["report_on", "set_report", "threshold_from"]
+
+# The largest share that `threshold_of` takes.
+_HALF = 0.5
+
+
+def report_on(shape: np.ndarray, scores: np.ndarray, codes: Tensor) -> ContaminationReport:
+    """Return the report of `from_scores` on the training rows, with the scores of the detector.
+
+    Args:
+        shape: Values in the order of the scores, whose distances have a meaning, (N,).
+        scores: Scores of the detector, (N,).
+        codes: Integer codes of verified rows, (N,).
+    """
+    report = from_scores(shape, verified=codes)
+    return replace(report, rows=report.rows.assign(score=scores))
+
+
+def set_report(detector: Any, report: ContaminationReport) -> None:
+    """Set the attributes of a detector that come from its report.
+
+    Args:
+        detector: `AnomalyDetector`.
+        report: Report on its training rows.
+    """
+    detector.report_, detector.verdict_ = report, report.verdict
+    detector.contamination_ = report.contamination
+    detector.contamination_interval_ = report.contamination_interval
+    detector.population_rate_ = report.population_rate
+    detector.population_rate_interval_ = report.population_rate_interval
+
+
+def threshold_from(
+    report: ContaminationReport, codes: Tensor, contamination: float | Literal["auto"]
+) -> float:
+    """Return the score above which a row is flagged.
+
+    If a share is given, this share of the rows is flagged. Otherwise rows are flagged that are more
+    probably anomalies than not, judged by rows that are not verified.
+
+    Args:
+        report: Report on the training rows.
+        codes: Integer codes of verified rows, (N,).
+        contamination: Given share, or "auto".
+    """
+    scores, r = (report.rows[name].to_numpy() for name in ("score", "responsibility"))
+    if contamination != "auto":
+        return threshold_of(scores, contamination)
+    free = codes.numpy() < 0
+    if not free.any():
+        return threshold_of(scores, min(report.contamination, _HALF))
+    # Verified rows have responsibilities of 0 or 1 at any score.
+    return threshold_of_responsibilities(scores, np.where(free, r, 0.0))

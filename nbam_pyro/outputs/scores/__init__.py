@@ -1,0 +1,1 @@
+"""A switch on the scores of any anomaly detector."""
