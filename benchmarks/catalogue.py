@@ -7,6 +7,7 @@ from benchmarks.calibration.pooling import Pooling
 from benchmarks.calibration.priors import Priors
 from benchmarks.calibration.sbc import Sbc
 from benchmarks.calibration.sharpness import Sharpness
+from benchmarks.calibration.sharpness_prior import SharpnessDevelopment
 from benchmarks.detection.contaminated_ad import ContaminatedAd
 from benchmarks.detection.failure_table import FAILURE_TABLE, FailureTable
 from benchmarks.detection.from_scores import FROM_SCORES, FromScores
@@ -44,6 +45,7 @@ BENCHMARKS: tuple[type[Benchmark], ...] = (
     Priors,
     Pooling,
     Sharpness,
+    SharpnessDevelopment,
     MutatedRuns,
     Kills,
     Precision,

@@ -28,6 +28,8 @@ from .models import LabelFlip as LabelFlip
 from .models import LatentSwitch as LatentSwitch
 from .models import Story as Story
 from .models import robust_regression as robust_regression
+from .outputs import ContaminationReport as ContaminationReport
 from .outputs import from_pred_probs as from_pred_probs
+from .outputs import load_report as load_report
 from .verified import NOTHING as NOTHING
 from .verified import Verified as Verified

@@ -1,13 +1,11 @@
 from .anchors import anchor_counts as anchor_counts
 from .anchors import anchor_start as anchor_start
 from .contamination_report import ContaminationReport as ContaminationReport
+from .contamination_report import load_report as load_report
 from .intervals import TransitionIntervals as TransitionIntervals
 from .intervals import transition_intervals as transition_intervals
 from .label_tables import LabelTables as LabelTables
-from .pred_probs import SHARPNESS as SHARPNESS
-from .pred_probs import SHARPNESS_BAND as SHARPNESS_BAND
 from .pred_probs import from_pred_probs as from_pred_probs
-from .report import PredProbsReport as PredProbsReport
 from .scores.from_scores import from_scores as from_scores
 from .share import Share as Share
 from .transition import Transition as Transition

@@ -1,15 +1,22 @@
 """`ContaminationReport`, the result of every function that puts a switch on outputs of a model."""
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Literal
 
 import pandas as pd
 import xarray as xr
 
+from nbam_pyro.errors import StoryError
+from nbam_pyro.outputs import report_files
 from nbam_pyro.outputs.label_tables import LabelTables
+from nbam_pyro.outputs.report_text import report_text
 from nbam_pyro.outputs.verdict import Verdict
 
-__all__ = ["ContaminationReport"]
+__all__ = ["FLAGGED", "ContaminationReport", "load_report"]
+
+FLAGGED = 0.5
+"""A row is flagged if its responsibility is larger than this."""
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -24,7 +31,9 @@ class ContaminationReport:
     Attributes:
         kind: Kind of the targets: "labels", "measurements" or "scores".
         rows: Table with one row per row of the data, and their index. It has a column
-            "responsibility"; the other columns depend on the kind.
+            "responsibility"; the other columns depend on the kind. For labels they are label,
+            predicted_label (the most probable class by the classifier), suggested_label (the most
+            probable true label given x and the label) and suggested_probability (its probability).
         posterior: Draws of all unknown numbers, with the dimension "draw". "contamination" is the
             contaminated share of these rows, "population_rate" the probability of contamination of
             a new row.
@@ -67,8 +76,83 @@ class ContaminationReport:
         low, high = self.posterior[name].quantile([tail, 1 - tail], dim="draw").values
         return float(low), float(high)
 
+    def __str__(self) -> str:
+        classes = None if self.labels is None else self.labels.rates["class"].tolist()
+        return report_text(
+            self.kind,
+            self.rows,
+            interval=self.contamination_interval,
+            probability=self.probability,
+            told=[*self.verdict.lines(classes), self.note],
+            flagged=FLAGGED,
+        )
+
     def to_datatree(self) -> xr.DataTree:
         """Return an ArviZ tree with the groups "posterior" and "constant_data" (the rows)."""
         chain = self.posterior.expand_dims("chain")
         rows = self.rows.rename_axis("row").to_xarray()
         return xr.DataTree.from_dict({"posterior": chain, "constant_data": rows})
+
+    def to_cleanlab(self) -> pd.DataFrame:
+        """Return the rows of labels in the columns of cleanlab's `get_label_issues`.
+
+        Returns:
+            A table with the index of the data: is_label_issue (True if the responsibility is above
+            one half), label_quality (one minus the responsibility), given_label and
+            predicted_label.
+
+        Raises:
+            StoryError: The targets are not labels.
+
+        Example:
+            >>> from nbam_pyro import from_pred_probs
+            >>> report = from_pred_probs([0, 1, 0], [[0.9, 0.1], [0.2, 0.8], [0.7, 0.3]])
+            >>> list(report.to_cleanlab())
+            ['is_label_issue', 'label_quality', 'given_label', 'predicted_label']
+        """
+        if self.kind != "labels":
+            raise StoryError(
+                f"to_cleanlab is for labels, but this report is about {self.kind}. Use its rows."
+            )
+        return pd.DataFrame(
+            {
+                "is_label_issue": self.rows["responsibility"] > FLAGGED,
+                "label_quality": 1 - self.rows["responsibility"],
+                "given_label": self.rows["label"],
+                "predicted_label": self.rows["predicted_label"],
+            }
+        )
+
+    def save(self, folder: str | Path, *, overwrite: bool = False) -> None:
+        """Write the report to a folder, as Parquet tables and JSON. `load_report` reads it.
+
+        Args:
+            folder: Folder to write. Its parent folders are created if they do not exist.
+            overwrite: Whether a folder that this library wrote may be replaced.
+
+        Raises:
+            FolderError: The folder exists and may not be replaced, cannot be written, or a column
+                cannot be stored in a Parquet table.
+        """
+        report_files.write_report(Path(folder), vars(self), overwrite=overwrite)
+
+
+def load_report(folder: str | Path) -> ContaminationReport:
+    """Read a report that `ContaminationReport.save` wrote. No pickled object is read.
+
+    Args:
+        folder: Folder of the report.
+
+    Raises:
+        FolderError: The folder is not a report, or a file is missing or was changed.
+
+    Example:
+        >>> import tempfile
+        >>> from nbam_pyro import from_pred_probs
+        >>> report = from_pred_probs([0, 1, 0], [[0.9, 0.1], [0.2, 0.8], [0.7, 0.3]])
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     report.save(f"{folder}/report")
+        ...     load_report(f"{folder}/report").contamination == report.contamination
+        True
+    """
+    return ContaminationReport(**report_files.read_report(Path(folder)))

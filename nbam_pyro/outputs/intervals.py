@@ -3,7 +3,6 @@ r"""Intervals of contamination rates, given predictions of the true label.
 They come from the observed information of the transition matrix M.
 """
 
-import math
 from dataclasses import dataclass
 
 import torch
@@ -13,13 +12,15 @@ from torch import Tensor
 from nbam_pyro.errors import DataError
 from nbam_pyro.models.priors.pseudo_counts import FlipPrior
 from nbam_pyro.outputs.transition import RowsByLabel, Transition
+from nbam_pyro.outputs.transition_variances import transition_variances
 
-__all__ = ["TransitionIntervals", "check_probability", "transition_intervals"]
-
-# A variance is the difference of two terms. If it is a smaller share of them, it is rounding.
-_LOST = 1e-12
-# Smallest information of the prior on an entry, in units of its pseudo-counts.
-_NEARLY_ZERO = 1e-6
+__all__ = [
+    "TransitionDraws",
+    "TransitionIntervals",
+    "check_probability",
+    "transition_draws",
+    "transition_intervals",
+]
 
 
 @dataclass(frozen=True)
@@ -41,6 +42,19 @@ class TransitionIntervals:
     share_low: float
     share_high: float
     probability: float
+
+
+@dataclass(frozen=True)
+class TransitionDraws:
+    """Draws of contamination rates. They do not include errors of the predictions.
+
+    Attributes:
+        rate: Rate of each true class, (S, K) float64, independent of each other.
+        share: Share of these rows that is contaminated, (S,).
+    """
+
+    rate: Float[Tensor, "s k"]
+    share: Float[Tensor, " s"]
 
 
 def check_probability(value: float) -> None:
@@ -120,110 +134,86 @@ def transition_intervals(
     check_probability(probability)
     shifted = transition.shifted(log_f)
     rows = RowsByLabel.of(shifted, labels, weights=weights, true_labels=true_labels)
-    rates, contaminated = _variances(rows, transition, prior)
+    rates, contaminated = transition_variances(rows, transition, prior)
     rate_low, rate_high = _logit_interval(transition.rate, rates, probability)
-    share = rates.new_tensor(transition.share)
-    variance = contaminated / transition.counts.sum() ** 2
-    ends = _logit_interval(share, variance, probability)
-    # If the variance is large for the share, the ends on the logit scale would be 0 and 1.
-    most = math.sqrt((1 + probability) / (1 - probability)) * variance.sqrt()
-    low, high = max(ends[0], share - most), min(ends[1], share + most)
+    tail = (1 - probability) / 2
+    low, high = _share_quantiles(transition, contaminated, rates.new_tensor([tail, 1 - tail]))
     return TransitionIntervals(rate_low, rate_high, float(low), float(high), probability)
 
 
-def _variances(
-    rows: RowsByLabel, transition: Transition, prior: FlipPrior
-) -> tuple[Float[Tensor, " k"], Float[Tensor, ""]]:
-    """Return the variances of the rates and of the number of contaminated rows.
+def transition_draws(
+    log_f: Float[Tensor, "n k"],
+    labels: Int[Tensor, " n"],
+    transition: Transition,
+    *,
+    prior: FlipPrior,
+    draws: int,
+    generator: torch.Generator,
+    weights: Float[Tensor, " n"] | None = None,
+    true_labels: Int[Tensor, " n"] | None = None,
+) -> TransitionDraws:
+    """Draw rates and the contaminated share from the distributions of `transition_intervals`.
 
-    Returns:
-        Variance of the rate of each class, (K,), which is infinite if rounding hides it, and
-        variance of the number of contaminated rows, a scalar.
+    Args:
+        log_f: Log probabilities of the true label, as given to `estimate_transition`.
+        labels: Observed labels, as given to `estimate_transition`.
+        transition: Result of `estimate_transition`.
+        prior: Pseudo-counts of rates and flips, as given to `estimate_transition`.
+        draws: Number of draws S.
+        generator: Random number generator.
+        weights: Weights of the rows, as given to `estimate_transition`.
+        true_labels: Verified true labels of the rows, as given to `estimate_transition`.
+
+    Raises:
+        DataError: For the same reasons as in `estimate_transition`.
+
+    Example:
+        >>> from nbam_pyro.outputs.transition import estimate_transition
+        >>> f = torch.tensor([[1.0, 0.0], [0.0, 1.0]]).repeat_interleave(500, 0)
+        >>> y = torch.tensor([0] * 400 + [1] * 600)
+        >>> prior, generator = FlipPrior(), torch.Generator().manual_seed(0)
+        >>> fitted = estimate_transition(f.log(), y, prior=prior)
+        >>> drawn = transition_draws(f.log(), y, fitted, prior=prior, draws=9, generator=generator)
+        >>> drawn.rate.shape, drawn.share.shape
+        (torch.Size([9, 2]), torch.Size([9]))
     """
-    matrix = transition.matrix
-    total, own = torch.zeros_like(matrix), torch.zeros_like(matrix)
-    across = torch.zeros_like(transition.rate)
-    given_matrix, of_matrix = matrix.new_zeros(()), matrix.new_zeros(())
-    for y, (f, weights) in enumerate(rows.groups()):
-        column = matrix[:, y]
-        factor = _information_factor(f, weights, column)
-        prior_information = _prior_information(y, transition.rate, prior)
-        # Inverse of a diagonal matrix plus one of low rank (Woodbury): 1 / d - right' left.
-        right = factor / prior_information
-        left = torch.linalg.solve(_identity_like(right) + right @ factor.mT, right)
-        diagonal = column.square() / prior_information
-        total.diagonal().add_(diagonal)
-        total.addmm_((right * column).mT, left * column, alpha=-1)
-        own[y] = -(right[:, y] * column[y]) @ left * column
-        own[y, y] += diagonal[y]
-        # Derivative of the number of contaminated rows by u. The label's own entry is
-        # -sum r (1 - r); as a difference of sums, rounding could make it positive.
-        doubt = _doubt(f, weights, column, y)
-        slope = factor[:, y] @ factor
-        slope[y] = -doubt
-        answer = slope / prior_information - right.mT @ (left @ slope)
-        across += column * answer
-        of_matrix += slope @ answer
-        given_matrix += doubt
-    free = own.diagonal()
-    rates = free - (own * torch.linalg.solve(total, own.mT).mT).sum(-1)
-    rates = torch.where(rates > _LOST * free.abs(), rates, torch.inf)
-    of_matrix -= across @ torch.linalg.solve(total, across)
-    return rates, given_matrix + of_matrix.clamp_min(0)
+    rows = RowsByLabel.of(
+        transition.shifted(log_f), labels, weights=weights, true_labels=true_labels
+    )
+    variances, contaminated = transition_variances(rows, transition, prior)
+    z = torch.randn(draws, len(variances), dtype=variances.dtype, generator=generator)
+    levels = torch.rand(draws, dtype=variances.dtype, generator=generator)
+    rate = _logit_quantile(transition.rate, variances, z)
+    return TransitionDraws(rate, _share_quantiles(transition, contaminated, levels))
 
 
-def _information_factor(
-    f: Float[Tensor, "n k"], weights: Float[Tensor, " n"], column: Float[Tensor, " k"]
-) -> Float[Tensor, "m k"]:
-    """Return a matrix A for which A'A is the information of the rows, with at most K rows."""
-    joint = f * column.to(f)
-    joint *= (weights.sqrt() / joint.sum(-1))[:, None]
-    if len(joint) <= len(column):
-        return joint.double()
-    values, vectors = torch.linalg.eigh((joint.mT @ joint).double())
-    return values.clamp_min(0).sqrt()[:, None] * vectors.mT
+def _share_quantiles(
+    transition: Transition, contaminated: Float[Tensor, ""], levels: Float[Tensor, " s"]
+) -> Float[Tensor, " s"]:
+    """Return quantiles of the contaminated share, which respect Cantelli's bound.
 
-
-def _doubt(
-    f: Float[Tensor, "n k"], weights: Float[Tensor, " n"], column: Float[Tensor, " k"], label: int
-) -> Float[Tensor, ""]:
-    """Return the sum of r (1 - r) over the rows of one observed label.
-
-    Here r is the probability that the label of a row is right.
+    Args:
+        transition: Estimated rates and flips.
+        contaminated: Variance of the number of contaminated rows.
+        levels: Probability below each quantile, in (0, 1).
     """
-    joint = f * column.to(f)
-    own = joint[:, label].clone()
-    joint[:, label] = 0
-    others = joint.sum(-1)
-    share = own / (own + others)
-    return (weights * share * (others / (own + others))).sum(dtype=torch.float64)
-
-
-def _identity_like(factor: Float[Tensor, "m k"]) -> Float[Tensor, "m m"]:
-    return torch.eye(len(factor), dtype=factor.dtype, device=factor.device)
-
-
-def _prior_information(
-    label: int, rate: Float[Tensor, " k"], prior: FlipPrior
-) -> Float[Tensor, " k"]:
-    """Return the diagonal of the prior's information for one observed label, (K,).
-
-    The rate of a class is one minus the entry of M on the diagonal, because the rows of M sum to
-    one.
-    """
-    a, b = prior.rate
-    entries = torch.full_like(rate, prior.flip)
-    odds = (1 - rate[label]) / rate[label]
-    entries[label] = b + (a - prior.flip * (len(rate) - 1)) * odds**2
-    # An entry may be negative, but not 0, because others are divided by it.
-    least = torch.full_like(entries, _NEARLY_ZERO * b).copysign(entries)
-    return torch.where(entries.abs() < least.abs(), least, entries)
+    share = levels.new_tensor(transition.share)
+    variance = contaminated / transition.counts.sum() ** 2
+    quantiles = _logit_quantile(share, variance, torch.special.ndtri(levels))
+    # If the variance is large for the share, the quantiles on the logit scale would be 0 and 1.
+    odds = (levels / (1 - levels)).sqrt()
+    spread = variance.sqrt()
+    return torch.minimum(torch.maximum(quantiles, share - spread / odds), share + spread * odds)
 
 
 def _logit_interval(value: Tensor, variance: Tensor, probability: float) -> tuple[Tensor, Tensor]:
+    z = torch.special.ndtri(value.new_tensor((1 + probability) / 2))
+    return _logit_quantile(value, variance, -z), _logit_quantile(value, variance, z)
+
+
+def _logit_quantile(value: Tensor, variance: Tensor, z: Tensor) -> Tensor:
+    """Return the quantile at z of a Normal on the logit scale, for given mean and variance."""
     # A share of exactly 0 or 1 is certain: every row is verified.
     certain = (variance == 0) | (value == 0) | (value == 1)
-    z = float(torch.special.ndtri(value.new_tensor((1 + probability) / 2)))
-    spread = z * variance.sqrt() / (value * (1 - value))
-    low, high = (value.logit() - spread).sigmoid(), (value.logit() + spread).sigmoid()
-    return torch.where(certain, value, low), torch.where(certain, value, high)
+    spread = variance.sqrt() / (value * (1 - value))
+    return torch.where(certain, value, (value.logit() + z * spread).sigmoid())

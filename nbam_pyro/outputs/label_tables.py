@@ -19,6 +19,8 @@ class LabelTables:
         sharpness: Table with one row per sharpness of the predicted probabilities: sharpness,
             weight (its posterior probability), contamination, log_marginal (nats), flagged (number
             of responsibilities above one half).
+        all_right: Posterior probability that no label is wrong; with the weights of the sharpness
+            it sums to one.
         class_prior: Pseudo-count of each class, which makes class frequencies about equal; None if
             the frequencies are those of the predicted probabilities.
     """
@@ -27,4 +29,5 @@ class LabelTables:
     transition_matrix: pd.DataFrame
     flip_matrix: pd.DataFrame
     sharpness: pd.DataFrame
+    all_right: float
     class_prior: float | None

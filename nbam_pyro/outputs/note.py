@@ -1,8 +1,6 @@
-"""The note of a report: it lists what the intervals of the report treat as known."""
+"""The note of a report of labels, which says what its intervals contain and take as given."""
 
 import math
-
-import pandas as pd
 
 from nbam_pyro.models.priors.class_frequency import class_prior_sentence
 from nbam_pyro.outputs.predicted import Predicted
@@ -15,8 +13,8 @@ _SURE = math.log1p(-1e-6)
 
 def report_note(
     data: Predicted,
-    band: pd.DataFrame,
-    sharpness: float,
+    *,
+    sharpness: float | None,
     probability: float,
     class_prior: float | None,
 ) -> str:
@@ -24,17 +22,20 @@ def report_note(
 
     Args:
         data: Predicted probabilities and observed labels.
-        band: Table with one row per sharpness, as in `PredProbsReport`.
-        sharpness: Sharpness that the report uses.
+        sharpness: Sharpness that was given, or None.
         probability: Posterior probability that each interval contains.
         class_prior: Pseudo-count of each class; None without a prior on class frequencies.
     """
-    lowest, highest = band["sharpness"].min(), band["sharpness"].max()
     known = 0 if data.true_labels is None else int((data.true_labels >= 0).sum())
+    contained = (
+        "the unknown sharpness of the classifier, the rates, the flips and which rows are wrong."
+        if sharpness is None
+        else "the rates, the flips and which rows are wrong. "
+        f"Sharpness {sharpness:g} was given and is taken as known."
+    )
     return (
-        f"The {probability:.0%} intervals take these probabilities and sharpness {sharpness:g} as "
-        "given; they do not include errors of the classifier. Labels alone do not determine the "
-        f"sharpness: bands are for sharpness {lowest:g} to {highest:g}."
+        f"The {probability:.0%} intervals contain {contained} The probabilities must be out of "
+        "sample: the classifier must not have seen the label of a row that it predicts."
         + (f" {known} verified labels were used." if known else "")
         + _certain_rows(data)
         + _class_prior(class_prior)
@@ -47,9 +48,9 @@ def _certain_rows(data: Predicted) -> str:
     if sure < n / 2:
         return ""
     return (
-        f" In {sure} of {n} rows one class has probability 1, as from a decision tree. The "
-        "intervals treat these rows as certain and may be single points, although the predictions "
-        "may be wrong. Average the probabilities over many trees, or calibrate them."
+        f" In {sure} of {n} rows one class has probability 1, as from a decision tree. Such "
+        "probabilities do not tell which rows are difficult. Average the probabilities over many "
+        "trees, or calibrate them."
     )
 
 

@@ -27,7 +27,7 @@ def responsibilities(values: Any, *, contaminated: Any = None, ax: Axes | None =
 
     Args:
         values: Responsibilities P(z=1 | x, y), (N,), or an object that contains them: a `Fit`, a
-            fitted estimator, a report of `from_pred_probs`, or a `KnownFlips`.
+            fitted estimator, a `ContaminationReport`, or a `KnownFlips`.
         contaminated: Truth, (N,) booleans or 0 and 1; None if it is unknown.
         ax: Axes to draw on; None for the current axes.
 
@@ -62,7 +62,7 @@ def responsibilities_by(
 
     Args:
         values: Responsibilities P(z=1 | x, y), (N,), or an object that contains them: a `Fit`, a
-            fitted estimator, a report of `from_pred_probs`, or a `KnownFlips`.
+            fitted estimator, a `ContaminationReport`, or a `KnownFlips`.
         by: Group of each row, (N,). If `names` are given, `by` contains positions in `names`, and
             -1 if the group is unknown. None for the labels of a report.
         names: Names of the groups; None if `by` contains names.
@@ -116,7 +116,7 @@ def reliability(
 
     Args:
         values: Responsibilities P(z=1 | x, y), (N,), or an object that contains them: a `Fit`, a
-            fitted estimator, a report of `from_pred_probs`, or the `KnownFlips` of `known_flips`.
+            fitted estimator, a `ContaminationReport`, or the `KnownFlips` of `known_flips`.
         contaminated: Truth, (N,) booleans or 0 and 1; None for the truth in a `KnownFlips`.
         bins: Number of bins of equal width.
         ax: Axes to draw on; None for the current axes.

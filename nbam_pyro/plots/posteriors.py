@@ -11,8 +11,8 @@ from matplotlib.axes import Axes
 
 from nbam_pyro.errors import DataError, StoryError
 from nbam_pyro.inference.posterior.datatree import named_numbers
-from nbam_pyro.outputs.report import PredProbsReport
-from nbam_pyro.plots.sources import tree_of
+from nbam_pyro.outputs import ContaminationReport
+from nbam_pyro.plots.sources import label_tables, tree_of
 
 __all__ = ["guide_and_chains", "prior_comparison", "rate_posterior"]
 
@@ -32,8 +32,8 @@ def rate_posterior(source: Any, *, var_name: str | None = None, ax: Axes | None 
         DataError: The object contains no posterior.
         StoryError: The posterior has no such variable.
     """
-    if isinstance(source, PredProbsReport):
-        rates = source.rates
+    if isinstance(source, ContaminationReport):
+        rates = label_tables(source).rates
         ax = ax or plt.gca()
         at = np.arange(len(rates))
         ax.hlines(at, rates["low"], rates["high"], color="tab:blue", linewidth=1.5)

@@ -15,12 +15,13 @@ from nbam_pyro.inference.posterior.datatree import prior_and_posterior
 from nbam_pyro.inference.posterior.matrix_estimates import transition_matrix
 from nbam_pyro.inference.workflow.predictive_checks import KnownFlips
 from nbam_pyro.models import Story
-from nbam_pyro.outputs.report import PredProbsReport
+from nbam_pyro.outputs import ContaminationReport, LabelTables
 
 __all__ = [
     "Matrix",
     "fit_of",
     "groups_of",
+    "label_tables",
     "matrix_of",
     "names_of",
     "numbers",
@@ -73,7 +74,7 @@ def responsibilities_of(source: Any) -> np.ndarray:
         source = source.responsibility_
     elif isinstance(source, Fit):
         source = source.training_rows.responsibility
-    elif isinstance(source, PredProbsReport):
+    elif isinstance(source, ContaminationReport):
         source = source.rows["responsibility"]
     elif isinstance(source, KnownFlips):
         source = source.responsibility
@@ -165,7 +166,7 @@ def groups_of(source: Any, by: Any, rows: int) -> pd.Series:
     Raises:
         DataError: There are no groups, or their number is not N.
     """
-    if by is None and isinstance(source, PredProbsReport):
+    if by is None and isinstance(source, ContaminationReport) and source.kind == "labels":
         by = source.rows["label"]
     if by is None:
         raise DataError(f"A {type(source).__name__} contains no groups of rows. Give by, (N,).")
@@ -175,6 +176,22 @@ def groups_of(source: Any, by: Any, rows: int) -> pd.Series:
             f"by has {len(groups)} rows, but there are {rows} responsibilities. They must agree."
         )
     return groups.astype(object).where(groups.notna(), "unknown")
+
+
+def label_tables(report: ContaminationReport) -> LabelTables:
+    """Return the tables about classes of a report.
+
+    Args:
+        report: Report of `from_pred_probs`.
+
+    Raises:
+        DataError: The report is not about labels.
+    """
+    if report.labels is None:
+        raise DataError(
+            f"A report of {report.kind} has no classes. Give a report of from_pred_probs."
+        )
+    return report.labels
 
 
 def matrix_of(source: Any) -> Matrix:
@@ -196,8 +213,8 @@ def matrix_of(source: Any) -> Matrix:
         source = transition_matrix(source)
     if isinstance(source, MatrixEstimate):
         return Matrix(source.mean, source.low, source.high, source.probability, names)
-    if isinstance(source, PredProbsReport):
-        source = source.transition_matrix
+    if isinstance(source, ContaminationReport):
+        source = label_tables(source).transition_matrix
     if isinstance(source, pd.DataFrame):
         names = [str(name) for name in source.index]
     takes = "a Fit, an estimator, a report of from_pred_probs, a MatrixEstimate, or an array (K, K)"

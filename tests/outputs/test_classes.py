@@ -43,8 +43,8 @@ def test_columns_are_matched_by_name():
     p = pd.DataFrame(P, columns=NAMES)
     plain, turned = from_pred_probs(WORDS, p), from_pred_probs(WORDS, p, classes=NAMES[::-1])
     assert (figures(turned) == PLAIN).all()
-    assert turned.transition_matrix.columns.tolist() == NAMES[::-1]
-    assert turned.transition_matrix.loc[NAMES, NAMES].equals(plain.transition_matrix)
+    assert turned.labels.transition_matrix.columns.tolist() == NAMES[::-1]
+    assert turned.labels.transition_matrix.loc[NAMES, NAMES].equals(plain.labels.transition_matrix)
     assert (turned.rows["suggested_label"] == plain.rows["suggested_label"]).all()
 
 

@@ -1,4 +1,4 @@
-"""`from_pred_probs`: its estimates, its band, and verified labels."""
+"""`from_pred_probs`: its estimates, its averages over the sharpness, and verified labels."""
 
 import json
 import subprocess
@@ -10,9 +10,9 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from nbam_pyro import FlipPrior, from_pred_probs
+from nbam_pyro import FlipPrior, decisions, from_pred_probs
 from nbam_pyro import functional as nf
-from nbam_pyro.outputs.pred_probs import SHARPNESS, SHARPNESS_BAND
+from nbam_pyro.outputs.sharpness_seen import sharpened
 from nbam_pyro.outputs.transition import estimate_transition
 from tests.outputs.cases import (
     figures,
@@ -20,6 +20,11 @@ from tests.outputs.cases import (
 )
 
 PRIOR = FlipPrior(rate=(1.0, 9.0))
+PAIR = 0.8 * np.eye(3) + 0.2 * np.eye(3)[[1, 2, 0]]
+
+
+def log_f_of(p, sharpness):
+    return sharpened(torch.tensor(p).clamp_min(1e-6).log(), sharpness)
 
 
 def test_wrong_labels_are_found_and_counted():
@@ -27,9 +32,9 @@ def test_wrong_labels_are_found_and_counted():
     report = from_pred_probs(y, p)
     wrong = y != true
     r = figures(report)
-    assert ((r - wrong) ** 2).mean() < 0.7 * ((1 - p[np.arange(len(y)), y] - wrong) ** 2).mean()
-    assert r.mean() == pytest.approx(report.contamination["rate"], abs=1e-5)
-    low, high = report.contamination[["band_low", "band_high"]]
+    assert ((r - wrong) ** 2).mean() < 0.8 * ((1 - p[np.arange(len(y)), y] - wrong) ** 2).mean()
+    assert r.mean() == pytest.approx(report.contamination)
+    low, high = report.contamination_interval
     assert low <= wrong.mean() <= high
     suggested = report.rows["suggested_label"].to_numpy()
     assert (suggested == true).mean() > (y == true).mean()
@@ -39,13 +44,13 @@ def test_wrong_labels_are_found_and_counted():
 @given(
     st.integers(1, 40), st.integers(2, 5), st.floats(0.3, 8.0), st.booleans(), st.integers(0, 99)
 )
-def test_rows_are_the_closed_form_given_the_estimates(n, k, sharpness, some, seed):
+def test_rows_are_the_closed_form_given_a_sharpness(n, k, sharpness, some, seed):
     y, p, true = simulated(n, k, seed)
     verified = np.where(np.arange(n) % 4 == 0, true, -1) if some else None
     report = from_pred_probs(y, p, verified=verified, sharpness=sharpness)
-    log_f = (sharpness * torch.tensor(p).clamp_min(1e-6).log()).log_softmax(-1)
-    rate = torch.tensor(report.rates["rate"].to_numpy(copy=True))
-    log_flip = torch.tensor(report.flip_matrix.to_numpy(copy=True)).log()
+    log_f = log_f_of(p, sharpness)
+    rate = torch.tensor(report.labels.rates["rate"].to_numpy(copy=True))
+    log_flip = torch.tensor(report.labels.flip_matrix.to_numpy(copy=True)).log()
     latents = torch.tensor(y), rate.logit(), log_flip
     r = nf.responsibility(*nf.label_flip_log_joint(log_f, *latents)).numpy()
     posterior = nf.label_flip_log_posterior(log_f, *latents).exp().numpy()
@@ -61,7 +66,27 @@ def test_rows_are_the_closed_form_given_the_estimates(n, k, sharpness, some, see
     )
     assert (report.rows["predicted_label"] == p.argmax(1)).all()
     matrix = nf.transition_matrix(rate, log_flip.exp())
-    assert report.transition_matrix.to_numpy() == pytest.approx(matrix.numpy())
+    assert report.labels.transition_matrix.to_numpy() == pytest.approx(matrix.numpy())
+
+
+def test_rows_are_averages_over_the_explanations():
+    y, p, _ = simulated(300)
+    report = from_pred_probs(y, p)
+    table = report.labels.sharpness
+    assert table["weight"].sum() + report.labels.all_right == pytest.approx(1)
+    assert (table["weight"] > 0).all()
+    each = [figures(from_pred_probs(y, p, sharpness=a)) for a in table["sharpness"]]
+    assert figures(report) == pytest.approx(table["weight"].to_numpy() @ each, abs=0.02)
+    assert table["weight"] @ table["contamination"] == pytest.approx(report.contamination, abs=1e-3)
+    assert table["flagged"].tolist() == pytest.approx([(r > 0.5).sum() for r in each], abs=2)
+
+
+def test_the_labels_do_not_weigh_the_sharpness():
+    """Two data sets that look alike have the same weights, whatever their likelihood."""
+    y, p, _ = simulated(300)
+    one, other = from_pred_probs(y, p), from_pred_probs(y, p, prior=FlipPrior(rate=(5.0, 5.0)))
+    assert not np.allclose(one.labels.sharpness["log_marginal"], 0)
+    assert one.labels.sharpness["weight"].equals(other.labels.sharpness["weight"])
 
 
 def test_permuting_rows_permutes_results():
@@ -70,11 +95,13 @@ def test_permuting_rows_permutes_results():
     order = np.random.default_rng(0).permutation(len(y))
     one = from_pred_probs(y, p, verified=verified)
     other = from_pred_probs(y[order], p[order], verified=verified[order])
-    # Rounding of float32 sums may end EM an iteration earlier.
+    # Rounding of sums may end EM an iteration earlier.
     assert figures(one)[order] == pytest.approx(figures(other), abs=2e-3)
-    assert one.sharpness == other.sharpness
-    assert one.transition_matrix.to_numpy() == pytest.approx(
-        other.transition_matrix.to_numpy(), abs=2e-3
+    assert one.labels.sharpness["weight"].to_numpy() == pytest.approx(
+        other.labels.sharpness["weight"].to_numpy(), abs=2e-3
+    )
+    assert one.labels.transition_matrix.to_numpy() == pytest.approx(
+        other.labels.transition_matrix.to_numpy(), abs=2e-3
     )
 
 
@@ -82,81 +109,94 @@ def test_permuting_classes_permutes_results():
     y, p, _ = simulated()
     one, other = from_pred_probs(y, p), from_pred_probs(2 - y, p[:, ::-1])
     assert figures(one) == pytest.approx(figures(other), abs=2e-3)
-    assert one.rates["rate"].to_numpy()[::-1] == pytest.approx(
-        other.rates["rate"].to_numpy(), abs=2e-3
+    assert one.labels.rates["rate"].to_numpy()[::-1] == pytest.approx(
+        other.labels.rates["rate"].to_numpy(), abs=2e-3
     )
 
 
 def test_verified_rows_are_certain_and_teach():
     y, p, true = simulated()
     verified = np.where(np.arange(len(y)) < 150, true, -1)
-    report = from_pred_probs(y, p, verified=verified, sharpness=SHARPNESS)
+    report = from_pred_probs(y, p, verified=verified)
     rows = report.rows[:150]
     assert (rows["responsibility"] == (y != true)[:150]).all()
     assert (rows["suggested_label"] == true[:150]).all()
     assert (rows["suggested_probability"] == 1).all()
-    error = abs(
-        report.transition_matrix.to_numpy() - (0.8 * np.eye(3) + 0.2 * np.eye(3)[[1, 2, 0]])
-    )
-    without = from_pred_probs(y, p).transition_matrix.to_numpy()
-    assert error.max() < abs(without - (0.8 * np.eye(3) + 0.2 * np.eye(3)[[1, 2, 0]])).max()
-    assert report.band["verified_log_prob"].notna().all()
+    without = from_pred_probs(y, p)
+    error = abs(report.labels.transition_matrix.to_numpy() - PAIR).max()
+    assert error < abs(without.labels.transition_matrix.to_numpy() - PAIR).max()
     assert "150 verified" in report.note
+    assert report.labels.all_right == 0  # Some verified labels are wrong.
+    widths = [np.diff(one.contamination_interval)[0] for one in (report, without)]
+    assert widths[0] < widths[1]
 
 
 @pytest.mark.parametrize("softness", [1.5, 4.0])
 def test_verified_labels_choose_the_sharpness(softness):
-    """Where p is f raised to 1 / a, verified labels say a, and the labels' own likelihood too."""
+    """If p is f raised to 1 / a, verified labels determine a."""
     _, f, true = simulated(2000, rate=0.0, scale=3.0)
     y = np.where(np.random.default_rng(1).random(2000) < 0.2, (true + 1) % 3, true)
     p = f ** (1 / softness)
     p /= p.sum(1, keepdims=True)
     verified = np.where(np.random.default_rng(2).random(2000) < 0.3, true, -1)
     report = from_pred_probs(y, p, verified=verified)
-    assert report.sharpness == softness
-    best = report.band["verified_log_prob"].idxmax()
-    assert report.band.loc[best, "sharpness"] == softness
+    low, high = report.posterior["sharpness"].quantile([0.05, 0.95])
+    assert low < 1.15 * softness
+    assert high > softness / 1.15
+    assert high / low < 2.5
+
+
+def test_verified_labels_that_are_all_right_speak_for_right_labels():
+    y, p, true = simulated(300, rate=0.05)
+    clean = np.where((y == true) & (np.arange(300) < 150), true, -1)
+    before, after = from_pred_probs(y, p), from_pred_probs(y, p, verified=clean)
+    assert after.labels.all_right > before.labels.all_right
 
 
 def test_verified_labels_that_are_all_unknown_say_nothing():
     y, p, _ = simulated(100)
     with_none = from_pred_probs(y, p, verified=[None] * 100)
-    assert with_none.sharpness == SHARPNESS
     assert (figures(with_none) == figures(from_pred_probs(y, p))).all()
-    assert with_none.band["verified_log_prob"].isna().all()
 
 
-def test_the_band_holds_every_sharpness_and_the_chosen_one():
+def test_a_given_sharpness_is_not_averaged():
     y, p, _ = simulated(300)
     report = from_pred_probs(y, p, sharpness=3.0)
-    assert report.band["sharpness"].tolist() == sorted([*SHARPNESS_BAND, 3.0])
-    assert report.sharpness == 3.0
-    chosen = report.band.set_index("sharpness").loc[3.0]
-    assert chosen["rate"] == report.contamination["rate"]
-    assert chosen["flagged"] == (figures(report) > 0.5).sum()
-    for table in (report.rates, report.contamination.to_frame().T):
-        assert (table["band_low"] <= table["rate"]).all()
-        assert (table["rate"] <= table["band_high"]).all()
-        assert (table["low"] < table["rate"]).all()
-        assert (table["rate"] < table["high"]).all()
-    assert len(SHARPNESS_BAND) >= 5
-    assert SHARPNESS in SHARPNESS_BAND
-    assert "sharpness 3 as given" in report.note
+    assert report.labels.sharpness["sharpness"].tolist() == [3.0]
+    assert report.labels.all_right == 0
+    assert (report.posterior["sharpness"] == 3.0).all()
+    assert "Sharpness 3 was given" in report.note
+    rates = report.labels.rates
+    assert (rates["low"] < rates["rate"]).all()
+    assert (rates["rate"] < rates["high"]).all()
 
 
 def test_intervals_widen_with_their_probability():
     y, p, _ = simulated(300)
-    wide = from_pred_probs(y, p, probability=0.99).rates
-    narrow = from_pred_probs(y, p, probability=0.5).rates
-    assert (wide["low"] < narrow["low"]).all()
-    assert (wide["high"] > narrow["high"]).all()
+    wide = from_pred_probs(y, p, probability=0.99)
+    narrow = from_pred_probs(y, p, probability=0.5)
+    for name in ("contamination_interval", "population_rate_interval"):
+        low, high = getattr(wide, name)
+        inner = getattr(narrow, name)
+        assert low < inner[0] < inner[1] < high
+    assert (wide.labels.rates["low"] <= narrow.labels.rates["low"]).all()
+    assert (wide.labels.rates["high"] > narrow.labels.rates["high"]).all()
 
 
 def test_the_prior_counts():
     y, p, _ = simulated(60)
     sceptical = from_pred_probs(y, p, prior=FlipPrior(rate=(1.0, 1000.0)))
-    assert sceptical.contamination["rate"] < 0.5 * from_pred_probs(y, p).contamination["rate"]
+    assert sceptical.contamination < 0.5 * from_pred_probs(y, p).contamination
     assert (figures(from_pred_probs(y, p)) == figures(from_pred_probs(y, p, prior=PRIOR))).all()
+
+
+def test_decisions_take_the_responsibilities_of_a_report():
+    y, p, true = simulated()
+    report = from_pred_probs(y, p, sharpness=2.5)
+    found = decisions.flags(report.rows["responsibility"], fdr=0.2)
+    assert ((y != true) & found.flagged).sum() > 0.6 * found.flagged.sum() > 0
+    queue = decisions.review_queue(report.rows["responsibility"], budget=5)
+    assert len(queue) == 5
 
 
 SUPPOSED = (
@@ -171,9 +211,9 @@ def test_a_class_prior_shifts_the_rows_and_is_disclosed():
     p /= p.sum(1, keepdims=True)
     verified = np.where(np.arange(300) < 30, true, -1)
     report = from_pred_probs(y, p, verified=verified, sharpness=2.0, class_prior=50)
-    assert report.class_prior == 50
+    assert report.labels.class_prior == 50
     assert SUPPOSED in report.note
-    log_f = (2.0 * torch.tensor(p).float().clamp_min(1e-6).log()).log_softmax(-1)
+    log_f = log_f_of(p, 2.0).float()
     labels, known = torch.tensor(y), torch.tensor(verified)
     fitted = estimate_transition(
         log_f, labels, prior=PRIOR, true_labels=known, class_prior=50, tolerance=1e-6
@@ -183,25 +223,23 @@ def test_a_class_prior_shifts_the_rows_and_is_disclosed():
     r = nf.responsibility(*nf.label_flip_log_joint(shifted, *latents, true_label=known))
     posterior = nf.label_flip_log_posterior(shifted, *latents, true_label=known).exp()
     # EM of the report ends a little earlier; without the shift they differ by far more.
-    assert figures(report) == pytest.approx(r.numpy(), abs=0.02)
+    assert figures(report) == pytest.approx(r.numpy(), abs=0.04)
     off = figures(from_pred_probs(y, p, verified=verified, sharpness=2.0))
     assert abs(off - figures(report)).max() > 0.1
     best = report.rows["suggested_probability"].to_numpy()
-    assert best == pytest.approx(posterior.max(1).values.numpy(), abs=0.02)
-    assert figures(report).mean() == pytest.approx(report.contamination["rate"], abs=1e-4)
+    assert best == pytest.approx(posterior.max(1).values.numpy(), abs=0.04)
     assert (report.rows["predicted_label"] == p.argmax(1)).all()
-    assert (report.rates["low"] < report.rates["rate"]).all()
-    assert (report.rates["rate"] < report.rates["high"]).all()
+    assert (report.labels.rates["low"] < report.labels.rates["rate"]).all()
+    assert (report.labels.rates["rate"] < report.labels.rates["high"]).all()
 
 
 def test_without_a_class_prior_nothing_is_supposed_or_changed():
     y, p, _ = simulated(300)
     report, off = from_pred_probs(y, p), from_pred_probs(y, p, class_prior=None)
-    assert report.class_prior is None
-    assert "supposed" not in report.note
+    assert report.labels.class_prior is None
+    assert "assumed" not in report.note
     assert report.rows.equals(off.rows)
-    assert report.rates.equals(off.rates)
-    assert report.band.equals(off.band)
+    assert report.labels.rates.equals(off.labels.rates)
     assert not from_pred_probs(y, p, class_prior=200).rows.equals(report.rows)
 
 
@@ -210,10 +248,9 @@ def test_impossible_labels_do_no_harm():
     p = np.eye(3)[np.arange(60) % 3]
     y = np.where(np.arange(60) < 6, (np.arange(60) + 1) % 3, np.arange(60) % 3)
     report = from_pred_probs(y, p, verified=np.where(np.arange(60) < 2, y, -1))
-    assert np.isfinite(report.band).all(axis=None)
+    assert np.isfinite(report.labels.sharpness).all(axis=None)
     assert figures(report)[:2].tolist() == [0, 0]
-    assert (figures(report)[2:6] > 0.9).all()
-    assert (figures(report)[6:] < 0.1).all()
+    assert figures(report)[2:6].min() > 5 * figures(report)[6:].max()
 
 
 def test_neither_pyro_nor_lightning_is_imported():

@@ -128,10 +128,10 @@ def test_labels_by_name_say_the_same_as_by_number(kind):
     plain = from_pred_probs(y, p)
     assert (figures(report) == figures(plain)).all()
     classes = [0, 10, 20] if kind == "numbers" else ANIMALS
-    for frame in (report.transition_matrix, report.flip_matrix):
+    for frame in (report.labels.transition_matrix, report.labels.flip_matrix):
         assert frame.index.tolist() == frame.columns.tolist() == classes
         assert (frame.index.name, frame.columns.name) == ("true", "observed")
-    assert report.rates["class"].tolist() == classes
+    assert report.labels.rates["class"].tolist() == classes
     expected = np.array(classes)[plain.rows["suggested_label"]]
     assert (report.rows["suggested_label"].to_numpy() == expected).all()
 

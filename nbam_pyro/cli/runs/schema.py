@@ -5,7 +5,6 @@ from typing import Annotated, Any, Literal
 from pydantic import ConfigDict, Field, RootModel, model_validator
 
 from nbam_pyro.cli.files import Encoding
-from nbam_pyro.outputs.share import Share
 from nbam_pyro.outputs.verdict import Level
 from nbam_pyro.storage import Count, Finite, Label, Probability, Saved
 

@@ -1,0 +1,107 @@
+"""The report of labels, made from the explanations of labels and predicted probabilities."""
+
+import numpy as np
+import pandas as pd
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from nbam_pyro.outputs.contamination_report import ContaminationReport
+from nbam_pyro.outputs.label_draws import label_draws
+from nbam_pyro.outputs.label_readings import Readings
+from nbam_pyro.outputs.label_tables import LabelTables
+from nbam_pyro.outputs.label_verdict import label_verdict
+from nbam_pyro.outputs.note import report_note
+from nbam_pyro.outputs.predicted import Predicted
+
+__all__ = ["label_report"]
+
+
+def label_report(
+    readings: Readings, *, class_prior: float | None, given: bool, probability: float
+) -> ContaminationReport:
+    """Return the report.
+
+    Args:
+        readings: Explanations and their weights.
+        class_prior: Pseudo-count of each class, or None.
+        given: Whether the sharpness was given.
+        probability: Probability of the intervals.
+    """
+    data = readings.data
+    posterior, flagged = readings.class_posterior()
+    rows = _rows(data, posterior)
+    draws = label_draws(readings)
+    matrix = readings.matrix()
+    tail = (1 - probability) / 2
+    low, high = np.quantile(draws["rate"].values, [tail, 1 - tail], axis=0)
+    rates = pd.DataFrame(
+        {
+            "class": data.classes,
+            "rate": (1 - matrix.diagonal()).clamp(0, 1).numpy(),
+            "low": low,
+            "high": high,
+        }
+    )
+    tables = LabelTables(
+        rates=rates,
+        transition_matrix=_frame(matrix, data.classes),
+        flip_matrix=_frame(_flips(matrix), data.classes),
+        sharpness=pd.DataFrame(
+            {
+                "sharpness": readings.sharpness,
+                "weight": readings.weight,
+                "contamination": [one.share for one in readings.transitions],
+                "log_marginal": [one.log_marginal for one in readings.transitions],
+                "flagged": flagged,
+            }
+        ),
+        all_right=readings.all_right,
+        class_prior=class_prior,
+    )
+    return ContaminationReport(
+        kind="labels",
+        rows=rows,
+        posterior=draws,
+        verdict=label_verdict(
+            readings,
+            draws["contamination"].values,
+            contamination=float(rows["responsibility"].mean()),
+            probability=probability,
+        ),
+        note=report_note(
+            data,
+            sharpness=float(readings.sharpness[0]) if given else None,
+            probability=probability,
+            class_prior=class_prior,
+        ),
+        probability=probability,
+        labels=tables,
+    )
+
+
+def _rows(data: Predicted, posterior: Float[Tensor, "n k"]) -> pd.DataFrame:
+    best, suggested = posterior.max(-1)
+    own = posterior.gather(1, data.labels[:, None])[:, 0]
+    return pd.DataFrame(
+        {
+            "label": data.classes.take(data.labels.numpy()),
+            "predicted_label": data.classes.take(data.log_p.argmax(-1).numpy()),
+            "responsibility": (1 - own).clamp(0, 1).numpy(),
+            "suggested_label": data.classes.take(suggested.numpy()),
+            "suggested_probability": best.clamp(0, 1).numpy(),
+        },
+        index=data.index,
+    )
+
+
+def _flips(matrix: Float[Tensor, "k k"]) -> Float[Tensor, "k k"]:
+    """Return T = p(observed | true, wrong) of a matrix M."""
+    flips = matrix - torch.diag(matrix.diagonal())
+    return flips / flips.sum(-1, keepdim=True)
+
+
+def _frame(matrix: Float[Tensor, "k k"], classes: pd.Index) -> pd.DataFrame:
+    return pd.DataFrame(
+        matrix.numpy(), index=classes.rename("true"), columns=classes.rename("observed")
+    )

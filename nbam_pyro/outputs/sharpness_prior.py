@@ -1,0 +1,185 @@
+r"""The prior of the sharpness of predicted probabilities, given what can be seen of them.
+
+The story of `from_pred_probs` has a given predictor of the true label,
+
+.. math:: f_{ic} = (1 - \epsilon) \frac{p_{ic}^a}{\sum_d p_{id}^a} + \epsilon\, \bar p_c,
+          \qquad \epsilon = .005,
+
+with the mean :math:`\bar p` over the rows. Two explanations compete:
+
+* No label is wrong. All disagreements are mistakes of the classifier.
+* Labels are wrong. Then :math:`\log a` has a Student-t distribution around
+  :math:`\log a_y + m(s)` with scale :math:`\exp v(s)`. Here :math:`a_y` is the power at which p
+  predicts the observed labels best, and s are numbers that can be seen, such as the held-out
+  agreement of the classifier with the labels.
+
+The logit of the weight of the first explanation, m and v are linear in s. Their coefficients were
+fitted across data sets, classifiers and flips (benchmarks/calibration/sharpness_prior.py). The
+labels themselves do not update the prior, because many difficult rows and few wrong labels look the
+same to them as few difficult rows and many wrong labels: a cut posterior (Plummer 2015). Verified
+rows do.
+"""
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.special import expit
+from scipy.stats import t as student_t
+
+from nbam_pyro.outputs.sharpness_seen import Seen
+
+__all__ = ["FITTED", "FREEDOM", "SharpnessPrior"]
+
+# Degrees of freedom of the Student-t distribution of the log sharpness.
+FREEDOM = 5.0
+# Points of the log sharpness, in scales from its centre.
+_POINTS = np.array([-5.0, -3.0, -2.0, -1.4, -0.9, -0.45, 0.0, 0.45, 0.9, 1.4, 2.0, 3.0, 5.0])
+# Smallest and largest log sharpness.
+_ENDS = (math.log(0.05), math.log(30.0))
+# Largest probability, before rows are verified, that no label is wrong.
+_SUREST = 0.9
+
+
+@dataclass(frozen=True)
+class SharpnessPrior:
+    """Coefficients of the prior of the sharpness; the numbers in `SEEN` are standardised first.
+
+    Attributes:
+        mean: Means of the numbers across the development designs.
+        scale: Their standard deviations.
+        right: Coefficients of the logit of the probability that no label is wrong, the constant
+            first.
+        centre: Coefficients of the centre of log a minus the log power, the constant first.
+        spread: Coefficients of the log of the scale of log a, the constant first.
+    """
+
+    mean: tuple[float, ...]
+    scale: tuple[float, ...]
+    right: tuple[float, ...]
+    centre: tuple[float, ...]
+    spread: tuple[float, ...]
+
+    def standardised(self, numbers: np.ndarray) -> np.ndarray:
+        """Return a constant one and the standardised numbers, at most three scales from 0.
+
+        Args:
+            numbers: Numbers in the order of `SEEN`, (..., S).
+        """
+        z = ((numbers - np.array(self.mean)) / np.array(self.scale)).clip(-3, 3)
+        return np.concatenate([np.ones((*z.shape[:-1], 1)), z], axis=-1)
+
+    def right_weight(self, seen: Seen) -> float:
+        """Return the prior probability that no label is wrong.
+
+        Args:
+            seen: What can be seen.
+        """
+        weight = expit(self.standardised(seen.numbers) @ np.array(self.right))
+        return float(min(weight, _SUREST))
+
+    def points(self, seen: Seen) -> tuple[np.ndarray, np.ndarray]:
+        """Return values of the sharpness, and their prior weights if labels are wrong.
+
+        Args:
+            seen: What can be seen.
+
+        Returns:
+            Values in increasing order, and their weights, which sum to one.
+        """
+        z = self.standardised(seen.numbers)
+        centre = seen.log_power + z @ np.array(self.centre)
+        scale = float(np.exp(np.clip(z @ np.array(self.spread), -3, 1)))
+        edges = np.r_[-np.inf, (_POINTS[1:] + _POINTS[:-1]) / 2, np.inf]
+        weights = np.diff(student_t.cdf(edges, FREEDOM))
+        return np.exp((centre + scale * _POINTS).clip(*_ENDS)), weights
+
+
+# Fitted by `python -m benchmarks run sharpness-development` to 746 development designs: 19 tables
+# (iris, wine, Fashion-MNIST, ODDS, ADBench, simulations), ten classifiers, five kinds of flips.
+FITTED = SharpnessPrior(
+    mean=(
+        -1.4689,
+        -2.0547,
+        -1.5576,
+        -1.9934,
+        -0.1612,
+        -3.4775,
+        1.242,
+        4.9483,
+        -2.2609,
+        -1.7875,
+        0.6108,
+        2.7733,
+        5.7541,
+        3.9623,
+    ),
+    scale=(
+        0.7845,
+        1.2378,
+        1.2394,
+        1.2798,
+        0.867,
+        2.366,
+        0.6955,
+        0.9219,
+        1.2557,
+        1.2379,
+        0.3239,
+        3.47,
+        7.1977,
+        6.8358,
+    ),
+    right=(
+        -2.1526,
+        1.537,
+        -1.6049,
+        -0.0534,
+        -0.2672,
+        0.1151,
+        -0.2741,
+        -0.3556,
+        -0.5715,
+        -1.2053,
+        0.2481,
+        -0.0057,
+        0.4166,
+        0.0249,
+        -0.0516,
+    ),
+    centre=(
+        0.5918,
+        -1.4859,
+        1.8473,
+        0.1719,
+        0.7604,
+        -0.1093,
+        -0.3816,
+        -0.2339,
+        0.0743,
+        0.667,
+        -0.3281,
+        -0.5511,
+        -1.0572,
+        1.5755,
+        -0.002,
+    ),
+    spread=(
+        -0.5434,
+        -0.1599,
+        0.244,
+        0.0867,
+        0.0464,
+        -0.031,
+        -0.1,
+        -0.0853,
+        -0.0969,
+        -0.2241,
+        0.1155,
+        0.2236,
+        0.0402,
+        -0.1208,
+        0.2568,
+    ),
+)
+"""Prior that `from_pred_probs` uses."""
