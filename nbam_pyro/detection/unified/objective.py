@@ -70,7 +70,8 @@ class Terms:
 
     Attributes:
         information: Lower bound on the mutual information I_n(x, z), up to constants: minus half
-            the mean squared error of the reconstruction, in units of its variance s^2.
+            the squared error of the reconstruction of a row, divided by its variance s^2 and
+            averaged over rows. The squared error is summed over features.
         compactness: Lower bound on -H_n(z): the negative entropy of a Gaussian that has the spread
             of normal rows around the centre.
         separation: Entropy of a Gaussian that has the spread of verified anomalies around the
