@@ -47,17 +47,17 @@ def simulate(seed: int) -> tuple[LabelFlip, Scored, dict[str, Tensor]]:
     return story, rows._replace(y=y), {name: value[0] for name, value in drawn.items()}
 
 
-def ranks(seed: int) -> dict[str, Any]:
-    """Return the ranks of the true values among draws of NUTS and of a guide, for one seed."""
+def ranks(seed: int, *, count: int = RANKS) -> dict[str, Any]:
+    """Return the ranks of the true values among `count` draws of NUTS and as many of a guide."""
     torch.set_num_threads(1)
     story, rows, truth = simulate(seed)
     start = {"rate": torch.full((CLASSES,), 0.2), "flip": torch.full((CLASSES, 2), 0.5)}
-    length = THIN * RANKS
+    length = THIN * count
     draws, diverging = sample_chains(story, rows, [start], num_samples=length, num_warmup=150)
     chain = {name: value[0, ::THIN] for name, value in draws.items()}
     joint = Joint(epochs=150, guide_lr=0.1, spread_lr=0.1, one_cycle=True, num_draws=4)
     fitted = fit(story, (rows.x, rows.y), steps=[joint], held_out=0, batch_size=ROWS, seed=seed)
-    guide = guide_draws(fitted.guide, RANKS, seed=seed)
+    guide = guide_draws(fitted.guide, count, seed=seed)
     return {
         "seed": seed,
         "nuts": _ranks(chain, truth),
@@ -114,7 +114,7 @@ def _case(method: str, seed: int) -> Case:
     return Case(data="simulation", method=method, seed=seed)
 
 
-def uniformity(found: np.ndarray, *, bins: int = BINS) -> list[float]:
+def uniformity(found: np.ndarray, *, bins: int = BINS, count: int = RANKS) -> list[float]:
     """Return the p-value of the test of a uniform distribution, for each column of ranks."""
-    counts = [np.bincount(column * bins // (RANKS + 1), minlength=bins) for column in found.T]
+    counts = [np.bincount(column * bins // (count + 1), minlength=bins) for column in found.T]
     return [float(chisquare(count).pvalue) for count in counts]

@@ -10,7 +10,7 @@ from sklearn.datasets import make_blobs
 from sklearn.model_selection import GridSearchCV, cross_val_predict
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
-from sklearn.utils.estimator_checks import parametrize_with_checks
+from sklearn.utils.estimator_checks import estimator_checks_generator, parametrize_with_checks
 
 from nbam_pyro import Beta, NBAMClassifier, NBAMRegressor
 from nbam_pyro.errors import DataError
@@ -30,9 +30,33 @@ EXPECTED_TO_FAIL = {"check_sample_weight_equivalence_on_dense_data": NOT_A_SUM}
 
 @collapses
 @parametrize_with_checks(
-    [NBAMClassifier(), NBAMRegressor()], expected_failed_checks=lambda _: EXPECTED_TO_FAIL
+    [NBAMClassifier(steps=QUICK), NBAMRegressor(steps=QUICK_REGRESSION)],
+    expected_failed_checks=lambda _: EXPECTED_TO_FAIL,
 )
 def test_scikit_learns_own_checks(estimator, check):
+    """How an estimator speaks and what it refuses is the same under every recipe."""
+    check(estimator)
+
+
+def checks_of_training():
+    """The checks whose data are rows to learn from, few rows, or one feature."""
+    names = (
+        "check_classifiers_train",
+        "check_regressors_train",
+        "check_estimators_dtypes",
+        "check_fit2d_1feature",
+        "check_fit2d_1sample",
+    )
+    for estimator in (NBAMClassifier(), NBAMRegressor()):
+        for one, check in estimator_checks_generator(estimator):
+            if check.func.__name__ in names and not check.keywords.get("readonly_memmap"):
+                name = f"{type(estimator).__name__}-{check.func.__name__}"
+                yield pytest.param(one, check, id=name)
+
+
+@collapses
+@pytest.mark.parametrize(("estimator", "check"), list(checks_of_training()))
+def test_default_recipes_pass_the_checks_of_training(estimator, check):
     check(estimator)
 
 

@@ -14,11 +14,11 @@ def test_chains_and_a_full_guide_agree_on_a_line(line_trees):
 
 def test_chains_and_guide_agree_on_rates_given_f(flip_fit):
     fitted, x, y, _ = flip_fit
-    chains = nuts(fitted, x, y, num_samples=300, num_warmup=200, chains=2, class_names=list("abc"))
+    chains = nuts(fitted, x, y, num_samples=200, num_warmup=100, chains=2, class_names=list("abc"))
     guide = to_datatree(fitted, x, y, num_draws=2000, class_names=list("abc"))
     table = guide_and_chains(guide, chains, var_names=["rate"])
     assert list(table.index) == ["rate[a]", "rate[b]", "rate[c]"]
     assert (table["shift"].abs() < 0.4).all()
     assert table["width"].between(0.6, 1.5).all()
-    assert chains.sample_stats["diverging"].shape == (2, 300)
-    assert chains.posterior["transition_matrix"].shape == (2, 300, 3, 3)
+    assert chains.sample_stats["diverging"].shape == (2, 200)
+    assert chains.posterior["transition_matrix"].shape == (2, 200, 3, 3)
