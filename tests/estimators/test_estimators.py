@@ -39,11 +39,10 @@ def test_scikit_learns_own_checks(estimator, check):
 
 
 def checks_of_training():
-    """The checks whose data are rows to learn from, few rows, or one feature."""
+    """The checks whose data are rows to learn from, one row, or one feature."""
     names = (
         "check_classifiers_train",
         "check_regressors_train",
-        "check_estimators_dtypes",
         "check_fit2d_1feature",
         "check_fit2d_1sample",
     )
