@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 import torch
 
-from nbam_pyro.errors import NBAMWarning
+from nbam_pyro.errors import NBAMWarning, StoryError
 from nbam_pyro.inference import Fit, log_marginals, loo
 from nbam_pyro.inference.diagnostics.measurement_verdict import different
 from nbam_pyro.models import LeverageSwitch
@@ -129,21 +129,20 @@ def choose_mean(
     """
     if len(candidates) == 1:
         return MeanChoice(candidates[0], pd.DataFrame()), fit_one(candidates[0], None)
+    none = np.zeros(len(y), dtype=bool)
     trials: dict[Mean, _Trial] = {}
-    if "network" in candidates:
+    density: dict[Mean, np.ndarray] | None = None
+    if "network" not in candidates:
+        trials = {mean: _try(fit_one, mean, none) for mean in candidates}
+        density = _left_out(trials, x, y)
+    if density is None:
         density = {mean: np.full(len(y), np.nan) for mean in candidates}
         for held_out in _parts(y, seed):
             for mean in candidates:
-                trials[mean] = _try(fit_one, mean, held_out)
-                draws = log_marginals(trials[mean].fitted, x[held_out], y[held_out])
+                one = _try(fit_one, mean, held_out)
+                trials.setdefault(mean, one)
+                draws = log_marginals(one.fitted, x[held_out], y[held_out])
                 density[mean][held_out] = np.logaddexp.reduce(draws, 0) - math.log(len(draws))
-    else:
-        none = np.zeros(len(y), dtype=bool)
-        trials = {mean: _try(fit_one, mean, none) for mean in candidates}
-        density = {
-            mean: np.asarray(loo(trial.fitted, x, y, num_draws=1000).elpd_i)
-            for mean, trial in trials.items()
-        }
     choice = _chosen(density, weights * _trusted(x))
     mean = choice.choice
     if len(y) < _NETWORK or (len(y) >= _ONE_SPLIT and mean == "network"):
@@ -154,6 +153,19 @@ def choose_mean(
         fitted = fit_one(mean, None)
     rivals = {name: trials[name].fitted for name in choice.rivals}
     return choice, replace(fitted, verdict=_with_rivals(fitted, rivals))
+
+
+def _left_out(
+    trials: dict[Mean, _Trial], x: np.ndarray, y: np.ndarray
+) -> dict[Mean, np.ndarray] | None:
+    """Return the log density of each target given the other rows, or None if it is not known."""
+    try:
+        return {
+            mean: np.asarray(loo(trial.fitted, x, y, num_draws=1000).elpd_i)
+            for mean, trial in trials.items()
+        }
+    except StoryError:
+        return None
 
 
 def _trusted(x: np.ndarray) -> np.ndarray:

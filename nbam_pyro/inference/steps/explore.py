@@ -1,7 +1,6 @@
 """`Explore`: find the modes of the posterior of a story whose numbers all have a prior."""
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import torch
@@ -11,11 +10,10 @@ from nbam_pyro.errors import StoryError
 from nbam_pyro.inference.steps.peak import Peak
 from nbam_pyro.inference.steps.run import Run
 from nbam_pyro.inference.steps.step import Step
-from nbam_pyro.inference.variational.ascent import ascend, curvature
-from nbam_pyro.inference.variational.guides import Draw, global_sites
+from nbam_pyro.inference.variational.ascent import ascend, inverse_curvature, polish
 from nbam_pyro.inference.variational.mixture import Sampled, sample_modes
 from nbam_pyro.inference.variational.modes_guide import ModesGuide
-from nbam_pyro.inference.variational.space import LogPosterior, Space
+from nbam_pyro.inference.variational.space import LogPosterior, Space, prior_draw
 from nbam_pyro.models import Story
 from nbam_pyro.training.rows import Batch
 from nbam_pyro.training.tensors import precision_of
@@ -32,8 +30,6 @@ _SAME_AT_FIRST, _SAME = 0.15, 0.02
 _WORSE = 10.0
 # Modes with less weight than this are not kept.
 _LIGHT = 0.005
-# Smallest curvature in any direction; the prior should make it larger.
-_FLAT = 1e-3
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -92,10 +88,10 @@ class Explore(Step):
 def _peaks(density: LogPosterior, points: Tensor, heights: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     """Return different modes, their log densities and inverse curvatures."""
     kept = _different(density.log_marginals(points), heights, limit=_SECOND, same=_SAME)
+    points, heights = polish(density, points[kept], heights[kept])
+    kept = _different(density.log_marginals(points), heights, limit=_SECOND, same=_SAME)
     points, heights = points[kept], heights[kept]
-    values, vectors = torch.linalg.eigh(curvature(density, points))
-    inverse = 1 / values.clamp_min(_FLAT)
-    return points, heights, (vectors * inverse[:, None]) @ vectors.mT
+    return points, heights, inverse_curvature(density, points)
 
 
 def _all_rows(run: Run) -> Batch:
@@ -113,7 +109,8 @@ def _starts(density: LogPosterior, seed: int) -> Tensor:
     """Return free coordinates of all starting values, (S, D)."""
     story: Story = density.story
     x, y = density.rows.x[:2], density.rows.y[:2]
-    prior = [_from_prior(story, x, y) for _ in range(_PRIOR_STARTS)]
+    with torch.no_grad():
+        prior = [prior_draw(story, x, y) for _ in range(_PRIOR_STARTS)]
     means = {} if story.closed_form is None else story.closed_form.prior_means()
     rows = density.rows
     if len(rows.y) > _ROWS:
@@ -127,15 +124,6 @@ def _starts(density: LogPosterior, seed: int) -> Tensor:
         stacked = {name: torch.stack([one[name] for one in every]) for name in fallback}
         free = density.space.free(stacked)
     return free[free.isfinite().all(1)]
-
-
-def _from_prior(story: Story, x: Tensor, y: Tensor) -> Draw:
-    """Draw the global latents from their prior."""
-    with torch.no_grad():
-        if (closed := story.closed_form) is not None:
-            return {name: prior.sample() for name, prior in closed.priors().items()}
-        sites: dict[str, Any] = global_sites(story, x, y, {})
-        return {name: site["value"] for name, site in sites.items()}
 
 
 def _screened(density: LogPosterior, starts: Tensor) -> Tensor:

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 
+import numpy as np
 import torch
 from arviz_stats.base import array_stats
 from torch import Tensor
@@ -82,6 +83,7 @@ def sample_modes(
     mixtures: list[_Mixture] = []
     points = centres[:0]
     values = heights[:0]
+    best, least = None, _RELIABLE
     for _ in range(_ROUNDS):
         mixtures.append(mixture)
         drawn = mixture.draw(_DRAWS, generator)
@@ -90,11 +92,12 @@ def sample_modes(
         found = _weighted(points, values, mixtures)
         k_hat = math.inf if found.k_hat is None else found.k_hat
         enough = 1 / float((found.weights**2).sum()) > max(_EFFECTIVE, 5 * centres.shape[1])
-        if k_hat < _GOOD and enough:
-            return found
+        if enough and k_hat < least:
+            best, least = found, k_hat
+        if least < _GOOD:
+            break
         mixture = mixture.adapted(found)
-    reliable = k_hat < _RELIABLE and enough
-    return found if reliable else _chains(log_density, laplace, centres, seed=seed)
+    return best or _chains(log_density, laplace, centres, seed=seed)
 
 
 @dataclass(frozen=True)
@@ -148,10 +151,14 @@ def _weighted(points: Tensor, values: Tensor, mixtures: list[_Mixture]) -> Sampl
     by_mode = parts.logsumexp(0) - math.log(len(mixtures))
     proposal = by_mode.logsumexp(1)
     log_ratio = values - proposal
-    smoothed, k_hat = array_stats.psislw(-log_ratio.clamp_min(-1e30).numpy())
+    with np.errstate(all="ignore"):
+        smoothed, k_hat = array_stats.psislw(-log_ratio.clamp_min(-1e30).numpy())
+    weights = torch.as_tensor(smoothed).softmax(0)
+    if not (weights.isfinite().all() and math.isfinite(k_hat)):  # too few different ratios
+        weights, k_hat = log_ratio.softmax(0), math.inf
     return Sampled(
         points=points,
-        weights=torch.as_tensor(smoothed).softmax(0),
+        weights=weights,
         of_mode=(by_mode - proposal[:, None]).exp(),
         k_hat=float(k_hat),
         log_evidence=float(log_ratio.logsumexp(0)) - math.log(len(points)),
@@ -214,8 +221,10 @@ def _with_even(shares: Tensor) -> Tensor:
 
 def _root(covariance: Tensor) -> Tensor:
     """Return a square root of a covariance whose smallest eigenvalues are lifted."""
-    values, vectors = torch.linalg.eigh((covariance + covariance.mT) / 2)
-    return vectors * values.clamp_min(1e-10).sqrt()
+    units = covariance.diagonal().clamp_min(1e-30).sqrt()
+    scaled = covariance / units / units[:, None]
+    values, vectors = torch.linalg.eigh((scaled + scaled.mT) / 2)
+    return units[:, None] * vectors * values.clamp_min(1e-10).sqrt()
 
 
 def _student(roots: Tensor, generator: torch.Generator) -> Tensor:

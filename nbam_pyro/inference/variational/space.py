@@ -16,6 +16,8 @@ from nbam_pyro.training.rows import Batch
 
 # Points x targets that are in memory at once.
 _ENTRIES = 2_000_000
+# Draws from the prior that the units of the free coordinates are computed from.
+_PRIOR_DRAWS = 40
 # Rows by which points are compared.
 _COMPARED = 500
 
@@ -26,21 +28,24 @@ class _Site:
 
     Attributes:
         name: Name of the site.
-        shape: Shape of the site in free coordinates.
-        transform: Map from free coordinates to the values of the site.
+        transform: Map from numbers without constraints to the values of the site.
+        middle: Number without constraints at which the free coordinate is 0, (*site,).
+        unit: Unit of the free coordinate in numbers without constraints, (*site,).
     """
 
     name: str
-    shape: torch.Size
     transform: Any
+    middle: Tensor
+    unit: Tensor
 
 
 @dataclass(frozen=True)
 class Space:
     """Free coordinates of the global latents: a vector of D real numbers without constraints.
 
-    A rate in (0, 1), for example, has its logit as free coordinate, and a positive scale has its
-    logarithm.
+    A rate in (0, 1), for example, has a linear function of its logit as free coordinate, and a
+    positive scale has one of its logarithm. Under the prior the coordinates have a median of about
+    0 and a scatter of about 1, whatever the units of the latents.
 
     Attributes:
         sites: The global latents in order.
@@ -58,12 +63,24 @@ class Space:
             y: Targets of these rows, (N, *dims).
         """
         guide: Any = make_guide(story, x, y)
-        return cls(tuple(_Site(name, loc.shape, t) for name, loc, t in normal_sites(guide)))
+        with torch.random.fork_rng([]), torch.no_grad():
+            torch.manual_seed(0)
+            drawn = [prior_draw(story, x, y) for _ in range(_PRIOR_DRAWS)]
+        sites = []
+        for name, _, transform in normal_sites(guide):
+            every = torch.stack([transform.inv(one[name].double()) for one in drawn])
+            middle = every.median(0).values
+            unit = (every - middle).abs().mean(0)
+            usable = unit.isfinite() & (unit > 0) & middle.isfinite()
+            middle = torch.where(usable, middle, torch.zeros_like(middle))
+            unit = torch.where(usable, unit, torch.ones_like(unit))
+            sites.append(_Site(name, transform, middle, unit))
+        return cls(tuple(sites))
 
     @property
     def size(self) -> int:
         """Number of free coordinates, D."""
-        return sum(site.shape.numel() for site in self.sites)
+        return sum(site.unit.numel() for site in self.sites)
 
     def constrain(self, free: Tensor) -> tuple[Draw, Tensor]:
         """Return values of the latents, (..., *site), and the log Jacobian determinant, (...).
@@ -74,9 +91,9 @@ class Space:
         draw: Draw = {}
         batch = free.shape[:-1]
         log_det = torch.zeros(batch, dtype=free.dtype)
-        parts = free.split([site.shape.numel() for site in self.sites], -1)
+        parts = free.split([site.unit.numel() for site in self.sites], -1)
         for site, part in zip(self.sites, parts, strict=True):
-            unconstrained = part.reshape((*batch, *site.shape))
+            unconstrained = site.middle + site.unit * part.reshape((*batch, *site.unit.shape))
             value = site.transform(unconstrained)
             jacobian = site.transform.log_abs_det_jacobian(unconstrained, value)
             extra = tuple(range(len(batch), jacobian.ndim))
@@ -90,7 +107,10 @@ class Space:
         Args:
             draws: Values of the latents by site name, (S, *site).
         """
-        parts = [site.transform.inv(draws[site.name].double()) for site in self.sites]
+        parts = [
+            (site.transform.inv(draws[site.name].double()) - site.middle) / site.unit
+            for site in self.sites
+        ]
         return torch.cat([part.flatten(1) if part.ndim > 1 else part[:, None] for part in parts], 1)
 
 
@@ -118,8 +138,9 @@ class LogPosterior:
         Args:
             free: Free coordinates, (S, D).
         """
-        values = self._over(self._at, free)
-        return torch.where(values.isfinite(), values, -torch.inf)
+        usable = free.isfinite().all(-1)
+        values = self._over(self._at, torch.where(usable[:, None], free, 0.0))
+        return torch.where(usable & values.isfinite(), values, -torch.inf)
 
     def log_marginals(self, free: Tensor) -> Tensor:
         """Return log p(y | x, latents) of the first rows at some points, (S, n).
@@ -180,3 +201,17 @@ class LogPosterior:
             sites = global_sites(self.story, x[:2], y[:2], draw)
             terms = [site["log_prob_sum"] for site in sites.values()]
         return torch.stack([torch.as_tensor(term) for term in terms]).sum()
+
+
+def prior_draw(story: Story, x: Tensor, y: Tensor) -> Draw:
+    """Draw the global latents from their prior.
+
+    Args:
+        story: Story of any kind.
+        x: A few rows to run the story once, (N, ...).
+        y: Targets of these rows, (N, *dims).
+    """
+    if (closed := story.closed_form) is not None:
+        return {name: prior.sample() for name, prior in closed.priors().items()}
+    sites: dict[str, Any] = global_sites(story, x, y, {})
+    return {name: site["value"] for name, site in sites.items()}

@@ -39,7 +39,8 @@ def loo(
 
     Raises:
         DataError: Some of the rows were held out from the fit.
-        StoryError: The story has trained parameters, or has no global latents.
+        StoryError: The story has trained parameters or no global latents, or its posterior has too
+            few different draws.
 
     Source: Vehtari et al. (2017, 2024).
     """
@@ -69,4 +70,10 @@ def loo(
     tree["log_likelihood"] = arviz_base.dict_to_dataset(
         {"y": by_row[None]}, dims={"y": ["row"]}, coords={"row": np.arange(len(y))}
     )
-    return arviz_stats.loo(tree, pointwise=True)
+    try:
+        return arviz_stats.loo(tree, pointwise=True)
+    except ValueError as error:  # ArviZ cannot smooth weights that are equal
+        raise StoryError(
+            "PSIS-LOO has too few different draws: for some row, the smallest densities are all "
+            "equal. Use more draws (num_draws=), or compare_priors, which refits."
+        ) from error

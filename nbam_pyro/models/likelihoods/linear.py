@@ -16,6 +16,8 @@ __all__ = ["LinearNormal"]
 
 # Prior standard deviation of log sigma.
 _NOISE_SPREAD = 1.5
+# Smallest standard deviation of clean measurements, as a share of `scale`: no line is exact.
+_LEAST = 1e-6
 # Shares of clean rows that starting values of the noise are computed for.
 _CLEAN = (0.5, 0.65, 0.8, 0.95)
 
@@ -26,10 +28,11 @@ class LinearNormal(Component):
     .. math::
         w_j \sim N(0, s), \qquad b \sim N(0, s), \qquad \log \sigma \sim N(\log s_0, 1.5)
 
-    The global latents are the sites "weight" (D,), "bias" () and "noise" (), which is sigma. The
-    other clean likelihoods of measurements have point estimates of these parameters. Use this one
-    for small regressions: `fit` then finds every mode of the posterior, and you can check it with
-    Markov chains (`nuts`).
+    The global latents are the sites "weight" (D,), "bias" () and "noise" (), which is sigma. To
+    sigma^2 the square of 1e-6 times `scale` is added, so that the likelihood of an exact line is
+    finite. The other clean likelihoods of measurements have point estimates of these parameters.
+    Use this one for small regressions: `fit` then finds every mode of the posterior, and you can
+    check it with Markov chains (`nuts`).
 
     Args:
         features: Number D of columns of h.
@@ -80,7 +83,15 @@ class LinearNormal(Component):
 
     def forward(self, h: Tensor, latents: Latents) -> TorchDistribution:
         mean = h @ latents["weight"] + latents["bias"]
-        return centred(dist.Normal(mean, latents["noise"], validate_args=False), self.centre)
+        return centred(dist.Normal(mean, self.deviation(latents), validate_args=False), self.centre)
+
+    def deviation(self, latents: Latents) -> Tensor:
+        """Return the standard deviation of clean measurements, (), in the units of y.
+
+        Args:
+            latents: Values of the global latents by site name.
+        """
+        return torch.hypot(latents["noise"], self.zero + _LEAST * self.scale)
 
     @property
     def target_centre(self) -> float:

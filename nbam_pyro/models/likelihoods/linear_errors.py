@@ -30,9 +30,10 @@ class LinearErrors(Component):
     the sites "shift" (), which is delta, and "error_scale" (), which is S. As in
     `ShiftedComponent`, the scale of the distribution is
 
-    .. math:: \sqrt{S^2 + \max(0, (k \sigma)^2 - \delta^2)},
+    .. math:: \sqrt{S^2 + \max(\sigma^2, (k \sigma)^2 - \delta^2)}.
 
-    so that it cannot become equal to the clean likelihood.
+    So it cannot become equal to the clean likelihood, and it is never narrower: an error is added
+    to a clean measurement.
 
     Args:
         clean: Clean likelihood of the same story (the same module, not a copy).
@@ -83,8 +84,8 @@ class LinearErrors(Component):
     def forward(self, h: Tensor, latents: Latents) -> TorchDistribution:
         line = h @ latents["weight"] + latents["bias"]
         shift, wide = latents["shift"], latents["error_scale"]
-        apart = (self.separation * latents["noise"]) ** 2 - shift**2
-        scale = (wide**2 + apart.clamp_min(0)).sqrt()
+        clean = self.clean.deviation(latents) ** 2
+        scale = (wide**2 + torch.maximum(clean, self.separation**2 * clean - shift**2)).sqrt()
         df = torch.full_like(line, self.df, requires_grad=False)
         base = dist.StudentT(df, line + shift, scale, validate_args=False)
         return centred(base, self.clean.centre)
