@@ -11,6 +11,7 @@ from scipy.special import expit, logsumexp
 from nbam_pyro import LatentSwitch
 from nbam_pyro.models import BetaSwitch, Component, FixedSwitch, UniformRange
 
+# Seeds of the data below are such that both modes have an exact probability between 0.3 and 0.75.
 # Range of contaminated targets in all stories.
 LOW, HIGH = -20.0, 20.0
 
@@ -29,7 +30,7 @@ class Middle(Component):
     """A mean and a standard deviation, without columns."""
 
     def priors(self):
-        return {"middle": dist.Normal(0.0, 5.0), "width": dist.LogNormal(-0.5, 0.5)}
+        return {"middle": dist.Normal(0.0, 5.0), "width": dist.LogNormal(-0.5, 0.2)}
 
     def forward(self, h, latents):
         return dist.Normal(latents["middle"] + 0 * h[:, 0], latents["width"])
@@ -70,10 +71,10 @@ class Case:
 
 def two_slopes():
     """Eleven rows on one line through the origin, and ten on another."""
-    rng = np.random.default_rng(0)
+    rng = np.random.default_rng(2)
     x = np.concatenate([np.linspace(0.5, 3, 11), np.linspace(0.5, 3, 10)])
-    y = np.where(np.arange(21) < 11, 2 * x, -x) + 0.5 * rng.normal(size=21)
-    slope, logit = _grid((-2, 3), (-6, 6))
+    y = np.where(np.arange(21) < 11, 2 * x, -2 * x) + 0.5 * rng.normal(size=21)
+    slope, logit = _grid((-3, 3), (-6, 6))
     rate = expit(logit)
     prior = (
         stats.norm.logpdf(slope, 0, 3) + stats.beta.logpdf(rate, 2, 2) + np.log(rate * (1 - rate))
@@ -82,15 +83,15 @@ def two_slopes():
     story = LatentSwitch(
         switch=BetaSwitch(2.0, 2.0), clean=Slope(), anomaly=UniformRange(LOW, HIGH)
     )
-    return _case(story, x, y, "slope", 0.5, slope, prior, clean, rate)
+    return _case(story, x, y, "slope", 0.0, slope, prior, clean, rate)
 
 
 def two_means():
     """Nine targets around 0, and nine around 4 that are more dispersed."""
     rng = np.random.default_rng(1)
     y = np.concatenate([0.5 * rng.normal(size=9), 4 + 0.6 * rng.normal(size=9)])
-    middle, log_width = _grid((-2, 6), (-2.5, 2.0))
-    prior = stats.norm.logpdf(middle, 0, 5) + stats.norm.logpdf(log_width, -0.5, 0.5)
+    middle, log_width = _grid((-2, 6), (-1.7, 1.0))
+    prior = stats.norm.logpdf(middle, 0, 5) + stats.norm.logpdf(log_width, -0.5, 0.2)
     clean = stats.norm.logpdf(y, middle[:, None], np.exp(log_width)[:, None])
     story = LatentSwitch(switch=FixedSwitch(0.4), clean=Middle(), anomaly=UniformRange(LOW, HIGH))
     return _case(story, 0 * y, y, "middle", 2.0, middle, prior, clean, np.full(len(prior), 0.4))
@@ -98,14 +99,14 @@ def two_means():
 
 def two_lines():
     """Ten rows on a rising line, ten on a falling one, with different intercepts."""
-    rng = np.random.default_rng(2)
+    rng = np.random.default_rng(4)
     x = np.tile(np.linspace(-2, 2, 10), 2)
-    y = np.where(np.arange(20) < 10, 1 + x, -1 - 0.5 * x) + 0.4 * rng.normal(size=20)
+    y = np.where(np.arange(20) < 10, 1 + x, -1 - x) + 0.4 * rng.normal(size=20)
     slope, bias = _grid((-3, 3), (-3, 3))
     prior = stats.norm.logpdf(slope, 0, 3) + stats.norm.logpdf(bias, 0, 3)
     clean = stats.norm.logpdf(y, bias[:, None] + slope[:, None] * x, 0.4)
     story = LatentSwitch(switch=FixedSwitch(0.45), clean=Line(), anomaly=UniformRange(LOW, HIGH))
-    return _case(story, x, y, "slope", 0.25, slope, prior, clean, np.full(len(prior), 0.45))
+    return _case(story, x, y, "slope", 0.0, slope, prior, clean, np.full(len(prior), 0.45))
 
 
 def _grid(first, second):
