@@ -26,7 +26,9 @@ def assert_the_giants_are_flagged(responsibility):
 @pytest.mark.filterwarnings("ignore::nbam_pyro.errors.CannotTellWarning")
 def test_the_giants_among_47_stars_are_flagged():
     table = pd.read_csv(STARS)
-    model = NBAMRegressor(random_state=0).fit(table[["log_temperature"]], table["log_light"])
+    model = NBAMRegressor(random_state=0).fit(
+        table[["log_temperature"]].to_numpy(), table["log_light"]
+    )
     assert_the_giants_are_flagged(model.responsibility_)
     assert model.mean_.choice == "linear"
     assert list(model.mean_.scores.index) == ["linear", "spline"]

@@ -134,9 +134,7 @@ def _case(story, x, y, site, between, values, prior, clean, rate):
 
 def conjugate():
     """Return a story whose targets are Normal around an unknown mean, and its data."""
-    story = LatentSwitch(
-        switch=FixedSwitch(1e-9), clean=Unknown(), anomaly=UniformRange(LOW, HIGH)
-    )
+    story = LatentSwitch(switch=FixedSwitch(1e-9), clean=Unknown(), anomaly=UniformRange(LOW, HIGH))
     y = torch.tensor([1.2, 0.4, 2.1, 0.9, 1.7])
     return story, torch.zeros(5, 1), y
 

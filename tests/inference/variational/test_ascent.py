@@ -53,8 +53,9 @@ def test_a_bent_valley_is_followed():
 
 def test_no_point_becomes_worse_and_impossible_points_stay():
     def half(points):  # impossible on the negative side
-        return torch.where(points[:, 0] > 0, points[:, 0].clamp_min(1e-9).log() - points[:, 0],
-                           -torch.inf)
+        return torch.where(
+            points[:, 0] > 0, points[:, 0].clamp_min(1e-9).log() - points[:, 0], -torch.inf
+        )
 
     starts = torch.tensor([[0.1], [5.0], [-1.0]]).double()
     points, values = ascend(half, starts)

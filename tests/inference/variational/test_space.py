@@ -100,8 +100,9 @@ def test_the_story_is_not_changed():
     story, x, y = conjugate()
     LogPosterior(story, Space.of(story, x, y), _batch(x, y))(torch.zeros(1, 1).double())
     assert isinstance(story, Story)
-    assert all(not value.is_floating_point() or value.dtype == torch.float32 for value in
-               story.buffers())
+    assert all(
+        not value.is_floating_point() or value.dtype == torch.float32 for value in story.buffers()
+    )
 
 
 def _batch(x, y, weights=None):
