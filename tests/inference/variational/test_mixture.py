@@ -74,8 +74,7 @@ def test_chains_replace_weights_that_are_not_reliable():
     def bent(points):
         x, y = points.unbind(-1)
         crescent = -0.5 * (x / 3) ** 2 - 0.5 * ((y - 3 * x**2) / 0.02) ** 2
-        crescent = crescent - math.log(2 * math.pi * 3 * 0.02)
-        return crescent
+        return crescent - math.log(2 * math.pi * 3 * 0.02)
 
     centre = torch.zeros(1, 2).double()
     covariance = torch.diag(torch.tensor([1e-3, 4e-4])).double()[None]
