@@ -21,6 +21,8 @@ from nbam_pyro.models import (
     LabelFlip,
     LaplaceLikelihood,
     LatentSwitch,
+    LeverageSwitch,
+    LinearErrors,
     LinearNormal,
     LinearSwitch,
     NegativeBinomialLikelihood,
@@ -161,6 +163,14 @@ def tagger_with_heads():
     )
 
 
+def linear():
+    """The components of `linear_regression`."""
+    clean = LinearNormal(FEATURES, scale=5.0)
+    return LatentSwitch(
+        switch=LeverageSwitch(FEATURES), clean=clean, anomaly=LinearErrors(clean, scale=4.0)
+    )
+
+
 def _deep(num_classes):
     return nn.Sequential(nn.Linear(FEATURES, 5), nn.Linear(5, num_classes))
 
@@ -210,6 +220,7 @@ CLOSED_STORIES = {
         values,
     ),
     "shifted": (shifted, values),
+    "linear": (linear, values),
     "binary": (
         _switch(BetaSwitch, lambda: BernoulliLikelihood(_head(1)), lambda: UniformLabels(2)),
         lambda n=6: labels(2, n),

@@ -71,7 +71,7 @@ def candidate_means(rows: int, columns: int) -> list[Mean]:
         columns: Number of columns.
 
     Example:
-        >>> candidate_means(40, 2), candidate_means(40, 30), candidate_means(5000, 100)
+        >>> candidate_means(39, 2), candidate_means(40, 30), candidate_means(5000, 100)
         (['linear', 'spline'], ['linear'], ['network'])
     """
     numbers: dict[Mean, int] = {"linear": columns, "spline": (1 + _CURVES) * columns}

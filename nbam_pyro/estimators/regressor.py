@@ -138,7 +138,8 @@ class NBAMRegressor(RegressorMixin, NBAMEstimator):
 
         Raises:
             DataError: Measurements are texts, infinite or all the same; features have missing or
-                infinite values; or a value of `contaminated` is not one of the codes.
+                infinite values; `mean` is unknown, or contradicts images or the arguments that
+                describe a network; or a value of `contaminated` is not one of the codes.
             SupportError: A measurement lies outside the range of a bounded anomaly likelihood.
         """
         self._fit(X, y, sample_weight, contaminated=contaminated)
@@ -208,11 +209,21 @@ class NBAMRegressor(RegressorMixin, NBAMEstimator):
             raise DataError(
                 f"mean is {self.mean!r}. Give 'auto', 'linear', 'spline', 'gp' or 'network'."
             )
+        described = self.network is not None or self.epochs is not None
+        described = described or self.input_dependent_scale
+        if self.mean not in ("auto", "network") and x.ndim != 2:
+            raise DataError(
+                f"mean is {self.mean!r}, but X has images: leave out mean=, or give 'network'."
+            )
+        if self.mean not in ("auto", "network") and described:
+            raise DataError(
+                f"mean is {self.mean!r}, but network=, epochs= or input_dependent_scale= describes "
+                "a network: leave them out, or leave out mean=."
+            )
         if self.mean != "auto":
             return [self.mean]
-        described = self.network is not None or self.epochs is not None or self.steps is not None
         trained = self.anomaly is not None and any(True for _ in self.anomaly.parameters())
-        if x.ndim != 2 or described or self.input_dependent_scale or trained:
+        if x.ndim != 2 or described or self.steps is not None or trained:
             return ["network"]
         return candidate_means(*x.shape)
 

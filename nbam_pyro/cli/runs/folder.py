@@ -146,8 +146,9 @@ def _plots(
     r = table.sort_index()["responsibility"].to_numpy()  # in the order of the rows
     with_axes = {
         "responsibilities": lambda ax: plots.responsibilities(r, contaminated=contaminated, ax=ax),
-        "training_curve": lambda ax: plots.training_curve(fit.history, ax=ax),
     }
+    if not fit.history.empty:  # Explore has no epochs
+        with_axes["training_curve"] = lambda ax: plots.training_curve(fit.history, ax=ax)
     if info.classes is not None:
         names = [str(name) for name in info.classes]
         with_axes["transition_matrix"] = lambda ax: plots.transition_matrix(

@@ -183,7 +183,12 @@ def spreads_and_locations(guide: nn.Module) -> tuple[list[nn.Parameter], list[nn
     """Return the parameters of a guide's standard deviations, and all its other parameters.
 
     The first list is empty if the guide has no separate parameters for standard deviations.
+
+    Raises:
+        StoryError: The guide is a `DrawnGuide`, which has nothing to train.
     """
+    if isinstance(guide, DrawnGuide):
+        guide()
     spreads = {n: p for n, p in guide.named_parameters() if n.startswith("scales.")}
     locations = [p for n, p in guide.named_parameters() if n not in spreads]
     return list(spreads.values()), locations

@@ -6,6 +6,7 @@ from pyro.distributions import TorchDistribution
 from scipy.stats import chi2
 from torch import Tensor
 
+from nbam_pyro.errors import DataError
 from nbam_pyro.models.latents import Latents
 from nbam_pyro.models.likelihoods.component import Component, check_positive
 from nbam_pyro.models.priors.pseudo_counts import Beta
@@ -48,7 +49,8 @@ class LeverageSwitch(Component):
         most: Largest contamination m of usual rows, in (0, 1].
 
     Raises:
-        DataError: The number of features, a pseudo-count or `most` is not positive.
+        DataError: The number of features, a pseudo-count or `most` is not positive, or
+            `most` is above 1.
 
     Example:
         >>> h = torch.linspace(-1, 1, 50)[:, None]
@@ -69,6 +71,8 @@ class LeverageSwitch(Component):
         check_positive("a", a)
         check_positive("b", b)
         check_positive("most", most)
+        if most > 1:
+            raise DataError(f"most is {most}; a contamination is at most 1.")
         self.features = features
         self.a = a
         self.b = b

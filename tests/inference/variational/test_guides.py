@@ -14,5 +14,6 @@ def test_a_guide_starts_at_prior_means():
     )
     median = guide_median(make_guide(story, torch.zeros(2, 3), torch.zeros(2)))
     assert float(median["contamination"]) == pytest.approx(0.1)
-    assert float(median["bias"]) == 5.0
+    assert float(median["bias"]) == 0.0  # distance of the intercept from the centre
+    assert float(story.clean(torch.zeros(1, 3), median).mean) == 5.0
     assert median["weight"].tolist() == [0.0, 0.0, 0.0]
