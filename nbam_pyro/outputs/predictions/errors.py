@@ -16,10 +16,12 @@ __all__ = ["Errors"]
 _PLACE = ((0.0, 0.7), (-0.2, 0.6), (0.0, 0.4))  # mode, log scale, half log ratio of the two scales
 _TAILS = ((-1.0, 1.3), (-1.0, 1.3))  # logit of 2 / degrees of freedom, on the left and the right
 # Distance and log width of contaminated rows in clean scales, and logit of the share above.
-_ERRORS = ((0.0, 6.0), (np.log(4.0), 0.8), (0.0, 1.5))
+_ERRORS = ((0.0, 6.0), (np.log(4.0), 0.7), (0.0, 1.5))
 # Part of the contaminated rows that has the tails of a Student-t distribution, and its degrees of
 # freedom. Clean tails are never heavier, so that a huge residual is always suspicious.
 _FAR, _BROAD = 0.1, 2.0
+# Contaminated rows are at least this many times as broad as clean ones.
+_NARROWEST = 1.5
 # No family fits residuals exactly, and a small misfit of many rows looks like contamination.
 # Therefore the likelihood counts as at most this many rows (Miller & Dunson 2019).
 _ROWS = 500.0
@@ -115,7 +117,7 @@ class Errors:
             return clean, clean
         shift, log_width, above, odds = values[:, -4:, None].swapaxes(0, 1)
         scale = np.exp(log_scale)
-        width = scale * (1 + np.exp(log_width))
+        width = scale * (_NARROWEST + np.exp(log_width))
         distance = scale * abs(shift)
         lobes = np.logaddexp(
             _log_broad((away - distance) / width) - np.logaddexp(0, -above),
