@@ -15,13 +15,13 @@ __all__ = ["Errors"]
 # simulations on which they were checked.
 _PLACE = ((0.0, 0.7), (-0.2, 0.6), (0.0, 0.4))  # mode, log scale, half log ratio of the two scales
 _TAILS = ((-1.0, 1.3), (-1.0, 1.3))  # logit of 2 / degrees of freedom, on the left and the right
-# Distance and log width of contaminated rows in clean scales, and logit of the share above.
-_ERRORS = ((0.0, 6.0), (np.log(4.0), 0.7), (0.0, 1.5))
+# Distance and log width of contaminated rows on the asinh scale, and logit of the share above.
+# A distance of 2.5 is about six clean scales.
+_ERRORS = ((2.5, 0.7), (np.log(0.5), 0.5), (0.0, 1.5))
 # Part of the contaminated rows that has the tails of a Student-t distribution, and its degrees of
-# freedom. Clean tails are never heavier, so that a huge residual is always suspicious.
+# freedom on the asinh scale. Its tails are heavier than those of clean rows, so that a huge
+# residual is always suspicious.
 _FAR, _BROAD = 0.1, 2.0
-# Contaminated rows are at least this many times as broad as clean ones.
-_NARROWEST = 1.5
 # No family fits residuals exactly, and a small misfit of many rows looks like contamination.
 # Therefore the likelihood counts as at most this many rows (Miller & Dunson 2019).
 _ROWS = 500.0
@@ -40,10 +40,10 @@ class Errors:
         \Big(1 + \frac{(e - m)^2}{\nu_\pm \sigma_\pm^2}\Big)^{-(\nu_\pm + 1) / 2},
         \qquad \sigma_\pm = \sigma e^{\pm \kappa},
 
-    or the limit of normal tails on both sides. Contaminated residuals lie above or below, around
-    :math:`m + \sigma d` with probability q and around :math:`m - \sigma d` otherwise, with the
-    scale :math:`\sigma (1 + w)`. With d = 0 they are broad, with q = 1 they are shifted. Nine in ten
-    of them are normal, and one in ten has a Student-t distribution with two degrees of freedom.
+    or the limit of normal tails on both sides. Contaminated residuals are described on the scale
+    :math:`v = \mathrm{asinh}((e - m) / \sigma)`, which is logarithmic for large residuals. They lie
+    around d with probability q and around -d otherwise, with the width w. Nine in ten of them are
+    normal on this scale, and one in ten has a Student-t distribution with two degrees of freedom.
 
     Attributes:
         cells: Residuals.
@@ -106,7 +106,9 @@ class Errors:
         return np.asarray((-np.expm1(clean - both)).clip(0, 1))
 
     def _normal_priors(self) -> np.ndarray:
-        return np.array([*_PLACE, *(_TAILS if self.heavy else ()), *(_ERRORS if self.mixed else ())])
+        return np.array(
+            [*_PLACE, *(_TAILS if self.heavy else ()), *(_ERRORS if self.mixed else ())]
+        )
 
     def _log_densities(self, values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Log densities of clean rows (times their share), and of all rows, (P, K) each."""
@@ -115,16 +117,17 @@ class Errors:
         clean = self._log_clean(values, away, log_scale, skew)
         if not self.mixed:
             return clean, clean
-        shift, log_width, above, odds = values[:, -4:, None].swapaxes(0, 1)
-        scale = np.exp(log_scale)
-        width = scale * (_NARROWEST + np.exp(log_width))
-        distance = scale * abs(shift)
+        distance, log_width, above, odds = values[:, -4:, None].swapaxes(0, 1)
+        units = away / np.exp(log_scale)
+        place, width = np.arcsinh(units), np.exp(log_width)
+        # The derivative of the asinh scale.
+        volume = log_width + log_scale + 0.5 * np.log1p(units**2)
         lobes = np.logaddexp(
-            _log_broad((away - distance) / width) - np.logaddexp(0, -above),
-            _log_broad((away + distance) / width) - np.logaddexp(0, above),
+            _log_broad((place - distance) / width) - np.logaddexp(0, -above),
+            _log_broad((place + distance) / width) - np.logaddexp(0, above),
         )
         clean = clean - np.logaddexp(0, odds)
-        return clean, np.logaddexp(clean, lobes - np.log(width) - np.logaddexp(0, -odds))
+        return clean, np.logaddexp(clean, lobes - volume - np.logaddexp(0, -odds))
 
     def _log_clean(
         self, values: np.ndarray, away: np.ndarray, log_scale: np.ndarray, skew: np.ndarray

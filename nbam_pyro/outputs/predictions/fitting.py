@@ -92,9 +92,7 @@ def fit_errors(
     return PredictionsPosterior(
         weights=weights,
         shares=np.array([(part.mean(0) @ free + known) / count for part in r]),
-        responsibility=sum(
-            weight * part.mean(0) for weight, part in zip(weights, r, strict=True)
-        ),
+        responsibility=sum(weight * part.mean(0) for weight, part in zip(weights, r, strict=True)),
         overlap=float(both / max(all_wrong, _TINY)),
         contamination=drawn,
         population_rate=rng.beta(prior.a + drawn, prior.b + count - drawn),

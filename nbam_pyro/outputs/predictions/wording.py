@@ -100,9 +100,7 @@ def _reasons(
     if found.contaminated > 1 / 2 and found.share_contaminated > _GROUP:
         told.append("The contaminated part is so large that it may be a group of clean rows.")
     if interval[1] - interval[0] > _WIDE:
-        told.append(
-            f"The contaminated share lies between {interval[0]:.1%} and {interval[1]:.1%}."
-        )
+        told.append(f"The contaminated share lies between {interval[0]:.1%} and {interval[1]:.1%}.")
     return told
 
 
