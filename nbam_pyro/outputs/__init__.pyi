@@ -5,8 +5,8 @@ from .contamination_report import load_report as load_report
 from .intervals import TransitionIntervals as TransitionIntervals
 from .intervals import transition_intervals as transition_intervals
 from .label_tables import LabelTables as LabelTables
-from .predictions.from_predictions import from_predictions as from_predictions
 from .pred_probs import from_pred_probs as from_pred_probs
+from .predictions.from_predictions import from_predictions as from_predictions
 from .scores.from_scores import from_scores as from_scores
 from .share import Share as Share
 from .transition import Transition as Transition
