@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from nbam_pyro.cli.files import read
-from nbam_pyro.cli.runs.given import Predictions, pred_probs_of, predictions_of
+from nbam_pyro.cli.runs.given import pred_probs_of, predictions_of
 from nbam_pyro.cli.runs.schema import Settings, Summary
 from nbam_pyro.cli.runs.scores import share_entries
 from nbam_pyro.cli.runs.tables import write_table
@@ -28,6 +29,17 @@ from nbam_pyro.verified import Verified
 __all__ = ["check_alone", "fit_outputs"]
 
 _SURE, _DOUBTFUL = 0.9, 0.1
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Found:
+    """Report on a file, and what is written about it."""
+
+    report: ContaminationReport
+    table: pd.DataFrame
+    verified: Verified
+    further: dict[str, Any]
+    names: list[object] | None
 
 
 def check_alone(
@@ -111,70 +123,32 @@ def fit_outputs(
         targets = TrainingTargets.of(
             source, task=expected, true_label=true_label, contaminated=contaminated
         )
-        present, n = targets.column.present, len(source.rows)
+        present = targets.column.present
         if not present.any():
             raise DataError(f"'{data}' has no label or measurement. Give at least one.")
-        table = pd.DataFrame({"row": source.rows, "label": targets.column.cells})
         if pred_probs is not None:
-            given = pred_probs_of(pred_probs, targets.column.values, rows=n)
-            codes = encode_labels(targets.column.values, given.classes)
-            verified = verified_rows(
-                codes,
-                present,
-                true_label=targets.verified.get("true_label"),
-                contaminated=targets.verified.get("contaminated"),
-                encode=lambda values: encode_labels(values, given.classes),
-            )
-            report = from_pred_probs(
-                codes,
-                given.probabilities[present],
-                verified=_of_present(verified, codes, present),
-                prior=None if prior is None else FlipPrior(rate=prior),
-            )
-            r = np.full(n, report.population_rate)
-            r[present] = report.rows["responsibility"]
-            table["responsibility"] = r
-            best = given.probabilities.argmax(1)
-            chance = given.probabilities.max(1)
-            best[present] = report.rows["suggested_label"]
-            chance[present] = report.rows["suggested_probability"]
-            table["suggested_label"] = given.classes[best]
-            table["suggested_probability"] = chance
-            further: dict[str, Any] = {"classes": len(given.classes)}
-            names: list[object] | None = given.classes.tolist()
+            found = _labels(pred_probs, targets, prior=prior)
         else:
-            measured = encode_measurements(targets.column.values)
-            y = np.full(n, np.nan)
-            y[present] = measured
-            verified = verified_rows(
-                measured,
-                present,
-                true_label=None,
-                contaminated=targets.verified.get("contaminated"),
-                encode=encode_measurements,
-            )
-            given_predictions = predictions_of(predictions, rows=n)
-            report = _measurements(y, given_predictions, verified, prior=prior, seed=seed)
-            table["responsibility"] = report.rows["responsibility"].to_numpy()
-            table["prediction"] = report.rows["prediction"].to_numpy()
-            further = _errors(report, present)
-            names = None
+            found = _measurements(predictions, targets, prior=prior, seed=seed)
+        table = found.table
+        table.insert(0, "row", source.rows)
+        verified = found.verified
         if len(verified):
             table["verified"] = verified.known.numpy()
         summary = {
             "data": data.name,
             "label": label,
             "task": expected,
-            "rows": n,
+            "rows": len(present),
             "labelled": int(present.sum()),
-            **share_entries(report, names=names),
-            "contamination_probability": report.probability,
+            **share_entries(found.report, names=found.names),
+            "contamination_probability": found.report.probability,
             "evidence": "out-of-sample",
             **({} if not len(verified) else {"verified": _counts(verified)}),
             **_flagged(table["responsibility"].to_numpy()[present]),
             "collapse": None,
-            **further,
-            "notes": [*source.notes, report.note.removesuffix(".")],
+            **found.further,
+            "notes": [*source.notes, found.report.note.removesuffix(".")],
             "seconds": round(time.perf_counter() - started, 1),
         }
         settings = {
@@ -197,26 +171,72 @@ def fit_outputs(
         return summary
 
 
-def _of_present(verified: Verified, codes: np.ndarray, present: np.ndarray) -> Verified | None:
-    """Return what is verified about the rows that have a label; None if nothing is."""
-    if not len(verified):
-        return None
-    return Verified.of(
+def _labels(path: Path, targets: TrainingTargets, *, prior: Beta | None) -> _Found:
+    column = targets.column
+    present = column.present
+    given = pred_probs_of(path, column.values, rows=len(present))
+    codes = encode_labels(column.values, given.classes)
+    verified = verified_rows(
         codes,
-        contaminated=verified.contaminated[present],
-        true_label=verified.true_label[present],
+        present,
+        true_label=targets.verified.get("true_label"),
+        contaminated=targets.verified.get("contaminated"),
+        encode=lambda values: encode_labels(values, given.classes),
+    )
+    known = (
+        Verified.of(
+            codes,
+            contaminated=verified.contaminated[present],
+            true_label=verified.true_label[present],
+        )
+        if len(verified)
+        else None
+    )
+    report = from_pred_probs(
+        codes,
+        given.probabilities[present],
+        verified=known,
+        prior=None if prior is None else FlipPrior(rate=prior),
+    )
+    # A row without a label has the probability that a new row is wrong.
+    r = np.full(len(present), report.population_rate)
+    best, chance = given.probabilities.argmax(1), given.probabilities.max(1)
+    r[present] = report.rows["responsibility"]
+    best[present] = report.rows["suggested_label"]
+    chance[present] = report.rows["suggested_probability"]
+    table = pd.DataFrame(
+        {
+            "label": column.cells,
+            "responsibility": r,
+            "suggested_label": given.classes[best],
+            "suggested_probability": chance,
+        }
+    )
+    return _Found(
+        report=report,
+        table=table,
+        verified=verified,
+        further={"classes": len(given.classes)},
+        names=given.classes.tolist(),
     )
 
 
 def _measurements(
-    y: np.ndarray,
-    given: Predictions,
-    verified: Verified,
-    *,
-    prior: Beta | None,
-    seed: int,
-) -> ContaminationReport:
-    return from_predictions(
+    path: Path | None, targets: TrainingTargets, *, prior: Beta | None, seed: int
+) -> _Found:
+    column = targets.column
+    measured = encode_measurements(column.values)
+    verified = verified_rows(
+        measured,
+        column.present,
+        true_label=None,
+        contaminated=targets.verified.get("contaminated"),
+        encode=encode_measurements,
+    )
+    y = np.full(len(column.present), np.nan)
+    y[column.present] = measured
+    given = predictions_of(path, rows=len(y))
+    report = from_predictions(
         y,
         given.mean,
         scale=given.scale,
@@ -225,6 +245,15 @@ def _measurements(
         verified=verified if len(verified) else None,
         prior=prior,
         seed=seed,
+    )
+    table = report.rows[["responsibility", "prediction"]].copy()
+    table.insert(0, "label", column.cells)
+    return _Found(
+        report=report,
+        table=table,
+        verified=verified,
+        further=_errors(report, column.present),
+        names=None,
     )
 
 

@@ -153,7 +153,7 @@ class _Found(_Open):
 class _Labels(_Found):
     task: Literal["classification"]
     classes: Count
-    directions: list[_Direction] = []
+    directions: list[_Direction] = Field(default_factory=list)
 
 
 class _Measurements(_Found):

@@ -7,6 +7,7 @@ import pandas as pd
 import xarray as xr
 
 from nbam_pyro.checks.arguments import as_number
+from nbam_pyro.errors import DataError
 from nbam_pyro.models.priors.pseudo_counts import Beta
 from nbam_pyro.outputs.contamination_report import ContaminationReport
 from nbam_pyro.outputs.intervals import check_probability
@@ -76,8 +77,8 @@ def from_predictions(
 
     Raises:
         DataError: Shapes or indices do not agree, a value is infinite, a prediction is missing, a
-            scale is not positive, levels of quantiles are not in (0, 1), or not exactly one kind of
-            predictions is given.
+            scale is not positive, levels of quantiles are not in (0, 1), a row without a
+            measurement is verified, or not exactly one kind of predictions is given.
 
     Source: Box & Tiao (1968) describe contaminated errors of regression; Fernández & Steel (1998)
     give a distribution a skew by two scales; Miller & Dunson (2019) bound the number of rows that a
@@ -99,6 +100,11 @@ def from_predictions(
     n = len(data.y)
     present = ~np.isnan(data.y)
     known = switch_codes(verified, n).numpy()
+    if (alone := (known >= 0) & ~present).any():
+        raise DataError(
+            f"{int(alone.sum())} rows are verified but have no measurement, the first is row "
+            f"{int(alone.argmax())}. Leave them unverified."
+        )
     codes = known[present]
     residual, uneven = evened(data.residual[present], data.predictors[present])
     cells = cells_of(residual)
