@@ -140,13 +140,15 @@ def _quantiles(quantiles: Any, n: int) -> tuple[np.ndarray, np.ndarray]:
             "{0.05: low, 0.5: middle, 0.95: high}, or a data frame whose columns are levels."
         )
     try:
-        named = {float(level): _column(table[level], f"quantile {level}", n) for level in table}
-    except (TypeError, ValueError) as error:
-        if isinstance(error, DataError):
-            raise
+        levels_by_name = {name: float(str(name)) for name in table}
+    except ValueError as error:
         raise DataError(
             f"The levels of quantiles are {list(table)}; expected numbers such as 0.05 and 0.95."
         ) from error
+    named = {
+        level: _column(table[name], f"quantile {level:g}", n)
+        for name, level in levels_by_name.items()
+    }
     levels = np.sort(np.array(list(named)))
     if len(levels) < 2 or not ((levels > 0) & (levels < 1)).all():
         raise DataError(
