@@ -16,7 +16,7 @@ from nbam_pyro.outputs.predictions.spread import evened
 LEVELS = (0.05, 0.25, 0.5, 0.75, 0.95)
 
 
-def gross(n=300, share=0.1, seed=0):
+def gross(n=160, share=0.1, seed=0):
     """Predictions with a scale of 2, and gross errors on both sides."""
     rng = np.random.default_rng(seed)
     mean = rng.normal(5, 3, n)
@@ -32,19 +32,18 @@ def test_gross_errors_are_identified(share):
     low, high = report.contamination_interval
     r = report.rows["responsibility"].to_numpy()
     assert report.verdict.level == "identified"
-    assert low <= share <= high
+    assert low <= wrong.mean() <= high
     assert ((r - wrong) ** 2).mean() < 0.01
 
 
 def test_all_kinds_of_predictions_give_the_same_answer():
-    y, mean, _ = gross(150)
-    scale = np.full(150, 2.0)
+    y, mean, _ = gross(100)
+    scale = np.full(100, 2.0)
     draws = mean[:, None] + 2 * ndtri((np.arange(99) + 0.5) / 99)
     quantiles = {level: mean + 2 * ndtri(level) for level in LEVELS}
     shares = [
         from_predictions(y, mean).contamination,
         from_predictions(y, mean, scale=7 * scale).contamination,  # A common factor has no effect.
-        from_predictions(y, quantiles=quantiles).contamination,
         from_predictions(y, quantiles=pd.DataFrame(quantiles)).contamination,
         from_predictions(y, draws=draws).contamination,
     ]
@@ -86,9 +85,11 @@ def test_few_or_equal_residuals_cannot_tell():
 
 
 def test_a_huge_residual_is_contaminated():
-    y, mean, _ = gross(200, share=0)
+    y, mean, _ = gross(share=0)
     y[7] = 1e300
-    assert from_predictions(y, mean).rows["responsibility"][7] > 0.5
+    report = from_predictions(y, mean)
+    assert report.verdict.level == "identified"
+    assert list(np.flatnonzero(report.rows["responsibility"] > 0.5)) == [7]
 
 
 def test_missing_measurements_have_the_population_rate():
@@ -101,13 +102,13 @@ def test_missing_measurements_have_the_population_rate():
 
 def test_verified_rows_decide_what_a_tail_cannot():
     rng = np.random.default_rng(3)
-    y = rng.standard_t(3, 300)
-    codes = np.full(300, -1)
+    y = rng.standard_t(3, 150)
+    codes = np.full(150, -1)
     codes[np.argsort(-abs(y))[:20]] = 0
-    report = from_predictions(y, np.zeros(300), verified=codes)
-    assert report.contamination <= from_predictions(y, np.zeros(300)).contamination
+    report = from_predictions(y, np.zeros(150), verified=codes)
+    assert report.contamination <= from_predictions(y, np.zeros(150)).contamination
     assert (report.rows["responsibility"][codes == 0] == 0).all()
-    told = from_predictions(y, np.zeros(300), verified=Verified.of(y, contaminated=codes))
+    told = from_predictions(y, np.zeros(150), verified=Verified.of(y, contaminated=codes))
     pd.testing.assert_frame_equal(told.rows, report.rows)
 
 

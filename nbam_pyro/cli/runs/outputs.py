@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import torch
 
 from nbam_pyro.cli.files import read
 from nbam_pyro.cli.runs.given import pred_probs_of, predictions_of
@@ -38,6 +39,7 @@ class _Found:
     report: ContaminationReport
     table: pd.DataFrame
     verified: Verified
+    counts: dict[str, int]
     further: dict[str, Any]
     names: list[object] | None
 
@@ -144,7 +146,7 @@ def fit_outputs(
             **share_entries(found.report, names=found.names),
             "contamination_probability": found.report.probability,
             "evidence": "out-of-sample",
-            **({} if not len(verified) else {"verified": _counts(verified)}),
+            **({} if not len(verified) else {"verified": found.counts}),
             **_flagged(table["responsibility"].to_numpy()[present]),
             "collapse": None,
             **found.further,
@@ -183,19 +185,11 @@ def _labels(path: Path, targets: TrainingTargets, *, prior: Beta | None) -> _Fou
         contaminated=targets.verified.get("contaminated"),
         encode=lambda values: encode_labels(values, given.classes),
     )
-    known = (
-        Verified.of(
-            codes,
-            contaminated=verified.contaminated[present],
-            true_label=verified.true_label[present],
-        )
-        if len(verified)
-        else None
-    )
+    known = _of_present(verified, codes, present)
     report = from_pred_probs(
         codes,
         given.probabilities[present],
-        verified=known,
+        verified=known if len(known) else None,
         prior=None if prior is None else FlipPrior(rate=prior),
     )
     # A row without a label has the probability that a new row is wrong.
@@ -216,6 +210,7 @@ def _labels(path: Path, targets: TrainingTargets, *, prior: Beta | None) -> _Fou
         report=report,
         table=table,
         verified=verified,
+        counts=_counts(known, codes),
         further={"classes": len(given.classes)},
         names=given.classes.tolist(),
     )
@@ -252,16 +247,24 @@ def _measurements(
         report=report,
         table=table,
         verified=verified,
+        counts=_counts(_of_present(verified, measured, column.present), measured),
         further=_errors(report, column.present),
         names=None,
     )
 
 
-def _counts(verified: Verified) -> dict[str, int]:
-    return {
-        "clean": int((verified.contaminated == 0).sum()),
-        "contaminated": int((verified.contaminated == 1).sum()),
-    }
+def _of_present(verified: Verified, y: np.ndarray, present: np.ndarray) -> Verified:
+    """Return what is verified about the rows that have a target, y of shape (n,)."""
+    if not len(verified):
+        return verified
+    return Verified.of(
+        y, contaminated=verified.contaminated[present], true_label=verified.true_label[present]
+    )
+
+
+def _counts(verified: Verified, y: np.ndarray) -> dict[str, int]:
+    switch = verified.switch(torch.as_tensor(y))
+    return {"clean": int((switch == 0).sum()), "contaminated": int((switch == 1).sum())}
 
 
 def _flagged(r: np.ndarray) -> dict[str, Any]:

@@ -7,11 +7,9 @@ import numpy as np
 __all__ = ["ResidualCells", "cells_of"]
 
 # Up to this number of rows, each row has a cell of its own.
-_CELLS = 600
-# Larger standardised residuals say nothing more, and their squares would overflow.
-_LARGEST = 1e100
-# Smaller differences are rounding errors, as a share of the largest absolute value.
-_DIGITS = 1e-12
+_CELLS = 400
+# Larger standardised residuals say nothing more, and slow the sampler down.
+_LARGEST = 1e3
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,9 +44,7 @@ def cells_of(residuals: np.ndarray) -> ResidualCells:
         >>> cells_of(np.array([0.0, 3.0, -3.0])).values.round(2)
         array([-0.67,  0.  ,  0.67])
     """
-    # Values near the largest floating-point number would overflow in differences.
-    scaled = residuals / (abs(residuals).max() or 1.0)
-    scaled = np.where(abs(scaled) < _DIGITS, 0.0, scaled)
+    scaled = residuals / 4  # Differences of the largest floating-point numbers would overflow.
     away = scaled - np.median(scaled)
     values = (away / _width(away)).clip(-_LARGEST, _LARGEST)
     count = len(values)
@@ -69,8 +65,9 @@ def cells_of(residuals: np.ndarray) -> ResidualCells:
 
 def _width(away: np.ndarray) -> float:
     """Robust standard deviation, or another width if most residuals are equal."""
-    widths = (1.4826 * np.median(abs(away)), np.quantile(abs(away), 0.9) / 1.645, away.std())
-    return float(next((width for width in widths if width > _DIGITS), 1.0))
+    size = abs(away)
+    widths = (1.4826 * np.median(size), np.quantile(size, 0.9) / 1.645, size.max())
+    return float(next((width for width in widths if width > 0), 1.0))
 
 
 def _group(rank: np.ndarray, count: int) -> np.ndarray:

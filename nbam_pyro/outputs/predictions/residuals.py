@@ -17,6 +17,8 @@ __all__ = ["Residuals"]
 # The predictive distribution of draws is described by their quantiles at these levels.
 _LEVELS = (0.05, 0.25, 0.5, 0.75, 0.95)
 _FEWEST_DRAWS = 20
+# Smaller differences, as a share of the measurement, are rounding errors.
+_DIGITS = 1e-12
 _MEND = (
     "Give mean= (with scale= if it is known), or quantiles=, or draws=, and only one of the three."
 )
@@ -63,7 +65,7 @@ class Residuals:
             return cls(
                 y=values,
                 prediction=centre,
-                residual=(values - centre) / size,
+                residual=_difference(values, centre) / size,
                 predictors=np.column_stack(predictors),
                 index=index,
             )
@@ -75,6 +77,12 @@ class Residuals:
             predictors=np.column_stack([found.median, found.scale]),
             index=index,
         )
+
+
+def _difference(y: np.ndarray, mean: np.ndarray) -> np.ndarray:
+    """Return y - mean, exactly zero where only rounding errors remain."""
+    difference = y - mean
+    return np.where(abs(difference) <= _DIGITS * np.maximum(abs(y), abs(mean)), 0.0, difference)
 
 
 def _index(**arguments: Any) -> pd.Index | None:
