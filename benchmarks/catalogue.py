@@ -18,6 +18,7 @@ from benchmarks.detection.wrong_labels import WrongLabels
 from benchmarks.label_noise.digits import Digits, Loop
 from benchmarks.label_noise.label_noise import LabelNoise
 from benchmarks.label_noise.report import LABEL_NOISE
+from benchmarks.regression.from_predictions import FromPredictions
 from benchmarks.regression.wrong_measurements import Regression
 from benchmarks.report import Report
 from benchmarks.robustness.kills import Kills
@@ -34,6 +35,7 @@ BENCHMARKS: tuple[type[Benchmark], ...] = (
     Digits,
     Loop,
     Regression,
+    FromPredictions,
     ContaminatedAd,
     WrongLabels,
     SvddToy,

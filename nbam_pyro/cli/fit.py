@@ -58,6 +58,23 @@ def fit(
             "Without this option, the prior is wide.",
         ),
     ] = None,
+    pred_probs: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="CSV or Parquet file of probabilities by any classifier, one column per class, "
+            "rows in the order of DATA. They must be out of sample. Nothing is trained.",
+        ),
+    ] = None,
+    predictions: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="CSV or Parquet file of predictions by any regressor, rows in the order of DATA: "
+            "columns mean and scale, or q0.05, q0.5, ..., or draw_1, draw_2, .... They must be "
+            "out of sample. Nothing is trained.",
+        ),
+    ] = None,
     epochs: Annotated[
         int | None,
         typer.Option(
@@ -79,24 +96,47 @@ def fit(
         from nbam_pyro.storage import check_folder
 
         check_folder(out, overwrite=overwrite)  # before the slow imports
-        from nbam_pyro.cli.runs import fit_file, parse_contamination, show_lines
-
-        summary = fit_file(
-            data,
-            out,
-            label=label,
-            true_label=true_label,
-            contaminated=contaminated,
-            task=task,
-            contamination=parse_contamination(contamination),
-            epochs=epochs,
-            drop=drop or (),
-            keep=keep or (),
-            overwrite=overwrite,
-            seed=seed,
-            progress=progress_wanted(),
-            say=say,
+        from nbam_pyro.cli.runs import (
+            check_alone,
+            fit_file,
+            fit_outputs,
+            parse_contamination,
+            show_lines,
         )
+
+        if pred_probs is not None or predictions is not None:
+            both = pred_probs is not None and predictions is not None
+            check_alone(epochs=epochs, drop=drop or (), keep=keep or (), both=both)
+            summary = fit_outputs(
+                data,
+                out,
+                pred_probs=pred_probs,
+                predictions=predictions,
+                label=label,
+                true_label=true_label,
+                contaminated=contaminated,
+                task=task,
+                contamination=parse_contamination(contamination),
+                overwrite=overwrite,
+                seed=seed,
+            )
+        else:
+            summary = fit_file(
+                data,
+                out,
+                label=label,
+                true_label=true_label,
+                contaminated=contaminated,
+                task=task,
+                contamination=parse_contamination(contamination),
+                epochs=epochs,
+                drop=drop or (),
+                keep=keep or (),
+                overwrite=overwrite,
+                seed=seed,
+                progress=progress_wanted(),
+                say=say,
+            )
     for line in show_lines(summary):
         say(line)
     say(f"The run is in {out}/. flags.csv has every row; nbam show {out} shows a summary.")

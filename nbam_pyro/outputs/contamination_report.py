@@ -34,6 +34,8 @@ class ContaminationReport:
             "responsibility"; the other columns depend on the kind. For labels they are label,
             predicted_label (the most probable class by the classifier), suggested_label (the most
             probable true label given x and the label) and suggested_probability (its probability).
+            For measurements they are measurement, prediction and residual (standardised by the
+            median and the median absolute deviation). For scores there is score.
         posterior: Draws of all unknown numbers, with the dimension "draw". "contamination" is the
             contaminated share of these rows, "population_rate" the probability of contamination of
             a new row.

@@ -96,6 +96,13 @@ def test_scores_of_any_detector_are_enough(ending, tmp_path):
     assert "Verdict: identified." in shown.output
 
 
+def test_a_file_of_scores_needs_no_other_column(tmp_path):
+    path = tmp_path / "scores.csv"
+    pd.DataFrame({"score": np.arange(30) ** 2.0}).to_csv(path, index=False)
+    result = nbam("detect", "--scores", path, "--out", tmp_path / "run")
+    assert result.exit_code == 0, result.output
+
+
 def test_bad_scores_are_refused(tmp_path):
     path = tmp_path / "scores.csv"
     pd.DataFrame({"score": [1.0, np.nan, 2.0], "b": 0}).to_csv(path, index=False)

@@ -23,6 +23,7 @@ def read_npz(
     label: str | None,
     beside: Sequence[str] = (),
     optional: bool = False,
+    features: bool = True,
     spelling: Spelling = "auto",
 ) -> Source:
     """Read the array X and the labels from an archive written by `numpy.savez`.
@@ -33,6 +34,7 @@ def read_npz(
             texts, an empty text is a missing label.
         beside: Names of arrays that are neither features nor labels.
         optional: Ignore names in `beside` that the archive does not contain.
+        features: Not used, because an archive always needs the array X.
         spelling: How labels that are stored as texts are read. "numbers" converts them to numbers
             if all of them can be read as numbers. With "auto" and "texts" they stay texts.
 

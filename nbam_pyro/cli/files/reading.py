@@ -25,6 +25,7 @@ def read(
     beside: Sequence[str] = (),
     optional: bool = False,
     labelled: bool = True,
+    features: bool = True,
     spelling: Spelling = "auto",
 ) -> Source:
     """Read features and labels from a CSV, Parquet or NPZ file or a folder of images.
@@ -38,6 +39,7 @@ def read(
         optional: Ignore names in `beside` that the data do not contain.
         labelled: True if a table or an archive needs a label. If False and `label` is None, every
             label is missing.
+        features: True if a table needs a feature column. An archive always needs its array X.
         spelling: How labels that are stored as texts are read. In CSV files all labels are stored
             as texts. "auto": as numbers if all of them are numbers without a leading zero.
             "numbers": as numbers if all of them can be read as numbers. "texts": as texts.
@@ -56,6 +58,7 @@ def read(
             beside=beside,
             optional=optional,
             labelled=labelled,
+            features=features,
             spelling=spelling,
         )
     except OSError as error:
@@ -69,6 +72,7 @@ def _read(
     beside: Sequence[str],
     optional: bool,
     labelled: bool,
+    features: bool,
     spelling: Spelling,
 ) -> Source:
     if not path.exists():
@@ -99,4 +103,11 @@ def _read(
             f"'{path}' needs a label column, but none is given. Name the column or array that "
             "holds the labels (--label NAME)."
         )
-    return reader(path, label=label, beside=beside, optional=optional, spelling=spelling)
+    return reader(
+        path,
+        label=label,
+        beside=beside,
+        optional=optional,
+        features=features,
+        spelling=spelling,
+    )

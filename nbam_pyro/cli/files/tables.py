@@ -27,6 +27,7 @@ def read_csv(
     label: str | None,
     beside: Sequence[str] = (),
     optional: bool = False,
+    features: bool = True,
     spelling: Spelling = "auto",
 ) -> Source:
     """Read a UTF-8 CSV file with a header and commas between its cells.
@@ -36,6 +37,7 @@ def read_csv(
         label: Name of the column that holds the labels; None if the file has no labels.
         beside: Names of columns that are neither features nor labels.
         optional: Ignore names in `beside` that the file does not contain.
+        features: True if the file needs a feature column.
         spelling: How labels are read: "auto", "numbers" or "texts". `Spelling` describes them. If
             the labels are read as texts, the columns in `beside` are also read as texts.
 
@@ -45,7 +47,7 @@ def read_csv(
     header = _named_first(checked_header(path))
     known = set(header)
     beside = [name for name in beside if name in known or not optional]
-    _check_names(header, label=label, beside=beside, path=path)
+    _check_names(header, label=label, beside=beside, features=features, path=path)
     others = [*([] if label is None else [label]), *beside]
     frame = _parsed(path, header, texts=others)
     y = np.full(len(frame), None)
@@ -67,6 +69,7 @@ def read_parquet(
     label: str | None,
     beside: Sequence[str] = (),
     optional: bool = False,
+    features: bool = True,
     spelling: Spelling = "auto",
 ) -> Source:
     """Read a Parquet file. The index of a pandas table is left out unless it has a name.
@@ -76,6 +79,7 @@ def read_parquet(
         label: Name of the column that holds the labels; None if the file has no labels.
         beside: Names of columns that are neither features nor labels.
         optional: Ignore names in `beside` that the file does not contain.
+        features: True if the file needs a feature column.
         spelling: How labels that are stored as texts are read. "numbers" converts them to numbers
             if all of them can be read as numbers. With "auto" and "texts" they stay texts.
 
@@ -85,7 +89,7 @@ def read_parquet(
     frame = _table(path, label=label)
     frame.columns = pd.Index(_named_first([str(name) for name in frame.columns]))
     beside = [name for name in beside if name in frame or not optional]
-    _check_names(list(frame.columns), label=label, beside=beside, path=path)
+    _check_names(list(frame.columns), label=label, beside=beside, features=features, path=path)
     if len(frame) == 0:
         raise problem(f"'{path}' has columns but no rows. Add the data.")
     others = [*([] if label is None else [label]), *beside]
@@ -199,7 +203,14 @@ def _named_first(names: list[str]) -> list[str]:
     return [NAMELESS, *names[1:]]
 
 
-def _check_names(names: list[str], *, label: str | None, beside: Sequence[str], path: Path) -> None:
+def _check_names(
+    names: list[str],
+    *,
+    label: str | None,
+    beside: Sequence[str],
+    features: bool,
+    path: Path,
+) -> None:
     _check_repeats(names, label=label, path=path)
     known = set(names)
     if label is not None and label not in known:
@@ -217,7 +228,7 @@ def _check_names(names: list[str], *, label: str | None, beside: Sequence[str], 
     if "" in (name.strip() for name in names):
         raise problem(f"'{path}' has a column without a name. Name it or leave it out.")
     others = [*([] if label is None else [label]), *beside]
-    if len(names) == len(others):
+    if features and len(names) == len(others):
         what = f"the label {label!r}" if not beside else listing(others)
         raise problem(f"'{path}' has no feature column besides {what}. Add one.")
 

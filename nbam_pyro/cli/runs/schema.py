@@ -56,6 +56,19 @@ class _FitSettings(_Open):
     seed: Count
 
 
+class _OutputsSettings(_Open):
+    command: Literal["fit-outputs"]
+    data: str
+    pred_probs: str | None
+    predictions: str | None
+    label: str | None
+    true_label: str | None
+    contaminated: str | None
+    task: str
+    contamination: Finite | tuple[Finite, Finite] | None
+    seed: Count
+
+
 class _DetectSettings(_Open):
     command: Literal["detect"]
     data: str
@@ -82,7 +95,7 @@ class _DemoSettings(_Open):
 class Settings(
     RootModel[
         Annotated[
-            _FitSettings | _DetectSettings | _ScoresSettings | _DemoSettings,
+            _FitSettings | _OutputsSettings | _DetectSettings | _ScoresSettings | _DemoSettings,
             Field(discriminator="command"),
         ]
     ]
@@ -120,7 +133,7 @@ class _Found(_Open):
     population_rate_high: Probability
     verdict: Level
     verdict_lines: list[str]
-    evidence: Literal["cross-fitted", "in-sample"]
+    evidence: Literal["cross-fitted", "in-sample", "out-of-sample"]
     verified: _Verified | None = None
     flagged: Count
     flagged_wrong: Finite
@@ -140,7 +153,7 @@ class _Found(_Open):
 class _Labels(_Found):
     task: Literal["classification"]
     classes: Count
-    directions: list[_Direction]
+    directions: list[_Direction] = Field(default_factory=list)
 
 
 class _Measurements(_Found):

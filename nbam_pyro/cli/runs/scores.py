@@ -1,6 +1,7 @@
 """The work of `nbam detect --scores`: the share of anomalies from the scores of any detector."""
 
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -53,7 +54,7 @@ def detect_scores(
     with new_folder(out, overwrite=overwrite) as draft:
         started = time.perf_counter()
         beside = [] if verified is None else [verified]
-        source = read(scores, label=_SCORE, beside=beside, spelling="numbers")
+        source = read(scores, label=_SCORE, beside=beside, spelling="numbers", features=False)
         codes = (
             None
             if verified is None
@@ -85,11 +86,14 @@ def detect_scores(
         return summary
 
 
-def share_entries(report: ContaminationReport) -> dict[str, Any]:
+def share_entries(
+    report: ContaminationReport, *, names: Sequence[object] | None = None
+) -> dict[str, Any]:
     """Return the entries of summary.json about shares, intervals and verdict.
 
     Args:
         report: Report on the rows of the run.
+        names: Names of the classes, if the report is about labels.
     """
     low, high = report.contamination_interval
     rate_low, rate_high = report.population_rate_interval
@@ -101,5 +105,5 @@ def share_entries(report: ContaminationReport) -> dict[str, Any]:
         "population_rate_low": rate_low,
         "population_rate_high": rate_high,
         "verdict": report.verdict.level,
-        "verdict_lines": report.verdict.lines(),
+        "verdict_lines": report.verdict.lines(names),
     }

@@ -21,10 +21,10 @@ def show_lines(summary: dict[str, Any]) -> list[str]:
     if summary["task"] == "detection":
         return list(_anomalies(summary))
     lines = [*_what(summary), *_how_much(summary)]
-    if summary["task"] == "classification":
+    if "directions" in summary:
         wrong = summary["contamination"] * summary["labelled"]
         lines += _directions(summary["directions"], wrong)
-    else:
+    if summary["task"] == "regression":
         lines += _sides(summary)
     return [*lines, *_how_sure(summary), *summary["verdict_lines"]]
 
@@ -194,6 +194,9 @@ def _how_sure(summary: dict[str, Any]) -> Iterator[str]:
         )
     if summary["verdict"] == "cannot tell":
         yield "Do not trust these flags: the verdict below gives the reason."
+    if summary["evidence"] == "out-of-sample":
+        yield "All figures rest on the given predictions, which must be out of sample."
+        return
     yield (
         f"All figures are {summary['evidence']} and assume that the fitted network is right. "
         "The intervals do not include its errors, so the truth may lie outside them."

@@ -6,7 +6,7 @@ import numpy as np
 from scipy.special import softmax
 
 from nbam_pyro.outputs.scores.shape import BULK, MIXED, Shape
-from nbam_pyro.outputs.scores.tempering import temper
+from nbam_pyro.outputs.tempering import temper
 
 __all__ = ["ScoresPosterior", "fit_scores"]
 

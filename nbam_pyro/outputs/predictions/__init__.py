@@ -1,0 +1,1 @@
+"""A switch on the predictions of any regressor."""
