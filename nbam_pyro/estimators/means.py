@@ -147,8 +147,8 @@ def choose_mean(
     mean = choice.choice
     if len(y) < _NETWORK or (len(y) >= _ONE_SPLIT and mean == "network"):
         fitted = trials[mean].fitted
-        for one in trials[mean].given:
-            warnings.warn_explicit(one.message, one.category, one.filename, one.lineno)
+        for said in trials[mean].given:
+            warnings.warn_explicit(said.message, said.category, said.filename, said.lineno)
     else:
         fitted = fit_one(mean, None)
     rivals = {name: trials[name].fitted for name in choice.rivals}
