@@ -16,6 +16,8 @@ _STILL = 1e-8
 
 # Largest number of Newton's steps, and the expected gain that ends them.
 _NEWTON, _GAIN = 12, 1e-6
+# Distance of the points that differences are computed from.
+_APART = 1e-4
 # Smallest curvature.
 _FLAT = 1e-3
 
@@ -129,20 +131,34 @@ def inverse_curvature(function: Function, points: Tensor) -> Tensor:
         function: Function of points, (S, D), with values (S,).
         points: Points, (S, D), in double precision.
     """
+    second = _second_derivatives(function, points)
+    # Units in which the curvatures along all axes are 1: a nearly exact line has some of 1e14.
+    units = second.diagonal(dim1=1, dim2=2).abs().clamp_min(_FLAT).rsqrt()
+    values, vectors = torch.linalg.eigh(units[:, :, None] * second * units[:, None, :])
+    vectors = units[:, :, None] * vectors
+    return (vectors / values.clamp_min(_FLAT)[:, None]) @ vectors.mT
+
+
+def _second_derivatives(function: Function, points: Tensor) -> Tensor:
+    """Return the negative second derivatives, (S, D, D).
+
+    Where they are not finite, as of functions that torch differentiates only once, they are
+    differences of first derivatives.
+    """
+    size = points.shape[1]
     with torch.enable_grad():
         points = points.detach().requires_grad_()
         (slopes,) = torch.autograd.grad(function(points).sum(), points, create_graph=True)
-        rows = [
-            torch.autograd.grad(one.sum(), points, retain_graph=True)[0] for one in slopes.unbind(1)
-        ]
-    second = -torch.stack(rows, 1).nan_to_num(0.0, 0.0, 0.0)
-    # Units in which the curvatures along all axes are 1: a nearly exact line has some of 1e14.
-    units = second.diagonal(dim1=1, dim2=2).abs().clamp_min(_FLAT).rsqrt()
-    values, vectors = torch.linalg.eigh(
-        units[:, :, None] * (second + second.mT) / 2 * units[:, None, :]
-    )
-    vectors = units[:, :, None] * vectors
-    return (vectors / values.clamp_min(_FLAT)[:, None]) @ vectors.mT
+        rows = [torch.autograd.grad(one.sum(), points, retain_graph=True)[0] for one in slopes.T]
+    second = -torch.stack(rows, 1)
+    lost = ~second.isfinite().flatten(1).all(1)
+    if lost.any():
+        steps = _APART * torch.eye(size, dtype=points.dtype)
+        around = torch.stack([points[lost, None] + steps, points[lost, None] - steps], 1)
+        _, near = with_slopes(function, around.reshape(-1, size))
+        ahead, behind = near.reshape(-1, 2, size, size).unbind(1)
+        second[lost] = (behind - ahead) / (2 * _APART)
+    return (second + second.mT) / 2
 
 
 def with_slopes(function: Function, points: Tensor) -> tuple[Tensor, Tensor]:
