@@ -42,13 +42,14 @@ def _table(summary: dict[str, Any]) -> Any:
     table.add_column("question")
     table.add_column("answer", justify="right")
     table.add_column("truth or alternative", justify="right")
-    ends = percent(summary["contamination_low"]), percent(summary["contamination_high"])
-    share = f"{percent(summary['contamination'])} ({ends[0]} to {ends[1]})"
+    share = percent(summary["contamination"])
+    ends = f"{percent(summary['contamination_low'])} to {percent(summary['contamination_high'])}"
     accuracy = summary["accuracy"], summary["accuracy_cross_entropy"]
     found = f"{summary['directions_found']} found, {summary['directions_false']} false"
     for question, answer, other in [
         ("How many labels are wrong?", share, f"{percent(summary['contamination_true'])} (truth)"),
-        ("What can the labels tell? Verdict", summary["verdict"], ""),
+        ("  with a probability of 90%", ends, ""),
+        ("What can the labels tell?", summary["verdict"], ""),
         ("Which flips?", found, f"{summary['directions_total']} (truth)"),
         ("Are the flags right? AUROC", f"{summary['auroc']:.3f}", "1 is perfect, 0.5 is chance"),
         ("  outside the mutual pair 5<->6", f"{summary['auroc_resolvable']:.3f}", ""),

@@ -98,6 +98,7 @@ class Space:
             jacobian = site.transform.log_abs_det_jacobian(unconstrained, value)
             extra = tuple(range(len(batch), jacobian.ndim))
             log_det = log_det + (jacobian.sum(extra) if extra else jacobian)
+            log_det = log_det + site.unit.log().sum()
             draw[site.name] = value
         return draw, log_det
 

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.optimize import rosen
 
-from nbam_pyro.inference.variational.ascent import ascend, curvature
+from nbam_pyro.inference.variational.ascent import ascend, inverse_curvature, polish
 
 
 def bowl(matrix, centre):
@@ -36,8 +36,30 @@ def test_the_top_of_a_quadratic_function_is_found_from_everywhere(seed):
 @settings(max_examples=15, deadline=None)
 def test_the_curvature_of_a_quadratic_function_is_its_matrix(seed):
     matrix = random_matrix(seed)
-    found = curvature(bowl(matrix, torch.zeros(4).double()), torch.randn(3, 4).double())
-    assert torch.allclose(found, matrix.expand(3, 4, 4), atol=1e-6)
+    found = inverse_curvature(bowl(matrix, torch.zeros(4).double()), torch.randn(3, 4).double())
+    assert torch.allclose(found @ matrix, torch.eye(4).double().expand(3, 4, 4), atol=1e-6)
+
+
+def test_curvatures_of_what_torch_differentiates_once_are_differences():
+    """The second derivative of logaddexp is not a number for values that are far apart."""
+
+    def function(points):
+        far = torch.logaddexp(points[:, 0], torch.tensor(-2000.0).double())
+        return far - 0.5 * (points**2).sum(-1)
+
+    found = inverse_curvature(function, torch.zeros(1, 2).double())
+    assert torch.allclose(found[0], torch.eye(2).double(), atol=1e-4)
+
+
+@pytest.mark.parametrize("scale", [1e-7, 1.0, 1e7])
+def test_newtons_steps_reach_the_top_in_every_unit(scale):
+    centre = torch.tensor([2.0, -1.0]).double()
+    matrix = torch.diag(torch.tensor([1.0, scale]).double())
+    start = torch.zeros(1, 2).double()
+    function = bowl(matrix, centre)
+    points, values = polish(function, start, function(start))
+    assert values.tolist() == pytest.approx([0], abs=1e-6)
+    assert points[0, 0] == pytest.approx(2, abs=1e-3)
 
 
 def test_a_bent_valley_is_followed():

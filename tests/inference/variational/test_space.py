@@ -59,8 +59,10 @@ def test_the_log_posterior_of_a_conjugate_story_is_prior_plus_likelihood():
     story, x, y = conjugate()
     density = LogPosterior(story, Space.of(story, x, y), _batch(x, y))
     points = torch.tensor([[-1.0], [0.3], [2.0]], dtype=torch.float64)
-    expected = stats.norm.logpdf(points[:, 0], 0, 2)
-    expected += stats.norm.logpdf(y, points, 1).sum(1)
+    draw, log_det = density.space.constrain(points)
+    (latents,) = draw.values()
+    expected = stats.norm.logpdf(latents, 0, 2) + log_det.numpy()
+    expected += stats.norm.logpdf(y, latents[:, None], 1).sum(1)
     assert density(points).tolist() == pytest.approx(expected.tolist(), abs=1e-5)
 
 
