@@ -2,7 +2,7 @@
 
 import math
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -22,10 +22,10 @@ __all__ = ["Mean", "MeanChoice", "candidate_means", "choose_mean"]
 Mean = Literal["linear", "spline", "gp", "network"]
 """Kind of the clean mean of a regression, from the simplest to the most flexible."""
 
-# Fewest rows of a network, and fewest rows for which one held-out part is enough.
-_NETWORK, _ONE_SPLIT = 200, 1000
-# Folds between these two numbers of rows.
-_FOLDS = 3
+# Fewest rows of a network, and most rows of the other means.
+_NETWORK, _SEARCHED = 200, 10_000
+# One of this many parts of the rows is held out from a network.
+_PARTS = 6
 # Fewest rows for each number of a mean, and most numbers of a mean whose modes are searched.
 _ROWS_PER_NUMBER, _NUMBERS = 3, 60
 # Most columns of a Gaussian process by random waves. For one column, splines are as flexible.
@@ -46,9 +46,10 @@ class MeanChoice:
         choice: Kind of mean that the estimator uses.
         scores: Table with one row per kind of mean, from the simplest to the most flexible: "elpd"
             (sum over rows of the log marginal density of targets that the fit has not seen, in
-            nats), "difference" (elpd minus that of the best mean) and "standard_error" (of the
-            difference). The choice is the simplest mean whose difference is within one standard
-            error of the best. Empty if the mean was given.
+            nats), "rows" (number of these rows), "difference" (elpd minus that of the best mean, on
+            rows that both have predicted) and "standard_error" (of the difference). The choice is
+            the simplest mean whose difference is within one standard error of the best. Empty if
+            the mean was given.
     """
 
     choice: Mean
@@ -74,6 +75,8 @@ def candidate_means(rows: int, columns: int) -> list[Mean]:
         >>> candidate_means(39, 2), candidate_means(40, 30), candidate_means(5000, 100)
         (['linear', 'spline'], ['linear'], ['network'])
     """
+    if rows > _SEARCHED:
+        return ["network"]
     numbers: dict[Mean, int] = {"linear": columns, "spline": (1 + _CURVES) * columns}
     found: list[Mean] = [
         mean
@@ -112,8 +115,8 @@ def choose_mean(
     """Choose the simplest mean that predicts unseen targets about as well as the best one.
 
     Rows with unusual features do not count (see `LeverageSwitch`): their influence is bounded.
-    Below 200 rows the predictions are leave-one-out over all rows, from one fit of each mean. From
-    200 rows on they are those of three folds, and from 1,000 rows on those of one held-out sixth.
+    A network predicts a sixth of the rows that was held out from it. The other means predict each
+    row given all others, by importance sampling from one fit (see `loo`).
 
     Args:
         candidates: Kinds of mean, from the simplest to the most flexible.
@@ -129,28 +132,19 @@ def choose_mean(
     """
     if len(candidates) == 1:
         return MeanChoice(candidates[0], pd.DataFrame()), fit_one(candidates[0], None)
-    none = np.zeros(len(y), dtype=bool)
-    trials: dict[Mean, _Trial] = {}
-    density: dict[Mean, np.ndarray] | None = None
-    if "network" not in candidates:
-        trials = {mean: _try(fit_one, mean, none) for mean in candidates}
-        density = _left_out(trials, x, y)
+    none, part = np.zeros(len(y), dtype=bool), _part(y, seed)
+    searched = [mean for mean in candidates if mean != "network"]
+    trials = {mean: _try(fit_one, mean, none) for mean in searched}
+    density = _left_out(trials, x, y)
     if density is None:
-        density = {mean: np.full(len(y), np.nan) for mean in candidates}
-        for held_out in _parts(y, seed):
-            for mean in candidates:
-                one = _try(fit_one, mean, held_out)
-                trials.setdefault(mean, one)
-                draws = log_marginals(one.fitted, x[held_out], y[held_out])
-                density[mean][held_out] = np.logaddexp.reduce(draws, 0) - math.log(len(draws))
+        density = {mean: _held_out(_try(fit_one, mean, part), x, y, part) for mean in searched}
+    if "network" in candidates:
+        trials["network"] = _try(fit_one, "network", part)
+        density["network"] = _held_out(trials["network"], x, y, part)
     choice = _chosen(density, weights * _trusted(x))
-    mean = choice.choice
-    if len(y) < _NETWORK or (len(y) >= _ONE_SPLIT and mean == "network"):
-        fitted = trials[mean].fitted
-        for said in trials[mean].given:
-            warnings.warn_explicit(said.message, said.category, said.filename, said.lineno)
-    else:
-        fitted = fit_one(mean, None)
+    fitted = trials[choice.choice].fitted
+    for said in trials[choice.choice].given:
+        warnings.warn_explicit(said.message, said.category, said.filename, said.lineno)
     rivals = {name: trials[name].fitted for name in choice.rivals}
     return choice, replace(fitted, verdict=_with_rivals(fitted, rivals))
 
@@ -166,6 +160,14 @@ def _left_out(
         }
     except StoryError:
         return None
+
+
+def _held_out(trial: _Trial, x: np.ndarray, y: np.ndarray, part: np.ndarray) -> np.ndarray:
+    """Return the log density of the held-out targets, (N,); NaN for the other rows."""
+    density = np.full(len(y), np.nan)
+    draws = log_marginals(trial.fitted, x[part], y[part])
+    density[part] = np.logaddexp.reduce(draws, 0) - math.log(len(draws))
+    return density
 
 
 def _trusted(x: np.ndarray) -> np.ndarray:
@@ -220,15 +222,12 @@ def _mean(r: np.ndarray) -> float:
     return float(r.mean())
 
 
-def _parts(y: np.ndarray, seed: int) -> Iterator[np.ndarray]:
-    """Yield booleans that mark the rows to hold out, (N,)."""
-    folds = _FOLDS if len(y) < _ONE_SPLIT else 6
-    for number, (_, own) in enumerate(split(y, folds, seed=seed)):
-        if number and folds > _FOLDS:
-            return
-        held_out = np.zeros(len(y), dtype=bool)
-        held_out[own] = True
-        yield held_out
+def _part(y: np.ndarray, seed: int) -> np.ndarray:
+    """Return booleans that mark the rows to hold out, (N,)."""
+    held_out = np.zeros(len(y), dtype=bool)
+    _, own = next(iter(split(y, min(_PARTS, len(y)), seed=seed)))
+    held_out[own] = True
+    return held_out
 
 
 def _chosen(density: dict[Mean, np.ndarray], weights: np.ndarray) -> MeanChoice:
@@ -239,19 +238,25 @@ def _chosen(density: dict[Mean, np.ndarray], weights: np.ndarray) -> MeanChoice:
             predicted.
         weights: Weights of the rows, (N,).
     """
-    seen = weights * ~np.isnan(next(iter(density.values())))
-    sums = {mean: float(np.nansum(seen * values)) for mean, values in density.items()}
-    best = max(sums, key=lambda mean: sums[mean])
-    count = int((seen > 0).sum())
-    errors = {}
-    for mean, values in density.items():
-        difference = (seen * (values - density[best]))[seen > 0]
-        errors[mean] = math.sqrt(count) * float(np.std(difference))
+
+    def against(first: Mean, second: Mean) -> tuple[float, float]:
+        """Return the difference on the rows that both have predicted, and its standard error."""
+        difference = density[first] - density[second]
+        seen = np.isfinite(difference) & (weights > 0)
+        difference = (weights * difference)[seen]
+        return float(difference.sum()), math.sqrt(len(difference)) * float(np.std(difference))
+
+    best: Mean = next(iter(density))
+    for mean in density:
+        if against(mean, best)[0] > 0:
+            best = mean
+    known = {mean: np.isfinite(values) & (weights > 0) for mean, values in density.items()}
     scores = pd.DataFrame(
         {
-            "elpd": sums,
-            "difference": {mean: value - sums[best] for mean, value in sums.items()},
-            "standard_error": errors,
+            "elpd": {mean: float((weights * density[mean])[known[mean]].sum()) for mean in density},
+            "rows": {mean: int(known[mean].sum()) for mean in density},
+            "difference": {mean: against(mean, best)[0] for mean in density},
+            "standard_error": {mean: against(mean, best)[1] for mean in density},
         }
     )
     scores.index.name = "mean"
