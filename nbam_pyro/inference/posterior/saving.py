@@ -174,7 +174,7 @@ def load(
         >>> x = torch.linspace(-1, 1, 40)[:, None]
         >>> y = (x[:, 0] > 0).long()
         >>> story = LabelFlip(nn.Linear(1, 2), 2)
-        >>> fitted = fit(story, (x, y), steps=[WarmUp(epochs=20, lr=0.2)])
+        >>> fitted = fit(story, (5 * x, y), steps=[WarmUp(epochs=40, lr=0.2)])
         >>> with tempfile.TemporaryDirectory() as parent:
         ...     save(fitted, f"{parent}/fit")
         ...     again = load(f"{parent}/fit")

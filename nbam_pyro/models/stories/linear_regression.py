@@ -62,6 +62,7 @@ def linear_regression(
             they lie so far from 0 that double precision has lost their last digits.
 
     Example:
+        >>> import torch
         >>> x = torch.linspace(0, 1, 40)[:, None]
         >>> story = linear_regression(x, 2 * x[:, 0])
         >>> sorted(story.priors())
