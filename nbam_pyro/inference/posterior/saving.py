@@ -173,8 +173,9 @@ def load(
         >>> from nbam_pyro.inference import WarmUp
         >>> x = torch.linspace(-1, 1, 40)[:, None]
         >>> y = (x[:, 0] > 0).long()
+        >>> x = x + 3 * x.sign()  # two separate groups
         >>> story = LabelFlip(nn.Linear(1, 2), 2)
-        >>> fitted = fit(story, (5 * x, y), steps=[WarmUp(epochs=40, lr=0.2)])
+        >>> fitted = fit(story, (x, y), steps=[WarmUp(epochs=40, lr=0.2)])
         >>> with tempfile.TemporaryDirectory() as parent:
         ...     save(fitted, f"{parent}/fit")
         ...     again = load(f"{parent}/fit")
