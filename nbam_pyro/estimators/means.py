@@ -133,8 +133,8 @@ def choose_mean(
     if len(candidates) == 1:
         return MeanChoice(candidates[0], pd.DataFrame()), fit_one(candidates[0], None)
     none, part = np.zeros(len(y), dtype=bool), _part(y, seed)
-    searched = [mean for mean in candidates if mean != "network"]
-    trials = {mean: _try(fit_one, mean, none) for mean in searched}
+    searched: list[Mean] = [mean for mean in candidates if mean != "network"]
+    trials: dict[Mean, _Trial] = {mean: _try(fit_one, mean, none) for mean in searched}
     density = _left_out(trials, x, y)
     if density is None:
         density = {mean: _held_out(_try(fit_one, mean, part), x, y, part) for mean in searched}

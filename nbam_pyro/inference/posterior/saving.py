@@ -169,12 +169,11 @@ def load(
 
     Example:
         >>> import tempfile
-        >>> from nbam_pyro import LabelFlip, fit, responsibilities, save
+        >>> from nbam_pyro import FlipPrior, LabelFlip, fit, responsibilities, save
         >>> from nbam_pyro.inference import WarmUp
         >>> x = torch.linspace(-1, 1, 40)[:, None]
         >>> y = (x[:, 0] > 0).long()
-        >>> x = x + 3 * x.sign()  # two separate groups
-        >>> story = LabelFlip(nn.Linear(1, 2), 2)
+        >>> story = LabelFlip(nn.Linear(1, 2), 2, prior=FlipPrior(rate=(1, 20)))
         >>> fitted = fit(story, (x, y), steps=[WarmUp(epochs=40, lr=0.2)])
         >>> with tempfile.TemporaryDirectory() as parent:
         ...     save(fitted, f"{parent}/fit")
