@@ -61,7 +61,7 @@ class ContaminationReport:
     @property
     def contamination_interval(self) -> tuple[float, float]:
         """Ends of the central interval of the contaminated share of these rows."""
-        return self._interval("contamination")
+        return self._interval("contamination", self.contamination)
 
     @property
     def population_rate(self) -> float:
@@ -71,12 +71,13 @@ class ContaminationReport:
     @property
     def population_rate_interval(self) -> tuple[float, float]:
         """Ends of the central interval of the probability that a new row is contaminated."""
-        return self._interval("population_rate")
+        return self._interval("population_rate", self.population_rate)
 
-    def _interval(self, name: str) -> tuple[float, float]:
+    def _interval(self, name: str, mean: float) -> tuple[float, float]:
+        """Return the ends of an interval, which is widened to the mean if that lies outside."""
         tail = (1 - self.probability) / 2
         low, high = self.posterior[name].quantile([tail, 1 - tail], dim="draw").values
-        return float(low), float(high)
+        return min(float(low), mean), max(float(high), mean)
 
     def __str__(self) -> str:
         classes = None if self.labels is None else self.labels.rates["class"].tolist()

@@ -15,8 +15,8 @@ class Share:
 
     Attributes:
         mean: Posterior mean of the share or probability.
-        low: Lower end of the central interval.
-        high: Upper end of the central interval.
+        low: Lower end of the central interval, widened to the mean if that is smaller.
+        high: Upper end of the central interval, widened to the mean if that is larger.
         probability: Posterior probability that the interval contains, for example 0.9.
     """
 
@@ -39,8 +39,7 @@ def share_of(r: np.ndarray, *, probability: float = 0.9, seed: int = 0) -> Share
         Share(mean=0.5, low=0.5, high=0.5, probability=0.9)
     """
     drawn = np.random.default_rng(seed).random(r.shape) < r
-    low, high = _interval(drawn.reshape(len(r), -1).mean(1), probability)
-    return Share(float(r.mean()), low, high, probability)
+    return _share(float(r.mean()), drawn.reshape(len(r), -1).mean(1), probability)
 
 
 def rate_of(rates: np.ndarray, *, probability: float = 0.9) -> Share:
@@ -54,11 +53,11 @@ def rate_of(rates: np.ndarray, *, probability: float = 0.9) -> Share:
         >>> rate_of(np.array([0.25, 0.5, 0.75]), probability=1.0)
         Share(mean=0.5, low=0.25, high=0.75, probability=1.0)
     """
-    return Share(float(rates.mean()), *_interval(rates, probability), probability)
+    return _share(float(rates.mean()), rates, probability)
 
 
-def _interval(draws: np.ndarray, probability: float) -> tuple[float, float]:
-    """Return the ends of the central interval of some draws, (S,)."""
+def _share(mean: float, draws: np.ndarray, probability: float) -> Share:
+    """Summarise draws, (S,). The interval is widened to the mean if that lies outside of it."""
     tail = (1 - probability) / 2
     low, high = np.quantile(draws, [tail, 1 - tail])
-    return float(low), float(high)
+    return Share(mean, min(float(low), mean), max(float(high), mean), probability)
