@@ -1,5 +1,6 @@
 """`ContaminationReport`, the result of every function that puts a switch on outputs of a model."""
 
+import math
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -56,7 +57,8 @@ class ContaminationReport:
     @property
     def contamination(self) -> float:
         """Contaminated share of these rows: the mean responsibility."""
-        return float(self.rows["responsibility"].mean())
+        # An exact sum does not depend on the order of the rows.
+        return math.fsum(self.rows["responsibility"]) / len(self.rows)
 
     @property
     def contamination_interval(self) -> tuple[float, float]:

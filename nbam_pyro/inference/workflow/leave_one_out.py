@@ -71,7 +71,8 @@ def loo(
         {"y": by_row[None]}, dims={"y": ["row"]}, coords={"row": np.arange(len(y))}
     )
     try:
-        return arviz_stats.loo(tree, pointwise=True)
+        with np.errstate(divide="ignore", invalid="ignore"):  # of tails without any scatter
+            return arviz_stats.loo(tree, pointwise=True)
     except ValueError as error:  # ArviZ cannot smooth weights that are equal
         raise StoryError(
             "PSIS-LOO has too few different draws: for some row, the smallest densities are all "
