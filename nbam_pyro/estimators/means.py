@@ -253,13 +253,14 @@ def _chosen(density: dict[Mean, np.ndarray], weights: np.ndarray) -> MeanChoice:
     for mean in density:
         if against(mean, best)[0] > 0:
             best = mean
+    compared = {mean: against(mean, best) for mean in density}
     known = {mean: np.isfinite(values) & (weights > 0) for mean, values in density.items()}
     scores = pd.DataFrame(
         {
             "elpd": {mean: float((weights * density[mean])[known[mean]].sum()) for mean in density},
             "rows": {mean: int(known[mean].sum()) for mean in density},
-            "difference": {mean: against(mean, best)[0] for mean in density},
-            "standard_error": {mean: against(mean, best)[1] for mean in density},
+            "difference": {mean: one for mean, (one, _) in compared.items()},
+            "standard_error": {mean: error for mean, (_, error) in compared.items()},
         }
     )
     scores.index.name = "mean"

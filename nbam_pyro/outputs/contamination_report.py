@@ -12,6 +12,7 @@ from nbam_pyro.errors import StoryError
 from nbam_pyro.outputs import report_files
 from nbam_pyro.outputs.label_tables import LabelTables
 from nbam_pyro.outputs.report_text import report_text
+from nbam_pyro.outputs.share import summarise
 from nbam_pyro.outputs.verdict import Verdict
 
 __all__ = ["FLAGGED", "ContaminationReport", "load_report"]
@@ -76,10 +77,8 @@ class ContaminationReport:
         return self._interval("population_rate", self.population_rate)
 
     def _interval(self, name: str, mean: float) -> tuple[float, float]:
-        """Return the ends of an interval, which is widened to the mean if that lies outside."""
-        tail = (1 - self.probability) / 2
-        low, high = self.posterior[name].quantile([tail, 1 - tail], dim="draw").values
-        return min(float(low), mean), max(float(high), mean)
+        found = summarise(mean, self.posterior[name].values, self.probability)
+        return found.low, found.high
 
     def __str__(self) -> str:
         classes = None if self.labels is None else self.labels.rates["class"].tolist()

@@ -6,7 +6,7 @@ import numpy as np
 
 from nbam_pyro.storage import Probability
 
-__all__ = ["Share", "rate_of", "share_of"]
+__all__ = ["Share", "rate_of", "share_of", "summarise"]
 
 
 @dataclass(frozen=True)
@@ -39,7 +39,7 @@ def share_of(r: np.ndarray, *, probability: float = 0.9, seed: int = 0) -> Share
         Share(mean=0.5, low=0.5, high=0.5, probability=0.9)
     """
     drawn = np.random.default_rng(seed).random(r.shape) < r
-    return _share(float(r.mean()), drawn.reshape(len(r), -1).mean(1), probability)
+    return summarise(float(r.mean()), drawn.reshape(len(r), -1).mean(1), probability)
 
 
 def rate_of(rates: np.ndarray, *, probability: float = 0.9) -> Share:
@@ -53,11 +53,21 @@ def rate_of(rates: np.ndarray, *, probability: float = 0.9) -> Share:
         >>> rate_of(np.array([0.25, 0.5, 0.75]), probability=1.0)
         Share(mean=0.5, low=0.25, high=0.75, probability=1.0)
     """
-    return _share(float(rates.mean()), rates, probability)
+    return summarise(float(rates.mean()), rates, probability)
 
 
-def _share(mean: float, draws: np.ndarray, probability: float) -> Share:
-    """Summarise draws, (S,). The interval is widened to the mean if that lies outside of it."""
+def summarise(mean: float, draws: np.ndarray, probability: float) -> Share:
+    """Summarise draws of a share; the interval is widened to the mean if that lies outside of it.
+
+    Args:
+        mean: Estimate of the share.
+        draws: Draws of the share, (S,).
+        probability: Posterior probability that the interval contains, for example 0.9.
+
+    Example:
+        >>> summarise(0.3, np.array([0.4, 0.6]), 1.0)
+        Share(mean=0.3, low=0.3, high=0.6, probability=1.0)
+    """
     tail = (1 - probability) / 2
     low, high = np.quantile(draws, [tail, 1 - tail])
     return Share(mean, min(float(low), mean), max(float(high), mean), probability)
