@@ -7,6 +7,8 @@ from typing import Annotated
 import torch
 import typer
 
+from nbam_pyro.errors import DataError
+
 
 class Names(tuple[str, ...]):
     """Names from the command line, where commas separate them."""
@@ -71,6 +73,13 @@ def device_of(text: str | torch.device) -> torch.device:
 def best_device() -> torch.device:
     """Return the GPU if this machine has one, else the CPU."""
     return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+
+
+def given(data_root: Path | None) -> Path:
+    """Return the folder of the data. Raise a `DataError` that names the option if it is missing."""
+    if data_root is None:
+        raise DataError("The option --data-root is missing. Give the folder of the data files.")
+    return data_root
 
 
 Seeds = Annotated[int, typer.Option(min=1, help="Number of seeds.")]

@@ -17,6 +17,8 @@ import typer
 
 from benchmarks.benchmark import CPU, Benchmark, Case, Row
 from benchmarks.calibration.predictions import check
+from benchmarks.label_noise.pruning import require_cleanlab
+from benchmarks.options import DataRoot, given
 from nbam_pyro import ContaminationReport, from_pred_probs
 
 __all__ = ["Sharpness"]
@@ -92,7 +94,7 @@ def cleanlab_interval(labels: np.ndarray, p: np.ndarray) -> tuple[float, float]:
         labels: Observed labels, (N,).
         p: Predicted probabilities, (N, K).
     """
-    from cleanlab.count import estimate_joint
+    from cleanlab.count import estimate_joint  # type: ignore[import-not-found]
 
     rng = np.random.default_rng(0)
     shares = []
@@ -112,11 +114,13 @@ class Sharpness(Benchmark):
     """Intervals and responsibilities of `from_pred_probs` on tables and classifiers not seen."""
 
     draws: Annotated[int, typer.Option(min=1, help="Draws of each combination.")] = 1
-    data: Annotated[Path, typer.Option(help="Folder of the tables.")] = Path("../shared/data")
+    data_root: DataRoot = None
     cache: Annotated[Path, typer.Option(help="Folder of the probabilities.")] = Path("cache")
 
     def measure(self, known: Collection[Case]) -> Iterator[Row]:
         """Yield the figures of every check design."""
+        require_cleanlab()
+        root = given(self.data_root)
         self.cache.mkdir(parents=True, exist_ok=True)
         for design in check(self.draws):
             settings = {"flips": design.flips, "probability": design.rate}
@@ -125,7 +129,7 @@ class Sharpness(Benchmark):
             )
             if case in known:
                 continue
-            figures, level = judged(*design.predicted(self.data, self.cache))
+            figures, level = judged(*design.predicted(root, self.cache))
             yield Row(
                 case=case,
                 figures=figures,

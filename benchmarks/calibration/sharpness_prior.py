@@ -19,6 +19,7 @@ from sklearn.linear_model import LogisticRegression
 
 from benchmarks.benchmark import CPU, Benchmark, Case, Row
 from benchmarks.calibration.predictions import Design, development
+from benchmarks.options import DataRoot, given
 from nbam_pyro import FlipPrior
 from nbam_pyro.outputs import estimate_transition
 from nbam_pyro.outputs.sharpness_prior import FREEDOM, SharpnessPrior
@@ -122,11 +123,12 @@ class SharpnessDevelopment(Benchmark):
     """Development designs of the sharpness prior, and the coefficients that are fitted to them."""
 
     designs: Annotated[int, typer.Option(min=1, help="Number of random designs.")] = 600
-    data: Annotated[Path, typer.Option(help="Folder of the tables.")] = Path("../shared/data")
+    data_root: DataRoot = None
     cache: Annotated[Path, typer.Option(help="Folder of the probabilities.")] = Path("cache")
 
     def measure(self, known: Collection[Case]) -> Iterator[Row]:
         """Yield what can be seen and the best sharpness of every design."""
+        root = given(self.data_root)
         self.cache.mkdir(parents=True, exist_ok=True)
         for design in development(self.designs):
             case = Case(
@@ -137,7 +139,7 @@ class SharpnessDevelopment(Benchmark):
             )
             if case in known:
                 continue
-            numbers = numbers_of(design, self.data, self.cache)
+            numbers = numbers_of(design, root, self.cache)
             if numbers is not None:
                 yield Row(case=case, figures=numbers, device=CPU)
 

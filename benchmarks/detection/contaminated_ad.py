@@ -32,7 +32,7 @@ from benchmarks.detection.methods import (
 )
 from benchmarks.detection.protocol import Split, image_split, split, tables
 from benchmarks.detection.report import tables as reported
-from benchmarks.options import DataRoot, Epochs, FirstSeed, Names, Seeds, one_of
+from benchmarks.options import DataRoot, Epochs, FirstSeed, Names, Seeds, given, one_of
 from nbam_pyro.errors import DataError
 
 __all__ = ["ContaminatedAd", "figures"]
@@ -148,20 +148,17 @@ class ContaminatedAd(Benchmark):
             raise DataError(
                 f"--methods: {', '.join(sorted(unknown))} cannot be used with these data."
             )
-        if self.data_root is None:
-            raise DataError(
-                "The option --data-root is missing. Give the folder of the tables or images."
-            )
+        root = given(self.data_root)
         if self.alpha0 >= 1:
             raise DataError("--alpha0 must be below 1, because some training rows must be normal.")
         if PYOD.keys() & set(methods):
             require_pyod()
         if self.images:
             for normal in map(int, self.classes):
-                cut = partial(image_split, self.data_root, normal, alpha=self.alpha0)
+                cut = partial(image_split, root, normal, alpha=self.alpha0)
                 yield f"fashion_mnist-{normal}", cut, {name: rotations(name) for name in methods}
             return
-        for table, x, anomaly in tables(self.data_root, only=self.tables):
+        for table, x, anomaly in tables(root, only=self.tables):
             cut = partial(split, x, anomaly, alpha=self.alpha0)
             yield table, cut, {name: tabular(name, x.shape[1]) for name in methods}
 

@@ -21,9 +21,8 @@ import typer
 
 from benchmarks.benchmark import CPU, Benchmark, Case, Row
 from benchmarks.detection.scored import RIVALS, Scored, rival, scored_tables
-from benchmarks.options import DataRoot, Names
+from benchmarks.options import DataRoot, Names, given
 from benchmarks.report import DOCS, RESULTS, Report
-from nbam_pyro.errors import DataError
 from nbam_pyro.outputs import from_scores
 
 __all__ = ["FROM_SCORES", "FromScores", "comparison"]
@@ -77,9 +76,7 @@ class FromScores(Benchmark):
         Raises:
             DataError: PyOD or pythresh is not installed, or data are missing.
         """
-        if self.data_root is None:
-            raise DataError("The option --data-root is missing. Give the folder of the tables.")
-        for one in scored_tables(self.data_root, only=self.tables, cache=self.cache):
+        for one in scored_tables(given(self.data_root), only=self.tables, cache=self.cache):
             for method in self.methods:
                 case = Case(
                     data=one.table,
