@@ -10,7 +10,7 @@ import xarray as xr
 from matplotlib.axes import Axes
 
 from nbam_pyro.errors import DataError, StoryError
-from nbam_pyro.inference.posterior.datatree import named_numbers
+from nbam_pyro.inference.posterior.latents_tree import named_numbers
 from nbam_pyro.outputs import ContaminationReport
 from nbam_pyro.plots.sources import label_tables, tree_of
 

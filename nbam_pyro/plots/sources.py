@@ -11,7 +11,7 @@ from nbam_pyro.checks.codes import codes_of, switches
 from nbam_pyro.checks.containers import unwrapped
 from nbam_pyro.errors import DataError
 from nbam_pyro.inference import Fit, MatrixEstimate
-from nbam_pyro.inference.posterior.datatree import prior_and_posterior
+from nbam_pyro.inference.posterior.latents_tree import prior_and_posterior
 from nbam_pyro.inference.posterior.matrix_estimates import transition_matrix
 from nbam_pyro.inference.workflow.predictive_checks import KnownFlips
 from nbam_pyro.models import Story

@@ -69,7 +69,8 @@ def test_a_story_as_a_datatree(three_states):
     fitted, x, y, _ = three_states
     tree = to_datatree(fitted, x, y, num_draws=20)
     assert tree["posterior"]["shares"].shape == (1, 20, 3)
-    assert tree["log_likelihood"]["y"].shape == (1, 20, 60)
+    seen = (~fitted.held_out).sum()
+    assert tree["log_likelihood_in_sample"]["y"].shape == (1, 20, seen)
     assert tree["posterior_predictive"]["y"].dtype == np.int64
     assert set(tree["log_prior"]) == {"shares"}
 

@@ -144,7 +144,7 @@ def test_several_switches_per_row_are_fitted_and_scored(tmp_path):
     assert predict(fitted, x).shape == (60, 2)
     assert switch_map(fitted, x, tags).shape == (60, 2)
     tree = to_datatree(fitted, x, tags, num_draws=5)
-    assert tree.log_likelihood["y"].dims == ("chain", "draw", "row", "label")
+    assert tree.log_likelihood_in_sample["y"].dims == ("chain", "draw", "row", "label")
     with pytest.raises(DataError, match=r"\(rows, label\)"):
         fit(story, (x, tags[:, 0]), steps=[Joint(epochs=1)])
 

@@ -162,5 +162,5 @@ def test_trees_from_four_threads(rows):
 
     alone = call(0)
     for tree in at_once(call, calls=8):
-        for group in ("posterior", "prior", "posterior_predictive", "log_likelihood"):
+        for group in ("posterior", "prior", "posterior_predictive", "log_likelihood_in_sample"):
             assert tree[group].to_dataset().equals(alone[group].to_dataset())

@@ -1,7 +1,7 @@
 """Conversion of a fit, or of draws, to an ArviZ DataTree."""
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import arviz_base
@@ -10,19 +10,18 @@ import torch
 import xarray as xr
 
 from nbam_pyro import functional as nf
-from nbam_pyro.errors import DataError
-from nbam_pyro.inference.posterior.draws import Scored, at_draws
+from nbam_pyro.inference.posterior.draws import Scored, at_draws, point_estimates
 from nbam_pyro.inference.posterior.fit_result import Fit
+from nbam_pyro.inference.posterior.latents_tree import coordinate, latent_arrays
 from nbam_pyro.inference.posterior.predictive import log_priors, predictive_draws, prior_draws
 from nbam_pyro.inference.posterior.scoring import in_evaluation_mode, scored_rows
 from nbam_pyro.inference.variational.enumeration import log_joint
 from nbam_pyro.inference.variational.guides import Draw, guide_draws
 from nbam_pyro.models import Story
 from nbam_pyro.models.likelihoods.component import check_whole
-from nbam_pyro.training.tensors import precision_of
 from nbam_pyro.verified import NOTHING, Verified
 
-__all__ = ["named_numbers", "posterior_tree", "to_datatree", "tree_of_draws"]
+__all__ = ["to_datatree", "tree_of_draws"]
 
 
 def to_datatree(
@@ -46,6 +45,10 @@ def to_datatree(
     * `posterior` and `prior`: draws of the global latents; for `LabelFlip` also
       "transition_matrix" and "flip_matrix".
     * `log_likelihood`: log p(y | x, latents) with the switch summed out where it is not verified.
+      Only stories without trained weights have it, since ArviZ's `loo`, `plot_loo_pit` and `psense`
+      of the likelihood are wrong where weights were trained on the same rows.
+    * `log_likelihood_in_sample`: the same where weights were trained, without held-out rows.
+    * `held_out_log_density`: the same for the held-out rows.
     * `log_prior`: one term for each global latent.
     * `posterior_predictive` and `prior_predictive`: targets drawn for the same rows.
     * `observed_data`: the observed targets.
@@ -136,9 +139,9 @@ def tree_of_draws(
     """
     if num_predictive is not None:
         check_whole("num_predictive", num_predictive, least=1)
-    posterior, names, axes = _latents(story, draws, class_names)
+    posterior, names, axes = latent_arrays(story, draws, class_names)
     ids = range(len(rows.y)) if row_ids is None else row_ids
-    names["row"] = _coordinate("row_ids", ids, len(rows.y))
+    names["row"] = coordinate("row_ids", ids, len(rows.y))
     known = rows.verified.codes
     constant = {f"verified_{name}": codes.numpy() for name, codes in known.items()}
     axes |= {name: ["row", *story.dims] for name in ("y", *constant)}
@@ -153,18 +156,18 @@ def tree_of_draws(
         "observed_data": rows.y.numpy(),
         "posterior_predictive": _predictive(story, rows, draws, (chains, at), seed),
         "prior_predictive": _predictive(story, rows, before, (1, at), seed),
-        "log_likelihood": _log_likelihood(story, rows, draws, (chains, count)),
     }
     terms = log_priors(story, rows, draws) if draws else {}
     groups: dict[str, dict[str, Any]] = {
         "posterior": posterior,
-        "prior": _latents(story, before, class_names)[0],
+        "prior": latent_arrays(story, before, class_names)[0],
         **{group: {"y": values} for group, values in _counted(targets).items()},
     }
     groups |= {"sample_stats": dict(sample_stats)} if sample_stats else {}
     groups |= {"constant_data": constant} if constant else {}
     axes |= {site: list(names) for site, names in (dims or {}).items()}
-    tree = arviz_base.from_dict(groups, coords=names | dict(coords or {}), dims=axes)
+    names |= dict(coords or {})
+    tree = arviz_base.from_dict(groups, coords=names, dims=axes)
     for group in ("posterior_predictive", "prior_predictive"):  # name the draws that were taken
         tree[group] = xr.DataTree(tree[group].to_dataset().assign_coords(draw=at))
     if terms:  # they have the names of the latents, but not their dimensions
@@ -172,61 +175,30 @@ def tree_of_draws(
     else:  # ArviZ needs the number of draws even of a posterior without sites
         drawn = {"chain": np.arange(chains), "draw": np.arange(count)}
         tree["posterior"] = xr.DataTree(xr.Dataset(coords=drawn))
+    densities = _log_likelihood(story, rows, draws, (chains, count))
+    unseen = constant.get("held_out", np.zeros(len(rows.y), dtype=bool))
+    for group, kept in _densities(story, unseen).items():
+        tree[group] = arviz_base.from_dict(
+            {group: {"y": densities[:, :, kept]}},
+            coords=names | {"row": np.asarray(names["row"])[kept]},
+            dims={"y": axes["y"]},
+        )[group]
     return tree
 
 
-def named_numbers(
-    data: xr.Dataset, names: Sequence[str], *, kept: Sequence[str] = ()
-) -> Iterator[tuple[str, xr.DataArray]]:
-    """Yield every number of some variables with its name in ArviZ, such as "rate[cat]".
+def _densities(story: Story, unseen: np.ndarray) -> dict[str, np.ndarray]:
+    """Return the rows, as booleans (N,), of each group of log densities.
 
     Args:
-        data: Group of a tree, or a summary of one.
-        names: Names of the variables.
-        kept: Names of dimensions that are not split into single numbers. The yielded values are
-            arrays over these dimensions.
+        story: Story with its fitted networks.
+        unseen: Booleans that mark the rows held out from the fit, (N,).
     """
-    labeller = arviz_base.labels.BaseLabeller()
-    for name, where, at, values in arviz_base.xarray_var_iter(
-        data, var_names=list(names), skip_dims=set(kept)
-    ):
-        yield labeller.make_label_flat(name, where, at), values
-
-
-def posterior_tree(
-    fit: Fit, *, num_draws: int = 500, class_names: Sequence[Any] | None = None
-) -> xr.DataTree:
-    """Build a tree with the group `posterior` only; no rows are needed.
-
-    Args:
-        fit: Fitted story.
-        num_draws: Number of draws of the global latents.
-        class_names: Names of the classes in the tree, (K,); 0, ..., K-1 by default.
-    """
-    draws = guide_draws(fit.guide, num_draws)
-    drawn = {name: value[None] for name, value in draws.items()}
-    posterior, coords, dims = _latents(fit.story, drawn, class_names)
-    return arviz_base.from_dict({"posterior": posterior}, coords=coords, dims=dims)
-
-
-def prior_and_posterior(
-    fit: Fit, *, num_draws: int = 500, class_names: Sequence[Any] | None = None
-) -> xr.DataTree:
-    """Build a tree with the groups `posterior` and `prior` only; no rows are needed.
-
-    Args:
-        fit: Fitted story.
-        num_draws: Number of draws of the global latents.
-        class_names: Names of the classes in the tree, (K,); 0, ..., K-1 by default.
-    """
-    tree = posterior_tree(fit, num_draws=num_draws, class_names=class_names)
-    before = prior_draws(
-        fit.story, Scored(*fit.kind.blank(2, precision_of(fit.story, fit.guide))), num_draws
-    )
-    drawn = {name: value[None] for name, value in before.items()}
-    prior, coords, dims = _latents(fit.story, drawn, class_names)
-    tree["prior"] = arviz_base.from_dict({"prior": prior}, coords=coords, dims=dims)["prior"]
-    return tree
+    seen = "log_likelihood_in_sample" if point_estimates(story) else "log_likelihood"
+    return {
+        group: rows
+        for group, rows in ((seen, ~unseen), ("held_out_log_density", unseen))
+        if rows.any()
+    }
 
 
 def _predictive(
@@ -241,10 +213,9 @@ def _predictive(
 
 def _counted(groups: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
     """Convert targets to integers if all are whole numbers; ArviZ then plots them as discrete."""
-    targets = {name: values for name, values in groups.items() if name != "log_likelihood"}
     exact = 2.0**53
-    if all((v == np.round(v)).all() and (abs(v) < exact).all() for v in targets.values()):
-        return groups | {name: values.astype(np.int64) for name, values in targets.items()}
+    if all((v == np.round(v)).all() and (abs(v) < exact).all() for v in groups.values()):
+        return {name: values.astype(np.int64) for name, values in groups.items()}
     return groups
 
 
@@ -257,40 +228,3 @@ def _log_likelihood(story: Story, rows: Scored, draws: Draw, shape: tuple[int, i
     flat = {name: value.flatten(end_dim=1) for name, value in draws.items()}
     values = torch.cat(list(at_draws(story, log_marginal, rows, flat)), 1)
     return values.expand(math.prod(shape), *values.shape[1:]).unflatten(0, shape).numpy()
-
-
-def _latents(
-    story: Story, draws: Draw, class_names: Sequence[Any] | None
-) -> tuple[dict[str, np.ndarray], dict[str, Any], dict[str, list[str]]]:
-    """Return draws of the global latents as arrays, with their coordinates and dimensions."""
-    shown = torch.vmap(torch.vmap(story.reported))(draws) if draws else {}
-    values = {name: value.numpy() for name, value in shown.items()}
-    coords: dict[str, Any] = {}
-    labels = story.latent_label
-    if labels is not None:
-        names = [str(c) for c in range(labels.num_classes)] if class_names is None else class_names
-        classes = _coordinate("class_names", names, labels.num_classes)
-        if len(set(classes)) < len(classes):
-            raise DataError(
-                f"class_names contains a name twice: {', '.join(map(str, classes))}. Give every "
-                "class a different name."
-            )
-        coords = {"true_label": classes, "observed_label": classes}
-    elif class_names is not None:
-        raise DataError(
-            f"class_names are given, but {type(story).__name__} has no latent true label and "
-            "therefore no classes. Leave class_names out."
-        )
-    dims = {site: axes for site, axes in story.reported_dims.items() if site in values}
-    return values, coords, dims
-
-
-def _coordinate(name: str, given: Any, length: int) -> list[Any]:
-    """Return names along a dimension as plain numbers or texts, which can be saved to files."""
-    values = np.asarray(list(given))
-    if values.shape != (length,):
-        kind = "classes" if name == "class_names" else "rows"
-        raise DataError(
-            f"{name} has {len(values)} names for {length} {kind}. Give one name for each."
-        )
-    return values.tolist() if values.dtype.kind in "biufU" else [str(one) for one in given]

@@ -41,6 +41,11 @@ RowFunction = Callable[[Scored, Draw], Tensor]
 _CHUNK = 2048
 
 
+def point_estimates(story: Story) -> list[str]:
+    """Return the names of the parameters of a story that are trained, and have no posterior."""
+    return [name for name, p in story.named_parameters() if p.requires_grad]
+
+
 def at_draws(story: Story, function: RowFunction, rows: Scored, draws: Draw) -> Iterator[Tensor]:
     """Evaluate a function of rows at every draw of the global latents, part by part.
 

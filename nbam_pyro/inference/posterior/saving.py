@@ -13,8 +13,8 @@ from torch import Tensor, nn
 from nbam_pyro.errors import FolderError, StoryError
 from nbam_pyro.inference.diagnostics.collapse import CollapseReport
 from nbam_pyro.inference.diagnostics.label_evidence import LabelEvidence
-from nbam_pyro.inference.posterior.datatree import posterior_tree
 from nbam_pyro.inference.posterior.fit_result import Fit
+from nbam_pyro.inference.posterior.latents_tree import posterior_tree
 from nbam_pyro.inference.posterior.row_posteriors import responsibilities
 from nbam_pyro.inference.posterior.saved_guides import blank_guide, guide_name
 from nbam_pyro.inference.posterior.training_rows import SavedRows, TrainingRows

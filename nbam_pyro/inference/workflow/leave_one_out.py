@@ -8,8 +8,9 @@ import numpy as np
 from arviz_stats import ELPDData
 
 from nbam_pyro.errors import DataError, StoryError
-from nbam_pyro.inference.posterior.datatree import posterior_tree
+from nbam_pyro.inference.posterior.draws import point_estimates
 from nbam_pyro.inference.posterior.fit_result import Fit
+from nbam_pyro.inference.posterior.latents_tree import posterior_tree
 from nbam_pyro.inference.posterior.row_posteriors import log_marginals
 from nbam_pyro.verified import NOTHING, Verified
 
@@ -44,7 +45,7 @@ def loo(
 
     Source: Vehtari et al. (2017, 2024).
     """
-    trained = [name for name, p in fit.story.named_parameters() if p.requires_grad]
+    trained = point_estimates(fit.story)
     if trained:
         raise StoryError(
             f"PSIS-LOO is not valid here: parameter {trained[0]!r} and {len(trained) - 1} more are "

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
-from nbam_pyro.inference.posterior.datatree import named_numbers
+from nbam_pyro.inference.posterior.latents_tree import named_numbers
 
 
 def prior_sensitivity(tree: xr.DataTree, *, var_names: Sequence[str] | None = None) -> pd.DataFrame:
@@ -24,16 +24,19 @@ def prior_sensitivity(tree: xr.DataTree, *, var_names: Sequence[str] | None = No
         One row for each number of the posterior, one column for the prior of every site, and one
         for the likelihood. Values above 0.05 mean that the number is sensitive. If a number is
         sensitive to its prior but not to the likelihood, the data contain little information about
-        it. If a number is sensitive to both, prior and data disagree about it.
+        it. If a number is sensitive to both, prior and data disagree about it. Stories with trained
+        weights have no column for the likelihood: another power of it would train other weights.
 
     Source: power-scaling, Kallioinen et al. (2024), by ArviZ.
     """
     names = list(tree.posterior.data_vars) if var_names is None else list(var_names)
-    moved = {"likelihood": _psense(tree, names, "likelihood", None)}
+    moved = {}
+    if "log_likelihood" in tree.children:
+        moved["likelihood"] = _psense(tree, names, "likelihood", None)
     for site in map(str, tree.log_prior.data_vars):
         prior = tree.log_prior[site]
         flat = bool(prior.max() == prior.min())  # a power of a uniform prior is the same prior
-        moved[site] = 0 * moved["likelihood"] if flat else _psense(tree, names, "prior", site)
+        moved[site] = 0 * _varying(tree, names) if flat else _psense(tree, names, "prior", site)
     return pd.DataFrame(moved)
 
 
@@ -42,10 +45,13 @@ def _psense(tree: xr.DataTree, names: list[str], group: str, site: str | None) -
     sites = None if site is None else [site]
     with np.errstate(invalid="ignore"):  # numbers that are constant
         result = arviz_stats.psense(tree, var_names=names, group=group, group_var_names=sites)
-    values = _entries(result, names)
-    # The diagonal of T is 0 in every draw.
-    varies = _entries(tree.posterior.std(["chain", "draw"]), names) > 0
-    return values[varies]
+    return _entries(result, names)[_varying(tree, names).index]
+
+
+def _varying(tree: xr.DataTree, names: list[str]) -> pd.Series:
+    """Return the spread of all numbers that vary. The diagonal of T is 0 in every draw."""
+    spread = _entries(tree.posterior.std(["chain", "draw"]), names)
+    return spread[spread > 0]
 
 
 def _entries(data: Any, names: Sequence[str]) -> pd.Series:

@@ -1,6 +1,7 @@
 """Fits and chains as DataTrees of ArviZ."""
 
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 
 import arviz_plots
 import arviz_stats
@@ -13,7 +14,7 @@ from matplotlib import pyplot as plt
 
 from nbam_pyro import fit, to_datatree
 from nbam_pyro.errors import DataError
-from nbam_pyro.inference import Joint
+from nbam_pyro.inference import Joint, log_marginals, prior_sensitivity
 from nbam_pyro.inference.posterior.datatree import tree_of_draws
 from nbam_pyro.inference.posterior.draws import Scored
 from tests.cases import ALL_STORIES
@@ -97,7 +98,9 @@ def test_every_chain_has_predictive_draws(line_fit, line_trees):
 def test_whole_numbers_serve_the_pictures_of_discrete_data(name):
     make, data = ALL_STORIES[name]
     x, y = data(20)
-    tree = to_datatree(fit(make(), (x, y), steps=[Joint(epochs=1)], held_out=0), x, y, num_draws=50)
+    fitted = fit(make(), (x, y), steps=[Joint(epochs=1)], held_out=0)
+    fitted.story.requires_grad_(False)  # as weights that were trained on other rows
+    tree = to_datatree(fitted, x, y, num_draws=50)
     for group in ("observed_data", "posterior_predictive", "prior_predictive"):
         assert tree[group]["y"].dtype == np.int64
     for plot in (
@@ -108,6 +111,31 @@ def test_whole_numbers_serve_the_pictures_of_discrete_data(name):
     ):
         plot(tree)
         plt.close("all")
+
+
+@untrained
+def test_arviz_cannot_take_the_density_of_rows_that_weights_were_trained_on(tmp_path):
+    make, data = ALL_STORIES["label_flip"]
+    x, y = data(40)
+    held_out = np.arange(40) % 4 == 0
+    fitted = fit(make(), (x, y), steps=[Joint(epochs=1)], held_out=held_out)
+    tree = to_datatree(fitted, x, y, num_draws=30)
+    assert "log_likelihood" not in tree.children
+    of_likelihood = partial(arviz_stats.psense, group="likelihood")
+    for use in (arviz_stats.loo, of_likelihood, arviz_plots.plot_loo_pit):
+        with pytest.raises((TypeError, ValueError), match="log.likelihood"):
+            use(tree)
+    rows = np.arange(40)
+    seen, unseen = tree["log_likelihood_in_sample"]["y"], tree["held_out_log_density"]["y"]
+    assert np.array_equal(seen.row, rows[~held_out])
+    assert np.array_equal(unseen.row, rows[held_out])
+    every = log_marginals(fitted, x, y, num_draws=30)
+    assert np.allclose(seen[0], every[:, ~held_out], atol=1e-5)
+    assert np.allclose(unseen[0], every[:, held_out], atol=1e-5)
+    assert "likelihood" not in prior_sensitivity(tree)
+    tree.to_netcdf(tmp_path / "tree.nc", engine="h5netcdf")
+    others = to_datatree(fitted, x[:9], y[:9], num_draws=5)
+    assert "held_out_log_density" not in others.children
 
 
 def test_names_are_coordinates(flip_fit, tmp_path):

@@ -103,10 +103,10 @@ def test_datatree_serves_arviz(blob_fit, tmp_path):
     assert tree.posterior["transition_matrix"].dims[-2:] == ("true_label", "observed_label")
     matrix = tree.posterior["transition_matrix"].sel(true_label="a", observed_label="b")
     assert float(matrix.mean()) == pytest.approx(0.3, abs=0.12)
-    assert tree.log_likelihood["y"].shape == (1, 50, len(y))
     assert tree.constant_data["held_out"].sum() == fitted.held_out.sum()
     expected = log_marginals(fitted, x, y, num_draws=50)
-    assert np.allclose(tree.log_likelihood["y"][0], expected)
+    assert np.allclose(tree["log_likelihood_in_sample"]["y"][0], expected[:, ~fitted.held_out])
+    assert np.allclose(tree["held_out_log_density"]["y"][0], expected[:, fitted.held_out])
     summary = arviz_stats.summary(tree, var_names=["rate"], kind="stats")
     assert len(summary) == 3
     tree.to_netcdf(tmp_path / "posterior.nc", engine="h5netcdf")

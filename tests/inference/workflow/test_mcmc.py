@@ -42,7 +42,7 @@ def test_what_has_no_global_latent_is_not_sampled():
         nuts(fitted, *data(20), num_samples=2)
     tree = to_datatree(fitted, *data(20), num_predictive=3)
     assert tree.posterior_predictive["y"].shape == (1, 3, 20)
-    assert tree.log_likelihood["y"].shape == (1, 3, 20)
+    assert tree.log_likelihood_in_sample["y"].shape == (1, 3, 20)
     assert dict(tree.posterior.sizes) == {"chain": 1, "draw": 3}
     assert "log_prior" not in tree.children
     fitted.story.requires_grad_(False)
