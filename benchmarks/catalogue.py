@@ -5,6 +5,7 @@ from benchmarks.calibration.coverage import Coverage
 from benchmarks.calibration.guide_and_chains import GuideAndChains
 from benchmarks.calibration.pooling import Pooling
 from benchmarks.calibration.priors import Priors
+from benchmarks.calibration.refits import Refits
 from benchmarks.calibration.sbc import Sbc
 from benchmarks.calibration.sharpness import Sharpness
 from benchmarks.calibration.sharpness_prior import SharpnessDevelopment
@@ -19,6 +20,7 @@ from benchmarks.label_noise.digits import Digits, Loop
 from benchmarks.label_noise.label_noise import LabelNoise
 from benchmarks.label_noise.report import LABEL_NOISE
 from benchmarks.regression.from_predictions import FromPredictions
+from benchmarks.regression.simulated_tables import SimulatedTables
 from benchmarks.regression.wrong_measurements import Regression
 from benchmarks.report import Report
 from benchmarks.robustness.kills import Kills
@@ -36,12 +38,14 @@ BENCHMARKS: tuple[type[Benchmark], ...] = (
     Loop,
     Regression,
     FromPredictions,
+    SimulatedTables,
     ContaminatedAd,
     WrongLabels,
     SvddToy,
     FailureTable,
     FromScores,
     Coverage,
+    Refits,
     Sbc,
     GuideAndChains,
     Priors,

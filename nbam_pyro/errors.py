@@ -55,6 +55,10 @@ class NothingLearnedWarning(CollapseWarning):
     """The network predicts labels no better than their frequencies do."""
 
 
+class ConvergenceWarning(NBAMWarning):
+    """Markov chains have not converged, so their draws may not represent the posterior."""
+
+
 class OptimiserWarning(NBAMWarning):
     """Parameters of a loss did not change, probably because the optimiser does not have them."""
 

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from nbam_pyro.inference.steps.peak import Peak
+from nbam_pyro.inference.variational.peak import Peak
 from nbam_pyro.outputs.verdict import Explanation, Level, Verdict
 
 __all__ = ["different", "modes_verdict"]

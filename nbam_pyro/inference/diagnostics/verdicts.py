@@ -6,7 +6,7 @@ from nbam_pyro.inference.diagnostics.collapse import CollapseReport
 from nbam_pyro.inference.diagnostics.label_evidence import LabelEvidence
 from nbam_pyro.inference.diagnostics.label_verdict import label_verdict
 from nbam_pyro.inference.diagnostics.measurement_verdict import modes_verdict
-from nbam_pyro.inference.steps.peak import Peak
+from nbam_pyro.inference.variational.peak import Peak
 from nbam_pyro.outputs.verdict import Verdict
 
 __all__ = ["UNCHECKED", "verdict_of"]

@@ -1,6 +1,6 @@
 """Global latents of a story as groups of an ArviZ DataTree, with their names and coordinates."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import arviz_base
@@ -16,7 +16,14 @@ from nbam_pyro.inference.variational.guides import Draw, guide_draws
 from nbam_pyro.models import Story
 from nbam_pyro.training.tensors import precision_of
 
-__all__ = ["coordinate", "latent_arrays", "named_numbers", "posterior_tree", "prior_and_posterior"]
+__all__ = [
+    "coordinate",
+    "latent_arrays",
+    "latents_dataset",
+    "named_numbers",
+    "posterior_tree",
+    "prior_and_posterior",
+]
 
 
 def named_numbers(
@@ -49,8 +56,30 @@ def posterior_tree(
     """
     draws = guide_draws(fit.guide, num_draws)
     drawn = {name: value[None] for name, value in draws.items()}
-    posterior, coords, dims = latent_arrays(fit.story, drawn, class_names)
-    return arviz_base.from_dict({"posterior": posterior}, coords=coords, dims=dims)
+    return xr.DataTree.from_dict({"posterior": latents_dataset(fit.story, drawn, class_names)})
+
+
+def latents_dataset(
+    story: Story,
+    draws: Draw,
+    class_names: Sequence[Any] | None = None,
+    *,
+    coords: Mapping[str, Sequence[Any]] | None = None,
+    dims: Mapping[str, Sequence[str]] | None = None,
+) -> xr.Dataset:
+    """Return draws of the global latents with names and coordinates.
+
+    Args:
+        story: Story of the draws.
+        draws: Draws by site name, (chains, draws, ...).
+        class_names: Names of the classes, (K,); 0, ..., K-1 by default.
+        coords: Further coordinates by dimension.
+        dims: Names of the dimensions of a site.
+    """
+    values, names, axes = latent_arrays(story, draws, class_names)
+    axes |= {site: list(own) for site, own in (dims or {}).items()}
+    tree = arviz_base.from_dict({"posterior": values}, coords=names | dict(coords or {}), dims=axes)
+    return tree["posterior"].to_dataset()
 
 
 def prior_and_posterior(
@@ -68,8 +97,7 @@ def prior_and_posterior(
         fit.story, Scored(*fit.kind.blank(2, precision_of(fit.story, fit.guide))), num_draws
     )
     drawn = {name: value[None] for name, value in before.items()}
-    prior, coords, dims = latent_arrays(fit.story, drawn, class_names)
-    tree["prior"] = arviz_base.from_dict({"prior": prior}, coords=coords, dims=dims)["prior"]
+    tree["prior"] = xr.DataTree(latents_dataset(fit.story, drawn, class_names))
     return tree
 
 

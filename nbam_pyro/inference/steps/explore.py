@@ -4,32 +4,13 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from torch import Tensor
 
 from nbam_pyro.errors import StoryError
-from nbam_pyro.inference.steps.peak import Peak
 from nbam_pyro.inference.steps.run import Run
 from nbam_pyro.inference.steps.step import Step
-from nbam_pyro.inference.variational.ascent import ascend, inverse_curvature, polish
-from nbam_pyro.inference.variational.mixture import Sampled, sample_modes
-from nbam_pyro.inference.variational.modes_guide import ModesGuide
-from nbam_pyro.inference.variational.space import LogPosterior, Space, prior_draw
-from nbam_pyro.models import Story
+from nbam_pyro.inference.variational.search import search_modes
 from nbam_pyro.training.rows import Batch
 from nbam_pyro.training.tensors import precision_of
-
-# Rows that starting values are computed from.
-_ROWS = 2000
-# Starts from the prior.
-_PRIOR_STARTS = 16
-# Starts that are kept after the first screening and after a short ascent, and its iterations.
-_FIRST, _SECOND, _SHORT = 60, 16, 20
-# Two points are the same if the log marginals of rows differ by less than this on average.
-_SAME_AT_FIRST, _SAME = 0.15, 0.02
-# Modes whose Laplace evidence is worse than the best by more than this are dropped, in nats.
-_WORSE = 10.0
-# Modes with less weight than this are not kept.
-_LIGHT = 0.005
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,35 +44,14 @@ class Explore(Step):
             )
         if run.drawn:
             run.training_index, run.held_out_index = np.arange(len(run.rows)), np.arange(0)
-        rows = _all_rows(run)
-        space = Space.of(run.story, rows.x[:8], rows.y[:8])
-        if not space.size:
+        found = search_modes(
+            run.story, _all_rows(run), most=self.modes, draws=self.draws, seed=run.seed
+        )
+        if found is None:
             run.guide_or_new()
             return
-        density = LogPosterior(run.story, space, rows)
-        points = _screened(density, _starts(density, run.seed))
-        points, heights = ascend(density, points)
-        points, heights, covariances = _peaks(density, points, heights)
-        evidence = heights + 0.5 * torch.logdet(covariances)
-        run.peaks = [
-            Peak(float(one), r.numpy())
-            for one, r in zip(evidence, density.responsibilities(points), strict=True)
-        ]
-        best = evidence.argsort(descending=True)[: self.modes]
-        best = best[evidence[best] > evidence.max() - _WORSE]
-        points, heights, covariances = points[best], heights[best], covariances[best]
-        found = sample_modes(density, points, covariances, heights, seed=run.seed)
-        guide = _guide(space, points, found, count=self.draws, seed=run.seed)
+        guide, run.peaks = found
         run.guide = guide.to(precision_of(run.story))
-
-
-def _peaks(density: LogPosterior, points: Tensor, heights: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """Return different modes, their log densities and inverse curvatures."""
-    kept = _different(density.log_marginals(points), heights, limit=_SECOND, same=_SAME)
-    points, heights = polish(density, points[kept], heights[kept])
-    kept = _different(density.log_marginals(points), heights, limit=_SECOND, same=_SAME)
-    points, heights = points[kept], heights[kept]
-    return points, heights, inverse_curvature(density, points)
 
 
 def _all_rows(run: Run) -> Batch:
@@ -102,80 +62,4 @@ def _all_rows(run: Run) -> Batch:
         y=torch.cat([part.y for part in parts]),
         weights=torch.cat([part.weights for part in parts]),
         verified=run.rows.verified[run.training_index],
-    )
-
-
-def _starts(density: LogPosterior, seed: int) -> Tensor:
-    """Return free coordinates of all starting values, (S, D)."""
-    story: Story = density.story
-    x, y = density.rows.x[:2], density.rows.y[:2]
-    with torch.no_grad():
-        prior = [prior_draw(story, x, y) for _ in range(_PRIOR_STARTS)]
-    means = {} if story.closed_form is None else story.closed_form.prior_means()
-    rows = density.rows
-    if len(rows.y) > _ROWS:
-        generator = torch.Generator().manual_seed(seed)
-        chosen = torch.randperm(len(rows.y), generator=generator)[:_ROWS]
-        rows = rows._replace(x=rows.x[chosen], y=rows.y[chosen])
-    fallback = means or prior[0]
-    with torch.no_grad():
-        given = [fallback | dict(one) for one in story.starts(rows.x, rows.y, seed=seed)]
-        every = [*([means] if means else []), *given, *prior]
-        stacked = {name: torch.stack([one[name] for one in every]) for name in fallback}
-        free = density.space.free(stacked)
-    return free[free.isfinite().all(1)]
-
-
-def _screened(density: LogPosterior, starts: Tensor) -> Tensor:
-    """Return the best different starts after a short ascent."""
-    with torch.no_grad():
-        values = density(starts)
-    first = values.argsort(descending=True)[: 20 * _FIRST]
-    starts, values = starts[first], values[first]
-    kept = _different(density.log_marginals(starts), values, limit=_FIRST, same=_SAME_AT_FIRST)
-    points, values = ascend(density, starts[kept], iterations=_SHORT)
-    kept = _different(density.log_marginals(points), values, limit=_SECOND, same=_SAME)
-    return points[kept]
-
-
-def _different(marginals: Tensor, values: Tensor, *, limit: int, same: float) -> Tensor:
-    """Return the numbers of the best points that differ from each other, the best first.
-
-    Args:
-        marginals: Log marginals of rows at each point, (S, N).
-        values: Log density of each point, (S,).
-        limit: Largest number of points.
-        same: Points whose log marginals differ by less than this on average are the same.
-    """
-    chosen: list[int] = []
-    open_ = values.isfinite()
-    for number in values.argsort(descending=True).tolist():
-        if not open_[number]:
-            continue
-        chosen.append(number)
-        if len(chosen) == limit:
-            break
-        open_ &= (marginals - marginals[number]).abs().mean(1) > same
-    return torch.tensor(chosen)
-
-
-def _guide(space: Space, points: Tensor, found: Sampled, *, count: int, seed: int) -> ModesGuide:
-    """Return a guide of evenly weighted draws, with the heaviest mode first."""
-    weights = found.weights @ found.of_mode
-    order = weights.argsort(descending=True)
-    order = order[weights[order] > _LIGHT]
-    of_mode = found.of_mode[:, order]
-    generator = torch.Generator().manual_seed(seed)
-    places = (torch.arange(count) + torch.rand((), generator=generator)) / count
-    kept = found.weights * of_mode.sum(1)
-    index = torch.searchsorted((kept / kept.sum()).cumsum(0), places.double())
-    index = index.clamp_max(len(kept) - 1)
-    mode = torch.multinomial(of_mode[index], 1, generator=generator)[:, 0]
-    return ModesGuide(
-        space,
-        free=found.points[index],
-        mode=mode,
-        centres=points[order],
-        weights=weights[order] / weights[order].sum(),
-        k_hat=torch.tensor(float("nan") if found.k_hat is None else found.k_hat),
     )

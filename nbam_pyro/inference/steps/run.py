@@ -15,10 +15,10 @@ from nbam_pyro import functional as nf
 from nbam_pyro.errors import StoryError
 from nbam_pyro.inference.steps.attempts import Attempt
 from nbam_pyro.inference.steps.evidence import Evidence
-from nbam_pyro.inference.steps.peak import Peak
 from nbam_pyro.inference.variational.enumeration import log_joint
 from nbam_pyro.inference.variational.guides import Draw, guide_median, make_guide
 from nbam_pyro.inference.variational.objectives import weighted_mean
+from nbam_pyro.inference.variational.peak import Peak
 from nbam_pyro.models import LatentLabelStory, Location, Story
 from nbam_pyro.training.contexts import evaluating
 from nbam_pyro.training.lightning import Options, Task, train

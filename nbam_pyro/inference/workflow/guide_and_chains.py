@@ -35,15 +35,21 @@ def guide_and_chains(
         * "shift": difference of the means, guide minus chains, in standard deviations of the
           chains.
         * "width": ratio of the standard deviations, guide to chains.
-        * "r_hat", "ess": convergence of the chains. They should be below 1.01 and above 400.
-          Otherwise the chains are too short for a comparison.
+        * "r_hat", "ess": convergence of the chains within the worst of their groups (see `nuts`).
+          They should be below 1.01 and above 400. Otherwise the chains are too short for a
+          comparison.
 
     Raises:
-        DataError: The two trees have different numbers, such as other class names.
+        DataError: The two trees have different numbers, such as other class names, or the second
+            tree does not come from `nuts`.
     """
+    if "convergence" not in chains.children:
+        raise DataError(
+            "The tree of the chains has no group 'convergence'. Create it with nuts, and pass the "
+            "tree of the guide first."
+        )
     names = [str(v) for v in chains.posterior.data_vars] if var_names is None else list(var_names)
-    one = _summary(guide, names, "stats")
-    other = _summary(chains, names, "all")
+    one, other = _summary(guide, names), _summary(chains, names)
     if not one.index.equals(other.index):
         raise DataError(
             f"The two posteriors have different names, for example {one.index[0]!r} and "
@@ -51,6 +57,7 @@ def guide_and_chains(
         )
     moving = other.index[other["sd"] > 0]
     one, other = one.loc[moving], other.loc[moving]
+    converged = chains["convergence"].to_dataset().sel(number=list(moving))
     return pd.DataFrame(
         {
             "mean_guide": one["mean"],
@@ -59,12 +66,12 @@ def guide_and_chains(
             "sd_guide": one["sd"],
             "sd_chains": other["sd"],
             "width": one["sd"] / other["sd"],
-            "r_hat": other["r_hat"],
-            "ess": other["ess_bulk"],
+            "r_hat": converged["r_hat"].max("group").to_series(),
+            "ess": converged["ess"].min("group").to_series(),
         }
     )
 
 
-def _summary(tree: xr.DataTree, names: list[str], kind: str) -> pd.DataFrame:
+def _summary(tree: xr.DataTree, names: list[str]) -> pd.DataFrame:
     with np.errstate(invalid="ignore"):  # a diagonal that is 0 in every draw
-        return arviz_stats.summary(tree, var_names=names, kind=kind, round_to="none")
+        return arviz_stats.summary(tree, var_names=names, kind="stats", round_to="none")

@@ -1,6 +1,7 @@
 """Markov chains of a fitted story by the No-U-Turn Sampler (NUTS), to check its guide."""
 
 import copy
+import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
@@ -15,19 +16,28 @@ from pyro.infer import MCMC, NUTS
 from pyro.infer.autoguide import init_to_value
 
 from nbam_pyro import functional as nf
-from nbam_pyro.errors import DataError, StoryError
+from nbam_pyro.errors import ConvergenceWarning, DataError, StoryError
 from nbam_pyro.inference.posterior.datatree import tree_of_draws
 from nbam_pyro.inference.posterior.draws import Scored
 from nbam_pyro.inference.posterior.fit_result import Fit
+from nbam_pyro.inference.posterior.latents_tree import latents_dataset
 from nbam_pyro.inference.posterior.scoring import scored_rows
 from nbam_pyro.inference.variational.enumeration import log_joint, with_verified
-from nbam_pyro.inference.variational.guides import Draw, each_draw, guide_draws
+from nbam_pyro.inference.variational.guides import Draw, each_draw, guide_draws, guide_median
+from nbam_pyro.inference.variational.modes_guide import ModesGuide
+from nbam_pyro.inference.variational.search import search_modes
+from nbam_pyro.inference.workflow.chain_groups import group_chains
 from nbam_pyro.models import ClosedStory, Story
 from nbam_pyro.models.stories.sites import local_parameters
 from nbam_pyro.training.contexts import evaluated, seeded
+from nbam_pyro.training.rows import Batch
+from nbam_pyro.training.tensors import precision_of
 from nbam_pyro.verified import NOTHING, Verified
 
 __all__ = ["nuts", "sample_chains"]
+
+# Most numbers of a posterior whose modes are searched, most modes, and draws of all modes.
+_NUMBERS, _MODES, _DRAWS = 60, 4, 1000
 
 
 def nuts(
@@ -50,9 +60,16 @@ def nuts(
     """Sample the global latents of a fitted story by the No-U-Turn Sampler (NUTS).
 
     The global latents are rates, the flip matrix T, and others such as the weights of a
-    `LinearNormal`. The networks do not change. A guide approximates the posterior of the global
-    latents by a distribution of one family. Chains do not need such a family. Each chain starts
-    from a draw of the guide. The switch is summed out, in closed form or by Pyro's enumeration.
+    `LinearNormal`. The networks do not change. The switch is summed out, in closed form or by
+    Pyro's enumeration.
+
+    Chains start in all modes of the posterior. The modes are those of `Explore`, which runs here if
+    the fit had other steps, the story has a closed form, and it has at most 60 numbers; otherwise
+    chains start from draws of the guide. Chains that sample the same modes form a group, and are
+    judged among themselves: r-hat (at most 1.05), effective draws (at least 100) and divergent
+    transitions (at most 1 %). If there are several groups, the posterior of the tree has draws of
+    each group in proportion to the probability of its modes, in random order. The number of chains
+    that fell into a mode says nothing about its probability.
 
     The chains sample the posterior that a guide approximates when it is fitted by `Joint` to the
     same rows, each counted once. The default recipe for labels estimates rates and T from
@@ -80,8 +97,11 @@ def nuts(
         seed: Seed of the chains. Torch's global random state is not changed.
 
     Returns:
-        A tree with the groups of `to_datatree`, and `sample_stats` with "diverging", which marks
-        divergent transitions, (chains, num_samples).
+        A tree with the groups of `to_datatree`; `sample_stats` with "diverging", which marks
+        divergent transitions, (chains, num_samples); and `convergence`, with r-hat, effective
+        draws, divergences, the number of chains and the weight of every group of chains. Its
+        attribute "sentence" says what fails, and a `ConvergenceWarning` repeats it. With several
+        groups, `chains` has the draws as they fell, chain by chain.
 
     Raises:
         DataError: The rows have another shape or type than those of the fit, `num_samples` is below
@@ -93,28 +113,68 @@ def nuts(
     if chains < 1:
         raise DataError(f"chains is {chains}, but it must be at least 1.")
     rows = scored_rows(fit, x, y, verified)
-    starts = each_draw(guide_draws(fit.guide, chains, seed=seed), chains)
+    modes = _modes(fit, rows, seed=seed)
     draws, diverging = sample_chains(
         fit.story,
         rows,
-        starts,
+        _starts(fit, modes, chains, seed=seed),
         num_samples=num_samples,
         num_warmup=num_warmup,
         workers=workers,
         target_accept=target_accept,
         seed=seed,
     )
-    return tree_of_draws(
+    groups = group_chains(modes, draws)
+    chosen = groups.choose(num_samples, seed=seed)
+    kept = draws if chosen is None else {n: v.flatten(end_dim=1)[chosen] for n, v in draws.items()}
+    tree = tree_of_draws(
         fit.story,
-        draws,
+        kept,
         rows,
         class_names=class_names,
         row_ids=row_ids,
         coords=coords,
         dims=dims,
-        sample_stats={"diverging": diverging},
+        sample_stats={"diverging": diverging if chosen is None else diverging.ravel()[chosen]},
         seed=seed,
     )
+    fell = latents_dataset(fit.story, draws, class_names, coords=coords, dims=dims)
+    if chosen is not None:
+        tree["chains"] = xr.DataTree(fell)
+    convergence = groups.convergence(fell, diverging)
+    tree["convergence"] = xr.DataTree(convergence)
+    if not convergence.attrs["converged"]:
+        warnings.warn(convergence.attrs["sentence"], ConvergenceWarning, stacklevel=2)
+    return tree
+
+
+def _modes(fit: Fit, rows: Scored, *, seed: int) -> ModesGuide | None:
+    """Return the modes of the posterior; None if they cannot be searched in reasonable time."""
+    if isinstance(fit.guide, ModesGuide):
+        return fit.guide
+    story, small = _frozen(fit.story, rows)
+    count = sum(value.numel() for value in guide_median(fit.guide).values())
+    if story.closed_form is None or not 0 < count <= _NUMBERS:
+        return None
+    batch = Batch(small.x, small.y, torch.ones(len(small.y)), small.verified)
+    with seeded(seed), torch.enable_grad():
+        found = search_modes(story, batch, most=_MODES, draws=_DRAWS, seed=seed)
+    return None if found is None else found[0]
+
+
+def _starts(fit: Fit, modes: ModesGuide | None, chains: int, *, seed: int) -> list[Draw]:
+    """Return the first values of each chain: a draw of each mode in turn, the heaviest first."""
+    if modes is None:
+        return each_draw(guide_draws(fit.guide, chains, seed=seed), chains)
+    rng = np.random.default_rng(seed)
+    every = [mode.draws for mode in modes.modes if len(next(iter(mode.draws.values())))]
+    dtype = precision_of(fit.story)
+    starts = []
+    for number in range(chains):
+        draws = every[number % len(every)]
+        row = int(rng.integers(len(next(iter(draws.values())))))
+        starts.append({name: value[row].to(dtype) for name, value in draws.items()})
+    return starts
 
 
 def sample_chains(

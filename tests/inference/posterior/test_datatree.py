@@ -123,7 +123,7 @@ def test_arviz_cannot_take_the_density_of_rows_that_weights_were_trained_on(tmp_
     assert "log_likelihood" not in tree.children
     of_likelihood = partial(arviz_stats.psense, group="likelihood")
     for use in (arviz_stats.loo, of_likelihood, arviz_plots.plot_loo_pit):
-        with pytest.raises((TypeError, ValueError), match="log.likelihood"):
+        with pytest.raises((TypeError, ValueError), match=r"log.likelihood"):
             use(tree)
     rows = np.arange(40)
     seen, unseen = tree["log_likelihood_in_sample"]["y"], tree["held_out_log_density"]["y"]
