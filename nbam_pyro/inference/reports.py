@@ -1,6 +1,7 @@
 """The reports of a fit: whether it has collapsed, what the data identify, and the verdict."""
 
 import dataclasses
+from collections.abc import Callable
 
 import numpy as np
 import torch
@@ -13,6 +14,7 @@ from nbam_pyro.errors import (
     VanishedWarning,
 )
 from nbam_pyro.inference.diagnostics.collapse import CollapseReport, collapse_report
+from nbam_pyro.inference.diagnostics.held_out_verdict import held_out_verdict
 from nbam_pyro.inference.diagnostics.identify import identify
 from nbam_pyro.inference.diagnostics.label_evidence import LabelEvidence
 from nbam_pyro.inference.diagnostics.neighbours import label_excess
@@ -23,6 +25,7 @@ from nbam_pyro.inference.posterior.row_posteriors import predict, responsibiliti
 from nbam_pyro.inference.steps.run import Run
 from nbam_pyro.models import LatentLabelStory, Story
 from nbam_pyro.models.priors.pseudo_counts import FlipPrior
+from nbam_pyro.outputs.verdict import Verdict
 from nbam_pyro.training.contexts import evaluating
 from nbam_pyro.training.rows import Rows
 
@@ -45,7 +48,7 @@ def with_reports(fit: Fit, run: Run) -> tuple[Fit, CannotTellWarning | None]:
     """
     collapse = _collapse(fit, run)
     evidence = _label_evidence(fit, run, collapse)
-    verdict = verdict_of(collapse, evidence, run.peaks)
+    verdict = verdict_of(collapse, evidence, run.peaks, _held_out(run))
     fit = dataclasses.replace(fit, collapse=collapse, label_evidence=evidence, verdict=verdict)
     if collapse.collapsed:
         return fit, _collapse_warning(run.story, collapse)
@@ -89,6 +92,23 @@ def _collapse(result: Fit, run: Run) -> CollapseReport:
         verified_accuracy=_verified_accuracy(result, run.rows),
         gain=_gain(run),
     )
+
+
+def _held_out(run: Run) -> Callable[[], Verdict] | None:
+    """Return a function that judges the residuals of held-out rows; None without a location."""
+    location = run.story.location
+    if location is None or run.story.dims or not run.story.predicts:
+        return None
+
+    def judge() -> Verdict:
+        parts = [np.zeros((3, 0))]  # no row may be held out
+        with torch.no_grad(), evaluating(run.story):
+            for x, y, *_ in run.rows.loader(run.held_out_index, 1024):
+                mean = y.double() - location.residual(x, y).double()
+                parts.append(np.stack([y, mean, location.scale(x).expand(len(y))]))
+        return held_out_verdict(*np.concatenate(parts, 1))
+
+    return judge
 
 
 def _echoed(fit: Fit, run: Run, story: LatentLabelStory, matrices: np.ndarray) -> float | None:

@@ -1,6 +1,6 @@
 """The verdict of every fit, and the warning if it is "cannot tell"."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from nbam_pyro.inference.diagnostics.collapse import CollapseReport
 from nbam_pyro.inference.diagnostics.label_evidence import LabelEvidence
@@ -16,15 +16,20 @@ UNCHECKED = Verdict(level="cannot tell", reasons=("The fit was not checked.",))
 
 
 def verdict_of(
-    collapse: CollapseReport, evidence: LabelEvidence | None, peaks: Sequence[Peak] = ()
+    collapse: CollapseReport,
+    evidence: LabelEvidence | None,
+    peaks: Sequence[Peak] = (),
+    held_out: Callable[[], Verdict] | None = None,
 ) -> Verdict:
     """Return the verdict of a fit of any story.
 
     Args:
         collapse: Collapse report of the fit.
         evidence: Numbers about a latent true label; None if the story has none.
-        peaks: Modes of the posterior; empty if they were not searched. Without evidence and peaks,
-            the verdict depends on the collapse report alone.
+        peaks: Modes of the posterior; empty if they were not searched.
+        held_out: Function that judges the residuals of held-out measurements, if there is nothing
+            else to judge from. None for stories without a location of clean measurements, whose
+            verdict then depends on the collapse report alone.
 
     Example:
         >>> print(verdict_of(CollapseReport(0.1, 0.1), None))
@@ -34,4 +39,6 @@ def verdict_of(
         return label_verdict(evidence)
     if collapse.collapsed:
         return Verdict(level="cannot tell", reasons=(f"The fit has {collapse}.",))
-    return modes_verdict(peaks) if peaks else Verdict(level="identified")
+    if peaks:
+        return modes_verdict(peaks)
+    return Verdict(level="identified") if held_out is None else held_out()

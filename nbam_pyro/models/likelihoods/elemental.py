@@ -5,6 +5,8 @@ import math
 import torch
 from torch import Tensor
 
+from nbam_pyro.models.row_groups import row_groups
+
 __all__ = ["elemental_lines"]
 
 # Number of random subsets, and steps by which each is refined.
@@ -26,8 +28,9 @@ def elemental_lines(h: Tensor, y: Tensor, *, seed: int) -> Tensor:
     A subset without contaminated rows gives a line near the clean one, wherever the contaminated
     rows lie. A refinement step fits the line again to the share of the rows with the smallest
     residuals (a concentration step). For several shares of the rows, the lines are kept for which
-    this share of the rows has the smallest squared residuals. The least-squares line of all rows
-    and the lines of some random subsets are always among the results.
+    this share of the rows has the smallest squared residuals. The least-squares line of all rows,
+    those of groups that lie together and of all rows without such a group, and the lines of some
+    random subsets are always among the results.
 
     Args:
         h: Features of the rows, (N, D).
@@ -44,7 +47,8 @@ def elemental_lines(h: Tensor, y: Tensor, *, seed: int) -> Tensor:
     columns = torch.cat([h.detach().cpu(), h.new_ones(len(h), 1).cpu()], 1).double()
     targets = y.detach().cpu().double()
     n, d = columns.shape
-    least = _solve(columns[None], targets[None])
+    parts = [torch.ones(n, dtype=torch.bool), *_with_rest(row_groups(h))]
+    least = [_solve(columns[rows][None], targets[rows][None]) for rows in parts if rows.sum() > d]
     drawn = torch.rand(_SUBSETS, n, generator=generator).argsort(1)[:, : min(d + 1, n)]
     raw = _solve(columns[drawn], targets[drawn])
     refined = []
@@ -56,12 +60,17 @@ def elemental_lines(h: Tensor, y: Tensor, *, seed: int) -> Tensor:
             nearest = residual.topk(count, dim=1, largest=False).indices
             part = _solve(columns[nearest], targets[nearest])
         refined.append(part)
-    lines = torch.cat([least, raw, *refined])
+    lines = torch.cat([*least, raw, *refined])
     squares = (targets - lines @ columns.mT).square().sort(1).values.cumsum(1)
     ends = [min(n, math.ceil(share * n)) - 1 for share in _SHARES]
     best = squares[:, ends].argsort(0)[:_KEPT].flatten().unique()
-    chosen = torch.cat([torch.arange(1 + _UNSORTED), best]).unique()
+    chosen = torch.cat([torch.arange(len(least) + _UNSORTED), best]).unique()
     return lines[chosen].to(h)
+
+
+def _with_rest(groups: list[Tensor]) -> list[Tensor]:
+    """Return each group, and all rows without it."""
+    return [rows for group in groups for rows in (group, ~group)]
 
 
 def _solve(columns: Tensor, targets: Tensor) -> Tensor:

@@ -91,7 +91,12 @@ class LinearNormal(Component):
         Args:
             latents: Values of the global latents by site name.
         """
-        return torch.hypot(latents["noise"], self.zero + _LEAST * self.scale)
+        return torch.hypot(latents["noise"], self.zero + self.least)
+
+    @property
+    def least(self) -> float:
+        """Smallest standard deviation of measurements, in the units of y: no line is exact."""
+        return _LEAST * self.scale
 
     @property
     def target_centre(self) -> float:

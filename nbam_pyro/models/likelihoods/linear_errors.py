@@ -30,10 +30,10 @@ class LinearErrors(Component):
     the sites "shift" (), which is delta, and "error_scale" (), which is S. As in
     `ShiftedComponent`, the scale of the distribution is
 
-    .. math:: \sqrt{S^2 + \max(\sigma^2, (k \sigma)^2 - \delta^2)}.
+    .. math:: \sqrt{S^2 + \max(0, (k \sigma)^2 - \delta^2)}.
 
-    So it cannot become equal to the clean likelihood, and it is never narrower: an error is added
-    to a clean measurement.
+    So it cannot become equal to the clean likelihood. It can be narrower only where it is shifted
+    by k clean scales: wrong rows may be more alike than clean ones.
 
     Args:
         clean: Clean likelihood of the same story (the same module, not a copy).
@@ -85,7 +85,8 @@ class LinearErrors(Component):
         line = h @ latents["weight"] + latents["bias"]
         shift, wide = latents["shift"], latents["error_scale"]
         clean = self.clean.deviation(latents) ** 2
-        scale = (wide**2 + torch.maximum(clean, self.separation**2 * clean - shift**2)).sqrt()
+        apart = (self.separation**2 * clean - shift**2).clamp_min(0)
+        scale = (wide**2 + self.clean.least**2 + apart).sqrt()
         df = torch.full_like(line, self.df, requires_grad=False)
         base = dist.StudentT(df, line + shift, scale, validate_args=False)
         return centred(base, self.clean.centre)
@@ -95,7 +96,7 @@ class LinearErrors(Component):
             return [{"shift": self.zero.to(residual), "error_scale": 3 * noise}]
         errors = residual[wrong]
         middle = errors.median()
-        one_side = (_NORMAL * (errors - middle).abs().median()).clamp_min(noise)
+        one_side = (_NORMAL * (errors - middle).abs().median()).clamp_min(0.1 * noise)
         both = (_NORMAL * errors.abs().median()).clamp_min(noise)
         return [
             {"shift": middle, "error_scale": one_side},

@@ -11,6 +11,7 @@ from nbam_pyro.models.latents import Latents
 from nbam_pyro.models.likelihoods.component import Component, check_positive
 from nbam_pyro.models.priors.pseudo_counts import Beta
 from nbam_pyro.models.priors.switch import share_wrong
+from nbam_pyro.models.row_groups import group_apart
 
 __all__ = ["LeverageSwitch"]
 
@@ -36,7 +37,9 @@ class LeverageSwitch(Component):
     gamma whether unusual features and wrong targets go together.
 
     Each column is judged alone. A robust covariance of all columns together would take a dense
-    group of contaminated rows for the bulk.
+    group of contaminated rows for the bulk. If the features fall into two groups that are clearly
+    apart, the rows of the smaller group have a leverage of 1, too: a line that must pass through
+    both is decided by the smaller one.
 
     The global latents are the sites "contamination", pi, which is the contamination of usual rows,
     and "leverage_effect", gamma.
@@ -64,6 +67,8 @@ class LeverageSwitch(Component):
     centre: Tensor
     inverse: Tensor
     limits: Tensor
+    middle: Tensor
+    way: Tensor
 
     def __init__(self, features: int, *, a: float = 1.0, b: float = 2.0, most: float = 0.5) -> None:
         super().__init__()
@@ -80,6 +85,8 @@ class LeverageSwitch(Component):
         self.register_buffer("counts", torch.tensor([float(a), float(b)]))
         self.register_buffer("centre", torch.zeros(features))
         self.register_buffer("inverse", torch.ones(features))
+        self.register_buffer("middle", torch.zeros(features))
+        self.register_buffer("way", torch.zeros(features))
         limits = [float(chi2.ppf((1 - tail) ** (1 / features), 1)) for tail in _TAILS]
         self.register_buffer("limits", torch.tensor(limits))
 
@@ -94,6 +101,11 @@ class LeverageSwitch(Component):
         """
         (a, b), most = (_RATE, _MOST) if rate is None else (rate, 1.0)
         switch = cls(h.shape[1], a=a, b=b, most=most).to(h.dtype)
+        apart = group_apart(h)
+        if apart is not None:
+            switch.middle.copy_(apart.middle)
+            switch.way.copy_(apart.way)
+            h = h[~apart.rows]
         centre = h.median(0).values
         spread = _NORMAL * (h - centre).abs().median(0).values
         switch.centre.copy_(centre)
@@ -120,10 +132,14 @@ class LeverageSwitch(Component):
         Args:
             h: Features of the rows, (N, D).
         """
-        away = (h[:, : self.features] - self.centre) * self.inverse
+        columns = h[:, : self.features]
         low, high = self.limits
-        leverage: Tensor = (((away**2).amax(-1) - low) / (high - low)).clamp(0, 1)
-        return leverage
+        away = ((columns - self.centre) * self.inverse) ** 2
+        alone = (away.amax(-1) - low) / (high - low)
+        # From 0 to 1 in the middle third between the centres of both groups.
+        together = 0.5 + 3 * ((columns - self.middle) @ self.way)
+        grouped = torch.where((self.way != 0).any(), together, torch.zeros_like(together))
+        return torch.maximum(alone, grouped).clamp(0, 1)
 
     def starts_beside(self, residual: Tensor, wrong: Tensor, noise: Tensor) -> list[Latents]:
         share = share_wrong(wrong).clamp_max(0.9 * self.most)

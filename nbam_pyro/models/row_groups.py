@@ -1,0 +1,93 @@
+"""Groups of rows that lie together in their features, found by k-means."""
+
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from sklearn.cluster import KMeans
+from torch import Tensor
+
+__all__ = ["Apart", "group_apart", "row_groups"]
+
+# Numbers of clusters, fewest rows of a group, and rows above which a sample is clustered.
+_CLUSTERS, _FEWEST, _ROWS = (2, 3), 3, 2000
+# Two clusters are apart if the distance of their centres is at least this many times the square
+# root of the mean of their variances along the line between the centres (Ashman's D, 4.5). Halves
+# of one Normal or uniform cloud have less.
+_APART = 4.5 / 2**0.5
+
+
+def row_groups(h: Tensor) -> list[Tensor]:
+    """Return groups of rows that lie together, each of at most half of the rows, (N,) boolean.
+
+    Args:
+        h: Features of the rows, (N, D).
+    """
+    points = _scaled(h)
+    found: list[Tensor] = []
+    for count in _CLUSTERS:
+        if len(points) < _FEWEST * count:
+            break
+        label = _clusters(points, count).predict(points)
+        for number in range(count):
+            rows = torch.as_tensor(label == number)
+            if _FEWEST <= int(rows.sum()) <= len(points) / 2:
+                found.append(rows)
+    return found
+
+
+class Apart(NamedTuple):
+    """A group of rows that is clearly apart from the others.
+
+    Attributes:
+        rows: Which rows belong to the group, (N,).
+        middle: Point half way between the group and the other rows, (D,).
+        way: Direction from the others to the group, (D,): its product with h - middle is -1/2 at
+            the centre of the others and 1/2 at the centre of the group.
+    """
+
+    rows: Tensor
+    middle: Tensor
+    way: Tensor
+
+
+def group_apart(h: Tensor) -> Apart | None:
+    """Return the group of less than half of the rows that is clearly apart, if there is one.
+
+    Args:
+        h: Features of the rows, (N, D).
+    """
+    points = _scaled(h)
+    if len(points) < 4 * _FEWEST:
+        return None
+    label = _clusters(points, 2).predict(points)
+    sizes = np.bincount(label, minlength=2)
+    if sizes[0] == sizes[1] or sizes.min() < _FEWEST:
+        return None
+    group = label == int(sizes.argmin())
+    own, others = points[group].mean(0), points[~group].mean(0)
+    way = (own - others) / ((own - others) @ (own - others))
+    along = points @ way
+    scatter = np.sqrt((along[group].var() + along[~group].var()) / 2)
+    if scatter * _APART > 1:
+        return None
+    # Back to the units of h.
+    centre, scale = _units(h)
+    middle = torch.as_tensor((own + others) / 2).to(h) * scale + centre
+    return Apart(torch.as_tensor(group), middle, torch.as_tensor(way).to(h) / scale)
+
+
+def _units(h: Tensor) -> tuple[Tensor, Tensor]:
+    """Return mean and standard deviation of every column, (D,); 1 for a constant column."""
+    scale = h.std(0, correction=0)
+    return h.mean(0), torch.where(scale > 0, scale, torch.ones_like(scale))
+
+
+def _scaled(h: Tensor) -> np.ndarray:
+    centre, scale = _units(h)
+    return ((h - centre) / scale).detach().cpu().double().numpy()
+
+
+def _clusters(points: np.ndarray, count: int) -> KMeans:
+    kept = points[:: -(-len(points) // _ROWS)]
+    return KMeans(count, n_init=4, random_state=0).fit(kept)
