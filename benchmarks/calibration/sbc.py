@@ -47,23 +47,25 @@ def simulate(seed: int) -> tuple[LabelFlip, Scored, dict[str, Tensor]]:
     return story, rows._replace(y=y), {name: value[0] for name, value in drawn.items()}
 
 
-def ranks(seed: int, *, count: int = RANKS) -> dict[str, Any]:
-    """Return the ranks of the true values among `count` draws of NUTS and as many of a guide."""
+def ranks(seed: int) -> dict[str, Any]:
+    """Return the ranks of the true values among draws of NUTS and as many of a guide."""
     torch.set_num_threads(1)
+    story, rows, truth = simulate(seed)
+    chain, diverging = chain_ranks(seed, count=RANKS)
+    joint = Joint(epochs=150, guide_lr=0.1, spread_lr=0.1, one_cycle=True, num_draws=4)
+    fitted = fit(story, (rows.x, rows.y), steps=[joint], held_out=0, batch_size=ROWS, seed=seed)
+    guide = _ranks(guide_draws(fitted.guide, RANKS, seed=seed), truth)
+    return {"seed": seed, "nuts": chain, "guide": guide, "diverging": diverging}
+
+
+def chain_ranks(seed: int, *, count: int) -> tuple[list[int], int]:
+    """Return the ranks of the true values among `count` draws of NUTS, and its divergences."""
     story, rows, truth = simulate(seed)
     start = {"rate": torch.full((CLASSES,), 0.2), "flip": torch.full((CLASSES, 2), 0.5)}
     length = THIN * count
     draws, diverging = sample_chains(story, rows, [start], num_samples=length, num_warmup=150)
-    chain = {name: value[0, ::THIN] for name, value in draws.items()}
-    joint = Joint(epochs=150, guide_lr=0.1, spread_lr=0.1, one_cycle=True, num_draws=4)
-    fitted = fit(story, (rows.x, rows.y), steps=[joint], held_out=0, batch_size=ROWS, seed=seed)
-    guide = guide_draws(fitted.guide, count, seed=seed)
-    return {
-        "seed": seed,
-        "nuts": _ranks(chain, truth),
-        "guide": _ranks(guide, truth),
-        "diverging": int(diverging.sum()),
-    }
+    kept = {name: value[0, ::THIN] for name, value in draws.items()}
+    return _ranks(kept, truth), int(diverging.sum())
 
 
 def _ranks(draws: dict[str, Tensor], truth: dict[str, Tensor]) -> list[int]:

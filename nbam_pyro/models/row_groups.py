@@ -11,10 +11,10 @@ __all__ = ["Apart", "group_apart", "row_groups"]
 
 # Numbers of clusters, fewest rows of a group, and rows above which a sample is clustered.
 _CLUSTERS, _FEWEST, _ROWS = (2, 3), 3, 2000
-# Two clusters are apart if the distance of their centres is at least this many times the square
-# root of the mean of their variances along the line between the centres (Ashman's D, 4.5). Halves
-# of one Normal or uniform cloud have less.
-_APART = 4.5 / 2**0.5
+# Two clusters are apart if the distance of their centres, in units of the mean scatter of both
+# along the line between the centres (Ashman's D), is at least the first number plus the second
+# divided by the number of rows. Halves of one Normal (2.7) or uniform (3.5) cloud have less.
+_APART, _CHANCE = 4.5, 30.0
 
 
 def row_groups(h: Tensor) -> list[Tensor]:
@@ -26,9 +26,9 @@ def row_groups(h: Tensor) -> list[Tensor]:
     points = _scaled(h)
     found: list[Tensor] = []
     for count in _CLUSTERS:
-        if len(points) < _FEWEST * count:
+        label = _clusters(points, count)
+        if label is None:
             break
-        label = _clusters(points, count).predict(points)
         for number in range(count):
             rows = torch.as_tensor(label == number)
             if _FEWEST <= int(rows.sum()) <= len(points) / 2:
@@ -58,9 +58,9 @@ def group_apart(h: Tensor) -> Apart | None:
         h: Features of the rows, (N, D).
     """
     points = _scaled(h)
-    if len(points) < 4 * _FEWEST:
+    label = _clusters(points, 2)
+    if label is None:
         return None
-    label = _clusters(points, 2).predict(points)
     sizes = np.bincount(label, minlength=2)
     if sizes[0] == sizes[1] or sizes.min() < _FEWEST:
         return None
@@ -69,7 +69,7 @@ def group_apart(h: Tensor) -> Apart | None:
     way = (own - others) / ((own - others) @ (own - others))
     along = points @ way
     scatter = np.sqrt((along[group].var() + along[~group].var()) / 2)
-    if scatter * _APART > 1:
+    if scatter * (_APART + _CHANCE / len(points)) > 1:
         return None
     # Back to the units of h.
     centre, scale = _units(h)
@@ -88,6 +88,10 @@ def _scaled(h: Tensor) -> np.ndarray:
     return ((h - centre) / scale).detach().cpu().double().numpy()
 
 
-def _clusters(points: np.ndarray, count: int) -> KMeans:
+def _clusters(points: np.ndarray, count: int) -> np.ndarray | None:
+    """Return the number of the cluster of each row, (N,); None if there are too few rows."""
     kept = points[:: -(-len(points) // _ROWS)]
-    return KMeans(count, n_init=4, random_state=0).fit(kept)
+    if len(np.unique(kept, axis=0)) < 2 * _FEWEST * count:
+        return None
+    label: np.ndarray = KMeans(count, n_init=4, random_state=0).fit(kept).predict(points)
+    return label

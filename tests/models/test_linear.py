@@ -19,11 +19,14 @@ from nbam_pyro.models import (
     linear_regression,
 )
 from nbam_pyro.models.likelihoods.elemental import elemental_lines
+from nbam_pyro.models.likelihoods.two_sided import TwoSided
+from nbam_pyro.models.row_groups import group_apart, row_groups
 
 LATENTS = {
     "weight": torch.tensor([1.0, -2.0]),
     "bias": torch.tensor(0.5),
     "noise": torch.tensor(0.3),
+    "other_side": torch.tensor(0.2),
 }
 factors = st.floats(0.01, 100) | st.floats(-100, -0.01)
 offsets = st.floats(-100, 100)
@@ -45,9 +48,28 @@ def test_errors_never_become_equal_to_clean_measurements(shift, wide, noise):
     latents = LATENTS | {name: torch.tensor(value) for name, value in named.items()}
     h = torch.randn(4, 2)
     anomaly = errors(h, latents)
-    distance = anomaly.mean - clean(h, latents).mean
-    assert torch.allclose(distance, torch.tensor(shift), atol=1e-4)
-    assert shift**2 + float(anomaly.scale[0]) ** 2 >= (3 * noise) ** 2 * (1 - 1e-4)
+    away = (anomaly.mean - clean(h, latents).mean) / (1 - 2 * latents["other_side"])
+    assert torch.allclose(away, torch.tensor(shift), atol=1e-4)
+    assert shift**2 + float(anomaly.scale) ** 2 >= (3 * noise) ** 2 * (1 - 1e-4)
+
+
+@given(shift=st.floats(-5, 5), scale=st.floats(0.1, 3), other=st.floats(0.01, 0.5))
+@settings(max_examples=15, deadline=None)
+def test_errors_on_two_sides_have_one_density_and_its_draws(shift, scale, other):
+    loc = torch.tensor([0.0, 10.0]).double()
+    two = TwoSided(5.0, loc, *torch.tensor([shift, scale, other]).double())
+    grid = torch.linspace(-300, 300, 200001, dtype=torch.float64)[:, None]
+    density = two.log_prob(grid).exp()
+    unit = float(grid[1] - grid[0])
+    assert (density.sum(0) * unit).tolist() == pytest.approx([1, 1], abs=1e-3)
+    assert ((density * grid).sum(0) * unit).tolist() == pytest.approx(two.mean.tolist(), abs=1e-2)
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        drawn = two.sample((20000,))
+    error = float((two.variance / 20000).sqrt()[0])
+    assert (drawn.mean(0) - two.mean).abs().max() < 6 * error
+    below = (grid[:, 0] < 0).double() @ density[:, 0] * unit
+    assert float((drawn[:, 0] < 0).double().mean()) == pytest.approx(float(below), abs=0.02)
 
 
 def test_errors_lie_around_the_line_of_their_story():
@@ -55,7 +77,7 @@ def test_errors_lie_around_the_line_of_their_story():
     errors = LinearErrors(clean, df=7.0)
     latents = LATENTS | {"shift": torch.tensor(4.0), "error_scale": torch.tensor(2.0)}
     mean = errors(torch.ones(1, 2), latents).mean
-    assert float(mean) == pytest.approx(100 + 0.5 + 1 - 2 + 4)
+    assert float(mean) == pytest.approx(100 + 0.5 + 1 - 2 + 0.6 * 4)
     other = {"switch": BetaSwitch(), "clean": LinearNormal(2), "anomaly": errors}
     with pytest.raises(StoryError, match="same module"):
         LatentSwitch(**other)
@@ -111,6 +133,29 @@ def test_a_column_of_an_indicator_has_no_leverage():
     assert (LeverageSwitch.of(h).leverage(h) == 0).all()
 
 
+@given(a=factors, b=offsets, count=st.integers(5, 19))
+@settings(max_examples=15, deadline=None)
+def test_a_group_apart_has_leverage_in_any_unit(a, b, count):
+    h = rows(n=40)[0]
+    h[:count] = torch.tensor([6.0, 6.0]) + 0.3 * h[:count]
+    moved = h * torch.tensor([a, 1.0]) + torch.tensor([b, -b])
+    for one in (h, moved):
+        assert group_apart(one).rows.tolist() == [number < count for number in range(40)]
+        leverage = LeverageSwitch.of(one).leverage(one)
+        assert (leverage[:count] == 1).all()
+        assert (leverage[count:] == 0).double().mean() > 0.75
+    assert any(torch.equal(group, torch.arange(40) < count) for group in row_groups(h))
+
+
+@pytest.mark.parametrize("seed", range(10))
+@pytest.mark.parametrize("draw", ["normal", "uniform"])
+def test_one_cloud_has_no_group_apart(seed, draw):
+    rng = np.random.default_rng(seed)
+    assert group_apart(torch.as_tensor(getattr(rng, draw)(size=(80, 3)))) is None
+    assert group_apart(torch.zeros(80, 3)) is None
+    assert group_apart(torch.as_tensor(rng.normal(size=(5, 2)))) is None
+
+
 def test_few_clean_rows_have_leverage():
     h = torch.randn(2000, 3)
     leverage = LeverageSwitch.of(h).leverage(h)
@@ -130,6 +175,7 @@ def test_a_linear_story_does_not_depend_on_the_units_of_targets(a, b):
         "noise": torch.tensor(0.2).double(),
         "shift": torch.tensor(2.0).double(),
         "error_scale": torch.tensor(1.5).double(),
+        "other_side": torch.tensor(0.2).double(),
         "contamination": torch.tensor(0.1).double(),
         "leverage_effect": torch.tensor(1.0).double(),
     }

@@ -12,6 +12,7 @@ from nbam_pyro.models.latents import Latents
 from nbam_pyro.models.likelihoods.centred import centred
 from nbam_pyro.models.likelihoods.component import Component, check_positive
 from nbam_pyro.models.likelihoods.linear import LinearNormal
+from nbam_pyro.models.likelihoods.two_sided import TwoSided
 
 __all__ = ["LinearErrors"]
 
@@ -22,13 +23,18 @@ _NORMAL = 1.4826
 
 
 class LinearErrors(Component):
-    r"""y ~ StudentT(df, f(h) + delta, S): errors around a line, with a posterior of delta and S.
+    r"""Errors on one or both sides of a line, whose distance and scale have a posterior.
 
-    .. math:: \delta \sim N(0, 5 s), \qquad \log S \sim N(\log s, 1.5)
+    .. math::
+        y \sim (1 - q) \, \mathrm{StudentT}(df, f(h) + \delta, S)
+            + q \, \mathrm{StudentT}(df, f(h) - \delta, S), \\
+        \delta \sim N(0, 5 s), \qquad \log S \sim N(\log s, 1.5), \qquad
+        q \sim \mathrm{Uniform}(0, 1/2)
 
     f is the clean line of a `LinearNormal`, and s is the argument `scale`. The global latents are
-    the sites "shift" (), which is delta, and "error_scale" (), which is S. As in
-    `ShiftedComponent`, the scale of the distribution is
+    the sites "shift" (), which is delta, "error_scale" (), which is S, and "other_side" (), which
+    is q. If gross errors lie on both sides and none lies near the line, delta is their typical
+    size. As in `ShiftedComponent`, the scale of the distribution is
 
     .. math:: \sqrt{S^2 + \max(0, (k \sigma)^2 - \delta^2)}.
 
@@ -49,7 +55,7 @@ class LinearErrors(Component):
     Example:
         >>> errors = LinearErrors(LinearNormal(2), scale=4.0)
         >>> sorted(errors.priors())
-        ['error_scale', 'shift']
+        ['error_scale', 'other_side', 'shift']
     """
 
     zero: Tensor
@@ -79,6 +85,7 @@ class LinearErrors(Component):
         return {
             "shift": dist.Normal(self.zero, self.zero + spread, validate_args=False),
             "error_scale": dist.LogNormal(scale, _SCALE_SPREAD, validate_args=False),
+            "other_side": dist.Uniform(self.zero, self.zero + 0.5, validate_args=False),
         }
 
     def forward(self, h: Tensor, latents: Latents) -> TorchDistribution:
@@ -87,18 +94,29 @@ class LinearErrors(Component):
         clean = self.clean.deviation(latents) ** 2
         apart = (self.separation**2 * clean - shift**2).clamp_min(0)
         scale = (wide**2 + self.clean.least**2 + apart).sqrt()
-        df = torch.full_like(line, self.df, requires_grad=False)
-        base = dist.StudentT(df, line + shift, scale, validate_args=False)
-        return centred(base, self.clean.centre)
+        return centred(
+            TwoSided(self.df, line, shift, scale, latents["other_side"]), self.clean.centre
+        )
 
     def starts_beside(self, residual: Tensor, wrong: Tensor, noise: Tensor) -> list[Latents]:
         if wrong.sum() < 2:
-            return [{"shift": self.zero.to(residual), "error_scale": 3 * noise}]
+            return [self._start(self.zero.to(residual), 3 * noise, 0.25)]
         errors = residual[wrong]
-        middle = errors.median()
-        one_side = (_NORMAL * (errors - middle).abs().median()).clamp_min(0.1 * noise)
-        both = (_NORMAL * errors.abs().median()).clamp_min(noise)
+        middle, size = errors.median(), errors.abs().median()
+        one_side = _NORMAL * (errors - middle).abs().median()
+        two_sides = _NORMAL * (errors.abs() - size).abs().median()
+        below = float((errors < 0).double().mean())
+        side = size if below <= 1 / 2 else -size
         return [
-            {"shift": middle, "error_scale": one_side},
-            {"shift": self.zero.to(residual), "error_scale": both},
+            self._start(middle, one_side.clamp_min(0.1 * noise), 0.05),
+            self._start(side, two_sides.clamp_min(0.1 * noise), min(below, 1 - below)),
+            self._start(self.zero.to(residual), (_NORMAL * size).clamp_min(noise), 0.25),
         ]
+
+    def _start(self, shift: Tensor, scale: Tensor, other_side: float) -> Latents:
+        inside = min(max(other_side, 0.02), 0.48)  # the ends have no free coordinate
+        return {
+            "shift": shift,
+            "error_scale": scale,
+            "other_side": self.zero.to(shift) + inside,
+        }

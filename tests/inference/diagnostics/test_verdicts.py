@@ -11,7 +11,9 @@ from torch import nn
 from nbam_pyro import LabelFlip, NBAMClassifier, fit
 from nbam_pyro.errors import CannotTellWarning, CollapseWarning
 from nbam_pyro.inference import CollapseReport, Joint, WarmUp, prior_contamination
+from nbam_pyro.inference.diagnostics.held_out_verdict import held_out_verdict
 from nbam_pyro.inference.diagnostics.verdicts import verdict_of
+from nbam_pyro.models import robust_regression
 from tests.cases import ALL_STORIES
 
 FEW = [Joint(epochs=2)]
@@ -32,6 +34,33 @@ def test_a_collapsed_fit_without_true_labels_cannot_tell():
     assert verdict.level == "cannot tell"
     assert verdict.reasons == (f"The fit has {collapsed}.",)
     assert verdict_of(dataclasses.replace(collapsed, disagreement=0.01), None).level == "identified"
+
+
+@pytest.mark.parametrize(
+    ("draw", "levels"),
+    [
+        (lambda rng, n: rng.normal(size=n), {"identified"}),
+        (lambda rng, n: rng.normal(size=n) + 12 * (np.arange(n) < n // 10), {"identified"}),
+        (lambda rng, n: rng.standard_t(2, n), {"weak", "cannot tell"}),
+    ],
+)
+def test_a_trained_mean_is_judged_by_held_out_residuals(draw, levels):
+    rng = np.random.default_rng(0)
+    mean = rng.normal(size=300)
+    verdict = held_out_verdict(mean + draw(rng, 300), mean, np.ones(300))
+    assert verdict.level in levels
+    if verdict.level != "identified":
+        assert verdict.reasons[0] == "Residuals of 300 held-out rows were judged."
+        assert len(verdict.explanations) == 2
+
+
+def test_a_trained_mean_without_held_out_rows_is_weak():
+    x = torch.linspace(-1, 1, 60)[:, None]
+    y = x[:, 0] + 0.1 * torch.randn(60)
+    for held_out, count in ((0, 0), (0.2, 12)):
+        fitted = fit(robust_regression(nn.Linear(1, 1), y), (x, y), held_out=held_out, epochs=20)
+        assert fitted.verdict.level == "weak"
+        assert fitted.verdict.reasons[0].startswith(f"{count} rows were held out")
 
 
 @pytest.mark.parametrize("name", ALL_STORIES)
