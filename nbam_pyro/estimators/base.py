@@ -20,13 +20,13 @@ from nbam_pyro.estimators.contamination import Contamination
 from nbam_pyro.estimators.features import as_features
 from nbam_pyro.estimators.row_weights import as_weights, check_classes_count
 from nbam_pyro.estimators.targets import Targets, score
+from nbam_pyro.estimators.used_rows import UsedRows
 from nbam_pyro.estimators.verified import verified_rows
 from nbam_pyro.inference import Fit, fit
 from nbam_pyro.inference.steps.run import Run
 from nbam_pyro.models import Standardise, Story
 from nbam_pyro.outputs.verdict import Verdict
 from nbam_pyro.training.contexts import seeded
-from nbam_pyro.verified import Verified
 
 Network = Callable[[int, int], nn.Module]
 
@@ -131,6 +131,7 @@ class NBAMEstimator(BaseEstimator, ABC):
         sample_weight: Any,
         *,
         contaminated: Any,
+        groups: Any,
         true_label: Any = None,
     ) -> None:
         with as_data_errors():
@@ -173,7 +174,12 @@ class NBAMEstimator(BaseEstimator, ABC):
         self.targets_ = Targets(column, codes, verified)
         weights = weights[used] * self._target_weights(learned)
         seed = self._seed()
-        self.fit_ = self._fitted(x[used], encoded, weights, verified[used], seed)
+        if groups is not None:
+            groups = np.asarray(groups)
+            _check_same_length(x, groups, "groups")
+            groups = groups[used]
+        rows = UsedRows(x[used], encoded, weights, verified[used], groups)
+        self.fit_ = self._fitted(rows, seed)
         if x.ndim == 2:  # so that the score of a row does not depend on the rows scored with it
             self.fit_.story.double()
             self.fit_.guide.double()
@@ -189,33 +195,27 @@ class NBAMEstimator(BaseEstimator, ABC):
         self.population_rate_ = rate.mean
         self.population_rate_interval_ = rate.low, rate.high
 
-    def _fitted(
-        self, x: np.ndarray, encoded: np.ndarray, weights: np.ndarray, verified: Verified, seed: int
-    ) -> Fit:
+    def _fitted(self, rows: UsedRows, seed: int) -> Fit:
         """Fit the rows that have a target."""
-        return self._fit_story(
-            self._drawn(x, encoded, seed), x, encoded, weights=weights, verified=verified, seed=seed
-        )
+        return self._fit_story(self._drawn(rows.x, rows.y, seed), rows, seed)
 
     def _fit_story(
         self,
         story: Story,
-        x: np.ndarray,
-        encoded: np.ndarray,
-        *,
-        weights: np.ndarray,
-        verified: Verified,
+        rows: UsedRows,
         seed: int,
+        *,
         held_out: float | np.ndarray | None = None,
     ) -> Fit:
         """Fit one story to rows, with the settings of the estimator."""
         return fit(
             story,
-            (x, encoded),
+            (rows.x, rows.y),
             epochs=self.epochs,
             steps=self.steps,
-            weights=None if (weights == 1).all() else weights,
-            verified=verified,
+            weights=None if (rows.weights == 1).all() else rows.weights,
+            verified=rows.verified,
+            groups=rows.groups,
             held_out=self.held_out if held_out is None else held_out,
             batch_size=self.batch_size,
             seed=seed,
@@ -275,6 +275,6 @@ class NBAMEstimator(BaseEstimator, ABC):
         """Return the story that is fitted."""
 
 
-def _check_same_length(x: np.ndarray, y: Column) -> None:
-    if len(x) != len(y):
-        raise DataError(f"X has {len(x)} rows, but y has {len(y)}. They must agree.")
+def _check_same_length(x: np.ndarray, other: Any, name: str = "y") -> None:
+    if len(x) != len(other):
+        raise DataError(f"X has {len(x)} rows, but {name} has {len(other)}. They must agree.")

@@ -113,6 +113,7 @@ class NBAMClassifier(ClassifierMixin, NBAMEstimator):
         *,
         true_label: Any = None,
         contaminated: Any = None,
+        groups: Any = None,
     ) -> "NBAMClassifier":
         """Fit features and labels, some of which may be wrong.
 
@@ -124,13 +125,18 @@ class NBAMClassifier(ClassifierMixin, NBAMEstimator):
                 or None where unknown.
             contaminated: Whether somebody has verified that the label is wrong, (N,): 1 or True for
                 a wrong label, 0 or False for a right one, NaN or None if it is not verified.
+            groups: Name or number of the group of each row, (N,), such as a patient with several
+                rows. No fold divides a group, so that no row is judged by a model that has seen
+                its group. Rows that are exactly equal are never divided. None for no groups.
 
         Raises:
             DataError: There is only one class, or a class has fewer than two rows; features have
                 missing or infinite values; a verified true label is not a class; or verified values
                 contradict the labels or each other.
         """
-        self._fit(X, y, sample_weight, true_label=true_label, contaminated=contaminated)
+        self._fit(
+            X, y, sample_weight, true_label=true_label, contaminated=contaminated, groups=groups
+        )
         self.verdict_ = self.fit_.verdict.named(self.classes_.tolist())
         self.transition_matrix_ = transition_matrix(self.fit_).mean
         self.flip_matrix_ = flip_matrix(self.fit_).mean

@@ -11,11 +11,12 @@ import pandas as pd
 import torch
 
 from nbam_pyro.errors import NBAMWarning, StoryError
+from nbam_pyro.estimators.used_rows import UsedRows
 from nbam_pyro.inference import Fit, log_marginals, loo
 from nbam_pyro.inference.diagnostics.measurement_verdict import different
 from nbam_pyro.models import LeverageSwitch
 from nbam_pyro.outputs.verdict import Explanation, Verdict
-from nbam_pyro.training.folds import split
+from nbam_pyro.training.folds import split, together
 
 __all__ = ["Mean", "MeanChoice", "candidate_means", "choose_mean"]
 
@@ -106,10 +107,8 @@ class _Trial:
 def choose_mean(
     candidates: list[Mean],
     fit_one: FitOne,
-    x: np.ndarray,
-    y: np.ndarray,
+    rows: UsedRows,
     *,
-    weights: np.ndarray,
     seed: int,
 ) -> tuple[MeanChoice, Fit]:
     """Choose the simplest mean that predicts unseen targets about as well as the best one.
@@ -121,9 +120,7 @@ def choose_mean(
     Args:
         candidates: Kinds of mean, from the simplest to the most flexible.
         fit_one: Function that fits one of them.
-        x: Rows, (N, D).
-        y: Targets, (N,).
-        weights: Weights of the rows, (N,).
+        rows: Rows of a table, their targets, weights and groups.
         seed: Seed of the folds.
 
     Returns:
@@ -132,16 +129,18 @@ def choose_mean(
     """
     if len(candidates) == 1:
         return MeanChoice(candidates[0], pd.DataFrame()), fit_one(candidates[0], None)
-    none, part = np.zeros(len(y), dtype=bool), _part(y, seed)
+    x, y = rows.x, rows.y
+    none, part = np.zeros(len(y), dtype=bool), _part(rows, seed)
     searched: list[Mean] = [mean for mean in candidates if mean != "network"]
     trials: dict[Mean, _Trial] = {mean: _try(fit_one, mean, none) for mean in searched}
-    density = _left_out(trials, x, y)
+    # Leaving out one row of a group leaves its other rows in.
+    density = _left_out(trials, x, y) if rows.groups is None else None
     if density is None:
         density = {mean: _held_out(_try(fit_one, mean, part), x, y, part) for mean in searched}
     if "network" in candidates:
         trials["network"] = _try(fit_one, "network", part)
         density["network"] = _held_out(trials["network"], x, y, part)
-    choice = _chosen(density, weights * _trusted(x))
+    choice = _chosen(density, rows.weights * _trusted(x))
     fitted = trials[choice.choice].fitted
     for said in trials[choice.choice].given:
         warnings.warn_explicit(said.message, said.category, said.filename, said.lineno)
@@ -225,10 +224,11 @@ def _mean(r: np.ndarray) -> float:
     return float(r.mean())
 
 
-def _part(y: np.ndarray, seed: int) -> np.ndarray:
+def _part(rows: UsedRows, seed: int) -> np.ndarray:
     """Return booleans that mark the rows to hold out, (N,)."""
-    held_out = np.zeros(len(y), dtype=bool)
-    _, own = next(iter(split(y, min(_PARTS, len(y)), seed=seed)))
+    held_out = np.zeros(len(rows.y), dtype=bool)
+    groups = together(rows.x, rows.groups)
+    _, own = next(iter(split(rows.y, min(_PARTS, len(rows.y)), seed=seed, groups=groups)))
     held_out[own] = True
     return held_out
 

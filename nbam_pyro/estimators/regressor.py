@@ -16,6 +16,7 @@ from nbam_pyro.estimators.contamination import Contamination, rate_prior
 from nbam_pyro.estimators.means import Mean, MeanChoice, candidate_means, choose_mean
 from nbam_pyro.estimators.row_weights import labelled
 from nbam_pyro.estimators.targets import encode_measurements
+from nbam_pyro.estimators.used_rows import UsedRows
 from nbam_pyro.inference import Fit, predict
 from nbam_pyro.inference.steps.run import Run
 from nbam_pyro.models import (
@@ -28,7 +29,6 @@ from nbam_pyro.models import (
     small_cnn,
 )
 from nbam_pyro.training.contexts import seeded
-from nbam_pyro.verified import Verified
 
 _MLP = partial(mlp, widths=(64, 64), dropout=0.2)
 
@@ -124,7 +124,13 @@ class NBAMRegressor(RegressorMixin, NBAMEstimator):
         self.input_dependent_scale = input_dependent_scale
 
     def fit(
-        self, X: Any, y: Any, sample_weight: Any = None, *, contaminated: Any = None
+        self,
+        X: Any,
+        y: Any,
+        sample_weight: Any = None,
+        *,
+        contaminated: Any = None,
+        groups: Any = None,
     ) -> "NBAMRegressor":
         """Fit features and measurements, some of which may be wrong.
 
@@ -135,6 +141,9 @@ class NBAMRegressor(RegressorMixin, NBAMEstimator):
             contaminated: Whether somebody has verified that the measurement is wrong, (N,): 1 or
                 True for a wrong measurement, 0 or False for a right one, NaN or None if it is not
                 verified.
+            groups: Name or number of the group of each row, (N,), such as a patient with several
+                rows. No fold divides a group, so that no row is judged by a model that has seen
+                its group. Rows that are exactly equal are never divided. None for no groups.
 
         Raises:
             DataError: Measurements are texts, infinite or all the same; features have missing or
@@ -142,7 +151,7 @@ class NBAMRegressor(RegressorMixin, NBAMEstimator):
                 describe a network; or a value of `contaminated` is not one of the codes.
             SupportError: A measurement lies outside the range of a bounded anomaly likelihood.
         """
-        self._fit(X, y, sample_weight, contaminated=contaminated)
+        self._fit(X, y, sample_weight, contaminated=contaminated, groups=groups)
         return self
 
     def predict(self, X: Any) -> np.ndarray:
@@ -179,28 +188,15 @@ class NBAMRegressor(RegressorMixin, NBAMEstimator):
         targets, used, weights = labelled(y, sample_weight, len(predicted), needed=2)
         return float(r2_score(encode_measurements(targets), predicted[used], sample_weight=weights))
 
-    def _fitted(
-        self, x: np.ndarray, encoded: np.ndarray, weights: np.ndarray, verified: Verified, seed: int
-    ) -> Fit:
+    def _fitted(self, rows: UsedRows, seed: int) -> Fit:
         def fit_one(mean: Mean, held_out: np.ndarray | None) -> Fit:
             with torch.inference_mode(False), seeded(seed, devices=True):
-                story = self._story_of(mean, x, encoded)
-                if x.ndim == 2 and x.dtype == np.float64:
+                story = self._story_of(mean, rows.x, rows.y)
+                if rows.x.ndim == 2 and rows.x.dtype == np.float64:
                     story = story.double()
-            return self._fit_story(
-                story,
-                x,
-                encoded,
-                weights=weights,
-                verified=verified,
-                seed=seed,
-                held_out=held_out,
-            )
+            return self._fit_story(story, rows, seed, held_out=held_out)
 
-        candidates = self._candidates(x)
-        self.mean_, fitted = choose_mean(
-            candidates, fit_one, x, encoded, weights=weights, seed=seed
-        )
+        self.mean_, fitted = choose_mean(self._candidates(rows.x), fit_one, rows, seed=seed)
         return fitted
 
     def _candidates(self, x: np.ndarray) -> list[Mean]:

@@ -2,6 +2,7 @@
 
 import warnings
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from numbers import Real
 from pathlib import Path
 from typing import Any, Literal
@@ -23,6 +24,7 @@ from nbam_pyro.inference.steps.run import Run
 from nbam_pyro.models import Story
 from nbam_pyro.models.likelihoods.component import check_whole
 from nbam_pyro.training.contexts import evaluating, seeded
+from nbam_pyro.training.folds import split, together
 from nbam_pyro.training.lightning import Options
 from nbam_pyro.training.row_kind import RowKind
 from nbam_pyro.training.rows import Rows
@@ -49,6 +51,7 @@ def fit(
     guide: Callable[..., nn.Module] = AutoNormal,
     weights: np.ndarray | torch.Tensor | None = None,
     verified: Verified = NOTHING,
+    groups: Any = None,
     held_out: float | np.ndarray | None = None,
     batch_size: int | None = None,
     seed: int = 0,
@@ -89,6 +92,9 @@ def fit(
             true_label=...)`. The fit uses them as observed values, in training rows and in held-out
             rows. The choice of the rows to verify may depend on their x and y, but not on the
             results of verification. By default nothing is verified.
+        groups: Name or number of the group of each row, (N,), such as the patient that several rows
+            come from. Rows of one group never lie in different folds, and are held out together or
+            not at all; neither are rows of a table that are exactly equal. None for no groups.
         held_out: Share of the rows to hold out, or a boolean array (N,) that is True for held-out
             rows. With 0 no row is held out, and the last epoch is kept. With None, the validation
             rows of a data module are held out, or a share of 1/6 of other data. If there are few
@@ -110,7 +116,8 @@ def fit(
 
     Raises:
         DataError: The data have missing values, too few rows, or targets that the story cannot
-            produce; or the verified values contradict the targets or each other.
+            produce; `groups` is not one value per row; or the verified values contradict the
+            targets or each other.
         StoryError: The story, the steps and the objective are not compatible; weights are given and
             the objective is not the closed form; or verified rows are given and the story cannot
             take them as observed.
@@ -149,6 +156,11 @@ def fit(
     with torch.inference_mode(False), torch.enable_grad(), seeded(seed, devices=True):
         _check_trainable(story)
         rows = as_rows(data, weights, verified, dtype=precision_of(story))
+        rows = replace(rows, groups=together(rows.table, groups))
+        if rows.groups is not None and len(rows.groups) != len(rows):
+            raise DataError(
+                f"groups has {len(rows.groups)} values for {len(rows)} rows. Give one for each row."
+            )
         _check_precision(story, rows)
         if story.centre == 0:
             rows = rows.with_targets_in(precision_of(story))
@@ -259,10 +271,17 @@ def _split(rows: Rows, held_out: float | np.ndarray | None, seed: int) -> np.nda
     if count:
         labels = rows.y.numpy()
         classes, sizes = np.unique(labels, return_counts=True)
-        enough = sizes.min() >= 2 and len(classes) <= min(count, n - count) and labels.ndim == 1
-        stratify = labels if enough and not rows.y.is_floating_point() else None
-        chosen = train_test_split(
-            np.arange(n), test_size=count, random_state=seed, stratify=stratify
-        )[1]
+        if rows.groups is not None and len(np.unique(rows.groups)) > 1:
+            parts = max(2, round(1 / held_out))
+            chosen = next(iter(split(labels, parts, seed=seed, groups=rows.groups)))[1]
+        else:
+            enough = sizes.min() >= 2 and len(classes) <= min(count, n - count)
+            enough = enough and labels.ndim == 1 and not rows.y.is_floating_point()
+            chosen = train_test_split(
+                np.arange(n),
+                test_size=count,
+                random_state=seed,
+                stratify=labels if enough else None,
+            )[1]
         flags[chosen] = True
     return flags

@@ -1,12 +1,21 @@
 """Division of rows into folds."""
 
 from collections.abc import Iterable
+from typing import Any
 
 import numpy as np
-from sklearn.model_selection import KFold, StratifiedKFold
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
+from sklearn.model_selection import GroupKFold, KFold, StratifiedGroupKFold, StratifiedKFold
+
+from nbam_pyro.errors import DataError
+
+__all__ = ["split", "together"]
 
 
-def split(y: np.ndarray, folds: int, *, seed: int) -> Iterable[tuple[np.ndarray, np.ndarray]]:
+def split(
+    y: np.ndarray, folds: int, *, seed: int, groups: np.ndarray | None = None
+) -> Iterable[tuple[np.ndarray, np.ndarray]]:
     """Divide rows into folds, and return the rows outside and inside each fold.
 
     The folds are stratified: each label has about the same share in every fold. This needs one
@@ -14,8 +23,11 @@ def split(y: np.ndarray, folds: int, *, seed: int) -> Iterable[tuple[np.ndarray,
 
     Args:
         y: Targets, (N, *dims). Whole numbers, one per row, are labels.
-        folds: Number of folds, from 2 to N.
+        folds: Number of folds, from 2 to N. With fewer groups than folds there are as many folds
+            as groups.
         seed: Seed of the random order of the rows.
+        groups: Number of the group of each row, (N,). A group is never divided. None if every row
+            is alone. If there is only one group, it is ignored.
 
     Returns:
         For each fold, the indices of the rows outside the fold and of those inside it.
@@ -23,8 +35,61 @@ def split(y: np.ndarray, folds: int, *, seed: int) -> Iterable[tuple[np.ndarray,
     Example:
         >>> [own.tolist() for _, own in split(np.array([0, 0, 1, 1]), 2, seed=0)]
         [[1, 2], [0, 3]]
+        >>> pairs = np.array([0, 0, 1, 1])
+        >>> [own.tolist() for _, own in split(np.zeros(4), 2, seed=0, groups=pairs)]
+        [[0, 1], [2, 3]]
     """
+    count = 1 if groups is None else len(np.unique(groups))
+    folds = folds if count == 1 else min(folds, count)
     labels = y.ndim == 1 and y.dtype.kind in "iu"
     enough = labels and np.unique(y, return_counts=True)[1].min() >= folds
-    kind = StratifiedKFold if enough else KFold
-    return kind(folds, shuffle=True, random_state=seed).split(y, y)
+    kinds = (StratifiedKFold, KFold) if count == 1 else (StratifiedGroupKFold, GroupKFold)
+    chosen = kinds[0] if enough else kinds[1]
+    return chosen(folds, shuffle=True, random_state=seed).split(
+        y, y, None if count == 1 else groups
+    )
+
+
+def together(x: Any, groups: Any = None) -> np.ndarray | None:
+    """Return the groups of rows that no fold may divide, (N,); None if every row is alone.
+
+    Rows that are exactly equal belong together: a model that has seen one of them has seen both.
+
+    Args:
+        x: Rows of a table, (N, D); None if the rows are not a table.
+        groups: Name or number of the group of each row, (N,), such as a patient; None for none.
+
+    Raises:
+        DataError: `groups` is not one value per row.
+
+    Example:
+        >>> together(np.array([[1.0], [2.0], [1.0], [3.0]]), ["a", "a", "b", "c"])
+        array([0, 0, 0, 1])
+    """
+    parts = []
+    if x is not None:
+        table = np.ascontiguousarray(x) + 0.0  # -0.0 becomes 0.0
+        parts.append([hash(row.tobytes()) for row in table])
+    if groups is not None:
+        values = np.asarray(groups)
+        if values.ndim != 1 or (x is not None and len(values) != len(x)):
+            raise DataError(
+                f"groups has shape {values.shape}. Give the name or number of the group of each "
+                "row, one value per row."
+            )
+        parts.append(values.tolist())
+    if not parts:
+        return None
+    numbers = _numbered(parts[0])
+    if len(parts) == 2:  # rows that share one of both are joined, and rows that share it with those
+        other = numbers.max() + 1 + _numbered(parts[1])
+        edges = coo_array((np.ones(len(other)), (numbers, other)), shape=(other.max() + 1,) * 2)
+        joined = connected_components(edges, directed=False)[1][numbers]
+        numbers = _numbered(joined.tolist())
+    return None if numbers.max() + 1 == len(numbers) else numbers
+
+
+def _numbered(values: list[Any]) -> np.ndarray:
+    """Return the number of each value in the order of first appearance, (N,)."""
+    seen: dict[Any, int] = {}
+    return np.array([seen.setdefault(value, len(seen)) for value in values])

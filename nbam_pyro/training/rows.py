@@ -65,6 +65,8 @@ class Rows:
         batch_size: Batch size of the loader that the data came from; None without a loader.
         held_out: Booleans that mark the validation rows of the data module that the data came from,
             (N,); None without validation rows.
+        groups: Number of the group of each row, (N,), which no fold may divide; None if every row
+            is alone.
         copies: Copies of x by device, which the method `near` stores.
     """
 
@@ -78,10 +80,19 @@ class Rows:
     y_dtype: torch.dtype | None = None
     batch_size: int | None = None
     held_out: np.ndarray | None = None
+    groups: np.ndarray | None = None
     copies: dict[torch.device, Tensor] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.y)
+
+    def groups_of(self, index: np.ndarray) -> np.ndarray | None:
+        """Return the groups of some rows that no fold may divide; None if every row is alone.
+
+        Args:
+            index: Indices of the rows.
+        """
+        return None if self.groups is None else self.groups[index]
 
     def loader(
         self, index: np.ndarray, batch_size: int, *, shuffle: bool = False, passes: int = 1

@@ -36,10 +36,11 @@ def copies(run: Run, story: LatentLabelStory, folds: int) -> Iterator[Copy]:
     Args:
         run: State of the fit.
         story: Story to copy.
-        folds: Number of folds; at most one fold for each training row.
+        folds: Number of folds; at most one fold for each training row, or each group of rows.
     """
     labels = run.rows.y[torch.as_tensor(run.training_index)].numpy()
-    for others, own in split(labels, min(folds, len(labels)), seed=run.seed):
+    groups = run.rows.groups_of(run.training_index)
+    for others, own in split(labels, min(folds, len(labels)), seed=run.seed, groups=groups):
         one = copy.deepcopy(story)
         reinitialise(one)
         yield Copy(one, run.training_index[others], run.training_index[own])

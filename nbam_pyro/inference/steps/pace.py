@@ -111,9 +111,10 @@ class _Trials:
     def __init__(self, step: Pace, run: Run, losses: "_Losses") -> None:
         self.step, self.run, self.losses = step, run, losses
         y = run.rows.y[torch.as_tensor(run.training_index)]
+        groups = run.rows.groups_of(run.training_index)
         thirds = [
             (run.training_index[trained], run.training_index[held_out])
-            for trained, held_out in split(y.numpy(), min(3, len(y)), seed=run.seed)
+            for trained, held_out in split(y.numpy(), min(3, len(y)), seed=run.seed, groups=groups)
         ]
         self.thirds = thirds[:1] if len(thirds[0][1]) >= _ROWS else thirds
         targets = run.rows.y

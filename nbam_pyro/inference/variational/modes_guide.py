@@ -71,10 +71,10 @@ class ModesGuide(DrawnGuide):
         places = (torch.arange(count) + torch.rand(count, generator=generator)) / count
         index = (places * len(self.free)).long().clamp_max(len(self.free) - 1)
         index = index[torch.randperm(count, generator=generator)]
-        return self.space.constrain(self.free[index])[0]
+        return self._values(self.free[index])
 
     def median(self) -> Draw:
-        return self.space.constrain(self.centres[0])[0]
+        return self._values(self.centres[0])
 
     @property
     def modes(self) -> tuple[Mode, ...]:
@@ -82,8 +82,13 @@ class ModesGuide(DrawnGuide):
         return tuple(
             Mode(
                 weight=float(weight),
-                latents=self.space.constrain(self.centres[number])[0],
-                draws=self.space.constrain(self.free[self.mode == number])[0],
+                latents=self._values(self.centres[number]),
+                draws=self._values(self.free[self.mode == number]),
             )
             for number, weight in enumerate(self.weights)
         )
+
+    def _values(self, free: Tensor) -> Draw:
+        """Return values of the latents in the precision of the guide."""
+        values, _ = self.space.constrain(free)
+        return {name: value.to(free.dtype) for name, value in values.items()}

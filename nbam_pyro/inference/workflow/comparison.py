@@ -20,7 +20,7 @@ from nbam_pyro.inference.posterior.row_posteriors import log_marginals
 from nbam_pyro.inference.steps.run import Run
 from nbam_pyro.models import Story
 from nbam_pyro.training.contexts import each_warning_once, exclusive
-from nbam_pyro.training.folds import split
+from nbam_pyro.training.folds import split, together
 from nbam_pyro.training.sources import as_rows
 from nbam_pyro.training.tensors import as_tensor
 from nbam_pyro.verified import NOTHING, Verified
@@ -76,6 +76,7 @@ def compare_priors(
     y: Any,
     *,
     verified: Verified = NOTHING,
+    groups: Any = None,
     folds: int = 5,
     steps: Steps | None = None,
     num_draws: int = 200,
@@ -105,6 +106,8 @@ def compare_priors(
         x: Rows, (N, ...).
         y: Observed targets, (N,) or (N, *dims). The targets of one row count together.
         verified: Verified switches or true labels of some rows; by default nothing is verified.
+        groups: Name or number of the group of each row, (N,), which no fold divides; None for no
+            groups. Rows of a table that are exactly equal are not divided either.
         folds: Number of folds, at least 2.
         steps: Steps of every fit; None for the default steps of each story.
         num_draws: Number of draws of the global latents, S.
@@ -136,11 +139,12 @@ def compare_priors(
         )
     as_rows((x, y), None, verified)  # raises an error if the data are invalid
     rows, targets = as_tensor(x), as_tensor(y)
-    fold = _folds(targets, folds, seed)
+    units = together(rows.numpy() if rows.ndim == 2 else None, groups)
+    fold = _folds(targets, folds, seed, units)
     first = next(iter(stories.values()))
     pointwise = {name: np.zeros(len(targets)) for name in stories}
     with each_warning_once():
-        for k in range(folds):
+        for k in range(fold.max() + 1):
             inside, outside = np.flatnonzero(fold != k), np.flatnonzero(fold == k)
             for name, story in stories.items():
                 candidate = copy.deepcopy(story)
@@ -149,6 +153,7 @@ def compare_priors(
                     candidate,
                     (rows[inside], targets[inside]),
                     verified=verified[torch.as_tensor(inside)],
+                    groups=None if units is None else units[inside],
                     steps=steps,
                     seed=seed + k,
                     **options,
@@ -180,7 +185,7 @@ def readable(number: float) -> str:
     return f"{number:.2f}" if number == 0 or abs(number) >= 0.005 else f"{number:.1g}"
 
 
-def _folds(y: torch.Tensor, folds: int, seed: int) -> np.ndarray:
+def _folds(y: torch.Tensor, folds: int, seed: int, groups: np.ndarray | None) -> np.ndarray:
     """Return the number of the fold of each row, (N,)."""
     if not 2 <= folds <= len(y) // 2:
         raise DataError(
@@ -188,7 +193,7 @@ def _folds(y: torch.Tensor, folds: int, seed: int) -> np.ndarray:
             "most one fold for every two rows."
         )
     fold = np.zeros(len(y), dtype=int)
-    for k, (_, own) in enumerate(split(y.numpy(), folds, seed=seed)):
+    for k, (_, own) in enumerate(split(y.numpy(), folds, seed=seed, groups=groups)):
         fold[own] = k
     return fold
 
