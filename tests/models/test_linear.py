@@ -72,6 +72,18 @@ def test_errors_on_two_sides_have_one_density_and_its_draws(shift, scale, other)
     assert float((drawn[:, 0] < 0).double().mean()) == pytest.approx(float(below), abs=0.02)
 
 
+def test_noise_may_depend_on_features():
+    clean = LinearNormal(2, uneven=1)
+    latents = LATENTS | {"noise_slope": torch.tensor([0.5])}
+    h = torch.tensor([[0.0, 9.0], [1.0, 9.0], [2.0, 9.0], [50.0, 9.0]])
+    noise = clean(h, latents).stddev
+    assert torch.allclose(noise.log(), torch.tensor([0.0, 0.5, 1.0, 1.0]) + np.log(0.3))
+    assert set(clean.priors()) == {"weight", "bias", "noise", "noise_slope"}
+    assert "noise_slope" not in LinearNormal(2).priors()
+    with pytest.raises(DataError, match="between 0 and features"):
+        LinearNormal(2, uneven=3)
+
+
 def test_errors_lie_around_the_line_of_their_story():
     clean = LinearNormal(2, centre=100.0)
     errors = LinearErrors(clean, df=7.0)
@@ -176,6 +188,7 @@ def test_a_linear_story_does_not_depend_on_the_units_of_targets(a, b):
         "shift": torch.tensor(2.0).double(),
         "error_scale": torch.tensor(1.5).double(),
         "other_side": torch.tensor(0.2).double(),
+        "noise_slope": torch.tensor([0.2, -0.1]).double(),
         "contamination": torch.tensor(0.1).double(),
         "leverage_effect": torch.tensor(1.0).double(),
     }

@@ -7,6 +7,7 @@ import torch
 from pyro.distributions import TorchDistribution
 from torch import Tensor
 
+from nbam_pyro.errors import DataError
 from nbam_pyro.models.latents import Latents
 from nbam_pyro.models.likelihoods.centred import centred
 from nbam_pyro.models.likelihoods.component import Component, check_positive
@@ -16,6 +17,8 @@ __all__ = ["LinearNormal"]
 
 # Prior standard deviation of log sigma.
 _NOISE_SPREAD = 1.5
+# Prior standard deviation of the slopes of log sigma, and largest features that count for it.
+_SLOPE_SPREAD, _CUT = 0.15, 2.0
 # Smallest standard deviation of clean measurements, as a share of `scale`: no line is exact.
 _LEAST = 1e-6
 # Shares of clean rows that starting values of the noise are computed for.
@@ -34,15 +37,24 @@ class LinearNormal(Component):
     Use this one for small regressions: `fit` then finds every mode of the posterior, and you can
     check it with Markov chains (`nuts`).
 
+    With `uneven` columns the noise depends on h: sigma is multiplied by
+
+    .. math:: \exp(g \cdot c(h)), \qquad g_j \sim N(0, 0.15),
+
+    where c(h) are the first `uneven` columns, cut at -2 and 2. The site "noise_slope" is g.
+
     Args:
         features: Number D of columns of h.
         scale: Scale s of the priors, in the units of y. Several times the expected values are a
             good choice.
         centre: A number m near the measurements, in the units of y. The intercept is m + b.
         noise: Prior median s_0 of sigma, in the units of y; None for scale / 15.
+        uneven: Number of first columns of h that the noise depends on, standardised ones; 0 for
+            the same noise everywhere.
 
     Raises:
-        DataError: The number of features, the scale or the noise is not positive.
+        DataError: The number of features, the scale or the noise is not positive, or `uneven` is
+            not between 0 and the number of features.
 
     Example:
         >>> latents = {"weight": torch.ones(2), "bias": torch.tensor(1.0), "noise": torch.ones(())}
@@ -59,6 +71,7 @@ class LinearNormal(Component):
         scale: float = 10.0,
         centre: float = 0.0,
         noise: float | None = None,
+        uneven: int = 0,
     ) -> None:
         super().__init__()
         check_positive("features", features)
@@ -69,29 +82,44 @@ class LinearNormal(Component):
         self.scale = scale
         self.centre = centre
         self.noise = noise
+        if not 0 <= uneven <= features:
+            raise DataError(f"uneven is {uneven}; it must be between 0 and features ({features}).")
+        self.uneven = uneven
         self.register_buffer("zero", torch.zeros(()))
 
     def priors(self) -> dict[str, TorchDistribution]:
         scale = self.zero + self.scale
         weight = dist.Normal(self.zero.expand(self.features), scale, validate_args=False)
         noise = self.zero + math.log(self.noise or self.scale / 15)
-        return {
+        priors: dict[str, TorchDistribution] = {
             "weight": weight.to_event(1),
             "bias": dist.Normal(self.zero, scale, validate_args=False),
             "noise": dist.LogNormal(noise, _NOISE_SPREAD, validate_args=False),
         }
+        if self.uneven:
+            slopes = self.zero.expand(self.uneven)
+            priors["noise_slope"] = dist.Normal(
+                slopes, self.zero + _SLOPE_SPREAD, validate_args=False
+            ).to_event(1)
+        return priors
 
     def forward(self, h: Tensor, latents: Latents) -> TorchDistribution:
         mean = h @ latents["weight"] + latents["bias"]
-        return centred(dist.Normal(mean, self.deviation(latents), validate_args=False), self.centre)
+        noise = self.deviation(h, latents)
+        return centred(dist.Normal(mean, noise, validate_args=False), self.centre)
 
-    def deviation(self, latents: Latents) -> Tensor:
-        """Return the standard deviation of clean measurements, (), in the units of y.
+    def deviation(self, h: Tensor, latents: Latents) -> Tensor:
+        """Return the standard deviation of clean measurements, () or (N,), in the units of y.
 
         Args:
+            h: Features of the rows, (N, D).
             latents: Values of the global latents by site name.
         """
-        return torch.hypot(latents["noise"], self.zero + self.least)
+        noise = latents["noise"]
+        if self.uneven:
+            columns = h[:, : self.uneven].clamp(-_CUT, _CUT)
+            noise = noise * (columns @ latents["noise_slope"]).exp()
+        return torch.hypot(noise, self.zero + self.least)
 
     @property
     def least(self) -> float:
@@ -117,11 +145,12 @@ class LinearNormal(Component):
         lines = elemental_lines(h, targets, seed=seed)
         residual = (targets - lines[:, :-1] @ h.mT - lines[:, -1:]).abs()
         least = 1e-3 * self.scale / 15
+        even = {"noise_slope": self.zero.expand(self.uneven).to(h)} if self.uneven else {}
         found: list[Latents] = []
         for share in _CLEAN:
             within = residual.quantile(share, dim=1) / _normal_quantile((1 + share) / 2)
             for line, noise in zip(lines, within.clamp_min(least), strict=True):
-                found.append({"weight": line[:-1], "bias": line[-1], "noise": noise})
+                found.append({"weight": line[:-1], "bias": line[-1], "noise": noise, **even})
         return found
 
 

@@ -91,7 +91,7 @@ class LinearErrors(Component):
     def forward(self, h: Tensor, latents: Latents) -> TorchDistribution:
         line = h @ latents["weight"] + latents["bias"]
         shift, wide = latents["shift"], latents["error_scale"]
-        clean = self.clean.deviation(latents) ** 2
+        clean = self.clean.deviation(h, latents) ** 2
         apart = (self.separation**2 * clean - shift**2).clamp_min(0)
         scale = (wide**2 + self.clean.least**2 + apart).sqrt()
         return centred(

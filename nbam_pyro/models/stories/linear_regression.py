@@ -39,13 +39,14 @@ def linear_regression(
     posterior and their probabilities:
 
     .. math::
-        y_i \mid z_i = 0 \sim N(m + b + w \cdot h_i, \sigma), \qquad
-        y_i \mid z_i = 1 \sim \mathrm{StudentT}_3(m + b + w \cdot h_i + \delta, S)
+        y_i \mid z_i = 0 \sim N(m + b + w \cdot h_i, \, \sigma e^{g \cdot h_i}), \qquad
+        y_i \mid z_i = 1 \sim \mathrm{StudentT}_3(m + b + w \cdot h_i \pm \delta, S)
 
-    h are the standardised columns of x. For "spline" h also has smooth curves of each column
-    (`Splines`), and for "gp" waves of all columns together (`FourierFeatures`). m is the median of
-    y. The switch prior is a `LeverageSwitch`. All scales of priors
-    are in units of the median absolute deviation of y.
+    Errors lie at a distance of about delta on one or both sides of the mean (`LinearErrors`), and
+    the noise of clean rows may depend on the columns of x (`LinearNormal`). h are the standardised
+    columns of x. For "spline" h also has smooth curves of each column (`Splines`), and for "gp"
+    waves of all columns together (`FourierFeatures`). m is the median of y. The switch prior is a
+    `LeverageSwitch`. All scales of priors are in units of the median absolute deviation of y.
 
     Args:
         x: Rows of a table, (N, D).
@@ -66,7 +67,8 @@ def linear_regression(
         >>> x = torch.linspace(0, 1, 40)[:, None]
         >>> story = linear_regression(x, 2 * x[:, 0])
         >>> sorted(story.priors())
-        ['bias', 'contamination', 'error_scale', 'leverage_effect', 'noise', 'shift', 'weight']
+        ['bias', 'contamination', 'error_scale', 'leverage_effect', 'noise', 'noise_slope',
+         'other_side', 'shift', 'weight']
     """
     centre, scale = middle_and_scale(y)
     trunk: nn.Module = Standardise.of(x)
@@ -75,7 +77,9 @@ def linear_regression(
     if mean != "linear":
         curves = Splines.of(h) if mean == "spline" else _waves(h)
         trunk, columns = nn.Sequential(trunk, curves), curves.outputs
-    clean = LinearNormal(columns, scale=_WEIGHTS * scale, centre=centre, noise=_NOISE * scale)
+    clean = LinearNormal(
+        columns, scale=_WEIGHTS * scale, centre=centre, noise=_NOISE * scale, uneven=h.shape[1]
+    )
     return LatentSwitch(
         switch=LeverageSwitch.of(h, rate=rate),
         clean=clean,
