@@ -1,9 +1,9 @@
 """The common part of classifier and regressor: checks arrays, calls `fit`, keeps posteriors."""
 
-import warnings
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from functools import partial
+from typing import Any, Literal, get_args
 
 import numpy as np
 import torch
@@ -13,14 +13,13 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 from torch import nn
 
 from nbam_pyro.checks.column import Column, as_data_errors
-from nbam_pyro.checks.spacing import check_spacing
-from nbam_pyro.checks.wild import describe_wild, wild_values
-from nbam_pyro.errors import DataError, WildValueWarning
+from nbam_pyro.errors import DataError
+from nbam_pyro.estimators.bootstrap import bootstrapped
 from nbam_pyro.estimators.contamination import Contamination
-from nbam_pyro.estimators.features import as_features
+from nbam_pyro.estimators.features import as_features, check_columns
 from nbam_pyro.estimators.row_weights import as_weights, check_classes_count
 from nbam_pyro.estimators.targets import Targets, score
-from nbam_pyro.estimators.used_rows import UsedRows
+from nbam_pyro.estimators.used_rows import UsedRows, groups_of
 from nbam_pyro.estimators.verified import verified_rows
 from nbam_pyro.inference import Fit, fit
 from nbam_pyro.inference.steps.run import Run
@@ -29,6 +28,7 @@ from nbam_pyro.outputs.verdict import Verdict
 from nbam_pyro.training.contexts import seeded
 
 Network = Callable[[int, int], nn.Module]
+Intervals = Literal["posterior", "bootstrap"]
 
 
 class NBAMEstimator(BaseEstimator, ABC):
@@ -52,6 +52,8 @@ class NBAMEstimator(BaseEstimator, ABC):
         steps: Sequence[Callable[[Run], None]] | None,
         held_out: float,
         batch_size: int,
+        intervals: Intervals,
+        n_jobs: int | None,
         random_state: Any,
         progress: bool,
         trainer: Mapping[str, Any] | None,
@@ -62,6 +64,8 @@ class NBAMEstimator(BaseEstimator, ABC):
         self.steps = steps
         self.held_out = held_out
         self.batch_size = batch_size
+        self.intervals = intervals
+        self.n_jobs = n_jobs
         self.random_state = random_state
         self.progress = progress
         self.trainer = trainer
@@ -147,8 +151,10 @@ class NBAMEstimator(BaseEstimator, ABC):
                 ensure_min_samples=2,
             )
         if x.ndim == 2:
-            self._check_columns(x)
-        weights = as_weights(sample_weight, len(x))
+            check_columns(x, getattr(self, "feature_names_in_", None))
+        if self.intervals not in get_args(Intervals):
+            raise DataError(f"intervals is {self.intervals!r}. Give 'posterior' or 'bootstrap'.")
+        weights = given_weights = as_weights(sample_weight, len(x))
         column = Column.of(y)
         _check_same_length(x, column)
         present = column.present
@@ -174,11 +180,7 @@ class NBAMEstimator(BaseEstimator, ABC):
         self.targets_ = Targets(column, codes, verified)
         weights = weights[used] * self._target_weights(learned)
         seed = self._seed()
-        if groups is not None:
-            groups = np.asarray(groups)
-            _check_same_length(x, groups, "groups")
-            groups = groups[used]
-        rows = UsedRows(x[used], encoded, weights, verified[used], groups)
+        rows = UsedRows(x[used], encoded, weights, verified[used], groups_of(groups, used))
         self.fit_ = self._fitted(rows, seed)
         if x.ndim == 2:  # so that the score of a row does not depend on the rows scored with it
             self.fit_.story.double()
@@ -188,12 +190,35 @@ class NBAMEstimator(BaseEstimator, ABC):
         rest = ~used
         if rest.any():  # rows that the fit has not seen
             self.responsibility_[rest] = score(self.fit_, x[rest], self.targets_[rest])
+        refit = partial(
+            self._refitted,
+            X,
+            y,
+            given_weights,
+            contaminated=contaminated,
+            groups=groups,
+            true_label=true_label,
+        )
+        self._tell(refit, rows=len(x), seed=seed)
+
+    def _tell(self, refit: Callable[[np.ndarray, int], Any], *, rows: int, seed: int) -> None:
+        """Set the attributes for the verdict, the share and the population rate."""
         share, rate = self.fit_.training_rows.share, self.fit_.training_rows.population_rate
+        if self.intervals == "bootstrap":
+            share, rate = bootstrapped(refit, share, rate, rows=rows, n_jobs=self.n_jobs, seed=seed)
         self.verdict_ = self.fit_.verdict
         self.contamination_ = share.mean
         self.contamination_interval_ = share.low, share.high
         self.population_rate_ = rate.mean
         self.population_rate_interval_ = rate.low, rate.high
+
+    def _refitted(
+        self, X: Any, y: Any, weights: np.ndarray, random: np.ndarray, seed: int, **given: Any
+    ) -> "NBAMEstimator":
+        """Fit a clone with random weights of the rows."""
+        one = clone(self).set_params(intervals="posterior", random_state=seed)
+        one._fit(X, y, weights * random, **given)
+        return one
 
     def _fitted(self, rows: UsedRows, seed: int) -> Fit:
         """Fit the rows that have a target."""
@@ -222,19 +247,6 @@ class NBAMEstimator(BaseEstimator, ABC):
             progress=self.progress,
             trainer=self.trainer,
         )
-
-    def _check_columns(self, x: np.ndarray) -> None:
-        names = getattr(self, "feature_names_in_", None)
-        check_spacing(x, names)
-        wild = wild_values(x)
-        if wild:
-            warnings.warn(
-                f"Values far from all others of their column: {describe_wild(wild, names)}. The "
-                "network takes them as the largest or smallest usual value of their column. "
-                "Correct them, or leave out rows in which they stand for missing values.",
-                WildValueWarning,
-                stacklevel=4,
-            )
 
     def _checked(self, X: Any) -> np.ndarray:
         check_is_fitted(self)
@@ -275,6 +287,6 @@ class NBAMEstimator(BaseEstimator, ABC):
         """Return the story that is fitted."""
 
 
-def _check_same_length(x: np.ndarray, other: Any, name: str = "y") -> None:
-    if len(x) != len(other):
-        raise DataError(f"X has {len(x)} rows, but {name} has {len(other)}. They must agree.")
+def _check_same_length(x: np.ndarray, y: Column) -> None:
+    if len(x) != len(y):
+        raise DataError(f"X has {len(x)} rows, but y has {len(y)}. They must agree.")

@@ -9,7 +9,7 @@ from sklearn.utils import compute_sample_weight
 
 from nbam_pyro.checks.column import as_data_errors
 from nbam_pyro.errors import DataError
-from nbam_pyro.estimators.base import NBAMEstimator, Network
+from nbam_pyro.estimators.base import Intervals, NBAMEstimator, Network
 from nbam_pyro.estimators.contamination import Contamination, rate_prior
 from nbam_pyro.estimators.row_weights import check_classes_count, labelled
 from nbam_pyro.estimators.targets import check_labels, check_same_kind, encode_labels
@@ -88,6 +88,8 @@ class NBAMClassifier(ClassifierMixin, NBAMEstimator):
         steps: Sequence[Callable[[Run], None]] | None = None,
         held_out: float = 1 / 6,
         batch_size: int = 64,
+        intervals: Intervals = "posterior",
+        n_jobs: int | None = None,
         random_state: Any = None,
         progress: bool = False,
         trainer: Mapping[str, Any] | None = None,
@@ -99,6 +101,8 @@ class NBAMClassifier(ClassifierMixin, NBAMEstimator):
             steps=steps,
             held_out=held_out,
             batch_size=batch_size,
+            intervals=intervals,
+            n_jobs=n_jobs,
             random_state=random_state,
             progress=progress,
             trainer=trainer,

@@ -1,6 +1,8 @@
 """Conversion of features: arrays, lists, and tables with named columns."""
 
 import math
+import warnings
+from collections.abc import Sequence
 from decimal import Decimal
 from numbers import Real
 from typing import Any
@@ -12,9 +14,11 @@ from scipy.sparse import issparse
 from nbam_pyro.checks.column import is_date
 from nbam_pyro.checks.containers import unwrapped
 from nbam_pyro.checks.numbers import check_finite
-from nbam_pyro.errors import DataError
+from nbam_pyro.checks.spacing import check_spacing
+from nbam_pyro.checks.wild import describe_wild, wild_values
+from nbam_pyro.errors import DataError, WildValueWarning
 
-__all__ = ["as_features", "is_date"]
+__all__ = ["as_features", "check_columns", "is_date"]
 
 _MEND = "impute them, or drop the rows or the column"
 
@@ -122,3 +126,25 @@ def _ragged(X: Any) -> str | None:
     if other is None:
         return None
     return f"row 0 has {lengths[0]} values and row {other} has {lengths[other]}"
+
+
+def check_columns(x: np.ndarray, names: Sequence[str] | None) -> None:
+    """Check that columns keep their digits, and warn of values extremely far from the others.
+
+    Args:
+        x: Rows of a table, (N, D).
+        names: Names of the columns, (D,); None for their numbers.
+
+    Raises:
+        DataError: A column lies so far from 0 that its last digits are lost.
+    """
+    check_spacing(x, names)
+    wild = wild_values(x)
+    if wild:
+        warnings.warn(
+            f"Values far from all others of their column: {describe_wild(wild, names)}. The "
+            "network takes them as the largest or smallest usual value of their column. Correct "
+            "them, or leave out rows in which they stand for missing values.",
+            WildValueWarning,
+            stacklevel=5,
+        )

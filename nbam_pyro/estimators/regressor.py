@@ -11,7 +11,7 @@ from sklearn.base import RegressorMixin
 from sklearn.metrics import r2_score
 
 from nbam_pyro.errors import DataError
-from nbam_pyro.estimators.base import NBAMEstimator, Network
+from nbam_pyro.estimators.base import Intervals, NBAMEstimator, Network
 from nbam_pyro.estimators.contamination import Contamination, rate_prior
 from nbam_pyro.estimators.means import Mean, MeanChoice, candidate_means, choose_mean
 from nbam_pyro.estimators.row_weights import labelled
@@ -62,6 +62,10 @@ class NBAMRegressor(RegressorMixin, NBAMEstimator):
         held_out: Share of rows that are only used to select epochs and attempts; their measurements
             may also be wrong.
         batch_size: Number of rows in a training step.
+        intervals: "posterior" for intervals that take the trained network as given. "bootstrap"
+            for intervals that also contain what another training would change: the estimator is
+            fitted 20 more times, with random weights of the rows and other seeds.
+        n_jobs: Number of processes of the bootstrap; None for one, -1 for all processors.
         random_state: Seed for weights and batches.
         progress: True to show progress bars.
         trainer: Further arguments of `lightning.pytorch.Trainer`.
@@ -104,6 +108,8 @@ class NBAMRegressor(RegressorMixin, NBAMEstimator):
         steps: Sequence[Callable[[Run], None]] | None = None,
         held_out: float = 1 / 6,
         batch_size: int = 64,
+        intervals: Intervals = "posterior",
+        n_jobs: int | None = None,
         random_state: Any = None,
         progress: bool = False,
         trainer: Mapping[str, Any] | None = None,
@@ -115,6 +121,8 @@ class NBAMRegressor(RegressorMixin, NBAMEstimator):
             steps=steps,
             held_out=held_out,
             batch_size=batch_size,
+            intervals=intervals,
+            n_jobs=n_jobs,
             random_state=random_state,
             progress=progress,
             trainer=trainer,
