@@ -12,7 +12,8 @@ lucky, this is stricter than any method can be, therefore `about_right` counts d
 the larger of this and the expected error. `some_right` and `some_about_right` are the same for any
 mode of weight .05 or more.
 
-The estimator was developed on the seeds from 1000. Results are reported on seeds from 0.
+The estimator was developed on the seeds 0 to 199 and 1000 to 1099. Results are reported on the seeds
+from 5000.
 """
 
 import math
@@ -191,7 +192,7 @@ class SimulatedTables(Benchmark):
     """Straight lines in small simulated tables with five kinds of contamination."""
 
     seeds: Seeds = 200
-    first_seed: FirstSeed = 0
+    first_seed: FirstSeed = 5000
     methods: Annotated[
         Names,
         typer.Option(parser=Names.among([_OURS, *RIVALS]), metavar="NAME,...", help="Methods."),

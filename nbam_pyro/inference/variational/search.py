@@ -23,6 +23,9 @@ _FIRST, _SECOND, _SHORT = 60, 16, 20
 _SAME_AT_FIRST, _SAME = 0.15, 0.02
 # Modes whose Laplace evidence is worse than the best by more than this are dropped, in nats.
 _WORSE = 10.0
+# Largest number of searches. Another follows if a draw is higher than all modes by more nats than
+# this; so many draws are checked.
+_SEARCHES, _ABOVE, _CHECKED = 3, 2.0, 2000
 # Modes with less weight than this are not kept.
 _LIGHT = 0.005
 
@@ -54,18 +57,52 @@ def search_modes(
         return None
     density = LogPosterior(story, space, rows)
     points = _screened(density, _starts(density, seed))
-    points, heights = ascend(density, points)
-    points, heights, covariances = _peaks(density, points, heights)
+    for _ in range(_SEARCHES):
+        points, heights = ascend(density, points)
+        points, heights, covariances = _peaks(density, points, heights)
+        found = _sampled(density, (points, heights, covariances), most=most, seed=seed)
+        higher = _higher(density, found.points, heights)
+        if not len(higher):
+            break
+        points = torch.cat([points, higher])
     evidence = heights + 0.5 * torch.logdet(covariances)
     peaks = [
         Peak(float(one), r.numpy())
         for one, r in zip(evidence, density.responsibilities(points), strict=True)
     ]
+    centres = points[_best(evidence, most)]
+    return _guide(space, centres, found, count=draws, seed=seed), peaks
+
+
+def _sampled(
+    density: LogPosterior, peaks: tuple[Tensor, Tensor, Tensor], *, most: int, seed: int
+) -> Sampled:
+    """Return draws around the best modes.
+
+    Args:
+        density: Log posterior density.
+        peaks: Modes, their log densities and inverse curvatures.
+        most: Largest number of modes.
+        seed: Seed of the draws.
+    """
+    points, heights, covariances = peaks
+    best = _best(heights + 0.5 * torch.logdet(covariances), most)
+    return sample_modes(density, points[best], covariances[best], heights[best], seed=seed)
+
+
+def _best(evidence: Tensor, most: int) -> Tensor:
+    """Return the numbers of the modes that are kept, the best first."""
     best = evidence.argsort(descending=True)[:most]
-    best = best[evidence[best] > evidence.max() - _WORSE]
-    points, heights, covariances = points[best], heights[best], covariances[best]
-    found = sample_modes(density, points, covariances, heights, seed=seed)
-    return _guide(space, points, found, count=draws, seed=seed), peaks
+    return best[evidence[best] > evidence.max() - _WORSE]
+
+
+def _higher(density: LogPosterior, draws: Tensor, heights: Tensor) -> Tensor:
+    """Return a few draws with a much higher density than all modes: the search had not arrived."""
+    with torch.no_grad():
+        some = draws[:: -(-len(draws) // _CHECKED)]
+        values = density(some)
+    best = values.argsort(descending=True)[:_SEARCHES]
+    return some[best[values[best] > heights.max() + _ABOVE]]
 
 
 def _peaks(density: LogPosterior, points: Tensor, heights: Tensor) -> tuple[Tensor, Tensor, Tensor]:

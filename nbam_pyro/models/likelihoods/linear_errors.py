@@ -36,7 +36,9 @@ class LinearErrors(Component):
     is q. If gross errors lie on both sides and none lies near the line, delta is their typical
     size. As in `ShiftedComponent`, the scale of the distribution is
 
-    .. math:: \sqrt{S^2 + \max(0, (k \sigma)^2 - \delta^2)}.
+    .. math:: \sqrt{S^2 + \max(0, (k \sigma)^2 - \delta^2)}
+
+    with a smooth maximum.
 
     So it cannot become equal to the clean likelihood. It can be narrower only where it is shifted
     by k clean scales: wrong rows may be more alike than clean ones.
@@ -92,7 +94,9 @@ class LinearErrors(Component):
         line = h @ latents["weight"] + latents["bias"]
         shift, wide = latents["shift"], latents["error_scale"]
         clean = self.clean.deviation(h, latents) ** 2
-        apart = (self.separation**2 * clean - shift**2).clamp_min(0)
+        missing = self.separation**2 * clean - shift**2
+        # A smooth maximum of this and 0, which is not below it: a kink would stop the search.
+        apart = (missing + torch.hypot(missing, clean)) / 2
         scale = (wide**2 + self.clean.least**2 + apart).sqrt()
         return centred(
             TwoSided(self.df, line, shift, scale, latents["other_side"]), self.clean.centre
