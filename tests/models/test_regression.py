@@ -62,4 +62,4 @@ def robust_line_draw(seed):
 
 
 def test_robust_line():
-    assert sum(robust_line_draw(seed) for seed in range(20)) >= 18
+    assert sum(robust_line_draw(seed) for seed in range(10)) >= 9
