@@ -12,8 +12,8 @@ lucky, this is stricter than any method can be, therefore `about_right` counts d
 the larger of this and the expected error. `some_right` and `some_about_right` are the same for any
 mode of weight .05 or more.
 
-The estimator was developed on the seeds 0 to 199 and 1000 to 1099. Results are reported on the seeds
-from 5000.
+The estimator was developed on the seeds 0 to 199 and 1000 to 1099. Results are reported on the
+seeds from 5000.
 """
 
 import math

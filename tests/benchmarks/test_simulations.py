@@ -1,0 +1,40 @@
+"""Simulated tables, robust lines of other authors, and simulations for refits."""
+
+import numpy as np
+import pytest
+
+from benchmarks.calibration.refits import PARTS, POOR, labels_of
+from benchmarks.regression.robust_lines import least_squares, student, trimmed
+from benchmarks.regression.simulated_tables import KINDS, simulated
+
+
+@pytest.mark.parametrize("seed", range(10))
+def test_a_simulated_table_is_below_the_breakdown_point(seed):
+    table = simulated(seed)
+    n, size = table.x.shape
+    assert table.kind == KINDS[seed % len(KINDS)]
+    assert 20 <= n <= 200
+    assert 1 <= size <= 5
+    assert table.wrong.sum() < (n - size) / 2
+    assert table.right(table.slopes)
+    assert not table.about_right(table.slopes + 3 * max(table.best, table.expected))
+
+
+@pytest.mark.parametrize("line", [trimmed, student])
+def test_robust_lines_ignore_gross_errors(line):
+    rng = np.random.default_rng(0)
+    columns = np.column_stack([np.ones(80), rng.normal(size=(80, 2))])
+    y = columns @ [1.0, 2.0, -1.0] + 0.1 * rng.normal(size=80)
+    y[:12] += 20
+    assert line(columns, y) == pytest.approx([1.0, 2.0, -1.0], abs=0.1)
+    assert least_squares(columns, y)[0] > 2
+
+
+@pytest.mark.parametrize("part", [*PARTS, *POOR])
+def test_labels_of_a_simulation_are_wrong_where_they_say(part):
+    x, labels, wrong = labels_of(part, 1)
+    assert len(x) == len(labels) == len(wrong)
+    assert wrong.mean() < 0.5
+    if part in POOR:
+        assert wrong.mean() == pytest.approx(0.2, abs=0.13)
+        assert not labels_of(part, 0)[2].any()
