@@ -157,12 +157,8 @@ def group_chains(guide: ModesGuide | None, draws: Draw) -> ChainGroups:
 def _nearest(guide: ModesGuide, points: Tensor) -> Tensor:
     """Return the mode of the draw of the guide that is nearest to each point, (P,)."""
     free = guide.free.double()
-    away = (
-        free
-        - torch.stack([free[guide.mode == m].mean(0) for m in range(len(guide.weights))])[
-            guide.mode
-        ]
-    )
+    middles = [free[guide.mode == mode].mean(0) for mode in range(len(guide.weights))]
+    away = free - torch.stack(middles)[guide.mode]
     values, vectors = torch.linalg.eigh(torch.cov(away.mT).reshape(free.shape[1], -1))
     scale = vectors / values.clamp_min(1e-12 * float(values.max())).sqrt()
     index = torch.cat(
