@@ -131,7 +131,8 @@ class NBAMClassifier(ClassifierMixin, NBAMEstimator):
                 a wrong label, 0 or False for a right one, NaN or None if it is not verified.
             groups: Name or number of the group of each row, (N,), such as a patient with several
                 rows. No fold divides a group, so that no row is judged by a model that has seen
-                its group. Rows that are exactly equal are never divided. None for no groups.
+                its group. Rows that are exactly equal are not divided either, unless fewer than
+                half of the rows differ. None for no groups.
 
         Raises:
             DataError: There is only one class, or a class has fewer than two rows; features have

@@ -151,7 +151,8 @@ class NBAMRegressor(RegressorMixin, NBAMEstimator):
                 verified.
             groups: Name or number of the group of each row, (N,), such as a patient with several
                 rows. No fold divides a group, so that no row is judged by a model that has seen
-                its group. Rows that are exactly equal are never divided. None for no groups.
+                its group. Rows that are exactly equal are not divided either, unless fewer than
+                half of the rows differ. None for no groups.
 
         Raises:
             DataError: Measurements are texts, infinite or all the same; features have missing or

@@ -94,7 +94,8 @@ def fit(
             results of verification. By default nothing is verified.
         groups: Name or number of the group of each row, (N,), such as the patient that several rows
             come from. Rows of one group never lie in different folds, and are held out together or
-            not at all; neither are rows of a table that are exactly equal. None for no groups.
+            not at all. Rows of a table that are exactly equal are not divided either, unless fewer
+            than half of the rows differ. None for no groups.
         held_out: Share of the rows to hold out, or a boolean array (N,) that is True for held-out
             rows. With 0 no row is held out, and the last epoch is kept. With None, the validation
             rows of a data module are held out, or a share of 1/6 of other data. If there are few

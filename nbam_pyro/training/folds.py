@@ -54,6 +54,7 @@ def together(x: Any, groups: Any = None) -> np.ndarray | None:
     """Return the groups of rows that no fold may divide, (N,); None if every row is alone.
 
     Rows that are exactly equal belong together: a model that has seen one of them has seen both.
+    This does not hold for a table of few categories, in which fewer than half of the rows differ.
 
     Args:
         x: Rows of a table, (N, D); None if the rows are not a table.
@@ -69,7 +70,9 @@ def together(x: Any, groups: Any = None) -> np.ndarray | None:
     parts = []
     if x is not None:
         table = np.ascontiguousarray(x) + 0.0  # -0.0 becomes 0.0
-        parts.append([hash(row.tobytes()) for row in table])
+        rows = [hash(row.tobytes()) for row in table]
+        if 2 * len(set(rows)) >= len(rows):
+            parts.append(rows)
     if groups is not None:
         values = np.asarray(groups)
         if values.ndim != 1 or (x is not None and len(values) != len(x)):

@@ -42,6 +42,9 @@ def test_equal_rows_and_groups_join():
     assert together(x[[0, 1, 3]]) is None
     assert together(None, ["a", "b"]) is None
     assert together(None) is None
+    categories = np.tile(np.eye(3), (5, 1))  # rows repeat by design
+    assert together(categories) is None
+    assert together(categories, ["a"] * 2 + ["b"] * 13).tolist() == [0] * 2 + [1] * 13
     for wrong in (["a"], [["a"] * 5]):
         with pytest.raises(DataError, match="one value per row"):
             together(x, wrong)
