@@ -51,10 +51,11 @@ class NBAMClassifier(ClassifierMixin, NBAMEstimator):
             classes. Read it before any other result.
         contamination_: Share of the labelled training rows whose label is wrong: their mean
             responsibility.
-        contamination_interval_: Ends of the 90 % interval of this share.
+        contamination_interval_: Ends of the 90 % interval of this share. If the verdict is "weak" or
+            "cannot tell", it also contains the contamination of the competing explanations.
         population_rate_: Probability that the label of a new row is wrong: the mean of
             sum_c p(c | x) rate_c over the labelled training rows.
-        population_rate_interval_: Ends of the 90 % interval of this probability.
+        population_rate_interval_: Ends of the 90 % interval of this probability, widened likewise.
         responsibility_: Responsibility of every training row, (N,); the default steps cross-fit
             it. It is P(z=1 | x) for a row without a label, and 0 or 1 for a verified row.
         transition_matrix_: M = p(observed | true), (K, K).

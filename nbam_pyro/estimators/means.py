@@ -145,7 +145,7 @@ def choose_mean(
     for said in trials[choice.choice].given:
         warnings.warn_explicit(said.message, said.category, said.filename, said.lineno)
     rivals = {name: trials[name].fitted for name in choice.rivals}
-    return choice, replace(fitted, verdict=_with_rivals(fitted, rivals))
+    return choice, fitted.judged(_with_rivals(fitted, rivals))
 
 
 def _left_out(

@@ -75,9 +75,10 @@ class NBAMRegressor(RegressorMixin, NBAMEstimator):
             other result.
         contamination_: Share of the training rows with a target whose measurement is wrong: their
             mean in-sample responsibility.
-        contamination_interval_: Ends of the 90 % interval of this share.
+        contamination_interval_: Ends of the 90 % interval of this share. If the verdict is "weak" or
+            "cannot tell", it also contains the contamination of the competing explanations.
         population_rate_: Probability that the measurement of a new row is wrong.
-        population_rate_interval_: Ends of the 90 % interval of this probability.
+        population_rate_interval_: Ends of the 90 % interval of this probability, widened likewise.
         responsibility_: Responsibility of every training row, (N,). It is P(z=1 | x) for a row
             without a target, and 0 or 1 for a verified row.
         targets_: Decoded training targets, and which of them are verified as wrong or right.

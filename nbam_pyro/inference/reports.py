@@ -49,7 +49,7 @@ def with_reports(fit: Fit, run: Run) -> tuple[Fit, CannotTellWarning | None]:
     collapse = _collapse(fit, run)
     evidence = _label_evidence(fit, run, collapse)
     verdict = verdict_of(collapse, evidence, run.peaks, _held_out(run))
-    fit = dataclasses.replace(fit, collapse=collapse, label_evidence=evidence, verdict=verdict)
+    fit = dataclasses.replace(fit, collapse=collapse, label_evidence=evidence).judged(verdict)
     if collapse.collapsed:
         return fit, _collapse_warning(run.story, collapse)
     return fit, CannotTellWarning(_CANNOT_TELL) if verdict.level == "cannot tell" else None

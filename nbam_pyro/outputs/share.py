@@ -1,6 +1,7 @@
 """A contaminated share of rows, or a rate of contamination, with an interval."""
 
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -24,6 +25,19 @@ class Share:
     low: Probability
     high: Probability
     probability: Probability
+
+    def including(self, values: Iterable[float]) -> "Share":
+        """Return the same share with an interval that contains some values.
+
+        Args:
+            values: Shares or probabilities, from 0 to 1.
+
+        Example:
+            >>> Share(0.2, 0.1, 0.3, 0.9).including([0.05, 0.25])
+            Share(mean=0.2, low=0.05, high=0.3, probability=0.9)
+        """
+        low, *_, high = sorted([self.low, self.high, *values])
+        return replace(self, low=low, high=high)
 
 
 def share_of(r: np.ndarray, *, probability: float = 0.9, seed: int = 0) -> Share:

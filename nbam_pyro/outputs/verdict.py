@@ -14,6 +14,8 @@ __all__ = ["Explanation", "Level", "Verdict"]
 Level = Literal["identified", "weak", "cannot tell"]
 """How much the data can tell: see `Verdict`."""
 
+# Explanations of less weight do not widen intervals.
+_LIGHT = 0.05
 # The first sentence after the level.
 _MEANINGS = {
     "identified": "The data identify the contamination.",
@@ -95,6 +97,22 @@ class Verdict:
 
     def __str__(self) -> str:
         return "\n".join(self.lines())
+
+    @property
+    def band(self) -> list[float]:
+        """Contaminations of the competing explanations that an interval should contain.
+
+        Explanations of little weight are left out. With the level "weak", so are those with more
+        wrong than right rows, which the prior decides.
+        """
+        if self.level == "identified":
+            return []
+        most = 0.5 if self.level == "weak" else 1.0
+        return [
+            one.contamination
+            for one in self.explanations
+            if one.contamination <= most and (one.weight is None or one.weight >= _LIGHT)
+        ]
 
     def named(self, names: Sequence[object]) -> "Verdict":
         """Return the same verdict with the names of the classes in all sentences.

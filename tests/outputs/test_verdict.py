@@ -53,3 +53,17 @@ def test_intervals_lie_within_the_draws(draws, rows, seed, probability):
     assert 0 <= share.low <= share.high <= 1
     rate = rate_of(r[:, 0], probability=probability)
     assert r[:, 0].min() <= rate.low <= rate.high <= r[:, 0].max()
+
+
+def test_the_band_has_the_explanations_that_compete():
+    explanations = (
+        Explanation(text="One.", contamination=0.1, weight=0.9),
+        Explanation(text="Two.", contamination=0.4, weight=0.06),
+        Explanation(text="Three.", contamination=0.3, weight=0.01),
+        Explanation(text="Names are exchanged.", contamination=0.8),
+    )
+    bands = {
+        level: Verdict(level=level, explanations=explanations).band
+        for level in ("identified", "weak", "cannot tell")
+    }
+    assert bands == {"identified": [], "weak": [0.1, 0.4], "cannot tell": [0.1, 0.4, 0.8]}

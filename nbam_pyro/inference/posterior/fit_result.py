@@ -1,6 +1,6 @@
 """The result of a fit."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
@@ -73,3 +73,21 @@ class Fit:
             return self.guide.modes
         draws = guide_draws(self.guide, _DRAWS)
         return (Mode(weight=1.0, latents=guide_median(self.guide), draws=draws),)
+
+    def judged(self, verdict: Verdict) -> "Fit":
+        """Return the same fit with a verdict, and with intervals that contain its band.
+
+        The intervals of the share and of the population rate then contain the contamination of the
+        explanations that compete. If the network has learned nothing, they begin at 0.
+
+        Args:
+            verdict: What the data can tell.
+        """
+        nothing = self.collapse is not None and self.collapse.learned_nothing
+        values = [*verdict.band, *([0.0] if nothing else [])]
+        rows = replace(
+            self.training_rows,
+            share=self.training_rows.share.including(values),
+            population_rate=self.training_rows.population_rate.including(values),
+        )
+        return replace(self, training_rows=rows, verdict=verdict)

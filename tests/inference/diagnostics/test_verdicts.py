@@ -75,6 +75,9 @@ def test_every_story_has_a_verdict_and_a_population_rate(name):
     assert rate.low <= rate.high
     assert rate.mean == pytest.approx(prior_contamination(fitted, x).mean(), abs=0.01)
     assert share.mean == pytest.approx(fitted.training_rows.responsibility.mean(), abs=1e-5)
+    for interval in (rate, share):
+        assert all(interval.low <= value <= interval.high for value in fitted.verdict.band)
+        assert interval.low == 0 or not fitted.collapse.learned_nothing
 
 
 def test_a_fit_that_cannot_tell_warns_once_without_a_collapse():
