@@ -51,8 +51,8 @@ class NBAMClassifier(ClassifierMixin, NBAMEstimator):
             classes. Read it before any other result.
         contamination_: Share of the labelled training rows whose label is wrong: their mean
             responsibility.
-        contamination_interval_: Ends of the 90 % interval of this share. If the verdict is "weak" or
-            "cannot tell", it also contains the contamination of the competing explanations.
+        contamination_interval_: Ends of the 90 % interval of this share. If the verdict is "weak"
+            or "cannot tell", it also contains the contamination of the competing explanations.
         population_rate_: Probability that the label of a new row is wrong: the mean of
             sum_c p(c | x) rate_c over the labelled training rows.
         population_rate_interval_: Ends of the 90 % interval of this probability, widened likewise.

@@ -75,8 +75,8 @@ class NBAMRegressor(RegressorMixin, NBAMEstimator):
             other result.
         contamination_: Share of the training rows with a target whose measurement is wrong: their
             mean in-sample responsibility.
-        contamination_interval_: Ends of the 90 % interval of this share. If the verdict is "weak" or
-            "cannot tell", it also contains the contamination of the competing explanations.
+        contamination_interval_: Ends of the 90 % interval of this share. If the verdict is "weak"
+            or "cannot tell", it also contains the contamination of the competing explanations.
         population_rate_: Probability that the measurement of a new row is wrong.
         population_rate_interval_: Ends of the 90 % interval of this probability, widened likewise.
         responsibility_: Responsibility of every training row, (N,). It is P(z=1 | x) for a row
@@ -87,11 +87,11 @@ class NBAMRegressor(RegressorMixin, NBAMEstimator):
 
     Example:
         >>> rng = np.random.default_rng(0)
-        >>> X = rng.uniform(-1, 1, (200, 2))
-        >>> y = X @ [3.0, -2.0] + 0.1 * rng.normal(size=200)
-        >>> y[:20] += 8.0
+        >>> X = rng.uniform(-1, 1, (100, 1))
+        >>> y = 3.0 * X[:, 0] + 0.1 * rng.normal(size=100)
+        >>> y[:10] += 8.0
         >>> model = NBAMRegressor(random_state=0).fit(X, y)
-        >>> bool(((model.responsibility_ > 0.5) == (np.arange(200) < 20)).all())
+        >>> bool(((model.responsibility_ > 0.5) == (np.arange(100) < 10)).all())
         True
     """
 

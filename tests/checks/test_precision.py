@@ -44,9 +44,9 @@ def labelled():
 @pytest.fixture(scope="module")
 def measured():
     rng = np.random.default_rng(0)
-    x = rng.uniform(-1, 1, (60, 2))
-    y = x @ [3.0, -2.0] + 0.1 * rng.normal(size=60)
-    y[:6] += 6
+    x = rng.uniform(-1, 1, (39, 2))
+    y = x @ [3.0, -2.0] + 0.1 * rng.normal(size=39)
+    y[:4] += 6
     return x, y
 
 

@@ -34,19 +34,19 @@ def test_intervals_are_those_of_all_refits_and_contain_the_first():
 
 def data():
     rng = np.random.default_rng(0)
-    y = np.arange(60) % 2
-    return 2 * np.eye(2)[y] + rng.normal(size=(60, 2)), np.where(np.arange(60) < 6, 1 - y, y)
+    y = np.arange(40) % 2
+    return 2 * np.eye(2)[y] + rng.normal(size=(40, 2)), np.where(np.arange(40) < 6, 1 - y, y)
 
 
 @pytest.mark.filterwarnings("ignore::nbam_pyro.errors.CannotTellWarning")
 def test_estimators_have_wider_intervals_with_the_bootstrap(monkeypatch):
-    monkeypatch.setattr(module, "_REFITS", 3)
+    monkeypatch.setattr(module, "_REFITS", 2)
     X, y = data()
     for one, targets, given in (
         (NBAMClassifier(network=nn.Linear, steps=QUICK, random_state=0), y, {"true_label": None}),
         (NBAMRegressor(mean="linear", random_state=0), X[:, 0] + 0.1 * y, {}),
     ):
-        weights, groups = 1 + (np.arange(60) % 2), np.arange(60) // 2
+        weights, groups = 1 + (np.arange(40) % 2), np.arange(40) // 2
         one.fit(X, targets, weights, groups=groups, **given)
         alone = one.contamination_interval_, one.population_rate_interval_
         r = one.responsibility_

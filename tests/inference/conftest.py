@@ -29,7 +29,7 @@ def line_fit():
 @pytest.fixture(scope="session")
 def line_trees(line_fit):
     fitted, x, y, _ = line_fit
-    chains = nuts(fitted, x, y, num_samples=200, num_warmup=100, chains=2, seed=1)
+    chains = nuts(fitted, x, y, num_samples=300, num_warmup=150, chains=2, seed=1)
     return to_datatree(fitted, x, y, num_draws=2000), chains
 
 

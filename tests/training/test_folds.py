@@ -67,6 +67,7 @@ def test_held_out_patients_are_not_trained_on():
         fit(LabelFlip(nn.Linear(3, 3), 3), (x, y), steps=QUICK, groups=patient[:5])
 
 
+@pytest.mark.filterwarnings("ignore::nbam_pyro.errors.CannotTellWarning")
 def test_estimators_take_groups_of_rows_with_and_without_a_target():
     x, y, patient = patients()
     names = np.array(["p"], dtype=object) + patient.astype(str)

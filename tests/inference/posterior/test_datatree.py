@@ -88,7 +88,7 @@ def test_every_chain_has_predictive_draws(line_fit, line_trees):
     }
     tree = tree_of_draws(fitted.story, draws, Scored(x, y), num_predictive=11)
     assert tree.posterior_predictive["y"].shape == (2, 5, 60)
-    assert tree.posterior_predictive.draw.values.tolist() == [0, 49, 99, 149, 199]
+    assert tree.posterior_predictive.draw.values.tolist() == [0, 74, 149, 224, 299]
 
 
 @untrained
