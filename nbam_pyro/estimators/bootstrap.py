@@ -2,7 +2,6 @@
 
 import warnings
 from collections.abc import Callable
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -69,4 +68,4 @@ def _summary(refit: Refit, weights: np.ndarray, seed: int) -> list[tuple[float, 
 def _joined(share: Share, draws: np.ndarray) -> Share:
     tail = (1 - share.probability) / 2
     low, high = np.quantile(draws, [tail, 1 - tail]).clip(0, 1)
-    return replace(share, low=min(share.low, float(low)), high=max(share.high, float(high)))
+    return share.including([float(low), float(high)])

@@ -157,11 +157,7 @@ def fit(
     with torch.inference_mode(False), torch.enable_grad(), seeded(seed, devices=True):
         _check_trainable(story)
         rows = as_rows(data, weights, verified, dtype=precision_of(story))
-        rows = replace(rows, groups=together(rows.table, groups))
-        if rows.groups is not None and len(rows.groups) != len(rows):
-            raise DataError(
-                f"groups has {len(rows.groups)} values for {len(rows)} rows. Give one for each row."
-            )
+        rows = replace(rows, groups=together(rows.table, groups, count=len(rows)))
         _check_precision(story, rows)
         if story.centre == 0:
             rows = rows.with_targets_in(precision_of(story))

@@ -50,7 +50,7 @@ def split(
     )
 
 
-def together(x: Any, groups: Any = None) -> np.ndarray | None:
+def together(x: Any, groups: Any = None, *, count: int | None = None) -> np.ndarray | None:
     """Return the groups of rows that no fold may divide, (N,); None if every row is alone.
 
     Rows that are exactly equal belong together: a model that has seen one of them has seen both.
@@ -59,6 +59,7 @@ def together(x: Any, groups: Any = None) -> np.ndarray | None:
     Args:
         x: Rows of a table, (N, D); None if the rows are not a table.
         groups: Name or number of the group of each row, (N,), such as a patient; None for none.
+        count: Number of rows N, if the rows are not a table; None for the length of x.
 
     Raises:
         DataError: `groups` is not one value per row.
@@ -69,13 +70,14 @@ def together(x: Any, groups: Any = None) -> np.ndarray | None:
     """
     parts = []
     if x is not None:
+        count = len(x)
         table = np.ascontiguousarray(x) + 0.0  # -0.0 becomes 0.0
         rows = [hash(row.tobytes()) for row in table]
         if 2 * len(set(rows)) >= len(rows):
             parts.append(rows)
     if groups is not None:
         values = np.asarray(groups)
-        if values.ndim != 1 or (x is not None and len(values) != len(x)):
+        if values.ndim != 1 or count not in (None, len(values)):
             raise DataError(
                 f"groups has shape {values.shape}. Give the name or number of the group of each "
                 "row, one value per row."

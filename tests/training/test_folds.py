@@ -45,6 +45,8 @@ def test_equal_rows_and_groups_join():
     categories = np.tile(np.eye(3), (5, 1))  # rows repeat by design
     assert together(categories) is None
     assert together(categories, ["a"] * 2 + ["b"] * 13).tolist() == [0] * 2 + [1] * 13
+    with pytest.raises(DataError, match="one value per row"):
+        together(None, ["a", "a"], count=3)
     for wrong in (["a"], [["a"] * 5]):
         with pytest.raises(DataError, match="one value per row"):
             together(x, wrong)

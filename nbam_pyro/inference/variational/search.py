@@ -24,8 +24,8 @@ _SAME_AT_FIRST, _SAME = 0.15, 0.02
 # Modes whose Laplace evidence is worse than the best by more than this are dropped, in nats.
 _WORSE = 10.0
 # Largest number of searches. Another follows if a draw is higher than all modes by more nats than
-# this; so many draws are checked.
-_SEARCHES, _ABOVE, _CHECKED = 3, 2.0, 2000
+# this; so many draws are checked, and so many of the highest are followed.
+_SEARCHES, _ABOVE, _CHECKED, _FOLLOWED = 3, 2.0, 2000, 3
 # Modes with less weight than this are not kept.
 _LIGHT = 0.005
 
@@ -57,43 +57,22 @@ def search_modes(
         return None
     density = LogPosterior(story, space, rows)
     points = _screened(density, _starts(density, seed))
-    for _ in range(_SEARCHES):
+    for left in reversed(range(_SEARCHES)):
         points, heights = ascend(density, points)
         points, heights, covariances = _peaks(density, points, heights)
-        found = _sampled(density, (points, heights, covariances), most=most, seed=seed)
+        evidence = heights + 0.5 * torch.logdet(covariances)
+        best = evidence.argsort(descending=True)[:most]
+        best = best[evidence[best] > evidence.max() - _WORSE]
+        found = sample_modes(density, points[best], covariances[best], heights[best], seed=seed)
         higher = _higher(density, found.points, heights)
-        if not len(higher):
+        if not left or not len(higher):
             break
         points = torch.cat([points, higher])
-    evidence = heights + 0.5 * torch.logdet(covariances)
     peaks = [
         Peak(float(one), r.numpy())
         for one, r in zip(evidence, density.responsibilities(points), strict=True)
     ]
-    centres = points[_best(evidence, most)]
-    return _guide(space, centres, found, count=draws, seed=seed), peaks
-
-
-def _sampled(
-    density: LogPosterior, peaks: tuple[Tensor, Tensor, Tensor], *, most: int, seed: int
-) -> Sampled:
-    """Return draws around the best modes.
-
-    Args:
-        density: Log posterior density.
-        peaks: Modes, their log densities and inverse curvatures.
-        most: Largest number of modes.
-        seed: Seed of the draws.
-    """
-    points, heights, covariances = peaks
-    best = _best(heights + 0.5 * torch.logdet(covariances), most)
-    return sample_modes(density, points[best], covariances[best], heights[best], seed=seed)
-
-
-def _best(evidence: Tensor, most: int) -> Tensor:
-    """Return the numbers of the modes that are kept, the best first."""
-    best = evidence.argsort(descending=True)[:most]
-    return best[evidence[best] > evidence.max() - _WORSE]
+    return _guide(space, points[best], found, count=draws, seed=seed), peaks
 
 
 def _higher(density: LogPosterior, draws: Tensor, heights: Tensor) -> Tensor:
@@ -101,7 +80,7 @@ def _higher(density: LogPosterior, draws: Tensor, heights: Tensor) -> Tensor:
     with torch.no_grad():
         some = draws[:: -(-len(draws) // _CHECKED)]
         values = density(some)
-    best = values.argsort(descending=True)[:_SEARCHES]
+    best = values.argsort(descending=True)[:_FOLLOWED]
     return some[best[values[best] > heights.max() + _ABOVE]]
 
 

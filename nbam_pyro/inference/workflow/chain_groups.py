@@ -2,7 +2,6 @@
 
 import warnings
 from dataclasses import dataclass
-from functools import cached_property
 
 import arviz_stats
 import numpy as np
@@ -104,9 +103,10 @@ class ChainGroups:
     def _faults(self, found: xr.Dataset, samples: int) -> list[str]:
         """Return what fails, in the words of one sentence."""
         faults = []
+        several = len(self.weights) > 1
         for g in found["group"].values:
             one = found.sel(group=g)
-            where = f" in group {g} (weight {float(one['weight']):.2g})" if self._several else ""
+            where = f" in group {g} (weight {float(one['weight']):.2g})" if several else ""
             # Chains without any scatter have no r-hat.
             r_hat = one["r_hat"].fillna(np.inf).to_series()
             ess = one["ess"].fillna(0).to_series()
@@ -119,10 +119,6 @@ class ChainGroups:
         if self.missed > _MISSED:
             faults.append(f"no chain samples modes of weight {self.missed:.2g}")
         return faults
-
-    @cached_property
-    def _several(self) -> bool:
-        return len(self.weights) > 1
 
 
 def group_chains(guide: ModesGuide | None, draws: Draw) -> ChainGroups:

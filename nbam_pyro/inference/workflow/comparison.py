@@ -139,7 +139,7 @@ def compare_priors(
         )
     as_rows((x, y), None, verified)  # raises an error if the data are invalid
     rows, targets = as_tensor(x), as_tensor(y)
-    units = together(rows.numpy() if rows.ndim == 2 else None, groups)
+    units = together(rows.numpy() if rows.ndim == 2 else None, groups, count=len(rows))
     fold = _folds(targets, folds, seed, units)
     first = next(iter(stories.values()))
     pointwise = {name: np.zeros(len(targets)) for name in stories}

@@ -10,6 +10,7 @@ from torch import nn
 from nbam_pyro import LatentSwitch, Story, fit, responsibilities
 from nbam_pyro.errors import StoryError
 from nbam_pyro.inference import Explore, ModesGuide, default_steps, guide_draws, predict
+from nbam_pyro.inference.variational import search
 from nbam_pyro.models import (
     BetaSwitch,
     BroadNormal,
@@ -147,3 +148,10 @@ def test_trained_parameters_are_refused():
     )
     with pytest.raises(StoryError, match="Fit it with Joint, or give"):
         fit(story, (torch.zeros(9, 1), torch.arange(9.0)), steps=[Explore()])
+
+
+def test_a_search_that_never_arrives_ends_with_what_it_has(monkeypatch):
+    monkeypatch.setattr(search, "_higher", lambda density, draws, heights: draws[:1])
+    story, x, y = conjugate()
+    fitted = fit(story, (x, y))
+    assert sum(mode.weight for mode in fitted.modes) == pytest.approx(1)
