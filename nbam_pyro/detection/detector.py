@@ -16,18 +16,11 @@ from nbam_pyro.detection.backbones.neural_transformations import NeuralTransform
 from nbam_pyro.detection.checks import check_row_dims, features_of
 from nbam_pyro.detection.outlier_view import OutlierView
 from nbam_pyro.detection.rates import rate_of
-from nbam_pyro.detection.reporting import report_on, set_report, threshold_from
+from nbam_pyro.detection.reporting import report_on, set_report, shaped, threshold_from
 from nbam_pyro.detection.scaling import learned_range
-from nbam_pyro.detection.scores import (
-    as_shares,
-    exceeding,
-    grain_of,
-    in_order_of,
-    lift,
-    settle,
-    usual_of,
-)
+from nbam_pyro.detection.scores import as_shares, grain_of, lift, settle, usual_of
 from nbam_pyro.detection.settings import Schedule, check_settings, check_verified
+from nbam_pyro.detection.thresholds import exceeding
 from nbam_pyro.detection.training import Prior, energies_of, train_backbone
 from nbam_pyro.outputs.switch_codes import switch_codes
 from nbam_pyro.training.contexts import exclusive
@@ -187,9 +180,7 @@ class AnomalyDetector(BaseEstimator):
         by_energy, beyond = self._by_energy(energies), self.scale_.beyond(x)
         self.usual_ = usual_of(by_energy, beyond)
         self.decision_scores_ = lift(by_energy, beyond, self.usual_)
-        # Shares of rows with a lower energy have no shape, so their order gets that of energies.
-        shape = in_order_of(by_energy, self._rate.shape(settled.clean, self.ranking_))
-        shape = lift(shape, beyond, usual_of(shape, beyond))
+        shape = shaped(by_energy, self._rate.shape(settled.clean, self.ranking_), beyond)
         set_report(self, report_on(shape, self.decision_scores_, codes))
         self.threshold_ = threshold_from(self.report_, codes, self.contamination)
         self.labels_ = (self.decision_scores_ > self.threshold_).astype(int)

@@ -11,7 +11,8 @@ from nbam_pyro.detection import (
     NeuralTransformations,
     Rotations,
 )
-from nbam_pyro.detection.scores import as_shares, grain_of, settle, threshold_of
+from nbam_pyro.detection.scores import as_shares, grain_of, settle
+from nbam_pyro.detection.thresholds import threshold_of
 from tests.detection.cases import TABULAR, contaminated, quick, stuck
 
 

@@ -38,7 +38,7 @@ class Story(PyroModule, metaclass=_StoryMeta):  # type: ignore[metaclass]
        state 1 of a site named "switch".
 
     `fit`, `responsibilities`, `save` and `load` work with every such story. All other methods have
-    defaults. Override a default if you can give more information. For example, a story with a
+    defaults. Override a default to give more information. For example, a story with a
     `clean_predictor` can predict clean targets and use `WarmUp`.
 
     The argument `verified` has the verified contamination of rows. Call `observe_verified` inside
@@ -159,9 +159,8 @@ class Story(PyroModule, metaclass=_StoryMeta):  # type: ignore[metaclass]
     def centre(self) -> float:
         """A number near the targets, in the units of y.
 
-        The story subtracts this number from the targets in the precision of the targets. Targets
-        far from 0 therefore keep their digits. If the number is 0, targets are converted to the
-        precision of the story's networks.
+        The story subtracts it in the precision of the targets, so targets far from 0 keep their
+        digits. If it is 0, targets are converted to the precision of the story's networks.
         """
         return 0.0
 
@@ -223,9 +222,9 @@ class Story(PyroModule, metaclass=_StoryMeta):  # type: ignore[metaclass]
         verified.check(y)
 
     def outside(self, x: Tensor, y: Tensor, latents: Latents) -> Tensor:
-        """Return which targets are impossible under contamination, booleans (N, *dims).
+        """Return which targets are impossible, booleans (N, *dims); by default none.
 
-        Such targets count as contaminated when they are scored. By default no target is impossible.
+        Such targets count as contaminated when they are scored.
 
         Args:
             x: Rows, (N, ...).
@@ -293,8 +292,7 @@ class Story(PyroModule, metaclass=_StoryMeta):  # type: ignore[metaclass]
     def on_predictions(self, x: Tensor) -> tuple["Story", Tensor]:
         """Return an equivalent story that takes network predictions as rows, and the predictions.
 
-        Markov chains call this method once. Their steps then need no network. The default works for
-        every story: it returns the story itself and x.
+        Markov chains call it once and then need no network. The default returns the story and x.
 
         Args:
             x: Rows, (N, ...).
