@@ -24,6 +24,8 @@ from nbam_pyro.models import (
     LeverageSwitch,
     LinearErrors,
     LinearNormal,
+    LinearSkewed,
+    LinearStudentT,
     LinearSwitch,
     NegativeBinomialLikelihood,
     NormalLikelihood,
@@ -163,9 +165,9 @@ def tagger_with_heads():
     )
 
 
-def linear():
+def linear(family=LinearNormal):
     """The components of `linear_regression`."""
-    clean = LinearNormal(FEATURES, scale=5.0)
+    clean = family(FEATURES, scale=5.0)
     return LatentSwitch(
         switch=LeverageSwitch(FEATURES), clean=clean, anomaly=LinearErrors(clean, scale=4.0)
     )
@@ -221,6 +223,8 @@ CLOSED_STORIES = {
     ),
     "shifted": (shifted, values),
     "linear": (linear, values),
+    "linear_student_t": (lambda: linear(LinearStudentT), values),
+    "linear_skewed": (lambda: linear(LinearSkewed), values),
     "binary": (
         _switch(BetaSwitch, lambda: BernoulliLikelihood(_head(1)), lambda: UniformLabels(2)),
         lambda n=6: labels(2, n),

@@ -28,6 +28,7 @@ from nbam_pyro.models import (
     robust_regression,
     small_cnn,
 )
+from nbam_pyro.models.stories.robust_regression import Noise
 from nbam_pyro.training.contexts import seeded
 
 _MLP = partial(mlp, widths=(64, 64), dropout=0.2)
@@ -53,6 +54,8 @@ class NBAMRegressor(RegressorMixin, NBAMEstimator):
         contamination: Prior of the share of wrong measurements: None for Beta(1, 4), a number in
             (0, 1) for a Beta prior with this mean and pseudo-counts that sum to 100, or `Beta(a,
             b)`.
+        noise: Noise of clean measurements around the mean: "normal", "student-t" for heavy tails,
+            or "skewed" if most of it lies on one side.
         anomaly: Anomaly likelihood, such as `UniformRange(low, high)`; None for a shifted
             Student-t.
         input_dependent_scale: True if the noise of clean measurements depends on x.
@@ -103,6 +106,7 @@ class NBAMRegressor(RegressorMixin, NBAMEstimator):
         mean: Literal["auto"] | Mean = "auto",
         network: Network | None = None,
         contamination: Contamination = None,
+        noise: Noise = "normal",
         anomaly: Component | None = None,
         input_dependent_scale: bool = False,
         epochs: int | None = None,
@@ -129,6 +133,7 @@ class NBAMRegressor(RegressorMixin, NBAMEstimator):
             trainer=trainer,
         )
         self.mean = mean
+        self.noise = noise
         self.anomaly = anomaly
         self.input_dependent_scale = input_dependent_scale
 
@@ -157,8 +162,9 @@ class NBAMRegressor(RegressorMixin, NBAMEstimator):
 
         Raises:
             DataError: Measurements are texts, infinite or all the same; features have missing or
-                infinite values; `mean` is unknown, or contradicts images or the arguments that
-                describe a network; or a value of `contaminated` is not one of the codes.
+                infinite values; `mean` or `noise` is unknown; `mean` contradicts images or the
+                arguments that describe a network; or a value of `contaminated` is not one of the
+                codes.
             SupportError: A measurement lies outside the range of a bounded anomaly likelihood.
         """
         self._fit(X, y, sample_weight, contaminated=contaminated, groups=groups)
@@ -251,11 +257,14 @@ class NBAMRegressor(RegressorMixin, NBAMEstimator):
         if mean != "network":
             rows, targets = torch.as_tensor(x), torch.as_tensor(y)
             anomaly = copy.deepcopy(self.anomaly)
-            return linear_regression(rows, targets, mean=mean, rate=rate, anomaly=anomaly)
+            return linear_regression(
+                rows, targets, mean=mean, noise=self.noise, rate=rate, anomaly=anomaly
+            )
         network = self._body(x, _MLP, small_cnn, 2 if self.input_dependent_scale else 1)
         return robust_regression(
             network,
             torch.as_tensor(y),
+            noise=self.noise,
             switch=None if rate is None else BetaSwitch(rate.a, rate.b),
             anomaly=copy.deepcopy(self.anomaly),  # a fit must not change the argument
         )

@@ -12,10 +12,14 @@ from .likelihoods.clean_labels import CategoricalLikelihood as CategoricalLikeli
 from .likelihoods.clean_measurements import LaplaceLikelihood as LaplaceLikelihood
 from .likelihoods.clean_measurements import LocationScale as LocationScale
 from .likelihoods.clean_measurements import NormalLikelihood as NormalLikelihood
+from .likelihoods.clean_measurements import SkewedLikelihood as SkewedLikelihood
 from .likelihoods.clean_measurements import StudentTLikelihood as StudentTLikelihood
 from .likelihoods.component import Component as Component
-from .likelihoods.linear import LinearNormal as LinearNormal
+from .likelihoods.linear import LinearLikelihood as LinearLikelihood
 from .likelihoods.linear_errors import LinearErrors as LinearErrors
+from .likelihoods.linear_noise import LinearNormal as LinearNormal
+from .likelihoods.linear_noise import LinearSkewed as LinearSkewed
+from .likelihoods.linear_noise import LinearStudentT as LinearStudentT
 from .likelihoods.shifted import ShiftedComponent as ShiftedComponent
 from .likelihoods.shifted import ShiftedNormal as ShiftedNormal
 from .likelihoods.shifted import ShiftedStudentT as ShiftedStudentT

@@ -16,9 +16,11 @@ from nbam_pyro.models import (
     LeverageSwitch,
     LinearErrors,
     LinearNormal,
+    LinearStudentT,
     linear_regression,
 )
 from nbam_pyro.models.likelihoods.elemental import elemental_lines
+from nbam_pyro.models.likelihoods.two_piece import TwoPieceNormal
 from nbam_pyro.models.likelihoods.two_sided import TwoSided
 from nbam_pyro.models.row_groups import group_apart, row_groups
 
@@ -72,6 +74,26 @@ def test_errors_on_two_sides_have_one_density_and_its_draws(shift, scale, other)
     assert float((drawn[:, 0] < 0).double().mean()) == pytest.approx(float(below), abs=0.02)
 
 
+@given(scale=st.floats(0.1, 3), skewness=st.floats(-1, 1))
+@settings(max_examples=15, deadline=None)
+def test_skewed_noise_has_one_density_its_moments_and_its_draws(scale, skewness):
+    loc = torch.tensor([0.0, 3.0]).double()
+    skewed = TwoPieceNormal(loc, *torch.tensor([scale, skewness]).double())
+    grid = torch.linspace(-60, 60, 60001, dtype=torch.float64)[:, None]
+    density = skewed.log_prob(grid).exp() * float(grid[1] - grid[0])
+    mean = (density * grid).sum(0)
+    assert density.sum(0).tolist() == pytest.approx([1, 1], abs=1e-3)
+    assert mean.tolist() == pytest.approx(skewed.mean.tolist(), abs=1e-2)
+    variance = (density * (grid - mean) ** 2).sum(0)
+    assert variance.tolist() == pytest.approx(skewed.variance.tolist(), rel=1e-2)
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        drawn = skewed.sample((20000,))
+    assert (drawn.mean(0) - skewed.mean).abs().max() < 6 * float((variance / 20000).sqrt()[0])
+    below = float((drawn[:, 0] < 0).double().mean())
+    assert below == pytest.approx(float(density[grid[:, 0] < 0, 0].sum()), abs=0.02)
+
+
 def test_noise_may_depend_on_features():
     clean = LinearNormal(2, uneven=1)
     latents = LATENTS | {"noise_slope": torch.tensor([0.5])}
@@ -103,11 +125,13 @@ def test_errors_lie_around_the_line_of_their_story():
         lambda: LinearErrors(LinearNormal(2), df=0.0),
         lambda: LinearNormal(0),
         lambda: LinearNormal(2, noise=0.0),
+        lambda: LinearStudentT(2, df=2.0),
         lambda: LeverageSwitch(0),
         lambda: LeverageSwitch(2, a=0.0),
         lambda: LeverageSwitch(2, most=-0.5),
         lambda: LeverageSwitch(2, most=1.5),
         lambda: linear_regression(torch.zeros(5, 1), torch.ones(5)),
+        lambda: linear_regression(torch.zeros(5, 1), torch.arange(5.0), noise="cauchy"),
     ],
 )
 def test_impossible_settings_are_refused(wrong):

@@ -11,6 +11,7 @@ from nbam_pyro.errors import DataError
 from nbam_pyro.models.latents import Latents
 from nbam_pyro.models.likelihoods.centred import centred
 from nbam_pyro.models.likelihoods.component import Component, check_positive
+from nbam_pyro.models.likelihoods.two_piece import TwoPieceNormal
 
 
 class LocationScale(Component, ABC):
@@ -161,3 +162,31 @@ class StudentTLikelihood(LocationScale):
     def around(self, loc: Tensor, scale: Tensor) -> TorchDistribution:
         df = torch.full_like(loc, self.df, requires_grad=False)
         return dist.StudentT(df, loc, scale, validate_args=False)
+
+
+class SkewedLikelihood(LocationScale):
+    r"""y ~ TwoPieceNormal(f(h), sigma, k): a clean likelihood with skewed noise.
+
+    Noise above f(h) has the scale sigma e^k and noise below it sigma e^-k. f(h) is the most
+    probable value, and the mean lies beside it. Training learns k, between -1 and 1.
+
+    Args:
+        head: Network that maps features h, (N, ...), to the mode minus the centre, (N, 1). A second
+            output, (N, 2), is the logarithm of the relative scale.
+        scale: Value of sigma at the start of training, in the units of y.
+        centre: A number near the measurements, in the units of y, where they lie far from 0.
+
+    Raises:
+        DataError: The scale is not positive.
+
+    Example:
+        >>> SkewedLikelihood(nn.Linear(4, 1))(torch.zeros(2, 4), {}).batch_shape
+        torch.Size([2])
+    """
+
+    def __init__(self, head: nn.Module, *, scale: float = 1.0, centre: float = 0.0) -> None:
+        super().__init__(head, scale=scale, centre=centre)
+        self.free_skewness = nn.Parameter(torch.zeros(()))
+
+    def around(self, loc: Tensor, scale: Tensor) -> TorchDistribution:
+        return TwoPieceNormal(loc, scale, self.free_skewness.tanh())

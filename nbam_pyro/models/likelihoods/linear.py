@@ -1,6 +1,7 @@
-"""`LinearNormal`, a linear clean likelihood whose numbers all have a posterior."""
+"""`LinearLikelihood`, the base class of linear clean likelihoods with a posterior."""
 
 import math
+from abc import ABC, abstractmethod
 
 import pyro.distributions as dist
 import torch
@@ -13,7 +14,7 @@ from nbam_pyro.models.likelihoods.centred import centred
 from nbam_pyro.models.likelihoods.component import Component, check_positive
 from nbam_pyro.models.likelihoods.elemental import elemental_lines
 
-__all__ = ["LinearNormal"]
+__all__ = ["LinearLikelihood"]
 
 # Prior standard deviation of log sigma.
 _NOISE_SPREAD = 1.5
@@ -25,23 +26,23 @@ _LEAST = 1e-6
 _CLEAN = (0.5, 0.65, 0.8, 0.95)
 
 
-class LinearNormal(Component):
-    r"""y ~ Normal(m + b + w . h, sigma): a linear clean likelihood with a posterior of w, b, sigma.
+class LinearLikelihood(Component, ABC):
+    r"""Base class of linear clean likelihoods whose numbers all have a posterior.
 
     .. math::
         w_j \sim N(0, s), \qquad b \sim N(0, s), \qquad \log \sigma \sim N(\log s_0, 1.5)
 
-    The global latents are the sites "weight" (D,), "bias" () and "noise" (), which is sigma. To
-    sigma^2 the square of 1e-6 times `scale` is added, so that the likelihood of an exact line is
-    finite. The other clean likelihoods of measurements have point estimates of these parameters.
-    Use this one for small regressions: `fit` then finds every mode of the posterior, and you can
-    check it with Markov chains (`nuts`).
+    The location of a row is m + b + w . h. The global latents are the sites "weight" (D,), "bias"
+    () and "noise" (), which is sigma. To sigma^2 the square of 1e-6 times `scale` is added, so that
+    the likelihood of an exact line is finite.
 
     With `uneven` columns the noise depends on h: sigma is multiplied by
 
     .. math:: \exp(g \cdot c(h)), \qquad g_j \sim N(0, 0.15),
 
     where c(h) are the first `uneven` columns, cut at -2 and 2. The site "noise_slope" is g.
+
+    To use another family of distributions, derive a class and write `around`.
 
     Args:
         features: Number D of columns of h.
@@ -55,11 +56,6 @@ class LinearNormal(Component):
     Raises:
         DataError: The number of features, the scale or the noise is not positive, or `uneven` is
             not between 0 and the number of features.
-
-    Example:
-        >>> latents = {"weight": torch.ones(2), "bias": torch.tensor(1.0), "noise": torch.ones(())}
-        >>> LinearNormal(2)(torch.ones(1, 2), latents).mean
-        tensor([3.])
     """
 
     zero: Tensor
@@ -104,12 +100,21 @@ class LinearNormal(Component):
         return priors
 
     def forward(self, h: Tensor, latents: Latents) -> TorchDistribution:
-        mean = h @ latents["weight"] + latents["bias"]
-        noise = self.deviation(h, latents)
-        return centred(dist.Normal(mean, noise, validate_args=False), self.centre)
+        location = h @ latents["weight"] + latents["bias"]
+        return centred(self.around(location, self.deviation(h, latents), latents), self.centre)
+
+    @abstractmethod
+    def around(self, loc: Tensor, scale: Tensor, latents: Latents) -> TorchDistribution:
+        """Return the distribution of y - m.
+
+        Args:
+            loc: Location minus m, (N,), in the units of y.
+            scale: Scale of the distribution, () or (N,), in the units of y.
+            latents: Values of the global latents by site name.
+        """
 
     def deviation(self, h: Tensor, latents: Latents) -> Tensor:
-        """Return the standard deviation of clean measurements, () or (N,), in the units of y.
+        """Return the scale of clean measurements, () or (N,), in the units of y.
 
         Args:
             h: Features of the rows, (N, D).

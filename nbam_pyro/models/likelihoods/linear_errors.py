@@ -11,7 +11,7 @@ from nbam_pyro.errors import StoryError
 from nbam_pyro.models.latents import Latents
 from nbam_pyro.models.likelihoods.centred import centred
 from nbam_pyro.models.likelihoods.component import Component, check_positive
-from nbam_pyro.models.likelihoods.linear import LinearNormal
+from nbam_pyro.models.likelihoods.linear import LinearLikelihood
 from nbam_pyro.models.likelihoods.two_sided import TwoSided
 
 __all__ = ["LinearErrors"]
@@ -31,10 +31,10 @@ class LinearErrors(Component):
         \delta \sim N(0, 5 s), \qquad \log S \sim N(\log s, 1.5), \qquad
         q \sim \mathrm{Uniform}(0, 1/2)
 
-    f is the clean line of a `LinearNormal`, and s is the argument `scale`. The global latents are
-    the sites "shift" (), which is delta, "error_scale" (), which is S, and "other_side" (), which
-    is q. If gross errors lie on both sides and none lies near the line, delta is their typical
-    size. As in `ShiftedComponent`, the scale of the distribution is
+    f is the clean line of a `LinearLikelihood`, and s is the argument `scale`. The global latents
+    are the sites "shift" (), which is delta, "error_scale" (), which is S, and "other_side" (),
+    which is q. If gross errors lie on both sides and none lies near the line, delta is their
+    typical size. As in `ShiftedComponent`, the scale of the distribution is
 
     .. math:: \sqrt{S^2 + \max(0, (k \sigma)^2 - \delta^2)}
 
@@ -55,6 +55,7 @@ class LinearErrors(Component):
         DataError: The scale, the separation or df is not positive.
 
     Example:
+        >>> from nbam_pyro.models import LinearNormal
         >>> errors = LinearErrors(LinearNormal(2), scale=4.0)
         >>> sorted(errors.priors())
         ['error_scale', 'other_side', 'shift']
@@ -63,7 +64,12 @@ class LinearErrors(Component):
     zero: Tensor
 
     def __init__(
-        self, clean: LinearNormal, *, scale: float = 1.0, separation: float = 3.0, df: float = 3.0
+        self,
+        clean: LinearLikelihood,
+        *,
+        scale: float = 1.0,
+        separation: float = 3.0,
+        df: float = 3.0,
     ) -> None:
         super().__init__()
         check_positive("scale", scale)

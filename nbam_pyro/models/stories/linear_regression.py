@@ -7,14 +7,14 @@ from torch import Tensor, nn
 
 from nbam_pyro.models.fourier import FourierFeatures
 from nbam_pyro.models.likelihoods.component import Component
-from nbam_pyro.models.likelihoods.linear import LinearNormal
 from nbam_pyro.models.likelihoods.linear_errors import LinearErrors
+from nbam_pyro.models.likelihoods.linear_noise import LinearNormal, LinearSkewed, LinearStudentT
 from nbam_pyro.models.priors.leverage import LeverageSwitch
 from nbam_pyro.models.priors.pseudo_counts import Beta
 from nbam_pyro.models.splines import Splines
 from nbam_pyro.models.standardise import Standardise
 from nbam_pyro.models.stories.latent_switch import LatentSwitch
-from nbam_pyro.models.stories.robust_regression import middle_and_scale
+from nbam_pyro.models.stories.robust_regression import Noise, check_noise, middle_and_scale
 
 __all__ = ["linear_regression"]
 
@@ -23,6 +23,8 @@ _WEIGHTS, _NOISE = 5.0, 0.3
 # Standard deviation of a Gaussian process in units of that of the weights, and its largest number
 # of waves.
 _AMPLITUDE, _WAVES = 0.3, 40
+# Clean likelihood for each kind of noise.
+_CLEAN = {"normal": LinearNormal, "student-t": LinearStudentT, "skewed": LinearSkewed}
 
 
 def linear_regression(
@@ -30,6 +32,7 @@ def linear_regression(
     y: Tensor,
     *,
     mean: Literal["linear", "spline", "gp"] = "linear",
+    noise: Noise = "normal",
     rate: Beta | None = None,
     anomaly: Component | None = None,
 ) -> LatentSwitch:
@@ -53,6 +56,8 @@ def linear_regression(
         y: Observed targets, (N,).
         mean: "linear" for a line, "spline" for a sum of smooth curves of the columns, "gp" for an
             approximate Gaussian process of all columns.
+        noise: Noise of clean measurements: "normal", "student-t" for heavy tails (`LinearStudentT`
+            with four degrees of freedom), or "skewed" (`LinearSkewed`).
         rate: Pseudo-counts of the contamination of usual rows; None for a Beta(1, 2) prior of twice
             the contamination, so that it is at most one half.
         anomaly: Anomaly likelihood, the distribution of contaminated targets; None for
@@ -60,7 +65,8 @@ def linear_regression(
 
     Raises:
         DataError: All targets have the same value, or their scale is above 1e12 or below 1e-12, or
-            they lie so far from 0 that double precision has lost their last digits.
+            they lie so far from 0 that double precision has lost their last digits; or `noise` is
+            none of the three texts.
 
     Example:
         >>> import torch
@@ -70,6 +76,7 @@ def linear_regression(
         ['bias', 'contamination', 'error_scale', 'leverage_effect', 'noise', 'noise_slope',
          'other_side', 'shift', 'weight']
     """
+    check_noise(noise)
     centre, scale = middle_and_scale(y)
     trunk: nn.Module = Standardise.of(x)
     h = trunk(x)
@@ -77,7 +84,7 @@ def linear_regression(
     if mean != "linear":
         curves = Splines.of(h) if mean == "spline" else _waves(h)
         trunk, columns = nn.Sequential(trunk, curves), curves.outputs
-    clean = LinearNormal(
+    clean = _CLEAN[noise](
         columns, scale=_WEIGHTS * scale, centre=centre, noise=_NOISE * scale, uneven=h.shape[1]
     )
     return LatentSwitch(

@@ -1,22 +1,37 @@
 """`robust_regression`, the default story for measurements."""
 
+from typing import Literal, get_args
+
 import torch
 from torch import Tensor, nn
 
 from nbam_pyro.checks.spacing import check_spacing
 from nbam_pyro.errors import DataError
-from nbam_pyro.models.likelihoods.clean_measurements import NormalLikelihood
+from nbam_pyro.models.likelihoods.clean_measurements import (
+    NormalLikelihood,
+    SkewedLikelihood,
+    StudentTLikelihood,
+)
 from nbam_pyro.models.likelihoods.component import Component
 from nbam_pyro.models.likelihoods.shifted import ShiftedStudentT
 from nbam_pyro.models.networks import Rescale
 from nbam_pyro.models.priors.switch import BetaSwitch
 from nbam_pyro.models.stories.latent_switch import LatentSwitch
 
+__all__ = ["Noise", "check_noise", "middle_and_scale", "robust_regression"]
+
+Noise = Literal["normal", "student-t", "skewed"]
+"""Kind of noise of clean measurements."""
+
+# Clean likelihood for each kind of noise.
+_CLEAN = {"normal": NormalLikelihood, "student-t": StudentTLikelihood, "skewed": SkewedLikelihood}
+
 
 def robust_regression(
     network: nn.Module,
     y: Tensor,
     *,
+    noise: Noise = "normal",
     switch: Component | None = None,
     anomaly: Component | None = None,
 ) -> LatentSwitch:
@@ -38,27 +53,41 @@ def robust_regression(
         network: Network that maps x to one output, (N, 1), or to two, (N, 2), where sigma depends
             on x.
         y: Observed targets, (N,).
+        noise: Noise of clean measurements: "normal", "student-t" for heavy tails
+            (`StudentTLikelihood`), or "skewed" (`SkewedLikelihood`).
         switch: Switch prior; None for the Beta prior above.
         anomaly: Anomaly likelihood, the distribution of contaminated targets; None for the shifted
             Student-t distribution above.
 
     Raises:
         DataError: All targets have the same value, or their scale is above 1e12 or below 1e-12, or
-            they lie so far from 0 that double precision has lost their last digits.
+            they lie so far from 0 that double precision has lost their last digits; or `noise` is
+            none of the three texts.
 
     Example:
         >>> story = robust_regression(nn.Linear(2, 1), torch.arange(9.0))
         >>> story.clean(torch.zeros(3, 2), {}).mean.shape
         torch.Size([3])
     """
+    check_noise(noise)
     loc, scale = middle_and_scale(y)
     head = nn.Sequential(network, Rescale(0.0, scale))
-    clean = NormalLikelihood(head, scale=scale, centre=loc)
+    clean = _CLEAN[noise](head, scale=scale, centre=loc)
     return LatentSwitch(
         switch=switch or BetaSwitch(1.0, 4.0),
         clean=clean,
         anomaly=anomaly or ShiftedStudentT(clean, scale=scale),
     )
+
+
+def check_noise(noise: str) -> None:
+    """Raise a `DataError` if a kind of noise is unknown.
+
+    Args:
+        noise: Kind of noise.
+    """
+    if noise not in get_args(Noise):
+        raise DataError(f"noise is {noise!r}. Give 'normal', 'student-t' or 'skewed'.")
 
 
 def middle_and_scale(y: Tensor) -> tuple[float, float]:
