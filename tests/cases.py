@@ -12,6 +12,7 @@ from nbam_pyro.models import (
     BroadCounts,
     BroadNormal,
     BroadStudentT,
+    BroadVector,
     CategoricalLikelihood,
     Component,
     Conditionals,
@@ -29,6 +30,8 @@ from nbam_pyro.models import (
     LinearSwitch,
     NegativeBinomialLikelihood,
     NormalLikelihood,
+    NormalVector,
+    OneSwitch,
     PoissonLikelihood,
     ShiftedNormal,
     Story,
@@ -39,8 +42,7 @@ from nbam_pyro.models import (
     three_heads,
 )
 from nbam_pyro.verified import NOTHING
-
-FEATURES = 4
+from tests.rows import FEATURES, counts, grouped, labels, line, pixels, tags, values, vectors
 
 
 class BayesianLine(Component):
@@ -101,36 +103,6 @@ class WithoutVerified(ThreeStates):
 
     def forward(self, x, y=None, *, num_data=None):
         return super().forward(x, y, num_data=num_data)
-
-
-def labels(num_classes, n=6):
-    return torch.randn(n, FEATURES), torch.randint(num_classes, (n,))
-
-
-def values(n=6):
-    return torch.randn(n, FEATURES), 5 * torch.randn(n)
-
-
-def counts(n=6):
-    return torch.randn(n, FEATURES), torch.randint(40, (n,)).float()
-
-
-def tags(n=6):
-    return torch.randn(n, FEATURES), torch.randint(2, (n, 3)).float()
-
-
-def pixels(n=6):
-    return torch.randn(n, 2, 3, 4), torch.randint(3, (n, 3, 4))
-
-
-def grouped(n=6):
-    x, y = labels(3, n)
-    return torch.cat([x, torch.randint(-1, 3, (n, 1)).float()], 1), y
-
-
-def line(n=6):
-    x = torch.linspace(0, 5, n)[:, None]
-    return x, x[:, 0] + torch.randn(n)
 
 
 def _switch(switch, clean, anomaly):
@@ -230,6 +202,31 @@ CLOSED_STORIES = {
         lambda n=6: labels(2, n),
     ),
     "multi_label": (tagger, tags),
+    "one_switch_for_labels": (
+        _switch(
+            BetaSwitch,
+            lambda: OneSwitch(BernoulliLikelihood(_head(3), multi_label=True)),
+            lambda: OneSwitch(UniformLabels(2, shape=(3,))),
+        ),
+        tags,
+    ),
+    "one_switch_for_a_vector": (
+        _switch(
+            BetaSwitch,
+            lambda: OneSwitch(NormalVector(_head(2), scale=[1.0, 2.0], centre=[0.0, 3.0])),
+            lambda: OneSwitch(BroadVector([0.0, 3.0], [9.0, 9.0])),
+        ),
+        vectors,
+    ),
+    "a_switch_for_each_element": (
+        lambda: LatentSwitch(
+            switch=BetaSwitch(shape=(2,)),
+            clean=NormalVector(_head(2), scale=[1.0, 2.0]),
+            anomaly=BroadVector([0.0, 3.0], [9.0, 9.0]),
+            dims=("element",),
+        ),
+        vectors,
+    ),
     "multi_label_with_heads": (tagger_with_heads, tags),
     "counts": (
         _switch(BetaSwitch, lambda: PoissonLikelihood(_head(1)), lambda: BroadCounts(20.0)),

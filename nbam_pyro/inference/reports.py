@@ -133,7 +133,8 @@ def _verified_accuracy(result: Fit, rows: Rows) -> float | None:
         return None
     index = rows.looked_at
     r = [responsibilities(result, x, y) for x, y, *_ in rows.loader(index, 1024)]
-    return rows.verified[index].accuracy(torch.as_tensor(np.concatenate(r)), rows.y[index])
+    y = result.story.per_switch(rows.y[index])
+    return rows.verified[index].accuracy(torch.as_tensor(np.concatenate(r)), y)
 
 
 def _comparable(result: Fit, x: torch.Tensor, y: torch.Tensor) -> tuple[np.ndarray, np.ndarray]:

@@ -23,6 +23,9 @@ from .likelihoods.linear_noise import LinearStudentT as LinearStudentT
 from .likelihoods.shifted import ShiftedComponent as ShiftedComponent
 from .likelihoods.shifted import ShiftedNormal as ShiftedNormal
 from .likelihoods.shifted import ShiftedStudentT as ShiftedStudentT
+from .likelihoods.vectors import BroadVector as BroadVector
+from .likelihoods.vectors import NormalVector as NormalVector
+from .likelihoods.vectors import OneSwitch as OneSwitch
 from .networks import Rescale as Rescale
 from .networks import ResNet18Trunk as ResNet18Trunk
 from .networks import WithoutGroups as WithoutGroups

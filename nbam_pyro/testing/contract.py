@@ -166,6 +166,7 @@ def verified_rows(story: Story, y: Tensor) -> Verified:
         >>> len(verified_rows(LabelFlip(nn.Linear(2, 3), 3), y))
         4
     """
+    y = story.per_switch(y)
     contaminated = torch.randint(-1, 2, y.shape)
     labels = story.latent_label
     if labels is None:

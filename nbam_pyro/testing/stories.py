@@ -146,12 +146,12 @@ def _check_states(story: Story, x: Tensor, y: Tensor, latents: Draw) -> None:
         states = enumerate_states(story, x, y, latents)
     except StoryError as error:
         raise ContractError(f"The states of {kind} cannot be enumerated: {error}") from error
+    shape = story.per_switch(y).shape
     for name, values in states._asdict().items():
         require(
-            values.shape == y.shape,
-            f"The {name} log weights of {kind} have shape {tuple(values.shape)}; expected the "
-            f"shape of y, {tuple(y.shape)}. Give every site inside the plates one value for each "
-            "target.",
+            values.shape == shape,
+            f"The {name} log weights of {kind} have shape {tuple(values.shape)}; expected "
+            f"{tuple(shape)}. Give every site inside the plates one value for each switch.",
         )
         require(
             not bool(values.isnan().any() | (values == torch.inf).any()),
@@ -181,9 +181,9 @@ def _check_closed_form(story: Story, x: Tensor, y: Tensor, latents: Draw) -> Non
     exact = enumerate_states(story, x, y, latents)
     a, b = story.closed_form.log_joint(x, y, latents)
     require(
-        a.shape == b.shape == y.shape,
-        f"{kind}.log_joint returns shapes {tuple(a.shape)} and {tuple(b.shape)}; expected that of "
-        f"y, {tuple(y.shape)}, twice.",
+        a.shape == b.shape == exact.clean.shape,
+        f"{kind}.log_joint returns shapes {tuple(a.shape)} and {tuple(b.shape)}; expected "
+        f"{tuple(exact.clean.shape)} twice, one value for each switch.",
     )
     mend = "derive it from the same distributions as forward, or derive the story from Story."
     says = f"{kind}.log_joint does not agree with its forward: {mend}"
@@ -201,7 +201,7 @@ def _check_verified(story: Story, x: Tensor, y: Tensor, latents: Draw) -> None:
         exact = enumerate_states(story, x, y, latents, verified=known)
     except StoryError as error:
         raise ContractError(f"{error} Or pass verified=False to check_story.") from error
-    switch = known.switch(y)
+    switch = known.switch(story.per_switch(y))
     for name, log_weight, ruled_out in (
         ("clean", exact.clean, switch == 1),
         ("contaminated", exact.contaminated, switch == 0),
@@ -237,10 +237,11 @@ def _check_predictor(story: Story, x: Tensor, y: Tensor, latents: Draw) -> None:
         return
     name = f"{type(story).__name__}.clean_predictor"
     values = story.clean_predictor(x, latents).log_prob(y)
+    shape = story.per_switch(y).shape
     require(
-        values.shape == y.shape,
-        f"{name} gives log probabilities of shape {tuple(values.shape)}; expected that of y, "
-        f"{tuple(y.shape)}: return a distribution of that batch shape, without event dimensions.",
+        values.shape == shape,
+        f"{name} gives log probabilities of shape {tuple(values.shape)}; expected {tuple(shape)}, "
+        "one for each switch: return a distribution of that batch shape.",
     )
     require(not bool(values.isnan().any()), f"{name} gives targets a log probability of NaN.")
 

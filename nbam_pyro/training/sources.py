@@ -75,7 +75,9 @@ def as_rows(
     if len(rows) < 2:
         raise DataError(f"The number of rows is {len(rows)}. A fit needs at least two rows.")
     check_finite(rows.y, "y")
-    verified.check(rows.y)
+    # Several elements of a target may share a switch. The story checks the shape again.
+    shared = verified.contaminated.ndim < rows.y.ndim
+    verified.check(rows.y.flatten(verified.contaminated.ndim)[..., 0] if shared else rows.y)
     rows = replace(rows, verified=verified if verified.known.any() else NOTHING)
     return rows if weights is None else _weighted(rows, as_tensor(weights))
 

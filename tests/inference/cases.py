@@ -5,7 +5,7 @@ import pytest
 from torch import nn
 
 from nbam_pyro.inference import Anchors, CrossFit, Joint, Spread, Vertices, WarmUp
-from tests.cases import FEATURES
+from tests.rows import FEATURES
 
 SHORT = [
     CrossFit(

@@ -26,8 +26,9 @@ from nbam_pyro.inference import (
     true_label_posterior,
 )
 from nbam_pyro.models import BernoulliLikelihood, BetaSwitch, LatentSwitch, UniformLabels
-from tests.cases import FEATURES, ThreeStates
+from tests.cases import ThreeStates
 from tests.inference.cases import blobs, network, untrained
+from tests.rows import FEATURES
 
 
 @untrained

@@ -23,8 +23,9 @@ from nbam_pyro.models import (
 )
 from nbam_pyro.training.rows import Batch
 from nbam_pyro.training.sources import as_rows
-from tests.cases import FEATURES, ThreeStates, robust_line
+from tests.cases import ThreeStates, robust_line
 from tests.inference.cases import SHORT, blobs, network, untrained
+from tests.rows import FEATURES
 
 
 @untrained

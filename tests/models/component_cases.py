@@ -28,7 +28,7 @@ from nbam_pyro.models import (
     UniformLabels,
     UniformRange,
 )
-from tests.cases import FEATURES
+from tests.rows import FEATURES
 
 
 def _head(width):

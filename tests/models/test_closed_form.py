@@ -20,12 +20,7 @@ from nbam_pyro.models.stories.sites import local_parameters
 from nbam_pyro.testing import verified_rows
 from nbam_pyro.training.rows import Batch
 from nbam_pyro.verified import NOTHING
-from tests.cases import (
-    CLOSED_STORIES,
-    ThreeStates,
-    draw_latents,
-    prepare,
-)
+from tests.cases import CLOSED_STORIES, ThreeStates, draw_latents, prepare
 
 
 @pytest.mark.parametrize("name", CLOSED_STORIES)
@@ -36,7 +31,7 @@ def test_the_closed_objective_is_an_elbo_with_one_factor(name):
 
     def model(x, y, num_data):
         latents = story.sample_latents()
-        with story.plates(x, y.shape, num_data=num_data):
+        with story.plates(x, story.per_switch(y).shape, num_data=num_data):
             pyro.factor("log_marginal", nf.log_marginal(*story.log_joint(x, y, latents)))
 
     torch.manual_seed(3)

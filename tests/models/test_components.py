@@ -22,8 +22,8 @@ from nbam_pyro.models import (
     UniformRange,
 )
 from nbam_pyro.testing import check_component, check_switch_prior
-from tests.cases import FEATURES
 from tests.models.component_cases import LIKELIHOODS, SWITCH_PRIORS
+from tests.rows import FEATURES
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])

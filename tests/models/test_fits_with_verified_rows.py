@@ -37,7 +37,8 @@ from nbam_pyro.models import (
 )
 from nbam_pyro.testing import verified_rows
 from nbam_pyro.verified import NOTHING
-from tests.cases import FEATURES, ThreeStates, WithoutVerified
+from tests.cases import ThreeStates, WithoutVerified
+from tests.rows import FEATURES
 
 # Fits of one or two epochs without anchors may collapse.
 untrained = pytest.mark.filterwarnings("ignore::nbam_pyro.errors.CannotTellWarning")

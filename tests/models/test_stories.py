@@ -18,13 +18,7 @@ from nbam_pyro.models.stories.sites import local_parameters
 from nbam_pyro.testing import check_story, verified_rows
 from nbam_pyro.training.rows import Batch
 from nbam_pyro.verified import NOTHING
-from tests.cases import (
-    ALL_STORIES,
-    ThreeStates,
-    WithoutVerified,
-    draw_latents,
-    prepare,
-)
+from tests.cases import ALL_STORIES, ThreeStates, WithoutVerified, draw_latents, prepare
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])

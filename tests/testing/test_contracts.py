@@ -17,7 +17,8 @@ from nbam_pyro.testing import (
     check_story,
     check_switch_prior,
 )
-from tests.cases import FEATURES, ThreeStates, WithoutVerified, labels
+from tests.cases import ThreeStates, WithoutVerified
+from tests.rows import FEATURES, labels
 
 
 class NeverContaminated(ThreeStates):

@@ -97,4 +97,5 @@ def _discrete(fit: Fit, rows: Scored, latents: Draw, most_probable: bool) -> np.
         if site["infer"].get("enumerate")
     }
     # infer_discrete squeezes a batch of one row to shape ().
-    return fit.story.contaminated(states).expand(y.shape).cpu().numpy()
+    shape = fit.story.per_switch(y).shape
+    return fit.story.contaminated(states).expand(shape).cpu().numpy()

@@ -65,7 +65,7 @@ def enumerate_states(
         conditioned = poutine.condition(story, data=dict(latents))
         trace = poutine.trace(conditioned).get_trace(x, y, num_data=len(x), **verified.keyword)
     trace.compute_log_prob()
-    joint = prior = torch.zeros(y.shape, device=x.device)
+    joint = prior = torch.zeros(story.per_switch(y).shape, device=x.device)
     states: dict[str, Tensor] = {}
     sites: dict[str, Any] = trace.nodes
     for name, site in sites.items():
@@ -87,8 +87,8 @@ def enumerate_states(
         )
     flags = story.contaminated(states).expand(joint.shape)
     return Enumerated(
-        *_split(joint, flags, y.ndim),
-        *_split(prior.expand(joint.shape), flags, y.ndim),
+        *_split(joint, flags, 1 + len(story.dims)),
+        *_split(prior.expand(joint.shape), flags, 1 + len(story.dims)),
     )
 
 
@@ -168,7 +168,7 @@ def switch_logits(story: Story, x: Tensor, y: Tensor, latents: Latents) -> Tenso
         latents: One draw of the global latents of the story, by site name.
     """
     if (closed := story.closed_form) is not None:
-        return closed.switch_logits(x, latents).expand(y.shape)
+        return closed.switch_logits(x, latents).expand(story.per_switch(y).shape)
     states = enumerate_states(story, x, y, latents)
     return states.prior_contaminated - states.prior_clean
 

@@ -6,7 +6,6 @@ from typing import NamedTuple
 import numpy as np
 import pyro
 import pyro.distributions as dist
-import torch
 from pyro.distributions import TorchDistribution
 from torch import Tensor, nn
 
@@ -207,30 +206,37 @@ class LatentSwitch(ClosedStory):
 
     def outside(self, x: Tensor, y: Tensor, latents: Latents) -> Tensor:
         support = self.conditionals(x, latents).anomaly.support
-        return torch.zeros_like(y, dtype=torch.bool) if support is None else ~support.check(y)
+        return super().outside(x, y, latents) if support is None else ~support.check(y)
 
     def check_targets(self, x: Tensor, y: Tensor) -> None:
-        if y.ndim != 1 + len(self.dims):
-            raise DataError(
-                f"Targets have shape {tuple(y.shape)}; expected "
-                f"({', '.join(['rows', *self.dims])}). For more than one switch per row, create "
-                "LatentSwitch(..., dims=(...)) with a name for each further dimension."
-            )
         self.check_rows(x)
         latents = self.prior_means()
-        for name, part in self.conditionals(x, latents)._asdict().items():
-            shape = part.batch_shape
-            fits = [a in (1, b) for a, b in zip(shape, y.shape, strict=False)]
-            if len(shape) != y.ndim or not all(fits):
+        conditionals = self.conditionals(x, latents)
+        event = conditionals.clean.event_shape
+        if len(conditionals.anomaly.event_shape) != len(event):
+            raise StoryError("Wrap both likelihoods in OneSwitch, or none of them.")
+        if y.ndim != 1 + len(self.dims) + len(event):
+            raise DataError(
+                f"Targets have shape {tuple(y.shape)}; expected "
+                f"({', '.join(['rows', *self.dims, *map(str, event)])}). For more than one switch "
+                "per row, create LatentSwitch(..., dims=(...)) with a name for each further "
+                "dimension. For one switch for several elements, wrap both likelihoods in "
+                "OneSwitch."
+            )
+        for name, part in conditionals._asdict().items():
+            shape = part.batch_shape if name == "switch" else part.batch_shape + part.event_shape
+            wanted = self.per_switch(y).shape if name == "switch" else y.shape
+            fits = [a in (1, b) for a, b in zip(shape, wanted, strict=False)]
+            if len(shape) != len(wanted) or not all(fits):
                 raise StoryError(
-                    f"The {name} conditional has batch shape {tuple(shape)}, and targets have the "
-                    f"shape {tuple(y.shape)}: give the {name} component a shape= or a head with "
-                    "one entry for each element of a target."
+                    f"The {name} conditional has shape {tuple(shape)}, and targets have the shape "
+                    f"{tuple(wanted)}: give the {name} component a shape= or a head with one entry "
+                    "for each element of a target."
                 )
         outside = self.outside(x, y, latents)
         if outside.any():
             raise SupportError(
-                f"{int(outside.sum())} of {y.numel()} targets lie outside the support of the "
+                f"{int(outside.sum())} of {outside.numel()} targets lie outside the support of the "
                 f"anomaly likelihood, the first in row {int(outside.nonzero()[0, 0])}: give it a "
                 "wider range, or more classes, so that it covers every target."
             )
@@ -245,4 +251,4 @@ class LatentSwitch(ClosedStory):
                 "A LatentSwitch has no latent true label, so it cannot use verified true labels: "
                 "give Verified.of(y, contaminated=...) instead, or fit a LabelFlip."
             )
-        verified.check(y)
+        verified.check(self.per_switch(y))

@@ -126,7 +126,7 @@ class Story(PyroModule, metaclass=_StoryMeta):  # type: ignore[metaclass]
         num_data: int | None = None,
         verified: Verified = NOTHING,
     ) -> Tensor:
-        """Run the generative program on rows.
+        """Run the generative program.
 
         Args:
             x: Rows, (N, ...).
@@ -163,6 +163,14 @@ class Story(PyroModule, metaclass=_StoryMeta):  # type: ignore[metaclass]
         digits. If it is 0, targets are converted to the precision of the story's networks.
         """
         return 0.0
+
+    def per_switch(self, y: Tensor) -> Tensor:
+        """Return one element of the targets for each switch, (N, *dims).
+
+        Args:
+            y: Targets, (N, *dims), or (N, *dims, ...) if several elements share a switch.
+        """
+        return y.flatten(1 + len(self.dims))[..., 0] if y.ndim > 1 + len(self.dims) else y
 
     def contaminated(self, states: Mapping[str, Tensor]) -> Tensor:
         """Return which states of the discrete sites count as contaminated.
@@ -219,7 +227,7 @@ class Story(PyroModule, metaclass=_StoryMeta):  # type: ignore[metaclass]
 
     def check_verified(self, y: Tensor, verified: Verified) -> None:
         """Raise an error that states the reason if targets y contradict verified values."""
-        verified.check(y)
+        verified.check(self.per_switch(y))
 
     def outside(self, x: Tensor, y: Tensor, latents: Latents) -> Tensor:
         """Return which targets are impossible, booleans (N, *dims); by default none.
@@ -231,7 +239,7 @@ class Story(PyroModule, metaclass=_StoryMeta):  # type: ignore[metaclass]
             y: Targets, (N, *dims).
             latents: Values of the global latents by site name.
         """
-        return torch.zeros_like(y, dtype=torch.bool)
+        return torch.zeros_like(self.per_switch(y), dtype=torch.bool)
 
     def comparable(
         self, x: Tensor, predicted: np.ndarray, y: np.ndarray
@@ -276,12 +284,7 @@ class Story(PyroModule, metaclass=_StoryMeta):  # type: ignore[metaclass]
         yield from ()
 
     def reported(self, latents: Latents) -> dict[str, Tensor]:
-        """Convert one draw of the global latents to the form that reports show.
-
-        Args:
-            latents: Values of the global latents by site name. By default they are returned
-                unchanged.
-        """
+        """Convert one draw of the global latents to the form of reports; unchanged by default."""
         return dict(latents)
 
     @property
@@ -290,11 +293,8 @@ class Story(PyroModule, metaclass=_StoryMeta):  # type: ignore[metaclass]
         return {}
 
     def on_predictions(self, x: Tensor) -> tuple["Story", Tensor]:
-        """Return an equivalent story that takes network predictions as rows, and the predictions.
+        """Return an equivalent story that takes predictions as rows, and the predictions of rows x.
 
         Markov chains call it once and then need no network. The default returns the story and x.
-
-        Args:
-            x: Rows, (N, ...).
         """
         return self, x

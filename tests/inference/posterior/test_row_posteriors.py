@@ -18,8 +18,8 @@ from nbam_pyro.inference import (
     true_label_posterior,
 )
 from nbam_pyro.models import robust_regression, three_heads
-from tests.cases import FEATURES
 from tests.inference.cases import SHORT, blobs, network, untrained
+from tests.rows import FEATURES
 
 
 @pytest.fixture(scope="module")

@@ -21,7 +21,8 @@ from nbam_pyro.inference import Joint, default_steps, predict
 from nbam_pyro.models import mlp, resnet18, small_cnn
 from nbam_pyro.storage import write_manifest
 from nbam_pyro.storage.description import build, describe
-from tests.cases import ALL_STORIES, FEATURES, ThreeStates
+from tests.cases import ALL_STORIES, ThreeStates
+from tests.rows import FEATURES
 
 untrained = pytest.mark.filterwarnings("ignore::nbam_pyro.errors.CannotTellWarning")
 
