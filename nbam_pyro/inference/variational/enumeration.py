@@ -198,7 +198,7 @@ def responsibility_and_prior(
 def check_closed_form(
     story: Story, x: Tensor, y: Tensor, latents: Latents, *, verified: Verified = NOTHING
 ) -> None:
-    """Raise a `StoryError` if the closed form of a story disagrees with its `forward` on some rows.
+    """Raise a `StoryError` if the closed form of a story does not agree with its method `forward`.
 
     Args:
         story: Story with a closed form.
@@ -208,7 +208,7 @@ def check_closed_form(
         verified: Verified switches and true labels of the rows.
 
     Raises:
-        StoryError: The two differ by more than rounding.
+        StoryError: The closed form and `forward` differ by more than rounding errors.
     """
     exact = enumerate_states(story, x, y, latents, verified=verified)
     pair = torch.stack(log_joint(story, x, y, latents, verified=verified))

@@ -206,8 +206,8 @@ def expected_calibration_error(r: np.ndarray, contaminated: np.ndarray) -> float
     """Return the expected calibration error of responsibilities, from 0 (best) to 1.
 
     Responsibilities are divided into 15 bins of equal width. The error is the mean absolute
-    difference between the mean responsibility of a bin and the share that is contaminated, weighted
-    by the rows in each bin.
+    difference between the mean responsibility of a bin and the share of its targets that are
+    contaminated, weighted by the number of rows in each bin.
 
     Args:
         r: Responsibilities, (N,).
