@@ -135,8 +135,9 @@ class BroadStudentT(Component):
 class UniformRange(Component):
     """y ~ Uniform[low, high]: a contaminated measurement may be any value in the range.
 
-    A broken sensor, for instance, may show every value of its range. `fit` raises a `SupportError`
-    where a target lies outside the range. Where such a target is scored, it counts as contaminated.
+    A broken sensor, for instance, may show every value of its range. If a target lies outside the
+    range, `fit` raises a `SupportError`, and `responsibilities` returns 1 for the target
+    (contaminated).
 
     Args:
         low: Lower end of the range, included, in the units of y.
