@@ -22,7 +22,7 @@ def report_note(
 
     Args:
         data: Predicted probabilities and observed labels.
-        sharpness: Sharpness that was given, or None.
+        sharpness: Sharpness that the caller gave to `from_pred_probs`; None if it gave none.
         probability: Posterior probability that each interval contains.
         class_prior: Pseudo-count of each class; None without a prior on class frequencies.
     """

@@ -23,7 +23,7 @@ def transition_variances(
     Args:
         rows: Rows, grouped by observed label.
         transition: Estimated rates and flips.
-        prior: Pseudo-counts of rates and flips.
+        prior: Pseudo-counts of contamination rates and flips.
 
     Returns:
         Variance of the rate of each class, (K,), which is infinite if rounding hides it, and

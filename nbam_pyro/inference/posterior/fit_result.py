@@ -78,7 +78,7 @@ class Fit:
         return (Mode(weight=1.0, latents=guide_median(self.guide), draws=draws),)
 
     def judged(self, verdict: Verdict) -> "Fit":
-        """Return the same fit with a verdict, and with intervals that contain its contaminations.
+        """Return the same fit with a verdict, and with intervals that contain the verdict's band.
 
         The intervals of the contaminated share and of the population rate then contain the
         contamination of the competing explanations (`Verdict.band`). If the network has learned

@@ -148,7 +148,7 @@ def sample_guide(guide: nn.Module, *args: Any, **kwargs: Any) -> tuple[Draw, Ten
 
 
 def _sample_normal(guide: AutoNormal, generator: torch.Generator | None) -> tuple[Draw, Tensor]:
-    """Return one draw from an `AutoNormal` and its log density; None for torch's default generator."""
+    """Return one draw from an `AutoNormal` and its log density. None for torch's generator."""
     draw: Draw = {}
     log_q = torch.zeros(())
     for name, loc, transform in normal_sites(guide):

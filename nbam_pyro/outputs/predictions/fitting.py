@@ -28,10 +28,11 @@ class PredictionsPosterior:
     Attributes:
         weights: Posterior probabilities of normal tails and of heavy tails without contamination,
             and of both with contamination, (4,).
-        shares: Contaminated share of the rows under each of them, (4,).
+        shares: Contaminated share of the rows under each of these four models, (4,).
         responsibility: Probability that an unverified row of each cell is contaminated, (K,).
-        overlap: Part of the contaminated rows that cannot be told from clean ones if there is
-            contamination: the sum of r (1 - r) divided by the sum of r.
+        overlap: Part of the contaminated rows that cannot be distinguished from clean rows, if
+            there is contamination: the sum of r (1 - r) divided by the sum of r, with the
+            responsibilities r.
         contamination: Draws of the number of contaminated rows among those with a measurement,
             (S,).
         population_rate: Draws of the probability that a new row is contaminated, (S,).

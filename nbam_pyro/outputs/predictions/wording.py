@@ -38,7 +38,7 @@ def predictions_verdict(
         count: Number of rows with a measurement.
         verified: Number of verified rows.
         tied: Share of rows that have the most frequent residual.
-        interval: Interval of the share of these rows.
+        interval: Interval of the contaminated share of these rows.
     """
     level = _level(found, count, verified, tied, interval)
     if level == "identified":
@@ -105,7 +105,7 @@ def _reasons(
 
 
 def predictions_note(*, probability: float, missing: int, verified: int, uneven: bool) -> str:
-    """Return sentences about what the intervals contain and take as given.
+    """Return sentences about what the intervals contain and what they assume to be known.
 
     Args:
         probability: Probability that each interval contains.

@@ -36,7 +36,7 @@ def scores_verdict(
         verified: Number of verified rows.
         different: Number of different scores.
         tied: Share of rows that have the most frequent score.
-        interval: Interval of the share of these rows.
+        interval: Interval of the share of anomalies among these rows.
     """
     level = _level(found, verified, different, tied, interval)
     bulk = Explanation(
@@ -108,7 +108,7 @@ def _reasons(
 
 
 def scores_note(*, verified: np.ndarray) -> str:
-    """Return sentences about what the intervals contain and take as given.
+    """Return sentences about what the intervals contain and what they assume to be known.
 
     Args:
         verified: Codes of verified rows, (N,): 1, 0, or -1 where nothing is verified.
