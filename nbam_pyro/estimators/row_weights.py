@@ -20,7 +20,7 @@ def labelled(
 
     Args:
         y: Targets, (N,); NaN or None where a target is missing.
-        sample_weight: Weight of each row, (N,); None for 1.
+        sample_weight: Weight of each row, (N,). None means weight 1 for every row.
         rows: Number of rows N.
         needed: Smallest number of rows that the score needs.
 
@@ -47,7 +47,8 @@ def as_weights(sample_weight: Any, rows: int) -> np.ndarray:
     """Convert weights of rows to an array, (N,) float64.
 
     Args:
-        sample_weight: Weights, (N,), in any container; one number for all rows; None for 1.
+        sample_weight: Weights, (N,), in any container, or one number for all rows. None means
+            weight 1 for every row.
         rows: Number of rows N.
 
     Raises:

@@ -123,13 +123,14 @@ def _probabilities(pred_probs: Any, columns: Sequence[Any] | None) -> np.ndarray
     if (negative := values < 0).any():
         raise DataError(
             f"pred_probs has negative entries such as {values[negative][0]} in "
-            f"{place_of(negative, columns)}. Pass probabilities; of logits, pass the softmax."
+            f"{place_of(negative, columns)}. Pass probabilities. If these are logits, pass their "
+            "softmax."
         )
     wrong = np.abs(values.sum(1, dtype=np.float64) - 1) > _ROUNDING
     if wrong.any():
         raise DataError(
             f"{int(wrong.sum())} rows of pred_probs do not sum to one, the first is row "
-            f"{int(wrong.argmax())}. Pass probabilities; of logits, pass the softmax."
+            f"{int(wrong.argmax())}. Pass probabilities. If these are logits, pass their softmax."
         )
     return values
 

@@ -1,4 +1,4 @@
-"""`Verdict`: what the data can tell about their contamination, in one word and in sentences."""
+"""`Verdict`: whether the data identify the contamination, as a level and in sentences."""
 
 import re
 from collections.abc import Sequence
@@ -12,7 +12,7 @@ from nbam_pyro.storage import Probability
 __all__ = ["Explanation", "Level", "Verdict"]
 
 Level = Literal["identified", "weak", "cannot tell"]
-"""How much the data can tell: see `Verdict`."""
+"""Level of a `Verdict`: how well the data identify the contamination."""
 
 # Explanations of less weight do not widen intervals.
 _LIGHT = 0.05

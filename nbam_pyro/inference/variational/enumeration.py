@@ -215,7 +215,8 @@ def check_closed_form(
     if not torch.allclose(pair, torch.stack(exact[:2]), rtol=1e-3, atol=1e-3, equal_nan=True):
         worst = (pair - torch.stack(exact[:2])).abs().nan_to_num(0.0).max()
         raise StoryError(
-            f"The closed form of {type(story).__name__} does not agree with its forward: they "
-            f"differ by up to {float(worst):.3g} nats. Override log_joint together with forward, "
-            "or derive the story from Story and fit it with objective='elbo'."
+            f"The closed form log_joint() of {type(story).__name__} does not agree with its method "
+            f"forward(): their log probabilities differ by up to {float(worst):.3g} nats. Override "
+            "log_joint together with forward, or derive the story from Story and fit it with "
+            "objective='elbo'."
         )
