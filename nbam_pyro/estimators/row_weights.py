@@ -16,7 +16,7 @@ __all__ = ["as_weights", "check_classes_count", "labelled"]
 def labelled(
     y: Any, sample_weight: Any, rows: int, *, needed: int
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Select the rows for a score: those with a target and a weight above 0.
+    """Select the rows for a score: the rows with a target and a weight above 0.
 
     Args:
         y: Targets, (N,); NaN or None where a target is missing.

@@ -9,7 +9,7 @@ from nbam_pyro.verified import Verified
 
 
 class UsedRows(NamedTuple):
-    """The rows of a fit: those with a target and a weight above 0.
+    """The rows of a fit: the rows with a target and a weight above 0.
 
     Attributes:
         x: Features, (n, ...).

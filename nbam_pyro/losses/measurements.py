@@ -104,7 +104,7 @@ def regression_pair(
         raise DataError(
             f"The target in {first_place(impossible)} has density 0 under both likelihoods, "
             f"after rounding to {a.dtype}: it is too far from its prediction and from anomaly_loc, "
-            "relative to the scales. Leave such rows out, or pass double precision."
+            "compared with the scales. Leave such rows out, or pass double precision."
         )
     return a, b
 

@@ -34,7 +34,7 @@ def class_columns(
 
     Raises:
         DataError: There are not K different names; only some of them are column names; or they are
-            the column numbers 0, ..., K-1 of a data frame without column names, in another order.
+            the column indices 0, ..., K-1 of a data frame without column names, in another order.
 
     Example:
         >>> class_columns(["dog", "cat"], ["cat", "dog"], 2)[1]

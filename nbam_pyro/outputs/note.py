@@ -49,7 +49,7 @@ def _certain_rows(data: Predicted) -> str:
         return ""
     return (
         f" In {sure} of {n} rows one class has probability 1, as from a decision tree. Such "
-        "probabilities do not tell which rows are difficult. Average the probabilities over many "
+        "probabilities do not show which rows are difficult. Average the probabilities over many "
         "trees, or calibrate them."
     )
 

@@ -51,7 +51,7 @@ def from_pred_probs(
     p(true label | x, label) of every verified row. Verify rows that are drawn at random.
 
     Args:
-        labels: Observed labels, (N,), as column numbers of `pred_probs` 0, ..., K-1 or as names of
+        labels: Observed labels, (N,), as column indices of `pred_probs` 0, ..., K-1 or as names of
             classes: numbers or texts in an array, a list, a tensor, or a column of pandas, polars
             or pyarrow.
         pred_probs: Predicted probabilities p(c | x), (N, K). A classifier that was not trained on a

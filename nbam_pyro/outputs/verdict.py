@@ -44,7 +44,7 @@ class Explanation:
 class Verdict:
     """Verdict on whether the data identify which targets are contaminated.
 
-    `level` is one of three:
+    `level` has one of three values:
 
     * "identified": The data identify which targets are contaminated.
     * "weak": A part of the result rests on an assumption, or another explanation is almost as good.

@@ -67,10 +67,11 @@ class Fit:
 
     @property
     def modes(self) -> tuple[Mode, ...]:
-        """Modes of the posterior of the global latents, the heaviest first.
+        """Modes of the posterior of the global latents, the mode with the largest weight first.
 
         `Explore` finds them. After any other steps there is one mode of weight 1. Responsibilities,
-        draws and intervals are averages over all modes. Predictions are those of the heaviest.
+        draws and intervals are averages over all modes. Predictions use the mode with the largest
+        weight alone.
         """
         if isinstance(self.guide, ModesGuide):
             return self.guide.modes

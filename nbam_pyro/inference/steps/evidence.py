@@ -174,7 +174,7 @@ class Evidence:
             prior: Prior on contamination rates and on flips.
             sharpness: Exponent a. Each probability p is raised to the power a, and the powers are
                 divided by their sum. With 1 the probabilities do not change.
-            start: Counts to start from, (K, K), as in `estimate_transition`; None for its default.
+            start: Counts to start from, (K, K); None for the default of `estimate_transition`.
         """
         return self._estimate(prior, sharpness=sharpness, start=start)
 

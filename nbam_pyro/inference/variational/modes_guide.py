@@ -79,7 +79,7 @@ class ModesGuide(DrawnGuide):
 
     @property
     def modes(self) -> tuple[Mode, ...]:
-        """The modes, the heaviest first."""
+        """The modes, the one with the largest weight first."""
         return tuple(
             Mode(
                 weight=float(weight),

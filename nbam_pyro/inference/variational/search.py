@@ -149,7 +149,7 @@ def _different(marginals: Tensor, values: Tensor, *, limit: int, same: float) ->
 
 
 def _guide(space: Space, points: Tensor, found: Sampled, *, count: int, seed: int) -> ModesGuide:
-    """Return a guide of evenly weighted draws, with the heaviest mode first."""
+    """Return a guide of evenly weighted draws; the mode with the largest weight is first."""
     weights = found.weights @ found.of_mode
     order = weights.argsort(descending=True)
     order = order[weights[order] > _LIGHT]

@@ -164,7 +164,7 @@ def _modes(fit: Fit, rows: Scored, *, seed: int) -> ModesGuide | None:
 
 
 def _starts(fit: Fit, modes: ModesGuide | None, chains: int, *, seed: int) -> list[Draw]:
-    """Return the first values of each chain: a draw of each mode in turn, the heaviest first."""
+    """Return the first values of each chain: a draw of each mode in turn, by falling weight."""
     if modes is None:
         return each_draw(guide_draws(fit.guide, chains, seed=seed), chains)
     rng = np.random.default_rng(seed)

@@ -38,7 +38,7 @@ def confusion_check(
         x: Rows, (N, ...).
         y: Observed labels, (N,).
         num_draws: Number of replicated data sets.
-        probability: Probability that the central interval covers, such as 0.9. The interval is that
+        probability: Probability that the central interval covers, such as 0.9. It is the interval
             of the counts in data sets that are simulated from the fit.
         seed: Seed of the draws.
 

@@ -33,7 +33,7 @@ class PredictionsPosterior:
         overlap: Part of the contaminated rows that cannot be distinguished from clean rows, if
             there is contamination: the sum of r (1 - r) divided by the sum of r, with the
             responsibilities r.
-        contamination: Draws of the number of contaminated rows among those with a measurement,
+        contamination: Draws of the number of contaminated rows among the rows with a measurement,
             (S,).
         population_rate: Draws of the probability that a new row is contaminated, (S,).
     """
