@@ -92,7 +92,7 @@ def shown(names: pd.Index) -> str:
     """Return names as a text for a message, at most the first ten.
 
     Args:
-        names: The names.
+        names: Names to show.
 
     Example:
         >>> shown(pd.Index(["cat", "dog"]))

@@ -195,7 +195,7 @@ def _share_quantiles(
     """Return quantiles of the contaminated share, which respect Cantelli's bound.
 
     Args:
-        transition: Estimated rates and flips.
+        transition: Estimated contamination rates and flips.
         contaminated: Variance of the number of contaminated rows.
         levels: Probability below each quantile, in (0, 1).
     """

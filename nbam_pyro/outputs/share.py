@@ -74,8 +74,8 @@ def summarise(mean: float, draws: np.ndarray, probability: float) -> Share:
     """Summarise draws of a share; if the interval excludes the mean, it is widened to the mean.
 
     Args:
-        mean: Estimate of the share.
-        draws: Draws of the share, (S,).
+        mean: Estimate of the share, which the interval must contain.
+        draws: Draws of the share, (S,), from which the interval is computed.
         probability: Posterior probability that the interval contains, for example 0.9.
 
     Example:

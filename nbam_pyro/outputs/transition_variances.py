@@ -22,7 +22,7 @@ def transition_variances(
 
     Args:
         rows: Rows, grouped by observed label.
-        transition: Estimated rates and flips.
+        transition: Estimated contamination rates and flips.
         prior: Pseudo-counts of contamination rates and flips.
 
     Returns:

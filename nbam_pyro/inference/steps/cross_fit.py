@@ -179,8 +179,8 @@ class CrossFit(Step):
         Args:
             run: State of the fit.
             folds: Copies of the story, one for each fold.
-            start: Start of the attempt.
-            latents: Rates and T of the start.
+            start: Start that the attempt begins with.
+            latents: Contamination rates and rows of T at the start.
             rival: Best attempt so far; None before the first attempt.
         """
         first = self._fit(run, folds[0], latents, len(folds))

@@ -28,8 +28,9 @@ class Enumerated(NamedTuple):
     Attributes:
         clean: log p(y, z=0 | x), the log joint of y and the clean states.
         contaminated: log p(y, z=1 | x), the log joint of y and the contaminated states.
-        prior_clean: log P(z=0 | x), without y.
-        prior_contaminated: log P(z=1 | x), without y.
+        prior_clean: log P(z=0 | x), the log prior probability of the clean states, without y.
+        prior_contaminated: log P(z=1 | x), the log prior probability of the contaminated states,
+            without y.
     """
 
     clean: Tensor

@@ -132,7 +132,7 @@ def _different(marginals: Tensor, values: Tensor, *, limit: int, same: float) ->
     Args:
         marginals: Log marginals of rows at each point, (S, N).
         values: Log density of each point, (S,).
-        limit: Largest number of points.
+        limit: Largest number of points to return.
         same: Threshold. Two points are the same if their log marginals differ by less than this on
             average.
     """

@@ -56,8 +56,9 @@ class BroadNormal(Component):
     It does not depend on x. `BroadNormal.of(y)` chooses location and scale from the targets.
 
     Args:
-        loc: Location m, in the units of y.
-        scale: Scale S, in the units of y. Several standard deviations of y are a good choice.
+        loc: Location m of the distribution, in the units of y.
+        scale: Standard deviation S, in the units of y. Several standard deviations of y are a good
+            choice.
 
     Raises:
         DataError: The scale is not positive.
@@ -100,8 +101,8 @@ class BroadStudentT(Component):
     Use it in place of `BroadNormal` where errors may be larger than S by orders of magnitude.
 
     Args:
-        loc: Location m, in the units of y.
-        scale: Scale S, in the units of y.
+        loc: Location m of the distribution, in the units of y.
+        scale: Scale S of the distribution, in the units of y.
         df: Degrees of freedom, positive. 1 is a Cauchy distribution.
 
     Raises:

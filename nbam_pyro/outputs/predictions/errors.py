@@ -51,7 +51,7 @@ class Errors:
         cells: Residuals.
         normal: Number of rows in each cell that are verified as right, (K,).
         wrong: Number of rows in each cell that are verified as contaminated, (K,).
-        prior: Pseudo-counts of the rate.
+        prior: Pseudo-counts of the contamination rate.
         heavy: Whether clean tails are those of Student-t distributions instead of a normal one.
         mixed: Whether some rows may be contaminated.
     """

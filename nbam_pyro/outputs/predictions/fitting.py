@@ -65,7 +65,7 @@ def fit_errors(
         cells: Residuals.
         normal: Number of rows in each cell that are verified as right, (K,).
         wrong: Number of rows in each cell that are verified as contaminated, (K,).
-        prior: Pseudo-counts of the rate.
+        prior: Pseudo-counts of the contamination rate.
         seed: Seed for all draws.
     """
     rng = np.random.default_rng(seed)
