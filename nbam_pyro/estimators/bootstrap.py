@@ -27,9 +27,9 @@ def bootstrapped(
     """Widen the intervals of a share and of a rate by refits with random weights of the rows.
 
     The weights are those of the Bayesian bootstrap: Dirichlet(1, ..., 1), times the number of rows.
-    Each refit has another seed and chooses everything again, such as epochs, modes or the mean. Its
-    posteriors are approximated by Normal distributions. The new intervals are those of all refits
-    together, joined with the intervals of the fit itself.
+    Each refit has another seed and chooses everything again, such as epochs, modes or the mean. The
+    posteriors of a refit are approximated by Normal distributions. The new intervals are those of
+    all refits together, joined with the intervals of the fit itself.
 
     Args:
         refit: Function that fits the estimator again.

@@ -32,8 +32,9 @@ class NBAMClassifier(ClassifierMixin, NBAMEstimator):
         contamination: Prior of the share of wrong labels in each true class: None for a wide prior,
             a number in (0, 1) for a Beta prior with this mean and pseudo-counts that sum to 100, or
             `Beta(a, b)`.
-        class_weight: Weight of each observed class: None, "balanced", or a mapping from class to
-            weight. With weights, all estimated rates are rates among the weighted rows.
+        class_weight: Weight of each observed class: "balanced", or a mapping from class to weight.
+            None means weight 1 for every class. With weights, all estimated contamination rates are
+            rates among the weighted rows.
         epochs: Number of epochs of one ordinary training run. The default recipe scales the epochs
             of all its steps with this number. None for the default of the recipe.
         steps: Steps of the fit, which are run in this order; None for the default recipe.
@@ -47,19 +48,23 @@ class NBAMClassifier(ClassifierMixin, NBAMEstimator):
 
     Attributes:
         classes_: Class labels of the training data, sorted, (K,).
-        verdict_: What the labels can tell about their contamination, with the names of the
+        verdict_: Verdict on whether the labels identify their contamination, with the names of the
             classes. Read it before any other result.
-        contamination_: Share of the labelled training rows whose label is wrong: their mean
-            responsibility.
+        contamination_: Estimated share of wrong labels among the training rows with a label: the
+            mean of `responsibility_` over these rows.
         contamination_interval_: Ends of the 90 % interval of this share. If the verdict is "weak"
             or "cannot tell", it also contains the contamination of the competing explanations.
-        population_rate_: Probability that the label of a new row is wrong: the mean of
-            sum_c p(c | x) rate_c over the labelled training rows.
-        population_rate_interval_: Ends of the 90 % interval of this probability, widened likewise.
-        responsibility_: Responsibility of every training row, (N,); the default steps cross-fit
-            it. It is P(z=1 | x) for a row without a label, and 0 or 1 for a verified row.
+        population_rate_: Probability that the label of a new row is wrong: the mean of sum_c p(c |
+            x) rate_c over the training rows with a label, where rate_c is the contamination rate of
+            the true class c.
+        population_rate_interval_: Ends of the 90 % interval of this probability, widened in the
+            same way.
+        responsibility_: Probability that the label of each training row is wrong, P(z=1 | x, y),
+            (N,). With the default steps, it comes from networks that have not seen the label of the
+            row. For a verified row it is 0 or 1. For a row without a label it is P(z=1 | x), the
+            probability that a label drawn for this row is wrong.
         transition_matrix_: M = p(observed | true), (K, K).
-        flip_matrix_: T = p(observed | true, z=1), (K, K), zero on its diagonal.
+        flip_matrix_: T = p(observed | true, the label is wrong), (K, K), zero on its diagonal.
         targets_: Decoded training targets, with their verified true labels, and which of them are
             verified as wrong or right.
         fit_: The `Fit`, which also gives intervals, corrected labels, ArviZ data and saving.
@@ -125,15 +130,16 @@ class NBAMClassifier(ClassifierMixin, NBAMEstimator):
         Args:
             X: Features, (N, D), or images, (N, C, H, W), without missing or infinite values.
             y: Observed labels, (N,), numbers or texts; NaN or None where a label is missing.
-            sample_weight: Weight of each row, (N,); None for 1. A weight of 2 counts as two rows.
+            sample_weight: Weight of each row, (N,). None means weight 1 for every row. A row with
+                weight 2 counts as two rows.
             true_label: Verified true labels, (N,), written as in y and among the classes of y; NaN
                 or None where unknown.
             contaminated: Whether somebody has verified that the label is wrong, (N,): 1 or True for
                 a wrong label, 0 or False for a right one, NaN or None if it is not verified.
-            groups: Name or number of the group of each row, (N,), such as a patient with several
-                rows. No fold divides a group, so that no row is judged by a model that has seen
-                its group. Rows that are exactly equal are not divided either, unless fewer than
-                half of the rows differ. None for no groups.
+            groups: Identifier of the group of each row, a text or a number, (N,), such as a patient
+                with several rows. No fold divides a group, so that no row is judged by a model that
+                has seen its group. Rows that are exactly equal are not divided either, unless fewer
+                than half of the rows differ. None for no groups.
 
         Raises:
             DataError: There is only one class, or a class has fewer than two rows; features have
@@ -185,7 +191,7 @@ class NBAMClassifier(ClassifierMixin, NBAMEstimator):
         Args:
             X: Features, (N, D), or images, (N, C, H, W).
             y: Labels, (N,); rows without one (NaN or None) are left out.
-            sample_weight: Weight of each row, (N,); None for 1.
+            sample_weight: Weight of each row, (N,). None means weight 1 for every row.
 
         Returns:
             Weighted share of labels that are predicted correctly, between 0 and 1.

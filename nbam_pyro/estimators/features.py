@@ -133,7 +133,8 @@ def check_columns(x: np.ndarray, names: Sequence[str] | None) -> None:
 
     Args:
         x: Rows of a table, (N, D).
-        names: Names of the columns, (D,); None for their numbers.
+        names: Names of the columns, (D,). None if they have no names; messages then show column
+            indices.
 
     Raises:
         DataError: A column lies so far from 0 that its last digits are lost.
@@ -143,7 +144,7 @@ def check_columns(x: np.ndarray, names: Sequence[str] | None) -> None:
     if wild:
         warnings.warn(
             f"Values far from all others of their column: {describe_wild(wild, names)}. The "
-            "network takes them as the largest or smallest usual value of their column. Correct "
+            "network replaces them by the largest or smallest usual value of their column. Correct "
             "them, or leave out rows in which they stand for missing values.",
             WildValueWarning,
             stacklevel=5,

@@ -66,7 +66,7 @@ class MeanChoice:
 
 
 def candidate_means(rows: int, columns: int) -> list[Mean]:
-    """Return the kinds of mean that a table can carry, from the simplest to the most flexible.
+    """Return the kinds of mean for which a table has enough rows, the simplest first.
 
     Args:
         rows: Number of rows.
@@ -119,7 +119,7 @@ def choose_mean(
 
     Args:
         candidates: Kinds of mean, from the simplest to the most flexible.
-        fit_one: Function that fits one of them.
+        fit_one: Function that fits one kind of mean.
         rows: Rows of a table, their targets, weights and groups.
         seed: Seed of the folds.
 
@@ -173,7 +173,7 @@ def _held_out(trial: _Trial, x: np.ndarray, y: np.ndarray, part: np.ndarray) -> 
 
 
 def _trusted(x: np.ndarray) -> np.ndarray:
-    """Return how much each row decides the choice, (N,): 0 for rows with unusual features.
+    """Return the weight of each row in the choice, (N,): 0 for rows with unusual features.
 
     A curve can follow a group of wrong measurements that lies apart from all other rows, and would
     then be chosen because of it.
@@ -216,7 +216,10 @@ def _with_rivals(fitted: Fit, rivals: dict[Mean, Fit]) -> Verdict:
             "rows.",
         ),
         explanations=(*verdict.explanations, *first, *rest),
-        separates=(*verdict.separates, "Choose the mean by knowledge (mean=), or use more rows."),
+        separates=(
+            *verdict.separates,
+            "Choose the mean from what you know about the data (mean=), or use more rows.",
+        ),
     )
 
 

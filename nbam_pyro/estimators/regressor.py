@@ -74,16 +74,19 @@ class NBAMRegressor(RegressorMixin, NBAMEstimator):
         trainer: Further arguments of `lightning.pytorch.Trainer`.
 
     Attributes:
-        verdict_: What the measurements can tell about their contamination. Read it before any
-            other result.
-        contamination_: Share of the training rows with a target whose measurement is wrong: their
-            mean in-sample responsibility.
+        verdict_: Verdict on whether the measurements identify their contamination. Read it before
+            any other result.
+        contamination_: Estimated share of wrong measurements among the training rows with a
+            measurement: the mean of `responsibility_` over these rows.
         contamination_interval_: Ends of the 90 % interval of this share. If the verdict is "weak"
             or "cannot tell", it also contains the contamination of the competing explanations.
         population_rate_: Probability that the measurement of a new row is wrong.
-        population_rate_interval_: Ends of the 90 % interval of this probability, widened likewise.
-        responsibility_: Responsibility of every training row, (N,). It is P(z=1 | x) for a row
-            without a target, and 0 or 1 for a verified row.
+        population_rate_interval_: Ends of the 90 % interval of this probability, widened in the
+            same way.
+        responsibility_: Probability that the measurement of each training row is wrong, P(z=1 | x,
+            y), (N,), from the fit to the same rows. For a verified row it is 0 or 1. For a row
+            without a measurement it is P(z=1 | x), the probability that a measurement drawn for
+            this row is wrong.
         targets_: Decoded training targets, and which of them are verified as wrong or right.
         mean_: Choice of the clean mean, with the scores of all means that were compared.
         fit_: The `Fit`, which also gives intervals, ArviZ data and saving.
@@ -151,14 +154,15 @@ class NBAMRegressor(RegressorMixin, NBAMEstimator):
         Args:
             X: Features, (N, D), or images, (N, C, H, W), without missing or infinite values.
             y: Measurements, (N,); NaN or None where a measurement is missing.
-            sample_weight: Weight of each row, (N,); None for 1. A weight of 2 counts as two rows.
+            sample_weight: Weight of each row, (N,). None means weight 1 for every row. A row with
+                weight 2 counts as two rows.
             contaminated: Whether somebody has verified that the measurement is wrong, (N,): 1 or
                 True for a wrong measurement, 0 or False for a right one, NaN or None if it is not
                 verified.
-            groups: Name or number of the group of each row, (N,), such as a patient with several
-                rows. No fold divides a group, so that no row is judged by a model that has seen
-                its group. Rows that are exactly equal are not divided either, unless fewer than
-                half of the rows differ. None for no groups.
+            groups: Identifier of the group of each row, a text or a number, (N,), such as a patient
+                with several rows. No fold divides a group, so that no row is judged by a model that
+                has seen its group. Rows that are exactly equal are not divided either, unless fewer
+                than half of the rows differ. None for no groups.
 
         Raises:
             DataError: Measurements are texts, infinite or all the same; features have missing or
@@ -190,7 +194,7 @@ class NBAMRegressor(RegressorMixin, NBAMEstimator):
         Args:
             X: Features, (N, D), or images, (N, C, H, W).
             y: Measurements, (N,); rows without one (NaN or None) are left out.
-            sample_weight: Weight of each row, (N,); None for 1.
+            sample_weight: Weight of each row, (N,). None means weight 1 for every row.
 
         Returns:
             R squared: 1 for perfect predictions, 0 for predictions as good as the mean of y,

@@ -16,11 +16,11 @@ __all__ = ["as_weights", "check_classes_count", "labelled"]
 def labelled(
     y: Any, sample_weight: Any, rows: int, *, needed: int
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Select the rows for a score: those with a target and a weight above 0.
+    """Select the rows for a score: the rows with a target and a weight above 0.
 
     Args:
         y: Targets, (N,); NaN or None where a target is missing.
-        sample_weight: Weight of each row, (N,); None for 1.
+        sample_weight: Weight of each row, (N,). None means weight 1 for every row.
         rows: Number of rows N.
         needed: Smallest number of rows that the score needs.
 
@@ -47,7 +47,8 @@ def as_weights(sample_weight: Any, rows: int) -> np.ndarray:
     """Convert weights of rows to an array, (N,) float64.
 
     Args:
-        sample_weight: Weights, (N,), in any container; one number for all rows; None for 1.
+        sample_weight: Weights, (N,), in any container, or one number for all rows. None means
+            weight 1 for every row.
         rows: Number of rows N.
 
     Raises:

@@ -18,7 +18,7 @@ class Targets:
 
     Attributes:
         column: Original targets before the encoding, N rows.
-        codes: Encoded targets of the rows that have one, (n,): class numbers, or measurements.
+        codes: Encoded targets of the rows that have one, (n,): class indices, or measurements.
         verified: Result of the check of each of the N rows: its true label, or whether its target
             is wrong, or nothing. `NOTHING` if no row is verified.
     """
@@ -68,7 +68,7 @@ def check_labels(y: np.ndarray) -> None:
 
 
 def encode_labels(y: np.ndarray, classes: np.ndarray) -> np.ndarray:
-    """Encode labels as class numbers, (n,).
+    """Encode labels as class indices, (n,).
 
     Args:
         y: Labels, none of them missing, (n,).
@@ -97,7 +97,8 @@ def check_same_kind(y: np.ndarray, classes: np.ndarray) -> None:
         classes: Labels that occurred in training, (K,).
 
     Raises:
-        DataError: One of them is texts and the other is numbers, or y cannot be labels.
+        DataError: The labels are texts and the classes are numbers, or the other way round, or y
+            cannot be labels.
     """
     check_labels(y)
     kinds = [each.dtype.kind if each.dtype.kind in "US" else "number" for each in (y, classes)]

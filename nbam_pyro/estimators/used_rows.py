@@ -9,7 +9,7 @@ from nbam_pyro.verified import Verified
 
 
 class UsedRows(NamedTuple):
-    """The rows of a fit: those with a target and a weight above 0.
+    """The rows of a fit: the rows with a target and a weight above 0.
 
     Attributes:
         x: Features, (n, ...).
@@ -30,7 +30,7 @@ def groups_of(groups: Any, used: np.ndarray) -> np.ndarray | None:
     """Return the groups of the rows that are used, (n,); None without groups.
 
     Args:
-        groups: Name or number of the group of each row, (N,); None for no groups.
+        groups: Identifier of the group of each row, a text or a number, (N,); None for no groups.
         used: Booleans that mark the rows that are used, (N,).
 
     Raises:

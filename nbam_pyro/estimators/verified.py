@@ -32,8 +32,8 @@ def verified_rows(
             known.
         contaminated: Whether each target is verified as wrong, (N,): 1 or true for a wrong target,
             0 or false for a right one, as numbers, booleans or texts, NaN or None if the target is
-            not verified. None instead of an array if no target is verified as wrong or right.
-        encode: Function that converts labels to class numbers.
+            not verified. None if no target is verified as wrong or right.
+        encode: Function that converts labels to class indices.
 
     Raises:
         DataError: A length differs, a true label is not a class, a value of `contaminated` is not

@@ -30,19 +30,21 @@ def label_flip_log_joint(
         a = \log f_y + \log(1 - \pi_y), \qquad
         b = \log \sum_c f_c\, \pi_c\, T_{cy}, \qquad \pi_c = \sigma(\alpha_c + g(x))
 
-    Where the true label is verified to be c*, only its own term remains. If c* = y, the pair is
-    (a, -inf); otherwise it is (-inf, log(f_c* pi_c* T_c*y)). Where the switch is verified, only
-    a or only b remains (see `observe_switch`).
+    f_c is the predicted probability of the true class c, and pi_c is the contamination rate of
+    class c. a belongs to a right label (z = 0), and b to a wrong label (z = 1). Where the true
+    label is verified to be c*, only its own term remains. If c* = y, the pair is (a, -inf);
+    otherwise it is (-inf, log(f_c* pi_c* T_c*y)). Where the switch is verified, only a or only b
+    remains (see `observe_switch`).
 
     Time and memory are O(N K + K^2), since only the columns T[:, y] are gathered.
 
     Args:
         log_f: Logarithm of the predictor, log p(c | x), (N, K), normalised.
         labels: Observed labels y, (N,).
-        rate_logits: Logits alpha_c of the rates, (K,).
+        rate_logits: Logits alpha_c of the contamination rate of each true class c, (K,).
         log_flip: Logarithm of the flip matrix T, (K, K), with -inf on the diagonal.
-        deviation: Number g(x) that is added to the logit of each row's rate, (N,); None to add
-            nothing.
+        deviation: Number g(x) that is added to the logit of each row's contamination rate, (N,);
+            None to add nothing.
         contaminated: Verified switch: 1 for contaminated, 0 for clean, -1 for unknown, (N,); None
             where no switch is verified.
         true_label: Verified true labels, -1 where unknown, (N,); None where no true label is
@@ -93,10 +95,10 @@ def label_flip_log_posterior(
     Args:
         log_f: Logarithm of the predictor, log p(c | x), (N, K), normalised.
         labels: Observed labels y, (N,).
-        rate_logits: Logits alpha_c of the rates, (K,).
+        rate_logits: Logits alpha_c of the contamination rate of each true class c, (K,).
         log_flip: Logarithm of the flip matrix T, (K, K), with -inf on the diagonal.
-        deviation: Number g(x) that is added to the logit of each row's rate, (N,); None to add
-            nothing.
+        deviation: Number g(x) that is added to the logit of each row's contamination rate, (N,);
+            None to add nothing.
         contaminated: Verified switch: 1 for contaminated, 0 for clean, -1 for unknown, (N,); None
             where no switch is verified.
         true_label: Verified true labels, -1 where unknown, (N,); None where no true label is
@@ -152,9 +154,9 @@ def label_flip_switch_logits(
 
     Args:
         log_f: Logarithm of the predictor, log p(c | x), (N, K), normalised.
-        rate_logits: Logits alpha_c of the rates, (K,).
-        deviation: Number g(x) that is added to the logit of each row's rate, (N,); None to add
-            nothing.
+        rate_logits: Logits alpha_c of the contamination rate of each true class c, (K,).
+        deviation: Number g(x) that is added to the logit of each row's contamination rate, (N,);
+            None to add nothing.
 
     Returns:
         Logits, (N,).

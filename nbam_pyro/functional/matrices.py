@@ -50,14 +50,15 @@ def off_diagonal(matrix: Float[Tensor, "k k"]) -> Float[Tensor, "k k_minus_1"]:
 def transition_matrix(
     rate: Float[Tensor, " k"], flip: Float[Tensor, "k k"]
 ) -> Float[Tensor, "k k"]:
-    """Return the transition matrix M = p(observed | true), with rows (1 - rate_c) e_c + rate_c T_c.
+    """Return the transition matrix M = p(observed | true) of contamination rates and a flip matrix.
 
     Args:
         rate: Contamination rate of each true class, (K,): the probability that a label is flipped.
         flip: Flip matrix T = p(observed | true, z=1), (K, K), with a zero diagonal.
 
     Returns:
-        The transition matrix M, (K, K). Its rows sum to one.
+        The transition matrix M, (K, K). Its row c is (1 - rate_c) e_c + rate_c T_c, where e_c has a
+        1 for class c and 0 elsewhere. The rows sum to one.
 
     Example:
         >>> transition_matrix(torch.tensor([0.1, 0.4]), torch.tensor([[0.0, 1.0], [1.0, 0.0]]))

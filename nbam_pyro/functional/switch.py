@@ -22,8 +22,10 @@ def log_marginal(a: Float[Tensor, "*b"], b: Float[Tensor, "*b"]) -> Float[Tensor
     r"""Return the log density with the switch summed out, log p(y | x) = logaddexp(a, b).
 
     Args:
-        a: log p(z=0, y | x), any shape.
-        b: log p(z=1, y | x), the same shape.
+        a: log p(z=0, y | x), the log joint probability of the target and the clean state, any
+            shape.
+        b: log p(z=1, y | x), the log joint probability of the target and the contaminated state,
+            the same shape.
 
     Returns:
         The log marginal in nats, the same shape.
@@ -39,8 +41,10 @@ def responsibility(a: Float[Tensor, "*b"], b: Float[Tensor, "*b"]) -> Float[Tens
     r"""Return the posterior probability of contamination, P(z=1 | x, y) = sigmoid(b - a).
 
     Args:
-        a: log p(z=0, y | x), any shape.
-        b: log p(z=1, y | x), the same shape.
+        a: log p(z=0, y | x), the log joint probability of the target and the clean state, any
+            shape.
+        b: log p(z=1, y | x), the log joint probability of the target and the contaminated state,
+            the same shape.
 
     Returns:
         Probabilities in [0, 1], the same shape. The result is NaN where a and b are -inf: the
@@ -64,8 +68,10 @@ def occam_penalty(
 
     Args:
         switch_logits: Logit of the prior P(z=1 | x), any shape.
-        a: log p(z=0, y | x), the same shape.
-        b: log p(z=1, y | x), the same shape.
+        a: log p(z=0, y | x), the log joint probability of the target and the clean state, the same
+            shape.
+        b: log p(z=1, y | x), the log joint probability of the target and the contaminated state,
+            the same shape.
 
     Returns:
         Penalties in nats, not negative, the same shape.
@@ -93,7 +99,8 @@ def switch_log_joint(
     .. math:: a = \log\sigma(-l) + \log p_\theta(y|x), \qquad b = \log\sigma(l) + \log q_\psi(y|x)
 
     Args:
-        switch_logits: Logit l of the prior P(z=1 | x).
+        switch_logits: Logit l of the prior P(z=1 | x), the probability of contamination before the
+            target is seen.
         clean_log_prob: Log density of the clean likelihood, log p_theta(y | x).
         anomaly_log_prob: Log density of the anomaly likelihood, log q_psi(y | x).
 
@@ -119,8 +126,10 @@ def observe_switch(
     exactly 0 or 1, and the gradient of the state that is ruled out is 0.
 
     Args:
-        a: log p(z=0, y | x), any shape.
-        b: log p(z=1, y | x), the same shape.
+        a: log p(z=0, y | x), the log joint probability of the target and the clean state, any
+            shape.
+        b: log p(z=1, y | x), the log joint probability of the target and the contaminated state,
+            the same shape.
         contaminated: Verified switch: 1 for contaminated, 0 for clean, -1 for unknown, the same
             shape.
 

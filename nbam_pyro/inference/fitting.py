@@ -63,8 +63,8 @@ def fit(
 
     The switch z of a row is 1 if its target is contaminated and 0 if it is clean. The
     responsibility of a row is P(z=1 | x, y), the probability that its target is wrong. The fit
-    maximises the evidence lower bound (ELBO) of the global latents (rates, flip matrix, ...)
-    together with the networks. The networks are point estimates.
+    maximises the evidence lower bound (ELBO) of the global latents (contamination rates, flip
+    matrix, ...) together with the networks. The networks are point estimates.
 
     No clean target is needed. Some *noisy* rows are held out from training (held-out rows), and
     epochs and restarts are selected by the log marginal log p(y | x) of these rows.
@@ -92,17 +92,17 @@ def fit(
             true_label=...)`. The fit uses them as observed values, in training rows and in held-out
             rows. The choice of the rows to verify may depend on their x and y, but not on the
             results of verification. By default nothing is verified.
-        groups: Name or number of the group of each row, (N,), such as the patient that several rows
-            come from. Rows of one group never lie in different folds, and are held out together or
-            not at all. Rows of a table that are exactly equal are not divided either, unless fewer
-            than half of the rows differ. None for no groups.
+        groups: Identifier of the group of each row, a text or a number, (N,), such as the patient
+            that several rows come from. Rows of one group never lie in different folds, and are
+            held out together or not at all. Rows of a table that are exactly equal are not divided
+            either, unless fewer than half of the rows differ. None for no groups.
         held_out: Share of the rows to hold out, or a boolean array (N,) that is True for held-out
             rows. With 0 no row is held out, and the last epoch is kept. With None, the validation
             rows of a data module are held out, or a share of 1/6 of other data. If there are few
             rows, the default recipe for labels also trains on the held-out rows in its later steps,
             except if they are given as a boolean array or by a data module.
-        batch_size: Number of rows of a training step. With None it is the batch size of a loader,
-            or 64 for other data.
+        batch_size: Number of rows of a training step. None for the batch size of a loader, or 64
+            for other data.
         seed: Seed for held-out rows, folds, batches and draws of the guide. Torch's global random
             state is not changed.
         progress: Whether progress bars are shown.

@@ -35,17 +35,17 @@ def default_steps(
 ) -> list[Callable[[Run], None]]:
     """Return the default steps of `fit` for a story, its recipe.
 
-    **Labels** (`LabelFlip`). First `CrossFit` estimates the rates and the flip matrix T from
-    several starts, on rows that are predicted out of fold (by networks that did not see the row's
-    label). Then two steps are run twice. First, the network is fitted to all training rows with
-    fixed rates and T. Second, `Recount` estimates rates, T and a deviation g(x) again, with the
-    network's predictions as additional evidence. At the end `Spread` fits the width of their
-    posterior. The network starts from a copy that `CrossFit` has fitted, because a network with
-    fresh weights may merge a mutual pair (two classes that are mistaken for each other) at a high
-    rate into one class. The rates are fixed while the network is trained. Rates that are estimated
-    on the network's own training rows are biased towards no contamination. With fewer than a
-    thousand training rows the network would memorise labels. In that case networks learn the
-    posterior of the true label instead (`Distil`).
+    **Labels** (`LabelFlip`). First `CrossFit` estimates the contamination rates and the flip matrix
+    T from several starts, on rows that are predicted out of fold (by networks that did not see the
+    row's label). Then two steps are run twice. First, the network is fitted to all training rows
+    with fixed rates and T. Second, `Recount` estimates rates, T and the deviation g(x) of each
+    row's rate again, with the network's predictions as additional evidence. At the end `Spread`
+    fits the width of the posterior of these numbers. The network starts from a copy that `CrossFit`
+    has fitted, because a network with fresh weights may merge a mutual pair (two classes that are
+    mistaken for each other) at a high rate into one class. The rates are fixed while the network is
+    trained. Rates that are estimated on the network's own training rows are biased towards no
+    contamination. With fewer than a thousand training rows the network would memorise labels. In
+    that case networks learn the posterior of the true label instead (`Distil`).
 
     **Measurements** (a `LatentSwitch` whose clean likelihood has a location and a scale). Several
     short attempts start from robust fits (`RobustStart`), and the best attempt continues with a
@@ -65,13 +65,13 @@ def default_steps(
         epochs: Epochs of one plain training run of the network. The epochs of all steps are in
             proportion to this number. None means 100 for labels, 190 for measurements and 80 for
             other stories. The recipe for labels costs about 2.1 plain runs, or about 2.8 plain runs
-            with fewer than a thousand rows. If three starts differ, it costs up to 0.6 plain runs
-            more.
+            with fewer than a thousand rows. It costs up to 0.6 plain runs more if all three starts
+            have different values.
         lr: Step size of AdamW for the networks.
         weight_decay: Weight decay of AdamW for the networks.
         one_cycle: Whether the step size of the long joint fit first rises and then falls (one-cycle
             schedule). This is useful for runs of few epochs.
-        class_prior: Pseudo-count of each class of a Dirichlet prior on the frequencies of true
+        class_prior: Pseudo-count of each class in a Dirichlet prior on the frequencies of true
             labels. Give it only if you know that classes are about equally frequent. The report of
             the fit then states this assumption. None for no prior.
 

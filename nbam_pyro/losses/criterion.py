@@ -70,7 +70,7 @@ def adopt_precision(module: nn.Module, *values: Tensor) -> None:
 
     Args:
         module: Loss with floating-point parameters.
-        values: Tensors that the loss is set from. Integers are ignored.
+        values: Tensors from which the parameters of the loss are computed. Integers are ignored.
     """
     present = next(module.parameters()).dtype
     wanted = present

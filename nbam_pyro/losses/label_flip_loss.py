@@ -46,8 +46,8 @@ def nbam_loss(
     r"""Return the negative log marginal of labels of which some are wrong.
 
     Label y is observed in place of the latent true label c. The true label has the predicted
-    probability :math:`f_c = p(c | x)`; it is replaced with probability :math:`\pi_c` by another
-    class, which is y with probability :math:`T_{cy}`:
+    probability :math:`f_c = p(c | x)`; with probability :math:`\pi_c`, the contamination rate of
+    class c, it is replaced by another class, which is y with probability :math:`T_{cy}`:
 
     .. math:: -\log\Big( f_y (1 - \pi_y) + \sum_c f_c\, \pi_c\, T_{cy} \Big),
               \qquad \pi_c = \sigma(\alpha_c + g(x))
@@ -119,7 +119,7 @@ class NBAMLoss(nn.Module):
 
     Args:
         num_classes: Number of classes K, at least 2.
-        prior: Pseudo-counts of rates and flips; None for `FlipPrior()`.
+        prior: Pseudo-counts of contamination rates and flips; None for `FlipPrior()`.
         reduction: "mean", "sum" or "none", as in torch.
         ignore_index: Value of target that means "no label".
 

@@ -79,8 +79,8 @@ def regression_pair(
             term that is ruled out is -inf.
 
     Raises:
-        DataError: A number is not finite, a scale is not positive, or a target is impossible under
-            both likelihoods.
+        DataError: A number is not finite, a scale is not positive, or a target has density 0
+            under both likelihoods after rounding.
     """
     settings = {
         "switch_logit": switch_logit,
@@ -102,9 +102,9 @@ def regression_pair(
     impossible = ~((a > -torch.inf) | (b > -torch.inf))
     if impossible.any():
         raise DataError(
-            f"The target in {first_place(impossible)} is impossible under both likelihoods in "
-            f"{a.dtype}: it lies too many scales away from its prediction and from anomaly_loc. "
-            "Leave such rows out, or pass double precision."
+            f"The target in {first_place(impossible)} has density 0 under both likelihoods, "
+            f"after rounding to {a.dtype}: it is too far from its prediction and from anomaly_loc, "
+            "compared with the scales. Leave such rows out, or pass double precision."
         )
     return a, b
 

@@ -58,11 +58,11 @@ def nbam_regression_loss(
         reduction: "mean", "sum" or "none", as in torch.
 
     Raises:
-        DataError: Shapes do not agree, a number is not finite, a scale is not positive, a target is
-            impossible under both likelihoods, or the type of prediction or target is too coarse. A
-            type is too coarse if the distance of neighbouring numbers, at the size of the targets,
-            is larger than a hundredth of the targets' robust scatter. With fewer than 20 targets,
-            or with equal targets, the limit is the noise scale.
+        DataError: Shapes do not agree, a number is not finite, a scale is not positive, a target
+            has density 0 under both likelihoods after rounding, or the type of prediction or
+            target is too coarse. A type is too coarse if the distance of neighbouring numbers, at
+            the size of the targets, is larger than a hundredth of the targets' robust scatter. With
+            fewer than 20 targets, or with equal targets, the limit is the noise scale.
 
     Example:
         >>> y = torch.tensor([0.1, 50.0])

@@ -9,7 +9,7 @@ __all__ = ["FourierFeatures"]
 
 
 class FourierFeatures(nn.Module):
-    r"""The columns, and random waves of them: an approximate Gaussian process.
+    r"""The columns of a table and random cosine waves of them: an approximate Gaussian process.
 
     .. math:: h_j = \sqrt{2 / m} \cos(\omega_j \cdot u / \ell + \phi_j), \qquad
               \omega_j \sim N(0, I), \quad \phi_j \sim U(0, 2 \pi)

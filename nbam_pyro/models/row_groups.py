@@ -42,10 +42,10 @@ class Apart(NamedTuple):
     """A group of rows that is clearly apart from the others.
 
     Attributes:
-        rows: Which rows belong to the group, (N,).
+        rows: Booleans that are True for the rows of the group, (N,).
         middle: Point half way between the group and the other rows, (D,).
-        way: Direction from the others to the group, (D,): its product with h - middle is -1/2 at
-            the centre of the others and 1/2 at the centre of the group.
+        way: Direction from the other rows to the group, (D,). Its scalar product with h - middle is
+            -1/2 at the centre of the other rows and 1/2 at the centre of the group.
     """
 
     rows: Tensor
@@ -91,7 +91,7 @@ def _scaled(h: Tensor) -> np.ndarray:
 
 
 def _clusters(points: np.ndarray, count: int) -> np.ndarray | None:
-    """Return the number of the cluster of each row, (N,); None if there are too few rows."""
+    """Return the index of the cluster of each row, (N,); None if there are too few rows."""
     kept = points[:: -(-len(points) // _ROWS)]
     if len(np.unique(kept, axis=0)) < 2 * _FEWEST * count:
         return None

@@ -165,15 +165,15 @@ def _renamed(log_probs: Tensor, true: Tensor) -> Tensor:
 def anchor_start(
     counts: Float[Tensor, "k k"], prior: FlipPrior
 ) -> tuple[Float[Tensor, " k"], Float[Tensor, "k k_minus_1"]]:
-    """Return posterior means of rates and of the rows of T, given the labels of the anchors.
+    """Return posterior means of contamination rates and flips, given the labels of the anchors.
 
     Args:
         counts: Counts by true and observed label from `anchor_counts`, (K, K).
-        prior: Pseudo-counts of rates and flips.
+        prior: Pseudo-counts of contamination rates and flips.
 
     Returns:
-        Rates, (K,), and the rows of T over the other classes, (K, K-1). All lie strictly inside (0,
-        1).
+        Contamination rate of each true class, (K,), and the rows of the flip matrix T over the
+        other classes, (K, K-1). All lie strictly inside (0, 1).
 
     Example:
         >>> counts = torch.tensor([[8.0, 2.0], [0.0, 10.0]])

@@ -16,7 +16,7 @@ __all__ = ["class_columns", "shown"]
 def class_columns(
     columns: list[Any] | None, classes: Iterable[Any] | None, k: int
 ) -> tuple[pd.Index, list[int] | None]:
-    """Return the names of the classes, and the number of the column that belongs to each class.
+    """Return the names of the classes, and the index of the column that belongs to each class.
 
     The column names of a data frame decide which column belongs to which class. `classes` may list
     these names in another order. It may also rename the columns, in their order, if no new name is
@@ -29,12 +29,12 @@ def class_columns(
         k: Number of columns, K.
 
     Returns:
-        The names of the classes, and a list with the column number of each class. Instead of the
-        list, None if class k is in column k for all classes.
+        The names of the classes, and a list with the column index of each class. The list is
+        replaced by None if class k is in column k for all classes.
 
     Raises:
         DataError: There are not K different names; only some of them are column names; or they are
-            the column numbers 0, ..., K-1 of a data frame without column names, in another order.
+            the column indices 0, ..., K-1 of a data frame without column names, in another order.
 
     Example:
         >>> class_columns(["dog", "cat"], ["cat", "dog"], 2)[1]
@@ -92,7 +92,7 @@ def shown(names: pd.Index) -> str:
     """Return names as a text for a message, at most the first ten.
 
     Args:
-        names: The names.
+        names: Names to show.
 
     Example:
         >>> shown(pd.Index(["cat", "dog"]))

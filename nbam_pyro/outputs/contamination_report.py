@@ -35,14 +35,16 @@ class ContaminationReport:
         rows: Table with one row per row of the data, and their index. It has a column
             "responsibility"; the other columns depend on the kind. For labels they are label,
             predicted_label (the most probable class by the classifier), suggested_label (the most
-            probable true label given x and the label) and suggested_probability (its probability).
-            For measurements they are measurement, prediction and residual (standardised by the
-            median and the median absolute deviation). For scores there is score.
+            probable true label given x and the label) and suggested_probability (the probability of
+            the suggested label). For measurements they are measurement, prediction and residual
+            (standardised by the median and the median absolute deviation). For scores the only
+            further column is score.
         posterior: Draws of all unknown numbers, with the dimension "draw". "contamination" is the
             contaminated share of these rows, "population_rate" the probability of contamination of
             a new row.
-        verdict: What the data can tell about their contamination.
-        note: Sentences about what the intervals contain, and what they take as given.
+        verdict: Verdict on whether the data identify the contamination.
+        note: Sentences that state which uncertainties the intervals contain, and what they assume
+            to be known.
         probability: Probability that each interval contains, for example 0.9.
         labels: Tables about classes; None if the targets are not labels.
     """

@@ -49,7 +49,8 @@ class TransitionDraws:
     """Draws of contamination rates. They do not include errors of the predictions.
 
     Attributes:
-        rate: Rate of each true class, (S, K) float64, independent of each other.
+        rate: Contamination rate of each true class, (S, K) float64. The rates of different classes
+            are drawn independently.
         share: Share of these rows that is contaminated, (S,).
     """
 
@@ -83,7 +84,8 @@ def transition_intervals(
     r"""Return Laplace intervals of rates and of the contaminated share, on the logit scale.
 
     The observed information of M is block diagonal by observed label, because each row involves one
-    column of M only. In relative changes :math:`u_{cy} = \delta M_{cy} / M_{cy}`, block y is
+    column of M only. Row i has the weight w_i, and c is the true class. In relative changes
+    :math:`u_{cy} = \delta M_{cy} / M_{cy}`, block y is
 
     .. math:: \sum_{i: y_i = y} w_i\, r_i r_i^\top + \text{prior}, \qquad r_{ic} = p(c | x_i, y_i),
 
@@ -94,7 +96,7 @@ def transition_intervals(
               - C_y \Big(\sum_z C_z\Big)^{-1} C_{y'}.
 
     The variance of the share also includes that of the switches given M. The ends of its interval
-    respect Cantelli's bound: they lie at most k standard deviations from the estimate, where
+    respect Cantelli's bound: the ends lie at most k standard deviations from the estimate, where
     :math:`1 / (1 + k^2)` is half of one minus the probability. The bound holds for any
     distribution, and it matters if a share is almost 0 or 1. The intervals do not include errors of
     log_f or of class frequencies. With a prior on class frequencies, the predictions are those at
@@ -111,7 +113,7 @@ def transition_intervals(
         log_f: Log probabilities of the true label, as given to `estimate_transition`.
         labels: Observed labels, as given to `estimate_transition`.
         transition: Result of `estimate_transition`.
-        prior: Pseudo-counts of rates and flips, as given to `estimate_transition`.
+        prior: Pseudo-counts of contamination rates and flips, as given to `estimate_transition`.
         weights: Weights of the rows, as given to `estimate_transition`.
         true_labels: Verified true labels of the rows, as given to `estimate_transition`.
         probability: Posterior probability that each interval contains, in (0, 1).
@@ -158,7 +160,7 @@ def transition_draws(
         log_f: Log probabilities of the true label, as given to `estimate_transition`.
         labels: Observed labels, as given to `estimate_transition`.
         transition: Result of `estimate_transition`.
-        prior: Pseudo-counts of rates and flips, as given to `estimate_transition`.
+        prior: Pseudo-counts of contamination rates and flips, as given to `estimate_transition`.
         draws: Number of draws S.
         generator: Random number generator.
         weights: Weights of the rows, as given to `estimate_transition`.
@@ -193,7 +195,7 @@ def _share_quantiles(
     """Return quantiles of the contaminated share, which respect Cantelli's bound.
 
     Args:
-        transition: Estimated rates and flips.
+        transition: Estimated contamination rates and flips.
         contaminated: Variance of the number of contaminated rows.
         levels: Probability below each quantile, in (0, 1).
     """
@@ -212,7 +214,7 @@ def _logit_interval(value: Tensor, variance: Tensor, probability: float) -> tupl
 
 
 def _logit_quantile(value: Tensor, variance: Tensor, z: Tensor) -> Tensor:
-    """Return the quantile at z of a Normal on the logit scale, for given mean and variance."""
+    """Return a quantile of a Normal on the logit scale; z is the same quantile of N(0, 1)."""
     # A share of exactly 0 or 1 is certain: every row is verified.
     certain = (variance == 0) | (value == 0) | (value == 1)
     spread = variance.sqrt() / (value * (1 - value))

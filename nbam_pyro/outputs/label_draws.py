@@ -17,8 +17,8 @@ def label_draws(readings: Readings) -> xr.Dataset:
     """Return draws of all unknown numbers.
 
     Given a sharpness, rates and share have the distributions of `transition_draws`. Given the share
-    s of the N rows, the population rate is Beta(a + N s, b + N (1 - s)) with the pseudo-counts
-    (a, b) of rates.
+    s of the N rows, the population rate is Beta(a + N s, b + N (1 - s)) with the pseudo-counts (a,
+    b) of the contamination rates.
 
     Args:
         readings: Explanations and their weights.

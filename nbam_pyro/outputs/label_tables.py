@@ -13,16 +13,16 @@ class LabelTables:
 
     Attributes:
         rates: Table with one row per class: class, rate, low, high. The rate is the share of wrong
-            labels among true members of the class.
+            labels among the rows that truly belong to the class.
         transition_matrix: M = p(observed | true), one row per true class.
         flip_matrix: T = p(observed | true, wrong), one row per true class, with a zero diagonal.
-        sharpness: Table with one row per sharpness of the predicted probabilities: sharpness,
-            weight (its posterior probability), contamination, log_marginal (nats), flagged (number
-            of responsibilities above one half).
-        all_right: Posterior probability that no label is wrong; with the weights of the sharpness
-            it sums to one.
-        class_prior: Pseudo-count of each class, which makes class frequencies about equal; None if
-            the frequencies are those of the predicted probabilities.
+        sharpness: Table with one row per sharpness, the power to which predicted probabilities are
+            raised: sharpness, weight (its posterior probability), contamination, log_marginal
+            (nats), flagged (number of responsibilities above one half).
+        all_right: Posterior probability that no label is wrong. This probability and the weights in
+            the table `sharpness` sum to one.
+        class_prior: Pseudo-count of each class in the prior that class frequencies are about equal.
+            None without this prior; the frequencies are then those of the predicted probabilities.
     """
 
     rates: pd.DataFrame

@@ -30,7 +30,7 @@ def label_verdict(
         readings: Explanations and their weights.
         shares: Draws of the contaminated share, (S,).
         contamination: Mean responsibility.
-        probability: Probability of the intervals.
+        probability: Posterior probability that the interval of the contaminated share contains.
     """
     tail = (1 - probability) / 2
     low, high = np.quantile(shares, [tail, 1 - tail])
@@ -67,13 +67,13 @@ def label_verdict(
 
 
 def _rivals(readings: Readings, shares: np.ndarray) -> bool:
-    """Return whether right labels and wrong labels are both probable, and differ."""
+    """Return whether both "no label is wrong" and "some labels are wrong" are probable."""
     right = readings.all_right
     return min(right, 1 - right) > _RIVAL and float(shares.mean()) / (1 - right) > _MATTERS
 
 
 def _exchanged(readings: Readings) -> list[tuple[int, int]]:
-    """Return pairs of classes of which most labels are wrong, flipped into each other."""
+    """Return pairs of classes whose labels are mostly wrong, each with the label of the other."""
     k = readings.data.log_p.shape[1]
     doubt = np.zeros((k, k))
     for weight, one in zip(readings.weight, readings.transitions, strict=True):
@@ -107,7 +107,7 @@ def _separates(contamination: float, shares: np.ndarray) -> str:
     """Return how many verified rows would halve the interval.
 
     If v rows that are drawn at random are verified, the share has a variance of s (1 - s) / v from
-    them alone. With the present variance it must become a quarter of it.
+    them alone. Both together must have a quarter of the present variance.
     """
     s = max(contamination, 0.5 * float(shares.std()))
     needed = math.ceil(3 * s * (1 - s) / max(float(shares.var()), 1e-9))

@@ -22,7 +22,7 @@ def report_note(
 
     Args:
         data: Predicted probabilities and observed labels.
-        sharpness: Sharpness that was given, or None.
+        sharpness: Sharpness that the caller gave to `from_pred_probs`; None if it gave none.
         probability: Posterior probability that each interval contains.
         class_prior: Pseudo-count of each class; None without a prior on class frequencies.
     """
@@ -49,7 +49,7 @@ def _certain_rows(data: Predicted) -> str:
         return ""
     return (
         f" In {sure} of {n} rows one class has probability 1, as from a decision tree. Such "
-        "probabilities do not tell which rows are difficult. Average the probabilities over many "
+        "probabilities do not show which rows are difficult. Average the probabilities over many "
         "trees, or calibrate them."
     )
 

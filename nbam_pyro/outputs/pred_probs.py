@@ -34,14 +34,15 @@ def from_pred_probs(
 
     .. math:: f_{ic} = .995\, p_{ic}^a / \sum_d p_{id}^a + .005\, \bar p_c.
 
-    Here p_ic is the predicted probability of class c for row i. A
-    classifier that was trained on wrong labels also predicts wrong labels, and many classifiers
-    are too certain or not certain enough. The sharpness a corrects this. Labels do not determine a:
-    many difficult rows and few wrong labels look the same as few difficult rows and many wrong
-    labels. Therefore a has a prior given what can be seen, such as the agreement of the classifier
-    with the labels. It was fitted across data sets and classifiers
-    (docs/benchmarks/predicted_probabilities.md). One explanation is that no label is wrong and the
-    classifier makes all mistakes; it has a prior probability, too.
+    Here p_ic is the predicted probability of class c for row i, and :math:`\bar p_c` is its mean
+    over rows. a is the *sharpness*, the power to which probabilities are raised before they are
+    normalised. A classifier that was trained on wrong labels also predicts wrong labels, and many
+    classifiers are too certain or not certain enough. The sharpness a corrects this. Labels do not
+    determine a: many difficult rows and few wrong labels look the same as few difficult rows and
+    many wrong labels. Therefore a has a prior given what can be seen, such as the agreement of the
+    classifier with the labels. This prior was fitted across data sets and classifiers
+    (docs/benchmarks/predicted_probabilities.md). The explanation that no label is wrong and the
+    classifier makes all mistakes has a prior probability, too.
 
     Rates and the flip matrix T are estimated at thirteen values of a (`estimate_transition`).
     Responsibilities, rates and intervals are averages over these values, and over the explanation
@@ -50,7 +51,7 @@ def from_pred_probs(
     p(true label | x, label) of every verified row. Verify rows that are drawn at random.
 
     Args:
-        labels: Observed labels, (N,), as column numbers of `pred_probs` 0, ..., K-1 or as names of
+        labels: Observed labels, (N,), as column indices of `pred_probs` 0, ..., K-1 or as names of
             classes: numbers or texts in an array, a list, a tensor, or a column of pandas, polars
             or pyarrow.
         pred_probs: Predicted probabilities p(c | x), (N, K). A classifier that was not trained on a
@@ -59,13 +60,13 @@ def from_pred_probs(
             pandas, polars or pyarrow with one column per class. Double precision is kept.
         verified: Verified true label of each row, (N,), NaN, None or -1 if none is verified; or a
             `Verified`. None if no row is verified.
-        sharpness: Sharpness a, positive, if it is known: nothing is averaged then, and the
-            explanation that no label is wrong is left out. None for the prior.
+        sharpness: Sharpness a, positive, if it is known. Results are then for this value alone, and
+            the explanation that no label is wrong is left out. None to average over values of a.
         classes: Names of the classes in the order of the columns of `pred_probs`. None for the
             column names of a data frame, or for 0, ..., K-1 otherwise. If `classes` lists the
             column names of a data frame in another order, columns are matched by name.
-        prior: Pseudo-counts of rates and flips; None for `FlipPrior(rate=(1.0, 9.0))`, under which
-            wrong labels are rare.
+        prior: Pseudo-counts of contamination rates and flips; None for `FlipPrior(rate=(1.0,
+            9.0))`, under which wrong labels are rare.
         class_prior: Concentration h of a Dirichlet(h, ..., h) prior on class frequencies, in rows
             per class; None, the default, for no prior. Give it only if you know that classes are
             about equally frequent. The probabilities are then shifted to the estimated frequencies
@@ -73,9 +74,9 @@ def from_pred_probs(
         probability: Posterior probability that each interval contains, in (0, 1).
 
     Returns:
-        A `ContaminationReport` of labels. Its intervals contain the sharpness, the rates, the flips
-        and which rows are wrong. With `class_prior`, they take the estimated class frequencies as
-        known.
+        A `ContaminationReport` of labels. Its intervals contain the uncertainty about the
+        sharpness, the rates, the flips and which rows are wrong. With `class_prior`, they take the
+        estimated class frequencies as known.
 
     Raises:
         DataError: Shapes, indices or names do not agree, a label is missing or is not a class, a

@@ -34,8 +34,8 @@ class Predicted:
     Attributes:
         log_p: Log predicted probabilities, at least log 1e-6, (N, K). They are float32 if the
             probabilities are in single or half precision, else float64.
-        labels: Observed labels as column numbers of log_p, (N,).
-        true_labels: Verified true labels as column numbers of log_p, -1 for a row without one,
+        labels: Observed labels as column indices of log_p, (N,).
+        true_labels: Verified true labels as column indices of log_p, -1 for a row without one,
             (N,); None if no true label is verified.
         classes: Names of the classes, in the order of the columns of log_p.
         index: Index of the rows, as in pandas.
@@ -81,7 +81,7 @@ class Predicted:
 
 
 def _true_labels(verified: Any, codes: np.ndarray, names: pd.Index) -> np.ndarray | None:
-    """Return verified true labels as column numbers, -1 where unknown, (N,), or None."""
+    """Return verified true labels as column indices, -1 where unknown, (N,), or None."""
     if not isinstance(verified, Verified):
         given = verified is not None
         return (
@@ -123,13 +123,14 @@ def _probabilities(pred_probs: Any, columns: Sequence[Any] | None) -> np.ndarray
     if (negative := values < 0).any():
         raise DataError(
             f"pred_probs has negative entries such as {values[negative][0]} in "
-            f"{place_of(negative, columns)}. Pass probabilities; of logits, pass the softmax."
+            f"{place_of(negative, columns)}. Pass probabilities. If these are logits, pass their "
+            "softmax."
         )
     wrong = np.abs(values.sum(1, dtype=np.float64) - 1) > _ROUNDING
     if wrong.any():
         raise DataError(
             f"{int(wrong.sum())} rows of pred_probs do not sum to one, the first is row "
-            f"{int(wrong.argmax())}. Pass probabilities; of logits, pass the softmax."
+            f"{int(wrong.argmax())}. Pass probabilities. If these are logits, pass their softmax."
         )
     return values
 
@@ -137,7 +138,7 @@ def _probabilities(pred_probs: Any, columns: Sequence[Any] | None) -> np.ndarray
 def _codes(
     values: Any, names: pd.Index, n: int, *, name: str, unverified: Any = None
 ) -> np.ndarray:
-    """Return the column number of each value, -1 where the value is missing, (N,)."""
+    """Return the column index of each value, -1 where the value is missing, (N,)."""
     cells = as_cells(values)
     if cells.shape != (n,) or not isinstance(cells, pd.Index):
         raise DataError(

@@ -12,12 +12,12 @@ __all__ = ["Share", "rate_of", "share_of", "summarise"]
 
 @dataclass(frozen=True)
 class Share:
-    """Share of some rows that is contaminated, or probability that a new row is, from 0 to 1.
+    """Contaminated share of some rows, or probability that a new row is contaminated.
 
     Attributes:
         mean: Posterior mean of the share or probability.
-        low: Lower end of the central interval, widened to the mean if that is smaller.
-        high: Upper end of the central interval, widened to the mean if that is larger.
+        low: Lower end of the central interval, or the mean if the mean is smaller than this end.
+        high: Upper end of the central interval, or the mean if the mean is larger than this end.
         probability: Posterior probability that the interval contains, for example 0.9.
     """
 
@@ -60,7 +60,7 @@ def rate_of(rates: np.ndarray, *, probability: float = 0.9) -> Share:
     """Summarise draws of the probability that a new row is contaminated.
 
     Args:
-        rates: Probability at each draw of the global latents, (S,).
+        rates: Probability that a new row is contaminated, at each draw of the global latents, (S,).
         probability: Posterior probability that the interval contains, for example 0.9.
 
     Example:
@@ -71,11 +71,11 @@ def rate_of(rates: np.ndarray, *, probability: float = 0.9) -> Share:
 
 
 def summarise(mean: float, draws: np.ndarray, probability: float) -> Share:
-    """Summarise draws of a share; the interval is widened to the mean if that lies outside of it.
+    """Summarise draws of a share; if the interval excludes the mean, it is widened to the mean.
 
     Args:
-        mean: Estimate of the share.
-        draws: Draws of the share, (S,).
+        mean: Estimate of the share, which the interval must contain.
+        draws: Draws of the share, (S,), from which the interval is computed.
         probability: Posterior probability that the interval contains, for example 0.9.
 
     Example:

@@ -46,12 +46,13 @@ class SharpnessPrior:
     """Coefficients of the prior of the sharpness; the numbers in `SEEN` are standardised first.
 
     Attributes:
-        mean: Means of the numbers across the development designs.
-        scale: Their standard deviations.
+        mean: Means of the numbers in `SEEN` across the development designs.
+        scale: Standard deviations of the same numbers.
         right: Coefficients of the logit of the probability that no label is wrong, the constant
             first.
-        centre: Coefficients of the centre of log a minus the log power, the constant first.
-        spread: Coefficients of the log of the scale of log a, the constant first.
+        centre: Coefficients of the centre of log a minus `Seen.log_power`, the constant first. a is
+            the sharpness.
+        spread: Coefficients of the log of the scale of the prior of log a, the constant first.
     """
 
     mean: tuple[float, ...]
@@ -73,7 +74,7 @@ class SharpnessPrior:
         """Return the prior probability that no label is wrong.
 
         Args:
-            seen: What can be seen.
+            seen: Numbers that are computed from predictions and labels.
         """
         weight = expit(self.standardised(seen.numbers) @ np.array(self.right))
         return float(min(weight, _SUREST))
@@ -82,7 +83,7 @@ class SharpnessPrior:
         """Return values of the sharpness, and their prior weights if labels are wrong.
 
         Args:
-            seen: What can be seen.
+            seen: Numbers that are computed from predictions and labels.
 
         Returns:
             Values in increasing order, and their weights, which sum to one.

@@ -44,7 +44,7 @@ def sharpened(log_p: Float[Tensor, "n k"], sharpness: float) -> Float[Tensor, "n
 
     Args:
         log_p: Log predicted probabilities, (N, K).
-        sharpness: Power a.
+        sharpness: Power a to which the probabilities are raised before they are normalised.
     """
     return _mixed(log_p, sharpness, EPSILON).log_()
 
@@ -57,10 +57,11 @@ def _mixed(log_p: Float[Tensor, "n k"], a: float, epsilon: float) -> Float[Tenso
 
 @dataclass(frozen=True)
 class Seen:
-    """What can be seen of predicted probabilities and labels.
+    """Numbers that are computed from predicted probabilities and observed labels.
 
     Attributes:
-        log_power: Log of the power at which the probabilities predict the observed labels best.
+        log_power: Logarithm of a power. The probabilities are raised to this power and normalised;
+            with this power they predict the observed labels best.
         numbers: Numbers that the prior depends on, in the order of `SEEN`.
     """
 
@@ -138,7 +139,7 @@ def _class(wrong: Tensor, doubt: Tensor) -> tuple[float, ...]:
 
 
 def _power(log_p: Tensor, labels: Tensor) -> float:
-    """Return the log of the power at which f predicts the labels best."""
+    """Return the log of the power at which normalised powers of f predict the labels best."""
 
     def loss(log_a: float) -> float:
         f = _mixed(log_p, math.exp(log_a), EPSILON)

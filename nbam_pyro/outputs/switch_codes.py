@@ -31,7 +31,7 @@ def switch_codes(verified: Any, count: int) -> Tensor:
     Args:
         verified: Codes in an array, a list or a column, (N,), with NaN or None for -1; or a
             `nbam_pyro.Verified` without true labels. None means that nothing is verified.
-        count: N, the number of rows.
+        count: Number of rows, N.
 
     Raises:
         DataError: The number of codes is not N, a code is not valid, or a true label is given.

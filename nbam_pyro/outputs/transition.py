@@ -33,7 +33,7 @@ _LEAST = 1e-30
 
 @dataclass(frozen=True)
 class Transition:
-    """Estimated rates and flips: the mode of their posterior, given predictions and labels.
+    """Estimated contamination rates and flips: the mode of their posterior.
 
     Attributes:
         rate: Contamination rate of each true class, (K,) float64: the share of wrong labels among
@@ -100,7 +100,8 @@ def estimate_transition(
 ) -> Transition:
     r"""Estimate the mode of rates and T, given predictions of the true label, by EM.
 
-    The expectations are the counts by true and observed label,
+    The rates are the contamination rates of true classes, T is the flip matrix, and row i has the
+    weight w_i. The expectations are the counts by true and observed label,
 
     .. math:: N_{cy} = \sum_{i: y_i = y} w_i \frac{f_{ic} M_{cy}}{\sum_d f_{id} M_{dy}},
 
@@ -132,7 +133,7 @@ def estimate_transition(
             the predictor was trained on agree too much with the labels, which makes the rates too
             low. No gradient is computed.
         labels: Observed labels y, 0, ..., K-1 of any integer type, (N,).
-        prior: Pseudo-counts of rates and flips.
+        prior: Pseudo-counts of contamination rates and flips.
         weights: Number of times that each row counts, (N,); None if each counts once. The rate of a
             class whose rows all have weight 0 follows from its prior and the other rows.
         true_labels: Verified true label of each row, (N,), -1 if none is verified; None if no row
@@ -141,8 +142,8 @@ def estimate_transition(
             estimate; None for the sums of predictions, :math:`\sum_{i: y_i = y} w_i f_{ic}`.
         class_prior: Pseudo-count h of each class; None, the default, for no prior.
         iterations: Largest number of iterations.
-        tolerance: Smallest gain of an iteration, in nats. EM ends if the gain is smaller. The gain
-            is half the chi-squared distance of the expected counts from those before.
+        tolerance: Smallest gain of an iteration, in nats. EM ends if an iteration gains less. The
+            gain is half the chi-squared distance of the expected counts from those before.
 
     Returns:
         The estimate as a `Transition`.

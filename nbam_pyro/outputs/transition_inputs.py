@@ -66,7 +66,7 @@ def labels_of(name: str, values: Tensor, log_f: Tensor, *, unlabelled: int | Non
         name: Name of the argument, for the message.
         values: Labels of any integer type, (N,).
         log_f: Log p(c | x), (N, K), the predictions of the rows.
-        unlabelled: Number that means that a row has no label; None if every row needs a label.
+        unlabelled: Code that means that a row has no label; None if every row needs a label.
 
     Raises:
         DataError: The number of labels is not N, or a label is not one of the K classes.

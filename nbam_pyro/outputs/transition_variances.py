@@ -22,8 +22,8 @@ def transition_variances(
 
     Args:
         rows: Rows, grouped by observed label.
-        transition: Estimated rates and flips.
-        prior: Pseudo-counts of rates and flips.
+        transition: Estimated contamination rates and flips.
+        prior: Pseudo-counts of contamination rates and flips.
 
     Returns:
         Variance of the rate of each class, (K,), which is infinite if rounding hides it, and

@@ -1,4 +1,4 @@
-"""`Verdict`: what the data can tell about their contamination, in one word and in sentences."""
+"""`Verdict`: whether the data identify the contamination, as a level and in sentences."""
 
 import re
 from collections.abc import Sequence
@@ -12,7 +12,7 @@ from nbam_pyro.storage import Probability
 __all__ = ["Explanation", "Level", "Verdict"]
 
 Level = Literal["identified", "weak", "cannot tell"]
-"""How much the data can tell: see `Verdict`."""
+"""Level of a `Verdict`: how well the data identify the contamination."""
 
 # Explanations of less weight do not widen intervals.
 _LIGHT = 0.05
@@ -31,8 +31,8 @@ class Explanation:
     Attributes:
         text: Sentence that describes the explanation, such as "Two classes have exchanged names."
         contamination: Share of these rows that is contaminated if the explanation is right.
-        weight: Probability of the explanation given the data, or its predictive weight; None if the
-            data cannot weigh it.
+        weight: Probability of the explanation given the data, or its predictive weight. None if
+            neither can be computed from the data.
     """
 
     text: str
@@ -42,17 +42,17 @@ class Explanation:
 
 @dataclass(frozen=True, kw_only=True)
 class Verdict:
-    """What the data can tell about their contamination.
+    """Verdict on whether the data identify which targets are contaminated.
 
-    `level` is one of three:
+    `level` has one of three values:
 
     * "identified": The data identify which targets are contaminated.
     * "weak": A part of the result rests on an assumption, or another explanation is almost as good.
     * "cannot tell": The data do not identify the contamination. Do not act on the responsibilities
       (the probabilities that targets are wrong) without further information.
 
-    `str()` gives the level and all sentences. A sentence writes class number 3 as "{3}"; `lines`
-    and `named` replace it by the name of the class.
+    `str()` gives the level and all sentences. A sentence writes the class with index 3 as "{3}";
+    `lines` and `named` replace it by the name of the class.
 
     Attributes:
         level: Level, one of the three above.
@@ -85,7 +85,7 @@ class Verdict:
         """Return the verdict as sentences, one in each line.
 
         Args:
-            names: Names of the classes; None to show class numbers (0, 1, ...).
+            names: Names of the classes; None to show the indices of classes (0, 1, ...).
         """
         told = [f"Verdict: {self.level}. {_MEANINGS[self.level]}", *self.reasons]
         if self.explanations:
@@ -102,8 +102,8 @@ class Verdict:
     def band(self) -> list[float]:
         """Contaminations of the competing explanations that an interval should contain.
 
-        Explanations of little weight are left out. With the level "weak", so are those with more
-        wrong than right rows, which the prior decides.
+        Explanations of little weight are left out. With the level "weak", explanations with more
+        wrong than right rows are left out, too, because the prior decides against them.
         """
         if self.level == "identified":
             return []
@@ -148,5 +148,5 @@ class Verdict:
 
 
 def _named(line: str, names: Sequence[object] | None) -> str:
-    """Replace every class number in braces by the name of the class."""
+    """Replace every class index in braces by the name of the class."""
     return re.sub(r"\{(\d+)\}", lambda m: m[1] if names is None else str(names[int(m[1])]), line)

@@ -28,10 +28,11 @@ def check_backbone(
     unused: Sequence[str] = (),
     seed: int = 0,
 ) -> None:
-    """Check a backbone in the way in which `AnomalyDetector` creates and uses it, with two members.
+    """Check a backbone as `AnomalyDetector` uses it, with an ensemble of two models.
 
-    These properties are checked: it takes the number of features (of channels for images) and
-    `members`. The two energies are finite, (S, N), for all rows and for the first row alone. The
+    A *member* is one model of the ensemble. These properties are checked: The backbone takes the
+    number of features (or of channels for images) and `members`, the number of models S. The clean
+    and the anomalous energies are finite, (S, N), for all rows and for the first row alone. The
     energies are not the same for all rows. Members share neither weights nor rows. A finite
     gradient reaches every parameter. Energies are computed in double precision, too. The backbone
     can be saved and loaded.
@@ -121,11 +122,11 @@ def _check_members(made: Backbone, rows: Tensor, energies: Energies) -> None:
     )
     require(
         not torch.equal(energies.clean[0], energies.clean[1]),
-        f"The members of {kind} are all the same: give each member its own random weights, "
-        "with the number of members as the first dimension of every parameter.",
+        f"The models (members) of {kind} are all the same: give each member its own random "
+        "weights, with the number of members as the first dimension of every parameter.",
     )
     mixed = torch.stack([rows[0], rows[1, :1].expand_as(rows[1])])
-    says = f"A member of {kind} must not depend on the rows of another: keep members apart."
+    says = f"A model of {kind} must not depend on the rows of another: keep members apart."
     check_close(made.energies(mixed).clean[0], energies.clean[0], says, rtol=1e-3, atol=1e-4)
     named = dict(made.named_parameters())
     both = [
@@ -137,8 +138,8 @@ def _check_members(made: Backbone, rows: Tensor, energies: Energies) -> None:
     for name, one, other in zip(named, *both, strict=True):
         require(
             not bool(((one != 0) & (other != 0)).any()),
-            f"Two members of {kind} share the parameter {name!r}: give each member its own, with "
-            "the number of members as the first dimension.",
+            f"Two models (members) of {kind} share the parameter {name!r}: give each member its "
+            "own, with the number of members as the first dimension.",
         )
 
 

@@ -154,7 +154,8 @@ def verified_rows(story: Story, y: Tensor) -> Verified:
     """Draw random verified values of rows: clean, contaminated, a true label, or nothing.
 
     Args:
-        story: Story that the rows belong to. True labels are verified where it has a latent one.
+        story: Story that the rows belong to. If the story has a latent true label, some true labels
+            are verified.
         y: Observed targets, (N, *dims).
 
     Returns:

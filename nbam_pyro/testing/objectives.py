@@ -63,8 +63,8 @@ def check_objectives(
         return
     closed = _at_one_draw(lambda: ClosedObjective(story, guide)(batch, num_data))
     says = (
-        f"The closed objective of {kind} is not Pyro's enumerated one: list all global latents in "
-        "priors, with the priors that forward draws them from."
+        f"The closed objective of {kind} differs from Pyro's enumerated objective: list all global "
+        "latents in priors, with the priors that forward draws them from."
     )
     check_close(closed.detach(), value.detach(), says)
     _check_same_gradients(story, guide, closed, value)
@@ -81,8 +81,8 @@ def _check_same_gradients(
 ) -> None:
     parameters = [p for part in (story, guide) for p in part.parameters() if p.requires_grad]
     says = (
-        f"The gradients of the closed form of {type(story).__name__} and of its forward differ: "
-        "detach the same tensors in both."
+        f"The gradients of the closed form log_joint() of {type(story).__name__} differ from those "
+        "of its method forward(): detach the same tensors in both methods."
     )
     pairs = (
         torch.autograd.grad(value, parameters, allow_unused=True, materialize_grads=True)

@@ -84,7 +84,7 @@ def check_story(
         ...         return super().log_joint(x, y, latents, **known)[::-1]
         >>> check_story(Upside(nn.Linear(2, 3), 3), x, y)
         Traceback (most recent call last):
-        nbam_pyro.errors.ContractError: Upside.log_joint does not agree with its forward: ...
+        nbam_pyro.errors.ContractError: Upside.log_joint does not agree with Upside.forward: ...
     """
     with part_of_a_user(seed):
         story = clone(story).eval()
@@ -186,11 +186,11 @@ def _check_closed_form(story: Story, x: Tensor, y: Tensor, latents: Draw) -> Non
         f"{tuple(exact.clean.shape)} twice, one value for each switch.",
     )
     mend = "derive it from the same distributions as forward, or derive the story from Story."
-    says = f"{kind}.log_joint does not agree with its forward: {mend}"
+    says = f"{kind}.log_joint does not agree with {kind}.forward: {mend}"
     check_close(a, exact.clean, says)
     check_close(b, exact.contaminated, says)
     prior = exact.prior_contaminated - exact.prior_clean
-    says = f"{kind}.switch_logits does not agree with the prior log odds of its forward: {mend}"
+    says = f"{kind}.switch_logits does not agree with the prior log odds in {kind}.forward: {mend}"
     check_close(switch_logits(story, x, y, latents), prior, says)
 
 
@@ -213,7 +213,8 @@ def _check_verified(story: Story, x: Tensor, y: Tensor, latents: Draw) -> None:
             "plates, with a value that is 1 for contaminated states and 0 for clean ones.",
         )
     says = (
-        f"{kind}.log_joint does not agree with its forward on verified rows: use nf.observe_switch."
+        f"{kind}.log_joint does not agree with {kind}.forward on verified rows: use "
+        "nf.observe_switch."
     )
     a, b = log_joint(story, x, y, latents, verified=known)
     check_close(a, exact.clean, says)

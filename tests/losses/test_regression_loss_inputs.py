@@ -172,7 +172,7 @@ def test_what_is_impossible_under_both_likelihoods_is_refused():
     loss, _ = scored(prediction, target)
     target[5] = 1e25
     for call in (loss, loss.responsibility):
-        with pytest.raises(DataError, match="The target in row 5 is impossible"):
+        with pytest.raises(DataError, match="The target in row 5 has density 0"):
             call(prediction, target)
 
 

@@ -81,7 +81,7 @@ def test_a_closed_form_that_contradicts_forward_is_refused():
 
     x, y = torch.randn(4, 4), torch.tensor([0, 1, 2, 0])
     story = Wrong(nn.Linear(4, 3), 3)
-    with torch.no_grad(), pytest.raises(StoryError, match="does not agree with its forward"):
+    with torch.no_grad(), pytest.raises(StoryError, match="does not agree with its method forward"):
         check_closed_form(story, x, y, draw_latents(story, x, y))
 
 

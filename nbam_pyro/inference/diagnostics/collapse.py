@@ -27,8 +27,8 @@ class CollapseReport:
             story declares no clean predictor.
         verified_accuracy: Share of the verified switches that the fit infers correctly from x and y
             alone. None if nothing is verified.
-        gain: How much more probable labels are given x than under their frequencies alone, in
-            standard errors, on rows that the network was not trained on. None if it is unknown,
+        gain: Mean of log p(label | x) minus the log frequency of the label, divided by the standard
+            error of this mean, on rows that the network was not trained on. None if it is unknown,
             and for measurements.
     """
 
@@ -39,7 +39,7 @@ class CollapseReport:
 
     @property
     def vanished(self) -> bool:
-        """Whether contamination is less than a quarter of a disagreement above 5 %."""
+        """Whether disagreement is above 5 % and contamination is less than a quarter of it."""
         if self.disagreement is None:
             return False
         return self.disagreement > 0.05 and self.contamination < 0.25 * self.disagreement
@@ -93,11 +93,11 @@ def collapse_report(
 ) -> CollapseReport:
     """Compare the responsibilities of a fit with the targets that contradict its predictor.
 
-    Give held-out rows if there are any. If the rate has fallen to 0, no row has a large
-    responsibility although many targets contradict the predictor. Contamination near 0 with little
-    disagreement only means that the data are clean. If even rows with similar x have random labels,
-    contamination and ambiguity cannot be separated, and a fit without contamination counts as
-    collapsed.
+    Give held-out rows if there are any. If the contamination rate has fallen to 0, no row has a
+    large responsibility although many targets contradict the predictor. Contamination near 0 with
+    little disagreement only means that the data are clean. If even rows with similar x have random
+    labels, contamination and ambiguity cannot be separated, and a fit without contamination counts
+    as collapsed.
 
     Args:
         responsibilities: P(z=1 | x, y), (N, *dims), without the verified values.
@@ -107,8 +107,8 @@ def collapse_report(
             of the clean scale.
         verified_accuracy: Share of verified switches that are inferred correctly. None if nothing
             is verified.
-        gain: How much more probable labels are given x than under their frequencies alone, in
-            standard errors (see `CollapseReport`). None if it is unknown.
+        gain: Mean of log p(label | x) minus the log frequency of the label, divided by the standard
+            error of this mean (see `CollapseReport`). None if it is unknown.
 
     Returns:
         The report.

@@ -14,7 +14,7 @@ _FEWEST = 20
 
 
 def held_out_verdict(y: np.ndarray, mean: np.ndarray, scale: np.ndarray) -> Verdict:
-    """Return what the residuals of held-out rows can tell about their contamination.
+    """Return the verdict on contamination from the residuals of held-out rows.
 
     A trained mean leaves small residuals in its own training rows, so their shape says little. On
     held-out rows few gross errors compete with a heavy tail of clean measurements; see

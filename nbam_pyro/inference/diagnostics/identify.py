@@ -38,14 +38,15 @@ def identify(
     """Return the numbers from which the verdict of a fit of a `LabelFlip` is made.
 
     Args:
-        responsibility: P(z=1 | x, y) of the rows of the fit, (N, *dims).
+        responsibility: P(z=1 | x, y) of the rows of the fit, (N, *dims): the probability that the
+            label is wrong.
         true_label: p(c | x, y) of each true class c, (N, *dims, K).
-        matrices: Draws of the transition matrix M, (S, K, K).
+        matrices: Draws of the transition matrix M = p(observed | true), (S, K, K).
         labels: Observed labels, (N, *dims).
         collapse: Collapse report of the fit.
-        echoed: How much more often neighbours have the label of a flagged row than predicted, from
-            `label_excess`; None if unknown.
-        prior: Prior on rates and flips.
+        echoed: Share of the neighbours of flagged rows that have the label of the flagged row,
+            minus the share that the fit predicts (see `label_excess`); None if unknown.
+        prior: Prior on contamination rates and on flips.
         evidence: Log probabilities of the true label, predicted out of fold; None without
             cross-fitting.
         attempts: Results of `CrossFit` from each start that was not discarded early.
@@ -73,13 +74,14 @@ def identify(
 def permutation_margins(matrices: np.ndarray, occupancy: np.ndarray) -> np.ndarray:
     r"""Return the permutation margin of every class at every draw of M, (S, K).
 
-    With J_kj = n_k M_kj / n, the margin of class k is the trace of J minus the trace under the best
-    assignment of names in which k has another name. A positive margin means that the names of the
-    fit are the best ones. With more than a hundred classes, only exchanges of k with one other
-    class are considered.
+    J_kj = n_k M_kj / n is the expected share of all n rows that have the true class k and the
+    observed label j; n_k is the number of rows of class k. The margin of class k is the trace of J
+    minus the trace under the best assignment of names in which k has another name. A positive
+    margin means that the names of the fit are the best ones. With more than a hundred classes, only
+    exchanges of k with one other class are considered.
 
     Args:
-        matrices: Draws of M, (S, K, K).
+        matrices: Draws of the transition matrix M = p(observed | true), (S, K, K).
         occupancy: Share of the rows that truly belong to each class, (K,).
 
     Example:
@@ -114,7 +116,7 @@ def _band(evidence: Evidence, prior: FlipPrior) -> tuple[tuple[float, float], ..
 
 
 def _restarts(attempts: list[Attempt], undecided: list[Tensor], k: int) -> np.ndarray:
-    """Return the largest total variation of each row of M among equally good attempts, (K,)."""
+    """Return the largest total variation of each row of M between equally good attempts."""
     if not attempts:
         return np.zeros(k)
     best = max(attempts, key=lambda attempt: float(attempt.log_marginals().mean()))
@@ -129,10 +131,11 @@ def _pairs(
     """Return all pairs of classes with flips in both directions.
 
     Args:
-        matrices: Draws of M, (S, K, K).
+        matrices: Draws of the transition matrix M = p(observed | true), (S, K, K).
         posterior: p(c | x, y) of each true class c, (N, K).
         labels: Observed labels, (N,).
-        evidence: Log probabilities of the true label, predicted out of fold.
+        evidence: Log probabilities of the true label, predicted out of fold; None without
+            cross-fitting.
     """
     mean, low = matrices.mean(0), np.quantile(matrices, 0.05, axis=0)
     present = (low > _PRESENT) & (low.T > _PRESENT) & np.triu(np.ones_like(mean, dtype=bool), 1)
@@ -149,15 +152,16 @@ def _pairs(
 
 
 def exchanged_contamination(posterior: np.ndarray, labels: np.ndarray, c: int, d: int) -> float:
-    """Return the share of wrong labels if the names of the classes c and d are exchanged.
+    """Return the share of wrong labels if the names of two classes are exchanged.
 
-    A label c is then right if the fit takes the row for one of class d, and conversely.
+    After the exchange, an observed label c is right if the true class according to the fit is d,
+    and an observed label d is right if the true class according to the fit is c.
 
     Args:
         posterior: p(c | x, y) of each true class c, (N, K).
         labels: Observed labels, (N,).
-        c: Number of one class.
-        d: Number of the other class.
+        c: Index of the first of the two classes.
+        d: Index of the second of the two classes.
     """
     names = np.arange(posterior.shape[1])
     names[[c, d]] = d, c

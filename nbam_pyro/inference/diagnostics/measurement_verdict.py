@@ -78,7 +78,8 @@ def different(first: np.ndarray, second: np.ndarray) -> bool:
     """Return whether two arrays of responsibilities disagree about enough rows to matter.
 
     Args:
-        first: Responsibilities P(z=1 | x, y), (N, *dims).
+        first: Responsibilities P(z=1 | x, y) of one explanation, (N, *dims): the probabilities that
+            targets are wrong.
         second: Responsibilities of another explanation, (N, *dims).
 
     Example:
@@ -99,7 +100,7 @@ def _little(peak: Peak) -> tuple[str, ...]:
 
 
 def _text(responsibility: np.ndarray, best: np.ndarray) -> str:
-    """Describe the rows that an explanation flags, and how many of them the best one flags."""
+    """Describe the rows that an explanation flags, and how many of them the first one flags."""
     flagged = responsibility > 0.5
     count = int(flagged.sum())
     if not count:

@@ -15,7 +15,7 @@ _AMONG, _FLAGGED = 5_000, 500
 def label_excess(
     x: np.ndarray, labels: np.ndarray, flagged: np.ndarray, predicted: np.ndarray
 ) -> float | None:
-    """Return how much more often neighbours have the label of a flagged row than predicted.
+    """Return the share of neighbours with the label of a flagged row, minus the predicted share.
 
     If labels are wrong at random, the nearest rows of a flagged row have the label of the flagged
     row as often as the fit predicts. If they have this label far more often, a flagged label is not

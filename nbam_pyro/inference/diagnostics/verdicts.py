@@ -25,11 +25,13 @@ def verdict_of(
 
     Args:
         collapse: Collapse report of the fit.
-        evidence: Numbers about a latent true label; None if the story has none.
+        evidence: Numbers from which the verdict on labels is made; None if the story has no latent
+            true label.
         peaks: Modes of the posterior; empty if they were not searched.
-        held_out: Function that judges the residuals of held-out measurements, if there is nothing
-            else to judge from. None for stories without a location of clean measurements, whose
-            verdict then depends on the collapse report alone.
+        held_out: Function that returns the verdict from the residuals of held-out measurements. It
+            is called if `evidence` is None, the fit has not collapsed, and there are no peaks. None
+            for stories without a location of clean measurements; their verdict then depends on the
+            collapse report alone.
 
     Example:
         >>> print(verdict_of(CollapseReport(0.1, 0.1), None))

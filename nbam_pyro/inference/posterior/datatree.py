@@ -118,16 +118,16 @@ def tree_of_draws(
     Args:
         story: Story with its fitted networks.
         draws: Draws by site name, (chains, draws, ...).
-        rows: Rows for the groups that need rows.
+        rows: Rows for all groups of the tree that contain values of rows, such as `observed_data`.
         num_predictive: Number of draws at which targets are drawn, in total over all chains. They
             are evenly spaced in every chain, with at least one in each chain. None for all draws.
         class_names: Names of the classes in the tree, (K,); 0, ..., K-1 by default.
         row_ids: Names of the rows in the tree, (N,); 0, ..., N-1 by default.
         coords: Further coordinates by dimension.
         dims: Names of the dimensions of a site.
-        held_out: Booleans that mark held-out rows. If their number is not N, the rows are not the
-            rows of the fit, and the tree does not contain them.
-        sample_stats: Statistics of MCMC by name, (chains, draws); None for none.
+        held_out: Booleans that are True for the held-out rows of the fit. If their number is not N,
+            `rows` are not the rows of the fit, and the tree has no variable "held_out".
+        sample_stats: Statistics of MCMC by name, (chains, draws); None if there are no statistics.
         seed: Seed of the draws of targets.
 
     Returns:

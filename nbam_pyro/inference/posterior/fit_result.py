@@ -38,16 +38,19 @@ class Fit:
 
     Attributes:
         story: Story with its fitted networks. The networks are point estimates.
-        guide: Variational posterior of the global latents, such as rates and the flip matrix.
+        guide: Variational posterior of the global latents, such as contamination rates and the flip
+            matrix.
         history: One row for each epoch of every training run, with the columns "step", "epoch",
             "loss" and "held_out_loss".
         held_out: Booleans that mark the held-out rows, (N,). Held-out rows are not trained on. They
             serve to select the best epoch and the best restart.
         kind: Shape and type of the rows of the fit.
         training_rows: Posteriors of the rows that the fit was made from.
-        collapse: Signs that the responsibilities are meaningless.
-        verdict: What the data can tell about their contamination. Sentences write class number 3
-            as "{3}"; `verdict.lines(names)` shows names instead. Read it before any other result.
+        collapse: Report on whether the fit has collapsed, which means that its responsibilities are
+            meaningless.
+        verdict: Verdict on whether the data identify the contamination. Read the verdict before any
+            other result. Its sentences write the class with index 3 as "{3}";
+            `verdict.lines(names)` shows names instead.
         label_evidence: Numbers from which the verdict on a latent true label was made; None for
             stories without one.
     """
@@ -64,10 +67,11 @@ class Fit:
 
     @property
     def modes(self) -> tuple[Mode, ...]:
-        """Modes of the posterior of the global latents, the heaviest first.
+        """Modes of the posterior of the global latents, the mode with the largest weight first.
 
         `Explore` finds them. After any other steps there is one mode of weight 1. Responsibilities,
-        draws and intervals are averages over all modes. Predictions are those of the heaviest.
+        draws and intervals are averages over all modes. Predictions use the mode with the largest
+        weight alone.
         """
         if isinstance(self.guide, ModesGuide):
             return self.guide.modes
@@ -75,13 +79,14 @@ class Fit:
         return (Mode(weight=1.0, latents=guide_median(self.guide), draws=draws),)
 
     def judged(self, verdict: Verdict) -> "Fit":
-        """Return the same fit with a verdict, and with intervals that contain its band.
+        """Return the same fit with a verdict, and with intervals that contain the verdict's band.
 
-        The intervals of the share and of the population rate then contain the contamination of the
-        explanations that compete. If the network has learned nothing, they begin at 0.
+        The intervals of the contaminated share and of the population rate then contain the
+        contamination of the competing explanations (`Verdict.band`). If the network has learned
+        nothing, both intervals begin at 0.
 
         Args:
-            verdict: What the data can tell.
+            verdict: Verdict on whether the data identify the contamination.
         """
         nothing = self.collapse is not None and self.collapse.learned_nothing
         values = [*verdict.band, *([0.0] if nothing else [])]

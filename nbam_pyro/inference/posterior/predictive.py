@@ -61,7 +61,8 @@ def predictive_draws(
     Args:
         story: Any story.
         rows: Rows whose targets are drawn. Their observed targets are not used.
-        draws: Draws of the global latents by site name, (S, ...); empty for a story without any.
+        draws: Draws of the global latents by site name, (S, ...); empty for a story without global
+            latents.
         num_draws: Number of draws, S.
         seed: Seed of the draws of targets. Torch's global random state is not changed.
     """

@@ -111,8 +111,9 @@ def log_marginals(
 ) -> np.ndarray:
     """Return log p(y | x, latents) at each draw of the global latents, in nats.
 
-    The switch z is summed out. For a row with a verified switch or true label the value is
-    log p(y, z | x, latents) or log p(y, c | x, latents).
+    The switch z, which is 1 for a contaminated target, is summed out. For a row with a verified
+    switch the value is log p(y, z | x, latents). For a row with a verified true label c it is log
+    p(y, c | x, latents).
 
     Args:
         fit: Fitted story.
@@ -200,8 +201,8 @@ def true_label_posterior(
 def predict(fit: Fit, x: Any) -> np.ndarray:
     """Return the prediction of the clean predictor at the guide's median.
 
-    For classes these are probabilities. For `LabelFlip` they are f = p(c | x) of the true label,
-    not p(y | z=0, x) of a clean observed label. For measurements they are means.
+    For classes these are probabilities. For `LabelFlip` they are f = p(c | x), the probabilities of
+    each true class c, not p(y | z=0, x) of a clean observed label. For measurements they are means.
 
     Args:
         fit: Fitted story.

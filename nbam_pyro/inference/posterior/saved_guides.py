@@ -44,7 +44,7 @@ def blank_guide(
     """Return a guide whose tensors have the shapes of saved ones.
 
     Args:
-        name: Name from `guide_name`.
+        name: Name of the guide, as `guide_name` returns it.
         story: Story of the guide.
         x: A few rows to run the story once, (N, ...).
         y: Targets of these rows, (N, *dims).
@@ -52,7 +52,7 @@ def blank_guide(
         family: Family of the guide that the caller gives; None to find it by its name.
 
     Raises:
-        StoryError: The family is not given, and the name is that of no guide of Pyro.
+        StoryError: The family is not given, and no guide of Pyro has this name.
     """
     if family is None and name == _MODES:
         return ModesGuide(
@@ -63,7 +63,7 @@ def blank_guide(
 
 
 def _family(path: str) -> Callable[..., nn.Module]:
-    """Return the guide family of a name, if it is one of Pyro's."""
+    """Return the guide family with a name, if Pyro has such a family."""
     module, _, name = path.rpartition(".")
     family: Any = getattr(autoguide, name, None)
     guides = module == autoguide.__name__ and isinstance(family, type)

@@ -165,7 +165,7 @@ def load(
     Raises:
         FolderError: A file is missing or was changed, or the folder has another format version.
         StoryError: The story cannot be built without `allow` or `story`, or the given story has
-            other tensors than the saved one.
+            other tensors than the saved story.
 
     Example:
         >>> import tempfile
@@ -272,7 +272,7 @@ def _story(saved: _Described | _Unknown, allow: Collection[str]) -> Story:
         raise StoryError(f"{error} Or create the story as for the fit and pass story=.") from error
     if not isinstance(story, Story):
         raise StoryError(
-            f"The saved description is of a {type(story).__name__}, which is not a story. Create "
-            "the story with the same arguments as for the fit and pass story=."
+            f"The saved description creates an object of class {type(story).__name__}, which is "
+            "not a story. Create the story with the same arguments as for the fit and pass story=."
         )
     return story

@@ -31,9 +31,9 @@ def switch_draws(
 ) -> np.ndarray:
     """Draw the switches of all rows from their joint posterior, by Pyro's `infer_discrete`.
 
-    Each draw of the global latents comes from the guide. The story is conditioned on it and run
-    under `infer_discrete`. (`Predictive` around `infer_discrete` would draw the latents from the
-    prior instead.)
+    Each draw of the global latents comes from the guide. The story is conditioned on this draw and
+    run under `infer_discrete`. (`Predictive` around `infer_discrete` would draw the latents from
+    the prior instead.)
 
     Args:
         fit: Fitted story.

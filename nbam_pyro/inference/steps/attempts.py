@@ -18,10 +18,10 @@ class Attempt:
     """Result of a fit from one start.
 
     Attributes:
-        start: Start of the fit.
+        start: Start whose values the fit began with.
         evidence: Log probabilities of the true label, predicted out of fold (by networks that did
             not see the row's label).
-        transition: Rates and flips that were estimated from this evidence.
+        transition: Contamination rates and flips that were estimated from this evidence.
     """
 
     start: Start
@@ -30,7 +30,7 @@ class Attempt:
 
     @property
     def latents(self) -> Draw:
-        """Rates and rows of T, by site name of `LabelFlip`."""
+        """Contamination rates and rows of the flip matrix T, by site name of `LabelFlip`."""
         return self.evidence.latents(self.transition)
 
     def log_marginals(self) -> Float[Tensor, " n"]:
@@ -41,7 +41,7 @@ class Attempt:
         return self.evidence.log_marginals(self.latents)
 
     def gain_over_frequencies(self) -> float:
-        """Return how much more probable labels are than under their frequencies alone.
+        """Return how much more probable labels are given x than under class frequencies alone.
 
         The gain is the mean difference of the log probabilities, in units of its standard error.
         """
@@ -58,8 +58,9 @@ class Attempt:
 
         Args:
             other: Attempt on the same rows.
-            information: Weight of the information that x has about the true label, in nats of the
-                log marginal per nat of information.
+            information: Factor of the information that x has about the true label. The information
+                (in nats) times this factor is added to the log marginal before attempts are
+                compared.
         """
         counted = self.evidence.weights > 0
         gains = self.log_marginals() - other.log_marginals()

@@ -37,8 +37,9 @@ _NEAR = 0.02
 
 @dataclass(frozen=True, kw_only=True)
 class CrossFit(Step):
-    r"""Estimate rates and T of a `LabelFlip` from rows that are predicted out of fold.
+    r"""Estimate rates and flips of a `LabelFlip` from rows that are predicted out of fold.
 
+    The rates are the contamination rates of the true classes, and the flips are the flip matrix T.
     A network agrees with labels that it has memorised, so rates that are estimated on its training
     rows are too low. Here each training row is predicted by a copy of the story that was trained on
     other rows (out of fold):
@@ -69,25 +70,26 @@ class CrossFit(Step):
     Args:
         folds: Number of folds, at least 2.
         warm_up: Warm-up of each copy.
-        skip: Number of warm-up epochs before the averaged ones.
-        starts: Starts of rates and T, the most common one first.
+        skip: Number of first warm-up epochs, whose predictions are not averaged.
+        starts: Methods that compute starting values of rates and T, in the order in which they are
+            tried.
         epochs: Number of epochs of each fit between two estimates.
-        rounds: Number of rounds that the best start is continued for.
-        information: Weight of the information of x about the true label, H(mean f) - mean H(f), in
-            the score of a start, in nats of the log marginal per nat of information. It is a prior
-            that true labels are sharp given x: an uncertain predictor without flips and a certain
-            predictor with flips can make the labels equally probable. The entropy of f alone would
-            favour merging two classes.
+        rounds: Number of further rounds (fit and estimate) of the best start.
+        information: Factor of the information that x has about the true label, in the score of a
+            start. The information is H(mean f) - mean H(f), where f are the predicted probabilities
+            of the true label and H is the entropy, in nats. The factor is a prior that true labels
+            are nearly certain given x: an uncertain predictor without flips and a certain predictor
+            with flips can make the labels equally probable. The entropy of f alone would favour
+            merging two classes.
         lr: Step size of AdamW.
         weight_decay: Weight decay of AdamW.
         prior: Prior on rates and T for the starts. None for the story's own prior, or for a Beta(1,
-            9) on rates if the story has none: if a mutual pair (two classes that are mistaken for
-            each other) starts near a rate of one half, its labels contain no information, and the
-            network may merge the two classes.
-        class_prior: Pseudo-count of each class of a Dirichlet prior on the frequencies of true
+            9) prior on rates if the story has no prior. The reason for this choice: if a mutual
+            pair (two classes that are mistaken for each other) starts near a rate of one half, its
+            labels contain no information, and the network may merge the two classes.
+        class_prior: Pseudo-count of each class in a Dirichlet prior on the frequencies of true
             labels. Give it only if you know that classes are about equally frequent. The evidence
-            is then shifted to the estimated frequencies (`estimate_transition`). None for no
-            prior.
+            is then shifted to the estimated frequencies (`estimate_transition`). None for no prior.
 
     Raises:
         DataError: `class_prior` is not positive.
@@ -177,9 +179,9 @@ class CrossFit(Step):
         Args:
             run: State of the fit.
             folds: Copies of the story, one for each fold.
-            start: Start of the attempt.
-            latents: Rates and T of the start.
-            rival: Best attempt so far; None if there is none.
+            start: Start that the attempt begins with.
+            latents: Contamination rates and rows of T at the start.
+            rival: Best attempt so far; None before the first attempt.
         """
         first = self._fit(run, folds[0], latents, len(folds))
         if rival is not None:
@@ -222,7 +224,7 @@ class CrossFit(Step):
     def _attempt(
         self, run: Run, start: Start, latents: Draw, log_probs: Tensor, index: np.ndarray
     ) -> Attempt:
-        """Estimate rates and T from predictions of some rows, and shift the evidence to them."""
+        """Estimate rates and T from predictions; shift the evidence to the class frequencies."""
         evidence = Evidence.of(log_probs, run.rows, index)
         prior = run.latent_label("CrossFit").prior or FlipPrior()
         moved = evidence.updated_transition(prior, latents, class_prior=self.class_prior)
@@ -248,7 +250,7 @@ class _EpochAverage(Callback):
     Args:
         run: State of the fit.
         fold: Copy of the story for one fold.
-        skip: Number of epochs before the averaged ones.
+        skip: Number of first epochs, whose predictions are not averaged.
     """
 
     def __init__(self, run: Run, fold: Copy, skip: int) -> None:

@@ -46,7 +46,7 @@ class Evidence:
         labels: Observed labels, (N,).
         weights: Number of times that each label counts, (N,).
         verified: Verified switches and true labels.
-        class_prior: Pseudo-count of each class, which `shifted` used to shift the log
+        class_prior: Pseudo-count of each class with which `shifted` has shifted the log
             probabilities; None if they were not shifted.
     """
 
@@ -105,8 +105,9 @@ class Evidence:
         For a verified row it is the log marginal of y and the verified value.
 
         Args:
-            latents: Rates and rows of T, by site name.
-            deviation: Deviation g(x), (N,); None for no deviation.
+            latents: Contamination rates and rows of the flip matrix T, by site name.
+            deviation: Deviation g(x), the number that is added to the logit of each row's rate,
+                (N,); None for no deviation.
         """
         known = self.verified.codes
         log_flip = zero_diagonal(latents["flip"].log(), fill=-math.inf)
@@ -119,7 +120,7 @@ class Evidence:
         """Return rates and rows of T, by site name of `LabelFlip`, in the precision of `log_probs`.
 
         Args:
-            transition: Estimate of rates and T.
+            transition: Estimate of contamination rates and of the flip matrix T.
         """
         flips = off_diagonal(transition.flip)
         return {"rate": transition.rate.to(self.log_probs), "flip": flips.to(self.log_probs)}
@@ -128,7 +129,7 @@ class Evidence:
         """Return p(true label | x, y) of every row, (N, K), given its verified value if any.
 
         Args:
-            latents: Rates and rows of T, by site name.
+            latents: Contamination rates and rows of the flip matrix T, by site name.
         """
         known = self.verified.codes
         log_flip = zero_diagonal(latents["flip"].log(), fill=-math.inf)
@@ -140,11 +141,13 @@ class Evidence:
     def sharpened(self, latents: Mapping[str, Tensor]) -> "Evidence":
         r"""Return the evidence :math:`p^a / \sum p^a` with the largest log marginal, a in (1/3, 3).
 
-        The mean of several predictors is too uncertain. Without correction, part of the flips would
-        be explained by this uncertainty.
+        Each probability p is raised to the power a, and the powers are divided by their sum. The
+        mean of several predictors is too uncertain. Without correction, part of the flips would be
+        explained by this uncertainty.
 
         Args:
-            latents: Rates and rows of T, by site name. They are fixed.
+            latents: Contamination rates and rows of the flip matrix T, by site name. They are
+                fixed.
 
         Source: Ranjan & Gneiting (2010) show that pooled predictions need recalibration. Guo et al.
         (2017) recalibrate with one exponent.
@@ -168,9 +171,10 @@ class Evidence:
         """Return the mode of rates and T, for log probabilities of the true label.
 
         Args:
-            prior: Prior on rates and flips.
-            sharpness: Exponent a of p^a / sum p^a. With 1 the probabilities do not change.
-            start: Counts to start from, (K, K), as in `estimate_transition`; None for its default.
+            prior: Prior on contamination rates and on flips.
+            sharpness: Exponent a. Each probability p is raised to the power a, and the powers are
+                divided by their sum. With 1 the probabilities do not change.
+            start: Counts to start from, (K, K); None for the default of `estimate_transition`.
         """
         return self._estimate(prior, sharpness=sharpness, start=start)
 
@@ -188,8 +192,8 @@ class Evidence:
         certain rows is then as good as the mode.
 
         Args:
-            prior: Prior on rates and flips.
-            latents: Rates and rows of T to start from, by site name.
+            prior: Prior on contamination rates and on flips.
+            latents: Contamination rates and rows of the flip matrix T to start from, by site name.
             class_prior: Pseudo-count of each class, as in `estimate_transition`; None for no prior.
         """
         return self._estimate(
@@ -205,13 +209,14 @@ class Evidence:
     ) -> tuple["Evidence", Transition]:
         r"""Return the evidence :math:`p^a / \sum p^a`, rates and T, all fitted to the labels.
 
+        Each probability p is raised to the power a, and the powers are divided by their sum.
         Networks that have learned from few rows are less certain than their accuracy justifies.
-        Without correction, part of the flips would be explained by this uncertainty. The exponent
-        a is the one at which the labels are most probable.
+        Without correction, part of the flips would be explained by this uncertainty. The exponent a
+        is the one at which the labels are most probable.
 
         Args:
-            prior: Prior on rates and flips.
-            latents: Rates and rows of T to start from, by site name.
+            prior: Prior on contamination rates and on flips.
+            latents: Contamination rates and rows of the flip matrix T to start from, by site name.
             class_prior: Pseudo-count of each class, as in `estimate_transition`; None for no prior.
 
         Returns:
@@ -232,8 +237,8 @@ class Evidence:
 
         Args:
             transition: Estimate from this evidence.
-            class_prior: Pseudo-count of each class that it was estimated with. With None the
-                evidence does not change.
+            class_prior: Pseudo-count of each class with which the transition was estimated. If it
+                is None, the evidence does not change.
         """
         if class_prior is None:
             return self
@@ -244,8 +249,9 @@ class Evidence:
         """Return the marginal posterior standard deviation of the logit of each rate, (K,).
 
         Args:
-            prior: Prior on rates and flips.
-            latents: Rates and rows of T at or near their mode, by site name.
+            prior: Prior on contamination rates and on flips.
+            latents: Contamination rates and rows of the flip matrix T at or near their mode, by
+                site name.
         """
         mode = self._estimate(prior, start=self._counts(latents), iterations=1)
         intervals = transition_intervals(

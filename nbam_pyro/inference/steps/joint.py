@@ -44,9 +44,9 @@ class Joint(Step):
             as scales and shifts. With 0 they do not change.
         spread_lr: Step size for the guide's standard deviations. With 0 they do not change.
         patience: Number of epochs without improvement after which training stops.
-        one_cycle: Whether step sizes rise to these values and then fall to 0 (one-cycle schedule,
-            Smith & Topin 2018). This is useful for runs of few epochs, or if the spread of the
-            posterior matters.
+        one_cycle: Whether step sizes rise to `lr`, `guide_lr` and `spread_lr`, and then fall to 0
+            (one-cycle schedule, Smith & Topin 2018). This is useful for runs of few epochs, or if
+            the spread of the posterior matters.
         num_draws: Number of draws of the global latents for each training step. More draws give
             posteriors that are exact enough for a comparison with `nuts`.
     """
@@ -99,10 +99,11 @@ class Spread(Step):
     During a joint fit, widely varying draws of a sparse flip matrix would add noise to the training
     of the network.
 
-    If rates and T were estimated out of fold (`CrossFit`) and the story has no deviation g(x), the
-    standard deviations are fitted to the same predictions out of fold. The rates of an `AutoNormal`
-    then get their marginal width, from the observed information. Without this correction, each rate
-    would have its conditional width given all other rates and flips, which is too small.
+    If contamination rates and the flip matrix T were estimated out of fold (`CrossFit`) and the
+    story has no deviation g(x) of each row's rate, the standard deviations are fitted to the same
+    predictions out of fold. The rates of an `AutoNormal` then get their marginal width, from the
+    observed information. Without this correction, each rate would have its conditional width given
+    all other rates and flips, which is too small.
 
     Args:
         epochs: Number of epochs if an epoch has up to 20 training steps. If an epoch has more

@@ -105,7 +105,7 @@ class _Trials:
     Args:
         step: Settings of the trials.
         run: State of the fit.
-        losses: Loss that the trials are trained and compared with.
+        losses: Loss by which the trials are trained and compared.
     """
 
     def __init__(self, step: Pace, run: Run, losses: "_Losses") -> None:

@@ -22,15 +22,17 @@ _DEVIATION = ("deviation", "group", "group_spread")
 
 @dataclass(frozen=True, kw_only=True)
 class Recount(Step):
-    r"""Add the fitted network to the evidence of `CrossFit`, and estimate rates and T again.
+    r"""Add the fitted network to the evidence of `CrossFit`, and estimate rates and flips again.
 
-    The new evidence is the geometric mean of two predictions of each row, the prediction of the
-    fitted network and the prediction of the copies that did not see the label of the row:
-    :math:`f \propto \sqrt{f_{in} f_{out}}`. The network has learned from more rows and for longer.
-    The copies have not memorised the labels. Such a mean is too uncertain, so it is raised to the
-    power that makes the labels most probable (`Evidence.sharpened`). Then rates and T are moved
-    towards their mode by EM in closed form, from expected counts over all rows. At the end the
-    deviations, g(x) and those of groups, are set to their mode given rates, T and the evidence.
+    The rates are the contamination rates of the true classes, and the flips are the flip matrix T.
+    The new evidence is the geometric mean of two predictions of each row: f_in, the prediction of
+    the fitted network, and f_out, the prediction of the copies that did not see the label of the
+    row, :math:`f \propto \sqrt{f_{in} f_{out}}`. The network has learned from more rows and for
+    longer. The copies have not memorised the labels. Such a mean is too uncertain, so it is raised
+    to the power that makes the labels most probable (`Evidence.sharpened`). Then rates and T are
+    moved towards their mode by EM in closed form, from expected counts over all rows. At the end
+    the deviations of rates, which are g(x) and those of groups, are set to their mode given rates,
+    T and the evidence.
 
     The class prior of `CrossFit` is used here again. The network's predictions are not shifted to
     the class frequencies. Without the class prior, only half of the shift of the copies'
@@ -60,7 +62,7 @@ class Recount(Step):
 def set_evidence(
     run: Run, story: LatentLabelStory, evidence: Evidence, transition: Transition
 ) -> None:
-    """Set the evidence of a run, and restart its guide from rates, T and deviations given it.
+    """Set the evidence of a run, and restart its guide from rates, T and deviations.
 
     Args:
         run: State of the fit.

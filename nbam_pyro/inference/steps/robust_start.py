@@ -74,7 +74,7 @@ class RobustStart(Step):
 
         Args:
             story: Story whose networks are trained.
-            location: Location of its clean likelihood.
+            location: Location of the story's clean likelihood.
             speed: Factor by which the step size is multiplied.
             one_cycle: Whether the step size rises and then falls.
         """
@@ -125,7 +125,7 @@ def _residuals(location: Location, run: Run) -> Tensor:
 
 @dataclass(frozen=True, kw_only=True)
 class Settle(Step):
-    """Fit the rate and the anomaly likelihood once more, with the network in evaluation mode.
+    """Fit the contamination rate and the anomaly likelihood again, with fixed networks.
 
     While a network is trained, dropout makes some of its residuals large. The fit then treats these
     rows as contaminated, and the clean scale is large enough to cover the other rows. In this step

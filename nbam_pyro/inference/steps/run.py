@@ -38,7 +38,7 @@ class Run:
         story: Story, which is fitted in place.
         rows: All rows of the data.
         training_index: Indices of the rows that networks are trained on.
-        held_out_index: Indices of the noisy rows that only select epochs and restarts.
+        held_out_index: Indices of the noisy rows that are used only to select epochs and restarts.
         drawn: Whether `held_out_index` was drawn at random. False if the caller has chosen it.
         closed: Whether the objective is the closed form of the story.
         options: Options of every Lightning run.
@@ -104,7 +104,7 @@ class Run:
         """Return the story if it has a latent true label.
 
         Args:
-            step: Name of the step that needs it, for the error message.
+            step: Name of the step that calls this method, for the error message.
 
         Raises:
             StoryError: The story has no latent true label.
@@ -120,7 +120,7 @@ class Run:
         """Return the location of the story's clean likelihood.
 
         Args:
-            step: Name of the step that needs it, for the error message.
+            step: Name of the step that calls this method, for the error message.
 
         Raises:
             StoryError: The story's clean likelihood has no location and scale.
@@ -153,7 +153,7 @@ class Run:
         """Return whether most rows are contaminated and the verified rows do not confirm it.
 
         The mean responsibility of all rows is then above one half, and the fit infers at most half
-        of the verified switches correctly when it does not see them.
+        of the verified switches correctly from x and y alone.
         """
         if self.judge(np.arange(len(self.rows)))[1] <= 0.5:
             return False

@@ -74,11 +74,11 @@ class Anchors(Start):
 class Vertices(Start):
     r"""Start from clusters of predictions, one cluster for each class.
 
-    Predictions of the *observed* label lie near :math:`\sum_c f_c M_c`, where f is the probability
-    of the true label and M_c is row c of the transition matrix M = p(observed | true). They lie
-    near the vertex M_c if the true label is nearly certain to be c. If most labels of class c are
-    d, the rows with the most confident prediction of d belong to class c, and `Anchors` is wrong.
-    `Vertices` works in this case too:
+    Predictions of the *observed* label lie near :math:`\sum_c f_c M_c`, where f_c is the
+    probability of the true class c and M_c is row c of the transition matrix M = p(observed |
+    true). They lie near the vertex M_c if the true label is nearly certain to be c. If most labels
+    of class c are d, the rows with the most confident prediction of d belong to class c, and
+    `Anchors` is wrong. `Vertices` works in this case too:
 
     1. k-means finds K clusters of predictions.
     2. The labels of the rows nearest to each vertex are counted.

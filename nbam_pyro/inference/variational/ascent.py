@@ -142,8 +142,8 @@ def inverse_curvature(function: Function, points: Tensor) -> Tensor:
 def _second_derivatives(function: Function, points: Tensor) -> Tensor:
     """Return the negative second derivatives, (S, D, D).
 
-    Where they are not finite, as of functions that torch differentiates only once, they are
-    differences of first derivatives.
+    If torch can differentiate the function only once, these derivatives are not finite. Differences
+    of first derivatives are used instead.
     """
     size = points.shape[1]
     with torch.enable_grad():
@@ -179,7 +179,7 @@ def with_slopes(function: Function, points: Tensor) -> tuple[Tensor, Tensor]:
 def _updated(
     inverse: Tensor, step: Tensor, change: Tensor, fresh: Tensor, moved: Tensor
 ) -> tuple[Tensor, Tensor]:
-    """Update the inverse curvature of the points that moved; return also which are still fresh."""
+    """Update the inverse curvature of points that moved; also return which were never updated."""
     along = (step * change).sum(-1)
     usable = moved & (along > 1e-10 * step.norm(dim=-1) * change.norm(dim=-1))
     first = fresh & usable

@@ -71,10 +71,10 @@ def bridge_evidence(
     """Return the log evidence of a density from its draws and the draws of a proposal.
 
     Args:
-        own: Log density at draws of the density, (S,), up to a constant.
-        own_proposal: Log density of the proposal at these draws, (S,).
-        drawn: Log density at draws of the proposal, (T,), up to the same constant.
-        drawn_proposal: Log density of the proposal at these draws, (T,).
+        own: Log density at the draws from the density itself, (S,), up to a constant.
+        own_proposal: Log density of the proposal at the same draws, (S,).
+        drawn: Log density at the draws from the proposal, (T,), up to the same constant.
+        drawn_proposal: Log density of the proposal at the draws from the proposal, (T,).
 
     Source: Meng & Wong (1996), the optimal bridge.
 

@@ -28,8 +28,9 @@ class Enumerated(NamedTuple):
     Attributes:
         clean: log p(y, z=0 | x), the log joint of y and the clean states.
         contaminated: log p(y, z=1 | x), the log joint of y and the contaminated states.
-        prior_clean: log P(z=0 | x), without y.
-        prior_contaminated: log P(z=1 | x), without y.
+        prior_clean: log P(z=0 | x), the log prior probability of the clean states, without y.
+        prior_contaminated: log P(z=1 | x), the log prior probability of the contaminated states,
+            without y.
     """
 
     clean: Tensor
@@ -198,7 +199,7 @@ def responsibility_and_prior(
 def check_closed_form(
     story: Story, x: Tensor, y: Tensor, latents: Latents, *, verified: Verified = NOTHING
 ) -> None:
-    """Raise a `StoryError` if the closed form of a story disagrees with its `forward` on some rows.
+    """Raise a `StoryError` if the closed form of a story does not agree with its method `forward`.
 
     Args:
         story: Story with a closed form.
@@ -208,14 +209,15 @@ def check_closed_form(
         verified: Verified switches and true labels of the rows.
 
     Raises:
-        StoryError: The two differ by more than rounding.
+        StoryError: The closed form and `forward` differ by more than rounding errors.
     """
     exact = enumerate_states(story, x, y, latents, verified=verified)
     pair = torch.stack(log_joint(story, x, y, latents, verified=verified))
     if not torch.allclose(pair, torch.stack(exact[:2]), rtol=1e-3, atol=1e-3, equal_nan=True):
         worst = (pair - torch.stack(exact[:2])).abs().nan_to_num(0.0).max()
         raise StoryError(
-            f"The closed form of {type(story).__name__} does not agree with its forward: they "
-            f"differ by up to {float(worst):.3g} nats. Override log_joint together with forward, "
-            "or derive the story from Story and fit it with objective='elbo'."
+            f"The closed form log_joint() of {type(story).__name__} does not agree with its method "
+            f"forward(): their log probabilities differ by up to {float(worst):.3g} nats. Override "
+            "log_joint together with forward, or derive the story from Story and fit it with "
+            "objective='elbo'."
         )

@@ -104,7 +104,7 @@ def is_local(site: Mapping[str, Any]) -> bool:
 
 
 def global_sites(story: Story, x: Tensor, y: Tensor, latents: Draw) -> dict[str, Any]:
-    """Return Pyro's record of every global latent; those not given are drawn from the prior.
+    """Return Pyro's record of every global latent; latents without a given value are drawn.
 
     Args:
         story: Story in evaluation mode.
@@ -148,7 +148,7 @@ def sample_guide(guide: nn.Module, *args: Any, **kwargs: Any) -> tuple[Draw, Ten
 
 
 def _sample_normal(guide: AutoNormal, generator: torch.Generator | None) -> tuple[Draw, Tensor]:
-    """Return one draw from an `AutoNormal` and its log density; None for torch's own generator."""
+    """Return one draw from an `AutoNormal` and its log density. None for torch's generator."""
     draw: Draw = {}
     log_q = torch.zeros(())
     for name, loc, transform in normal_sites(guide):

@@ -37,9 +37,9 @@ class Sampled:
     Attributes:
         points: Draws, (S, D).
         weights: Normalised importance weights, (S,).
-        of_mode: Probability that each draw belongs to each mode, (S, M).
-        k_hat: Pareto k-hat of the importance weights, below 0.7; None if the draws come from
-            chains.
+        of_mode: Probability that each draw belongs to each of the M modes, (S, M).
+        k_hat: Pareto k-hat, a diagnostic of the importance weights. It is below 0.7; None if the
+            draws come from Markov chains.
         log_evidence: Logarithm of the integral of the density.
     """
 
@@ -63,9 +63,8 @@ def sample_modes(
     Draws of a mixture of Student-t distributions around the modes are weighted by the density
     (importance sampling). After each round, the mixture adapts to the weighted draws of all rounds.
     Every draw is weighted against the average of the mixtures of all rounds, and the weights are
-    Pareto smoothed. Where
-    the weights are not reliable (k-hat of 0.7 or more), chains start from the modes instead, and
-    bridge sampling weights the modes.
+    Pareto smoothed. Where the weights are not reliable (k-hat of 0.7 or more), chains start from
+    the modes instead, and bridge sampling weights the modes.
 
     Args:
         log_density: Log density of points, (S, D), up to a constant, with values (S,).

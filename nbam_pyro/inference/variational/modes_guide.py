@@ -30,15 +30,16 @@ class ModesGuide(DrawnGuide):
     """The posterior of the global latents as weighted draws around several modes.
 
     `guide_draws` returns draws of all modes in proportion to their weights, and `guide_median`
-    the values at the heaviest mode. `Explore` creates it.
+    returns the values at the mode with the largest weight. `Explore` creates this guide.
 
     Args:
         space: Free coordinates of the global latents.
         free: Draws in free coordinates, (S, D).
-        mode: Number of the mode that each draw belongs to, (S,).
-        centres: Free coordinates of each mode, the heaviest first, (M, D).
+        mode: Index of the mode that each draw belongs to, (S,).
+        centres: Free coordinates of each mode, the mode with the largest weight first, (M, D).
         weights: Weight of each mode, (M,).
-        k_hat: Pareto k-hat of the importance weights, (); NaN if the draws come from chains.
+        k_hat: Pareto k-hat, a diagnostic of the importance weights, (); NaN if the draws come from
+            Markov chains.
     """
 
     free: Tensor
@@ -78,7 +79,7 @@ class ModesGuide(DrawnGuide):
 
     @property
     def modes(self) -> tuple[Mode, ...]:
-        """The modes, the heaviest first."""
+        """The modes, the one with the largest weight first."""
         return tuple(
             Mode(
                 weight=float(weight),

@@ -37,11 +37,11 @@ class Objective(Protocol):
 
 
 class ClosedObjective:
-    """The objective from the closed form: the story's `log_joint` gives both states of the switch.
+    """The objective from the closed form: `log_joint` returns the log joint of both switch states.
 
     Args:
         story: Story with a closed form.
-        guide: Guide of its global latents.
+        guide: Guide of the global latents of the story.
         num_draws: Number of draws of the global latents that each value is averaged over.
 
     Raises:
@@ -74,7 +74,7 @@ class EnumeratedObjective:
 
     Args:
         story: Story of any kind.
-        guide: Guide of its global latents.
+        guide: Guide of the global latents of the story.
         num_draws: Number of draws of the global latents that each value is averaged over.
     """
 

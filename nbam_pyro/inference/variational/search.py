@@ -76,7 +76,7 @@ def search_modes(
 
 
 def _higher(density: LogPosterior, draws: Tensor, heights: Tensor) -> Tensor:
-    """Return a few draws with a much higher density than all modes: the search had not arrived."""
+    """Return a few draws with a much higher density than all modes, which the search has missed."""
     with torch.no_grad():
         some = draws[:: -(-len(draws) // _CHECKED)]
         values = density(some)
@@ -127,13 +127,14 @@ def _screened(density: LogPosterior, starts: Tensor) -> Tensor:
 
 
 def _different(marginals: Tensor, values: Tensor, *, limit: int, same: float) -> Tensor:
-    """Return the numbers of the best points that differ from each other, the best first.
+    """Return the indices of the best points that differ from each other, the best first.
 
     Args:
         marginals: Log marginals of rows at each point, (S, N).
         values: Log density of each point, (S,).
-        limit: Largest number of points.
-        same: Points whose log marginals differ by less than this on average are the same.
+        limit: Largest number of points to return.
+        same: Threshold. Two points are the same if their log marginals differ by less than this on
+            average.
     """
     chosen: list[int] = []
     open_ = values.isfinite()
@@ -148,7 +149,7 @@ def _different(marginals: Tensor, values: Tensor, *, limit: int, same: float) ->
 
 
 def _guide(space: Space, points: Tensor, found: Sampled, *, count: int, seed: int) -> ModesGuide:
-    """Return a guide of evenly weighted draws, with the heaviest mode first."""
+    """Return a guide of evenly weighted draws; the mode with the largest weight is first."""
     weights = found.weights @ found.of_mode
     order = weights.argsort(descending=True)
     order = order[weights[order] > _LIGHT]

@@ -28,9 +28,9 @@ class _Site:
 
     Attributes:
         name: Name of the site.
-        transform: Map from numbers without constraints to the values of the site.
-        middle: Number without constraints at which the free coordinate is 0, (*site,).
-        unit: Unit of the free coordinate in numbers without constraints, (*site,).
+        transform: Map from the unconstrained scale (all real numbers) to the values of the site.
+        middle: Value on the unconstrained scale at which the free coordinate is 0, (*site,).
+        unit: Length of one unit of the free coordinate on the unconstrained scale, (*site,).
     """
 
     name: str
@@ -44,8 +44,8 @@ class Space:
     """Free coordinates of the global latents: a vector of D real numbers without constraints.
 
     A rate in (0, 1), for example, has a linear function of its logit as free coordinate, and a
-    positive scale has one of its logarithm. Under the prior the coordinates have a median of about
-    0 and a scatter of about 1, whatever the units of the latents.
+    positive scale has a linear function of its logarithm. Under the prior the coordinates have a
+    median of about 0 and a scatter of about 1, whatever the units of the latents.
 
     Attributes:
         sites: The global latents in order.

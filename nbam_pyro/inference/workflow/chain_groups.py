@@ -28,10 +28,10 @@ class ChainGroups:
     """Chains grouped by the modes that they sample. Chains that move between modes are one group.
 
     Attributes:
-        of_chain: Number of the group of each chain, (C,).
+        of_chain: Index of the group of each chain, (C,).
         weights: Probability of each group, (G,), which sum to 1.
         missed: Probability of the modes that no chain samples.
-        known: Whether the modes were searched. If not, all chains are one group.
+        known: Whether the modes were searched. If it is False, all chains are one group.
     """
 
     of_chain: np.ndarray
@@ -64,13 +64,13 @@ class ChainGroups:
         """Judge the chains of each group.
 
         Args:
-            posterior: Draws of all chains as they fell.
+            posterior: Draws of all chains in their original order, chain by chain.
             diverging: Booleans that mark divergent transitions, (C, S).
 
         Returns:
             "r_hat" and "ess" of every number that varies, (group, number); "divergences", "chains"
-            and "weight", (group,). Its attribute "sentence" says what fails, or that nothing does;
-            "converged" is 1 if nothing fails, and 0 otherwise.
+            and "weight", (group,). The attribute "sentence" of this result states which diagnostics
+            fail, or that none fails; "converged" is 1 if none fails, and 0 otherwise.
         """
         names = [str(name) for name in posterior.data_vars]
         groups = range(len(self.weights))
@@ -90,7 +90,7 @@ class ChainGroups:
             coords={"group": list(groups), "number": varies},
         )
         faults = self._faults(found, diverging.shape[1])
-        unknown = "" if self.known else " Chains may sit in different modes of unknown weight."
+        unknown = "" if self.known else " Chains may sample modes of unknown probability."
         sentence = (
             f"The chains have not converged: {'; '.join(faults)}. Take more samples (num_samples, "
             f"num_warmup), more chains, or a target_accept nearer to 1.{unknown}"

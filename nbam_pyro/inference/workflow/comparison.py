@@ -43,7 +43,7 @@ class Comparison:
             its standard error "se", the difference from the best "elpd_diff", the standard error of
             the difference "dse", and stacking weights, "weight". `arviz_plots.plot_compare` takes
             this table.
-        fold: Number of the fold that each row belongs to, (N,).
+        fold: Index of the fold that each row belongs to, (N,).
     """
 
     elpd: dict[str, ELPDData]
@@ -106,8 +106,9 @@ def compare_priors(
         x: Rows, (N, ...).
         y: Observed targets, (N,) or (N, *dims). The targets of one row count together.
         verified: Verified switches or true labels of some rows; by default nothing is verified.
-        groups: Name or number of the group of each row, (N,), which no fold divides; None for no
-            groups. Rows of a table that are exactly equal are not divided either.
+        groups: Identifier of the group of each row, a text or a number, (N,). No fold divides a
+            group; None for no groups. Rows of a table that are exactly equal are not divided
+            either.
         folds: Number of folds, at least 2.
         steps: Steps of every fit; None for the default steps of each story.
         num_draws: Number of draws of the global latents, S.
@@ -186,7 +187,7 @@ def readable(number: float) -> str:
 
 
 def _folds(y: torch.Tensor, folds: int, seed: int, groups: np.ndarray | None) -> np.ndarray:
-    """Return the number of the fold of each row, (N,)."""
+    """Return the index of the fold of each row, (N,)."""
     if not 2 <= folds <= len(y) // 2:
         raise DataError(
             f"{len(y)} rows cannot be divided into {folds} folds. Give at least 2 folds, and at "

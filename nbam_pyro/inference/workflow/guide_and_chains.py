@@ -34,14 +34,14 @@ def guide_and_chains(
           deviations.
         * "shift": difference of the means, guide minus chains, in standard deviations of the
           chains.
-        * "width": ratio of the standard deviations, guide to chains.
-        * "r_hat", "ess": convergence of the chains within the worst of their groups (see `nuts`).
-          They should be below 1.01 and above 400. Otherwise the chains are too short for a
-          comparison.
+        * "width": standard deviation of the guide divided by that of the chains.
+        * "r_hat", "ess": r-hat and number of effective draws, in the group of chains where they are
+          worst (see `nuts`). r-hat should be below 1.01, and the number above 400. Otherwise the
+          chains are too short for a comparison.
 
     Raises:
-        DataError: The two trees have different numbers, such as other class names, or the second
-            tree does not come from `nuts`.
+        DataError: The two trees contain different numbers, for example because their class names
+            differ, or the second tree does not come from `nuts`.
     """
     if "convergence" not in chains.children:
         raise DataError(

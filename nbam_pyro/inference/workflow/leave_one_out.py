@@ -27,8 +27,8 @@ def loo(
     a network that memorises. `compare_priors` refits instead.
 
     Args:
-        fit: Fit of a story without trained parameters: one on frozen features, one with
-            `last_layer`, or one of components such as `LinearNormal`.
+        fit: Fit of a story without trained parameters: a story on frozen features, a story with
+            `last_layer`, or a story of components such as `LinearNormal`.
         x: Rows that the fit was made from, without held-out rows, (N, ...).
         y: Observed targets of these rows, (N,) or (N, *dims).
         verified: Verified switches or true labels of some rows; by default nothing is verified.

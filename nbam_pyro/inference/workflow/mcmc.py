@@ -59,17 +59,17 @@ def nuts(
 ) -> xr.DataTree:
     """Sample the global latents of a fitted story by the No-U-Turn Sampler (NUTS).
 
-    The global latents are rates, the flip matrix T, and others such as the weights of a
-    `LinearNormal`. The networks do not change. The switch is summed out, in closed form or by
+    The global latents are contamination rates, the flip matrix T, and others such as the weights of
+    a `LinearNormal`. The networks do not change. The switch is summed out, in closed form or by
     Pyro's enumeration.
 
     Chains start in all modes of the posterior. The modes are those of `Explore`, which runs here if
-    the fit had other steps, the story has a closed form, and it has at most 60 numbers; otherwise
-    chains start from draws of the guide. Chains that sample the same modes form a group, and are
-    judged among themselves: r-hat (at most 1.05), effective draws (at least 100) and divergent
-    transitions (at most 1 %). If there are several groups, the posterior of the tree has draws of
-    each group in proportion to the probability of its modes, in random order. The number of chains
-    that fell into a mode says nothing about its probability.
+    the fit had other steps, the story has a closed form, and it has at most 60 unknown numbers;
+    otherwise chains start from draws of the guide. Chains that sample the same modes form a group.
+    Each group is judged by r-hat (at most 1.05), effective draws (at least 100) and divergent
+    transitions (at most 1 %) of its own chains. If there are several groups, the posterior of the
+    tree has draws of each group in proportion to the probability of its modes, in random order. The
+    number of chains that sample a mode is not an estimate of the probability of this mode.
 
     The chains sample the posterior that a guide approximates when it is fitted by `Joint` to the
     same rows, each counted once. The default recipe for labels estimates rates and T from
@@ -99,9 +99,10 @@ def nuts(
     Returns:
         A tree with the groups of `to_datatree`; `sample_stats` with "diverging", which marks
         divergent transitions, (chains, num_samples); and `convergence`, with r-hat, effective
-        draws, divergences, the number of chains and the weight of every group of chains. Its
-        attribute "sentence" says what fails, and a `ConvergenceWarning` repeats it. With several
-        groups, `chains` has the draws as they fell, chain by chain.
+        draws, divergences, the number of chains and the weight of every group of chains. The
+        attribute "sentence" of `convergence` states which diagnostics fail, and a
+        `ConvergenceWarning` repeats this sentence. With several groups, `chains` has the draws in
+        their original order, chain by chain.
 
     Raises:
         DataError: The rows have another shape or type than those of the fit, `num_samples` is below
@@ -163,7 +164,7 @@ def _modes(fit: Fit, rows: Scored, *, seed: int) -> ModesGuide | None:
 
 
 def _starts(fit: Fit, modes: ModesGuide | None, chains: int, *, seed: int) -> list[Draw]:
-    """Return the first values of each chain: a draw of each mode in turn, the heaviest first."""
+    """Return the first values of each chain: a draw of each mode in turn, by falling weight."""
     if modes is None:
         return each_draw(guide_draws(fit.guide, chains, seed=seed), chains)
     rng = np.random.default_rng(seed)

@@ -38,7 +38,7 @@ def confusion_check(
         x: Rows, (N, ...).
         y: Observed labels, (N,).
         num_draws: Number of replicated data sets.
-        probability: Probability that the central interval covers, such as 0.9. The interval is that
+        probability: Probability that the central interval covers, such as 0.9. It is the interval
             of the counts in data sets that are simulated from the fit.
         seed: Seed of the draws.
 
@@ -206,8 +206,8 @@ def expected_calibration_error(r: np.ndarray, contaminated: np.ndarray) -> float
     """Return the expected calibration error of responsibilities, from 0 (best) to 1.
 
     Responsibilities are divided into 15 bins of equal width. The error is the mean absolute
-    difference between the mean responsibility of a bin and the share that is contaminated, weighted
-    by the rows in each bin.
+    difference between the mean responsibility of a bin and the share of its targets that are
+    contaminated, weighted by the number of rows in each bin.
 
     Args:
         r: Responsibilities, (N,).

@@ -21,11 +21,12 @@ def prior_sensitivity(tree: xr.DataTree, *, var_names: Sequence[str] | None = No
         var_names: Names of the variables of the posterior to examine; None for all.
 
     Returns:
-        One row for each number of the posterior, one column for the prior of every site, and one
-        for the likelihood. Values above 0.05 mean that the number is sensitive. If a number is
-        sensitive to its prior but not to the likelihood, the data contain little information about
-        it. If a number is sensitive to both, prior and data disagree about it. Stories with trained
-        weights have no column for the likelihood: another power of it would train other weights.
+        One row for each number of the posterior, with one column for the prior of every site, and
+        one column for the likelihood. Values above 0.05 mean that the number is sensitive. If a
+        number is sensitive to its prior but not to the likelihood, the data contain little
+        information about it. If a number is sensitive to both, prior and data disagree about it.
+        Stories with trained weights have no column for the likelihood: with another power of the
+        likelihood, training would give other weights.
 
     Source: power-scaling, Kallioinen et al. (2024), by ArviZ.
     """

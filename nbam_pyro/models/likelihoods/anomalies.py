@@ -56,8 +56,9 @@ class BroadNormal(Component):
     It does not depend on x. `BroadNormal.of(y)` chooses location and scale from the targets.
 
     Args:
-        loc: Location m, in the units of y.
-        scale: Scale S, in the units of y. Several standard deviations of y are a good choice.
+        loc: Location m of the distribution, in the units of y.
+        scale: Standard deviation S, in the units of y. Several standard deviations of y are a good
+            choice.
 
     Raises:
         DataError: The scale is not positive.
@@ -100,8 +101,8 @@ class BroadStudentT(Component):
     Use it in place of `BroadNormal` where errors may be larger than S by orders of magnitude.
 
     Args:
-        loc: Location m, in the units of y.
-        scale: Scale S, in the units of y.
+        loc: Location m of the distribution, in the units of y.
+        scale: Scale S of the distribution, in the units of y.
         df: Degrees of freedom, positive. 1 is a Cauchy distribution.
 
     Raises:
@@ -135,8 +136,9 @@ class BroadStudentT(Component):
 class UniformRange(Component):
     """y ~ Uniform[low, high]: a contaminated measurement may be any value in the range.
 
-    A broken sensor, for instance, may show every value of its range. `fit` raises a `SupportError`
-    where a target lies outside the range. Where such a target is scored, it counts as contaminated.
+    A broken sensor, for instance, may show every value of its range. If a target lies outside the
+    range, `fit` raises a `SupportError`, and `responsibilities` returns 1 for the target
+    (contaminated).
 
     Args:
         low: Lower end of the range, included, in the units of y.

@@ -61,10 +61,10 @@ def centred(base: TorchDistribution, centre: float) -> TorchDistribution:
     """Return the distribution of y, given a distribution of y - centre.
 
     Args:
-        base: Distribution of y - centre, such as a Normal: its support is all real numbers, and it
-            has an attribute `loc`.
-        centre: A number near the measurements, in the units of y. `base` itself is returned where
-            it is 0.
+        base: Distribution of y - centre. It has all real numbers as its support and an attribute
+            `loc`, as a Normal distribution has.
+        centre: A number near the measurements, in the units of y. If it is 0, the function returns
+            `base` unchanged.
 
     Example:
         >>> import pyro.distributions as dist

@@ -17,9 +17,9 @@ from nbam_pyro.models.likelihoods.two_piece import TwoPieceNormal
 class LocationScale(Component, ABC):
     """Base class of clean likelihoods with the location centre + head(h) and a learned scale.
 
-    Where the head has a second column, the scale depends on the input:
-    sigma(x) = sigma * exp(3 tanh(head(h)_2 / 3)). It differs from the common scale sigma by a
-    factor of at most e^3, so the scale of a row cannot be fitted to a value near 0.
+    If the head has a second output head(h)_2, the scale depends on the input: sigma(x) = sigma *
+    exp(3 tanh(head(h)_2 / 3)). This scale differs from the common scale sigma by a factor of at
+    most e^3, so the scale of a row cannot be fitted to a value near 0.
 
     The centre is subtracted from the targets in the precision of the targets. Measurements far from
     0, such as clock times, therefore keep their digits if the centre is near them.
@@ -94,8 +94,8 @@ class NormalLikelihood(LocationScale):
             column, (N, 2), is the logarithm of the relative scale; the scale then depends on the
             input.
         scale: Value of sigma at the start of training, in the units of y.
-        centre: A number near the measurements, in the units of y, where they lie far from 0. The
-            mean is f(h) = centre + head(h).
+        centre: A number near the measurements, in the units of y. Give it if the measurements lie
+            far from 0. The mean is f(h) = centre + head(h).
 
     Raises:
         DataError: The scale is not positive.
@@ -116,7 +116,8 @@ class LaplaceLikelihood(LocationScale):
         head: Network that maps features h, (N, ...), to the median minus the centre, (N, 1). A
             second output, (N, 2), is the logarithm of the relative scale.
         scale: Value of b at the start of training, in the units of y.
-        centre: A number near the measurements, in the units of y, where they lie far from 0.
+        centre: A number near the measurements, in the units of y. Give it if the measurements lie
+            far from 0.
 
     Raises:
         DataError: The scale is not positive.
@@ -140,7 +141,8 @@ class StudentTLikelihood(LocationScale):
         head: Network that maps features h, (N, ...), to the location minus the centre, (N, 1). A
             second output, (N, 2), is the logarithm of the relative scale.
         scale: Value of sigma at the start of training, in the units of y.
-        centre: A number near the measurements, in the units of y, where they lie far from 0.
+        centre: A number near the measurements, in the units of y. Give it if the measurements lie
+            far from 0.
         df: Degrees of freedom, above 1.
 
     Raises:

@@ -80,8 +80,8 @@ class Component(nn.Module, ABC):
 
         Args:
             h: Features of the rows, (N, ...): the output of the story's trunk, or the rows
-                themselves where the story has no trunk. Codes of groups, (N,), where `groups` is
-                not 0.
+                themselves where the story has no trunk. If `groups` is not 0, h are the codes of
+                the rows' groups, (N,).
             latents: Value of every global latent of the story by site name.
 
         Returns:

@@ -32,9 +32,10 @@ class LinearLikelihood(Component, ABC):
     .. math::
         w_j \sim N(0, s), \qquad b \sim N(0, s), \qquad \log \sigma \sim N(\log s_0, 1.5)
 
-    The location of a row is m + b + w . h. The global latents are the sites "weight" (D,), "bias"
-    () and "noise" (), which is sigma. To sigma^2 the square of 1e-6 times `scale` is added, so that
-    the likelihood of an exact line is finite.
+    The location of a row is m + b + w . h. The global latents are the sites "weight" (D,), which
+    are the weights w of the columns, "bias" (), which is b, and "noise" (), which is the scale
+    sigma. The square of 1e-6 times `scale` is added to sigma^2, so that the likelihood of an exact
+    line is finite.
 
     With `uneven` columns the noise depends on h: sigma is multiplied by
 
@@ -46,12 +47,12 @@ class LinearLikelihood(Component, ABC):
 
     Args:
         features: Number D of columns of h.
-        scale: Scale s of the priors, in the units of y. Several times the expected values are a
-            good choice.
+        scale: Standard deviation s of the priors of w and b, in the units of y. Several times the
+            expected values are a good choice.
         centre: A number m near the measurements, in the units of y. The intercept is m + b.
         noise: Prior median s_0 of sigma, in the units of y; None for scale / 15.
-        uneven: Number of first columns of h that the noise depends on, standardised ones; 0 for
-            the same noise everywhere.
+        uneven: Number of columns that the noise depends on. These are the first columns of h, and
+            they must be standardised. 0 for the same noise in all rows.
 
     Raises:
         DataError: The number of features, the scale or the noise is not positive, or `uneven` is

@@ -31,24 +31,26 @@ class LinearErrors(Component):
         \delta \sim N(0, 5 s), \qquad \log S \sim N(\log s, 1.5), \qquad
         q \sim \mathrm{Uniform}(0, 1/2)
 
-    f is the clean line of a `LinearLikelihood`, and s is the argument `scale`. The global latents
-    are the sites "shift" (), which is delta, "error_scale" (), which is S, and "other_side" (),
-    which is q. If gross errors lie on both sides and none lies near the line, delta is their
-    typical size. As in `ShiftedComponent`, the scale of the distribution is
+    f is the clean line of a `LinearLikelihood`, sigma is its scale, s is the argument `scale`, and
+    k is the argument `separation`. The global latents are the sites "shift" (), which is delta,
+    "error_scale" (), which is S, and "other_side" (), which is q. If gross errors lie on both sides
+    and none lies near the line, delta is their typical size. As in `ShiftedComponent`, the scale of
+    the distribution is
 
     .. math:: \sqrt{S^2 + \max(0, (k \sigma)^2 - \delta^2)}
 
     with a smooth maximum.
 
-    So it cannot become equal to the clean likelihood. It can be narrower only where it is shifted
-    by k clean scales: wrong rows may be more alike than clean ones.
+    The anomaly likelihood therefore cannot become equal to the clean likelihood. It can be narrower
+    than the clean likelihood only if it is shifted by at least k clean scales.
 
     Args:
         clean: Clean likelihood of the same story (the same module, not a copy).
         scale: Prior median s of S, in the units of y. The scale of all measurements is a good
             choice.
-        separation: Number k: the anomaly likelihood is shifted by at least k clean scales, or
-            its scale is at least k clean scales, or something in between.
+        separation: Number k of clean scales by which the anomaly likelihood differs from the clean
+            likelihood. The squared shift and the squared scale of the anomaly likelihood add up to
+            at least (k sigma)^2.
         df: Degrees of freedom, positive.
 
     Raises:

@@ -32,8 +32,9 @@ class ShiftedComponent(Component, ABC):
         clean: Clean likelihood of the same story (the same module, not a copy).
         shift: Value of delta at the start of training, in the units of y.
         scale: Value of S at the start of training, in the units of y.
-        separation: Number k: the anomaly likelihood is shifted by at least k clean scales, or
-            its scale is at least k clean scales, or something in between (see above).
+        separation: Number k of clean scales by which the anomaly likelihood differs from the clean
+            likelihood. The squared shift and the squared scale of the anomaly likelihood add up to
+            at least (k sigma)^2 (see above).
 
     Raises:
         DataError: The scale or the separation is not positive.
@@ -104,8 +105,9 @@ class ShiftedNormal(ShiftedComponent):
         shift: Value of delta at the start of training, in the units of y. Its sign is the side on
             which errors are expected.
         scale: Value of S at the start of training, in the units of y.
-        separation: Number k: the anomaly likelihood is shifted by at least k clean scales, or
-            its scale is at least k clean scales, or something in between (see `ShiftedComponent`).
+        separation: Number k of clean scales by which the anomaly likelihood differs from the clean
+            likelihood. The squared shift and the squared scale of the anomaly likelihood add up to
+            at least (k sigma)^2 (see `ShiftedComponent`).
 
     Raises:
         DataError: The scale or the separation is not positive.
@@ -134,8 +136,9 @@ class ShiftedStudentT(ShiftedComponent):
         clean: Clean likelihood of the same story (the same module, not a copy).
         shift: Value of delta at the start of training, in the units of y.
         scale: Value of S at the start of training, in the units of y.
-        separation: Number k: the anomaly likelihood is shifted by at least k clean scales, or
-            its scale is at least k clean scales, or something in between (see `ShiftedComponent`).
+        separation: Number k of clean scales by which the anomaly likelihood differs from the clean
+            likelihood. The squared shift and the squared scale of the anomaly likelihood add up to
+            at least (k sigma)^2 (see `ShiftedComponent`).
         df: Degrees of freedom, positive.
 
     Raises:

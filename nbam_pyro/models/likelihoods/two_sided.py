@@ -17,9 +17,10 @@ class TwoSided(TorchDistribution):
     Args:
         df: Degrees of freedom.
         loc: Location, (N,).
-        shift: Distance of the first part from the location, (); the second has minus this distance.
+        shift: Distance of the first part from the location, (). The second part lies at the same
+            distance on the other side.
         scale: Scale of both parts, () or (N,).
-        other: Share of the second part, ().
+        other: Weight of the second part in the mixture, ().
     """
 
     arg_constraints: dict[str, Any] = {}  # noqa: RUF012 (torch's own declaration)

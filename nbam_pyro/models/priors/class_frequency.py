@@ -20,7 +20,7 @@ _CHUNK = 8192
 
 @dataclass(frozen=True)
 class ClassPrior:
-    """The prior Dirichlet(h, ..., h) on class frequencies, and the frequencies of predictions.
+    """The prior Dirichlet(h, ..., h) on class frequencies, with the mean of the predictions.
 
     Attributes:
         pseudo_count: Pseudo-count h of each class.
@@ -88,7 +88,7 @@ def class_prior_sentence(value: float) -> str:
     """Return the sentence that discloses the prior to the reader of a result.
 
     Args:
-        value: Pseudo-count of each class.
+        value: Pseudo-count of each class, h.
 
     Example:
         >>> class_prior_sentence(50.0)

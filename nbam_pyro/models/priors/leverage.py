@@ -30,23 +30,25 @@ class LeverageSwitch(Component):
 
     .. math:: \pi / m \sim \mathrm{Beta}(a, b), \qquad \gamma \sim \mathrm{HalfNormal}(4)
 
-    The leverage l(h) lies between 0 and 1. It is 0 for rows among the bulk of the features. It is 1
-    if a column is so many median absolute deviations away from its median that this happens to one
-    Normal row in a thousand. A regression that treats all rows alike follows such rows, because
-    they pull the line towards themselves. This prior bounds their influence: the data decide by
-    gamma whether unusual features and wrong targets go together.
+    The switch z is 1 if the target of a row is contaminated. The leverage l(h) lies between 0 and
+    1. It is 0 for rows among the bulk of the features. It is 1 if the value of a column is so many
+       median absolute deviations away from its median that this happens to one Normal row in a
+       thousand. If a regression treats all rows alike, such rows have a large influence on the
+       line. This prior bounds their influence: the data decide by gamma whether unusual features
+       and wrong targets go together.
 
-    Each column is judged alone. A robust covariance of all columns together would take a dense
-    group of contaminated rows for the bulk. If the features fall into two groups that are clearly
+    Each column is judged alone. With a robust covariance of all columns together, a dense group of
+    contaminated rows could count as the bulk. If the features fall into two groups that are clearly
     apart, the rows of the smaller group have a leverage of 1, too: a line that must pass through
-    both is decided by the smaller one.
+    both groups depends mainly on the smaller one.
 
-    The global latents are the sites "contamination", pi, which is the contamination of usual rows,
-    and "leverage_effect", gamma.
-    `LeverageSwitch.of(h)` computes the distance from data.
+    The global latents are the sites "contamination" and "leverage_effect". The first is pi, the
+    contamination of usual rows, which is their probability of z = 1. The second is gamma.
+    `LeverageSwitch.of(h)` computes the medians and deviations from data.
 
     Args:
-        features: Number of columns of h that the distance is computed from, the first ones.
+        features: Number of columns from which the leverage is computed. These are the first columns
+            of h.
         a: Pseudo-count of contaminated targets, positive.
         b: Pseudo-count of clean targets, positive.
         most: Largest contamination m of usual rows, in (0, 1].
@@ -96,8 +98,9 @@ class LeverageSwitch(Component):
 
         Args:
             h: Features of the rows, (N, D).
-            rate: Pseudo-counts of the contamination of usual rows, which may then be up to one;
-                None for a Beta(1, 2) prior of twice the contamination.
+            rate: Pseudo-counts of a Beta prior on the contamination of usual rows, which may then
+                be up to one. None means that this contamination is at most one half, and that twice
+                the contamination has a Beta(1, 2) prior.
         """
         (a, b), most = (_RATE, _MOST) if rate is None else (rate, 1.0)
         switch = cls(h.shape[1], a=a, b=b, most=most).to(h.dtype)

@@ -29,7 +29,7 @@ class Beta(NamedTuple):
 
     @property
     def mean(self) -> float:
-        """Prior mean of the rate."""
+        """Prior mean of the contamination rate."""
         return self.a / (self.a + self.b)
 
 
@@ -43,7 +43,7 @@ class FlipPrior:
     two other classes and not for all of them.
 
     Args:
-        rate: Pseudo-counts (a, b) of the Beta prior on the rate of each true class.
+        rate: Pseudo-counts (a, b) of the Beta prior on the contamination rate of each true class.
         flip: Concentration d of the Dirichlet prior on each row of T, positive. Values below 1
             favour few other classes.
 

@@ -48,8 +48,9 @@ class FixedSwitch(Component):
 class BetaSwitch(Component):
     r"""z ~ Bernoulli(pi), pi ~ Beta(a, b): a switch with one unknown contamination pi.
 
-    The contamination P(z=1) is a global latent, the site "contamination". Its prior has the mean
-    a / (a + b), and the fit estimates its posterior.
+    The switch z is 1 where a target is contaminated. The contamination P(z=1) is a global latent,
+    the site "contamination". Its prior has the mean a / (a + b), and the fit estimates its
+    posterior.
 
     Args:
         a: Pseudo-count of contaminated targets, positive.
@@ -226,8 +227,9 @@ class GroupSwitch(_LogitSwitch):
 
     The global latents are the sites "intercept" (), "group_spread" () and "group" (G,). Groups are
     *partially pooled*: the estimate of a small group is shrunk towards the average of all groups.
-    The fit learns the amount of shrinkage, tau. A row of an unknown group has the code -1 and the
-    average contamination, sigmoid(a).
+    The fit estimates the standard deviation tau of the groups' deviations: the smaller tau is, the
+    stronger is the shrinkage. A row of an unknown group has the code -1 and the average
+    contamination, sigmoid(a).
 
     The last column, or channel, of x holds the code of each row's group:
     `nbam_pyro.data.with_groups` appends it. The trunk and the likelihoods take x without it.

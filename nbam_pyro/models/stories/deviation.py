@@ -14,10 +14,11 @@ from nbam_pyro.models.priors.groups import group_deviation, group_priors
 
 @dataclass(frozen=True, kw_only=True)
 class RateDeviation:
-    """The deviation g = w . h + tau u_g of a row's rate, in logits, from that of its true class.
+    """The deviation g = w . h + tau u_g of a row's rate from the rate of its true class, in logits.
 
-    h are features of the row, and tau u_g is the deviation of its group. Either part can be left
-    out. The global latents are "deviation" (w), "group_spread" (tau) and "group" (u).
+    The rate is the probability that the label of the row is wrong. h are features of the row, and
+    tau u_g is the deviation of its group. Either part can be left out. The global latents are
+    "deviation" (w), "group_spread" (tau) and "group" (u).
 
     Attributes:
         features: Number D of features h; 0 to leave this part out.
@@ -43,7 +44,7 @@ class RateDeviation:
         return sites | group_priors(self.groups, 1.0, like) if self.groups else sites
 
     def inputs(self, h: Tensor | None, codes: Tensor | None, like: Tensor) -> Tensor | None:
-        """Return the inputs of the deviation, (N, inputs); None if it is 0 for every row.
+        """Return the inputs of the deviation, (N, inputs); None if the deviation is 0.
 
         The features of each row are standardised. No gradient flows through them into the network.
 
@@ -64,7 +65,7 @@ class RateDeviation:
         """Return the deviation of each row, (N,).
 
         Args:
-            inputs: What the method `inputs` returns for the rows, (N, inputs).
+            inputs: Result of the method `inputs` for the rows, (N, inputs).
             latents: Values of the global latents by site name.
         """
         g = inputs.new_zeros(len(inputs))

@@ -8,7 +8,7 @@ from nbam_pyro.errors import DataError, StoryError
 
 
 def check_settings(*, locality: float, groups: int, last_layer: float, dims: Sequence[str]) -> None:
-    """Raise an error where optional parts of the story have impossible settings.
+    """Raise an error where optional parts of the story have invalid settings.
 
     Args:
         locality: Prior standard deviation of the weights of the input-dependent deviation.
@@ -53,7 +53,7 @@ def check_labels(y: Tensor, *, dims: Sequence[str]) -> None:
 
 
 def check_label_range(y: Tensor, *, num_classes: int) -> None:
-    """Raise a `DataError` where a label is not the number of a class.
+    """Raise a `DataError` where a label is not the index of a class.
 
     Args:
         y: Observed labels, integers.

@@ -42,8 +42,9 @@ class LabelFlip(LatentLabelStory):
     observed label is wrong (contaminated). The *responsibility* is P(z=1 | x, y), the probability
     that the label is wrong. The sites of a row are "true_label", "switch" and "y".
 
-    The network is a point estimate. The global latents, which all rows share, are the rates, site
-    "rate" (K,), and the rows of the flip matrix T, site "flip" (K, K-1).
+    The network f is a point estimate. The global latents, which all rows share, are the
+    contamination rates of the true classes, site "rate" (K,), and the rows of the flip matrix T,
+    site "flip" (K, K-1).
 
     The diagonal of T is 0; therefore z = 1 means c != y. The likelihood alone does not identify f
     and the transition matrix M = p(observed | true). They are identified by *anchors*, rows with a
@@ -54,7 +55,7 @@ class LabelFlip(LatentLabelStory):
         network: Network that maps x to the logits of the true label, (N, K), or (N, K, *dims) as
             for torch's losses.
         num_classes: Number of classes K, at least 2.
-        prior: Pseudo-counts of rates and flips; None for `FlipPrior()`.
+        prior: Pseudo-counts of contamination rates and flips; None for `FlipPrior()`.
         locality: Prior standard deviation of the weights w of the deviation g(x) = w . h(x), the
             site "deviation"; 0 for no deviation. With a deviation, a row gets a higher rate if its
             features are similar to the features of probably wrong rows. h are the standardised
@@ -62,7 +63,7 @@ class LabelFlip(LatentLabelStory):
         groups: Number of groups of rows (sources, annotators or batches); each group has its own
             deviation. 0 for no groups. The last column or channel of x is the code of a row's
             group. As in `GroupSwitch`, the deviation of a small group is shrunk towards the average
-            (partial pooling). Sites "group" and "group_spread".
+            (partial pooling). The sites are "group" and "group_spread".
         last_layer: Prior standard deviation of the weights of the network's last layer. The fit
             then estimates a posterior of these weights, the sites "weight" (K, D) and "bias" (K,).
             0 for point estimates.

@@ -20,7 +20,7 @@ class LatentLabelStory(ClosedStory):
 
     Attributes:
         num_classes: Number of classes K.
-        prior: Pseudo-counts of rates and flips; None for `FlipPrior()`.
+        prior: Pseudo-counts of contamination rates and flips; None for `FlipPrior()`.
     """
 
     num_classes: int
@@ -37,7 +37,7 @@ class LatentLabelStory(ClosedStory):
 
     @abstractmethod
     def log_predictor(self, x: Tensor, latents: Latents) -> tuple[Tensor, Tensor | None]:
-        """Return log f and the deviation g(x) of the rate's logit.
+        """Return log f and the deviation g(x), which is added to the logit of a row's rate.
 
         Args:
             x: Rows, (N, ...).

@@ -45,10 +45,12 @@ def linear_regression(
         y_i \mid z_i = 0 \sim N(m + b + w \cdot h_i, \, \sigma e^{g \cdot h_i}), \qquad
         y_i \mid z_i = 1 \sim \mathrm{StudentT}_3(m + b + w \cdot h_i \pm \delta, S)
 
-    Errors lie at a distance of about delta on one or both sides of the mean (`LinearErrors`), and
-    the noise of clean rows may depend on the columns of x (`LinearNormal`). h are the standardised
-    columns of x. For "spline" h also has smooth curves of each column (`Splines`), and for "gp"
-    waves of all columns together (`FourierFeatures`). m is the median of y. The switch prior is a
+    The switch z_i is 1 where a target is contaminated. w are the weights of the columns, m + b is
+    the intercept, and sigma is the noise of clean rows. Errors have the scale S and lie at a
+    distance of about delta on one or both sides of the mean (`LinearErrors`), and the noise of
+    clean rows may depend on the columns of x (`LinearNormal`). h are the standardised columns of x.
+    For "spline" h also has smooth curves of each column (`Splines`), and for "gp" waves of all
+    columns together (`FourierFeatures`). m is the median of y. The switch prior is a
     `LeverageSwitch`. All scales of priors are in units of the median absolute deviation of y.
 
     Args:
@@ -58,8 +60,9 @@ def linear_regression(
             approximate Gaussian process of all columns.
         noise: Noise of clean measurements: "normal", "student-t" for heavy tails (`LinearStudentT`
             with four degrees of freedom), or "skewed" (`LinearSkewed`).
-        rate: Pseudo-counts of the contamination of usual rows; None for a Beta(1, 2) prior of twice
-            the contamination, so that it is at most one half.
+        rate: Pseudo-counts of a Beta prior on the contamination of usual rows. None means that this
+            contamination is at most one half, and that twice the contamination has a Beta(1, 2)
+            prior.
         anomaly: Anomaly likelihood, the distribution of contaminated targets; None for
             `LinearErrors`.
 

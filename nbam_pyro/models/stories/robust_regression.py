@@ -46,8 +46,8 @@ def robust_regression(
         y_i \mid z_i = 1 \sim \mathrm{StudentT}_3(f(x_i) + \delta, S)
 
     The location f(x) is the median of y plus the network's first output times the median absolute
-    deviation of y. Wrong measurements change these two numbers little. Training learns sigma, the
-    shift delta and the scale S.
+    deviation of y. Wrong measurements change these two numbers little. pi is the contamination.
+    Training learns the noise sigma, the shift delta and the scale S.
 
     Args:
         network: Network that maps x to one output, (N, 1), or to two, (N, 2), where sigma depends

@@ -279,7 +279,7 @@ class Story(PyroModule, metaclass=_StoryMeta):  # type: ignore[metaclass]
             seed: Seed of random choices.
 
         Yields:
-            Values by site name. Others start at their prior mean.
+            Values by site name. Latents that are left out start at their prior mean.
         """
         yield from ()
 

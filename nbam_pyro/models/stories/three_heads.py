@@ -18,9 +18,10 @@ def three_heads(
     usually end with a `CollapseWarning` and useless responsibilities r = P(z=1 | x, y).
 
     The story is *not identifiable*: the likelihood does not determine which softmax is the clean
-    one. The gradient of the log marginal with respect to the logit of pi is r - pi, so the head
-    that learns first explains more and more rows. If pi starts at a small value, it goes to 0. If
-    pi starts at one half, the anomaly head may become the classifier.
+    one. pi is the prior probability of contamination, P(z=1 | x). The gradient of the log marginal
+    with respect to the logit of pi is r - pi, so the head that learns first explains more and more
+    rows. If pi starts at a small value, it goes to 0. If pi starts at one half, the anomaly head
+    may become the classifier.
 
     Args:
         trunk: Network that maps x to features h, (N, features), which all heads share.

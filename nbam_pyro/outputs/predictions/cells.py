@@ -19,7 +19,7 @@ class ResidualCells:
     Attributes:
         values: Mean standardised residual of each cell, (K,), in rising order.
         counts: Number of rows in each cell, (K,).
-        of_row: Number of the cell of each row, (N,).
+        of_row: Index of the cell of each row, (N,).
         row_values: Standardised residual of each row, (N,).
         tied: Share of rows that have the most frequent residual.
     """
@@ -71,7 +71,7 @@ def _width(away: np.ndarray) -> float:
 
 
 def _group(rank: np.ndarray, count: int) -> np.ndarray:
-    """Number of the cell of each rank: single rows at both ends, equal steps of logits between."""
+    """Index of the cell of each rank: single rows at both ends, equal steps of logits between."""
     logits = np.log((np.arange(count) + 0.5) / (count - np.arange(count) - 0.5))
     step = (logits[-1] - logits[0]) / _CELLS
     return np.unique(((logits - logits[0]) / step).astype(int), return_inverse=True)[1][rank]

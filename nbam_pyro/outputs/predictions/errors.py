@@ -34,22 +34,24 @@ _LEAST = 1e-12
 class Errors:
     r"""The posterior of the distribution of standardised residuals.
 
-    Clean residuals have a mode m, and a scale and a tail on each side of it,
+    Clean residuals (z = 0) have a mode m, and a scale and a tail on each side of it. The scale is
+    sigma, the skew is kappa, and nu are the degrees of freedom of a tail:
 
     .. math:: p(e | z=0) \propto
         \Big(1 + \frac{(e - m)^2}{\nu_\pm \sigma_\pm^2}\Big)^{-(\nu_\pm + 1) / 2},
         \qquad \sigma_\pm = \sigma e^{\pm \kappa},
 
     or the limit of normal tails on both sides. Contaminated residuals are described on the scale
-    :math:`v = \mathrm{asinh}((e - m) / \sigma)`, which is logarithmic for large residuals. They lie
-    around d with probability q and around -d otherwise, with the width w. Nine in ten of them are
-    normal on this scale, and one in ten has a Student-t distribution with two degrees of freedom.
+    :math:`v = \mathrm{asinh}((e - m) / \sigma)`, which is logarithmic for large residuals. On this
+    scale they lie around d with probability q, and around -d otherwise, with the width w. Nine in
+    ten of them are normal on this scale, and one in ten has a Student-t distribution with two
+    degrees of freedom.
 
     Attributes:
         cells: Residuals.
         normal: Number of rows in each cell that are verified as right, (K,).
         wrong: Number of rows in each cell that are verified as contaminated, (K,).
-        prior: Pseudo-counts of the rate.
+        prior: Pseudo-counts of the contamination rate.
         heavy: Whether clean tails are those of Student-t distributions instead of a normal one.
         mixed: Whether some rows may be contaminated.
     """
@@ -65,7 +67,7 @@ class Errors:
         """Draw the unknowns from their prior, (P, D).
 
         Args:
-            count: P, the number of draws.
+            count: Number of draws, P.
             rng: Source of randomness.
         """
         means, widths = self._normal_priors().T
@@ -87,8 +89,9 @@ class Errors:
     def log_likelihood(self, values: np.ndarray) -> np.ndarray:
         """Log likelihood of the residuals and of the verified rows, (P, D) -> (P,).
 
-        A verified row counts fully, because a person looked at it. Only its switch given its
-        residual counts, so that people may choose by the residual which rows they verify.
+        Verified rows have full weight, because a person looked at them. Their term is the
+        probability of the verified result given the residual. People may therefore choose the rows
+        to verify by their residuals.
         """
         clean, both = self._log_densities(values)
         counts = self.cells.counts

@@ -28,11 +28,12 @@ class PredictionsPosterior:
     Attributes:
         weights: Posterior probabilities of normal tails and of heavy tails without contamination,
             and of both with contamination, (4,).
-        shares: Contaminated share of the rows under each of them, (4,).
+        shares: Contaminated share of the rows under each of these four models, (4,).
         responsibility: Probability that an unverified row of each cell is contaminated, (K,).
-        overlap: Part of the contaminated rows that cannot be told from clean ones if there is
-            contamination: the sum of r (1 - r) divided by the sum of r.
-        contamination: Draws of the number of contaminated rows among those with a measurement,
+        overlap: Part of the contaminated rows that cannot be distinguished from clean rows, if
+            there is contamination: the sum of r (1 - r) divided by the sum of r, with the
+            responsibilities r.
+        contamination: Draws of the number of contaminated rows among the rows with a measurement,
             (S,).
         population_rate: Draws of the probability that a new row is contaminated, (S,).
     """
@@ -64,7 +65,7 @@ def fit_errors(
         cells: Residuals.
         normal: Number of rows in each cell that are verified as right, (K,).
         wrong: Number of rows in each cell that are verified as contaminated, (K,).
-        prior: Pseudo-counts of the rate.
+        prior: Pseudo-counts of the contamination rate.
         seed: Seed for all draws.
     """
     rng = np.random.default_rng(seed)

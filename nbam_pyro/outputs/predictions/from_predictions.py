@@ -35,21 +35,25 @@ def from_predictions(
 ) -> ContaminationReport:
     r"""Estimate wrong measurements and their share from out-of-sample predictions of any regressor.
 
-    No model is trained. The story of the standardised residuals :math:`e = (y - \mu) / s` is
+    No model is trained. The residuals are standardised by the predicted mean and standard
+    deviation, :math:`e = (y - \mu) / s`. The switch z is 1 if a measurement is contaminated. The
+    story is
 
     .. math:: z \sim \text{Bernoulli}(\pi), \qquad
         e \mid z = 0 \sim \text{bulk}, \qquad e \mid z = 1 \sim \text{broad, or shifted}.
 
     Predicted scales are often wrong. Therefore the bulk has an unknown location, scale and skew,
-    and tails of a normal or of Student-t distributions (`Errors`). A heavy tail is the rival of few
-    gross errors. Four models are fitted by sequential Monte Carlo: normal and heavy tails, each
-    with and without contamination. Responsibilities, shares and intervals are averages over all
-    unknowns and over the four models, weighted by their evidence. If the scatter of residuals
-    clearly depends on the prediction, they are first divided by its trend.
+    and tails of a normal or of Student-t distributions (`Errors`). A heavy tail and few gross
+    errors are competing explanations of large residuals. Four models are fitted by sequential Monte
+    Carlo: normal and heavy tails, each with and without contamination. Responsibilities, shares and
+    intervals are averages over all unknowns and over the four models, weighted by their evidence.
+    If the scatter of residuals clearly depends on the prediction, they are first divided by its
+    trend.
 
-    Predicted quantiles replace the residual by the normal score of the predicted distribution
-    function, :math:`e = \Phi^{-1}(F(y))`. It is linear between two quantiles, and beyond the
-    outermost ones. Draws are described by their quantiles at .05, .25, .5, .75 and .95.
+    If predicted quantiles are given, the residual is replaced by the normal score of the predicted
+    distribution function, :math:`e = \Phi^{-1}(F(y))`. The score is linear between two quantiles,
+    and beyond the outermost quantiles. Draws are described by their quantiles at .05, .25, .5, .75
+    and .95.
 
     Args:
         y: Measurements, (N,), in any unit. NaN or None if missing. An array, a list, a tensor, or a
@@ -58,7 +62,8 @@ def from_predictions(
             trained on a row must have predicted it, for instance with
             `sklearn.model_selection.cross_val_predict`. Give one of `mean`, `quantiles`, `draws`.
         scale: Predicted standard deviation of each measurement, (N,), positive, in the unit of y.
-            A common factor is estimated. None if it is unknown; it is then the same for all rows.
+            `from_predictions` estimates a common factor of all of them. None if they are unknown;
+            the standard deviation is then assumed to be the same for all rows.
         quantiles: Predicted quantiles, such as those of conformal or quantile regression: a
             dictionary from levels in (0, 1) to quantiles, (N,), or a data frame whose columns are
             levels. At least two levels.

@@ -18,7 +18,8 @@ class QuantileScores(NamedTuple):
     Attributes:
         scores: Normal score of the predicted probability below the measurement, (N,).
         median: Predicted median, (N,).
-        scale: Distance of the outermost quantiles per unit of their normal scores, (N,).
+        scale: Distance between the outermost quantiles, divided by the difference of their normal
+            scores, (N,).
     """
 
     scores: np.ndarray

@@ -46,7 +46,7 @@ class Residuals:
     def of(cls, y: Any, mean: Any, *, scale: Any, quantiles: Any, draws: Any) -> "Residuals":
         """Check the arguments; arguments and errors as in `from_predictions`."""
         if sum(one is not None for one in (mean, quantiles, draws)) != 1:
-            raise DataError(f"The predictions are not clear. {_MEND}")
+            raise DataError(f"It is not clear which predictions to use. {_MEND}")
         if scale is not None and mean is None:
             raise DataError("scale is given without mean. Give both, or leave scale out.")
         y, mean, scale, draws = map(unwrapped, (y, mean, scale, draws))
@@ -171,7 +171,7 @@ def _draws(draws: Any, n: int) -> np.ndarray:
     if values.ndim != 2 or len(values) != n or values.shape[1] < _FEWEST_DRAWS:
         raise DataError(
             f"draws has shape {values.shape}; expected ({n}, S): one row for each row of y, and at "
-            f"least S = {_FEWEST_DRAWS} draws. Of fewer draws, give the mean and the scale."
+            f"least S = {_FEWEST_DRAWS} draws. If there are fewer, give their mean and scale."
         )
     check_numbers(values, "draws")
     return values

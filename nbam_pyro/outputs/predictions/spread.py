@@ -14,8 +14,8 @@ def evened(residuals: np.ndarray, predictors: np.ndarray) -> tuple[np.ndarray, b
     """Divide residuals by a scale that depends on the ranks of predictors, if the data show it.
 
     The log absolute residual has a quadratic trend in the ranks of each predictor. The trend is
-    used if it lowers the Bayesian information criterion. Contaminated rows that lie anywhere do not
-    change it, but contaminated rows that are frequent where predictions are large do.
+    used if it lowers the Bayesian information criterion. Contaminated rows at random places do not
+    change the trend. If contaminated rows are frequent where predictions are large, they change it.
 
     Args:
         residuals: Finite residuals, (N,).

@@ -17,10 +17,10 @@ _NARROW = 0.06
 _LITTLE = 0.03
 # A second part with more than this share of the rows may be a second group of clean rows.
 _GROUP = 0.3
-# If more than this share of the residuals is equal, residuals have no shape.
+# If more than this share of the residuals is equal, their distribution cannot be estimated.
 _TIED = 0.2
 _FEW = 20
-"""With fewer measurements there is no shape."""
+"""With fewer measurements the distribution of the residuals cannot be estimated."""
 
 
 def predictions_verdict(
@@ -34,11 +34,11 @@ def predictions_verdict(
     """Return the verdict on the contamination of measurements.
 
     Args:
-        found: Posterior of the shares.
+        found: Posterior of the contaminated shares.
         count: Number of rows with a measurement.
         verified: Number of verified rows.
         tied: Share of rows that have the most frequent residual.
-        interval: Interval of the share of these rows.
+        interval: Interval of the contaminated share of these rows.
     """
     level = _level(found, count, verified, tied, interval)
     if level == "identified":
@@ -87,7 +87,10 @@ def _reasons(
 ) -> list[str]:
     told = []
     if count < _FEW:
-        told.append(f"There are only {count} measurements, too few for a shape of the residuals.")
+        told.append(
+            f"There are only {count} measurements, too few to estimate the distribution of the "
+            "residuals."
+        )
     if tied > _TIED:
         told.append(
             f"{tied:.0%} of the rows have the same residual. Perhaps the predictions are not out "
@@ -105,7 +108,7 @@ def _reasons(
 
 
 def predictions_note(*, probability: float, missing: int, verified: int, uneven: bool) -> str:
-    """Return sentences about what the intervals contain and take as given.
+    """Return sentences about what the intervals contain and what they assume to be known.
 
     Args:
         probability: Probability that each interval contains.

@@ -24,7 +24,7 @@ class Cells:
     Attributes:
         edges: Standardised scores between two cells, (K - 1,), in rising order.
         counts: Number of rows in each cell, (K,).
-        of_row: Number of the cell of each row, (N,).
+        of_row: Index of the cell of each row, (N,).
     """
 
     edges: np.ndarray

@@ -25,13 +25,15 @@ class ScoresPosterior:
     """What scores say about the contamination of their rows.
 
     Attributes:
-        second_part: Posterior probability that scores have a second part, above the bulk.
+        second_part: Posterior probability that scores have a second part: visible anomalies, which
+            lie above the bulk.
         responsibility: Probability that an unverified row of each cell is an anomaly, (K,).
         share_bulk: Share of anomalies if there is no second part.
         share_mixed: Share of anomalies if there is a second part.
-        overlap: Part of the visible anomalies that cannot be told from normal rows if there is a
-            second part, from 0 to 1: the sum of r (1 - r) divided by the sum of r.
-        contamination: Draws of the share of these rows, (S,).
+        overlap: Part of the visible anomalies that cannot be distinguished from normal rows, if
+            there is a second part, from 0 to 1: the sum of r (1 - r) divided by the sum of r, with
+            the responsibilities r.
+        contamination: Draws of the share of anomalies among these rows, (S,).
         population_rate: Draws of the probability that a new row is an anomaly, (S,).
     """
 
@@ -90,7 +92,7 @@ def _sizes(weights: np.ndarray) -> np.ndarray:
 
 
 def _overlap(r: np.ndarray, free: np.ndarray) -> float:
-    """Part of the visible anomalies that cannot be told from normal rows."""
+    """Part of the visible anomalies that cannot be distinguished from normal rows."""
     hidden = r.min(1, keepdims=True)
     seen = (r - hidden) / (1 - hidden)
     return float(((seen * (1 - seen)) @ free).mean() / max((seen @ free).mean(), _TINY))

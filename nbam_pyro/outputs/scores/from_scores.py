@@ -28,12 +28,14 @@ def from_scores(
     The story: each row is normal or an anomaly. Scores of normal rows have one skewed bulk, scores
     of visible anomalies lie above it, and hidden anomalies score like normal rows (`Shape`). Two
     models are fitted by sequential Monte Carlo, one without and one with visible anomalies. Results
-    are averages over both, weighted by their evidence,
+    are averages over both models, weighted by their evidence. The responsibility of a row with
+    score s is
 
     .. math:: r(s) = \sum_{M} P(M | \text{scores})\, E[P(z=1 | s, \theta) | M, \text{scores}].
 
-    Scores of normal rows often have a heavy tail. A tail alone says little about anomalies, and the
-    verdict is then "cannot tell". Verified rows tell how many anomalies there are at each score.
+    M is one of the two models, theta are its unknown numbers, and z = 1 means an anomaly. Scores of
+    normal rows often have a heavy tail. A tail alone says little about anomalies, and the verdict
+    is then "cannot tell". Verified rows show how many anomalies there are at each score.
 
     The result depends only on the order and the relative distances of scores: rows may be in any
     order, and scores may be shifted or multiplied by a positive number.

@@ -59,7 +59,8 @@ class PartShares(NamedTuple):
 class Shape:
     r"""The posterior of the shape of scores, given counts in cells.
 
-    The standardised score of a normal row is a skewed transformation of a standard normal z,
+    The standardised score of a normal row is a skewed transformation of a standard normal number z,
+    with the location mu and the scale sigma,
 
     .. math:: s = \mu + \sigma \frac{e^{a z} - 1}{a},
 
@@ -91,8 +92,9 @@ class Shape:
         """Draw the unknowns from their prior, (P, D).
 
         Args:
-            count: P, the number of draws.
-            unknowns: D, `BULK` without or `MIXED` with a second part.
+            count: Number of draws, P.
+            unknowns: Number of unknowns, D: `BULK` without a second part, or `MIXED` with a second
+                part.
             rng: Source of randomness.
         """
         means, widths = self._prior(unknowns)
@@ -106,8 +108,9 @@ class Shape:
     def log_likelihood(self, values: np.ndarray) -> np.ndarray:
         """Log likelihood of the counts and of the verified rows, (P, D) -> (P,).
 
-        A verified row counts fully, because a person looked at it. Only its switch given its score
-        counts, so that people may choose by the score which rows they verify.
+        Verified rows have full weight, because a person looked at them. Their term is the
+        probability of the verified result given the score. People may therefore choose the rows to
+        verify by their scores.
         """
         shares = self.shares(values)
         count = self.cells.counts.sum()

@@ -18,7 +18,7 @@ _GROUP = 0.3
 # With more than this share of equal scores, normal rows have no shape to compare with.
 _TIED = 0.2
 _FEW = 20
-"""With fewer different scores there is no shape."""
+"""With fewer different scores their distribution cannot be estimated."""
 
 
 def scores_verdict(
@@ -32,11 +32,11 @@ def scores_verdict(
     """Return the verdict on the contamination of scored rows.
 
     Args:
-        found: Posterior of the shares.
+        found: Posterior of the contaminated shares.
         verified: Number of verified rows.
         different: Number of different scores.
         tied: Share of rows that have the most frequent score.
-        interval: Interval of the share of these rows.
+        interval: Interval of the share of anomalies among these rows.
     """
     level = _level(found, verified, different, tied, interval)
     bulk = Explanation(
@@ -45,7 +45,7 @@ def scores_verdict(
         weight=1 - found.second_part,
     )
     mixed = Explanation(
-        text="The scores have a second part above the bulk, which is anomalies.",
+        text="The scores have a second part above the bulk. This part is the anomalies.",
         contamination=found.share_mixed,
         weight=found.second_part,
     )
@@ -88,7 +88,9 @@ def _reasons(
     if verified:
         told.append(f"The estimate rests on {verified} verified rows and the shape of the scores.")
     if different < _FEW:
-        told.append(f"There are only {different} different scores, too few for a shape.")
+        told.append(
+            f"There are only {different} different scores, too few to estimate their distribution."
+        )
     elif found.second_part <= _EVEN:
         told.append(
             "The scores have no clear second part. Anomalies, if there are any, have the scores of "
@@ -101,14 +103,16 @@ def _reasons(
     if found.second_part > _EVEN and found.share_mixed > _GROUP and level != "identified":
         told.append("The second part is so large that it may be a second group of normal rows.")
     if tied > _TIED and level != "identified":
-        told.append(f"{tied:.0%} of the rows have equal scores, which have no shape.")
+        told.append(
+            f"{tied:.0%} of the rows have the same score, so the shape of the scores is unclear."
+        )
     if not verified:
-        told.append("No verified row says how many anomalies have the scores of normal rows.")
+        told.append("No verified row shows how many anomalies have the scores of normal rows.")
     return tuple(told)
 
 
 def scores_note(*, verified: np.ndarray) -> str:
-    """Return sentences about what the intervals contain and take as given.
+    """Return sentences about what the intervals contain and what they assume to be known.
 
     Args:
         verified: Codes of verified rows, (N,): 1, 0, or -1 where nothing is verified.
