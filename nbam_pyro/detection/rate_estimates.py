@@ -82,10 +82,10 @@ def estimate_rate(energies: Energies, rates: np.ndarray, verified: Any = None) -
       on a line.
 
     Args:
-        energies: Clean and anomaly energies of the N training rows by each of the S members: two
-            arrays of shape (S, N).
-        rates: Rate that each member was trained with, (S,). There must be two or more different
-            rates, and two or more members with each of them.
+        energies: Clean and anomaly energies of the N training rows by each of the S members
+            (models): two arrays of shape (S, N).
+        rates: Share of anomalies that each member assumed in training, (S,). There must be two or
+            more different rates, and two or more members with each of them.
         verified: Codes of verified rows, (N,): 1 for an anomaly, 0 for a normal row, and -1, NaN or
             None where nothing is verified; or a `nbam_pyro.Verified`. Agreement is measured on the
             rows that are not verified.
@@ -143,9 +143,9 @@ def likely_rate(energies: Energies, verified: Any = None) -> RateEstimate:
     learned from the same rows.
 
     Args:
-        energies: Clean and anomaly energies of the N training rows by each of the S members: two
-            arrays of shape (S, N). They must be negative log densities, such as those of
-            `GaussianMixture`.
+        energies: Clean and anomaly energies of the N training rows by each of the S members
+            (models): two arrays of shape (S, N). They must be negative log densities, such as those
+            of `GaussianMixture`.
         verified: Codes of verified rows, (N,): 1 for an anomaly, 0 for a normal row, and -1, NaN or
             None where nothing is verified; or a `nbam_pyro.Verified`.
 
@@ -172,23 +172,24 @@ def likely_rate(energies: Energies, verified: Any = None) -> RateEstimate:
 
 
 def member_agreement(energies: Energies, rate: float, verified: Tensor = UNVERIFIED) -> np.ndarray:
-    """Return kappa of each pair of members: their agreement on which rows are the anomalies.
+    """Return kappa of each pair of models: their agreement on which rows are anomalies.
 
-    Each member picks the rows with the highest difference E_n - E_a of clean and anomaly energy.
-    Members pick only among rows that are not verified. The number of picks is the rate times the
-    number of all rows, minus the number of verified anomalies. If it is 0 or less, or not less than
-    the number of rows to pick from, kappa is 0. Rows with equal differences share the remaining
-    picks equally.
+    Each member (a model of the backbone) picks the rows with the highest difference E_n - E_a of
+    clean and anomaly energy. Members pick only among rows that are not verified. The number of
+    picks is the rate times the number of all rows, minus the number of verified anomalies. If it is
+    0 or less, or not less than the number of rows to pick from, kappa is 0. Rows with equal
+    differences share the remaining picks equally.
 
     Args:
-        energies: Clean and anomaly energies of N rows by each of the S members: two arrays of shape
-            (S, N).
+        energies: Clean and anomaly energies of N rows by each of the S members (models): two arrays
+            of shape (S, N).
         rate: Share of anomalies among all rows.
         verified: Integer codes of verified rows, broadcast to (N,): 1 for an anomaly, 0 for a
             normal row, -1 where nothing is verified. The default is -1 for all rows.
 
     Returns:
-        Kappa of all S (S - 1) / 2 pairs.
+        Kappa of all S (S - 1) / 2 pairs: 1 if both models pick the same rows, and 0 on average for
+        random picks.
 
     Example:
         >>> same = torch.arange(10.0).expand(2, 10)
