@@ -54,7 +54,7 @@ def line(seed: int) -> tuple[Story, Tensor, Tensor, dict[str, Tensor]]:
 
 
 def digits(seed: int) -> tuple[Story, Tensor, Tensor, dict[str, Tensor]]:
-    """Return story, log class probabilities f of a fitted network, y, and start, of held-out digits."""
+    """Return story, log p(class | x) of a frozen network, y and start, of the held-out digits."""
     fitted, x, y = _fitted_digits(seed)
     f = torch.as_tensor(predict(fitted, x)).clamp_min(1e-6).log()
     median = guide_median(fitted.guide)
