@@ -40,7 +40,7 @@ class Corruption(ABC):
         return [np.arange(len(values))]
 
     def choose(self, rows: np.ndarray, rate: float, rng: np.random.Generator) -> np.ndarray:
-        """Choose rows of one group to contaminate; by default an exact share, at random.
+        """Choose rows of one group to contaminate; by default an exact number of random rows.
 
         Args:
             rows: Indices of the rows of the group.

@@ -147,8 +147,9 @@ class Hard(Assignment):
         z_i = 1 \text{ for the } \mathrm{round}(\textstyle\sum_i \sigma(l_i)) \text{ highest of }
         l_i + E_n(x_i) - E_a(x_i)
 
-    Here l_i is the prior log odds that row x_i is an anomaly, sigma the logistic function, and z_i
-    the switch: z_i = 1 means that the row is treated as an anomaly. Other rows have z_i = 0.
+    Here l_i is the prior log odds that row x_i is an anomaly, E_n its clean and E_a its anomaly
+    energy, sigma the logistic function, and z_i the switch: z_i = 1 means that the row is treated
+    as an anomaly. Other rows have z_i = 0.
 
     Source: Qiu et al. (2022), section 3.1.
 
@@ -189,9 +190,10 @@ class Exact(Assignment):
         r_i = \sigma(l_i + E_n(x_i) - E_a(x_i)), \qquad
         L = -\mathrm{mean}_i \log\big((1 - \pi_i) e^{-E_n(x_i)} + \pi_i e^{-E_a(x_i)}\big)
 
-    Here pi_i is the prior probability that row x_i is an anomaly, l_i its log odds, sigma the
-    logistic function, r_i the posterior probability that the row is an anomaly, and L the loss. The
-    energies must be negative log densities. The prior can then also be learned.
+    Here pi_i is the prior probability that row x_i is an anomaly, l_i its log odds, E_n the clean
+    and E_a the anomaly energy of the row, sigma the logistic function, r_i the posterior
+    probability that the row is an anomaly, and L the loss. The energies must be negative log
+    densities. The prior can then also be learned.
 
     Source: arXiv 2606.16524.
 

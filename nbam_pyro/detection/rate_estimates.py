@@ -37,7 +37,8 @@ class RateEstimate:
     central 90% interval of a posterior.
 
     Attributes:
-        rate: Estimated share. It is 0 if no share can be estimated; the interval is then 0 to 1/2.
+        rate: Estimated share of anomalies. If it cannot be estimated, `rate` is 0 and the interval
+            is 0 to 1/2.
         low: Lower end of the interval.
         high: Upper end of the interval.
         agreement: Table with one row per candidate rate. Column "mean" has the mean of kappa, the
@@ -133,8 +134,9 @@ def likely_rate(energies: Energies, verified: Any = None) -> RateEstimate:
         p(\pi | x) \propto \prod_i \big((1 - \pi) e^{-E_n(x_i)} + \pi e^{-E_a(x_i)}\big), \qquad
         \pi \sim U(0, 1/2)
 
-    Here pi is the share. The clean energy E_n is the negative log density of a row under the
-    distribution of normal rows, and the anomaly energy E_a that under the one of anomalies.
+    Here pi is the share of anomalies, and x_i is row i. The clean energy E_n is the negative log
+    density of a row under the distribution of normal rows, and the anomaly energy E_a that under
+    the one of anomalies.
 
     A detector has several members, models that are trained from different initial weights. The
     estimate is the mean of the posterior, averaged over members. Members may differ: one may treat

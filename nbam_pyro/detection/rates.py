@@ -180,8 +180,8 @@ def rate_of(contamination: float | Literal["auto"], assignment: Assignment) -> R
     * An assignment that needs densities, such as `Exact`, learns it together with the weights of
       the networks (`LearnedRate`).
     * For other assignments, networks with different initial weights are trained with several rates.
-      The share is the rate at which these networks agree most on which rows are anomalies
-      (`AgreedRate`).
+      The share of anomalies is the rate at which these networks agree most on which rows are
+      anomalies (`AgreedRate`).
 
     Args:
         contamination: Share of anomalies among the training rows, or "auto" to find it from the

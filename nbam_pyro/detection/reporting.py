@@ -71,7 +71,7 @@ def threshold_from(
     Args:
         report: Report on the training rows.
         codes: Integer codes of verified rows, (N,).
-        contamination: Given share, or "auto".
+        contamination: Given share of anomalies, or "auto".
     """
     scores, r = (report.rows[name].to_numpy() for name in ("score", "responsibility"))
     if contamination != "auto":

@@ -56,8 +56,8 @@ class _Budget(TorchDispatchMode):
         self.elements -= made
         if made > self.largest or self.elements < 0 or self.calls < 0:
             raise StoryError(
-                "The saved description needs far more numbers than the saved tensors have, so it "
-                "is damaged. Restore the files or fit again."
+                "The saved description needs far more numbers than the saved tensors have, so the "
+                "description is damaged. Restore the files or fit again."
             )
         return func(*args, **kwargs)
 

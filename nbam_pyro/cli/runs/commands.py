@@ -176,7 +176,7 @@ def parse_contamination(text: str | None) -> float | Beta | None:
     """Read a prior of the share of wrong targets.
 
     Args:
-        text: A share such as "0.05", or "beta:2,8"; None for the default prior.
+        text: A share of wrong targets such as "0.05", or "beta:2,8"; None for the default prior.
 
     Raises:
         DataError: The text is neither of these.
