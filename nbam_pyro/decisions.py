@@ -64,11 +64,11 @@ class Flags:
         flagged: True where a datum is flagged, booleans in the shape of the responsibilities.
         review: True where a person should be asked, booleans in the same shape; all False if
             reviews have no cost.
-        threshold: Smallest responsibility that is flagged; infinity if none is flagged.
+        threshold: Smallest responsibility that is flagged; infinity if no datum is flagged.
         expected_true_positives: Expected number of contaminated data among the flagged ones: the
             sum of their responsibilities.
         expected_false_discovery_rate: Expected share of clean data among the flagged ones: the mean
-            of 1 - r; 0 if none is flagged.
+            of one minus the responsibility. It is 0 if no datum is flagged.
         expected_missed: Expected number of contaminated data that are neither flagged nor reviewed.
     """
 
@@ -83,16 +83,18 @@ class Flags:
 def flags(responsibility: Any, *, fdr: float | None = None, costs: Costs | None = None) -> Flags:
     r"""Flag data up to a false discovery rate, or with the smallest expected cost.
 
-    With `fdr`, the result is the largest set :math:`\{i : r_i \ge t\}` whose posterior expected
-    false discovery rate, the mean of 1 - r in the set, is at most `fdr`. With `costs`, each datum
-    gets the action with the smallest expected cost: keep, :math:`r\,c_{miss}`; flag,
-    :math:`(1 - r)\,c_{false}`; or review, :math:`c_{review}`.
+    Here r is the responsibility of a datum. With `fdr`, the result is the largest set :math:`\{i :
+    r_i \ge t\}`, for any threshold t, whose posterior expected false discovery rate is at most
+    `fdr`. This rate is the mean of 1 - r over the set. With `costs`, each datum gets the action
+    with the smallest expected cost: keep (:math:`r\,c_{miss}`), flag (:math:`(1-r)\,c_{false}`) or
+    review (:math:`c_{review}`).
 
     Args:
-        responsibility: Probabilities P(z=1 | x, y), (N, ...), for instance
-            `fitted.training_rows.responsibility`. An array, a list, a tensor, or a frame or column
-            of pandas, polars or pyarrow.
-        fdr: False discovery rate, in (0, 1); None if `costs` is given.
+        responsibility: Responsibilities, the probabilities that data are contaminated, (N, ...),
+            for instance `fitted.training_rows.responsibility`. An array, a list, a tensor, or a
+            frame or column of pandas, polars or pyarrow.
+        fdr: Largest expected share of clean data among the flagged ones, in (0, 1); None if `costs`
+            is given.
         costs: Costs of mistakes and reviews; None if `fdr` is given.
 
     Returns:
@@ -134,8 +136,8 @@ def review_queue(responsibility: Any, *, budget: int) -> pd.DataFrame:
     """Return the data to review first, ordered by decreasing responsibility.
 
     Args:
-        responsibility: Probabilities P(z=1 | x, y), (N,) or (N, *dims), in any container that
-            `flags` takes.
+        responsibility: Probabilities that data are contaminated, (N,) or (N, *dims), in any
+            container that `flags` takes.
         budget: Number of data to review, a whole number of at least 1. If there are fewer data, all
             are returned.
 
@@ -175,8 +177,8 @@ def relabel(true_label: Any, labels: Any, *, threshold: float = 0.9) -> pd.DataF
     """Return the labels to replace: those for which another class is probable enough.
 
     Args:
-        true_label: Posterior p(c | x, y) of the true label, (N, K), for instance
-            `fitted.training_rows.true_label`, in any container that `flags` takes.
+        true_label: Probability of each true class, given features and observed label, (N, K), for
+            instance `fitted.training_rows.true_label`, in any container that `flags` takes.
         labels: Observed labels 0, ..., K-1, the column numbers of true_label, (N,).
         threshold: Smallest posterior probability at which a label is replaced, in (0.5, 1].
 
@@ -218,13 +220,14 @@ def relabel(true_label: Any, labels: Any, *, threshold: float = 0.9) -> pd.DataF
 
 
 def weights(responsibility: Any) -> np.ndarray:
-    """Return weights 1 - r, the probability of being clean, for training another model.
+    """Return one minus the responsibilities, as weights for training another model.
 
     The weighted loss is the expected loss over the clean rows. To leave rows out or to replace
     labels, use `flags` or `relabel` instead.
 
     Args:
-        responsibility: Probabilities P(z=1 | x, y), (N, ...), in any container that `flags` takes.
+        responsibility: Probabilities that data are contaminated, (N, ...), in any container that
+            `flags` takes.
 
     Raises:
         DataError: There are no rows, or a responsibility is not in [0, 1].

@@ -27,7 +27,7 @@ class Verified:
     Attributes:
         contaminated: 1 where the target is contaminated, 0 where it is clean, -1 where that is
             unknown, integers (N, *dims).
-        true_label: Number of the true class, -1 where it is unknown, integers (N, *dims).
+        true_label: Index of the true class, -1 where it is unknown, integers (N, *dims).
 
     Example:
         >>> y = torch.tensor([0, 1, 1])
@@ -54,9 +54,9 @@ class Verified:
             y: Observed targets, (N, *dims).
             contaminated: 1 or True where a target is contaminated, 0 or False where it is clean,
                 -1 where this is unknown, (N, *dims); None where it is unknown for every target.
-            true_label: Number of the true class, -1 where it is unknown, (N, *dims); None where it
+            true_label: Index of the true class, -1 where it is unknown, (N, *dims); None where it
                 is unknown for every target.
-            num_classes: Number of classes, K; None where there are no classes.
+            num_classes: Number of classes, K; None if targets are not classes.
 
         Raises:
             DataError: A shape or a value is wrong, or two verified values contradict each other.
@@ -71,7 +71,7 @@ class Verified:
 
         Args:
             y: Observed targets, (N, *dims).
-            num_classes: Number of classes, K; None where there are no classes.
+            num_classes: Number of classes, K; None if targets are not classes.
         """
         if not len(self):
             return

@@ -54,7 +54,7 @@ def line(seed: int) -> tuple[Story, Tensor, Tensor, dict[str, Tensor]]:
 
 
 def digits(seed: int) -> tuple[Story, Tensor, Tensor, dict[str, Tensor]]:
-    """Return story, f, y and start of the held-out digits, given a fitted and frozen network."""
+    """Return story, log p(class | x) of a frozen network, y and start, of the held-out digits."""
     fitted, x, y = _fitted_digits(seed)
     f = torch.as_tensor(predict(fitted, x)).clamp_min(1e-6).log()
     median = guide_median(fitted.guide)
@@ -63,7 +63,7 @@ def digits(seed: int) -> tuple[Story, Tensor, Tensor, dict[str, Tensor]]:
 
 
 def last_layer(seed: int) -> tuple[Story, Tensor, Tensor, dict[str, Tensor]]:
-    """Return the same as `digits` for a story whose last layer has a posterior, too."""
+    """Return the same as `digits`, but the last layer of the network has a posterior, too."""
     fitted, x, y = _fitted_digits(seed)
     trunk, head = fitted.story.network  # type: ignore[misc]
     with torch.no_grad():

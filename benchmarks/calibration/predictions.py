@@ -103,7 +103,7 @@ class Design:
     def predicted(self, data: Path, cache: Path) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Return true classes, (N,), labels, (N,), and probabilities, (N, K), out of sample.
 
-        The flips of a small table can remove a class; the design is then of no use.
+        If the flips remove a class of a small table, the design cannot be used.
 
         Args:
             data: Folder of the tables that scikit-learn does not contain.
@@ -142,7 +142,8 @@ def development(designs: int) -> Iterator[Design]:
     """Yield random development designs; about one in five has right labels.
 
     Args:
-        designs: Number of designs. As many as a quarter of it follow, with "some" flips.
+        designs: Number of random designs. After them come a quarter as many designs with "some"
+            flips.
     """
     yield from _random(designs, seed=2026, shares=(0.3, 0.25, 0.3, 0.15, 0.0), right=0.25)
     yield from _random(designs // 4, seed=2027, shares=(0.0, 0.0, 0.0, 0.0, 1.0), right=0.0)
@@ -168,7 +169,7 @@ def check(draws: int) -> Iterator[Design]:
     """Yield every check table and classifier with right labels, and with every kind of flips.
 
     Args:
-        draws: Number of draws for each of them.
+        draws: Number of draws for each combination of table, classifier and flips.
     """
     rng = np.random.default_rng(17)
     for draw in range(draws):

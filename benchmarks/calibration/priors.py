@@ -1,11 +1,11 @@
 """Test whether `compare_priors` finds the prior that generated the data.
 
-The data follow a linear function of two features, with some broad errors. The contamination
-switch has one of four priors: a fixed contamination of .05; one rate from a Beta around .3; rates
-by group from .02 to .5; a logit with slope 3 in the first feature. Each prior generates data sets,
-and each data set is compared under all four priors. The generator's prior is found if it is within
-two standard errors, or within 4 nats, of the best. It is first if it is the best by more than two
-standard errors.
+The data follow a linear function of two features, with some broad errors. The contamination switch
+has one of four priors: a fixed contamination of .05; one rate from a Beta around .3; rates by group
+from .02 to .5; a logit with slope 3 in the first feature. Each prior generates data sets, and each
+data set is compared under all four priors. The generator's prior is found if it is within two
+standard errors, or within 4 nats, of the best. The generator's prior is first if it is the best by
+more than two standard errors.
 """
 
 from collections.abc import Collection, Iterator

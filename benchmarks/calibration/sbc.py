@@ -1,10 +1,10 @@
 """Simulation-based calibration of rates and T.
 
-Rates and flip matrix T are drawn from their prior. The story with frozen f draws labels of 200 rows
-and three classes. Then rates and T are estimated from these labels. If inference is exact, the rank
-of the true value among posterior draws is uniform (Talts et al. 2018). The ranks of NUTS are tested
-by chi-squared with Bonferroni's correction. The ranks of the guide are only shown, because the
-ranks of a mean-field posterior are not always uniform.
+Rates and flip matrix T are drawn from their prior. Labels of 200 rows and three classes are drawn
+from the story, with a fixed predictor f. Then rates and T are estimated from these labels. If
+inference is exact, the rank of the true value among posterior draws is uniform (Talts et al. 2018).
+The ranks of NUTS are tested by chi-squared with Bonferroni's correction. The ranks of the guide are
+only shown, because the ranks of a mean-field posterior are not always uniform.
 """
 
 from collections.abc import Collection, Iterator
@@ -34,7 +34,7 @@ NUMBERS = [f"rate[{c}]" for c in range(CLASSES)] + [f"flip[{c}, 0]" for c in ran
 
 
 def simulate(seed: int) -> tuple[LabelFlip, Scored, dict[str, Tensor]]:
-    """Draw one data set. Returns the story (its input is f), the rows, and the true rates and T."""
+    """Draw one data set. Return the story, which takes f as x; the rows; and true rates and T."""
     rng = np.random.default_rng(seed)
     true = rng.integers(CLASSES, size=ROWS)
     logits = 2.5 * np.eye(CLASSES)[true] + rng.normal(size=(ROWS, CLASSES))

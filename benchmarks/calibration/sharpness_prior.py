@@ -34,7 +34,7 @@ _TARGETS = (-0.75, 2.75)
 
 
 def numbers_of(design: Design, data: Path, cache: Path) -> dict[str, float] | None:
-    """Return what can be seen of a design and its best sharpness; None if it lacks a class.
+    """Return the measured numbers of a design and its best sharpness; None if a class is missing.
 
     Args:
         design: Combination of table, classifier and flips.
@@ -54,7 +54,11 @@ def numbers_of(design: Design, data: Path, cache: Path) -> dict[str, float] | No
 
 
 def _best(log_p: torch.Tensor, labels: torch.Tensor, log_power: float, rate: float) -> float:
-    """Return the log sharpness, minus the log power, at which the estimated share is the rate."""
+    """Return the best log sharpness minus the log power.
+
+    At the best sharpness, the estimated share of wrong labels is the true rate. The power is the
+    exponent at which the probabilities, raised to it and normalised, predict the labels best.
+    """
     shares, start = [], None
     for step in _TRIED:
         transition = estimate_transition(
@@ -74,7 +78,7 @@ def fitted(rows: pd.DataFrame) -> SharpnessPrior:
     """Fit the prior to development designs.
 
     Args:
-        rows: Numbers of designs, one in each row, as `numbers_of` returns them.
+        rows: Table with one row per design: the numbers that `numbers_of` returns.
     """
     seen = rows[[f"seen_{i}" for i in range(len(SEEN))]].to_numpy()
     zeros = (0.0,) * (seen.shape[1] + 1)
@@ -127,7 +131,7 @@ class SharpnessDevelopment(Benchmark):
     cache: Annotated[Path, typer.Option(help="Folder of the probabilities.")] = Path("cache")
 
     def measure(self, known: Collection[Case]) -> Iterator[Row]:
-        """Yield what can be seen and the best sharpness of every design."""
+        """Yield the measured numbers and the best sharpness of every design."""
         root = given(self.data_root)
         self.cache.mkdir(parents=True, exist_ok=True)
         for design in development(self.designs):
@@ -145,5 +149,5 @@ class SharpnessDevelopment(Benchmark):
 
     @staticmethod
     def summary(rows: pd.DataFrame) -> str:
-        """Return the coefficients, as they stand in the library."""
+        """Return the coefficients, in the form in which the library contains them."""
         return repr(fitted(rows))

@@ -80,7 +80,8 @@ class Ours:
     Args:
         backbone: Function that makes the model for a number of features or channels.
         assignment: Rule that assigns the switches of unverified rows.
-        observed: Share of training rows whose true switch is given.
+        observed: Share of training rows whose true switch (1 for an anomaly, 0 for a normal row) is
+            given.
         epochs: Default number of epochs.
         lr: Learning rate.
     """

@@ -73,7 +73,9 @@ def _table(path: Path) -> tuple[np.ndarray, np.ndarray]:
     except (ValueError, OSError, NotImplementedError, BadZipFile) as error:
         raise DataError(f"{path} cannot be read: {error}.") from error
     if anomaly.sum() < 1 or (~anomaly).sum() < 2 or len(x) != len(anomaly):
-        raise DataError(f"{path} needs an anomaly (y = 1) and two normal rows, one y for each X.")
+        raise DataError(
+            f"{path} needs an anomaly (y = 1), two normal rows, and one y for each row of X."
+        )
     return x, anomaly
 
 
@@ -106,7 +108,7 @@ def image_split(root: Path, normal: int, *, alpha: float, seed: int) -> Split:
 
     Args:
         root: Folder of the images, in the format of torchvision.
-        normal: Number of the normal class, 0 to 9.
+        normal: Index of the normal class, 0 to 9.
         alpha: Share of contaminants among the training images.
         seed: Seed for the choice of images.
 

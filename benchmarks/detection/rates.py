@@ -33,7 +33,7 @@ def by_told(rows: pd.DataFrame) -> pd.DataFrame:
     """
     rows = rows[rows["method"].isin(["ntl-blind", "ntl-soft", "ntl-auto"])]
     if len(rows[["scale", "epochs"]].drop_duplicates()) != 1:
-        raise DataError("The file needs NTL rows of one scale and length, but has none or several.")
+        raise DataError("The NTL rows of the file must have one scale and one number of epochs.")
     told = rows["alpha"].where(rows["method"] == "ntl-soft", 0.0).astype(object)
     told = told.where(rows["method"] != "ntl-auto", "auto")
     once = rows.assign(told=told).drop_duplicates([*PAIR, "alpha0", "told"])

@@ -71,7 +71,7 @@ def points(seed: int) -> tuple[np.ndarray, np.ndarray]:
 
 
 def auc(seed: int, way: str) -> float:
-    """Train with one assignment and return the AUC. The way "truth" knows the anomalies."""
+    """Train with one assignment and return the AUC. "truth" uses the true anomalies."""
     x, odd = points(seed)
     detector = AnomalyDetector(
         RadialSVDD,

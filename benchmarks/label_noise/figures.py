@@ -18,8 +18,8 @@ class Outcome:
     """Result of a method on one problem.
 
     Attributes:
-        flags: Probability that the label of each noisy training row is wrong, or the substitute of
-            the method, in [0, 1], (N,).
+        flags: Probability that the label of each noisy training row is wrong, or the number in [0,
+            1] that the method uses instead, (N,).
         last: Class probabilities of test rows after the last epoch, (M, K). None if the method
             does not predict.
         selected: Class probabilities of test rows at the epoch selected on noisy validation rows.
@@ -40,7 +40,8 @@ def figures(problem: Problem, outcome: Outcome) -> dict[str, float | int | str |
     """Return all figures of an outcome by name. Undefined figures are None.
 
     Flags are judged on all noisy training rows, including validation rows. Figures named
-    `*_resolvable` leave out rows whose true class is in a mutual pair flipped above one half.
+    `*_resolvable` leave out rows whose true class is in a mutual pair (two classes that flip into
+    each other) with a rate above one half.
     """
     flags, truth = outcome.flags, problem.labels.contaminated
     known = problem.resolvable[problem.labels.clean]

@@ -17,7 +17,7 @@ RowLoss = Callable[[Tensor, Tensor], Tensor]
 
 
 def averaged(loss: RowLoss) -> Callable[[Tensor, Tensor, Tensor], Tensor]:
-    """Return the batch mean of a loss that does not use the row numbers."""
+    """Return the batch mean of a loss that does not use the indices of rows."""
     return lambda logits, labels, rows: loss(logits, labels).mean()
 
 

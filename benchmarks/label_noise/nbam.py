@@ -21,7 +21,8 @@ def nbam(task: Task, *, locality: float = 0.0) -> Outcome:
 
     Args:
         task: Noisy rows, network and optimiser.
-        locality: Prior scale of the deviation g(x). 0, the library's default, means no deviation.
+        locality: Prior scale of g(x), the deviation of a row's log odds of a wrong label from those
+            of its class. 0, the library's default, means no deviation.
     """
     problem = task.problem
     network = task.data.network()

@@ -84,8 +84,8 @@ class Problem:
         y_test: True labels of the test rows, (M,).
         matrix: M = p(observed | true) of the contaminated labels, (K, K).
         directions: Existing flips (true, observed). None if the kind of noise has no fixed flips.
-        resolvable: Whether a class is outside all mutual pairs flipped above one half, (K,)
-            booleans.
+        resolvable: Whether a class is in no mutual pair (two classes that flip into each other)
+            with a rate above one half, (K,) booleans.
     """
 
     x: np.ndarray

@@ -49,7 +49,7 @@ def cleanlab(task: Task) -> Outcome:
 
 
 class RowClassifier(ClassifierMixin, BaseEstimator):
-    """scikit-learn classifier with the network of a task. X contains row numbers of the problem."""
+    """scikit-learn classifier with the network of a task. X contains row indices."""
 
     trained_: Trained
 

@@ -47,7 +47,7 @@ class Task:
 
 
 class Batch(NamedTuple):
-    """Rows of a training step: inputs, observed labels, and row numbers in the problem."""
+    """Rows of a training step: inputs, observed labels, and indices of rows in the problem."""
 
     x: Tensor
     y: Tensor

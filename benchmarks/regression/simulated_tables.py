@@ -6,11 +6,11 @@ errors beside noise that depends on x (heteroscedastic). Its share is below the 
 least trimmed squares for this number of rows and columns, and at most .45.
 
 `slope_error` is the distance of the slopes from the true ones, in units of the expected error of
-least squares on the clean rows (1 on average for a method that knows the wrong rows). `right` is 1
-if the distance is below twice that of least squares on the clean rows; where the clean rows are
-lucky, this is stricter than any method can be, therefore `about_right` counts distances below twice
-the larger of this and the expected error. `some_right` and `some_about_right` are the same for any
-mode of weight .05 or more.
+least squares on the clean rows (1 on average for a method to which the wrong rows are given).
+`right` is 1 if the distance is below twice that of least squares on the clean rows; if this error
+is small by chance, no method can reach it, therefore `about_right` counts distances below twice the
+larger of this and the expected error. `some_right` and `some_about_right` are the same for any mode
+of weight .05 or more.
 
 The estimator was developed on the seeds 0 to 199 and 1000 to 1099. Results are reported on the
 seeds from 5000.

@@ -52,7 +52,10 @@ def overhead(
 
 
 def criterion(batch: int = 1024, k: int = 1000, *, rounds: int = 60) -> dict[str, float]:
-    """Compare the loss alone with cross-entropy plus a (B,K)x(K,K) product. No optimiser step."""
+    """Compare the loss alone with cross-entropy plus one product of matrices, (B, K) and (K, K).
+
+    B is the number of rows of a batch, and K the number of classes. The optimiser makes no step.
+    """
     logits = torch.randn(batch, k, requires_grad=True)
     target = torch.randint(k, (batch,))
     matrix = torch.rand(k, k)

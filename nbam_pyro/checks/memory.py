@@ -12,7 +12,7 @@ _COPIES = 10
 
 
 def check_flip_memory(num_classes: int) -> None:
-    """Raise an error if a flip matrix T, (K, K), does not fit into memory.
+    """Raise an error if a flip matrix T = p(observed | true, wrong), (K, K), needs too much memory.
 
     Args:
         num_classes: Number of classes K.

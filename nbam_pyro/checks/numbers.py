@@ -133,10 +133,10 @@ def check_log_probs(values: Tensor, name: str) -> None:
 
 
 def check_weights(weights: Tensor, rows: int) -> None:
-    """Raise an error if weights are not valid numbers of times that rows count.
+    """Raise an error if weights of rows are negative, not finite, all 0, or of wrong length.
 
     Args:
-        weights: Number of times that each row counts, (N,).
+        weights: Weights of the rows, (N,): a row of weight 2 counts as two rows.
         rows: Number of rows N.
 
     Raises:
@@ -160,19 +160,19 @@ def check_weights(weights: Tensor, rows: int) -> None:
 def as_class_codes(
     values: Tensor, name: str, num_classes: int, *, unlabelled: int | None, option: str = ""
 ) -> Tensor:
-    """Return class numbers of any integer type as int64.
+    """Return class indices of any integer type as int64.
 
     Args:
-        values: Class numbers 0, ..., K-1 of any shape.
+        values: Class indices 0, ..., K-1 of any shape.
         name: Name of the argument, which the error message shows.
         num_classes: Number of classes K.
-        unlabelled: Number that means "no label"; None if every element needs a label.
+        unlabelled: Integer that means "no label"; None if every element needs a label.
         option: Name of the argument that sets `unlabelled`, which the error message shows; empty if
             `unlabelled` is fixed.
 
     Raises:
-        DataError: The type is not an integer type, or a number is not one of the K classes; the
-            message names the first place, the expected classes and a remedy.
+        DataError: The type is not an integer type, or an index is not in 0, ..., K-1; the message
+            names the first place, the expected classes and a remedy.
 
     Example:
         >>> import torch
@@ -181,7 +181,7 @@ def as_class_codes(
     """
     if values.is_floating_point() or values.is_complex():
         raise DataError(
-            f"{name} has type {values.dtype}; expected integers, class numbers 0 to "
+            f"{name} has type {values.dtype}; expected integers, class indices 0 to "
             f"{num_classes - 1}. Convert it, for instance with .long()."
         )
     codes = values.detach().long()
@@ -201,7 +201,7 @@ def as_class_codes(
         expected += f", or {unlabelled} where there is no label"
     raise DataError(
         f"{name} has the label {label} in {first_place(wrong)}, one of {int(wrong.sum())} that are "
-        f"no class; expected {expected}. {_mend(codes, label, num_classes, unlabelled, option)}"
+        f"not classes; expected {expected}. {_mend(codes, label, num_classes, unlabelled, option)}"
     )
 
 

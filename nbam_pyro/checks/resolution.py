@@ -14,7 +14,7 @@ _SHARE = 0.01
 
 
 def robust_scatter(values: Tensor) -> float:
-    """Return 1.4826 median absolute deviations, or the standard deviation if these are 0.
+    """Return 1.4826 times the median absolute deviation. If it is 0, return the standard deviation.
 
     Args:
         values: Finite numbers of any shape, at least one.
@@ -31,7 +31,9 @@ def robust_scatter(values: Tensor) -> float:
 def needed_spacing(target: Tensor, scatter: float) -> float:
     """Return the largest relative spacing of numbers that is fine enough for measurements.
 
-    It is a hundredth of their scatter, divided by the power of two below the size of their median.
+    The relative spacing is the distance between a number and the next number of the same type,
+    divided by the power of two below the number. The result is a hundredth of the scatter of the
+    measurements, divided by the power of two below the absolute value of their median.
 
     Args:
         target: Finite measurements of any shape, at least one.

@@ -32,8 +32,8 @@ class WildValues:
     """Wild values of one column.
 
     Attributes:
-        column: Number of the column.
-        rows: Numbers of the rows, (W,).
+        column: Index of the column.
+        rows: Indices of the rows, (W,).
         values: Wild values in these rows, (W,).
     """
 
@@ -45,7 +45,7 @@ class WildValues:
 def column_limits(
     x: Float[np.ndarray, "n d"],
 ) -> tuple[Float[np.ndarray, " d"], Float[np.ndarray, " d"]]:
-    """Return limits of each column, beyond which values are wild; infinite if none is.
+    """Return limits of each column, beyond which values are wild; infinite if no value is wild.
 
     A value is wild if its distance from the median is larger than ten robust widths and, in sorted
     order, at least five times that of the next value inwards. Values of a heavy tail are not wild,
@@ -129,7 +129,7 @@ def wild_values(x: Float[np.ndarray, "n d"]) -> list[WildValues]:
 def describe_wild(found: Sequence[WildValues], columns: Sequence[object] | None = None) -> str:
     """Return a text that names wild values by column and row.
 
-    It adds that a value that occurs several times may be a code for missing values.
+    If a value occurs several times, the text adds that this may be a code for missing values.
 
     Args:
         found: Result of `wild_values`, at least one column.

@@ -4,7 +4,7 @@ from nbam_pyro.cli.stopping import stoppable
 
 
 def main() -> None:
-    """Run the command line. A signal ends it at any moment, also while it is being imported."""
+    """Run the command line. A signal ends it at any moment, even during the imports."""
     with stoppable():
         from nbam_pyro.cli.main import app
 

@@ -53,9 +53,9 @@ def fit(
         str | None,
         typer.Option(
             metavar="PRIOR",
-            help="Prior of the share that is wrong: a share such as 0.05 (a beta prior with this "
-            "mean, whose pseudo-counts sum to 100), or beta:2,8 for the prior Beta(2, 8). "
-            "Without this option, the prior is wide.",
+            help="Prior of the share of wrong labels or measurements: a number such as 0.05 (a "
+            "beta prior with this mean, whose pseudo-counts sum to 100), or beta:2,8 for the prior "
+            "Beta(2, 8). Without this option, the prior is wide.",
         ),
     ] = None,
     pred_probs: Annotated[

@@ -6,7 +6,7 @@ from nbam_pyro.cli.common import RunArgument, mistakes, say
 def show(
     run: RunArgument,
 ) -> None:
-    """Show the results of a run: the share that is wrong, its directions, and suspicious rows."""
+    """Show the results of a run: the share of wrong rows, flips of labels, and suspicious rows."""
     with mistakes():
         from nbam_pyro.cli.runs import read_report, show_lines, table_lines
 

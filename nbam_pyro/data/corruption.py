@@ -32,7 +32,7 @@ class Corruption(ABC):
             values: All clean values, (N,).
 
         Returns:
-            Row numbers of each group; no row is in two groups.
+            Indices of the rows of each group; no row is in two groups.
 
         Raises:
             DataError: The values cannot be contaminated in this way.
@@ -40,15 +40,15 @@ class Corruption(ABC):
         return [np.arange(len(values))]
 
     def choose(self, rows: np.ndarray, rate: float, rng: np.random.Generator) -> np.ndarray:
-        """Choose rows of one group to contaminate; by default an exact share, at random.
+        """Choose rows of one group to contaminate; by default an exact number of random rows.
 
         Args:
-            rows: Row numbers of the group.
+            rows: Indices of the rows of the group.
             rate: Share of these rows to contaminate, in [0, 1].
             rng: Random number generator.
 
         Returns:
-            The chosen row numbers, each once.
+            Indices of the chosen rows, each once.
         """
         return rng.permutation(rows)[: round(rate * len(rows))]
 
@@ -58,7 +58,7 @@ class Corruption(ABC):
 
         Args:
             values: Clean values of the chosen rows of one group, (n,).
-            rows: Numbers of these rows among all rows, (n,), for contamination that depends on
+            rows: Indices of these rows among all rows, (n,), for contamination that depends on
                 features.
             rng: Random number generator.
 
@@ -83,18 +83,18 @@ class Contaminated:
 
     @property
     def rate(self) -> float:
-        """Realised share of contaminated values."""
+        """Share of the values that are contaminated."""
         return float(self.contaminated.mean())
 
     @property
     def rate_by_class(self) -> dict[Any, float]:
-        """Realised share of contaminated values by true class."""
+        """Share of the values that are contaminated, by true class."""
         classes, places = np.unique(self.clean, return_inverse=True)
         shares = np.bincount(places, self.contaminated) / np.bincount(places)
         return dict(zip(classes.tolist(), shares.tolist(), strict=True))
 
     def transition_matrix(self, classes: Classes) -> np.ndarray:
-        """Return the realised transition matrix M = p(observed | true).
+        """Return the transition matrix M = p(observed | true), counted from the values.
 
         Args:
             classes: Class labels in order, as numbers or as texts; or K, if the labels are
@@ -187,12 +187,16 @@ def contaminate(
 
 
 def _common_rates(rate: float, total: int, groups: Sequence[np.ndarray]) -> list[float]:
-    """Return rates of the groups, equal up to one row, that give a share of all rows.
+    """Return the rate of each group that contaminates a given share of all rows.
 
     Args:
         rate: Share of all rows to contaminate.
         total: Number of all rows.
-        groups: Row numbers of each group.
+        groups: Indices of the rows of each group.
+
+    Returns:
+        Share of rows to contaminate in each group. The shares are equal, except that each group has
+        a whole number of contaminated rows.
     """
     sizes = [len(members) for members in groups]
     wanted, sources = round(rate * total), sum(sizes)

@@ -17,7 +17,7 @@ class Digits:
     Attributes:
         x: Training pixels in [0, 1], (N, 64).
         labels: True and observed training labels, and which of them are flipped.
-        rows: Row numbers of the training rows in `sklearn.datasets.load_digits`, (N,).
+        rows: Indices of the training rows in `sklearn.datasets.load_digits`, (N,).
         x_test: Test pixels, (M, 64).
         y_test: Clean test labels, (M,).
     """

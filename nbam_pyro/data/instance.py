@@ -25,8 +25,10 @@ class InstanceFlips(Corruption):
         p(\mathrm{observed} = k \mid x_i, c_i) = q_i \,
         \mathrm{softmax}_{k \neq c_i}(x_i W_{c_i})_k, \qquad k \neq c_i
 
-    The number of flipped rows is therefore random. The mean rate is the mean of the truncated
-    Normal. It is close to `rate`, except near 0 and 1:
+    Here q_i is the probability that the label of row i flips, c_i its true class, x_i its S
+    standardised features, K the number of classes, and W_c a matrix of random weights. The number
+    of flipped rows is therefore random. The mean rate is the mean of the truncated Normal. It is
+    close to `rate`, except near 0 and 1:
 
     * Rate 0.1: mean rate 0.129.
     * Rate 0.2: mean rate 0.206.

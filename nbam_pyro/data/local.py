@@ -73,8 +73,8 @@ def half_space(x: np.ndarray, *, share: float, direction: np.ndarray | None = No
         True where a row is on that side, (N,) booleans.
 
     Raises:
-        DataError: x is empty or not finite, all rows have the same height along the direction, the
-            direction has another size or is not finite, or the share is outside (0, 1].
+        DataError: x is empty or not finite, the projections of all rows on the direction are equal,
+            the direction has another size or is not finite, or the share is outside (0, 1].
 
     Example:
         >>> half_space(np.array([[0.0, 5.0], [1.0, 5.0], [2.0, 5.0], [9.0, 5.0]]), share=0.5)
@@ -93,7 +93,7 @@ def half_space(x: np.ndarray, *, share: float, direction: np.ndarray | None = No
     heights = np.einsum("ns,s->n", features, along)
     if np.ptp(heights) == 0:
         raise DataError(
-            "All rows of x have the same height along the direction. Give another direction."
+            "All rows of x have the same projection on the direction. Give another direction."
         )
     count = max(1, round(share * len(heights)))
     return heights >= np.sort(heights)[-count]

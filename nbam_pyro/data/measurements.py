@@ -43,7 +43,7 @@ class Shift(Corruption):
 
 @dataclass(frozen=True)
 class GrossErrors(Corruption):
-    """Measurements that are replaced by distant values, y + s scale (1 + e); these are floats.
+    """Measurements y that are replaced by distant values, y + s scale (1 + e), which are floats.
 
     The sign s is -1 or 1 with equal probability, and e ~ Exponential(1). Every error is larger than
     the scale. The mean size of errors is twice the scale, and their size has no upper limit.

@@ -140,6 +140,6 @@ def _item(name: str, data: Any, row: int) -> tuple[np.ndarray, int]:
         return np.moveaxis(pixels, -1, 0), operator.index(label)
     except (TypeError, ValueError, IndexError, NotImplementedError) as error:
         raise DataError(
-            f"{name} does not consist of (image, label) pairs: row {row} is not one. "
+            f"{name} does not consist of (image, label) pairs: row {row} is not such a pair. "
             "Choose a data set for classification."
         ) from error

@@ -27,7 +27,7 @@ class Assigned(NamedTuple):
     Attributes:
         clean: Weight of the clean energy E_n of each row, (..., N).
         anomalous: Weight of the anomaly energy E_a of each row, (..., N).
-        loss: Loss of each member, (...).
+        loss: Loss of each member (model of the backbone), (...).
     """
 
     clean: Tensor
@@ -38,7 +38,8 @@ class Assigned(NamedTuple):
 class Assignment(ABC):
     """The base class of rules that fill in the latent switch of rows that are not verified.
 
-    A verified anomaly has weight only on E_a, and a verified normal row only on E_n.
+    A verified anomaly has weight only on its anomaly energy E_a, and a verified normal row only on
+    its clean energy E_n.
 
     Args:
         label_weight: Weight of the energy of a verified row, eta in Deep SAD. The two weights of
@@ -78,7 +79,7 @@ class Assignment(ABC):
         Args:
             logit: Prior log odds of an anomaly, broadcast to (..., N).
             energies: Clean energies E_n and anomaly energies E_a of N rows: two tensors of shape
-                (..., N). The first dimensions are those of the members.
+                (..., N). The first dimensions are those of the members, the models of the backbone.
             priority: Infinity for verified anomalies, minus infinity for verified normal rows, and
                 0 for other rows, (..., N). Added to a score, it puts verified anomalies first and
                 verified normal rows last.
@@ -92,12 +93,12 @@ class Assignment(ABC):
         Args:
             logit: Prior log odds of an anomaly, broadcast to (..., N).
             energies: Clean energies E_n and anomaly energies E_a of N rows: two tensors of shape
-                (..., N). The first dimensions are those of the members.
+                (..., N). The first dimensions are those of the members, the models of the backbone.
             verified: Integer codes of verified rows, broadcast to (..., N): 1 for an anomaly, 0 for
                 a normal row, -1 where nothing is verified. The default is -1 for all rows.
 
         Returns:
-            The weights, and the loss of each member: the weighted sum of the energies, divided by
+            The weights, and the loss of each model: the weighted sum of the energies, divided by
             the number of rows with a weight above 0.
         """
         codes = _codes(energies, verified)
@@ -146,6 +147,10 @@ class Hard(Assignment):
         z_i = 1 \text{ for the } \mathrm{round}(\textstyle\sum_i \sigma(l_i)) \text{ highest of }
         l_i + E_n(x_i) - E_a(x_i)
 
+    Here l_i is the prior log odds that row x_i is an anomaly, E_n its clean and E_a its anomaly
+    energy, sigma the logistic function, and z_i the switch: z_i = 1 means that the row is treated
+    as an anomaly. Other rows have z_i = 0.
+
     Source: Qiu et al. (2022), section 3.1.
 
     Example:
@@ -185,7 +190,10 @@ class Exact(Assignment):
         r_i = \sigma(l_i + E_n(x_i) - E_a(x_i)), \qquad
         L = -\mathrm{mean}_i \log\big((1 - \pi_i) e^{-E_n(x_i)} + \pi_i e^{-E_a(x_i)}\big)
 
-    The energies must be negative log densities. The prior can then also be learned.
+    Here pi_i is the prior probability that row x_i is an anomaly, l_i its log odds, E_n the clean
+    and E_a the anomaly energy of the row, sigma the logistic function, r_i the posterior
+    probability that the row is an anomaly, and L the loss. The energies must be negative log
+    densities. The prior can then also be learned.
 
     Source: arXiv 2606.16524.
 

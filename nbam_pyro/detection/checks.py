@@ -47,7 +47,7 @@ def check_row_dims(backbone: Backbone, rows: Tensor) -> None:
 
     Args:
         backbone: Backbone that takes the rows.
-        rows: Rows that all members see, (1, N, ...).
+        rows: Rows that all models of the backbone use, (1, N, ...).
     """
     shape = tuple(rows.shape[2:])
     if len(shape) != backbone.row_dims:
@@ -59,17 +59,17 @@ def check_row_dims(backbone: Backbone, rows: Tensor) -> None:
 
 
 def check_energies_finite(energies: Energies) -> None:
-    """Raise a `DataError` with the member and the row if an energy is not finite.
+    """Raise a `DataError` that names the model and the row if an energy is not finite.
 
     Args:
-        energies: Clean and anomaly energies of N rows by each of the S members: two arrays of shape
-            (S, N).
+        energies: Clean and anomaly energies of N rows by each of the S members (models): two arrays
+            of shape (S, N).
     """
     for kind, values in energies._asdict().items():
         bad = (~values.isfinite()).nonzero()
         if len(bad):
             member, row = bad[0].tolist()
             raise DataError(
-                f"The {kind} energy of row {row} by member {member} is not finite: features or "
+                f"The {kind} energy of row {row} in model {member} is not finite: features or "
                 "steps are too large. Use scale='range', or a lower lr."
             )

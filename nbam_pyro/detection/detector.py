@@ -76,13 +76,13 @@ class AnomalyDetector(BaseEstimator):
         decision_scores_: Scores of the training rows, (N,).
         report_: `ContaminationReport` of `from_scores` on the scores of the training rows. It does
             not use a given `contamination`.
-        verdict_: What these scores can tell about the anomalies.
+        verdict_: Verdict on what these scores can tell about the anomalies.
         contamination_, contamination_interval_: Share of anomalies among the training rows, the
             mean responsibility, with its 90 % interval.
         population_rate_, population_rate_interval_: Probability that a new row is an anomaly.
-        rates_: Rate with which each member was trained, (S,).
-        ranking_: Members that compare rows with the training rows by rank, (K,). It is empty
-            if scores are means of energies.
+        rates_: Share of anomalies that each member assumed in training, (S,).
+        ranking_: Indices of the members whose ranks of rows are averaged, (K,). It is empty if
+            scores are means of energies.
         threshold_: Score above which a row is an anomaly. It lies between the scores of two
             training rows. The share of rows above it is `contamination`. With "auto", these are
             the rows that are more probably anomalies than not. Rows of equal scores are flagged
@@ -286,7 +286,7 @@ class AnomalyDetector(BaseEstimator):
         )
 
     def _rows(self, x: np.ndarray) -> Tensor:
-        """Return scaled rows, which all members see, (1, N, ...)."""
+        """Return scaled rows, which all members use, (1, N, ...)."""
         return torch.as_tensor(self.scale_(x))[None]
 
     def _by_energy(self, energies: Energies) -> np.ndarray:

@@ -37,7 +37,8 @@ class RateEstimate:
     central 90% interval of a posterior.
 
     Attributes:
-        rate: Estimated share. It is 0 if no share can be estimated; the interval is then 0 to 1/2.
+        rate: Estimated share of anomalies. If it cannot be estimated, `rate` is 0 and the interval
+            is 0 to 1/2.
         low: Lower end of the interval.
         high: Upper end of the interval.
         agreement: Table with one row per candidate rate. Column "mean" has the mean of kappa, the
@@ -82,10 +83,10 @@ def estimate_rate(energies: Energies, rates: np.ndarray, verified: Any = None) -
       on a line.
 
     Args:
-        energies: Clean and anomaly energies of the N training rows by each of the S members: two
-            arrays of shape (S, N).
-        rates: Rate that each member was trained with, (S,). There must be two or more different
-            rates, and two or more members with each of them.
+        energies: Clean and anomaly energies of the N training rows by each of the S members
+            (models): two arrays of shape (S, N).
+        rates: Share of anomalies that each member assumed in training, (S,). There must be two or
+            more different rates, and two or more members with each of them.
         verified: Codes of verified rows, (N,): 1 for an anomaly, 0 for a normal row, and -1, NaN or
             None where nothing is verified; or a `nbam_pyro.Verified`. Agreement is measured on the
             rows that are not verified.
@@ -133,8 +134,9 @@ def likely_rate(energies: Energies, verified: Any = None) -> RateEstimate:
         p(\pi | x) \propto \prod_i \big((1 - \pi) e^{-E_n(x_i)} + \pi e^{-E_a(x_i)}\big), \qquad
         \pi \sim U(0, 1/2)
 
-    Here pi is the share. The clean energy E_n is the negative log density of a row under the
-    distribution of normal rows, and the anomaly energy E_a that under the one of anomalies.
+    Here pi is the share of anomalies, and x_i is row i. The clean energy E_n is the negative log
+    density of a row under the distribution of normal rows, and the anomaly energy E_a that under
+    the one of anomalies.
 
     A detector has several members, models that are trained from different initial weights. The
     estimate is the mean of the posterior, averaged over members. Members may differ: one may treat
@@ -143,9 +145,9 @@ def likely_rate(energies: Energies, verified: Any = None) -> RateEstimate:
     learned from the same rows.
 
     Args:
-        energies: Clean and anomaly energies of the N training rows by each of the S members: two
-            arrays of shape (S, N). They must be negative log densities, such as those of
-            `GaussianMixture`.
+        energies: Clean and anomaly energies of the N training rows by each of the S members
+            (models): two arrays of shape (S, N). They must be negative log densities, such as those
+            of `GaussianMixture`.
         verified: Codes of verified rows, (N,): 1 for an anomaly, 0 for a normal row, and -1, NaN or
             None where nothing is verified; or a `nbam_pyro.Verified`.
 
@@ -172,23 +174,24 @@ def likely_rate(energies: Energies, verified: Any = None) -> RateEstimate:
 
 
 def member_agreement(energies: Energies, rate: float, verified: Tensor = UNVERIFIED) -> np.ndarray:
-    """Return kappa of each pair of members: their agreement on which rows are the anomalies.
+    """Return kappa of each pair of models: their agreement on which rows are anomalies.
 
-    Each member picks the rows with the highest difference E_n - E_a of clean and anomaly energy.
-    Members pick only among rows that are not verified. The number of picks is the rate times the
-    number of all rows, minus the number of verified anomalies. If it is 0 or less, or not less than
-    the number of rows to pick from, kappa is 0. Rows with equal differences share the remaining
-    picks equally.
+    Each member (a model of the backbone) picks the rows with the highest difference E_n - E_a of
+    clean and anomaly energy. Members pick only among rows that are not verified. The number of
+    picks is the rate times the number of all rows, minus the number of verified anomalies. If it is
+    0 or less, or not less than the number of rows to pick from, kappa is 0. Rows with equal
+    differences share the remaining picks equally.
 
     Args:
-        energies: Clean and anomaly energies of N rows by each of the S members: two arrays of shape
-            (S, N).
+        energies: Clean and anomaly energies of N rows by each of the S members (models): two arrays
+            of shape (S, N).
         rate: Share of anomalies among all rows.
         verified: Integer codes of verified rows, broadcast to (N,): 1 for an anomaly, 0 for a
             normal row, -1 where nothing is verified. The default is -1 for all rows.
 
     Returns:
-        Kappa of all S (S - 1) / 2 pairs.
+        Kappa of all S (S - 1) / 2 pairs: 1 if both models pick the same rows, and 0 on average for
+        random picks.
 
     Example:
         >>> same = torch.arange(10.0).expand(2, 10)

@@ -23,13 +23,14 @@ _TRUSTED = 0.1
 
 
 class Rate(ABC):
-    """The base class of the ways in which a detector gets the rates that it is trained with.
+    """The base class of ways to choose rates, the shares of anomalies that training assumes.
 
-    The share is given by the user, learned with the networks, or estimated from several trained
-    networks.
+    The user gives the rate, or it is learned with the networks, or it is estimated from several
+    trained networks. These networks are the members of a detector.
 
     Attributes:
-        learned: Whether the rate is learned by gradient descent, together with the weights.
+        learned: Whether the rate is learned by gradient descent, together with the weights of the
+            networks.
     """
 
     learned: ClassVar[bool]
@@ -47,26 +48,30 @@ class Rate(ABC):
 
     @abstractmethod
     def ranking(self, energies: Energies, rates: np.ndarray, verified: Tensor) -> Tensor:
-        """Return the members that compare rows with the training rows by rank, (K,) integers.
+        """Return the indices of the members that compute scores as ranks, (K,).
 
         Args:
-            energies: Clean and anomaly energies of the N training rows by each of the S members:
-                two arrays of shape (S, N).
-            rates: Rate that each member was trained with, (S,).
+            energies: Clean and anomaly energies of the N training rows by each of the S members
+                (models): two arrays of shape (S, N).
+            rates: Share of anomalies that each member assumed in training, (S,).
             verified: Integer codes of the training rows, (N,): 1 for a verified anomaly, 0 for a
                 verified normal row, -1 where nothing is verified.
 
         Returns:
-            Numbers of the members. It is empty if scores are means of energies.
+            Indices of the members. The score of a row is then its rank, the share of training rows
+            with a lower clean energy, averaged over these members. If there are none, scores are
+            means of clean energies.
         """
 
     @abstractmethod
     def shape(self, clean: Tensor, ranking: Tensor) -> np.ndarray:
-        """Return values of the training rows whose distances show how odd rows are, (N,).
+        """Return a value for each training row that is high for anomalous rows, (N,).
+
+        Ranks are spread evenly. These values also show how far apart rows are.
 
         Args:
-            clean: Clean energies of the training rows by member, (S, N).
-            ranking: Numbers of the members from `ranking`, (K,).
+            clean: Clean energies of the N training rows by each of the S members, (S, N).
+            ranking: Indices of the members that the method `ranking` returned, (K,).
         """
 
     @abstractmethod
@@ -74,10 +79,10 @@ class Rate(ABC):
         """Return the scores of rows, (M,).
 
         Args:
-            clean: Clean energies of M rows by each of the S members, (S, M).
+            clean: Clean energies of M rows by each of the S members (models), (S, M).
             reference: Clean energies of the N training rows by each member in `ranking`, (K, N),
                 sorted from low to high.
-            ranking: Numbers of the K members that the method `ranking` returned, (K,).
+            ranking: Indices of the members that the method `ranking` returned, (K,).
         """
 
 
@@ -132,7 +137,7 @@ class LearnedRate(_OneRate):
 
 
 class AgreedRate(Rate):
-    """Members are trained with different rates; those of the rate at which they agree are used.
+    """Members are trained with different rates; scores use those with the best agreement.
 
     The energies of members with different rates are not comparable. Therefore the score of a row is
     the share of training rows with a lower clean energy. It is averaged over the members that were
@@ -175,8 +180,8 @@ def rate_of(contamination: float | Literal["auto"], assignment: Assignment) -> R
     * An assignment that needs densities, such as `Exact`, learns it together with the weights of
       the networks (`LearnedRate`).
     * For other assignments, networks with different initial weights are trained with several rates.
-      The share is the rate at which these networks agree most on which rows are anomalies
-      (`AgreedRate`).
+      The share of anomalies is the rate at which these networks agree most on which rows are
+      anomalies (`AgreedRate`).
 
     Args:
         contamination: Share of anomalies among the training rows, or "auto" to find it from the

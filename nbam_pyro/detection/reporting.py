@@ -20,8 +20,9 @@ _HALF = 0.5
 def shaped(scores: np.ndarray, values: np.ndarray, beyond: np.ndarray) -> np.ndarray:
     """Return values in the order of the scores, for `from_scores`, (N,).
 
-    Scores may be shares of rows with a lower energy. Such shares have no shape, because they are
-    spread evenly, so their order gets the shape of the energies.
+    Scores may be ranks, the shares of training rows with a lower energy. Ranks are spread evenly,
+    so the distances between them have no meaning. The result therefore has the order of the scores
+    and the distances of `values`.
 
     Args:
         scores: Scores of the training rows, computed from energies alone, (N,).
@@ -70,7 +71,7 @@ def threshold_from(
     Args:
         report: Report on the training rows.
         codes: Integer codes of verified rows, (N,).
-        contamination: Given share, or "auto".
+        contamination: Given share of anomalies, or "auto".
     """
     scores, r = (report.rows[name].to_numpy() for name in ("score", "responsibility"))
     if contamination != "auto":

@@ -37,7 +37,7 @@ class Fitted(Saved):
 
 
 class SavedReport(Saved):
-    """The parts of a report that are no arrays."""
+    """The parts of a report that are not arrays."""
 
     verdict: Verdict
     note: str

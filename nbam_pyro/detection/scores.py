@@ -39,8 +39,8 @@ def grain_of(values: Tensor) -> Tensor:
     The step is 2^-26 of the median absolute energy, rounded to a power of two.
 
     Args:
-        values: Clean energies (or anomaly energies) of the N training rows by each of the S
-            members, (S, N).
+        values: Clean energies (or anomaly energies) of the N training rows by each of the S members
+            (models), (S, N).
 
     Example:
         >>> grain_of(torch.tensor([[0.5, 1.0, 9.0]])).log2()
@@ -56,7 +56,8 @@ def settle(values: Tensor, grain: Tensor) -> Tensor:
     steps are rounded to a multiple of the step. Larger values are rounded to 26 binary digits.
 
     Args:
-        values: Clean energies (or anomaly energies) of N rows by each of the S members, (S, N).
+        values: Clean energies (or anomaly energies) of N rows by each of the S members (models),
+            (S, N).
         grain: Rounding step of each member, (S, 1), from `grain_of`.
 
     Returns:
@@ -86,7 +87,7 @@ def mean_of_members(values: np.ndarray) -> np.ndarray:
     in another order.
 
     Args:
-        values: Values of N rows, such as clean energies, by each of the S members, (S, N).
+        values: Values of N rows, such as clean energies, by each of the S members (models), (S, N).
 
     Example:
         >>> mean_of_members(np.array([[1.0, 2.0], [3.0, 4.0]]))
@@ -145,9 +146,9 @@ def shares_below(train: Tensor, scores: Tensor) -> np.ndarray:
     """Return the share of training rows with a lower clean energy than each row, (S, M).
 
     Args:
-        train: Clean energies of the N training rows by each of the S members, (S, N), sorted from
-            low to high.
-        scores: Clean energies of M rows by each of the S members, (S, M).
+        train: Clean energies of the N training rows by each of the S members (models), (S, N),
+            sorted from low to high.
+        scores: Clean energies of M rows by each of the S members (models), (S, M).
 
     Example:
         >>> shares_below(torch.tensor([[1.0, 2.0, 3.0, 4.0]]), torch.tensor([[0.0, 2.5, 9.0]]))

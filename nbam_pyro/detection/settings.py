@@ -39,7 +39,9 @@ def check_settings(detector: Any) -> None:
     """
     given = detector.contamination
     if given != "auto" and not (isinstance(given, Real) and 0 <= float(given) <= 0.5):
-        raise DataError(f"contamination is {given!r}; give a share up to 0.5, or 'auto'.")
+        raise DataError(
+            f"contamination is {given!r}; give a share of anomalies up to 0.5, or 'auto'."
+        )
     for name in ("members", "epochs", "batch_size"):
         check_whole(name, getattr(detector, name), least=1)
     check_whole("warm_up", detector.warm_up, least=0)

@@ -1,4 +1,4 @@
-"""Thresholds of a detector's scores, and how certain it is that a row lies above one."""
+"""Thresholds of a detector's scores, and the probability that a row lies above a threshold."""
 
 import numpy as np
 from scipy.stats import binom

@@ -25,15 +25,15 @@ _RATE_STEPS = 10
 
 
 class Prior(nn.Module):
-    """The prior log odds of an anomaly for each member, fixed or learned with the weights.
+    """The prior log odds of an anomaly for each model of a backbone, fixed or learned.
 
     Args:
-        rates: Share of the training rows that each member treats as anomalies, (S,). If rates are
-            learned, these are the initial values.
+        rates: Share of the training rows that each member (model) treats as anomalies, (S,). If
+            rates are learned, these are the initial values.
         learned: Whether the rates are learned.
 
     Attributes:
-        logit: Prior log odds of each member, (S, 1).
+        logit: Prior log odds of an anomaly for each member, (S, 1).
 
     Raises:
         DataError: A rate is not in [0, 1).
@@ -69,9 +69,9 @@ def train_backbone(
     """Train a backbone with the loss of an assignment, and leave it in evaluation mode.
 
     Args:
-        backbone: Backbone of S members.
+        backbone: Backbone of S members (models).
         assignment: Assignment that is used after the warm-up.
-        x: Rows of each member, (S, N, ...), or rows that all members see, (1, N, ...).
+        x: Rows of each of the S members (models), (S, N, ...), or rows that all use, (1, N, ...).
         prior: Prior of the switches, which is trained too if its rates are learned.
         verified: Integer codes of verified rows, broadcast to (S, N): 1 for an anomaly, 0 for a
             normal row, -1 where nothing is verified. The default is -1 for all rows.
@@ -166,8 +166,8 @@ def energies_of(backbone: Backbone, x: Tensor, *, size: int = 256) -> Energies:
 
     Args:
         backbone: A backbone in evaluation mode. `train_backbone` leaves a backbone in this mode.
-        x: Rows of each member, (S, N, ...), or rows that all members see, (1, N, ...). They are
-            converted to the type and device of the backbone's parameters.
+        x: Rows of each of the S members (models), (S, N, ...), or rows that all use, (1, N, ...).
+            They are converted to the type and device of the backbone's parameters.
         size: Number of rows that are computed at once.
 
     Raises:

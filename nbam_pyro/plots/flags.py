@@ -26,8 +26,8 @@ def responsibilities(values: Any, *, contaminated: Any = None, ax: Axes | None =
     """Draw a histogram of responsibilities, split by the truth if it is known.
 
     Args:
-        values: Responsibilities P(z=1 | x, y), (N,), or an object that contains them: a `Fit`, a
-            fitted estimator, a `ContaminationReport`, or a `KnownFlips`.
+        values: Responsibilities (probabilities that a row is contaminated), (N,), or an object that
+            contains them: a `Fit`, a fitted estimator, a `ContaminationReport`, or a `KnownFlips`.
         contaminated: Truth, (N,) booleans or 0 and 1; None if it is unknown.
         ax: Axes to draw on; None for the current axes.
 
@@ -61,10 +61,10 @@ def responsibilities_by(
     share of contaminated rows in the group.
 
     Args:
-        values: Responsibilities P(z=1 | x, y), (N,), or an object that contains them: a `Fit`, a
-            fitted estimator, a `ContaminationReport`, or a `KnownFlips`.
+        values: Responsibilities (probabilities that a row is contaminated), (N,), or an object that
+            contains them: a `Fit`, a fitted estimator, a `ContaminationReport`, or a `KnownFlips`.
         by: Group of each row, (N,). If `names` are given, `by` contains positions in `names`, and
-            -1 if the group is unknown. None for the labels of a report.
+            -1 if the group is unknown. None means the labels of a report.
         names: Names of the groups; None if `by` contains names.
         ax: Axes to draw on; None for the current axes.
 
@@ -115,8 +115,9 @@ def reliability(
     Bars are 95 % Wilson intervals of the observed shares, which lie within 0 and 1.
 
     Args:
-        values: Responsibilities P(z=1 | x, y), (N,), or an object that contains them: a `Fit`, a
-            fitted estimator, a `ContaminationReport`, or the `KnownFlips` of `known_flips`.
+        values: Responsibilities (probabilities that a row is contaminated), (N,), or an object that
+            contains them: a `Fit`, a fitted estimator, a `ContaminationReport`, or the `KnownFlips`
+            of `known_flips`.
         contaminated: Truth, (N,) booleans or 0 and 1; None for the truth in a `KnownFlips`.
         bins: Number of bins of equal width.
         ax: Axes to draw on; None for the current axes.
@@ -167,12 +168,12 @@ def contamination_map(
     names: Sequence[str] = ("first", "second"),
     ax: Axes | None = None,
 ) -> Axes:
-    """Draw prior contamination pi(x), or responsibilities, over two features or an embedding.
+    """Draw prior probabilities or responsibilities over two features or an embedding.
 
     Args:
-        contamination: Probabilities P(z=1 | x) from `prior_contamination`, (N,); responsibilities,
-            (N,); or an object that contains responsibilities: a `Fit`, a fitted estimator, or a
-            report of `from_pred_probs`.
+        contamination: Prior probabilities that a row is contaminated, from `prior_contamination`,
+            (N,); responsibilities, (N,); or an object that contains responsibilities: a `Fit`, a
+            fitted estimator, or a report of `from_pred_probs`.
         position: Position of each row, (N, 2).
         names: Names of the two axes.
         ax: Axes to draw on; None for the current axes.
@@ -201,13 +202,14 @@ def contamination_map(
 def occam_penalty(penalties: Any, values: Any, *, ax: Axes | None = None) -> Axes:
     """Draw the Occam penalty KL(r || pi) of every row against its responsibility.
 
+    Here r is the responsibility of the row, and pi the prior probability that it is contaminated.
     The penalty is the cost of flagging: a row is flagged only if the anomaly log likelihood is
     larger than the clean log likelihood by more than the penalty, in nats.
 
     Args:
         penalties: Penalties from `occam_penalties`, (N,), in nats.
-        values: Responsibilities P(z=1 | x, y), (N,), or an object that contains them: a `Fit`, a
-            fitted estimator, or a report of `from_pred_probs`.
+        values: Responsibilities (probabilities that a row is contaminated), (N,), or an object that
+            contains them: a `Fit`, a fitted estimator, or a report of `from_pred_probs`.
         ax: Axes to draw on; None for the current axes.
 
     Raises:

@@ -25,7 +25,8 @@ def rate_posterior(source: Any, *, var_name: str | None = None, ax: Axes | None 
     Args:
         source: Object that contains the posterior: a tree of `to_datatree` or `nuts`, a `Fit`, a
             fitted estimator, or a report of `from_pred_probs`.
-        var_name: Variable of the posterior; None for "rate" or "contamination".
+        var_name: Variable of the posterior; None means "rate" or "contamination", whichever the
+            posterior has.
         ax: Axes to draw on; None for the current axes.
 
     Raises:
@@ -75,12 +76,12 @@ def guide_and_chains(
     Args:
         guide: Posterior of the guide: a tree of `to_datatree`, a `Fit`, or a fitted estimator.
         chains: Tree of `nuts`, on the same rows.
-        var_names: Variables of the posterior; None for all.
+        var_names: Variables of the posterior; None means all variables.
         ax: Axes to draw on; None for the current axes.
 
     Raises:
-        DataError: An object contains no posterior or not these variables, or the two posteriors
-            have different names.
+        DataError: An object contains no posterior, a posterior lacks one of these variables, or the
+            two posteriors have different names.
     """
     one, other = tree_of(guide), tree_of(chains)
     names = [str(v) for v in other.posterior.data_vars] if var_names is None else list(var_names)

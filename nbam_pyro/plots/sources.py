@@ -111,11 +111,11 @@ def numbers(name: str, source: Any, takes: str, *, rows: int | None = None) -> n
         name: Name of the numbers, for the message.
         source: An array, list, tensor or column.
         takes: Objects that are accepted, for the message.
-        rows: Required number of numbers; None for any.
+        rows: Required number of values; None if any number is accepted.
 
     Raises:
-        DataError: These are not numbers, a number is missing or infinite, or there are not `rows`
-            of them.
+        DataError: These are not numbers, a number is missing or infinite, or their number is not
+            `rows`.
     """
     plain = unwrapped(source)
     try:
@@ -160,7 +160,7 @@ def groups_of(source: Any, by: Any, rows: int) -> pd.Series:
 
     Args:
         source: Object that contains the responsibilities.
-        by: Group of each row, (N,); None for the labels of a report.
+        by: Group of each row, (N,); None means the labels of a report.
         rows: Number of rows N.
 
     Raises:
@@ -226,10 +226,10 @@ def matrix_of(source: Any) -> Matrix:
 
 
 def names_of(names: Any, count: int) -> list[str] | None:
-    """Return names of classes as texts that matplotlib does not read as formulas; None for None.
+    """Return class names as texts that matplotlib does not read as formulas, or None.
 
     Args:
-        names: Names of the classes, (K,), or None.
+        names: Names of the classes, (K,). If it is None, the result is None.
         count: Number of classes K.
 
     Raises:

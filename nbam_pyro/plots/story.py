@@ -97,7 +97,7 @@ def _rows(source: Any, x: Any, y: Any, dtype: torch.dtype) -> tuple[torch.Tensor
 
     Args:
         source: A story or a `Fit`.
-        x: Rows; None for rows of zeros with the shape of the training rows.
+        x: Rows; None means rows of zeros with the shape of the training rows.
         y: Targets of the rows.
         dtype: Floating-point type of the story.
     """

@@ -1,7 +1,7 @@
 """Limits of memory and time for building a module of a saved description and running it.
 
-A damaged or hostile description may ask for enormous tensors. Such a description raises an error
-before the tensors are created.
+A damaged or hostile description may need enormous tensors. Building it raises an error before the
+tensors are created.
 """
 
 from collections.abc import Iterator, Mapping
@@ -56,8 +56,8 @@ class _Budget(TorchDispatchMode):
         self.elements -= made
         if made > self.largest or self.elements < 0 or self.calls < 0:
             raise StoryError(
-                "The saved description asks for far more numbers than the saved tensors have, so "
-                "it is damaged. Restore its files or fit again."
+                "The saved description needs far more numbers than the saved tensors have, so the "
+                "description is damaged. Restore the files or fit again."
             )
         return func(*args, **kwargs)
 
@@ -76,7 +76,7 @@ def building(tensors: Mapping[str, Tensor]) -> Iterator[None]:
         >>> with building({"weight": torch.zeros(3)}):
         ...     torch.nn.Linear(200_000_000, 3)
         Traceback (most recent call last):
-        nbam_pyro.errors.StoryError: The saved description asks for far more numbers than the ...
+        nbam_pyro.errors.StoryError: The saved description needs far more numbers than the ...
     """
     elements = _TIMES * sum(tensor.numel() for tensor in tensors.values()) + _SLACK
     with _Budget(elements, elements, _CALLS_PER_TENSOR * len(tensors) + _CALLS):

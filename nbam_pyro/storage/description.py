@@ -4,8 +4,8 @@ Arguments are read from attributes of the same name. Layers of torch and estimat
 keep their arguments in this way. Classes of this library and of torch are written by their public
 names, such as "nbam_pyro.models.LabelFlip", so saved files stay readable when files inside the
 library move. No code and no pickle is stored. Other classes are created only if the person who
-loads a file allows them. A module that is used twice is described once; the second use refers to
-its number.
+loads a file allows them. A module that is used twice is described once. The second use refers to
+the index of the description.
 """
 
 import importlib
@@ -132,7 +132,7 @@ def _built(builder: "_Builder", description: Any) -> Any:
 
 
 class _Describer:
-    """Describes modules, and gives each module a number for later references."""
+    """Describes modules, and gives each module an index for later references."""
 
     def __init__(self) -> None:
         self.numbers: dict[int, int] = {}
@@ -234,7 +234,7 @@ class _Builder:
         if number not in self.made:
             raise StoryError(
                 f"The saved description is damaged: it uses module {number} before it is "
-                "described. Restore its file or fit again."
+                "described. Restore the file or fit again."
             )
         made, parts = self.made[number]
         self._count(parts)

@@ -84,7 +84,7 @@ def rehearsed(folder: Path) -> Iterator[None]:
 
     Raises:
         FolderError: Running the model failed.
-        StoryError: The model asks for far more memory than a few rows take.
+        StoryError: The model needs far more memory than a few rows take.
     """
     try:
         with warnings.catch_warnings(), running():

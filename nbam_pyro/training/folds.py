@@ -26,8 +26,8 @@ def split(
         folds: Number of folds, from 2 to N. With fewer groups than folds there are as many folds
             as groups.
         seed: Seed of the random order of the rows.
-        groups: Number of the group of each row, (N,). A group is never divided. None if every row
-            is alone. If there is only one group, it is ignored.
+        groups: Index of the group of each row, (N,). No fold divides a group. None if there are no
+            groups. If there is only one group, it is ignored.
 
     Returns:
         For each fold, the indices of the rows outside the fold and of those inside it.
@@ -51,18 +51,19 @@ def split(
 
 
 def together(x: Any, groups: Any = None, *, count: int | None = None) -> np.ndarray | None:
-    """Return the groups of rows that no fold may divide, (N,); None if every row is alone.
+    """Return the group of each row, (N,), that no fold may divide; None without groups.
 
     Rows that are exactly equal belong together: a model that has seen one of them has seen both.
     This does not hold for a table of few categories, in which fewer than half of the rows differ.
 
     Args:
         x: Rows of a table, (N, D); None if the rows are not a table.
-        groups: Name or number of the group of each row, (N,), such as a patient; None for none.
-        count: Number of rows N, if the rows are not a table; None for the length of x.
+        groups: Name or number of the group of each row, (N,), such as a patient; None if there are
+            no groups.
+        count: Number of rows N, if the rows are not a table; None means the length of x.
 
     Raises:
-        DataError: `groups` is not one value per row.
+        DataError: `groups` does not have one value per row.
 
     Example:
         >>> together(np.array([[1.0], [2.0], [1.0], [3.0]]), ["a", "a", "b", "c"])
@@ -95,6 +96,6 @@ def together(x: Any, groups: Any = None, *, count: int | None = None) -> np.ndar
 
 
 def _numbered(values: list[Any]) -> np.ndarray:
-    """Return the number of each value in the order of first appearance, (N,)."""
+    """Return the index of each value in the order of first appearance, (N,)."""
     seen: dict[Any, int] = {}
     return np.array([seen.setdefault(value, len(seen)) for value in values])

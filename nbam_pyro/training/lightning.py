@@ -47,7 +47,7 @@ class Task(pl.LightningModule):
         loss: Loss of a training batch.
         groups: Parameter groups of the AdamW optimiser: dictionaries with "params", "lr" and
             further options.
-        held_out_loss: Loss of a batch of held-out rows; None for the loss of training batches.
+        held_out_loss: Loss of a batch of held-out rows; None means the loss of training batches.
         one_cycle: Whether learning rates follow a one-cycle schedule, rising and then falling.
     """
 
@@ -111,7 +111,7 @@ def train(
         task: Modules to train, with their losses and their optimiser.
         rows: All rows.
         index: Indices of the rows to train on.
-        held_out: Indices of the held-out rows; empty for none.
+        held_out: Indices of the held-out rows; empty if no rows are held out.
         epochs: Maximum number of epochs.
         options: Options that all runs of a fit share.
         label: Name of this run in the progress bar.

@@ -65,8 +65,8 @@ class Rows:
         batch_size: Batch size of the loader that the data came from; None without a loader.
         held_out: Booleans that mark the validation rows of the data module that the data came from,
             (N,); None without validation rows.
-        groups: Number of the group of each row, (N,), which no fold may divide; None if every row
-            is alone.
+        groups: Index of the group of each row, (N,); no fold may divide a group. None if there are
+            no groups.
         copies: Copies of x by device, which the method `near` stores.
     """
 
@@ -87,7 +87,7 @@ class Rows:
         return len(self.y)
 
     def groups_of(self, index: np.ndarray) -> np.ndarray | None:
-        """Return the groups of some rows that no fold may divide; None if every row is alone.
+        """Return the groups of some rows, which no fold may divide; None if there are no groups.
 
         Args:
             index: Indices of the rows.

@@ -48,9 +48,10 @@ def as_rows(
     Args:
         data: Pair (x, y) of arrays or tensors, or a `Dataset`, `DataLoader` or
             `LightningDataModule` of such pairs.
-        weights: Weights of the rows, (N,): a row of weight 2 counts as two rows; None for 1.
+        weights: Weights of the rows, (N,): a row of weight 2 counts as two rows. None means weight
+            1 for every row.
         verified: Verified switches or true labels of some rows; by default nothing is verified.
-        dtype: Precision of the story, to which x is converted; None for torch's default.
+        dtype: Precision of the story, to which x is converted; None means torch's default type.
 
     Raises:
         DataError: Lengths differ, there are fewer than two rows, a value is missing or infinite,
@@ -143,6 +144,7 @@ def _weighted(rows: Rows, weights: Tensor) -> Rows:
     check_finite(weights, "weights")
     if (weights < 0).any() or not (weights > 0).any():
         raise DataError(
-            "Some weights are negative, or all are 0. Give weights of at least 0, and one above 0."
+            "Some weights are negative, or all are 0. Give weights of at least 0, with at least "
+            "one above 0."
         )
     return replace(rows, weights=weights.to(rows.weights))

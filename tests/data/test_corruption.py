@@ -175,7 +175,7 @@ def test_a_corruption_of_your_own_has_one_method():
         (lambda: half_space(np.ones((5, 2)), share=0.5), "are equal"),
         (
             lambda: half_space(np.array([[1, 2], [1, 3]]), share=0.5, direction=[1, 0]),
-            "same height",
+            "same projection",
         ),
         (lambda: half_space(ALONG, share=0.5, direction=[1, 0]), "direction has 2"),
         (lambda: half_space(ALONG, share=0.5, direction=[np.inf] * 6), "finite"),

@@ -149,5 +149,5 @@ def test_energies_that_are_not_finite_are_refused():
     bad = torch.ones(4, 30)
     bad[1, 7] = torch.nan
     for call in (lambda pair: estimate_rate(pair, np.repeat([0.1, 0.2], 2)), likely_rate):
-        with pytest.raises(DataError, match="row 7 by member 1"):
+        with pytest.raises(DataError, match="row 7 in model 1"):
             call(Energies(torch.ones(4, 30), bad))

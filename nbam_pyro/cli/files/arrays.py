@@ -43,7 +43,7 @@ class ArrayShape:
             x: Features, (N, D), or images, (N, C, H, W).
 
         Raises:
-            DataError: The array has another number of axes or does not hold numbers.
+            DataError: The array does not hold numbers, or it has neither two nor four axes.
         """
         return cls(_of_numbers(x).shape[1:])
 

@@ -13,7 +13,7 @@ CellKind: TypeAlias = Literal["numbers", "texts", "nothing"]
 
 
 def cell_kind(column: pd.Series, *, name: str) -> CellKind:
-    """Whether a column holds numbers (or booleans), texts (or categories), or nothing at all.
+    """Return "numbers" (also for booleans), "texts" (also for categories) or "nothing" (no value).
 
     Args:
         column: Cells of the column.

@@ -23,7 +23,8 @@ class Choice:
 
     Attributes:
         drop: Names of the columns to leave out.
-        notes: Messages for the user about identifiers that were left out or kept; at most one.
+        notes: One message for the user about identifiers that were left out or kept. The list is
+            empty if there is nothing to say.
     """
 
     drop: tuple[str, ...]

@@ -53,7 +53,7 @@ def fit_file(
         contaminated: Name of the column or array that says which targets are verified as wrong (1,
             true) or right (0, false); None if there is none.
         task: "classification", "regression" or "auto".
-        contamination: Prior of the share that is wrong, as in the estimators.
+        contamination: Prior of the share of wrong targets, as in the estimators.
         epochs: Epochs of one ordinary training run, as in the estimators.
         drop: Names of columns to leave out. Identifiers are left out, too.
         keep: Names of columns to keep although they look like identifiers.
@@ -173,10 +173,10 @@ def _score_labelled(run: Path, data: Path, *, say: Callable[[str], None]) -> pd.
 
 
 def parse_contamination(text: str | None) -> float | Beta | None:
-    """Read a prior of the share that is wrong.
+    """Read a prior of the share of wrong targets.
 
     Args:
-        text: A share such as "0.05", or "beta:2,8"; None for the default prior.
+        text: A share of wrong targets such as "0.05", or "beta:2,8"; None for the default prior.
 
     Raises:
         DataError: The text is neither of these.

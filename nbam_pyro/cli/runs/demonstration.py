@@ -101,7 +101,9 @@ def judge(fitted: Fit, digits: Digits) -> dict[str, Any]:
     Returns:
         The entries of summary.json that need the truth: the accuracy on test rows; the AUROC and
         the Brier score of the responsibilities; the true share of wrong labels; and the numbers of
-        directions of flips. "auroc_resolvable" leaves out mutual pairs.
+        flips from one class to another: those that exist, those that exist and are found, and those
+        that are found but do not exist. "auroc_resolvable" leaves out mutual pairs, two classes
+        that flip into each other.
     """
     truth = digits.labels.contaminated
     r = fitted.training_rows.responsibility

@@ -99,7 +99,9 @@ def parse_share(text: str) -> float | Literal["auto"]:
     try:
         return float(text)
     except ValueError as error:
-        raise DataError(f"--contamination is {text!r}; give a share, or auto.") from error
+        raise DataError(
+            f"--contamination is {text!r}; give a share of anomalies such as 0.1, or auto."
+        ) from error
 
 
 def detect_file(

@@ -31,8 +31,9 @@ def flags(
     Returns:
         A table of N rows, sorted by responsibility. Its index is the order of the data. Columns:
         row, label, responsibility; for labels suggested_label and suggested_probability; for
-        measurements prediction; for training rows held_out (True if the row only selected epochs).
-        If verified values are given, there is also a column verified (True if the row is verified).
+        measurements prediction; for training rows held_out (True if the row was used only to select
+        epochs). If verified values are given, there is also a column verified (True if the row is
+        verified).
     """
     present = targets.present
     if fitted:

@@ -53,8 +53,8 @@ def write_run(
         settings: Content of settings.json.
         notes: Messages about changes of the data, for summary.json.
         further: Further entries of summary.json.
-        contaminated: Truth, (n,) booleans: True if the target of the row is wrong. It is used in
-            the plot of responsibilities. None if the truth is unknown.
+        contaminated: Truth, (n,) booleans: True if the target of the row is wrong. The plot of
+            responsibilities shows it. None if the truth is unknown.
 
     Returns:
         The content of summary.json.

@@ -57,7 +57,7 @@ def pred_probs_of(path: Path, labels: np.ndarray, *, rows: int) -> PredProbs:
 
     Args:
         path: CSV or Parquet file. The names of its columns are the classes.
-        labels: Labels that are present, (n,), which decide the type of the classes.
+        labels: Labels without the missing ones, (n,). The classes get the type of these labels.
         rows: Number of rows of the data.
 
     Raises:
@@ -122,7 +122,7 @@ def _table(path: Path, rows: int) -> pd.DataFrame:
     if len(table) != rows:
         raise DataError(
             f"'{path}' has {len(table)} rows, but the data have {rows}. Give one row for each row "
-            "of the data, in the same order, also where the label or measurement is missing."
+            "of the data, in the same order, even if the label or measurement is missing."
         )
     return table.drop(columns=[NAMELESS], errors="ignore")
 

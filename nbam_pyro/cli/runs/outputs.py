@@ -96,7 +96,7 @@ def fit_outputs(
         contaminated: Name of the column that says which targets are verified as wrong (1, true) or
             right (0, false); None if there is none.
         task: "classification", "regression" or "auto".
-        contamination: Prior of the share that is wrong, as in the estimators.
+        contamination: Prior of the share of wrong targets, as in the estimators.
         overwrite: True to replace an existing run folder.
         seed: Seed for the draws.
 

@@ -19,7 +19,7 @@ _RARE = 0.01
 
 
 def summarise(fit: Fit, info: RunInfo, targets: Targets, table: pd.DataFrame) -> dict[str, Any]:
-    """Summarise the share that is wrong, the verdict, directions of flips and certain flags.
+    """Summarise the share of wrong targets, the verdict, the flips of labels and the flags.
 
     Args:
         fit: Fit of the run.

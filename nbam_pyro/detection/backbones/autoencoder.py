@@ -19,9 +19,11 @@ class AutoEncoder(Backbone):
     .. math::
         E_n(x) = \mathrm{mean}_j \big(x_j - m_j - w_j \tanh g_j(f(x))\big)^2 / u
 
-    The encoder f and the decoder g have biases. The middle m_j and the width w_j of each feature
-    come from the training rows without wild values. A reconstruction is never further than w_j from
-    the middle. Therefore rows far from all others cannot be reconstructed.
+    Here E_n is the clean energy of a row x, which is low if the row looks normal, and E_a its
+    anomaly energy, which is low if it looks like an anomaly. The encoder f and the decoder g have
+    biases. The middle m_j and the width w_j of each feature come from the training rows without
+    wild values. A reconstruction is never further than w_j from the middle. Therefore rows far from
+    all others cannot be reconstructed.
 
     A row with a new category looks normal until the network has learned the known categories. With
     few rows and many categories, train for more epochs.

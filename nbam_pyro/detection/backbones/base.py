@@ -52,7 +52,7 @@ class Backbone(nn.Module, ABC):
         row_dims: Number of dimensions of one row: 1 for features, 3 for images.
 
     Raises:
-        DataError: There are no members.
+        DataError: The number of members is below 1.
 
     Example:
         >>> class Middle(Backbone):
@@ -80,7 +80,7 @@ class Backbone(nn.Module, ABC):
         """Return the energies of rows.
 
         Args:
-            x: Rows of each member, (S, N, ...).
+            x: Rows of each of the S members (models), (S, N, ...).
 
         Returns:
             Clean and anomaly energies of the rows of each member: two tensors of shape (S, N).
@@ -92,14 +92,14 @@ class Backbone(nn.Module, ABC):
         The default does nothing.
 
         Args:
-            x: Training rows of each member, (S, N, ...).
+            x: Training rows of each of the S members (models), (S, N, ...).
         """
 
     def rows(self, x: Tensor) -> Tensor:
         """Return the rows of each member, (S, N, ...).
 
         Args:
-            x: Rows of each member, (S, N, ...), or rows that all members see, (1, N, ...).
+            x: Rows of each of the S members, (S, N, ...), or one set for all, (1, N, ...).
         """
         return x.expand(self.members, *x.shape[1:])
 
@@ -139,11 +139,11 @@ def inverse(energy: Tensor) -> Tensor:
 
 
 def unit_of(values: Tensor) -> Tensor:
-    """Return each member's median distance as a unit, (S, N) -> (S, 1); 1 if the median is 0.
+    """Return the median distance of each model as its unit, (S, N) -> (S, 1); 1 if it is 0.
 
     Args:
-        values: Distances, such as squared distances to a centre, of the N rows of each of the S
-            members, (S, N).
+        values: Distances, such as squared distances to a centre, of N rows, by each of the S
+            members (models) of a backbone, (S, N).
 
     Example:
         >>> unit_of(torch.tensor([[1.0, 3.0, 9.0], [0.0, 0.0, 1.0]]))

@@ -16,9 +16,10 @@ _AWAY = 0.1
 class DeepSVDD(Backbone):
     r"""E_n is the squared distance d of the embedding to a centre, E_a = -log(1 - e^{-d}).
 
-    The encoder has no biases. The centre is the mean embedding before training, moved away from 0.
-    Therefore a constant embedding is not a solution. The distance d is divided by its median before
-    training.
+    Here E_n is the clean energy of a row, which is low if the row looks normal, and E_a its anomaly
+    energy, which is low if it looks like an anomaly. The encoder has no biases. The centre is the
+    mean embedding before training, moved away from 0. Therefore a constant embedding is not a
+    solution. The distance d is divided by its median before training.
 
     With verified rows, and `Blind` for the others, this is Deep SAD. With `far="inverse"` it is
     Deep SAD as published: E_a = 1 / (d + 10^{-6}), and d is not divided.

@@ -15,9 +15,11 @@ class GaussianMixture(Backbone):
         E_n(x) = -\log \sum_c w_c N(x; \mu_c, L_c L_c^\top), \qquad
         E_a(x) = -\log N(x; m, s^2 \Sigma)
 
-    The mean m and the diagonal covariance Sigma come from the median and the quartiles of the rows.
-    Both energies are negative log densities. Therefore `Exact` can be used and the rate of
-    anomalies can be learned.
+    Here E_n is the clean energy of a row x, and E_a its anomaly energy. Gaussian c of the mixture
+    has the weight w_c, the mean mu_c and the Cholesky factor L_c of its covariance. The mean m and
+    the diagonal covariance Sigma come from the median and the quartiles of the rows. Both energies
+    are negative log densities. Therefore `Exact` can be used and the rate of anomalies can be
+    learned.
 
     Args:
         inputs: Number D of features of a row.

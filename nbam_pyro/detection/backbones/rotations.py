@@ -15,9 +15,8 @@ class Rotations(Backbone):
         E_n = \mathrm{mean}_v \big(-\log p(r_v) - \log p(s_v) - \log p(t_v)\big)
 
     The heads predict the rotation r, the shift s down and the shift t to the right of each view v.
-    The clean energy E_n is low if they predict them correctly.
-    The anomaly energy E_a is the cross-entropy of the heads to uniform predictions. All views are
-    computed as one batch.
+    The clean energy E_n is low if the heads predict all three correctly. The anomaly energy E_a is
+    the cross-entropy of the heads to uniform predictions. All views are computed as one batch.
 
     Args:
         channels: Number of channels of the images, which are square.

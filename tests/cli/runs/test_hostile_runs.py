@@ -118,7 +118,7 @@ VALUES = {
     "rows that are images": (
         "model.json",
         lambda m: m["rows"].update(x_shape=[3, 9_000_000, 9_000_000]),
-        "asks for far more numbers",
+        "needs far more numbers",
     ),
     "rows that are wide": ("model.json", lambda m: m["rows"].update(x_shape=[10**12]), "x_shape"),
     "a share above 1": (
