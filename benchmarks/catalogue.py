@@ -3,6 +3,7 @@
 from benchmarks.benchmark import Benchmark
 from benchmarks.calibration.coverage import Coverage
 from benchmarks.calibration.guide_and_chains import GuideAndChains
+from benchmarks.calibration.network_sharpness import NetworkSharpness
 from benchmarks.calibration.pooling import Pooling
 from benchmarks.calibration.priors import Priors
 from benchmarks.calibration.refits import Refits
@@ -52,6 +53,7 @@ BENCHMARKS: tuple[type[Benchmark], ...] = (
     Pooling,
     Sharpness,
     SharpnessDevelopment,
+    NetworkSharpness,
     MutatedRuns,
     Kills,
     Precision,

@@ -17,6 +17,7 @@ from torch import nn
 from nbam_pyro.checks.spacing import check_spacing
 from nbam_pyro.errors import DataError, StoryError
 from nbam_pyro.inference.posterior.fit_result import Fit
+from nbam_pyro.inference.posterior.network_readings import readings_of
 from nbam_pyro.inference.posterior.training_rows import score_training_rows
 from nbam_pyro.inference.recipes import default_steps
 from nbam_pyro.inference.reports import with_reports
@@ -189,6 +190,7 @@ def fit(
         _check_numbers(story, posterior)
         story.eval()
         posterior.eval()
+        readings = readings_of(run)
         few = rows.first(2)
         result = Fit(
             story=story,
@@ -196,9 +198,9 @@ def fit(
             history=pd.DataFrame(run.history),
             held_out=np.isin(np.arange(len(rows)), run.held_out_index),
             kind=RowKind.of(few.x, few.y),
-            training_rows=score_training_rows(story, posterior, rows, run.cross_fitted),
+            training_rows=score_training_rows(story, posterior, rows, run.cross_fitted, readings),
         )
-        result, warning = with_reports(result, run)
+        result, warning = with_reports(result, run, readings)
     if warning is not None:
         warnings.warn(warning, stacklevel=2)
     return result

@@ -21,16 +21,14 @@ from nbam_pyro.inference.diagnostics.neighbours import label_excess
 from nbam_pyro.inference.diagnostics.verdicts import verdict_of
 from nbam_pyro.inference.posterior.fit_result import Fit
 from nbam_pyro.inference.posterior.matrix_estimates import matrix_draws
+from nbam_pyro.inference.posterior.network_readings import NetworkReadings
 from nbam_pyro.inference.posterior.row_posteriors import predict, responsibilities
 from nbam_pyro.inference.steps.run import Run
 from nbam_pyro.models import LatentLabelStory, Story
-from nbam_pyro.models.priors.pseudo_counts import FlipPrior
 from nbam_pyro.outputs.verdict import Verdict
 from nbam_pyro.training.contexts import evaluating
 from nbam_pyro.training.rows import Rows
 
-# Gains are clipped to this many standard errors, so that they are finite in saved reports.
-_LARGEST_GAIN = 1e6
 # The reasons are left out, because only the caller knows the names of the classes.
 _CANNOT_TELL = (
     "The data do not identify the contamination, so do not act on the responsibilities. Print the "
@@ -39,15 +37,18 @@ _CANNOT_TELL = (
 )
 
 
-def with_reports(fit: Fit, run: Run) -> tuple[Fit, CannotTellWarning | None]:
+def with_reports(
+    fit: Fit, run: Run, readings: NetworkReadings | None
+) -> tuple[Fit, CannotTellWarning | None]:
     """Return the fit with its reports, and a warning if the data cannot tell (otherwise None).
 
     Args:
         fit: Fit without reports.
         run: Run of the steps that made the fit.
+        readings: How far the predictions out of fold can be trusted; None without them.
     """
     collapse = _collapse(fit, run)
-    evidence = _label_evidence(fit, run, collapse)
+    evidence = _label_evidence(fit, run, collapse, readings)
     verdict = verdict_of(collapse, evidence, run.peaks, _held_out(run))
     fit = dataclasses.replace(fit, collapse=collapse, label_evidence=evidence).judged(verdict)
     if collapse.collapsed:
@@ -55,7 +56,9 @@ def with_reports(fit: Fit, run: Run) -> tuple[Fit, CannotTellWarning | None]:
     return fit, CannotTellWarning(_CANNOT_TELL) if verdict.level == "cannot tell" else None
 
 
-def _label_evidence(fit: Fit, run: Run, collapse: CollapseReport) -> LabelEvidence | None:
+def _label_evidence(
+    fit: Fit, run: Run, collapse: CollapseReport, readings: NetworkReadings | None
+) -> LabelEvidence | None:
     """Return the evidence on a latent true label; None if the story has none."""
     labels, true_label = run.story.latent_label, fit.training_rows.true_label
     if labels is None or true_label is None:
@@ -65,10 +68,11 @@ def _label_evidence(fit: Fit, run: Run, collapse: CollapseReport) -> LabelEviden
         fit.training_rows.responsibility,
         true_label,
         matrices,
+        share=fit.training_rows.share,
+        all_right=0.0 if readings is None else readings.all_right,
         labels=run.rows.y.numpy(),
         collapse=collapse,
         echoed=_echoed(fit, run, labels, matrices),
-        prior=labels.prior or FlipPrior(),
         evidence=run.cross_fitted,
         attempts=run.attempts,
         undecided=run.undecided,
@@ -90,7 +94,7 @@ def _collapse(result: Fit, run: Run) -> CollapseReport:
         np.concatenate(predicted) if predicted else None,
         np.concatenate(y) if predicted else None,
         verified_accuracy=_verified_accuracy(result, run.rows),
-        gain=_gain(run),
+        gain=run.gain,
     )
 
 
@@ -119,12 +123,6 @@ def _echoed(fit: Fit, run: Run, story: LatentLabelStory, matrices: np.ndarray) -
     predicted = evidence.log_probs.exp().numpy() @ matrices.mean(0)
     flagged = fit.training_rows.responsibility > 0.5
     return label_excess(rows.table.numpy(), rows.y.numpy(), flagged, predicted)
-
-
-def _gain(run: Run) -> float | None:
-    """Return `CollapseReport.gain` of the best attempt; None if there were no attempts."""
-    gains = [attempt.gain_over_frequencies() for attempt in run.attempts]
-    return float(np.clip(max(gains), -_LARGEST_GAIN, _LARGEST_GAIN)) if gains else None
 
 
 def _verified_accuracy(result: Fit, rows: Rows) -> float | None:

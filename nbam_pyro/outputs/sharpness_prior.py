@@ -29,12 +29,17 @@ from scipy.stats import t as student_t
 
 from nbam_pyro.outputs.sharpness_seen import Seen
 
-__all__ = ["FITTED", "FREEDOM", "SharpnessPrior"]
+__all__ = ["FITTED", "FREEDOM", "POINTS", "POINT_WEIGHTS", "SharpnessPrior"]
 
 # Degrees of freedom of the Student-t distribution of the log sharpness.
 FREEDOM = 5.0
-# Points of the log sharpness, in scales from its centre.
-_POINTS = np.array([-5.0, -3.0, -2.0, -1.4, -0.9, -0.45, 0.0, 0.45, 0.9, 1.4, 2.0, 3.0, 5.0])
+POINTS = np.array([-5.0, -3.0, -2.0, -1.4, -0.9, -0.45, 0.0, 0.45, 0.9, 1.4, 2.0, 3.0, 5.0])
+"""Points of the log sharpness, in scales from its centre."""
+
+_EDGES = np.r_[-np.inf, (POINTS[1:] + POINTS[:-1]) / 2, np.inf]
+POINT_WEIGHTS = np.diff(student_t.cdf(_EDGES, FREEDOM))
+"""Prior weights of the points, which sum to one."""
+
 # Smallest and largest log sharpness.
 _ENDS = (math.log(0.05), math.log(30.0))
 # Largest probability, before rows are verified, that no label is wrong.
@@ -91,9 +96,7 @@ class SharpnessPrior:
         z = self.standardised(seen.numbers)
         centre = seen.log_power + z @ np.array(self.centre)
         scale = float(np.exp(np.clip(z @ np.array(self.spread), -3, 1)))
-        edges = np.r_[-np.inf, (_POINTS[1:] + _POINTS[:-1]) / 2, np.inf]
-        weights = np.diff(student_t.cdf(edges, FREEDOM))
-        return np.exp((centre + scale * _POINTS).clip(*_ENDS)), weights
+        return np.exp((centre + scale * POINTS).clip(*_ENDS)), POINT_WEIGHTS
 
 
 # Fitted by `python -m benchmarks run sharpness-development` to 746 development designs: 19 tables

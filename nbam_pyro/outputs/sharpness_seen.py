@@ -39,19 +39,29 @@ _MOST = 20_000
 _FEW = 10
 
 
-def sharpened(log_p: Float[Tensor, "n k"], sharpness: float) -> Float[Tensor, "n k"]:
+def sharpened(
+    log_p: Float[Tensor, "n k"],
+    sharpness: float | Float[Tensor, ""],
+    mean: Float[Tensor, " k"] | None = None,
+) -> Float[Tensor, "n k"]:
     """Return log f, the predictions of the true label at a sharpness.
 
     Args:
         log_p: Log predicted probabilities, (N, K).
         sharpness: Power a to which the probabilities are raised before they are normalised.
+        mean: Mean predicted probabilities, (K,); None for those of these rows.
     """
-    return _mixed(log_p, sharpness, EPSILON).log_()
+    return _mixed(log_p, sharpness, EPSILON, mean).log_()
 
 
-def _mixed(log_p: Float[Tensor, "n k"], a: float, epsilon: float) -> Float[Tensor, "n k"]:
+def _mixed(
+    log_p: Float[Tensor, "n k"],
+    a: float | Float[Tensor, ""],
+    epsilon: float,
+    mean: Float[Tensor, " k"] | None = None,
+) -> Float[Tensor, "n k"]:
     f = (log_p * a).softmax(-1)
-    mean = log_p.exp().mean(0)
+    mean = log_p.exp().mean(0) if mean is None else mean
     return f.mul_(1 - epsilon).add_(mean / mean.sum(), alpha=epsilon)
 
 

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from nbam_pyro.inference.steps.attempts import LEARNED
 from nbam_pyro.storage import Probability
 
 __all__ = ["CollapseReport", "collapse_report"]
@@ -54,12 +55,8 @@ class CollapseReport:
 
     @property
     def learned_nothing(self) -> bool:
-        """Whether the network predicts labels no better than their frequencies do.
-
-        The limit is a gain of three standard errors. Two would be too few, because rates and flips
-        are fitted to the same rows.
-        """
-        return self.gain is not None and self.gain < 3
+        """Whether the network predicts labels no better than their frequencies do."""
+        return self.gain is not None and self.gain < LEARNED
 
     @property
     def collapsed(self) -> bool:

@@ -9,10 +9,8 @@ from nbam_pyro.inference.diagnostics.collapse import CollapseReport
 from nbam_pyro.inference.diagnostics.label_evidence import DECIDING, LabelEvidence, MutualPair
 from nbam_pyro.inference.steps.attempts import Attempt
 from nbam_pyro.inference.steps.evidence import Evidence
-from nbam_pyro.models.priors.pseudo_counts import FlipPrior
+from nbam_pyro.outputs.share import Share
 
-# Exponents a for `LabelEvidence.band`.
-_SHARPNESS = (0.5, 0.75, 1.0, 1.5, 2.0)
 # A flip counts as present if its rate exceeds this with 95 % probability.
 _PRESENT = 0.01
 # An attempt is clearly worse than the best if its labels are less probable by more than this many
@@ -27,10 +25,11 @@ def identify(
     true_label: np.ndarray,
     matrices: np.ndarray,
     *,
+    share: Share,
+    all_right: float,
     labels: np.ndarray,
     collapse: CollapseReport,
     echoed: float | None,
-    prior: FlipPrior,
     evidence: Evidence | None,
     attempts: list[Attempt],
     undecided: list[Tensor],
@@ -42,11 +41,12 @@ def identify(
             label is wrong.
         true_label: p(c | x, y) of each true class c, (N, *dims, K).
         matrices: Draws of the transition matrix M = p(observed | true), (S, K, K).
+        share: Share of wrong labels, with its interval.
+        all_right: Probability that no label is wrong.
         labels: Observed labels, (N, *dims).
         collapse: Collapse report of the fit.
         echoed: Share of the neighbours of flagged rows that have the label of the flagged row,
             minus the share that the fit predicts (see `label_excess`); None if unknown.
-        prior: Prior on contamination rates and on flips.
         evidence: Log probabilities of the true label, predicted out of fold; None without
             cross-fitting.
         attempts: Results of `CrossFit` from each start that was not discarded early.
@@ -63,7 +63,8 @@ def identify(
         margin=_floats(margins.mean(0)),
         margin_probability=_floats((margins > 0).mean(0)),
         occupancy=_floats(occupancy),
-        band=() if evidence is None else _band(evidence, prior),
+        share=(share.low, share.high),
+        all_right=all_right,
         restarts=_floats(_restarts(attempts, undecided, matrices.shape[-1])),
         pairs=tuple(_pairs(matrices, posterior, labels.flatten(), evidence)),
         echoed=echoed,
@@ -103,16 +104,6 @@ def _margin(joint: np.ndarray, c: int) -> float:
     forbidden[c, c] = -1e3
     rows, columns = linear_sum_assignment(-forbidden)
     return float(joint.trace() - joint[rows, columns].sum())
-
-
-def _band(evidence: Evidence, prior: FlipPrior) -> tuple[tuple[float, float], ...]:
-    """Return pairs of sharpness and contamination rate; each estimate starts from the last one."""
-    band, start = [], None
-    for sharpness in _SHARPNESS:
-        estimate = evidence.transition_mode(prior, sharpness=sharpness, start=start)
-        start = estimate.counts
-        band.append((sharpness, estimate.share))
-    return tuple(band)
 
 
 def _restarts(attempts: list[Attempt], undecided: list[Tensor], k: int) -> np.ndarray:

@@ -6,6 +6,9 @@ from nbam_pyro.storage import Count, Finite, Probability
 
 __all__ = ["DECIDING", "LabelEvidence", "MutualPair"]
 
+# Width of the interval of the share of wrong labels above which the data cannot tell.
+_UNKNOWN = 0.3
+
 DECIDING = 2
 """Verified rows decide a mutual pair if at least this many more support one reading than the other.
 """
@@ -18,9 +21,10 @@ class MutualPair:
     If the names of the two classes are exchanged, other rates explain the labels equally well.
 
     Attributes:
-        classes: Numbers of the two classes.
-        rates: p(second | first) and p(first | second), as the fit uses them.
-        exchanged: The same two rates if the names of the classes are exchanged.
+        classes: Indices of the two classes.
+        rates: Probability that a row of the first class has the label of the second class, and the
+            reverse, with the names that the fit uses.
+        exchanged: The same two probabilities if the names of the classes are exchanged.
         decided: Whether verified labels confirm the reading that the fit uses.
         exchanged_contamination: Share of the rows whose label is wrong if the names are exchanged.
     """
@@ -53,9 +57,10 @@ class LabelEvidence:
             is the trace of J minus the trace of the best other naming in which k has another name.
         margin_probability: Posterior probability that the margin of each class is positive, (K,).
         occupancy: Expected share of the rows that truly belong to each class, (K,).
-        band: Contamination rate for several sharpnesses a of the predictor, as pairs (a, rate). The
-            predicted probabilities are changed to p^a / sum p^a, so a > 1 makes the predictor more
-            certain.
+        share: Ends of the 90 % interval of the share of wrong labels. It contains how far the
+            network can be trusted where it contradicts labels, if that is known.
+        all_right: Probability that no label is wrong, so that all contradictions are mistakes of
+            the network.
         restarts: Largest total variation between the row of M of each class and the same row from
             another start, among starts with equally probable labels out of fold, (K,).
         pairs: Every mutual pair of classes with both readings.
@@ -72,8 +77,15 @@ class LabelEvidence:
     margin: tuple[Finite, ...]
     margin_probability: tuple[Probability, ...]
     occupancy: tuple[Probability, ...]
-    band: tuple[tuple[Finite, Probability], ...]
+    share: tuple[Probability, Probability]
+    all_right: Probability
     restarts: tuple[Finite, ...]
     pairs: tuple[MutualPair, ...]
     echoed: Finite | None = None
     class_prior: Finite | None = None
+
+    @property
+    def unknown_share(self) -> bool:
+        """Whether the data cannot tell how many labels are wrong."""
+        low, high = self.share
+        return high - low > _UNKNOWN

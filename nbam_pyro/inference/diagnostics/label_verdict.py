@@ -17,12 +17,17 @@ _SURE = 0.95
 _EMPTY = 0.1
 # Rows of M from equally probable starts are different if their total variation exceeds this.
 _DISAGREE = 0.1
-# The rate depends on sharpness if it varies by more than this share of itself and this much.
-_BAND = 0.5, 0.02
-# The rate is unknown if it varies by more than this.
-_OPEN = 0.15
+# Width of the interval of the share of wrong labels above which the verdict is weak.
+_WEAK = 0.12
+# The verdict is weak if right labels and wrong labels are both at least this probable, and the
+# share is larger than the second number if labels are wrong.
+_RIVAL, _MATTERS = 0.12, 0.02
+# An explanation with a smaller weight is not mentioned.
+_COMPETES = 0.02
 # The network fits worse than neighbours do if `LabelEvidence.echoed` exceeds this.
 _ECHOED = 0.25
+# Explanation in which no label is wrong.
+_ALL_RIGHT = "No label is wrong: all contradictions are mistakes of the network."
 # Half the width of a 95 % interval in standard errors.
 _ERRORS = 1.96
 
@@ -32,10 +37,10 @@ def label_verdict(evidence: LabelEvidence) -> Verdict:
 
     The level is "cannot tell" if one of these holds: the fit has collapsed; other classes have
     absorbed a class; the name of a class is uncertain; neighbours of flagged rows carry the same
-    label more often than the fit predicts; the rate depends very strongly on how certain the
-    predictor is. It is "weak" if the names of a mutual pair rest on an assumption, if other starts
-    explain the labels equally well with other flips, or if the rate depends strongly on how certain
-    the predictor is. Otherwise it is "identified".
+    label more often than the fit predicts; the interval of the share of wrong labels is wider than
+    .3. It is "weak" if the names of a mutual pair rest on an assumption, if other starts explain
+    the labels equally well with other flips, if this interval is wider than .12, or if it is open
+    whether any label is wrong. Otherwise it is "identified".
 
     Args:
         evidence: Numbers about the fit.
@@ -48,7 +53,8 @@ def label_verdict(evidence: LabelEvidence) -> Verdict:
         ...     margin=(0.2, 0.2),
         ...     margin_probability=(1.0, 1.0),
         ...     occupancy=(0.5, 0.5),
-        ...     band=((0.5, 0.19), (1.0, 0.2), (2.0, 0.21)),
+        ...     share=(0.19, 0.21),
+        ...     all_right=0.0,
         ...     restarts=(0.0, 0.0),
         ...     pairs=(MutualPair((0, 1), (0.2, 0.2), (0.8, 0.8), False, 0.8),),
         ... )
@@ -107,12 +113,11 @@ def _reasons_for_cannot_tell(evidence: LabelEvidence) -> Iterator[str]:
             "less well than a nearest-neighbour rule, or labels are wrong in whole regions. "
             "Try a more flexible network."
         )
-    low, high = _rates(evidence)
-    if high - low > _OPEN:
+    low, high = evidence.share
+    if evidence.unknown_share:
         yield (
-            "The data cannot tell how many labels are wrong. The contamination rate is between "
-            f"{low:.2f} and {high:.2f} if the predictor is made half to twice as certain. "
-            "Classes overlap so much that wrong labels and ambiguous rows look alike."
+            f"The data cannot tell how many labels are wrong: between {low:.1%} and {high:.1%}, "
+            "depending on how far the network can be trusted where it contradicts labels."
         )
 
 
@@ -130,11 +135,11 @@ def _reasons_for_weak(evidence: LabelEvidence) -> Iterator[str]:
             "Fits from other starts explain the labels equally well with other flips of the "
             f"classes {_list(apart)}."
         )
-    if _depends_on_sharpness(evidence):
-        low, high = _rates(evidence)
+    if _depends_on_trust(evidence):
+        low, high = evidence.share
         yield (
-            f"The contamination rate is between {low:.2f} and {high:.2f} if the predictor is "
-            "made half to twice as certain. Part of it may be ambiguity."
+            f"The share of wrong labels lies between {low:.1%} and {high:.1%}, depending on how "
+            "far the network can be trusted where it contradicts labels."
         )
 
 
@@ -150,7 +155,7 @@ def _reasons_for_identified(evidence: LabelEvidence) -> Iterator[str]:
 def _explanations(evidence: LabelEvidence) -> Iterator[Explanation]:
     """Yield the explanation that the fit uses and the ones that compete with it, if there are any.
 
-    Exchanged names come first, then a predictor that is less or more certain.
+    Exchanged names come first, then the explanation that no label is wrong.
     """
     pairs = _open_pairs(evidence)
     others = [
@@ -160,18 +165,16 @@ def _explanations(evidence: LabelEvidence) -> Iterator[Explanation]:
         )
         for pair in pairs
     ]
-    if _depends_on_sharpness(evidence):
-        ends = (min(evidence.band, key=_rate), max(evidence.band, key=_rate))
-        others += [
-            Explanation(text=_certainty(sharpness), contamination=rate)
-            for sharpness, rate in ends
-            if sharpness != 1
-        ]
+    share, weight = evidence.contamination, None
+    if _depends_on_trust(evidence) and evidence.all_right > _COMPETES:
+        right = evidence.all_right
+        others.append(Explanation(text=_ALL_RIGHT, contamination=0.0, weight=right))
+        share, weight = min(1.0, share / (1 - right)), 1 - right
     if not others:
         return
     flips = "; ".join(_flips(pair, pair.rates) for pair in pairs)
     used = f"As the fit reads the labels{f': {flips}' if flips else ''}."
-    yield Explanation(text=used, contamination=evidence.contamination)
+    yield Explanation(text=used, contamination=share, weight=None if pairs else weight)
     yield from others
 
 
@@ -187,11 +190,12 @@ def _separates(evidence: LabelEvidence) -> Iterator[str]:
     unsure = [c for c in _unsure(evidence) if c not in _classes(pairs)]
     if unsure:
         yield f"Verify the true labels of some rows of each of the classes {_list(unsure)}."
-    if _depends_on_sharpness(evidence):
-        low, high = _rates(evidence)
+    if _depends_on_trust(evidence):
+        low, high = evidence.share
         yield (
             f"Verify about {_rows_between(low, high)} rows that are chosen at random: so many rows "
-            f"distinguish a rate of {low:.2f} from a rate of {high:.2f}."
+            f"distinguish a share of {low:.1%} from a share of {high:.1%}, and they determine how "
+            "far the network can be trusted."
         )
 
 
@@ -206,22 +210,12 @@ def _unsure(evidence: LabelEvidence) -> list[int]:
     return [c for c, p in enumerate(evidence.margin_probability) if p < _SURE and c not in decided]
 
 
-def _depends_on_sharpness(evidence: LabelEvidence) -> bool:
-    """Return whether the rate varies strongly if the predictor is half to twice as certain."""
-    low, high = _rates(evidence)
-    middle = dict(evidence.band).get(1.0, 0.0)
-    return high - low > min(_OPEN, max(_BAND[1], _BAND[0] * middle))
-
-
-def _rates(evidence: LabelEvidence) -> tuple[float, float]:
-    """Return the lowest and the highest rate of the band; zeros if it is empty."""
-    rates = [rate for _, rate in evidence.band] or [0.0]
-    return min(rates), max(rates)
-
-
-def _rate(entry: tuple[float, float]) -> float:
-    """Return the rate of an entry of the band."""
-    return entry[1]
+def _depends_on_trust(evidence: LabelEvidence) -> bool:
+    """Return whether the share of wrong labels depends strongly on how far f can be trusted."""
+    low, high = evidence.share
+    right = evidence.all_right
+    rivals = min(right, 1 - right) > _RIVAL and evidence.contamination / (1 - right) > _MATTERS
+    return rivals or high - low > _WEAK
 
 
 def _rows_between(low: float, high: float) -> int:
@@ -231,15 +225,6 @@ def _rows_between(low: float, high: float) -> int:
     """
     spread = sum(math.sqrt(rate * (1 - rate)) for rate in (low, high))
     return math.ceil((_ERRORS * spread / (high - low)) ** 2)
-
-
-def _certainty(sharpness: float) -> str:
-    """Return an explanation in which the predictor has another sharpness."""
-    more, rest = ("more", "wrong") if sharpness > 1 else ("less", "ambiguous")
-    return (
-        f"The predictor should be {more} certain (sharpness {sharpness:g}), and more of the labels "
-        f"that contradict it are {rest}."
-    )
 
 
 def _names(pair: MutualPair) -> str:

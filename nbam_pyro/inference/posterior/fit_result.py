@@ -83,13 +83,14 @@ class Fit:
 
         The intervals of the contaminated share and of the population rate then contain the
         contamination of the competing explanations (`Verdict.band`). If the network has learned
-        nothing, both intervals begin at 0.
+        nothing, or if the data cannot tell how many labels are wrong, both contain 0 and one half.
 
         Args:
             verdict: Verdict on whether the data identify the contamination.
         """
-        nothing = self.collapse is not None and self.collapse.learned_nothing
-        values = [*verdict.band, *([0.0] if nothing else [])]
+        unknown = self.collapse is not None and self.collapse.learned_nothing
+        unknown |= self.label_evidence is not None and self.label_evidence.unknown_share
+        values = [*verdict.band, *([0.0, 0.5] if unknown else [])]
         rows = replace(
             self.training_rows,
             share=self.training_rows.share.including(values),

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from nbam_pyro import functional as nf
 from nbam_pyro.errors import StoryError
 from nbam_pyro.inference.posterior.draws import Scored, draw_by_draw
+from nbam_pyro.inference.posterior.network_readings import NetworkReadings, ReadDraws
 from nbam_pyro.inference.steps.evidence import Evidence
 from nbam_pyro.inference.variational.enumeration import responsibility_and_prior
 from nbam_pyro.inference.variational.guides import Draw, guide_draws
@@ -21,7 +22,7 @@ from nbam_pyro.storage.tensors import saved_tensor
 from nbam_pyro.training.rows import Batch, Rows
 
 EvidenceKind = Literal["cross-fitted", "in-sample"]
-_DRAWS = 100
+_DRAWS = 200
 # Draws x rows x classes that are in memory at once.
 _ENTRIES = 20_000_000
 
@@ -36,6 +37,11 @@ class TrainingRows:
     looks clean. Cross-fitting avoids this: the rows are divided into folds, and the labels of each
     fold are predicted by a copy of the network that was trained on the other folds. Such
     predictions are called out of fold.
+
+    How far such predictions can be trusted is not known. With "cross-fitted" predictions, all
+    attributes are averages over the sharpness of the predictions, and over the explanation that no
+    label is wrong (see `NetworkReadings`). Where the data cannot tell, no responsibility is
+    therefore near 1 only because the network contradicts the label.
 
     `evidence` states which predictions were used:
 
@@ -52,10 +58,11 @@ class TrainingRows:
         true_label: Probabilities p(c | x, y) of each true class c, (N, *dims, K); None if the story
             has no latent true label.
         share: Share of these rows that is contaminated. Its mean is the mean responsibility. Its
-            interval is conditional on the networks.
+            interval contains how far the predictions can be trusted, if they are "cross-fitted";
+            otherwise it is conditional on the networks.
         population_rate: Probability that a new row is contaminated: the prior P(z=1 | x), averaged
             over the x of these rows. For labels it is the mean of sum_c p(c | x) rate_c. Its
-            interval is that of the global latents, conditional on the networks.
+            interval is that of the global latents, and of the sharpness as above.
         evidence: "cross-fitted" or "in-sample", as above.
     """
 
@@ -126,7 +133,11 @@ class SavedRows(Saved):
 
 
 def score_training_rows(
-    story: Story, guide: nn.Module, rows: Rows, cross_fitted: Evidence | None
+    story: Story,
+    guide: nn.Module,
+    rows: Rows,
+    cross_fitted: Evidence | None,
+    readings: NetworkReadings | None,
 ) -> TrainingRows:
     """Compute the posteriors of the rows of a fit.
 
@@ -136,11 +147,13 @@ def score_training_rows(
         rows: Rows of the fit.
         cross_fitted: Log probabilities of the true labels by networks that have not seen the
             labels; None to use the networks of the story.
+        readings: How far these networks can be trusted; None if `cross_fitted` is None.
     """
     draws = guide_draws(guide, _DRAWS)
     labels = story.latent_label
     if labels is not None:
-        each = _label_posteriors(labels, rows, cross_fitted, draws)
+        read = None if readings is None else readings.draws(draws)
+        each = _label_posteriors(labels, rows, cross_fitted, draws, read)
     else:
         each = _in_sample(story, rows, draws)
     batches = list(each)
@@ -194,7 +207,11 @@ def _in_sample(story: Story, rows: Rows, draws: Draw) -> Iterator[_Posteriors]:
 
 
 def _label_posteriors(
-    story: LatentLabelStory, rows: Rows, cross_fitted: Evidence | None, draws: Draw
+    story: LatentLabelStory,
+    rows: Rows,
+    cross_fitted: Evidence | None,
+    draws: Draw,
+    read: ReadDraws | None,
 ) -> Iterator[_Posteriors]:
     """Yield the posteriors of one batch after another, for a story with true labels."""
     size = max(1, min(1024, _ENTRIES // (_DRAWS * rows.y[0].numel() * story.num_classes)))
@@ -204,14 +221,18 @@ def _label_posteriors(
             stop = start + batch.y.numel()
             out_of_fold = None if cross_fitted is None else cross_fitted.log_probs[start:stop]
             start = stop
-            posterior, prior = _true_labels(story, batch, out_of_fold, draws)
+            posterior, prior = _true_labels(story, batch, out_of_fold, draws, read)
             own = batch.y.expand(_DRAWS, *batch.y.shape)[..., None]
             # The other classes are summed, because 1 - p(c = y) would round small values to 0.
             yield _Posteriors.of(posterior.scatter(-1, own, 0.0).sum(-1), prior, posterior)
 
 
 def _true_labels(
-    story: LatentLabelStory, batch: Batch, out_of_fold: Tensor | None, draws: Draw
+    story: LatentLabelStory,
+    batch: Batch,
+    out_of_fold: Tensor | None,
+    draws: Draw,
+    read: ReadDraws | None,
 ) -> tuple[Tensor, Tensor]:
     """Return p(c | x, y), (S, n, *dims, K), and P(z=1 | x), (S, n * ...), at each draw.
 
@@ -220,6 +241,7 @@ def _true_labels(
         batch: Rows.
         out_of_fold: Log probabilities of the true labels, (n * ..., K); None to use the networks.
         draws: Draws of the global latents, (S, ...).
+        read: The same draws with an explanation for each; None to trust the predictions.
     """
     log_f, g = out_of_fold, None
     if log_f is None or story.deviates:
@@ -230,10 +252,16 @@ def _true_labels(
     labels = batch.y.flatten()
     known = batch.verified.flatten().codes
 
-    def both(latents: Draw) -> tuple[Tensor, Tensor]:
+    def both(latents: Draw, f: Tensor) -> tuple[Tensor, Tensor]:
         alpha, log_flip = story.rates_and_flips(latents)
-        posterior = nf.label_flip_log_posterior(log_f, labels, alpha, log_flip, g, **known)
-        return posterior.exp(), nf.label_flip_switch_logits(log_f, alpha, g).sigmoid()
+        posterior = nf.label_flip_log_posterior(f, labels, alpha, log_flip, g, **known)
+        return posterior.exp(), nf.label_flip_switch_logits(f, alpha, g).sigmoid()
 
-    posterior, prior = torch.vmap(both)(draws)
+    if read is None:
+        posterior, prior = torch.vmap(lambda latents: both(latents, log_f))(draws)
+    else:
+        posterior, prior = torch.vmap(lambda latents, a: both(latents, read.powered(log_f, a)))(
+            read.latents, read.sharpness
+        )
+        posterior, prior = read.with_right(posterior, prior, labels)
     return posterior.reshape(-1, *batch.y.shape, story.num_classes), prior

@@ -12,6 +12,12 @@ from nbam_pyro.inference.steps.starts import Start
 from nbam_pyro.inference.variational.guides import Draw
 from nbam_pyro.outputs.transition import Transition
 
+LEARNED = 3.0
+"""Gain over class frequencies, in standard errors, from which a network has learned something.
+
+Two would be too few, because rates and flips are fitted to the same rows.
+"""
+
 
 @dataclass(frozen=True)
 class Attempt:

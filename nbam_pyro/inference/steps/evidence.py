@@ -77,6 +77,20 @@ class Evidence:
             verified[index].flatten(),
         )
 
+    def __getitem__(self, rows: Tensor | slice) -> "Evidence":
+        """Return the evidence of some rows.
+
+        Args:
+            rows: Indices, (n,), booleans, (N,), or a slice.
+        """
+        return replace(
+            self,
+            log_probs=self.log_probs[rows],
+            labels=self.labels[rows],
+            weights=self.weights[rows],
+            verified=self.verified[rows],
+        )
+
     @property
     def true_labels(self) -> Int[Tensor, " n"] | None:
         """Verified true labels, (N,), -1 where unknown; None if nothing is verified."""
@@ -165,19 +179,6 @@ class Evidence:
         """Return the evidence with probabilities p^a / sum p^a."""
         return replace(self, log_probs=(a * self.log_probs).log_softmax(-1))
 
-    def transition_mode(
-        self, prior: FlipPrior, *, sharpness: float = 1.0, start: Tensor | None = None
-    ) -> Transition:
-        """Return the mode of rates and T, for log probabilities of the true label.
-
-        Args:
-            prior: Prior on contamination rates and on flips.
-            sharpness: Exponent a. Each probability p is raised to the power a, and the powers are
-                divided by their sum. With 1 the probabilities do not change.
-            start: Counts to start from, (K, K); None for the default of `estimate_transition`.
-        """
-        return self._estimate(prior, sharpness=sharpness, start=start)
-
     def updated_transition(
         self,
         prior: FlipPrior,
@@ -255,7 +256,7 @@ class Evidence:
         """
         mode = self._estimate(prior, start=self._counts(latents), iterations=1)
         intervals = transition_intervals(
-            self._log_f(1.0),
+            self._log_f(),
             self.labels,
             mode,
             prior=prior,
@@ -265,10 +266,10 @@ class Evidence:
         )
         return (intervals.rate_high.logit() - intervals.rate_low.logit()) / 2
 
-    def _estimate(self, prior: FlipPrior, *, sharpness: float = 1.0, **options: Any) -> Transition:
+    def _estimate(self, prior: FlipPrior, **options: Any) -> Transition:
         """Call `estimate_transition` with this evidence and further options."""
         return estimate_transition(
-            self._log_f(sharpness),
+            self._log_f(),
             self.labels,
             prior=prior,
             weights=self.weights,
@@ -281,11 +282,11 @@ class Evidence:
         matrix = transition_matrix(latents["rate"], zero_diagonal(latents["flip"]))
         return (self.log_probs.exp().T @ self.weights)[:, None] * matrix
 
-    def _log_f(self, sharpness: float) -> Float[Tensor, "n k"]:
-        """Return normalised log probabilities of p^a, without labels that are known to be wrong."""
+    def _log_f(self) -> Float[Tensor, "n k"]:
+        """Return normalised log probabilities, without labels that are known to be wrong."""
         log_f = self.log_probs
         if len(self.verified):  # a label that is verified as wrong cannot be the true one
             wrong = self.verified.switch(self.labels) == 1
             log_f = log_f.clone()
             log_f[wrong, self.labels[wrong]] = -torch.inf
-        return (sharpness * log_f).log_softmax(-1)
+        return log_f.log_softmax(-1)

@@ -28,6 +28,8 @@ from nbam_pyro.verified import NOTHING
 
 # `Spread` needs at most this many training steps per epoch, so its batches may be large.
 SPREAD_STEPS = 20
+# Gains are clipped to this many standard errors, so that they are finite in saved reports.
+_LARGEST_GAIN = 1e6
 
 
 @dataclass
@@ -80,6 +82,12 @@ class Run:
     passes: int = 1
     speed: float = 1.0
     spent: float = 0.0
+
+    @property
+    def gain(self) -> float | None:
+        """`CollapseReport.gain` of the best attempt; None if there were no attempts."""
+        gains = [attempt.gain_over_frequencies() for attempt in self.attempts]
+        return float(np.clip(max(gains), -_LARGEST_GAIN, _LARGEST_GAIN)) if gains else None
 
     def predict(
         self, story: LatentLabelStory, index: np.ndarray, of: Callable[[Tensor], Tensor]

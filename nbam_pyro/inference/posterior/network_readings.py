@@ -1,0 +1,229 @@
+r"""How far a network can be trusted where it contradicts labels: its sharpness, and its weight.
+
+The predictions f of the true label come from networks that did not see the label of the row. They
+may be too certain or too uncertain. Labels cannot distinguish many difficult rows and few wrong
+labels from few difficult rows and many wrong labels. So they do not choose the sharpness a of
+
+.. math:: f_{ic}(a) = (1 - \epsilon) \frac{f_{ic}^a}{\sum_d f_{id}^a} + \epsilon\, \bar f_c .
+
+Instead, log a has a Student-t distribution, and "no label is wrong" has a weight of its own. Both
+depend on numbers that can be seen, and were fitted across data sets (a cut posterior, Plummer
+2015). Verified rows update them.
+"""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from jaxtyping import Bool, Float
+from scipy.special import logsumexp
+from torch import Tensor
+
+from nbam_pyro.functional import off_diagonal
+from nbam_pyro.inference.posterior.sharpness_estimates import (
+    estimates_at,
+    evidence_at,
+    numbers,
+    usual_at,
+)
+from nbam_pyro.inference.steps.attempts import LEARNED
+from nbam_pyro.inference.steps.evidence import Evidence
+from nbam_pyro.inference.steps.run import Run
+from nbam_pyro.inference.variational.guides import Draw
+from nbam_pyro.models.priors.pseudo_counts import FlipPrior
+from nbam_pyro.outputs.sharpness_prior import SharpnessPrior
+from nbam_pyro.outputs.sharpness_seen import Seen, sharpened
+from nbam_pyro.outputs.transition import Transition
+from nbam_pyro.verified import NOTHING
+
+__all__ = [
+    "FITTED",
+    "NetworkReadings",
+    "ReadDraws",
+    "readings_of",
+]
+
+# Least prior weight of "no label is wrong" if the network has learned nothing: both explanations
+# are then equally good.
+_LEAST_RIGHT = 0.5
+# Rates and flips at other sharpnesses are estimated from at most this number of rows.
+_MOST = 20_000
+
+# Fitted by `python -m benchmarks run network-sharpness`.
+FITTED = SharpnessPrior(
+    mean=(-2.6804, -1.055, -1.9299, 1.237),
+    scale=(1.4117, 0.9725, 1.1108, 0.652),
+    right=(-0.7573, -2.0421, -1.2356, 0.7072, 0.1328),
+    centre=(-0.032, 0.0586, 0.7174, -0.1211, -0.1368),
+    spread=(-1.5977, 0.0948, 0.2437, 0.468, -0.3263),
+)
+
+
+class ReadDraws(NamedTuple):
+    """Draws of the explanations, with rates and flips.
+
+    Attributes:
+        latents: Draws of the global latents by site name, (S, ...).
+        sharpness: Sharpness of the predictions at each draw, (S,).
+        right: Whether no label is wrong at a draw, (S,).
+        mean: Mean predictions over all rows, (K,).
+    """
+
+    latents: Draw
+    sharpness: Float[Tensor, " s"]
+    right: Bool[Tensor, " s"]
+    mean: Float[Tensor, " k"]
+
+    def powered(
+        self, log_f: Float[Tensor, "n k"], sharpness: Float[Tensor, ""]
+    ) -> Float[Tensor, "n k"]:
+        """Return log probabilities of the true label at a sharpness.
+
+        Args:
+            log_f: Log probabilities of the true label at sharpness 1.
+            sharpness: Sharpness a.
+        """
+        return sharpened(log_f, sharpness, self.mean.to(log_f))
+
+    def with_right(
+        self, posterior: Float[Tensor, "s n k"], prior: Float[Tensor, "s n"], labels: Tensor
+    ) -> tuple[Float[Tensor, "s n k"], Float[Tensor, "s n"]]:
+        """Return the posteriors, in which the draws without wrong labels contain the labels.
+
+        Args:
+            posterior: Probabilities of the true label if labels may be wrong.
+            prior: P(z=1 | x) if labels may be wrong.
+            labels: Observed labels, (n,).
+        """
+        observed = torch.nn.functional.one_hot(labels, posterior.shape[-1]).to(posterior)
+        return (
+            torch.where(self.right[:, None, None], observed, posterior),
+            torch.where(self.right[:, None], 0.0, prior),
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class NetworkReadings:
+    """Explanations of the labels, given the predictions of a network, with weights that sum to one.
+
+    One explanation says that no label is wrong. The others say that labels are wrong, one for each
+    sharpness.
+
+    Attributes:
+        mean: Mean predictions over all rows, (K,).
+        sharpness: Values of the sharpness, (G,), in increasing order.
+        weight: Posterior probability of each sharpness, (G,).
+        all_right: Posterior probability that no label is wrong.
+        transitions: Estimate of rates and flips at each sharpness, G of them.
+        usual: Estimate at sharpness 1.
+    """
+
+    mean: Float[Tensor, " k"]
+    sharpness: np.ndarray
+    weight: np.ndarray
+    all_right: float
+    transitions: tuple[Transition, ...]
+    usual: Transition
+
+    @classmethod
+    def of(
+        cls,
+        evidence: Evidence,
+        prior: FlipPrior,
+        latents: Mapping[str, Tensor],
+        *,
+        learned: bool,
+    ) -> "NetworkReadings":
+        """Estimate rates and flips at every sharpness, and weigh the explanations.
+
+        Args:
+            evidence: Predictions of the true label out of fold, and observed labels.
+            prior: Prior on rates and flips.
+            latents: Rates and rows of T to start from, by site name.
+            learned: Whether the network has learned anything about the labels. If it has not, "no
+                label is wrong" has a prior weight of one half or more.
+        """
+        mean = evidence.log_probs.exp().mean(0)
+        step = -(-len(evidence.labels) // _MOST)
+        some = evidence[slice(None, None, step)]
+        usual = usual_at(some, prior, latents, mean)
+        seen = Seen(0.0, numbers(some, usual))
+        values, weights = FITTED.points(seen)
+        right = FITTED.right_weight(seen)
+        right = right if learned else max(right, _LEAST_RIGHT)
+        estimates = estimates_at(values, some, prior, usual, mean)
+        with np.errstate(divide="ignore"):  # The logarithm of 0 is the weight of an impossibility.
+            log_weight = np.log(np.r_[right, (1 - right) * weights])
+        log_weight += [
+            _log_right(evidence),
+            *(
+                _log_verified(evidence_at(evidence, float(a), mean), one)
+                for a, one in zip(values, estimates, strict=True)
+            ),
+        ]
+        after = np.exp(log_weight - logsumexp(log_weight))
+        return cls(
+            mean=mean,
+            sharpness=values,
+            weight=after[1:],
+            all_right=float(after[0]),
+            transitions=tuple(estimates),
+            usual=usual,
+        )
+
+    def draws(self, latents: Draw) -> ReadDraws:
+        """Assign an explanation to each draw, and move rates and flips to its estimate.
+
+        Args:
+            latents: Draws of rates and rows of T at sharpness 1, by site name, (S, ...).
+        """
+        count = len(latents["rate"])
+        edges = np.r_[self.all_right, self.weight].cumsum()
+        chosen = np.searchsorted(edges, (np.arange(count) + 0.5) / count * edges[-1])
+        at = torch.as_tensor(np.maximum(chosen - 1, 0))
+        rates = torch.stack([one.rate.logit() for one in self.transitions])
+        flips = torch.stack([off_diagonal(one.flip).log() for one in self.transitions])
+        rate = latents["rate"].double().logit() + (rates - self.usual.rate.logit())[at]
+        flip = latents["flip"].double().log() + (flips - off_diagonal(self.usual.flip).log())[at]
+        moved = {
+            "rate": rate.sigmoid().to(latents["rate"]),
+            "flip": flip.softmax(-1).to(latents["flip"]),
+        }
+        return ReadDraws(
+            latents={**latents, **moved},
+            sharpness=torch.as_tensor(self.sharpness[at]).to(latents["rate"]),
+            right=torch.as_tensor(chosen == 0),
+            mean=self.mean,
+        )
+
+
+def readings_of(run: Run) -> NetworkReadings | None:
+    """Return how far the predictions out of fold can be trusted; None without them.
+
+    Args:
+        run: State of a fit after its steps.
+    """
+    story, evidence = run.story.latent_label, run.cross_fitted
+    if story is None or evidence is None:
+        return None
+    learned = run.gain is None or run.gain >= LEARNED
+    return NetworkReadings.of(evidence, story.prior or FlipPrior(), run.start, learned=learned)
+
+
+def _log_right(evidence: Evidence) -> float:
+    """Return 0 if no verified row contradicts that all labels are right, else minus infinity."""
+    wrong = len(evidence.verified) and (evidence.verified.switch(evidence.labels) == 1).any()
+    return -math.inf if wrong else 0.0
+
+
+def _log_verified(evidence: Evidence, transition: Transition) -> float:
+    """Return the sum of log p(verified value | x, y), in nats."""
+    if not len(evidence.verified):
+        return 0.0
+    some = evidence[evidence.verified.known]
+    latents = some.latents(transition)
+    given = some.log_marginals(latents) - replace(some, verified=NOTHING).log_marginals(latents)
+    return float(given.double().sum())

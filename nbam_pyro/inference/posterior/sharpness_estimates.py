@@ -1,0 +1,98 @@
+"""Rates and flips at several sharpnesses of a network, and what can be seen of its predictions."""
+
+import math
+from collections.abc import Mapping
+from dataclasses import replace
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from nbam_pyro.inference.steps.evidence import Evidence
+from nbam_pyro.models.priors.pseudo_counts import FlipPrior
+from nbam_pyro.outputs.sharpness_seen import sharpened
+from nbam_pyro.outputs.transition import Transition
+
+__all__ = ["SEEN", "estimates_at", "evidence_at", "numbers", "usual_at"]
+
+SEEN = (
+    "log share of wrong labels at sharpness 1",
+    "log of the part of the entropy of labels that the network does not explain",
+    "log mean entropy of predictions, as a part of the largest entropy",
+    "log number of classes",
+)
+"""Names of the numbers that the prior depends on."""
+
+
+def numbers(evidence: Evidence, usual: Transition) -> np.ndarray:
+    """Return the numbers that the prior depends on, in the order of `SEEN`.
+
+    Args:
+        evidence: Predictions of the true label out of fold, and observed labels.
+        usual: Rates and flips at sharpness 1.
+    """
+    n, k = evidence.log_probs.shape
+    counts = torch.bincount(evidence.labels, evidence.weights, k).double()
+    frequency = (counts / counts.sum()).log()[evidence.labels]
+    marginal = evidence.log_marginals(evidence.latents(usual)).double()
+    weights = evidence.weights.double()
+    unexplained = float(weights @ marginal) / float(weights @ frequency)
+    uncertain = float(weights @ evidence.entropy.double() / weights.sum()) / math.log(k)
+    return np.array(
+        [
+            math.log(usual.share + 0.5 / n),
+            math.log(max(unexplained, 0.01)),
+            math.log(uncertain + 0.01),
+            math.log(k),
+        ]
+    )
+
+
+def usual_at(
+    evidence: Evidence,
+    prior: FlipPrior,
+    latents: Mapping[str, Tensor],
+    mean: Float[Tensor, " k"],
+) -> Transition:
+    """Return rates and flips at sharpness 1.
+
+    Args:
+        evidence: Predictions of the true label out of fold, and observed labels.
+        prior: Prior on rates and flips.
+        latents: Rates and rows of T to start from, by site name.
+        mean: Mean predictions over all rows, (K,).
+    """
+    return evidence_at(evidence, 1.0, mean).updated_transition(prior, latents)
+
+
+def estimates_at(
+    values: np.ndarray,
+    evidence: Evidence,
+    prior: FlipPrior,
+    usual: Transition,
+    mean: Float[Tensor, " k"],
+) -> list[Transition]:
+    """Return rates and flips at several sharpnesses, each started from a neighbour.
+
+    Args:
+        values: Values of the sharpness, in increasing order.
+        evidence: Predictions of the true label out of fold, and observed labels.
+        prior: Prior on rates and flips.
+        usual: Rates and flips at sharpness 1.
+        mean: Mean predictions over all rows, (K,).
+    """
+    middle = int(np.searchsorted(values, 1.0))
+    found: dict[int, Transition] = {}
+    for indices in (range(middle, len(values)), range(middle - 1, -1, -1)):
+        last = usual
+        for i in indices:
+            powered = evidence_at(evidence, float(values[i]), mean)
+            last = powered.updated_transition(prior, powered.latents(last))
+            found[i] = last
+    return [found[i] for i in range(len(values))]
+
+
+def evidence_at(evidence: Evidence, sharpness: float, mean: Float[Tensor, " k"]) -> Evidence:
+    """Return the evidence at another sharpness."""
+    return replace(evidence, log_probs=sharpened(evidence.log_probs, sharpness, mean))
