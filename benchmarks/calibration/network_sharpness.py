@@ -25,7 +25,7 @@ from benchmarks.calibration.labelled_tables import DEVELOPMENT_TABLES, Labelled,
 from benchmarks.options import DataRoot, given
 from nbam_pyro import FlipPrior, NBAMClassifier, fit
 from nbam_pyro.errors import NBAMWarning
-from nbam_pyro.inference import default_steps
+from nbam_pyro.inference import Fit, default_steps
 from nbam_pyro.inference.posterior.sharpness_estimates import (
     SEEN,
     estimates_at,
@@ -38,7 +38,7 @@ from nbam_pyro.inference.steps.run import Run
 from nbam_pyro.inference.variational.guides import Draw
 from nbam_pyro.outputs.sharpness_prior import POINT_WEIGHTS, POINTS, SharpnessPrior
 
-__all__ = ["NetworkSharpness", "development", "figures_of", "fitted", "run_of"]
+__all__ = ["NetworkSharpness", "development", "figures_of", "fit_of", "fitted"]
 
 GRID = np.linspace(-2.5, 2.5, 21)
 """Log sharpnesses at which the share is estimated."""
@@ -48,8 +48,10 @@ _KINDS = ("uniform", "pair", "class", "uniform")
 _ERROR, _ZERO = 0.012, 0.004
 # Weight of a density three times as broad, so that one design cannot decide.
 _BROAD = 0.15
+# Limits of `LabelEvidence.echoed` and of the margin probability, as in the verdict on labels.
+_ECHOED, _SURE = 0.25, 0.95
 # Ridge penalties of the coefficients of centre, spread and right.
-_PENALTY = (0.5, 2.0, 0.5)
+_PENALTY = (0.5, 2.0, 0.1)
 
 
 def _normal(
@@ -133,8 +135,8 @@ def development(seed: int, data: Path) -> tuple[str, Labelled]:
     return name, labelled(table, flips, rate=rate, rows=rows, seed=seed)
 
 
-def run_of(x: np.ndarray, labels: np.ndarray, seed: int) -> Run:
-    """Return the state of a fit after the default recipe.
+def fit_of(x: np.ndarray, labels: np.ndarray, seed: int) -> tuple[Fit, Run]:
+    """Return a fit of the default recipe, and its state after the last step.
 
     Args:
         x: Features, (N, D).
@@ -148,8 +150,8 @@ def run_of(x: np.ndarray, labels: np.ndarray, seed: int) -> Run:
     steps = [*default_steps(story), kept.append]
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", NBAMWarning)
-        fit(story, (rows, codes), steps=steps, held_out=1 / 6, seed=state)
-    return kept[0]
+        result = fit(story, (rows, codes), steps=steps, held_out=1 / 6, seed=state)
+    return result, kept[0]
 
 
 def figures_of(evidence: Evidence, latents: Draw, *, gain: float, truth: float) -> dict[str, float]:
@@ -179,10 +181,11 @@ def fitted(rows: pd.DataFrame) -> SharpnessPrior:
     """Fit the prior to development designs.
 
     Args:
-        rows: Figures of designs, one in each row, as `figures_of` returns them. Designs in which
-            the network has learned nothing are left out.
+        rows: Figures of designs, one in each row, as `figures_of` returns them. Designs are left
+            out if the verdict is "cannot tell" for another reason than the sharpness.
     """
-    rows = rows[rows["gain"] >= LEARNED]
+    sure = (rows["gain"] >= LEARNED) & (rows["echoed"] <= _ECHOED) & (rows["margin"] >= _SURE)
+    rows = rows[sure]
     seen = rows[[f"seen_{i}" for i in range(len(SEEN))]].to_numpy()
     shares = rows[[f"share_{i}" for i in range(len(GRID))]].to_numpy()
     truth, count = rows["truth"].to_numpy(), rows["rows"].to_numpy()
@@ -252,8 +255,9 @@ class NetworkSharpness(Benchmark):
             case = Case(data=name, method="default", seed=seed)
             if case in known or data.true.max() == 0 or np.bincount(data.labels).min() < 2:
                 continue
-            run = run_of(data.x, data.labels, seed)
-            if run.cross_fitted is None or run.gain is None:
+            result, run = fit_of(data.x, data.labels, seed)
+            seen = result.label_evidence
+            if run.cross_fitted is None or run.gain is None or seen is None:
                 continue
             figures = figures_of(
                 run.cross_fitted,
@@ -261,6 +265,7 @@ class NetworkSharpness(Benchmark):
                 gain=run.gain,
                 truth=float((data.labels != data.true).mean()),
             )
+            figures |= {"echoed": seen.echoed or 0.0, "margin": min(seen.margin_probability)}
             yield Row(case=case, figures=figures, device=CPU)
 
     @staticmethod

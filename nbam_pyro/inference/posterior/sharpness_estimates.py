@@ -38,12 +38,12 @@ def numbers(evidence: Evidence, usual: Transition) -> np.ndarray:
     marginal = evidence.log_marginals(evidence.latents(usual)).double()
     weights = evidence.weights.double()
     unexplained = float(weights @ marginal) / float(weights @ frequency)
-    uncertain = float(weights @ evidence.entropy.double() / weights.sum()) / math.log(k)
+    entropy = float(weights @ evidence.entropy.double() / weights.sum()) / math.log(k)
     return np.array(
         [
             math.log(usual.share + 0.5 / n),
             math.log(max(unexplained, 0.01)),
-            math.log(uncertain + 0.01),
+            math.log(entropy + 0.01),
             math.log(k),
         ]
     )

@@ -28,7 +28,8 @@ SOUND = LabelEvidence(
     margin=(0.3, 0.3, 0.3),
     margin_probability=(1.0, 1.0, 1.0),
     occupancy=(0.3, 0.3, 0.4),
-    band=((0.5, 0.19), (1.0, 0.2), (2.0, 0.21)),
+    share=(0.19, 0.21),
+    all_right=0.0,
     restarts=(0.0, 0.0, 0.0),
     pairs=(),
 )
@@ -52,9 +53,9 @@ PAIR = MutualPair((0, 1), (0.4, 0.35), (0.65, 0.6), False, 0.45)
             "Verify the true labels of some rows of each of the classes ant, bee.",
         ),
         (
-            {"band": ((0.5, 0.1), (1.0, 0.2), (2.0, 0.26))},
+            {"share": (0.1, 0.45)},
             "cannot tell",
-            "cannot tell how many labels are wrong",
+            "cannot tell how many labels are wrong: between 10.0% and 45.0%",
         ),
         ({"echoed": 0.6}, "cannot tell", "by 60 percentage points"),
         ({"echoed": 0.1}, "identified", "identified"),
@@ -65,7 +66,10 @@ PAIR = MutualPair((0, 1), (0.4, 0.35), (0.65, 0.6), False, 0.45)
             "Verified labels confirm the names of the classes ant, bee.",
         ),
         ({"restarts": (0.0, 0.0, 0.3)}, "weak", "other flips of the classes cat"),
-        ({"band": ((0.5, 0.1), (1.0, 0.2), (2.0, 0.24))}, "weak", "between 0.10 and 0.24"),
+        ({"share": (0.1, 0.24)}, "weak", "between 10.0% and 24.0%"),
+        ({"share": (0.0, 0.06), "all_right": 0.5}, "weak", "mistakes of the network"),
+        ({"share": (0.0, 0.06), "all_right": 0.05}, "identified", "identified"),
+        ({"share": (0.0, 0.02), "contamination": 0.003, "all_right": 0.5}, "identified", ""),
         ({"class_prior": 50.0}, "identified", class_prior_sentence(50.0)),
     ],
 )
@@ -90,18 +94,29 @@ def test_both_readings_of_an_open_pair_compete():
     assert label_verdict(dataclasses.replace(SOUND, pairs=(decided,))).explanations == ()
 
 
-@given(st.floats(0, 0.6), st.floats(0.03, 0.4))
-def test_a_wide_band_names_its_ends_and_how_many_rows_separate_them(low, width):
-    high = low + width
-    band = ((0.5, low), (1.0, low), (2.0, high))
-    verdict = label_verdict(dataclasses.replace(SOUND, band=band))
-    if verdict.level == "identified":
-        assert width <= min(0.15, 0.5 * low) + 1e-9
-        return
-    assert [one.contamination for one in verdict.explanations] == [0.2, low, high]
-    rows = int(re.search(r"about (\d+) rows", verdict.separates[0])[1])
-    errors = sum((rate * (1 - rate) / rows) ** 0.5 for rate in (low, high))
-    assert 1.96 * errors <= width + 1e-9
+@given(st.floats(0, 0.6), st.floats(0.01, 0.4))
+def test_a_wide_interval_names_its_ends_and_how_many_rows_separate_them(low, width):
+    share = low, low + width
+    verdict = label_verdict(dataclasses.replace(SOUND, share=share))
+    if width < 0.12 - 1e-9:
+        assert verdict.level == "identified"
+        assert not verdict.separates
+    elif width > 0.12 + 1e-9:
+        rows = int(re.search(r"about (\d+) rows", verdict.separates[0])[1])
+        errors = sum((rate * (1 - rate) / rows) ** 0.5 for rate in share)
+        assert 1.96 * errors <= width + 1e-9
+
+
+def test_right_labels_compete_with_wrong_ones():
+    """The share is an average over both explanations."""
+    verdict = label_verdict(
+        dataclasses.replace(SOUND, contamination=0.06, share=(0.0, 0.13), all_right=0.4)
+    )
+    used, right = verdict.explanations
+    assert (used.weight, right.weight) == (0.6, 0.4)
+    assert (used.contamination, right.contamination) == (pytest.approx(0.1), 0.0)
+    with_pair = dataclasses.replace(SOUND, share=(0.0, 0.13), all_right=0.4, pairs=(PAIR,))
+    assert [one.weight for one in label_verdict(with_pair).explanations] == [None, None, 0.4]
 
 
 def test_an_exchange_of_names_exchanges_what_is_right():

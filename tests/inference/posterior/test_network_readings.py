@@ -1,0 +1,95 @@
+"""How far a network can be trusted: sharpness, "no label is wrong", and averages over them."""
+
+import numpy as np
+import pytest
+import torch
+
+from nbam_pyro import FlipPrior, Verified
+from nbam_pyro.inference.posterior.network_readings import NetworkReadings
+from nbam_pyro.inference.posterior.sharpness_estimates import evidence_at
+from nbam_pyro.inference.steps.evidence import Evidence
+from nbam_pyro.verified import NOTHING
+
+N = 600
+LATENTS = {"rate": torch.full((2,), 0.2), "flip": torch.ones(2, 1)}
+
+
+def evidence(*, apart=1.5, rate=0.2, verified=NOTHING, seed=0):
+    """Predictions of two overlapping classes, exact ones, and labels that are flipped at a rate."""
+    generator = torch.Generator().manual_seed(seed)
+    true = torch.arange(N) % 2
+    x = torch.randn(N, generator=generator) + apart * (2 * true - 1)
+    log_probs = torch.stack([-apart * x, apart * x], 1).log_softmax(1)
+    labels = torch.where(torch.rand(N, generator=generator) < rate, 1 - true, true)
+    return Evidence(log_probs, labels, torch.ones(N), verified), true
+
+
+def readings(given, *, learned=True):
+    return NetworkReadings.of(given, FlipPrior(), LATENTS, learned=learned)
+
+
+def test_weights_are_a_distribution_and_shares_rise_with_the_sharpness():
+    found = readings(evidence()[0])
+    assert found.weight.sum() + found.all_right == pytest.approx(1)
+    assert (np.diff(found.sharpness) > 0).all()
+    shares = [one.share for one in found.transitions]
+    assert shares[0] < shares[-1]
+    assert found.usual.share == pytest.approx(0.2, abs=0.05)
+
+
+def test_draws_follow_the_weights_and_move_rates_to_each_estimate():
+    found = readings(evidence()[0])
+    latents = {name: value.expand(400, *value.shape) for name, value in LATENTS.items()}
+    drawn = found.draws(latents)
+    assert float(drawn.right.double().mean()) == pytest.approx(found.all_right, abs=0.01)
+    wrong = drawn.sharpness[~drawn.right].numpy()
+    for a, weight in zip(found.sharpness, found.weight, strict=True):
+        share = np.isclose(wrong, a).mean() * (1 - found.all_right)
+        assert share == pytest.approx(weight, abs=0.01)
+    low = drawn.latents["rate"][~drawn.right][wrong == wrong.min()][0]
+    high = drawn.latents["rate"][~drawn.right][wrong == wrong.max()][0]
+    assert bool((low < high).all())
+    assert torch.equal(drawn.latents["flip"], latents["flip"])
+
+
+def test_a_draw_without_wrong_labels_contains_the_labels():
+    found = readings(evidence()[0])
+    drawn = found.draws({name: v.expand(100, *v.shape) for name, v in LATENTS.items()})
+    labels = torch.tensor([0, 1, 1])
+    posterior, prior = drawn.with_right(torch.full((100, 3, 2), 0.5), torch.ones(100, 3), labels)
+    assert torch.equal(
+        posterior[drawn.right], torch.eye(2)[labels].expand(*posterior[drawn.right].shape)
+    )
+    assert not prior[drawn.right].any()
+    assert (posterior[~drawn.right] == 0.5).all()
+
+
+def test_a_network_that_learned_nothing_leaves_both_explanations_open():
+    given = evidence(apart=0.0)[0]
+    assert readings(given, learned=False).all_right >= 0.5
+
+
+def test_verified_rows_decide():
+    given, true = evidence()
+    wrong = (given.labels != true).nonzero()[:1, 0]
+    codes = torch.full((N,), -1)
+    codes[wrong] = true[wrong]
+    one_wrong = evidence(verified=Verified.of(given.labels, true_label=codes))[0]
+    assert readings(one_wrong).all_right == 0
+    every = evidence(verified=Verified.of(given.labels, true_label=true))[0]
+    found = readings(every)
+    centre = float(np.exp(found.weight @ np.log(found.sharpness)))
+    assert 0.6 < centre < 1.6  # the predictions are exact
+    spread = readings(given).weight @ np.log(readings(given).sharpness) ** 2
+    assert found.weight @ np.log(found.sharpness) ** 2 < spread
+    switch = torch.full((N,), -1)
+    switch[wrong] = 1
+    known = evidence(verified=Verified.of(given.labels, contaminated=switch))[0]
+    assert readings(known).all_right == 0
+
+
+def test_predictions_stay_distributions():
+    given, _ = evidence()
+    for a in (0.1, 1.0, 20.0):
+        powered = evidence_at(given, a, given.log_probs.exp().mean(0))
+        assert torch.allclose(powered.log_probs.exp().sum(1), torch.ones(N), atol=1e-5)
