@@ -51,7 +51,7 @@ _BROAD = 0.15
 # Limits of `LabelEvidence.echoed` and of the margin probability, as in the verdict on labels.
 _ECHOED, _SURE = 0.25, 0.95
 # Ridge penalties of the coefficients of centre, spread and right.
-_PENALTY = (0.5, 2.0, 0.1)
+_PENALTY = (5.0, 2.0, 0.1)
 
 
 def _normal(
