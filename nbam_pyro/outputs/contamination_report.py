@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+import numpy as np
 import pandas as pd
 import xarray as xr
 
@@ -65,7 +66,11 @@ class ContaminationReport:
 
     @property
     def contamination_interval(self) -> tuple[float, float]:
-        """Ends of the central interval of the contaminated share of these rows."""
+        """Ends of the central interval of the contaminated share of these rows.
+
+        With scores and the verdict "cannot tell", the interval also contains 0 and one half:
+        anomalies that score like normal rows are not seen.
+        """
         return self._interval("contamination", self.contamination)
 
     @property
@@ -75,11 +80,19 @@ class ContaminationReport:
 
     @property
     def population_rate_interval(self) -> tuple[float, float]:
-        """Ends of the central interval of the probability that a new row is contaminated."""
+        """Ends of the central interval of the probability that a new row is contaminated.
+
+        It is widened like `contamination_interval`.
+        """
         return self._interval("population_rate", self.population_rate)
 
     def _interval(self, name: str, mean: float) -> tuple[float, float]:
         found = summarise(mean, self.posterior[name].values, self.probability)
+        if self.kind == "scores" and self.verdict.level == "cannot tell":
+            # Draws contain only the anomalies that the scores show. Verified rows are certain.
+            certain = self.rows["responsibility"]
+            least, most = (certain == 1).mean(), 1 - (certain == 0).mean()
+            found = found.including(np.clip([0.0, 0.5], least, most).tolist())
         return found.low, found.high
 
     def __str__(self) -> str:

@@ -45,7 +45,7 @@ from nbam_pyro.training.row_kind import RowKind
 
 __all__ = ["load", "save", "write_fit"]
 
-FORMAT_VERSION = 7
+FORMAT_VERSION = 8
 
 
 class _Described(Saved):
