@@ -1,7 +1,7 @@
 """scikit-learn estimators, which call `fit` on tables and image arrays."""
 
+from nbam_pyro.estimators.choices import ModelChoice
 from nbam_pyro.estimators.classifier import NBAMClassifier
-from nbam_pyro.estimators.means import MeanChoice
 from nbam_pyro.estimators.regressor import NBAMRegressor
 
-__all__ = ["MeanChoice", "NBAMClassifier", "NBAMRegressor"]
+__all__ = ["ModelChoice", "NBAMClassifier", "NBAMRegressor"]

@@ -1,19 +1,22 @@
 """A scikit-learn classifier for labels, some of which may be wrong."""
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, Literal, get_args
 
 import numpy as np
-from sklearn.base import ClassifierMixin
+from sklearn.base import ClassifierMixin, clone
 from sklearn.utils import compute_sample_weight
 
 from nbam_pyro.checks.column import as_data_errors
 from nbam_pyro.errors import DataError
 from nbam_pyro.estimators.base import Intervals, NBAMEstimator, Network
+from nbam_pyro.estimators.choices import ModelChoice
 from nbam_pyro.estimators.contamination import Contamination, rate_prior
+from nbam_pyro.estimators.heads import Head, candidate_heads, choose_head, head_on
 from nbam_pyro.estimators.row_weights import check_classes_count, labelled
 from nbam_pyro.estimators.targets import check_labels, check_same_kind, encode_labels
-from nbam_pyro.inference import flip_matrix, predict, transition_matrix
+from nbam_pyro.estimators.used_rows import UsedRows
+from nbam_pyro.inference import Fit, default_steps, flip_matrix, predict, transition_matrix
 from nbam_pyro.inference.steps.run import Run
 from nbam_pyro.models import LabelFlip, mlp, small_cnn
 from nbam_pyro.models.priors.pseudo_counts import FlipPrior
@@ -26,6 +29,10 @@ class NBAMClassifier(ClassifierMixin, NBAMEstimator):
     are f = p(true label | x). Responsibilities are P(label is wrong | x, y).
 
     Args:
+        head: Classifier of a table: "network" (the default), "linear" (a line for each class),
+            "spline" (smooth curves of each column), or "auto". With "auto" every kind is fitted,
+            and the simplest one is taken whose log density of unseen labels is within one standard
+            error of the best. Tables of few rows or many columns often cannot carry a network.
         network: Function that is called with the number of inputs (columns or channels) and the
             number of classes, and returns a module that computes logits. None for `mlp` on tables
             and `small_cnn` on images. Columns of tables are standardised before the network.
@@ -64,6 +71,7 @@ class NBAMClassifier(ClassifierMixin, NBAMEstimator):
             row. For a verified row it is 0 or 1. For a row without a label it is P(z=1 | x), the
             probability that a label drawn for this row is wrong.
         transition_matrix_: M = p(observed | true), (K, K).
+        head_: Choice of the head, with the scores of all heads that were compared.
         flip_matrix_: T = p(observed | true, the label is wrong), (K, K), zero on its diagonal.
         targets_: Decoded training targets, with their verified true labels, and which of them are
             verified as wrong or right.
@@ -83,10 +91,12 @@ class NBAMClassifier(ClassifierMixin, NBAMEstimator):
     classes_: np.ndarray
     transition_matrix_: np.ndarray
     flip_matrix_: np.ndarray
+    head_: ModelChoice
 
     def __init__(
         self,
         *,
+        head: Literal["auto"] | Head = "network",
         network: Network | None = None,
         contamination: Contamination = None,
         class_weight: Mapping[Any, float] | str | None = None,
@@ -113,6 +123,7 @@ class NBAMClassifier(ClassifierMixin, NBAMEstimator):
             progress=progress,
             trainer=trainer,
         )
+        self.head = head
         self.class_weight = class_weight
 
     def fit(
@@ -142,7 +153,8 @@ class NBAMClassifier(ClassifierMixin, NBAMEstimator):
                 than half of the rows differ. None for no groups.
 
         Raises:
-            DataError: There is only one class, or a class has fewer than two rows; features have
+            DataError: `head` is unknown, or contradicts images or `network`; there is only one
+                class, or a class has fewer than two rows; features have
                 missing or infinite values; a verified true label is not a class; or verified values
                 contradict the labels or each other.
         """
@@ -230,8 +242,42 @@ class NBAMClassifier(ClassifierMixin, NBAMEstimator):
             check_classes_count(y, weights != 0)
         return weights
 
+    def _fitted(self, rows: UsedRows, seed: int) -> Fit:
+        candidates = self._candidates(rows.x)
+        if len(candidates) == 1:
+            self.head_ = ModelChoice.given(candidates[0])
+            return super()._fitted(rows, seed)
+
+        def fit_one(head: Head) -> tuple[Fit, Run]:
+            runs: list[Run] = []
+            one = clone(self).set_params(head=head)
+            one.classes_ = self.classes_
+            story = one._drawn(rows.x, rows.y, seed)
+            steps = self.steps or default_steps(story, epochs=self.epochs)
+            one.set_params(epochs=None, steps=[*steps, runs.append])
+            return one._fit_story(story, rows, seed), runs[0]
+
+        self.head_, fitted = choose_head(candidates, fit_one, rows)
+        return fitted
+
+    def _candidates(self, x: np.ndarray) -> list[Head]:
+        """Return the kinds of head to compare; one if there is nothing to choose."""
+        if self.head not in ("auto", *get_args(Head)):
+            raise DataError(f"head is {self.head!r}. Give 'auto', 'linear', 'spline' or 'network'.")
+        if self.head == "network":
+            return [self.head]
+        if self.network is not None or x.ndim != 2:
+            reason = "X has images" if x.ndim != 2 else "network= is given"
+            raise DataError(
+                f"head is {self.head!r}, but {reason}: leave out head=, or give 'network'."
+            )
+        return candidate_heads(*x.shape) if self.head == "auto" else [self.head]
+
     def _story(self, x: np.ndarray, y: np.ndarray) -> LabelFlip:
         k = len(self.classes_)
         rate = rate_prior(self.contamination)
         prior = None if rate is None else FlipPrior(rate=rate)
-        return LabelFlip(self._body(x, mlp, small_cnn, k), k, prior=prior)
+        head = self._candidates(x)[0]
+        if head == "network":
+            return LabelFlip(self._body(x, mlp, small_cnn, k), k, prior=prior)
+        return LabelFlip(head_on(x, k, head), k, prior=prior)

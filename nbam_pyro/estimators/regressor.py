@@ -12,8 +12,9 @@ from sklearn.metrics import r2_score
 
 from nbam_pyro.errors import DataError
 from nbam_pyro.estimators.base import Intervals, NBAMEstimator, Network
+from nbam_pyro.estimators.choices import ModelChoice
 from nbam_pyro.estimators.contamination import Contamination, rate_prior
-from nbam_pyro.estimators.means import Mean, MeanChoice, candidate_means, choose_mean
+from nbam_pyro.estimators.means import Mean, candidate_means, choose_mean
 from nbam_pyro.estimators.row_weights import labelled
 from nbam_pyro.estimators.targets import encode_measurements
 from nbam_pyro.estimators.used_rows import UsedRows
@@ -101,7 +102,7 @@ class NBAMRegressor(RegressorMixin, NBAMEstimator):
         True
     """
 
-    mean_: MeanChoice
+    mean_: ModelChoice
 
     def __init__(
         self,

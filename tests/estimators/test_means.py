@@ -10,7 +10,8 @@ import torch
 
 from nbam_pyro import NBAMRegressor
 from nbam_pyro.errors import DataError
-from nbam_pyro.estimators.means import MeanChoice, candidate_means
+from nbam_pyro.estimators.choices import ModelChoice
+from nbam_pyro.estimators.means import candidate_means
 from nbam_pyro.inference import ModesGuide
 from tests.cli.helpers import nbam
 
@@ -121,8 +122,8 @@ def test_rivals_are_within_two_standard_errors():
         {"difference": [-1.0, 0.0, -1.5, -9.0], "standard_error": [1.5, 0.0, 1.0, 1.0]},
         index=["linear", "spline", "gp", "network"],
     )
-    assert MeanChoice("linear", scores).rivals == ["spline", "gp"]
-    assert MeanChoice("linear", pd.DataFrame()).rivals == []
+    assert ModelChoice("linear", scores).rivals == ["spline", "gp"]
+    assert ModelChoice("linear", pd.DataFrame()).rivals == []
 
 
 @pytest.mark.parametrize("wrong", ["cubic", None, 3])
