@@ -74,7 +74,7 @@ def two_slopes():
     rng = np.random.default_rng(2)
     x = np.concatenate([np.linspace(0.5, 3, 11), np.linspace(0.5, 3, 10)])
     y = np.where(np.arange(21) < 11, 2 * x, -2 * x) + 0.5 * rng.normal(size=21)
-    slope, logit = _grid((-3, 3), (-6, 6))
+    slope, logit = grid((-3, 3), (-6, 6))
     rate = expit(logit)
     prior = (
         stats.norm.logpdf(slope, 0, 3) + stats.beta.logpdf(rate, 2, 2) + np.log(rate * (1 - rate))
@@ -83,18 +83,18 @@ def two_slopes():
     story = LatentSwitch(
         switch=BetaSwitch(2.0, 2.0), clean=Slope(), anomaly=UniformRange(LOW, HIGH)
     )
-    return _case(story, x, y, "slope", 0.0, slope, prior, clean, rate)
+    return case_of(story, x, y, "slope", 0.0, slope, prior, clean, rate)
 
 
 def two_means():
     """Nine targets around 0, and nine around 4 that are more dispersed."""
     rng = np.random.default_rng(1)
     y = np.concatenate([0.5 * rng.normal(size=9), 4 + 0.6 * rng.normal(size=9)])
-    middle, log_width = _grid((-2, 6), (-1.7, 1.0))
+    middle, log_width = grid((-2, 6), (-1.7, 1.0))
     prior = stats.norm.logpdf(middle, 0, 5) + stats.norm.logpdf(log_width, -0.5, 0.2)
     clean = stats.norm.logpdf(y, middle[:, None], np.exp(log_width)[:, None])
     story = LatentSwitch(switch=FixedSwitch(0.4), clean=Middle(), anomaly=UniformRange(LOW, HIGH))
-    return _case(story, 0 * y, y, "middle", 2.0, middle, prior, clean, np.full(len(prior), 0.4))
+    return case_of(story, 0 * y, y, "middle", 2.0, middle, prior, clean, np.full(len(prior), 0.4))
 
 
 def two_lines():
@@ -102,29 +102,34 @@ def two_lines():
     rng = np.random.default_rng(4)
     x = np.tile(np.linspace(-2, 2, 10), 2)
     y = np.where(np.arange(20) < 10, 1 + x, -1 - x) + 0.4 * rng.normal(size=20)
-    slope, bias = _grid((-3, 3), (-3, 3))
+    slope, bias = grid((-3, 3), (-3, 3))
     prior = stats.norm.logpdf(slope, 0, 3) + stats.norm.logpdf(bias, 0, 3)
     clean = stats.norm.logpdf(y, bias[:, None] + slope[:, None] * x, 0.4)
     story = LatentSwitch(switch=FixedSwitch(0.45), clean=Line(), anomaly=UniformRange(LOW, HIGH))
-    return _case(story, x, y, "slope", 0.0, slope, prior, clean, np.full(len(prior), 0.45))
+    return case_of(story, x, y, "slope", 0.0, slope, prior, clean, np.full(len(prior), 0.45))
 
 
-def _grid(first, second):
+def grid(first, second):
     """Return all pairs of 200 values each between given ends, two arrays."""
     pairs = np.meshgrid(np.linspace(*first, 200), np.linspace(*second, 200), indexing="ij")
     return pairs[0].ravel(), pairs[1].ravel()
 
 
-def _case(story, x, y, site, between, values, prior, clean, rate):
+# Log density of contaminated targets in that range.
+_LOG_WRONG = -np.log(HIGH - LOW)
+
+
+def case_of(story, x, y, site, between, values, prior, clean, rate, *, log_wrong=_LOG_WRONG):
+    rate = np.broadcast_to(rate, values.shape)
     right = np.log1p(-rate)[:, None] + clean
-    wrong = np.log(rate)[:, None] - np.log(HIGH - LOW)
+    wrong = np.log(rate)[:, None] + log_wrong
     both = np.logaddexp(right, wrong)
     posterior = prior + both.sum(1)
     weights = np.exp(posterior - logsumexp(posterior))
     return Case(
         story=story,
         x=x[:, None].astype(np.float32),
-        y=y.astype(np.float32),
+        y=y.astype(np.float32) if y.dtype.kind == "f" else y,
         site=site,
         between=between,
         above=float(weights[values > between].sum()),

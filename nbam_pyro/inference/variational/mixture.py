@@ -1,5 +1,6 @@
 """Draws of a density with several modes, and the weight of each mode."""
 
+import itertools
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -8,6 +9,7 @@ from functools import cached_property
 import numpy as np
 import torch
 from arviz_stats.base import array_stats
+from scipy.sparse.csgraph import connected_components
 from torch import Tensor
 
 from nbam_pyro.inference.variational.chains import bridge_evidence, hamiltonian_draws
@@ -26,6 +28,9 @@ _RELIABLE, _CHAINS = 0.7, 48
 _EVEN = 0.2
 # A covariance is computed from draws only if there are this many effective ones per dimension.
 _PER_DIMENSION = 5
+# Chains of two modes draw from the same region if their means are nearer than this squared number
+# of standard deviations.
+_TOGETHER = 1.0
 # Weight of the previous covariance.
 _OLD = 0.2
 
@@ -173,6 +178,9 @@ def _chains(
 ) -> Sampled:
     """Draw by chains from each mode, and weight the modes by bridge sampling.
 
+    Chains of different modes may draw from the same region, for example where a density has kinks.
+    Such modes are weighted together, and each draw belongs to one of them.
+
     Args:
         log_density: Log density of points.
         mixture: Student-t distribution around each mode.
@@ -185,12 +193,13 @@ def _chains(
     chains = hamiltonian_draws(log_density, modes[which], roots[which], seed=seed)
     generator = torch.Generator().manual_seed(seed + 1)
     evidences, points, of_mode = [], [], []
-    for number in range(count):
-        own = chains[which == number]
+    groups = _groups([chains[which == number].flatten(end_dim=1) for number in range(count)])
+    for group in groups:
+        own = chains[torch.isin(which, torch.tensor(group))]
         first, second = own.unflatten(1, (2, -1)).unbind(1)
         first, second = first.flatten(end_dim=1), second.flatten(end_dim=1)
-        centre, covariance = first.mean(0)[None], torch.cov(first.mT)[None]
-        proposal = _Mixture(torch.ones(1, dtype=first.dtype), centre, covariance)
+        centre, covariance = _moments(first)
+        proposal = _Mixture(torch.ones(1, dtype=first.dtype), centre[None], covariance[None])
         drawn = proposal.draw(len(second), generator)
         evidences.append(
             bridge_evidence(
@@ -202,7 +211,8 @@ def _chains(
         )
         own = own.flatten(end_dim=1)
         points.append(own)
-        of_mode.append(torch.eye(count, dtype=own.dtype)[number].expand(len(own), -1))
+        nearest = torch.tensor(group)[mixture.log_parts(own)[:, group].argmax(1)]
+        of_mode.append(torch.eye(count, dtype=own.dtype)[nearest])
     weights = torch.tensor(evidences, dtype=modes.dtype).softmax(0)
     each = torch.cat([w.expand(len(p)) / len(p) for w, p in zip(weights, points, strict=True)])
     return Sampled(
@@ -212,6 +222,28 @@ def _chains(
         k_hat=None,
         log_evidence=float(torch.tensor(evidences).logsumexp(0)),
     )
+
+
+def _groups(draws: list[Tensor]) -> list[list[int]]:
+    """Return groups of modes whose chains draw from the same region.
+
+    Args:
+        draws: Draws of the chains from each mode, (S, D).
+    """
+    means, covariances = zip(*(_moments(own) for own in draws), strict=True)
+    linked = np.eye(len(draws), dtype=bool)
+    for one, other in itertools.combinations(range(len(draws)), 2):
+        away = means[one] - means[other]
+        spread = covariances[one] + covariances[other]
+        linked[one, other] = float(away @ torch.linalg.pinv(spread) @ away) < _TOGETHER
+    _, group = connected_components(linked, directed=False)
+    return [np.flatnonzero(group == one).tolist() for one in np.unique(group)]
+
+
+def _moments(points: Tensor) -> tuple[Tensor, Tensor]:
+    """Return the mean, (D,), and the covariance, (D, D), of some points, (S, D)."""
+    size = points.shape[1]
+    return points.mean(0), torch.cov(points.mT).reshape(size, size)
 
 
 def _with_even(shares: Tensor) -> Tensor:

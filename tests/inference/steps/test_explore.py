@@ -21,14 +21,16 @@ from nbam_pyro.models import (
 )
 from nbam_pyro.verified import NOTHING, Verified
 from tests.inference.exact import conjugate, two_lines, two_means, two_slopes
+from tests.inference.exact_families import FAMILIES
 
 # Two explanations compete in most of these data.
 pytestmark = pytest.mark.filterwarnings("ignore::nbam_pyro.errors.CannotTellWarning")
 
 
-@pytest.mark.parametrize("make", [two_slopes, two_means, two_lines])
+@pytest.mark.parametrize("make", [two_slopes, two_means, two_lines, *FAMILIES])
 def test_modes_and_responsibilities_agree_with_the_exact_posterior(make):
     case = make()
+    assert 0.25 < case.above < 0.75  # both modes matter
     fitted = fit(case.story, (case.x, case.y))
     above = sum(m.weight for m in fitted.modes if float(m.latents[case.site]) > case.between)
     assert above == pytest.approx(case.above, abs=0.1)
