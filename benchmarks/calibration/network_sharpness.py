@@ -38,7 +38,7 @@ from nbam_pyro.inference.steps.run import Run
 from nbam_pyro.inference.variational.guides import Draw
 from nbam_pyro.outputs.sharpness_prior import POINT_WEIGHTS, POINTS, SharpnessPrior
 
-__all__ = ["NetworkSharpness", "development", "figures_of", "fit_of", "fitted"]
+__all__ = ["NAMES", "NetworkSharpness", "development", "figures_of", "fit_of", "fitted"]
 
 GRID = np.linspace(-2.5, 2.5, 21)
 """Log sharpnesses at which the share is estimated."""
@@ -112,7 +112,8 @@ _SIMULATED: dict[str, Callable[[np.random.Generator], Table]] = {
     "rings": _rings,
     "blobs": _blobs,
 }
-_NAMES = (*DEVELOPMENT_TABLES, *_SIMULATED, *_SIMULATED)
+NAMES = (*DEVELOPMENT_TABLES, *_SIMULATED, *_SIMULATED)
+"""Names of the development tables, from which each design draws one."""
 
 
 def development(seed: int, data: Path) -> tuple[str, Labelled]:
@@ -123,7 +124,7 @@ def development(seed: int, data: Path) -> tuple[str, Labelled]:
         data: Folder of the tables that scikit-learn does not contain.
     """
     rng = np.random.default_rng([77, seed])
-    name = _NAMES[int(rng.integers(len(_NAMES)))]
+    name = NAMES[int(rng.integers(len(NAMES)))]
     rate = 0.0 if rng.random() < 0.22 else rng.uniform(0.02, 0.4)
     flips = _KINDS[int(rng.integers(4))] if rng.random() < 0.9 else "some"
     if name in _SIMULATED:

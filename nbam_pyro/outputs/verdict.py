@@ -16,6 +16,8 @@ Level = Literal["identified", "weak", "cannot tell"]
 
 # Explanations of less weight do not widen intervals.
 _LIGHT = 0.05
+# Largest contamination that the prior allows.
+_HALF = 0.5
 # The first sentence after the level.
 _MEANINGS = {
     "identified": "The data identify the contamination.",
@@ -102,16 +104,15 @@ class Verdict:
     def band(self) -> list[float]:
         """Contaminations of the competing explanations that an interval should contain.
 
-        Explanations of little weight are left out. With the level "weak", explanations with more
-        wrong than right rows are left out, too, because the prior decides against them.
+        Explanations of little weight are left out. Explanations with more wrong than right rows are
+        left out, too, because the prior decides against them.
         """
         if self.level == "identified":
             return []
-        most = 0.5 if self.level == "weak" else 1.0
         return [
             one.contamination
             for one in self.explanations
-            if one.contamination <= most and (one.weight is None or one.weight >= _LIGHT)
+            if one.contamination <= _HALF and (one.weight is None or one.weight >= _LIGHT)
         ]
 
     def named(self, names: Sequence[object]) -> "Verdict":

@@ -1,11 +1,18 @@
 """Simulated tables, robust lines of other authors, and simulations for refits."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
+from benchmarks.calibration import network_sharpness
 from benchmarks.calibration.refits import PARTS, POOR, labels_of
 from benchmarks.regression.robust_lines import least_squares, student, trimmed
 from benchmarks.regression.simulated_tables import KINDS, simulated
+from benchmarks.rows import read, wide
+from nbam_pyro.inference.posterior.network_readings import FITTED
+
+RESULTS = Path(network_sharpness.__file__).parents[1] / "results"
 
 
 @pytest.mark.parametrize("seed", range(10))
@@ -38,3 +45,22 @@ def test_labels_of_a_simulation_are_wrong_where_they_say(part):
     if part in POOR:
         assert wrong.mean() == pytest.approx(0.2, abs=0.13)
         assert not labels_of(part, 0)[2].any()
+
+
+def test_the_prior_of_a_networks_sharpness_is_that_of_its_rows():
+    found = network_sharpness.fitted(wide(read(RESULTS / "network-sharpness.parquet")))
+    for name in ("mean", "scale", "right", "centre", "spread"):
+        assert getattr(found, name) == pytest.approx(getattr(FITTED, name), abs=0.02)
+
+
+def test_a_development_table_of_the_sharpness_has_wrong_labels():
+    for seed in range(40):
+        rng = np.random.default_rng([77, seed])
+        if network_sharpness.NAMES[int(rng.integers(len(network_sharpness.NAMES)))] == "moons":
+            name, data = network_sharpness.development(seed, Path("none"))
+            assert name == "moons"
+            assert len(data.x) == len(data.labels)
+            assert (data.labels != data.true).mean() < 0.5
+            break
+    else:
+        raise AssertionError("No design has moons.")

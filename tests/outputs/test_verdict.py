@@ -66,4 +66,4 @@ def test_the_band_has_the_explanations_that_compete():
         level: Verdict(level=level, explanations=explanations).band
         for level in ("identified", "weak", "cannot tell")
     }
-    assert bands == {"identified": [], "weak": [0.1, 0.4], "cannot tell": [0.1, 0.4, 0.8]}
+    assert bands == {"identified": [], "weak": [0.1, 0.4], "cannot tell": [0.1, 0.4]}

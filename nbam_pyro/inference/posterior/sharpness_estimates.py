@@ -20,7 +20,6 @@ SEEN = (
     "log share of wrong labels at sharpness 1",
     "log of the part of the entropy of labels that the network does not explain",
     "log mean entropy of predictions, as a part of the largest entropy",
-    "log number of classes",
 )
 """Names of the numbers that the prior depends on."""
 
@@ -44,7 +43,6 @@ def numbers(evidence: Evidence, usual: Transition) -> np.ndarray:
             math.log(usual.share + 0.5 / n),
             math.log(max(unexplained, 0.01)),
             math.log(entropy + 0.01),
-            math.log(k),
         ]
     )
 
