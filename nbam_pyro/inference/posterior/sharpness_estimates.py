@@ -23,6 +23,9 @@ SEEN = (
 )
 """Names of the numbers that the prior depends on."""
 
+# Smallest frequency of a class, which may have no weight.
+_TINY = 1e-12
+
 
 def numbers(evidence: Evidence, usual: Transition) -> np.ndarray:
     """Return the numbers that the prior depends on, in the order of `SEEN`.
@@ -33,10 +36,11 @@ def numbers(evidence: Evidence, usual: Transition) -> np.ndarray:
     """
     n, k = evidence.log_probs.shape
     counts = torch.bincount(evidence.labels, evidence.weights, k).double()
-    frequency = (counts / counts.sum()).log()[evidence.labels]
+    frequency = (counts / counts.sum()).clamp_min(_TINY).log()[evidence.labels]
     marginal = evidence.log_marginals(evidence.latents(usual)).double()
     weights = evidence.weights.double()
-    unexplained = float(weights @ marginal) / float(weights @ frequency)
+    chance = float(weights @ frequency)  # 0 if all labels are the same
+    unexplained = float(weights @ marginal) / chance if chance < 0 else 1.0
     entropy = float(weights @ evidence.entropy.double() / weights.sum()) / math.log(k)
     return np.array(
         [
