@@ -156,8 +156,12 @@ class Verified:
         """
         if not len(self):
             return y, torch.ones_like(y, dtype=torch.bool)
-        known = self.true_label >= 0
-        return torch.where(known, self.true_label.to(y.dtype), y), known | (self.contaminated != 1)
+        # Several elements of a target may share a switch.
+        shape = *self.true_label.shape, *[1] * (y.ndim - self.true_label.ndim)
+        label, contaminated = self.true_label.reshape(shape), self.contaminated.reshape(shape)
+        known = label >= 0
+        counted = (known | (contaminated != 1)).expand(y.shape)
+        return torch.where(known, label.to(y.dtype), y), counted
 
     def accuracy(self, responsibility: Tensor, y: Tensor) -> float:
         """Return the share of verified switches that agree with responsibilities above 0.5.

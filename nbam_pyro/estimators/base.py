@@ -91,6 +91,8 @@ class NBAMEstimator(BaseEstimator, ABC):
     def prepared(self, X: Any, y: Any) -> tuple[Story, np.ndarray, np.ndarray]:
         """Prepare a fit without running it, for `compare_priors` and for your own steps.
 
+        With `mean="auto"` or `head="auto"` it is the fit of the simplest kind, a line.
+
         Args:
             X: Features, (N, D), or images, (N, C, H, W).
             y: Observed targets, (N,); rows without one (NaN or None) are left out.

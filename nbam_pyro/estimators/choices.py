@@ -18,6 +18,8 @@ __all__ = ["ModelChoice", "Trial", "judged_choice", "tried"]
 
 Kind = TypeVar("Kind", bound=str)
 
+# Smallest log density of a target.
+_IMPOSSIBLE = -1e4
 # A rival is discussed if it is within this many standard errors of the best.
 _RIVAL = 2.0
 
@@ -156,16 +158,20 @@ def _chosen(
     def against(first: Kind, second: Kind) -> tuple[float, float]:
         """Return the difference on the rows that both have predicted, and its standard error."""
         difference = density[first] - density[second]
-        seen = np.isfinite(difference) & (weights > 0)
+        seen = ~np.isnan(difference) & (weights > 0)
         difference = (weights * difference)[seen]
+        if not len(difference):
+            return 0.0, 0.0
         return float(difference.sum()), math.sqrt(len(difference)) * float(np.std(difference))
 
+    # A kind under which a target is impossible is very bad, but its score is a number.
+    density = {kind: np.maximum(values, _IMPOSSIBLE) for kind, values in density.items()}
     best = next(iter(density))
     for kind in density:
         if against(kind, best)[0] > 0:
             best = kind
     compared = {kind: against(kind, best) for kind in density}
-    known = {kind: np.isfinite(values) & (weights > 0) for kind, values in density.items()}
+    known = {kind: ~np.isnan(values) & (weights > 0) for kind, values in density.items()}
     scores = pd.DataFrame(
         {
             "elpd": {kind: float((weights * density[kind])[known[kind]].sum()) for kind in density},

@@ -17,6 +17,7 @@ from nbam_pyro.estimators.row_weights import check_classes_count, labelled
 from nbam_pyro.estimators.targets import check_labels, check_same_kind, encode_labels
 from nbam_pyro.estimators.used_rows import UsedRows
 from nbam_pyro.inference import Fit, default_steps, flip_matrix, predict, transition_matrix
+from nbam_pyro.inference.fitting import check_epochs
 from nbam_pyro.inference.steps.run import Run
 from nbam_pyro.models import LabelFlip, mlp, small_cnn
 from nbam_pyro.models.priors.pseudo_counts import FlipPrior
@@ -49,6 +50,11 @@ class NBAMClassifier(ClassifierMixin, NBAMEstimator):
             also be wrong. With fewer than 1,000 training rows the default recipe does not hold out
             rows.
         batch_size: Number of rows in a training step.
+        intervals: "posterior" for the intervals of one fit, which contain how far its network can
+            be trusted. "bootstrap" for intervals that also contain what another training would
+            change: the estimator is fitted 20 more times, with random weights of the rows and other
+            seeds.
+        n_jobs: Number of processes of the bootstrap; None for one, -1 for all processors.
         random_state: Seed for weights, folds and batches.
         progress: True to show progress bars.
         trainer: Further arguments of `lightning.pytorch.Trainer`.
@@ -244,6 +250,7 @@ class NBAMClassifier(ClassifierMixin, NBAMEstimator):
 
     def _fitted(self, rows: UsedRows, seed: int) -> Fit:
         candidates = self._candidates(rows.x)
+        check_epochs(self.epochs, self.steps)
         if len(candidates) == 1:
             self.head_ = ModelChoice.given(candidates[0])
             return super()._fitted(rows, seed)
@@ -253,7 +260,9 @@ class NBAMClassifier(ClassifierMixin, NBAMEstimator):
             one = clone(self).set_params(head=head)
             one.classes_ = self.classes_
             story = one._drawn(rows.x, rows.y, seed)
-            steps = self.steps or default_steps(story, epochs=self.epochs)
+            steps = self.steps
+            if steps is None:
+                steps = default_steps(story, epochs=self.epochs)
             one.set_params(epochs=None, steps=[*steps, runs.append])
             return one._fit_story(story, rows, seed), runs[0]
 

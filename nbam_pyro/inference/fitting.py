@@ -139,13 +139,7 @@ def fit(
         >>> line.training_rows.responsibility.argmax()
         np.int64(7)
     """
-    if epochs is not None and steps is not None:
-        raise DataError(
-            "Both epochs and steps are given. epochs is an option of the default recipe: give the "
-            "steps their own epochs, or leave steps out."
-        )
-    if epochs is not None:
-        check_whole("epochs", epochs, least=1)
+    check_epochs(epochs, steps)
     if batch_size is not None:
         check_whole("batch_size", batch_size, least=1)
     check_whole("seed", seed, least=0)
@@ -206,6 +200,22 @@ def fit(
     return result
 
 
+def check_epochs(epochs: int | None, steps: Sequence[Callable[[Run], None]] | None) -> None:
+    """Raise a `DataError` if epochs are no positive number, or if steps are given as well.
+
+    Args:
+        epochs: Epochs of one plain training run; None for the default.
+        steps: Steps of the fit; None for the default recipe.
+    """
+    if epochs is not None and steps is not None:
+        raise DataError(
+            "Both epochs and steps are given. epochs is an option of the default recipe: give the "
+            "steps their own epochs, or leave steps out."
+        )
+    if epochs is not None:
+        check_whole("epochs", epochs, least=1)
+
+
 def _check_numbers(*modules: nn.Module) -> None:
     """Raise a `DataError` if a fitted parameter is not finite."""
     if not all(p.isfinite().all() for module in modules for p in module.parameters()):
@@ -236,8 +246,9 @@ def _check_targets(story: Story, rows: Rows) -> None:
 def _check_precision(story: Story, rows: Rows) -> None:
     """Raise an error if a story in single precision would lose digits of the measurements."""
     if rows.y.dtype == torch.float64 and precision_of(story) == torch.float32:
-        values = rows.y.flatten().numpy() - story.centre
-        check_spacing(values, ["y"], kind=np.float32, mend=_CENTRE)
+        values = rows.y.reshape(len(rows), -1).numpy() - story.centre
+        names = ["y"] if values.shape[1] == 1 else [f"y[:, {i}]" for i in range(values.shape[1])]
+        check_spacing(values, names, kind=np.float32, mend=_CENTRE)
 
 
 def _split(rows: Rows, held_out: float | np.ndarray | None, seed: int) -> np.ndarray:

@@ -68,7 +68,7 @@ def _label_evidence(
         fit.training_rows.responsibility,
         true_label,
         matrices,
-        share=fit.training_rows.share,
+        share=None if readings is None else fit.training_rows.share,
         all_right=0.0 if readings is None else readings.all_right,
         labels=run.rows.y.numpy(),
         collapse=collapse,

@@ -68,8 +68,8 @@ class ContaminationReport:
     def contamination_interval(self) -> tuple[float, float]:
         """Ends of the central interval of the contaminated share of these rows.
 
-        With scores and the verdict "cannot tell", the interval also contains 0 and one half:
-        anomalies that score like normal rows are not seen.
+        With scores and the verdict "cannot tell", the interval also contains 0 and one half, as far
+        as verified rows allow: anomalies that score like normal rows are not seen.
         """
         return self._interval("contamination", self.contamination)
 
@@ -82,7 +82,7 @@ class ContaminationReport:
     def population_rate_interval(self) -> tuple[float, float]:
         """Ends of the central interval of the probability that a new row is contaminated.
 
-        It is widened like `contamination_interval`.
+        With scores and the verdict "cannot tell", it also contains 0 and one half.
         """
         return self._interval("population_rate", self.population_rate)
 
@@ -90,8 +90,10 @@ class ContaminationReport:
         found = summarise(mean, self.posterior[name].values, self.probability)
         if self.kind == "scores" and self.verdict.level == "cannot tell":
             # Draws contain only the anomalies that the scores show. Verified rows are certain.
-            certain = self.rows["responsibility"]
-            least, most = (certain == 1).mean(), 1 - (certain == 0).mean()
+            least, most = 0.0, 1.0
+            if name == "contamination":
+                certain = self.rows["responsibility"]
+                least, most = (certain == 1).mean(), 1 - (certain == 0).mean()
             found = found.including(np.clip([0.0, 0.5], least, most).tolist())
         return found.low, found.high
 

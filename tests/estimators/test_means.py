@@ -152,3 +152,23 @@ def test_what_describes_a_network_contradicts_another_mean(options):
     x, _ = table(20)
     with pytest.raises(DataError, match="describes a network"):
         NBAMRegressor(mean="linear", **options).fit(x, x[:, 0])
+
+
+@pytest.mark.filterwarnings("ignore::nbam_pyro.errors.CannotTellWarning")
+@pytest.mark.parametrize("noise", ["student-t", "skewed"])
+@pytest.mark.parametrize("mean", ["linear", "network"])
+def test_noise_may_have_tails_or_be_skewed(mean, noise):
+    rng = np.random.default_rng(0)
+    x = rng.uniform(-1, 1, (120, 1))
+    drawn = rng.standard_t(4, 120) if noise == "student-t" else rng.exponential(size=120)
+    y = 5 * x[:, 0] + 0.3 * drawn
+    y[:12] -= 8
+    model = NBAMRegressor(mean=mean, noise=noise, random_state=0).fit(x, y)
+    assert ((model.responsibility_ > 0.5) == (np.arange(120) < 12)).mean() > 0.95
+    if noise == "skewed" and mean == "linear":
+        assert model.fit_.modes[0].latents["skewness"] > 0.2
+
+
+def test_an_unknown_noise_is_refused():
+    with pytest.raises(DataError, match="'normal', 'student-t' or 'skewed'"):
+        NBAMRegressor(mean="linear", noise="cauchy").fit(np.arange(9.0)[:, None], np.arange(9.0))

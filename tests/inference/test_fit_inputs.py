@@ -185,7 +185,7 @@ def test_a_story_whose_parts_do_not_fit_the_targets_is_refused():
         anomaly=UniformLabels(2, shape=(8,)),
         dims=("label",),
     )
-    with pytest.raises(StoryError, match="The switch conditional has batch shape"):
+    with pytest.raises(StoryError, match="The switch conditional has shape"):
         fit(story, (x, tags))
     clean, other = (NormalLikelihood(nn.Linear(FEATURES, 1)) for _ in range(2))
     with pytest.raises(StoryError, match="the same module"):

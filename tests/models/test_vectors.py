@@ -7,8 +7,9 @@ from torch import nn
 
 from nbam_pyro import LatentSwitch, Verified, fit, responsibilities
 from nbam_pyro.errors import DataError, StoryError
-from nbam_pyro.inference import Joint, predict, to_datatree
+from nbam_pyro.inference import Joint, WarmUp, predict, to_datatree
 from nbam_pyro.models import BetaSwitch, BroadVector, NormalVector, OneSwitch
+from nbam_pyro.verified import NOTHING
 
 WRONG = np.arange(120) % 8 == 0
 
@@ -67,6 +68,28 @@ def test_a_switch_for_each_element_judges_elements():
     assert (r[:, 1] > 0.5).mean() < 0.05
 
 
+def test_elements_may_have_different_units():
+    torch.manual_seed(0)
+    x, y = positions(both=True)
+    y[:, 1] *= 100
+    one = fitted(x, y, together=True)
+    assert not one.collapse.collapsed
+    with pytest.raises(DataError, match=r"y\[:, 1\]"):
+        fitted(
+            x, torch.stack([y[:, 0], 1.7e9 + torch.arange(120.0) / 60], 1).double(), together=True
+        )
+
+
+def test_a_warm_up_counts_a_target_once():
+    torch.manual_seed(0)
+    x, y = positions(both=True)
+    verified = Verified.of(y[:, 0], contaminated=torch.tensor([1, 0] + 118 * [-1]))
+    steps = [WarmUp(epochs=2), Joint(epochs=2)]
+    for known in (NOTHING, verified):
+        run = fit(story(y, together=True), (x, y), steps=steps, verified=known)
+        assert run.training_rows.responsibility.shape == (120,)
+
+
 def test_shapes_that_do_not_fit_are_named():
     x, y = positions(both=True)
     with pytest.raises(DataError, match="wrap both likelihoods in OneSwitch"):
@@ -80,6 +103,13 @@ def test_shapes_that_do_not_fit_are_named():
     )
     with pytest.raises(StoryError, match="anomaly conditional has shape"):
         fit(short, (x, y))
+    narrow = LatentSwitch(
+        switch=BetaSwitch(),
+        clean=OneSwitch(NormalVector(nn.Linear(1, 1), scale=[1.0, 1.0])),
+        anomaly=OneSwitch(BroadVector([0.0, 0.0], [9.0, 9.0])),
+    )
+    with pytest.raises(StoryError, match="one output for each element"):
+        fit(narrow, (x, y))
     with pytest.raises(DataError, match="one of each"):
         BroadVector([0.0, 1.0], [9.0])
     with pytest.raises(DataError, match="positive"):

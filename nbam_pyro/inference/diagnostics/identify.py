@@ -25,7 +25,7 @@ def identify(
     true_label: np.ndarray,
     matrices: np.ndarray,
     *,
-    share: Share,
+    share: Share | None,
     all_right: float,
     labels: np.ndarray,
     collapse: CollapseReport,
@@ -41,7 +41,7 @@ def identify(
             label is wrong.
         true_label: p(c | x, y) of each true class c, (N, *dims, K).
         matrices: Draws of the transition matrix M = p(observed | true), (S, K, K).
-        share: Share of wrong labels, with its interval.
+        share: Share of wrong labels, with its interval; None for predictions in-sample.
         all_right: Probability that no label is wrong.
         labels: Observed labels, (N, *dims).
         collapse: Collapse report of the fit.
@@ -63,7 +63,7 @@ def identify(
         margin=_floats(margins.mean(0)),
         margin_probability=_floats((margins > 0).mean(0)),
         occupancy=_floats(occupancy),
-        share=(share.low, share.high),
+        share=None if share is None else (share.low, share.high),
         all_right=all_right,
         restarts=_floats(_restarts(attempts, undecided, matrices.shape[-1])),
         pairs=tuple(_pairs(matrices, posterior, labels.flatten(), evidence)),

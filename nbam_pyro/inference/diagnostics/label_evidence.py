@@ -57,10 +57,11 @@ class LabelEvidence:
             is the trace of J minus the trace of the best other naming in which k has another name.
         margin_probability: Posterior probability that the margin of each class is positive, (K,).
         occupancy: Expected share of the rows that truly belong to each class, (K,).
-        share: Ends of the 90 % interval of the share of wrong labels. It contains how far the
-            network can be trusted where it contradicts labels, if that is known.
+        share: Ends of the 90 % interval of the share of wrong labels, which contains how far the
+            network can be trusted where it contradicts labels. None for predictions in-sample,
+            which agree too much with the labels.
         all_right: Probability that no label is wrong, so that all contradictions are mistakes of
-            the network.
+            the network; 0 for predictions in-sample.
         restarts: Largest total variation between the row of M of each class and the same row from
             another start, among starts with equally probable labels out of fold, (K,).
         pairs: Every mutual pair of classes with both readings.
@@ -77,7 +78,7 @@ class LabelEvidence:
     margin: tuple[Finite, ...]
     margin_probability: tuple[Probability, ...]
     occupancy: tuple[Probability, ...]
-    share: tuple[Probability, Probability]
+    share: tuple[Probability, Probability] | None
     all_right: Probability
     restarts: tuple[Finite, ...]
     pairs: tuple[MutualPair, ...]
@@ -87,5 +88,4 @@ class LabelEvidence:
     @property
     def unknown_share(self) -> bool:
         """Whether the data cannot tell how many labels are wrong."""
-        low, high = self.share
-        return high - low > _UNKNOWN
+        return self.share is not None and self.share[1] - self.share[0] > _UNKNOWN

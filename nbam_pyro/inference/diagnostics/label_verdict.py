@@ -113,8 +113,8 @@ def _reasons_for_cannot_tell(evidence: LabelEvidence) -> Iterator[str]:
             "less well than a nearest-neighbour rule, or labels are wrong in whole regions. "
             "Try a more flexible network."
         )
-    low, high = evidence.share
-    if evidence.unknown_share:
+    if evidence.share is not None and evidence.unknown_share:
+        low, high = evidence.share
         yield (
             f"The data cannot tell how many labels are wrong: between {low:.1%} and {high:.1%}, "
             "depending on how far the network can be trusted where it contradicts labels."
@@ -135,7 +135,7 @@ def _reasons_for_weak(evidence: LabelEvidence) -> Iterator[str]:
             "Fits from other starts explain the labels equally well with other flips of the "
             f"classes {_list(apart)}."
         )
-    if _depends_on_trust(evidence):
+    if evidence.share is not None and _depends_on_trust(evidence):
         low, high = evidence.share
         yield (
             f"The share of wrong labels lies between {low:.1%} and {high:.1%}, depending on how "
@@ -190,7 +190,7 @@ def _separates(evidence: LabelEvidence) -> Iterator[str]:
     unsure = [c for c in _unsure(evidence) if c not in _classes(pairs)]
     if unsure:
         yield f"Verify the true labels of some rows of each of the classes {_list(unsure)}."
-    if _depends_on_trust(evidence):
+    if evidence.share is not None and _depends_on_trust(evidence):
         low, high = evidence.share
         yield (
             f"Verify about {_rows_between(low, high)} rows that are chosen at random: so many rows "
@@ -212,6 +212,8 @@ def _unsure(evidence: LabelEvidence) -> list[int]:
 
 def _depends_on_trust(evidence: LabelEvidence) -> bool:
     """Return whether the share of wrong labels depends strongly on how far f can be trusted."""
+    if evidence.share is None:
+        return False
     low, high = evidence.share
     right = evidence.all_right
     rivals = min(right, 1 - right) > _RIVAL and evidence.contamination / (1 - right) > _MATTERS

@@ -32,7 +32,7 @@ from nbam_pyro.inference.posterior.sharpness_estimates import (
 from nbam_pyro.inference.steps.attempts import LEARNED
 from nbam_pyro.inference.steps.evidence import Evidence
 from nbam_pyro.inference.steps.run import Run
-from nbam_pyro.inference.variational.guides import Draw
+from nbam_pyro.inference.variational.guides import Draw, guide_median
 from nbam_pyro.models.priors.pseudo_counts import FlipPrior
 from nbam_pyro.outputs.sharpness_prior import SharpnessPrior
 from nbam_pyro.outputs.sharpness_seen import Seen, sharpened
@@ -110,11 +110,11 @@ class NetworkReadings:
     """Explanations of the labels, given the predictions of a network, with weights that sum to one.
 
     One explanation says that no label is wrong. The others say that labels are wrong, one for each
-    sharpness.
+    sharpness. A deviation g(x) of the rates does not change their weights.
 
     Attributes:
         mean: Mean predictions over all rows, (K,).
-        sharpness: Values of the sharpness, (G,), in increasing order.
+        sharpness: Values of the sharpness, (G,), from small to large.
         weight: Posterior probability of each sharpness, (G,).
         all_right: Posterior probability that no label is wrong.
         transitions: Estimate of rates and flips at each sharpness, G of them.
@@ -147,8 +147,7 @@ class NetworkReadings:
                 label is wrong" has a prior weight of one half or more.
         """
         mean = evidence.log_probs.exp().mean(0)
-        step = -(-len(evidence.labels) // _MOST)
-        some = evidence[slice(None, None, step)]
+        some = _some(evidence)
         usual = usual_at(some, prior, latents, mean)
         seen = Seen(0.0, numbers(some, usual))
         values, weights = FITTED.points(seen)
@@ -157,13 +156,15 @@ class NetworkReadings:
         estimates = estimates_at(values, some, prior, usual, mean)
         with np.errstate(divide="ignore"):  # The logarithm of 0 is the weight of an impossibility.
             log_weight = np.log(np.r_[right, (1 - right) * weights])
-        log_weight += [
-            _log_right(evidence),
-            *(
-                _log_verified(evidence_at(evidence, float(a), mean), one)
-                for a, one in zip(values, estimates, strict=True)
-            ),
-        ]
+        if len(evidence.verified):
+            known = evidence[evidence.verified.known]
+            log_weight += [
+                _log_right(known),
+                *(
+                    _log_verified(evidence_at(known, float(a), mean), one)
+                    for a, one in zip(values, estimates, strict=True)
+                ),
+            ]
         after = np.exp(log_weight - logsumexp(log_weight))
         return cls(
             mean=mean,
@@ -186,11 +187,11 @@ class NetworkReadings:
         at = torch.as_tensor(np.maximum(chosen - 1, 0))
         rates = torch.stack([one.rate.logit() for one in self.transitions])
         flips = torch.stack([off_diagonal(one.flip).log() for one in self.transitions])
-        rate = latents["rate"].double().logit() + (rates - self.usual.rate.logit())[at]
-        flip = latents["flip"].double().log() + (flips - off_diagonal(self.usual.flip).log())[at]
+        by_rate = (rates - self.usual.rate.logit()).to(latents["rate"])
+        by_flip = (flips - off_diagonal(self.usual.flip).log()).to(latents["flip"])
         moved = {
-            "rate": rate.sigmoid().to(latents["rate"]),
-            "flip": flip.softmax(-1).to(latents["flip"]),
+            "rate": (latents["rate"].logit() + by_rate[at]).sigmoid(),
+            "flip": (latents["flip"].log() + by_flip[at]).softmax(-1),
         }
         return ReadDraws(
             latents={**latents, **moved},
@@ -210,20 +211,29 @@ def readings_of(run: Run) -> NetworkReadings | None:
     if story is None or evidence is None:
         return None
     learned = run.gain is None or run.gain >= LEARNED
-    return NetworkReadings.of(evidence, story.prior or FlipPrior(), run.start, learned=learned)
+    latents = guide_median(run.guide_or_new())
+    return NetworkReadings.of(evidence, story.prior or FlipPrior(), latents, learned=learned)
 
 
-def _log_right(evidence: Evidence) -> float:
+def _some(evidence: Evidence) -> Evidence:
+    """Return the verified rows, and some random rows that have a weight."""
+    index = (evidence.weights > 0).nonzero()[:, 0]
+    if len(index) > _MOST:
+        generator = torch.Generator().manual_seed(0)
+        index = index[torch.randperm(len(index), generator=generator)[:_MOST]]
+    if len(evidence.verified):
+        index = torch.cat([index, evidence.verified.known.nonzero()[:, 0]]).unique()
+    return evidence[index]
+
+
+def _log_right(known: Evidence) -> float:
     """Return 0 if no verified row contradicts that all labels are right, else minus infinity."""
-    wrong = len(evidence.verified) and (evidence.verified.switch(evidence.labels) == 1).any()
+    wrong = (known.verified.switch(known.labels) == 1).any()
     return -math.inf if wrong else 0.0
 
 
-def _log_verified(evidence: Evidence, transition: Transition) -> float:
-    """Return the sum of log p(verified value | x, y), in nats."""
-    if not len(evidence.verified):
-        return 0.0
-    some = evidence[evidence.verified.known]
-    latents = some.latents(transition)
-    given = some.log_marginals(latents) - replace(some, verified=NOTHING).log_marginals(latents)
-    return float(given.double().sum())
+def _log_verified(known: Evidence, transition: Transition) -> float:
+    """Return the weighted sum of log p(verified value | x, y) over verified rows, in nats."""
+    latents = known.latents(transition)
+    given = known.log_marginals(latents) - replace(known, verified=NOTHING).log_marginals(latents)
+    return float(given.double() @ known.weights.double())

@@ -13,6 +13,7 @@ from nbam_pyro.inference.steps.evidence import Evidence
 from nbam_pyro.models.priors.pseudo_counts import FlipPrior
 from nbam_pyro.outputs.sharpness_seen import sharpened
 from nbam_pyro.outputs.transition import Transition
+from nbam_pyro.verified import NOTHING
 
 __all__ = ["SEEN", "estimates_at", "evidence_at", "numbers", "usual_at"]
 
@@ -37,7 +38,8 @@ def numbers(evidence: Evidence, usual: Transition) -> np.ndarray:
     n, k = evidence.log_probs.shape
     counts = torch.bincount(evidence.labels, evidence.weights, k).double()
     frequency = (counts / counts.sum()).clamp_min(_TINY).log()[evidence.labels]
-    marginal = evidence.log_marginals(evidence.latents(usual)).double()
+    unseen = replace(evidence, verified=NOTHING)
+    marginal = unseen.log_marginals(evidence.latents(usual)).double()
     weights = evidence.weights.double()
     chance = float(weights @ frequency)  # 0 if all labels are the same
     unexplained = float(weights @ marginal) / chance if chance < 0 else 1.0

@@ -22,7 +22,8 @@ from nbam_pyro.storage.tensors import saved_tensor
 from nbam_pyro.training.rows import Batch, Rows
 
 EvidenceKind = Literal["cross-fitted", "in-sample"]
-_DRAWS = 200
+# Draws of the global latents, without and with explanations of the labels.
+_DRAWS, _READ_DRAWS = 100, 200
 # Draws x rows x classes that are in memory at once.
 _ENTRIES = 20_000_000
 
@@ -149,8 +150,8 @@ def score_training_rows(
             labels; None to use the networks of the story.
         readings: How far these networks can be trusted; None if `cross_fitted` is None.
     """
-    draws = guide_draws(guide, _DRAWS)
     labels = story.latent_label
+    draws = guide_draws(guide, _number_of_draws(labels, readings))
     if labels is not None:
         read = None if readings is None else readings.draws(draws)
         each = _label_posteriors(labels, rows, cross_fitted, draws, read)
@@ -166,6 +167,13 @@ def score_training_rows(
         population_rate=rate_of(sum(one.prior for one in batches) / drawn.shape[1]),
         evidence="in-sample" if cross_fitted is None else "cross-fitted",
     )
+
+
+def _number_of_draws(story: LatentLabelStory | None, readings: NetworkReadings | None) -> int:
+    """Return how many draws are averaged over; fewer if there are very many classes."""
+    if story is None or readings is None:
+        return _DRAWS
+    return max(_DRAWS // 2, min(_READ_DRAWS, _ENTRIES // story.num_classes**2))
 
 
 class _Posteriors(NamedTuple):
@@ -214,7 +222,7 @@ def _label_posteriors(
     read: ReadDraws | None,
 ) -> Iterator[_Posteriors]:
     """Yield the posteriors of one batch after another, for a story with true labels."""
-    size = max(1, min(1024, _ENTRIES // (_DRAWS * rows.y[0].numel() * story.num_classes)))
+    size = max(1, min(1024, _ENTRIES // (_READ_DRAWS * rows.y[0].numel() * story.num_classes)))
     start = 0
     with torch.no_grad():
         for batch in rows.loader(np.arange(len(rows)), size):
@@ -222,7 +230,7 @@ def _label_posteriors(
             out_of_fold = None if cross_fitted is None else cross_fitted.log_probs[start:stop]
             start = stop
             posterior, prior = _true_labels(story, batch, out_of_fold, draws, read)
-            own = batch.y.expand(_DRAWS, *batch.y.shape)[..., None]
+            own = batch.y.expand(posterior.shape[:-1])[..., None]
             # The other classes are summed, because 1 - p(c = y) would round small values to 0.
             yield _Posteriors.of(posterior.scatter(-1, own, 0.0).sum(-1), prior, posterior)
 

@@ -172,7 +172,8 @@ class Run:
             batches = self.rows.loader(index, 1024)
             without = [self._pair(batch._replace(verified=NOTHING)) for batch in batches]
         r = torch.cat([nf.responsibility(*pair) for pair in without])
-        return verified[index].accuracy(r, self.rows.y[index]) <= 0.5
+        y = self.story.per_switch(self.rows.y[index])
+        return verified[index].accuracy(r, y) <= 0.5
 
     def negative_log_marginal(self, batch: Batch) -> Tensor:
         """Return the weighted mean negative log marginal of a batch at the guide's median."""

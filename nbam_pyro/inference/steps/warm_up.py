@@ -57,7 +57,9 @@ class WarmUp(Step):
         def loss(batch: Batch) -> Tensor:
             y, counted = batch.targets()
             values = story.initial_predictor(batch.x).log_prob(y)
-            return -weighted_mean(torch.where(counted, values, 0.0), batch.weights)
+            return -weighted_mean(
+                torch.where(story.per_switch(counted), values, 0.0), batch.weights
+            )
 
         parameters = list(story.parameters())
         if not parameters:

@@ -31,6 +31,8 @@ _PER_DIMENSION = 5
 # Chains of two modes draw from the same region if their means are nearer than this squared number
 # of standard deviations.
 _TOGETHER = 1.0
+# Part of the covariance around a mode that the draws of its chains have at least.
+_LEAST = 1e-3
 # Weight of the previous covariance.
 _OLD = 0.2
 
@@ -193,7 +195,8 @@ def _chains(
     chains = hamiltonian_draws(log_density, modes[which], roots[which], seed=seed)
     generator = torch.Generator().manual_seed(seed + 1)
     evidences, points, of_mode = [], [], []
-    groups = _groups([chains[which == number].flatten(end_dim=1) for number in range(count)])
+    own_draws = [chains[which == number].flatten(end_dim=1) for number in range(count)]
+    groups = _groups(own_draws, mixture.covariances)
     for group in groups:
         own = chains[torch.isin(which, torch.tensor(group))]
         first, second = own.unflatten(1, (2, -1)).unbind(1)
@@ -224,18 +227,19 @@ def _chains(
     )
 
 
-def _groups(draws: list[Tensor]) -> list[list[int]]:
+def _groups(draws: list[Tensor], usual: Tensor) -> list[list[int]]:
     """Return groups of modes whose chains draw from the same region.
 
     Args:
         draws: Draws of the chains from each mode, (S, D).
+        usual: Covariance around each mode, (M, D, D), for chains that have not moved.
     """
     means, covariances = zip(*(_moments(own) for own in draws), strict=True)
     linked = np.eye(len(draws), dtype=bool)
     for one, other in itertools.combinations(range(len(draws)), 2):
         away = means[one] - means[other]
-        spread = covariances[one] + covariances[other]
-        linked[one, other] = float(away @ torch.linalg.pinv(spread) @ away) < _TOGETHER
+        spread = covariances[one] + covariances[other] + _LEAST * (usual[one] + usual[other])
+        linked[one, other] = float(away @ torch.linalg.solve(spread, away)) < _TOGETHER
     _, group = connected_components(linked, directed=False)
     return [np.flatnonzero(group == one).tolist() for one in np.unique(group)]
 

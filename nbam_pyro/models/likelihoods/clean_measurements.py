@@ -1,5 +1,6 @@
 """Clean likelihoods of measurements: distributions of uncontaminated measurements given x."""
 
+import math
 from abc import ABC, abstractmethod
 
 import pyro.distributions as dist
@@ -157,8 +158,8 @@ class StudentTLikelihood(LocationScale):
         self, head: nn.Module, *, scale: float = 1.0, centre: float = 0.0, df: float = 4.0
     ) -> None:
         super().__init__(head, scale=scale, centre=centre)
-        if not df > 1:
-            raise DataError(f"df is {df}, but it must be above 1: otherwise no mean exists.")
+        if not 1 < df < math.inf:
+            raise DataError(f"df is {df}; it must be finite, and above 1 so that a mean exists.")
         self.df = df
 
     def around(self, loc: Tensor, scale: Tensor) -> TorchDistribution:

@@ -11,7 +11,7 @@ from torch import Tensor
 from nbam_pyro.errors import DataError
 from nbam_pyro.models.latents import Latents
 from nbam_pyro.models.likelihoods.centred import centred
-from nbam_pyro.models.likelihoods.component import Component, check_positive
+from nbam_pyro.models.likelihoods.component import Component, check_positive, check_whole
 from nbam_pyro.models.likelihoods.elemental import elemental_lines
 
 __all__ = ["LinearLikelihood"]
@@ -79,7 +79,8 @@ class LinearLikelihood(Component, ABC):
         self.scale = scale
         self.centre = centre
         self.noise = noise
-        if not 0 <= uneven <= features:
+        check_whole("uneven", uneven, least=0)
+        if uneven > features:
             raise DataError(f"uneven is {uneven}; it must be between 0 and features ({features}).")
         self.uneven = uneven
         self.register_buffer("zero", torch.zeros(()))

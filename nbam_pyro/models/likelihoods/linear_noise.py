@@ -1,5 +1,6 @@
 """Linear clean likelihoods: Normal noise, noise with heavy tails, and skewed noise."""
 
+import math
 from typing import final
 
 import pyro.distributions as dist
@@ -78,8 +79,10 @@ class LinearStudentT(LinearLikelihood):
         uneven: int = 0,
     ) -> None:
         super().__init__(features, scale=scale, centre=centre, noise=noise, uneven=uneven)
-        if not df > 2:
-            raise DataError(f"df is {df}, but it must be above 2: otherwise no variance exists.")
+        if not 2 < df < math.inf:
+            raise DataError(
+                f"df is {df}; it must be finite, and above 2 so that a variance exists."
+            )
         self.df = df
 
     def around(self, loc: Tensor, scale: Tensor, latents: Latents) -> TorchDistribution:
@@ -109,6 +112,10 @@ class LinearSkewed(LinearLikelihood):
     def priors(self) -> dict[str, TorchDistribution]:
         skewness = dist.Normal(self.zero, self.zero + _SKEWNESS, validate_args=False)
         return {**super().priors(), "skewness": skewness}
+
+    def starts(self, h: Tensor, y: Tensor, *, seed: int) -> list[Latents]:
+        even = {"skewness": self.zero.to(h)}
+        return [{**one, **even} for one in super().starts(h, y, seed=seed)]
 
     def around(self, loc: Tensor, scale: Tensor, latents: Latents) -> TorchDistribution:
         return TwoPieceNormal(loc, scale, latents["skewness"])

@@ -9,7 +9,7 @@ import torch
 from pyro.distributions import TorchDistribution
 from torch import Tensor, nn
 
-from nbam_pyro.errors import DataError
+from nbam_pyro.errors import DataError, StoryError
 from nbam_pyro.models.latents import Latents
 from nbam_pyro.models.likelihoods.component import Component, check_positive
 
@@ -27,10 +27,13 @@ class NormalVector(Component):
     Args:
         head: Network that maps features h, (N, ...), to the means minus m, (N, L).
         scale: Scales sigma_l at the start of training, L numbers in the units of y.
-        centre: Numbers m_l near the measurements, L numbers in the units of y; None for 0.
+        centre: Numbers m_l near the measurements, L numbers in the units of y; None for 0. They are
+            part of the mean. Targets that need more digits than single precision has, such as clock
+            times, need a story in double precision.
 
     Raises:
         DataError: A scale is not positive, or the numbers of scales and centres differ.
+        StoryError: The head does not have one output for each element.
 
     Example:
         >>> vector = NormalVector(nn.Linear(4, 2), scale=[1.0, 5.0])
@@ -55,8 +58,14 @@ class NormalVector(Component):
         self.log_relative_scale = nn.Parameter(torch.zeros(len(self.scale)))
 
     def forward(self, h: Tensor, latents: Latents) -> TorchDistribution:
+        means = self.head(h)
+        if means.shape[-1] != len(self.scale):
+            raise StoryError(
+                f"The head has {means.shape[-1]} outputs, but there are {len(self.scale)} scales. "
+                "Give it one output for each element of a target."
+            )
         scale = self.unit * self.log_relative_scale.exp()
-        return dist.Normal(self.middle + self.head(h), scale, validate_args=False)
+        return dist.Normal(self.middle + means, scale, validate_args=False)
 
 
 @final

@@ -134,7 +134,12 @@ class LatentSwitch(ClosedStory):
         self, x: Tensor, predicted: np.ndarray, y: np.ndarray
     ) -> tuple[np.ndarray, np.ndarray]:
         if self.location is None:
-            return self.clean.as_classes(predicted), y
+            predicted = self.clean.as_classes(predicted)
+            if y.ndim == 1 or predicted.ndim > y.ndim or self.clean.priors():
+                return predicted, y
+            # Elements of a target may have different units.
+            units = self.clean(self.features(x)[0], {}).stddev.numpy()
+            return predicted / units, y / units
         scale = self.location.scale(x).numpy()
         return predicted / scale, y / scale
 

@@ -1,5 +1,7 @@
 """How far a network can be trusted: sharpness, "no label is wrong", and averages over them."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 import torch
@@ -93,3 +95,37 @@ def test_predictions_stay_distributions():
     for a in (0.1, 1.0, 20.0):
         powered = evidence_at(given, a, given.log_probs.exp().mean(0))
         assert torch.allclose(powered.log_probs.exp().sum(1), torch.ones(N), atol=1e-5)
+
+
+def test_a_class_without_rows_or_weight_stops_nothing():
+    given, _ = evidence()
+    same = dataclasses.replace(given, labels=torch.zeros(N, dtype=torch.long))
+    light = dataclasses.replace(given, weights=(given.labels == 0).float())
+    for one in (same, light):
+        found = readings(one)
+        assert np.isfinite(found.weight).all()
+        assert 0 <= found.all_right <= 1
+
+
+def test_many_rows_are_sampled_at_random():
+    """Rows in a fixed rhythm, such as the pixels of pictures, or every second weight 0."""
+    given, _ = evidence()
+    times = 100
+    many = Evidence(
+        given.log_probs.repeat(times, 1),
+        given.labels.repeat(times),
+        (torch.arange(N * times) % 2).float(),
+        NOTHING,
+    )
+    odd = given[slice(1, None, 2)]
+    assert readings(many).usual.share == pytest.approx(readings(odd).usual.share, abs=0.02)
+
+
+def test_verified_rows_without_weight_do_not_count():
+    given, true = evidence()
+    codes = torch.full((N,), -1)
+    codes[:100] = true[:100]
+    known = evidence(verified=Verified.of(given.labels, true_label=codes))[0]
+    light = dataclasses.replace(known, weights=torch.where(torch.arange(N) < 100, 0.0, 1.0))
+    spread = [one.weight @ np.log(one.sharpness) ** 2 for one in map(readings, (known, light))]
+    assert spread[0] < spread[1]
