@@ -74,10 +74,9 @@ def test_elements_may_have_different_units():
     y[:, 1] *= 100
     one = fitted(x, y, together=True)
     assert not one.collapse.collapsed
+    clock = 1.7e9 + torch.arange(120, dtype=torch.float64) / 60
     with pytest.raises(DataError, match=r"y\[:, 1\]"):
-        fitted(
-            x, torch.stack([y[:, 0], 1.7e9 + torch.arange(120.0) / 60], 1).double(), together=True
-        )
+        fitted(x, torch.stack([y[:, 0].double(), clock], 1), together=True)
 
 
 def test_a_warm_up_counts_a_target_once():
