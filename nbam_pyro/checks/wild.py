@@ -34,7 +34,7 @@ class WildValues:
     Attributes:
         column: Index of the column.
         rows: Indices of the rows, (W,).
-        values: Wild values in these rows, (W,).
+        values: Wild value of each of the rows in `rows`, (W,).
     """
 
     column: int

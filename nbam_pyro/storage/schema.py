@@ -111,8 +111,8 @@ def validated(text: bytes, kind: type[S], *, what: str) -> S:
     """
     if len(text) > _LARGEST:
         raise FolderError(
-            f"{what} is longer than {_LARGEST // 2**20} MB, too long for a run. Restore it or fit "
-            "again."
+            f"{what} is larger than {_LARGEST // 2**20} MB, the limit for a file of a run. Restore "
+            "the original file, or fit again."
         )
     # An upper bound, because commas and brackets inside texts are counted, too.
     if sum(text.count(mark) for mark in (b",", b"[", b"{")) > _VALUES:

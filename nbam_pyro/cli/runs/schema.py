@@ -27,7 +27,7 @@ class FittedInfo(Saved):
     def _sorted(self) -> "FittedInfo":
         classes: list[Any] | None = self.classes
         if classes is not None and (len(classes) < 2 or classes != sorted(set(classes))):
-            raise ValueError("the classes must be two or more, sorted and all different")
+            raise ValueError("there must be at least two classes, sorted and all different")
         return self
 
 

@@ -140,7 +140,7 @@ class NetworkReadings:
         """Estimate rates and flips at every sharpness, and weigh the explanations.
 
         Args:
-            evidence: Predictions of the true label out of fold, and observed labels.
+            evidence: Out-of-fold predictions of the true label, and observed labels.
             prior: Prior on rates and flips.
             latents: Rates and rows of T to start from, by site name.
             learned: Whether the network has learned anything about the labels. If it has not, "no

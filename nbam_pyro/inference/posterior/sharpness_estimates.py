@@ -32,7 +32,7 @@ def numbers(evidence: Evidence, usual: Transition) -> np.ndarray:
     """Return the numbers that the prior depends on, in the order of `SEEN`.
 
     Args:
-        evidence: Predictions of the true label out of fold, and observed labels.
+        evidence: Out-of-fold predictions of the true label, and observed labels.
         usual: Rates and flips at sharpness 1.
     """
     n, k = evidence.log_probs.shape
@@ -62,7 +62,7 @@ def usual_at(
     """Return rates and flips at sharpness 1.
 
     Args:
-        evidence: Predictions of the true label out of fold, and observed labels.
+        evidence: Out-of-fold predictions of the true label, and observed labels.
         prior: Prior on rates and flips.
         latents: Rates and rows of T to start from, by site name.
         mean: Mean predictions over all rows, (K,).
@@ -81,7 +81,7 @@ def estimates_at(
 
     Args:
         values: Values of the sharpness, in increasing order.
-        evidence: Predictions of the true label out of fold, and observed labels.
+        evidence: Out-of-fold predictions of the true label, and observed labels.
         prior: Prior on rates and flips.
         usual: Rates and flips at sharpness 1.
         mean: Mean predictions over all rows, (K,).

@@ -30,7 +30,8 @@ def check_groups(x: Tensor, groups: int) -> None:
     """Raise a `DataError` where the last column or channel of x does not hold codes of groups.
 
     Args:
-        x: Rows, (N, D + 1), or (N, C + 1, ...).
+        x: Rows of D features and one last column of group codes, (N, D + 1), or images of C
+            channels and one last channel of group codes, (N, C + 1, ...).
         groups: Number of groups.
     """
     _, codes = split_groups(x)
