@@ -88,8 +88,8 @@ class ShiftedComponent(Component, ABC):
         """Return the distribution of y - centre.
 
         Args:
-            loc: Location of the distribution of y minus the centre of the clean likelihood, (N,), in
-                the units of y.
+            loc: Location of the distribution of y minus the centre of the clean likelihood, (N,),
+                in the units of y.
             scale: Scale of the distribution, in the units of y: a scalar for all rows or one number
                 for each row, (N,).
         """

@@ -64,7 +64,7 @@ DAMAGE = {
     "model.safetensors cut to 9": "not a safetensors file or is cut off",
     "model.json deep": "recursion limit",
     "model.json long": "too many for a run",
-    "model.json too long": "too long for a run",
+    "model.json too long": "the limit for a file of a run",
     "model.json a link": "model.json is missing",
     "model.json a pipe": "model.json is missing",
     "manifest names '/proc/kmsg'": "not the name of a file inside the folder",
