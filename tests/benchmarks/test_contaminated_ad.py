@@ -107,7 +107,7 @@ def test_what_a_wrong_rate_costs(tmp_path):
 def test_rates_of_several_kinds_are_not_compared():
     row = {"data": "one", "method": "ntl-soft", "alpha0": 0.1, "alpha": 0.1, "seed": 0}
     rows = pd.DataFrame([row | {"auc": 1.0, "scale": "range", "epochs": n} for n in (1, 2)])
-    with pytest.raises(DataError, match="several"):
+    with pytest.raises(DataError, match="one scale"):
         rates.by_told(rows)
 
 
