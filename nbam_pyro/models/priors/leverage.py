@@ -31,11 +31,11 @@ class LeverageSwitch(Component):
     .. math:: \pi / m \sim \mathrm{Beta}(a, b), \qquad \gamma \sim \mathrm{HalfNormal}(4)
 
     The switch z is 1 if the target of a row is contaminated. The leverage l(h) lies between 0 and
-    1. It is 0 for rows among the bulk of the features. It is 1 if the value of a column is so many
-       median absolute deviations away from its median that this happens to one Normal row in a
-       thousand. If a regression treats all rows alike, such rows have a large influence on the
-       line. This prior bounds their influence: the data decide by gamma whether unusual features
-       and wrong targets go together.
+    one. It is 0 for rows among the bulk of the features. It is 1 if the value of a column is so
+    many median absolute deviations away from its median that this happens to one Normal row in a
+    thousand. If a regression treats all rows alike, such rows have a large influence on the line.
+    This prior bounds their influence: the data decide by gamma whether unusual features and wrong
+    targets go together.
 
     Each column is judged alone. With a robust covariance of all columns together, a dense group of
     contaminated rows could count as the bulk. If the features fall into two groups that are clearly
