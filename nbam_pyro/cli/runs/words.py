@@ -197,6 +197,12 @@ def _how_sure(summary: dict[str, Any]) -> Iterator[str]:
     if summary["evidence"] == "out-of-sample":
         yield "All figures rest on the given predictions, which must be out of sample."
         return
+    if summary["evidence"] == "cross-fitted":
+        yield (
+            "Shares and probabilities are cross-fitted, and averaged over how far the network can "
+            "be trusted. The directions of flips assume that it is right."
+        )
+        return
     yield (
         f"All figures are {summary['evidence']} and assume that the fitted network is right. "
         "The intervals do not include its errors, so the truth may lie outside them."
