@@ -82,14 +82,13 @@ class Fit:
         """Return the same fit with a verdict, and with intervals that contain the verdict's band.
 
         The intervals of the contaminated share and of the population rate then contain the
-        contamination of the competing explanations (`Verdict.band`). If the fit has collapsed, or
-        if the data cannot tell how many labels are wrong, both contain 0 and one half.
+        contamination of the competing explanations (`Verdict.band`). If the verdict is "cannot
+        tell", both contain 0 and one half.
 
         Args:
             verdict: Verdict on whether the data identify the contamination.
         """
-        unknown = self.collapse is not None and self.collapse.collapsed
-        unknown |= self.label_evidence is not None and self.label_evidence.unknown_share
+        unknown = verdict.level == "cannot tell"
         values = [*verdict.band, *([0.0, 0.5] if unknown else [])]
         rows = replace(
             self.training_rows,
