@@ -22,6 +22,7 @@ from sklearn import datasets
 
 from benchmarks.benchmark import CPU, Benchmark, Case, Row
 from benchmarks.calibration.labelled_tables import DEVELOPMENT_TABLES, Labelled, Table, labelled
+from benchmarks.calibration.sharpness_prior import rounded
 from benchmarks.options import DataRoot, given
 from nbam_pyro import FlipPrior, NBAMClassifier, fit
 from nbam_pyro.errors import NBAMWarning
@@ -197,8 +198,8 @@ def fitted(rows: pd.DataFrame) -> SharpnessPrior:
     start = np.zeros(3 * size)
     start[size], start[2 * size] = -0.5, -1.0
     scaled = SharpnessPrior(
-        mean=_tuple(seen.mean(0)),
-        scale=_tuple(seen.std(0)),
+        mean=rounded(seen.mean(0)),
+        scale=rounded(seen.std(0)),
         right=(0.0,) * size,
         centre=(0.0,) * size,
         spread=(0.0,) * size,
@@ -226,9 +227,9 @@ def fitted(rows: pd.DataFrame) -> SharpnessPrior:
     return SharpnessPrior(
         mean=scaled.mean,
         scale=scaled.scale,
-        right=_tuple(right),
-        centre=_tuple(centre),
-        spread=_tuple(np.r_[spread[0] + _WIDER, spread[1:]]),
+        right=rounded(right),
+        centre=rounded(centre),
+        spread=rounded(np.r_[spread[0] + _WIDER, spread[1:]]),
     )
 
 
@@ -237,10 +238,6 @@ def _log_density(away: np.ndarray, error: np.ndarray) -> np.ndarray:
     near = -0.5 * (away / error) ** 2 - np.log(error)
     broad = -1.5 * np.log1p((away / (3 * error)) ** 2) - np.log(3 * error)
     return np.logaddexp(math.log1p(-_BROAD) + near, math.log(_BROAD) + broad)
-
-
-def _tuple(values: np.ndarray) -> tuple[float, ...]:
-    return tuple(round(float(value), 4) for value in values)
 
 
 @final

@@ -25,7 +25,7 @@ from nbam_pyro.outputs import estimate_transition
 from nbam_pyro.outputs.sharpness_prior import FREEDOM, SharpnessPrior
 from nbam_pyro.outputs.sharpness_seen import SEEN, Seen, sharpened
 
-__all__ = ["SharpnessDevelopment", "fitted"]
+__all__ = ["SharpnessDevelopment", "fitted", "rounded"]
 
 # Powers of the search, as differences of the log power from the fit to the labels.
 _TRIED = np.array([-1, -0.5, -0.25, 0, 0.25, 0.5, 0.75, 1, 1.25, 1.5, 2, 2.5, 3])
@@ -83,8 +83,8 @@ def fitted(rows: pd.DataFrame) -> SharpnessPrior:
     seen = rows[[f"seen_{i}" for i in range(len(SEEN))]].to_numpy()
     zeros = (0.0,) * (seen.shape[1] + 1)
     prior = SharpnessPrior(
-        mean=_tuple(seen.mean(0)),
-        scale=_tuple(seen.std(0)),
+        mean=rounded(seen.mean(0)),
+        scale=rounded(seen.std(0)),
         right=zeros,
         centre=zeros,
         spread=zeros,
@@ -96,9 +96,9 @@ def fitted(rows: pd.DataFrame) -> SharpnessPrior:
     return SharpnessPrior(
         mean=prior.mean,
         scale=prior.scale,
-        right=_tuple(np.r_[right.intercept_, right.coef_[0]]),
-        centre=_tuple(centre),
-        spread=_tuple(spread),
+        right=rounded(np.r_[right.intercept_, right.coef_[0]]),
+        centre=rounded(centre),
+        spread=rounded(spread),
     )
 
 
@@ -117,7 +117,8 @@ def _student_regression(z: np.ndarray, target: np.ndarray) -> tuple[np.ndarray, 
     return best[:p], best[p:]
 
 
-def _tuple(values: np.ndarray) -> tuple[float, ...]:
+def rounded(values: np.ndarray) -> tuple[float, ...]:
+    """Return coefficients as they stand in the library."""
     return tuple(round(float(value), 4) for value in values)
 
 

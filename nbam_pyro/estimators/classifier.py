@@ -250,10 +250,10 @@ class NBAMClassifier(ClassifierMixin, NBAMEstimator):
 
     def _fitted(self, rows: UsedRows, seed: int) -> Fit:
         candidates = self._candidates(rows.x)
-        check_epochs(self.epochs, self.steps)
         if len(candidates) == 1:
             self.head_ = ModelChoice.given(candidates[0])
             return super()._fitted(rows, seed)
+        check_epochs(self.epochs, self.steps)
 
         def fit_one(head: Head) -> tuple[Fit, Run]:
             runs: list[Run] = []

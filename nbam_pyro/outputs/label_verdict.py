@@ -5,18 +5,11 @@ import math
 import numpy as np
 
 from nbam_pyro.outputs.label_readings import Readings, unskilled
+from nbam_pyro.outputs.open_share import COMPETES, open_share, unknown_share
 from nbam_pyro.outputs.verdict import Explanation, Level, Verdict
 
 __all__ = ["label_verdict"]
 
-# Widths of the interval of the contaminated share above which the verdict is weak, or cannot tell.
-# Chosen on the development designs of benchmarks/calibration/sharpness_prior.py.
-_WEAK, _UNKNOWN = 0.12, 0.3
-# An explanation with a smaller weight is not mentioned.
-_COMPETES = 0.02
-# The verdict is weak if both explanations have more than this weight, and the share is larger than
-# the second number if labels are wrong.
-_RIVAL, _MATTERS = 0.12, 0.02
 # Names of two classes are in doubt if this probability or more says that they are exchanged.
 _EXCHANGED = 0.05
 
@@ -35,11 +28,10 @@ def label_verdict(
     tail = (1 - probability) / 2
     low, high = np.quantile(shares, [tail, 1 - tail])
     useless, exchanged = unskilled(readings.data), _exchanged(readings)
-    rivals = _rivals(readings, shares)
     level: Level = "identified"
-    if high - low > _WEAK or rivals:
+    if open_share(low, high, all_right=readings.all_right, share=float(shares.mean())):
         level = "weak"
-    if high - low > _UNKNOWN or useless or exchanged:
+    if unknown_share(low, high) or useless or exchanged:
         level = "cannot tell"
     reasons = []
     if useless:
@@ -66,12 +58,6 @@ def label_verdict(
     )
 
 
-def _rivals(readings: Readings, shares: np.ndarray) -> bool:
-    """Return whether both "no label is wrong" and "some labels are wrong" are probable."""
-    right = readings.all_right
-    return min(right, 1 - right) > _RIVAL and float(shares.mean()) / (1 - right) > _MATTERS
-
-
 def _exchanged(readings: Readings) -> list[tuple[int, int]]:
     """Return pairs of classes whose labels are mostly wrong, each with the label of the other."""
     k = readings.data.log_p.shape[1]
@@ -85,7 +71,7 @@ def _exchanged(readings: Readings) -> list[tuple[int, int]]:
 
 def _explanations(readings: Readings, shares: np.ndarray) -> tuple[Explanation, ...]:
     """Return both explanations, the more probable one first."""
-    if readings.all_right < _COMPETES:
+    if readings.all_right < COMPETES:
         return ()
     wrong = 1 - readings.all_right
     both = [

@@ -6,9 +6,6 @@ from nbam_pyro.storage import Count, Finite, Probability
 
 __all__ = ["DECIDING", "LabelEvidence", "MutualPair"]
 
-# Width of the interval of the share of wrong labels above which the data cannot tell.
-_UNKNOWN = 0.3
-
 DECIDING = 2
 """Verified rows decide a mutual pair if at least this many more support one reading than the other.
 """
@@ -84,8 +81,3 @@ class LabelEvidence:
     pairs: tuple[MutualPair, ...]
     echoed: Finite | None = None
     class_prior: Finite | None = None
-
-    @property
-    def unknown_share(self) -> bool:
-        """Whether the data cannot tell how many labels are wrong."""
-        return self.share is not None and self.share[1] - self.share[0] > _UNKNOWN

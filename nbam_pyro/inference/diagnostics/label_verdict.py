@@ -5,6 +5,7 @@ from collections.abc import Iterable, Iterator
 
 from nbam_pyro.inference.diagnostics.label_evidence import DECIDING, LabelEvidence, MutualPair
 from nbam_pyro.models.priors.class_frequency import class_prior_sentence
+from nbam_pyro.outputs.open_share import COMPETES, open_share, unknown_share
 from nbam_pyro.outputs.verdict import Explanation, Level, Verdict
 
 __all__ = ["label_verdict"]
@@ -17,13 +18,6 @@ _SURE = 0.95
 _EMPTY = 0.1
 # Rows of M from equally probable starts are different if their total variation exceeds this.
 _DISAGREE = 0.1
-# Width of the interval of the share of wrong labels above which the verdict is weak.
-_WEAK = 0.12
-# The verdict is weak if right labels and wrong labels are both at least this probable, and the
-# share is larger than the second number if labels are wrong.
-_RIVAL, _MATTERS = 0.12, 0.02
-# An explanation with a smaller weight is not mentioned.
-_COMPETES = 0.02
 # The network fits worse than neighbours do if `LabelEvidence.echoed` exceeds this.
 _ECHOED = 0.25
 # Explanation in which no label is wrong.
@@ -113,7 +107,7 @@ def _reasons_for_cannot_tell(evidence: LabelEvidence) -> Iterator[str]:
             "less well than a nearest-neighbour rule, or labels are wrong in whole regions. "
             "Try a more flexible network."
         )
-    if evidence.share is not None and evidence.unknown_share:
+    if evidence.share is not None and unknown_share(*evidence.share):
         low, high = evidence.share
         yield (
             f"The data cannot tell how many labels are wrong: between {low:.1%} and {high:.1%}, "
@@ -166,7 +160,7 @@ def _explanations(evidence: LabelEvidence) -> Iterator[Explanation]:
         for pair in pairs
     ]
     share, weight = evidence.contamination, None
-    if _depends_on_trust(evidence) and evidence.all_right > _COMPETES:
+    if _depends_on_trust(evidence) and evidence.all_right > COMPETES:
         right = evidence.all_right
         others.append(Explanation(text=_ALL_RIGHT, contamination=0.0, weight=right))
         share, weight = min(1.0, share / (1 - right)), 1 - right
@@ -214,10 +208,8 @@ def _depends_on_trust(evidence: LabelEvidence) -> bool:
     """Return whether the share of wrong labels depends strongly on how far f can be trusted."""
     if evidence.share is None:
         return False
-    low, high = evidence.share
-    right = evidence.all_right
-    rivals = min(right, 1 - right) > _RIVAL and evidence.contamination / (1 - right) > _MATTERS
-    return rivals or high - low > _WEAK
+    right, contamination = evidence.all_right, evidence.contamination
+    return open_share(*evidence.share, all_right=right, share=contamination)
 
 
 def _rows_between(low: float, high: float) -> int:

@@ -210,7 +210,8 @@ def readings_of(run: Run) -> NetworkReadings | None:
     story, evidence = run.story.latent_label, run.cross_fitted
     if story is None or evidence is None:
         return None
-    learned = run.gain is None or run.gain >= LEARNED
+    gain = run.gain  # it scores all rows again
+    learned = gain is None or gain >= LEARNED
     latents = guide_median(run.guide_or_new())
     return NetworkReadings.of(evidence, story.prior or FlipPrior(), latents, learned=learned)
 
