@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from nbam_pyro.outputs import Explanation, Verdict
-from nbam_pyro.outputs.share import rate_of, share_of
+from nbam_pyro.outputs.share import NETWORK_ERROR, rate_of, share_of
 
 VERDICT = Verdict(
     level="weak",
@@ -67,3 +67,17 @@ def test_the_band_has_the_explanations_that_compete():
         for level in ("identified", "weak", "cannot tell")
     }
     assert bands == {"identified": [], "weak": [0.1, 0.4], "cannot tell": [0.1, 0.4]}
+
+
+def test_the_error_of_an_estimate_widens_the_interval_of_rows_that_are_not_verified():
+    r = np.full((4000, 300), 0.2)
+    plain, wider = share_of(r), share_of(r, error=NETWORK_ERROR)
+    assert plain.low > wider.low
+    assert plain.high < wider.high
+    assert plain.mean == wider.mean
+    verified = np.zeros((500, 300))
+    verified[:, :60] = 1
+    known = share_of(verified, error=NETWORK_ERROR, known=np.full(300, True))
+    assert (known.low, known.high) == pytest.approx((0.2, 0.2))
+    none = share_of(np.zeros((500, 300)), error=NETWORK_ERROR)
+    assert (none.low, none.high) == (0, 0)

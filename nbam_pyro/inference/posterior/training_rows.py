@@ -16,7 +16,7 @@ from nbam_pyro.inference.steps.evidence import Evidence
 from nbam_pyro.inference.variational.enumeration import responsibility_and_prior
 from nbam_pyro.inference.variational.guides import Draw, guide_draws
 from nbam_pyro.models import LatentLabelStory, Story
-from nbam_pyro.outputs.share import Share, rate_of, share_of
+from nbam_pyro.outputs.share import NETWORK_ERROR, Share, rate_of, share_of
 from nbam_pyro.storage import Saved
 from nbam_pyro.storage.tensors import saved_tensor
 from nbam_pyro.training.rows import Batch, Rows
@@ -160,11 +160,13 @@ def score_training_rows(
     batches = list(each)
     true_label = [one.true_label for one in batches if one.true_label is not None]
     drawn = np.concatenate([one.drawn for one in batches], 1)
+    error = None if readings is None else NETWORK_ERROR
+    known = rows.verified.known.numpy() if len(rows.verified) else None
     return TrainingRows(
         responsibility=torch.cat([one.responsibility for one in batches]).numpy(),
         true_label=torch.cat(true_label).numpy() if true_label else None,
-        share=share_of(drawn),
-        population_rate=rate_of(sum(one.prior for one in batches) / drawn.shape[1]),
+        share=share_of(drawn, error=error, known=known),
+        population_rate=rate_of(sum(one.prior for one in batches) / drawn.shape[1], error=error),
         evidence="in-sample" if cross_fitted is None else "cross-fitted",
     )
 
