@@ -15,8 +15,8 @@ class EstimateError:
     """Error of an estimated share of wrong labels that no draw of the latents contains.
 
     It is what remains where the sharpness of the predictions is right: the network confuses some
-    classes more than others. The error of a share s is `scale` sqrt(s (1 - s)) times a variate,
-    which is Normal, or with probability `broad` a Student-t variate that is `broader` times as large.
+    classes more than others. The error of a share s is `scale` sqrt(s (1 - s)) times a variate. The
+    variate is Normal, or with probability `broad` a Student-t variate, `broader` times as large.
 
     Attributes:
         scale: Standard deviation of the error, as a part of sqrt(s (1 - s)).
