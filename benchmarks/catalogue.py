@@ -7,6 +7,7 @@ from benchmarks.calibration.network_sharpness import NetworkSharpness
 from benchmarks.calibration.pooling import Pooling
 from benchmarks.calibration.priors import Priors
 from benchmarks.calibration.refits import Refits
+from benchmarks.calibration.right_labels import RightLabels
 from benchmarks.calibration.sbc import Sbc
 from benchmarks.calibration.sharpness import Sharpness
 from benchmarks.calibration.sharpness_prior import SharpnessDevelopment
@@ -51,6 +52,7 @@ BENCHMARKS: tuple[type[Benchmark], ...] = (
     GuideAndChains,
     Priors,
     Pooling,
+    RightLabels,
     Sharpness,
     SharpnessDevelopment,
     NetworkSharpness,

@@ -11,8 +11,9 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
+from scipy.special import expit, logit
 
-from nbam_pyro.decisions import Costs, flags, relabel, review_queue, weights
+from nbam_pyro.decisions import Costs, flags, relabel, review_queue, reviewed, weights
 from nbam_pyro.errors import DataError
 
 PROBABILITIES = hnp.arrays(float, st.integers(1, 30), elements=st.floats(0, 1))
@@ -81,6 +82,116 @@ def test_weights_are_the_probability_of_being_clean():
     assert weights(np.array([[0.25], [1 + 1e-7]])) == pytest.approx(np.array([[0.75], [0.0]]))
 
 
+def simulated(seed, share=0.17, rows=3000):
+    """Return switches, and responsibilities that are too small and too certain."""
+    rng = np.random.default_rng(seed)
+    p = rng.beta(share / 2, (1 - share) / 2, rows).clip(1e-9, 1 - 1e-9)
+    z = rng.random(rows) < p
+    return z, expit(1.5 * logit(p) - 1)
+
+
+def looked_at(z, places):
+    verified = np.full(len(z), np.nan)
+    verified[places] = z[places]
+    return verified
+
+
+@given(PROBABILITIES, st.integers(1, 20), st.integers(0, 9))
+def test_a_sample_has_the_size_and_the_probabilities_that_it_says(r, budget, seed):
+    queue = review_queue(r, budget=budget, design="random", seed=seed)
+    assert len(queue) == queue["row"].nunique() == min(budget, len(r))
+    assert (
+        queue["inclusion_probability"].between(0.1 * min(budget, len(r)) / len(r) - 1e-12, 1).all()
+    )
+
+
+def test_data_are_drawn_as_often_as_their_probability_says():
+    r = np.array([0.0, 0.0, 0.01, 0.3, 0.5, 1.0])
+    drawn, said = np.zeros(6), np.zeros(6)
+    for seed in range(3000):
+        queue = review_queue(r, budget=2, design="random", seed=seed)
+        drawn[queue["row"]] += 1
+        said[queue["row"]] = queue["inclusion_probability"]
+    assert drawn / 3000 == pytest.approx(said, abs=0.03)
+    assert said.sum() == pytest.approx(2)
+
+
+@pytest.mark.parametrize("design", ["uniform", "random"])
+def test_the_share_after_reviews_is_that_of_all_data(design):
+    covered, shorter = [], []
+    for seed in range(60):
+        z, r = simulated(seed)
+        included = None
+        if design == "random":
+            queue = review_queue(r, budget=200, design="random", seed=seed)
+            places = queue["row"].to_numpy()
+            included = np.full(len(z), np.nan)
+            included[places] = queue["inclusion_probability"]
+        else:
+            places = np.random.default_rng(seed).choice(len(z), 200, replace=False)
+        found = reviewed(r, looked_at(z, places), inclusion_probability=included)
+        low, high = found.contamination_interval
+        covered.append(low <= z.mean() <= high)
+        shorter.append((high - low) / (2 * 1.645 * math.sqrt(z.mean() * (1 - z.mean()) / 200)))
+        assert found.responsibility.mean() == pytest.approx(found.contamination, abs=1e-9)
+        assert found.responsibility[places].tolist() == z[places].tolist()
+    assert np.mean(covered) > 0.8
+    assert np.mean(shorter) < 0.7
+
+
+def test_few_answers_are_counted():
+    z, r = simulated(0, share=0.01)
+    found = reviewed(r, looked_at(z, np.arange(100)))
+    assert "Fewer than 10" in found.note
+    low, high = found.contamination_interval
+    assert low <= z.mean() <= high
+    all_of_them = reviewed(r[:50], z[:50])
+    assert all_of_them.contamination_interval == pytest.approx((z[:50].mean(),) * 2)
+
+
+def test_responsibilities_that_say_nothing_leave_the_interval_of_counting():
+    z, _ = simulated(1)
+    found = reviewed(np.full(len(z), 0.5), looked_at(z, np.arange(300)))
+    low, high = found.contamination_interval
+    assert low < z[:300].mean() < high
+    assert high - low == pytest.approx(2 * 1.645 * math.sqrt(0.17 * 0.83 / 300), rel=0.2)
+
+
+def test_a_guaranteed_rate_holds_where_responsibilities_are_too_large():
+    false, found = [], []
+    for seed in range(40):
+        rng = np.random.default_rng(seed)
+        z = rng.random(4000) < 0.2
+        r = expit(rng.normal(size=4000) + 5 * z)  # clean data have .5 on average
+        verified = looked_at(z, rng.choice(4000, 400, replace=False))
+        flagged = flags(r, fdr=0.1, verified=verified, guarantee=True).flagged
+        rest = np.isnan(verified)
+        false.append((flagged & rest & ~z).sum() / max(1, (flagged & rest).sum()))
+        found.append((flagged & z).sum() / z.sum())
+        assert flagged[verified == 1].all()
+        assert not flagged[verified == 0].any()
+    assert np.mean(false) < 0.1
+    assert np.mean(found) > 0.7
+
+
+def test_verified_data_are_flagged_as_they_are():
+    r = [0.99, 0.9, 0.6, 0.1]
+    assert flags(r, fdr=0.1, verified=[0, None, None, 1]).flagged.tolist() == [
+        False,
+        True,
+        False,
+        True,
+    ]
+    costs = Costs(false_alarm=1, miss=1)
+    assert flags(r, costs=costs, verified=[-1, False, -1, True]).flagged.tolist() == [
+        True,
+        False,
+        True,
+        True,
+    ]
+    assert flags([0.9, 0.1], fdr=0.1, verified=[1, 0], guarantee=True).flagged.tolist() == [1, 0]
+
+
 R = [0.99, 0.9, 0.6, 0.1]
 KINDS = {
     "list": R,
@@ -138,6 +249,15 @@ def test_labels_of_any_kind_are_replaced_alike(kind):
         (lambda: Costs(false_alarm=0, miss=1), "costs must be positive"),
         (lambda: Costs(false_alarm=1, miss=1, review=math.inf), "costs must be positive"),
         (lambda: review_queue(np.array([0.5]), budget=0), "budget is 0"),
+        (lambda: review_queue([0.5], budget=1, design="best"), "design is 'best'"),
+        (lambda: flags([0.5], fdr=0.1, verified=[2]), "verified values.*'2' is not"),
+        (lambda: flags([0.5, 0.4], fdr=0.1, verified=[1]), "1 rows, but the data have 2"),
+        (lambda: flags([0.5] * 9, fdr=0.1, guarantee=True), "About 19 are needed"),
+        (lambda: flags([0.5], costs=Costs(false_alarm=1, miss=1), guarantee=True), "needs fdr"),
+        (lambda: reviewed([0.5, 0.2], [None, None]), "no verified datum"),
+        (lambda: reviewed([0.5, 0.2], [1, 0], probability=1), "probability is 1"),
+        (lambda: reviewed([0.5], [1], inclusion_probability=[0.0]), "0.0 in row 0"),
+        (lambda: reviewed([0.5], [1], inclusion_probability=[0.1, 0.1]), "2 values"),
         (lambda: relabel(np.eye(2), np.array([0])), "expected"),
         (lambda: relabel(np.eye(2), np.array([0, 2])), "column numbers"),
         (lambda: relabel(np.eye(2), np.array([0.0, 1.0])), "column numbers"),
