@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-import numpy as np
 import pandas as pd
 import xarray as xr
 
@@ -94,7 +93,7 @@ class ContaminationReport:
             if name == "contamination":
                 certain = self.rows["responsibility"]
                 least, most = (certain == 1).mean(), 1 - (certain == 0).mean()
-            found = found.including(np.clip([0.0, 0.5], least, most).tolist())
+            found = found.unknown(least=float(least), most=float(most))
         return found.low, found.high
 
     def __str__(self) -> str:

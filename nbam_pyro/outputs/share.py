@@ -78,6 +78,21 @@ class Share:
         low, *_, high = sorted([self.low, self.high, *values])
         return replace(self, low=low, high=high)
 
+    def unknown(self, *, least: float = 0.0, most: float = 1.0) -> "Share":
+        """Return the same share with an interval that contains 0 and one half.
+
+        That is the interval where the data cannot tell.
+
+        Args:
+            least: Share that is verified as contaminated, so that 0 is impossible.
+            most: One minus the share that is verified as clean.
+
+        Example:
+            >>> Share(0.2, 0.1, 0.3, 0.9).unknown(least=0.05)
+            Share(mean=0.2, low=0.05, high=0.5, probability=0.9)
+        """
+        return self.including(np.clip([0.0, 0.5], least, most).tolist())
+
 
 def share_of(
     r: np.ndarray,

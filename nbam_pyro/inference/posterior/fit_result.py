@@ -88,11 +88,10 @@ class Fit:
         Args:
             verdict: Verdict on whether the data identify the contamination.
         """
-        unknown = verdict.level == "cannot tell"
-        values = [*verdict.band, *([0.0, 0.5] if unknown else [])]
-        rows = replace(
-            self.training_rows,
-            share=self.training_rows.share.including(values),
-            population_rate=self.training_rows.population_rate.including(values),
-        )
+        found = [self.training_rows.share, self.training_rows.population_rate]
+        found = [one.including(verdict.band) for one in found]
+        if verdict.level == "cannot tell":
+            found = [one.unknown() for one in found]
+        share, rate = found
+        rows = replace(self.training_rows, share=share, population_rate=rate)
         return replace(self, training_rows=rows, verdict=verdict)
