@@ -20,7 +20,8 @@ from nbam_pyro.inference.steps.step import Reinitialise, Step
 from nbam_pyro.inference.steps.warm_up import WarmUp
 from nbam_pyro.models import Recipe, Story
 
-# Training budget of the recipe for labels, in plain training runs; predictions are not included.
+# Training budget of the recipe for labels before `Distil`, in plain training runs, without
+# predictions.
 _BUDGET = 2.1
 
 
@@ -44,8 +45,10 @@ def default_steps(
     has fitted, because a network with fresh weights may merge a mutual pair (two classes that are
     mistaken for each other) at a high rate into one class. The rates are fixed while the network is
     trained. Rates that are estimated on the network's own training rows are biased towards no
-    contamination. With fewer than a thousand training rows the network would memorise labels. In
-    that case networks learn the posterior of the true label instead (`Distil`).
+    contamination. A network that learns fast still memorises labels. For this reason new networks
+    then learn the posterior of the true label twice, out of fold (`Distil`), and their predictions
+    replace the others, unless they are worse. With fewer than a thousand training rows, `Distil`
+    directly follows `CrossFit`.
 
     **Measurements** (a `LatentSwitch` whose clean likelihood has a location and a scale). Several
     short attempts start from robust fits (`RobustStart`), and the best attempt continues with a
@@ -64,8 +67,8 @@ def default_steps(
         story: Story to fit.
         epochs: Epochs of one plain training run of the network. The epochs of all steps are in
             proportion to this number. None means 100 for labels, 190 for measurements and 80 for
-            other stories. The recipe for labels costs about 2.1 plain runs, or about 2.8 plain runs
-            with fewer than a thousand rows. It costs up to 0.6 plain runs more if all three starts
+            other stories. The recipe for labels costs 2.1 to 3.3 plain runs, or about 2.8 plain
+            runs with fewer than a thousand rows, and up to 0.6 plain runs more if all three starts
             have different values.
         lr: Step size of AdamW for the networks.
         weight_decay: Weight decay of AdamW for the networks.
@@ -144,12 +147,21 @@ class _Recipes:
             **adamw,
         )
         distil = Distil(fold_epochs=share(0.5), epochs=share(0.7), **adamw)
+        rounds = Distil(
+            rounds=2,
+            calibrate=False,
+            compare=True,
+            fold_epochs=share(0.2),
+            epochs=share(0.5),
+            patience=share(0.05),
+            **adamw,
+        )
         longer = replace(joint(share(0.7) - first), budget=_BUDGET * epochs)
         return [
             *self._pace(),
             ByRows(
                 few=[UseAll(), cross_fit, distil],
-                many=[cross_fit, joint(first), Recount(), longer, Recount()],
+                many=[cross_fit, joint(first), Recount(), longer, Recount(), rounds],
             ),
             Spread(),
         ]

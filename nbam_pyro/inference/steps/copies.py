@@ -30,17 +30,21 @@ class Copy:
     predicted_index: np.ndarray
 
 
-def copies(run: Run, story: LatentLabelStory, folds: int) -> Iterator[Copy]:
+def copies(
+    run: Run, story: LatentLabelStory, folds: int, *, seed: int | None = None
+) -> Iterator[Copy]:
     """Yield a copy with new random weights for each fold of the training rows.
 
     Args:
         run: State of the fit.
         story: Story to copy.
         folds: Number of folds; at most one fold for each training row, or each group of rows.
+        seed: Seed of the folds; None for that of the fit.
     """
+    seed = run.seed if seed is None else seed
     labels = run.rows.y[torch.as_tensor(run.training_index)].numpy()
     groups = run.rows.groups_of(run.training_index)
-    for others, own in split(labels, min(folds, len(labels)), seed=run.seed, groups=groups):
+    for others, own in split(labels, min(folds, len(labels)), seed=seed, groups=groups):
         one = copy.deepcopy(story)
         reinitialise(one)
         yield Copy(one, run.training_index[others], run.training_index[own])

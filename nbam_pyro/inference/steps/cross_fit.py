@@ -137,7 +137,7 @@ class CrossFit(Step):
         for _ in range(self.rounds):
             best = self._round(run, folds, best)
         story.load_state_dict(folds[0].story.state_dict())
-        run.cross_fitted = best.evidence
+        run.cross_fitted = run.out_of_fold = best.evidence
         run.start = best.latents
         run.guide = None
 

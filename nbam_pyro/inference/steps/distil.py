@@ -3,6 +3,7 @@
 from dataclasses import dataclass, replace
 
 import numpy as np
+import torch
 from torch import Tensor
 
 from nbam_pyro.errors import StoryError
@@ -11,6 +12,7 @@ from nbam_pyro.inference.steps.evidence import Evidence
 from nbam_pyro.inference.steps.recount import set_evidence
 from nbam_pyro.inference.steps.run import Run
 from nbam_pyro.inference.steps.step import Step
+from nbam_pyro.inference.variational.guides import Draw
 from nbam_pyro.inference.variational.objectives import weighted_mean
 from nbam_pyro.models import LatentLabelStory
 from nbam_pyro.models.priors.pseudo_counts import FlipPrior
@@ -35,13 +37,23 @@ class Distil(Step):
        q.
     3. The story's network learns the new q on all training rows.
 
-    This is one iteration of EM whose expectations are computed out of fold.
+    Part 2 is one iteration of EM whose expectations are computed out of fold; `rounds` repeats it.
 
     Args:
         folds: Number of folds, at least 2.
+        rounds: Number of times that new copies learn the posterior. Each round has other folds.
+        calibrate: Whether the sharpness of the predictions is fitted to the labels. Networks that
+            have learned from few rows are not certain enough. With many rows leave it out, because
+            labels are as probable under few wrong labels and an uncertain network.
         fold_epochs: Number of epochs of each copy.
         epochs: Number of epochs of the story's network.
-        lr: Largest step size of AdamW. The step size rises to it and then falls to 0.
+        compare: Whether the first round must predict observed labels better, out of fold, than
+            `CrossFit` did, with the same rates and T. If it does not, the step changes nothing: a
+            network that learns slowly would need more epochs.
+        patience: Number of epochs without improvement on held-out rows after which a training
+            stops, at its best epoch; the step size is then constant. None, or without held-out
+            rows: the step size rises and then falls to 0, and no epoch is selected.
+        lr: Largest step size of AdamW.
         weight_decay: Weight decay of AdamW.
 
     Raises:
@@ -53,8 +65,12 @@ class Distil(Step):
     """
 
     folds: int = 3
+    rounds: int = 1
+    calibrate: bool = True
+    compare: bool = False
     fold_epochs: int = 50
     epochs: int = 70
+    patience: int | None = None
     lr: float = 2e-3
     weight_decay: float = 1e-2
 
@@ -64,29 +80,50 @@ class Distil(Step):
             raise StoryError(
                 "Distil needs the evidence of CrossFit. Put a CrossFit step before it."
             )
-        prior, class_prior = story.prior or FlipPrior(), run.cross_fitted.class_prior
-        evidence, transition = run.cross_fitted.calibrated(
-            prior, run.start, class_prior=class_prior
-        )
-        log_probs = self._out_of_fold(run, story, _posterior(run, evidence, transition))
-        evidence, transition = replace(evidence, log_probs=log_probs).calibrated(
-            prior, evidence.latents(transition), class_prior=class_prior
-        )
+        evidence, transition = self._estimate(story, run.cross_fitted, run.start)
+        for number in range(self.rounds):
+            targets = _posterior(run, evidence, transition)
+            latents = evidence.latents(transition)
+            log_probs = self._out_of_fold(run, story, targets, seed=run.seed + number)
+            evidence = replace(evidence, log_probs=log_probs)
+            if number == 0 and self.compare and not _better(run, evidence, latents):
+                return
+            evidence, transition = self._estimate(story, evidence, latents)
+        run.out_of_fold = evidence
         targets = _posterior(run, evidence, transition)
         self._train(run, story, targets, run.training_index, step="distil", epochs=self.epochs)
         set_evidence(run, story, evidence, transition)
 
-    def _out_of_fold(self, run: Run, story: LatentLabelStory, targets: Tensor) -> Tensor:
+    def _estimate(
+        self, story: LatentLabelStory, evidence: Evidence, latents: Draw
+    ) -> tuple[Evidence, Transition]:
+        """Return evidence with its sharpness and class frequencies, and an estimate of rates and T.
+
+        Args:
+            story: Story of the fit.
+            evidence: Predictions out of fold.
+            latents: Rates and T to start from.
+        """
+        prior, class_prior = story.prior or FlipPrior(), evidence.class_prior
+        if self.calibrate:
+            return evidence.calibrated(prior, latents, class_prior=class_prior)
+        transition = evidence.updated_transition(prior, latents, class_prior=class_prior)
+        return evidence.shifted(transition, class_prior), transition
+
+    def _out_of_fold(
+        self, run: Run, story: LatentLabelStory, targets: Tensor, *, seed: int
+    ) -> Tensor:
         """Train copies on the other folds and return their log class probabilities, (labels, K).
 
         Args:
             run: State of the fit.
             story: Story to copy.
             targets: p(true label | x, y) of every row, (N, *dims, K).
+            seed: Seed of the folds.
         """
         probs = empty_probs(run)
         folds = min(self.folds, len(run.training_index))
-        for one in copies(run, story, folds):
+        for one in copies(run, story, folds, seed=seed):
             self._train(
                 run,
                 one.story,
@@ -132,9 +169,27 @@ class Distil(Step):
             }
         ]
         soft = replace(run, rows=run.rows.with_targets(targets))
-        module = Task([story], loss=loss, groups=groups, one_cycle=True)
-        soft.train(step, module, epochs=epochs, index=index, select=False)
+        select = self.patience is not None and len(run.held_out_index) > 0
+        module = Task([story], loss=loss, groups=groups, one_cycle=not select)
+        soft.train(step, module, epochs=epochs, index=index, select=select, patience=self.patience)
         run.device, run.spent = soft.device, soft.spent
+
+
+def _better(run: Run, evidence: Evidence, latents: Draw) -> bool:
+    """Return whether new predictions make the training labels more probable than those before.
+
+    Args:
+        run: State of the fit.
+        evidence: New predictions out of fold.
+        latents: Rates and T, the same for both.
+    """
+    if run.out_of_fold is None:
+        return True
+    rows = torch.zeros(len(run.rows), dtype=torch.bool)
+    rows[torch.as_tensor(run.training_index)] = True
+    rows = rows.repeat_interleave(len(evidence.labels) // len(run.rows))
+    new, old = (one[rows].log_marginals(latents) for one in (evidence, run.out_of_fold))
+    return bool(((new - old) @ evidence.weights[rows]) > 0)
 
 
 def _posterior(run: Run, evidence: Evidence, transition: Transition) -> Tensor:

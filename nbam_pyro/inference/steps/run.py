@@ -50,7 +50,9 @@ class Run:
             it.
         start: Starting values of the guide's locations, by site name.
         cross_fitted: Log probabilities of true labels, predicted out of fold (by networks that did
-            not see the row's label). `CrossFit` sets them; they are None before.
+            not see the row's label). `CrossFit` sets them; they are None before. `Recount` adds the
+            fitted network to them.
+        out_of_fold: The same, but by copies alone. `CrossFit` and `Distil` set them.
         attempts: Results of `CrossFit` from each start that was not discarded early.
         undecided: Transition matrices of discarded starts that were not clearly worse than the
             best, estimated on the first fold. Each matrix is (K, K).
@@ -74,6 +76,7 @@ class Run:
     guide: nn.Module | None = None
     start: Draw = field(default_factory=dict)
     cross_fitted: Evidence | None = None
+    out_of_fold: Evidence | None = None
     attempts: list[Attempt] = field(default_factory=list)
     undecided: list[Tensor] = field(default_factory=list)
     peaks: list[Peak] = field(default_factory=list)

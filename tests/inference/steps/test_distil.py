@@ -1,5 +1,7 @@
 """Distillation for few rows: networks memorise no label that they predict."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -93,6 +95,29 @@ def test_a_data_set_gives_what_its_arrays_give():
     assert ((one.training_rows.responsibility > 0.5) == (y != true)).mean() > 0.95
     counts = one.history["step"].value_counts()
     assert (counts["distil out of fold"], counts["distil"]) == (20, 10)
+
+
+def test_rounds_end_early_and_learn_what_is_wrong():
+    x, y, true = blobs(600)
+    torch.manual_seed(0)
+    rounds = replace(DISTIL, rounds=2, calibrate=False, fold_epochs=40, patience=2, compare=True)
+    fitted = fit(LabelFlip(nn.Linear(3, 3), 3), (x, y), steps=[BEFORE, rounds], held_out=0.2)
+    epochs = fitted.history.query("step == 'distil out of fold'").groupby("held_out_loss").size()
+    assert 4 * 3 <= epochs.sum() < 4 * 40  # two rounds of two copies stop before the last epoch
+    assert ((fitted.training_rows.responsibility > 0.5) == (y != true)).mean() > 0.97
+
+
+def test_copies_that_predict_worse_than_those_before_are_discarded():
+    x, y, _ = blobs()
+    torch.manual_seed(0)
+    hopeless = replace(DISTIL, lr=1e-9, compare=True)
+    fitted = fit(LabelFlip(nn.Linear(3, 3), 3), (x, y), steps=[BEFORE, hopeless])
+    torch.manual_seed(0)
+    before = fit(LabelFlip(nn.Linear(3, 3), 3), (x, y), steps=[BEFORE])
+    assert "distil" not in set(fitted.history["step"])
+    assert fitted.training_rows.responsibility == pytest.approx(
+        before.training_rows.responsibility, abs=1e-6
+    )
 
 
 def test_what_is_verified_stays_so():
