@@ -80,6 +80,7 @@ class Distil(Step):
             raise StoryError(
                 "Distil needs the evidence of CrossFit. Put a CrossFit step before it."
             )
+        random = torch.get_rng_state()
         evidence, transition = self._estimate(story, run.cross_fitted, run.start)
         for number in range(self.rounds):
             targets = _posterior(run, evidence, transition)
@@ -87,6 +88,7 @@ class Distil(Step):
             log_probs = self._out_of_fold(run, story, targets, seed=run.seed + number)
             evidence = replace(evidence, log_probs=log_probs)
             if number == 0 and self.compare and not _better(run, evidence, latents):
+                torch.set_rng_state(random)  # later steps then go on as without this one
                 return
             evidence, transition = self._estimate(story, evidence, latents)
         run.out_of_fold = evidence
