@@ -174,6 +174,17 @@ def test_a_guaranteed_rate_holds_where_responsibilities_are_too_large():
     assert np.mean(found) > 0.7
 
 
+def test_elements_are_verified_one_by_one():
+    r = np.array([[0.9, 0.2], [0.6, 0.1]])
+    verified = [[0, None], [None, 1]]
+    assert flags(r, fdr=0.3, verified=verified).flagged.tolist() == [[False, False], [True, True]]
+    found = reviewed(r, torch.tensor([[0.0, -1], [-1, 1]]))
+    assert found.responsibility[0, 0] == 0
+    assert found.responsibility[1, 1] == 1
+    with pytest.raises(DataError, match=r"verified has shape \(2,\)"):
+        flags(r, fdr=0.5, verified=[0, 1])
+
+
 def test_verified_data_are_flagged_as_they_are():
     r = [0.99, 0.9, 0.6, 0.1]
     assert flags(r, fdr=0.1, verified=[0, None, None, 1]).flagged.tolist() == [

@@ -99,7 +99,7 @@ def flags(
         fdr: Largest expected share of clean data among the flagged ones, in (0, 1); None if `costs`
             is given.
         costs: Costs of mistakes and reviews; None if `fdr` is given.
-        verified: Whether each datum is verified as contaminated, (N,): 1 or true if it is
+        verified: Whether each datum is verified as contaminated, (N, ...): 1 or true if it is
             contaminated, 0 or false if it is clean, NaN, None or -1 if nobody has looked. Verified
             contaminated data are flagged, verified clean ones are not. None if nothing is verified.
         guarantee: Whether the false discovery rate is guaranteed by verified clean data. They must
@@ -131,7 +131,7 @@ def flags(
         raise DataError(
             "flags needs either fdr (a false discovery rate) or costs. Give exactly one of them."
         )
-    known = as_switches(verified, r.size).reshape(r.shape)
+    known = as_switches(verified, r.shape)
     settled = np.where(known < 0, r, known)
     if costs is not None:
         if guarantee:

@@ -1,11 +1,13 @@
 """Checks of responsibilities and of verified switches that decisions are made from."""
 
+import math
 from typing import Any
 
 import numpy as np
 
 from nbam_pyro.checks.arguments import as_numbers, check_numbers, place_of
 from nbam_pyro.checks.codes import codes_of, switches
+from nbam_pyro.checks.containers import unwrapped
 from nbam_pyro.errors import DataError
 
 __all__ = ["as_probabilities", "as_switches"]
@@ -34,18 +36,26 @@ def as_probabilities(values: Any, name: str) -> np.ndarray:
     return numbers.clip(max=1.0)
 
 
-def as_switches(values: Any, rows: int) -> np.ndarray:
-    """Return verified switches as integers, (N,): 1 wrong, 0 right, -1 unknown.
+def as_switches(values: Any, shape: tuple[int, ...]) -> np.ndarray:
+    """Return verified switches as integers, (N, ...): 1 wrong, 0 right, -1 unknown.
 
     Args:
-        values: Whether each target is verified as wrong, (N,): 1 or true for wrong, 0 or false for
-            right, NaN, None or -1 if it is not verified.
-        rows: Number of rows N.
+        values: Whether each target is verified as wrong, (N, ...): 1 or true for wrong, 0 or false
+            for right, NaN, None or -1 if it is not verified. None if no target is verified.
+        shape: Shape of the responsibilities, (N, ...).
 
     Raises:
-        DataError: The length is not N, or a value is not one of these.
+        DataError: The shape is another one, or a value is not one of these.
     """
-    return codes_of("verified", values, rows, _or_unknown)
+    if values is not None and len(shape) > 1:
+        array = np.asarray(unwrapped(values), dtype=object)
+        if array.shape != shape:
+            raise DataError(
+                f"verified has shape {array.shape}, but the responsibilities have shape {shape}. "
+                "Give one value for each."
+            )
+        values = array.ravel()
+    return codes_of("verified", values, math.prod(shape), _or_unknown).reshape(shape)
 
 
 def _or_unknown(values: np.ndarray) -> np.ndarray:

@@ -76,10 +76,10 @@ def reviewed(
     Args:
         responsibility: Probabilities that data are contaminated, (N, ...), from a fit that did not
             use the verified values, in any container that `flags` takes.
-        verified: Whether each datum is verified as contaminated, (N,): 1 or true if it is
+        verified: Whether each datum is verified as contaminated, (N, ...): 1 or true if it is
             contaminated, 0 or false if it is clean, NaN, None or -1 if nobody has looked.
-        inclusion_probability: Probability with which each verified datum was drawn, (N,), in (0,
-            1], NaN where nothing is verified: the column of `review_queue(design="random")`. None
+        inclusion_probability: Probability with which each verified datum was drawn, (N, ...), from
+            above 0 to 1, NaN where nothing is verified: the column of `review_queue(design="random")`. None
             if all data had the same probability. If data were chosen in another way, for instance
             because they looked suspicious, their switches say nothing about the others, and this
             function does not apply.
@@ -105,7 +105,7 @@ def reviewed(
         True
     """
     r = as_probabilities(responsibility, "responsibility")
-    z = as_switches(verified, r.size)
+    z = as_switches(verified, r.shape).ravel()
     level = as_number(probability, "probability")
     if not 0 < level < 1:
         raise DataError(f"probability is {probability}; it must lie in (0, 1).")
