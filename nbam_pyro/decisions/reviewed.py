@@ -78,11 +78,11 @@ def reviewed(
             use the verified values, in any container that `flags` takes.
         verified: Whether each datum is verified as contaminated, (N, ...): 1 or true if it is
             contaminated, 0 or false if it is clean, NaN, None or -1 if nobody has looked.
-        inclusion_probability: Probability with which each verified datum was drawn, (N, ...), from
-            above 0 to 1, NaN where nothing is verified: the column of `review_queue(design="random")`. None
-            if all data had the same probability. If data were chosen in another way, for instance
-            because they looked suspicious, their switches say nothing about the others, and this
-            function does not apply.
+        inclusion_probability: Probability with which each verified datum was drawn, (N, ...), above
+            0 and at most 1, NaN where nothing is verified: the column of
+            `review_queue(design="random")`. None if all data had the same probability. If data were
+            chosen in another way, for instance because they looked suspicious, their switches say
+            nothing about the others, and this function does not apply.
         probability: Probability that the interval contains, in (0, 1).
 
     Raises:
