@@ -20,6 +20,8 @@ _EMPTY = 0.1
 _DISAGREE = 0.1
 # The network fits worse than neighbours do if `LabelEvidence.echoed` exceeds this.
 _ECHOED = 0.25
+# A pair with exchanged names is not counted if more of the labels of one class would be wrong.
+_PLAUSIBLE = 0.85
 # Explanation in which no label is wrong.
 _ALL_RIGHT = "No label is wrong: all contradictions are mistakes of the network."
 # Half the width of a 95 % interval in standard errors.
@@ -34,7 +36,8 @@ def label_verdict(evidence: LabelEvidence) -> Verdict:
     label more often than the fit predicts; the interval of the share of wrong labels is wider than
     .3. It is "weak" if the names of a mutual pair rest on an assumption, if other starts explain
     the labels equally well with other flips, if this interval is wider than .12, or if it is open
-    whether any label is wrong. Otherwise it is "identified".
+    whether any label is wrong. Otherwise it is "identified". A pair is not counted if, with
+    exchanged names, more than 85 % of the labels of a class would be wrong.
 
     Args:
         evidence: Numbers about the fit.
@@ -194,8 +197,10 @@ def _separates(evidence: LabelEvidence) -> Iterator[str]:
 
 
 def _open_pairs(evidence: LabelEvidence) -> list[MutualPair]:
-    """Return the mutual pairs that verified labels do not decide."""
-    return [pair for pair in evidence.pairs if not pair.decided]
+    """Return the mutual pairs that verified labels do not decide, and that may be exchanged."""
+    return [
+        pair for pair in evidence.pairs if not pair.decided and max(pair.exchanged) <= _PLAUSIBLE
+    ]
 
 
 def _unsure(evidence: LabelEvidence) -> list[int]:

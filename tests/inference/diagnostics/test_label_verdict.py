@@ -37,6 +37,8 @@ SOUND = LabelEvidence(
 
 
 PAIR = MutualPair((0, 1), (0.4, 0.35), (0.65, 0.6), False, 0.45)
+# With exchanged names nearly all labels of two classes would be wrong.
+RARE = MutualPair((0, 1), (0.07, 0.1), (0.93, 0.9), False, 0.6)
 
 
 @pytest.mark.parametrize(
@@ -61,6 +63,7 @@ PAIR = MutualPair((0, 1), (0.4, 0.35), (0.65, 0.6), False, 0.45)
         ({"echoed": 0.6}, "cannot tell", "by 60 percentage points"),
         ({"echoed": 0.1}, "identified", "identified"),
         ({"pairs": (PAIR,)}, "weak", "names of the classes ant, bee rest on the assumption"),
+        ({"pairs": (RARE,)}, "identified", "identified"),
         (
             {"pairs": (dataclasses.replace(PAIR, decided=True),), "margin_probability": (0, 0, 1)},
             "identified",
