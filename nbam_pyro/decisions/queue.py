@@ -12,7 +12,7 @@ from nbam_pyro.errors import DataError
 __all__ = ["review_queue"]
 
 # Every datum is drawn at least with this part of the probability of a uniform draw.
-_FLOOR = 0.1
+_FLOOR = 0.25
 
 
 def review_queue(
@@ -26,7 +26,7 @@ def review_queue(
 
     The sorted queue finds most contaminated data. It does not show how many are left, because the
     other data are never looked at. For that, use the random design: each datum is drawn with its
-    own known probability, in proportion to :math:`\sqrt{r (1 - r)}`, and at least a tenth of that
+    own known probability, in proportion to :math:`\sqrt{r (1 - r)}`, and at least a quarter of that
     of a uniform draw. Data whose responsibility r is near one half are therefore reviewed more
     often, and `reviewed` corrects for it.
 
