@@ -1,11 +1,13 @@
 """Simulated tables, robust lines of other authors, and simulations for refits."""
 
+import inspect
 from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
-from benchmarks.calibration import network_sharpness
+from benchmarks.calibration import network_sharpness, right_labels
 from benchmarks.calibration.refits import PARTS, POOR, labels_of
 from benchmarks.regression.robust_lines import least_squares, student, trimmed
 from benchmarks.regression.simulated_tables import KINDS, simulated
@@ -51,6 +53,17 @@ def test_the_prior_of_a_networks_sharpness_is_that_of_its_rows():
     found = network_sharpness.fitted(wide(read(RESULTS / "network-sharpness.parquet")))
     for name in ("mean", "scale", "right", "centre", "spread"):
         assert getattr(found, name) == pytest.approx(getattr(FITTED, name), abs=0.02)
+
+
+def test_texts_belong_to_the_package_that_documents_them():
+    documents, packages = right_labels.texts()
+    assert len(documents) == len(set(documents)) == len(packages) > 1000
+    of = dict(zip(documents, packages, strict=True))
+    assert of[inspect.getdoc(np.linalg.norm)] == 0
+    assert of[inspect.getdoc(torch.nn.Linear)] == 4
+    x, y = right_labels.table_of("digits", 4, None, 0)
+    assert x.shape == (1797, 4)
+    assert set(y) == set(range(10))
 
 
 def test_a_development_table_of_the_sharpness_has_wrong_labels():
