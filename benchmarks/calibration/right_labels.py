@@ -9,7 +9,7 @@ import importlib
 import inspect
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
 from itertools import product
 from pathlib import Path
 from types import MappingProxyType
@@ -79,6 +79,7 @@ def texts() -> tuple[tuple[str, ...], tuple[int, ...]]:
     return tuple(package_of), tuple(package_of.values())
 
 
+@lru_cache(maxsize=1)  # all classifiers in turn use the same components
 def table_of(name: str, components: int, features: Path | None, seed: int) -> Table:
     """Return principal components of a table, and its labels.
 
