@@ -135,7 +135,7 @@ def comparison(rows: pd.DataFrame) -> str:
         rows: One row per case.
     """
     return "\n\n".join(
-        f"### {str(part).capitalize()} tables\n\n{_of_part(chosen)}"
+        f"## {str(part).capitalize()} tables\n\n{_of_part(chosen)}"
         for part, chosen in rows.groupby("part")
     )
 

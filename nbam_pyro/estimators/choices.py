@@ -14,7 +14,7 @@ from nbam_pyro.inference import Fit
 from nbam_pyro.inference.diagnostics.measurement_verdict import different
 from nbam_pyro.outputs.verdict import Explanation, Verdict
 
-__all__ = ["ModelChoice", "Trial", "judged_choice", "tried"]
+__all__ = ["ModelChoice", "Trial", "judged_choice", "simplest", "tried"]
 
 Kind = TypeVar("Kind", bound=str)
 
@@ -94,8 +94,10 @@ def judged_choice(
         weights: Weights of the rows, (N,).
         part: Name of the argument that chooses the kind, such as "mean".
     """
-    simplest, choice = _chosen(density, weights, part=part)
-    one = trials[simplest]
+    scores = _scores(density, weights)
+    scores.index.name = part
+    best = simplest(density, weights)
+    choice, one = ModelChoice(best, scores), trials[best]
     for said in one.given:
         warnings.warn_explicit(said.message, said.category, said.filename, said.lineno)
     rivals: dict[str, Fit] = {
@@ -143,17 +145,21 @@ def _with_rivals(fitted: Fit, rivals: dict[str, Fit], *, part: str) -> Verdict:
     )
 
 
-def _chosen(
-    density: Mapping[Kind, np.ndarray], weights: np.ndarray, *, part: str
-) -> tuple[Kind, ModelChoice]:
+def simplest(density: Mapping[Kind, np.ndarray], weights: np.ndarray) -> Kind:
     """Return the simplest kind of model within one standard error of the best.
 
     Args:
         density: Log density of unseen targets by kind of model, from the simplest to the most
             flexible, (N,); NaN for rows that were not predicted.
         weights: Weights of the rows, (N,).
-        part: Name of the argument that chooses the kind, such as "mean".
     """
+    scores = _scores(density, weights)
+    close = scores["difference"] >= -scores["standard_error"]
+    return next(kind for kind in density if close[kind])
+
+
+def _scores(density: Mapping[Kind, np.ndarray], weights: np.ndarray) -> pd.DataFrame:
+    """Return the table of scores of a `ModelChoice`."""
 
     def against(first: Kind, second: Kind) -> tuple[float, float]:
         """Return the difference on the rows that both have predicted, and its standard error."""
@@ -172,7 +178,7 @@ def _chosen(
             best = kind
     compared = {kind: against(kind, best) for kind in density}
     known = {kind: ~np.isnan(values) & (weights > 0) for kind, values in density.items()}
-    scores = pd.DataFrame(
+    return pd.DataFrame(
         {
             "elpd": {kind: float((weights * density[kind])[known[kind]].sum()) for kind in density},
             "rows": {kind: int(known[kind].sum()) for kind in density},
@@ -180,7 +186,3 @@ def _chosen(
             "standard_error": {kind: error for kind, (_, error) in compared.items()},
         }
     )
-    scores.index.name = part
-    close = scores["difference"] >= -scores["standard_error"]
-    simplest = next(kind for kind in density if close[kind])
-    return simplest, ModelChoice(simplest, scores)

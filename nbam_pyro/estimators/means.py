@@ -10,7 +10,7 @@ import numpy as np
 import torch
 
 from nbam_pyro.errors import StoryError
-from nbam_pyro.estimators.choices import ModelChoice, Trial, judged_choice, tried
+from nbam_pyro.estimators.choices import ModelChoice, Trial, judged_choice, simplest, tried
 from nbam_pyro.estimators.used_rows import UsedRows
 from nbam_pyro.inference import Fit, log_marginals, loo
 from nbam_pyro.models import LeverageSwitch
@@ -29,6 +29,9 @@ _PARTS = 6
 _ROWS_PER_NUMBER, _NUMBERS = 3, 60
 # Most columns of a Gaussian process by random waves. For one column, splines are as flexible.
 _WAVES = 6
+# From this number of rows, a Gaussian process is tried only if a network predicts better than lines
+# and splines. A network then has enough rows to show this, and takes less time.
+_LATER = 1000
 # Numbers of a story besides its mean, and curves of a spline for each column.
 _OTHERS, _CURVES = 5, 3
 
@@ -75,7 +78,8 @@ def choose_mean(
 
     Rows with unusual features do not count (see `LeverageSwitch`): their influence is bounded.
     A network predicts a sixth of the rows that was held out from it. The other means predict each
-    row given all others, by importance sampling from one fit (see `loo`).
+    row given all others, by importance sampling from one fit (see `loo`). From 1,000 rows, a
+    Gaussian process is tried only if a network is chosen among the other means.
 
     Args:
         candidates: Kinds of mean, from the simplest to the most flexible.
@@ -89,34 +93,51 @@ def choose_mean(
     """
     if len(candidates) == 1:
         return ModelChoice.given(candidates[0]), fit_one(candidates[0], None)
-    x, y = rows.x, rows.y
-    none, part = np.zeros(len(y), dtype=bool), _part(rows, seed)
-    searched: list[Mean] = [mean for mean in candidates if mean != "network"]
-    trials = {mean: tried(partial(fit_one, mean, none)) for mean in searched}
-    # Leaving out one row of a group leaves its other rows in.
-    density = _left_out(trials, x, y) if rows.groups is None else None
-    if density is None:
-        density = {
-            mean: _held_out(tried(partial(fit_one, mean, part)), x, y, part) for mean in searched
-        }
-    if "network" in candidates:
-        trials["network"] = tried(partial(fit_one, "network", part))
-        density["network"] = _held_out(trials["network"], x, y, part)
-    return judged_choice(trials, density, rows.weights * _trusted(x), part="mean")
+    weights = rows.weights * _trusted(rows.x)
+    part = _part(rows, seed)
+    later: list[Mean] = ["gp"] if "network" in candidates and len(rows.y) >= _LATER else []
+    trials: dict[Mean, Trial] = {}
+    density: dict[Mean, np.ndarray] = {}
+
+    def in_order() -> dict[Mean, np.ndarray]:
+        return {mean: density[mean] for mean in candidates if mean in density}
+
+    for mean in sorted(candidates, key=later.count):
+        if mean in later and simplest(in_order(), weights) != "network":
+            continue
+        trials[mean], density[mean] = _tried(mean, fit_one, rows, part)
+    return judged_choice(trials, in_order(), weights, part="mean")
 
 
-def _left_out(
-    trials: dict[Mean, Trial], x: np.ndarray, y: np.ndarray
-) -> dict[Mean, np.ndarray] | None:
+def _tried(
+    mean: Mean, fit_one: FitOne, rows: UsedRows, part: np.ndarray
+) -> tuple[Trial, np.ndarray]:
+    """Fit a kind of mean, and return the log density of unseen targets, (N,).
+
+    Args:
+        mean: Kind of mean.
+        fit_one: Function that fits it.
+        rows: Rows of a table.
+        part: Booleans that mark the rows to hold out if rows cannot be left out one by one, (N,).
+    """
+    if mean != "network":
+        trial = tried(partial(fit_one, mean, np.zeros(len(rows.y), dtype=bool)))
+        # Leaving out one row of a group leaves its other rows in.
+        density = _left_out(trial, rows.x, rows.y) if rows.groups is None else None
+        if density is not None:
+            return trial, density
+    held_out = tried(partial(fit_one, mean, part))
+    density = _held_out(held_out, rows.x, rows.y, part)
+    return (held_out if mean == "network" else trial), density
+
+
+def _left_out(trial: Trial, x: np.ndarray, y: np.ndarray) -> np.ndarray | None:
     """Return the log density of each target given the other rows, or None if it is not known."""
     with warnings.catch_warnings():
         # A few rows of large influence do not decide between means.
         warnings.filterwarnings("ignore", "Estimated shape parameter of Pareto", UserWarning)
         try:
-            return {
-                mean: np.asarray(loo(trial.fitted, x, y, num_draws=1000).elpd_i)
-                for mean, trial in trials.items()
-            }
+            return np.asarray(loo(trial.fitted, x, y, num_draws=1000).elpd_i)
         except StoryError:
             return None
 

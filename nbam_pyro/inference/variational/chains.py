@@ -20,7 +20,9 @@ _BRIDGE = 100
 Density = Callable[[Tensor], Tensor]
 
 
-def hamiltonian_draws(log_density: Density, starts: Tensor, roots: Tensor, *, seed: int) -> Tensor:
+def hamiltonian_draws(
+    log_density: Density, starts: Tensor, roots: Tensor, *, seed: int
+) -> tuple[Tensor, Tensor]:
     """Draw from a density by Hamiltonian Monte Carlo, with all chains side by side.
 
     Args:
@@ -31,7 +33,7 @@ def hamiltonian_draws(log_density: Density, starts: Tensor, roots: Tensor, *, se
         seed: Seed of the chains.
 
     Returns:
-        Draws, (C, iterations, D).
+        Draws, (C, iterations, D), and their log densities, (C, iterations).
 
     Source: Neal (2011).
     """
@@ -61,8 +63,9 @@ def hamiltonian_draws(log_density: Density, starts: Tensor, roots: Tensor, *, se
         if number < _WARM_UP:
             length = length * (_RATE * (accepted - _ACCEPTANCE) * 4).exp()[:, None]
         else:
-            kept.append(points)
-    return torch.stack(kept, 1)
+            kept.append((points, values))
+    draws, heights = zip(*kept, strict=True)
+    return torch.stack(draws, 1), torch.stack(heights, 1)
 
 
 def bridge_evidence(

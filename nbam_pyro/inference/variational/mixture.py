@@ -43,6 +43,7 @@ class Sampled:
 
     Attributes:
         points: Draws, (S, D).
+        values: Log density of the draws, (S,), up to a constant.
         weights: Normalised importance weights, (S,).
         of_mode: Probability that each draw belongs to each of the M modes, (S, M).
         k_hat: Pareto k-hat, a diagnostic of the importance weights. It is below 0.7; None if the
@@ -51,6 +52,7 @@ class Sampled:
     """
 
     points: Tensor
+    values: Tensor
     weights: Tensor
     of_mode: Tensor
     k_hat: float | None
@@ -164,6 +166,7 @@ def _weighted(points: Tensor, values: Tensor, mixtures: list[_Mixture]) -> Sampl
         weights, k_hat = log_ratio.softmax(0), math.inf
     return Sampled(
         points=points,
+        values=values,
         weights=weights,
         of_mode=(by_mode - proposal[:, None]).exp(),
         k_hat=float(k_hat),
@@ -192,21 +195,23 @@ def _chains(
     count = len(modes)
     which = torch.arange(_CHAINS) % count
     roots = mixture.roots
-    chains = hamiltonian_draws(log_density, modes[which], roots[which], seed=seed)
+    chains, heights = hamiltonian_draws(log_density, modes[which], roots[which], seed=seed)
     generator = torch.Generator().manual_seed(seed + 1)
-    evidences, points, of_mode = [], [], []
+    evidences, points, values, of_mode = [], [], [], []
     own_draws = [chains[which == number].flatten(end_dim=1) for number in range(count)]
     groups = _groups(own_draws, mixture.covariances)
     for group in groups:
-        own = chains[torch.isin(which, torch.tensor(group))]
+        members = torch.isin(which, torch.tensor(group))
+        own, own_values = chains[members], heights[members]
         first, second = own.unflatten(1, (2, -1)).unbind(1)
         first, second = first.flatten(end_dim=1), second.flatten(end_dim=1)
+        second_values = own_values.unflatten(1, (2, -1))[:, 1].flatten()
         centre, covariance = _moments(first)
         proposal = _Mixture(torch.ones(1, dtype=first.dtype), centre[None], covariance[None])
         drawn = proposal.draw(len(second), generator)
         evidences.append(
             bridge_evidence(
-                log_density(second),
+                second_values,
                 proposal.log_parts(second)[:, 0],
                 log_density(drawn),
                 proposal.log_parts(drawn)[:, 0],
@@ -214,12 +219,14 @@ def _chains(
         )
         own = own.flatten(end_dim=1)
         points.append(own)
+        values.append(own_values.flatten())
         nearest = torch.tensor(group)[mixture.log_parts(own)[:, group].argmax(1)]
         of_mode.append(torch.eye(count, dtype=own.dtype)[nearest])
     weights = torch.tensor(evidences, dtype=modes.dtype).softmax(0)
     each = torch.cat([w.expand(len(p)) / len(p) for w, p in zip(weights, points, strict=True)])
     return Sampled(
         points=torch.cat(points),
+        values=torch.cat(values),
         weights=each,
         of_mode=torch.cat(of_mode),
         k_hat=None,

@@ -13,8 +13,8 @@ from nbam_pyro.training.rows import Batch
 
 __all__ = ["search_modes"]
 
-# Rows that starting values are computed from.
-_ROWS = 2000
+# Rows that starting values are computed from, and rows by which they are screened.
+_ROWS, _SCREENING = 2000, 500
 # Starts from the prior.
 _PRIOR_STARTS = 16
 # Starts that are kept after the first screening and after a short ascent, and its iterations.
@@ -24,8 +24,8 @@ _SAME_AT_FIRST, _SAME = 0.15, 0.02
 # Modes whose Laplace evidence is worse than the best by more than this are dropped, in nats.
 _WORSE = 10.0
 # Largest number of searches. Another follows if a draw is higher than all modes by more nats than
-# this; so many draws are checked, and so many of the highest are followed.
-_SEARCHES, _ABOVE, _CHECKED, _FOLLOWED = 3, 2.0, 2000, 3
+# this; so many of the highest are followed.
+_SEARCHES, _ABOVE, _FOLLOWED = 3, 2.0, 3
 # Modes with less weight than this are not kept.
 _LIGHT = 0.005
 
@@ -56,7 +56,7 @@ def search_modes(
     if not space.size:
         return None
     density = LogPosterior(story, space, rows)
-    points = _screened(density, _starts(density, seed))
+    points = _screened(density.thinned(_SCREENING, seed=seed), _starts(density, seed))
     for left in reversed(range(_SEARCHES)):
         points, heights = ascend(density, points)
         points, heights, covariances = _peaks(density, points, heights)
@@ -64,7 +64,7 @@ def search_modes(
         best = evidence.argsort(descending=True)[:most]
         best = best[evidence[best] > evidence.max() - _WORSE]
         found = sample_modes(density, points[best], covariances[best], heights[best], seed=seed)
-        higher = _higher(density, found.points, heights)
+        higher = _higher(found, heights)
         if not left or not len(higher):
             break
         points = torch.cat([points, higher])
@@ -75,13 +75,10 @@ def search_modes(
     return _guide(space, points[best], found, count=draws, seed=seed), peaks
 
 
-def _higher(density: LogPosterior, draws: Tensor, heights: Tensor) -> Tensor:
+def _higher(found: Sampled, heights: Tensor) -> Tensor:
     """Return a few draws with a much higher density than all modes, which the search has missed."""
-    with torch.no_grad():
-        some = draws[:: -(-len(draws) // _CHECKED)]
-        values = density(some)
-    best = values.argsort(descending=True)[:_FOLLOWED]
-    return some[best[values[best] > heights.max() + _ABOVE]]
+    best = found.values.argsort(descending=True)[:_FOLLOWED]
+    return found.points[best[found.values[best] > heights.max() + _ABOVE]]
 
 
 def _peaks(density: LogPosterior, points: Tensor, heights: Tensor) -> tuple[Tensor, Tensor, Tensor]:

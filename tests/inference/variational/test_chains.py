@@ -13,7 +13,10 @@ NORMAL = torch.distributions.MultivariateNormal(torch.zeros(2).double(), COVARIA
 
 def chains(seed=0):
     roots = torch.linalg.cholesky(COVARIANCE).expand(48, 2, 2)
-    return hamiltonian_draws(NORMAL.log_prob, torch.zeros(48, 2).double(), roots, seed=seed)
+    starts = torch.zeros(48, 2).double()
+    draws, heights = hamiltonian_draws(NORMAL.log_prob, starts, roots, seed=seed)
+    assert torch.allclose(heights, NORMAL.log_prob(draws))
+    return draws
 
 
 def test_chains_draw_from_the_density():
