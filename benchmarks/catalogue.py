@@ -20,6 +20,7 @@ from benchmarks.detection.svdd_toy import SVDD_TOY, SvddToy
 from benchmarks.detection.wrong_labels import WrongLabels
 from benchmarks.label_noise.digits import Digits, Loop
 from benchmarks.label_noise.label_noise import LabelNoise
+from benchmarks.label_noise.p_wrong import P_WRONG, PWrong
 from benchmarks.label_noise.report import LABEL_NOISE
 from benchmarks.regression.from_predictions import FromPredictions
 from benchmarks.regression.simulated_tables import SimulatedTables
@@ -36,6 +37,7 @@ __all__ = ["BENCHMARKS", "REPORTS"]
 
 BENCHMARKS: tuple[type[Benchmark], ...] = (
     LabelNoise,
+    PWrong,
     Digits,
     Loop,
     Regression,
@@ -65,6 +67,7 @@ BENCHMARKS: tuple[type[Benchmark], ...] = (
 )
 REPORTS: tuple[Report, ...] = (
     LABEL_NOISE,
+    P_WRONG,
     CONTAMINATED_AD,
     TOLD_RATES,
     FAILURE_TABLE,

@@ -4,13 +4,22 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from sklearn.metrics import accuracy_score, average_precision_score, brier_score_loss, roc_auc_score
+from sklearn.metrics import (
+    accuracy_score,
+    average_precision_score,
+    brier_score_loss,
+    log_loss,
+    roc_auc_score,
+)
 
 from benchmarks.label_noise.problems import Problem
 from nbam_pyro import decisions
 from nbam_pyro.inference import expected_calibration_error
 
 Direction = tuple[int, int]
+
+# Limits of probabilities in the log score: a certain mistake costs 9.2 nats.
+_CERTAIN = (1e-4, 1 - 1e-4)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -24,6 +33,7 @@ class Outcome:
             does not predict.
         selected: Class probabilities of test rows at the epoch selected on noisy validation rows.
         rate: Estimated share of contaminated training rows, or None without an estimate.
+        interval: 90 % interval of this share, or None without an interval.
         matrix: Estimated M = p(observed | true), (K, K), or None without an estimate.
         verdict: Level of the verdict, such as "cannot tell". None if the method has none.
     """
@@ -32,6 +42,7 @@ class Outcome:
     last: np.ndarray | None = None
     selected: np.ndarray | None = None
     rate: float | None = None
+    interval: tuple[float, float] | None = None
     matrix: np.ndarray | None = None
     verdict: str | None = None
 
@@ -59,14 +70,24 @@ def figures(problem: Problem, outcome: Outcome) -> dict[str, float | int | str |
         "brier": _brier(truth, flags),
         "brier_resolvable": _brier(truth[known], flags[known]),
         "ece": expected_calibration_error(flags, truth),
+        "log_score": log_loss(truth, flags.clip(*_CERTAIN), labels=[0, 1]),
         "rate_estimate": outcome.rate,
         "rate_true": problem.labels.rate,
+        **_interval(problem.labels.rate, outcome.interval),
         "flagged": float((flags > 0.5).mean()),
         **_at_a_false_discovery_rate(truth, flags),
         "verdict": outcome.verdict,
         **_directions(problem, outcome),
         "transition_error": None if matrix is None else transition_error(problem.matrix, matrix),
     }
+
+
+def _interval(rate: float, interval: tuple[float, float] | None) -> dict[str, float | None]:
+    """Return the width of an interval of the share, and 1 if it contains the true share."""
+    if interval is None:
+        return {"interval_width": None, "interval_covers": None}
+    low, high = interval
+    return {"interval_width": high - low, "interval_covers": float(low <= rate <= high)}
 
 
 def _at_a_false_discovery_rate(truth: np.ndarray, flags: np.ndarray) -> dict[str, float | None]:

@@ -16,6 +16,7 @@ import torch
 from benchmarks.label_noise import losses
 from benchmarks.label_noise.figures import Outcome
 from benchmarks.label_noise.nbam import nbam, nbam_literal
+from benchmarks.label_noise.predicted import pred_probs
 from benchmarks.label_noise.pruning import cleanlab
 from benchmarks.label_noise.training import Loss, Task, Trained, probabilities, train
 from nbam_pyro import functional as nf
@@ -104,6 +105,7 @@ METHODS: Mapping[str, Method] = MappingProxyType(
         "forward": forward,
         "noise_layer": noise_layer,
         "elr": elr,
+        "pred_probs": pred_probs,
         "cleanlab": cleanlab,
         "label_only": label_only,
     }

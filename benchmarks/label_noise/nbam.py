@@ -44,6 +44,7 @@ def nbam(task: Task, *, locality: float = 0.0) -> Outcome:
         last=probabilities(task, last.network, problem.x_test),
         selected=probabilities(task, network, problem.x_test),
         rate=float(flags.mean()),
+        interval=(fitted.training_rows.share.low, fitted.training_rows.share.high),
         matrix=matrix.mean,
         verdict=fitted.verdict.level,
     )

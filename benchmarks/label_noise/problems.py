@@ -116,18 +116,41 @@ def make_problem(data: DataSet, kind: str, *, rate: float, seed: int, root: Path
     x, truth = clean.x[rows], clean.y[rows]
     noise = KINDS[kind]
     labels = contaminate(truth, noise.corruption(data, x, truth), rate=rate, seed=seed)
+    directions = _directions(noise, data, rate)
+    return problem_of(clean._replace(x=x, y=truth), labels, data, directions, rate=rate, seed=seed)
+
+
+def problem_of(
+    clean: Clean,
+    labels: Contaminated,
+    data: DataSet,
+    directions: frozenset[tuple[int, int]] | None = None,
+    *,
+    rate: float | None = None,
+    seed: int,
+) -> Problem:
+    """Return the problem of rows with observed labels.
+
+    Args:
+        clean: Training rows with true labels, and test rows.
+        labels: True and observed labels of the training rows.
+        data: Data set.
+        directions: Existing flips (true, observed). None if the kind of noise has no fixed flips.
+        rate: Share of wrong labels in each source class; None if nobody has chosen it.
+        seed: Seed of the choice of validation rows.
+    """
     matrix = labels.transition_matrix(data.classes)
     # By rounding, a share in `matrix` can exceed one half although the rate does not.
-    above = (matrix > 0.5) & (rate > 0.5) & ~np.eye(data.classes, dtype=bool)
+    above = (matrix > 0.5) & (rate is None or rate > 0.5) & ~np.eye(data.classes, dtype=bool)
     mutual = above & above.T
     return Problem(
-        x=x,
+        x=clean.x,
         labels=labels,
         held_out=_held_out(labels.observed, data.held_out, seed),
         x_test=clean.x_test,
         y_test=clean.y_test,
         matrix=matrix,
-        directions=_directions(noise, data, rate),
+        directions=directions,
         resolvable=mutual.sum(1) == 0,
     )
 

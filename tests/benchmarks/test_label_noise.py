@@ -19,6 +19,7 @@ FLAGS = {"auroc", "auroc_resolvable", "auroc_within_label", "average_precision",
 SHARES = FLAGS | {"brier", "brier_resolvable", "rate_overall", "rate_true", "flagged", "recall"}
 CASE = {"data", "kind", "method", "seed", "device", "rate_per_class", "train_size", "epochs"}
 FIELDS = CASE | SHARES | ACCURACIES | ESTIMATES | {"directions_total", "verdict", "seconds"}
+FIELDS |= {"log_score", "interval_width", "interval_covers"}
 FIELDS |= {"false_discoveries"}  # of nothing where nothing is flagged
 ESTIMATING = {"forward", "noise_layer"}
 QUICK = ["cross_entropy", "nce_rce", "forward", "noise_layer", "elr", "label_only"]

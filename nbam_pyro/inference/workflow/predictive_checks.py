@@ -220,5 +220,6 @@ def expected_calibration_error(r: np.ndarray, contaminated: np.ndarray) -> float
         >>> round(expected_calibration_error(r, truth), 3)
         0.2
     """
-    truth = torch.as_tensor(np.asarray(contaminated))
-    return float(binary_calibration_error(torch.as_tensor(r), truth, n_bins=15))
+    # Copies, because columns of pandas are read-only.
+    truth = torch.as_tensor(np.array(contaminated))
+    return float(binary_calibration_error(torch.as_tensor(np.array(r)), truth, n_bins=15))

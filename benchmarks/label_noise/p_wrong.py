@@ -1,0 +1,197 @@
+"""P(label is wrong): ranking, calibration, and the share of wrong labels, by method.
+
+Other benchmarks of label noise compare the accuracy of classifiers. This one compares the
+probabilities that labels are wrong, for planted noise and for labels that people gave.
+"""
+
+from collections.abc import Callable, Collection, Iterator
+from dataclasses import dataclass, replace
+from importlib.metadata import version
+from pathlib import Path
+from typing import Annotated, NamedTuple, final
+
+import pandas as pd
+import typer
+
+from benchmarks.benchmark import Benchmark, Case, Row
+from benchmarks.label_noise.features import NAME, features_data, label_columns, people_problem
+from benchmarks.label_noise.label_noise import measure
+from benchmarks.label_noise.methods import METHODS
+from benchmarks.label_noise.problems import DATASETS, KINDS, DataSet, Problem, make_problem
+from benchmarks.label_noise.pruning import require_cleanlab
+from benchmarks.label_noise.training import Task
+from benchmarks.options import DataRoot, Device, Epochs, FirstSeed, Names, Seeds, best_device
+from benchmarks.report import DOCS, RESULTS, Report
+
+__all__ = ["P_WRONG", "PWrong"]
+
+_METHODS = Names(
+    ["nbam", "pred_probs", "cleanlab", "cross_entropy", "forward", "elr", "label_only"]
+)
+_PLANTED = (
+    ("asymmetric", 0.2),
+    ("asymmetric", 0.4),
+    ("symmetric", 0.4),
+    ("pair", 0.4),
+    ("instance", 0.4),
+    ("local", 0.4),
+)
+_PEOPLE = "people"
+_DATA = (*DATASETS, NAME)
+# Figures of the table, with their headers.
+_COLUMNS = {
+    "AUROC": "auroc",
+    "AP": "average_precision",
+    "Brier": "brier",
+    "ECE": "ece",
+    "log score": "log_score",
+    "share": "rate_estimate",
+    "width": "interval_width",
+    "covers": "interval_covers",
+    "seconds": "seconds",
+}
+
+
+class _Part(NamedTuple):
+    """A kind of noise on a data set, and the function of a seed that makes the problem."""
+
+    data: str
+    noise: str
+    rate: float | None
+    problem: Callable[[int], Problem]
+
+
+@final
+@dataclass(frozen=True, kw_only=True)
+class PWrong(Benchmark):
+    """Probabilities that labels are wrong: ranking, calibration and share, for all methods."""
+
+    data: Annotated[
+        Names,
+        typer.Option(parser=Names.among(_DATA), metavar="NAME,...", help="Data sets to use."),
+    ] = Names(["digits", NAME])
+    noise: Annotated[
+        Names,
+        typer.Option(
+            parser=Names.among([*KINDS, _PEOPLE]), metavar="NAME,...", help="Kinds of noise to use."
+        ),
+    ] = Names([*KINDS, _PEOPLE])
+    methods: Annotated[
+        Names,
+        typer.Option(parser=Names.among(METHODS), metavar="NAME,...", help="Methods to measure."),
+    ] = _METHODS
+    features: Annotated[
+        Path | None,
+        typer.Option(
+            help="File .npz of features: X_train, y_train, optionally X_test, y_test, and "
+            "labels_NAME for labels that people gave."
+        ),
+    ] = None
+    train_size: Annotated[
+        int | None, typer.Option(min=100, help="Number of training rows. Default: all.")
+    ] = None
+    seeds: Seeds = 3
+    first_seed: FirstSeed = 0
+    epochs: Epochs = None
+    data_root: DataRoot = None
+    device: Device = None
+
+    def measure(self, known: Collection[Case]) -> Iterator[Row]:
+        """Yield one row per data set, noise, seed and method.
+
+        Raises:
+            DataError: cleanlab is not installed, or data are missing.
+        """
+        if "cleanlab" in self.methods:
+            require_cleanlab()
+        for name in self.data:
+            if name == NAME and self.features is None:
+                continue
+            data = DATASETS[name] if name in DATASETS else features_data(Path(str(self.features)))
+            data = replace(
+                data,
+                train_size=min(self.train_size or data.train_size, data.train_size),
+                epochs=self.epochs or data.epochs,
+            )
+            for part in self._parts(name, data):
+                for seed in range(self.first_seed, self.first_seed + self.seeds):
+                    yield from self._rows(part, data, seed, known)
+
+    def _parts(self, name: str, data: DataSet) -> Iterator[_Part]:
+        for kind, rate in _PLANTED:
+            if kind in self.noise:
+
+                def planted(seed: int, kind: str = kind, rate: float = rate) -> Problem:
+                    return make_problem(data, kind, rate=rate, seed=seed, root=self.data_root)
+
+                yield _Part(name, kind, rate, planted)
+        if name == NAME and _PEOPLE in self.noise:
+            path = Path(str(self.features))
+            for column in label_columns(path):
+
+                def people(seed: int, column: str = column) -> Problem:
+                    return people_problem(data, path, column, seed=seed)
+
+                yield _Part(name, f"{_PEOPLE} {column}", None, people)
+
+    def _rows(
+        self, part: _Part, data: DataSet, seed: int, known: Collection[Case]
+    ) -> Iterator[Row]:
+        settings = {
+            "noise": part.noise,
+            "rate_per_class": part.rate,
+            "train_size": data.train_size,
+            "epochs": data.epochs,
+        }
+        cases = [
+            Case(data=part.data, method=method, seed=seed, settings=settings)
+            for method in self.methods
+        ]
+        missing = [case for case in cases if case not in known]
+        if not missing:
+            return
+        device = self.device or best_device()
+        task = Task(problem=part.problem(seed), data=data, seed=seed, device=device)
+        for case in missing:
+            found = measure(case.method, task)
+            packages = {"cleanlab": version("cleanlab")} if case.method == "cleanlab" else {}
+            notes = {"verdict": found.pop("verdict")}
+            yield Row(case=case, figures=found, notes=notes, device=device, packages=packages)
+
+    @staticmethod
+    def summary(rows: pd.DataFrame) -> str:
+        """Return one table per data set and kind of noise; values are means over seeds."""
+        keys = ["data", "noise", "rate_per_class", "train_size", "epochs"]
+        parts = rows.groupby(keys, sort=False, dropna=False)
+        return "\n".join(_heading(part) + _table(part) for _, part in parts)
+
+
+def _heading(rows: pd.DataFrame) -> str:
+    first = rows.iloc[0]
+    rate = "" if pd.isna(first["rate_per_class"]) else f", {first['rate_per_class']:g} per class"
+    return (
+        f"### {first['data']}, {first['noise']}{rate}\n\n"
+        f"True share {rows['rate_true'].mean():.3f} of {first['train_size']} rows; "
+        f"{first['epochs']} epochs; means of {rows['seed'].nunique()} seeds.\n\n"
+    )
+
+
+def _table(rows: pd.DataFrame) -> str:
+    means = rows.groupby("method", sort=False)[list(_COLUMNS.values())].mean()
+    lines = [["method", *_COLUMNS], ["---"] * (1 + len(_COLUMNS))]
+    for method, row in means.iterrows():
+        places = (1 if field == "seconds" else 3 for field in _COLUMNS.values())
+        cells = [
+            "" if pd.isna(row[field]) else f"{row[field]:.{count}f}"
+            for field, count in zip(_COLUMNS.values(), places, strict=True)
+        ]
+        lines.append([f"`{method}`", *cells])
+    return "".join(f"| {' | '.join(line)} |\n" for line in lines)
+
+
+P_WRONG = Report(
+    name="p-wrong",
+    results=RESULTS / "p-wrong.parquet",
+    document=DOCS / "benchmarks" / "p_wrong.md",
+    text=PWrong.summary,
+)
