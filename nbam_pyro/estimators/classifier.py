@@ -19,7 +19,7 @@ from nbam_pyro.estimators.used_rows import UsedRows
 from nbam_pyro.inference import Fit, default_steps, flip_matrix, predict, transition_matrix
 from nbam_pyro.inference.fitting import check_epochs
 from nbam_pyro.inference.steps.run import Run
-from nbam_pyro.models import LabelFlip, mlp, small_cnn
+from nbam_pyro.models import CleanError, CleanErrorLike, LabelFlip, mlp, small_cnn
 from nbam_pyro.models.priors.pseudo_counts import FlipPrior
 
 
@@ -40,6 +40,11 @@ class NBAMClassifier(ClassifierMixin, NBAMEstimator):
         contamination: Prior of the share of wrong labels in each true class: None for a wide prior,
             a number in (0, 1) for a Beta prior with this mean and pseudo-counts that sum to 100, or
             `Beta(a, b)`.
+        clean_error: Which part of the rows on which held-out predictions and labels disagree is the
+            network's own error, for example because the row is ambiguous: a pair (low, high) of
+            equally probable values in [0, 1], `Beta(a, b)`, or "open" if nothing is known; the
+            verdict is then "cannot tell". None for the library's default, which depends on what can
+            be seen. It decides how many labels are regarded as wrong.
         class_weight: Weight of each observed class: "balanced", or a mapping from class to weight.
             None means weight 1 for every class. With weights, all estimated contamination rates are
             rates among the weighted rows.
@@ -105,6 +110,7 @@ class NBAMClassifier(ClassifierMixin, NBAMEstimator):
         head: Literal["auto"] | Head = "network",
         network: Network | None = None,
         contamination: Contamination = None,
+        clean_error: CleanErrorLike = None,
         class_weight: Mapping[Any, float] | str | None = None,
         epochs: int | None = None,
         steps: Sequence[Callable[[Run], None]] | None = None,
@@ -130,6 +136,7 @@ class NBAMClassifier(ClassifierMixin, NBAMEstimator):
             trainer=trainer,
         )
         self.head = head
+        self.clean_error = clean_error
         self.class_weight = class_weight
 
     def fit(
@@ -159,8 +166,8 @@ class NBAMClassifier(ClassifierMixin, NBAMEstimator):
                 than half of the rows differ. None for no groups.
 
         Raises:
-            DataError: `head` is unknown, or contradicts images or `network`; there is only one
-                class, or a class has fewer than two rows; features have
+            DataError: `head` is unknown, or contradicts images or `network`; `clean_error` is not a
+                prior; there is only one class, or a class has fewer than two rows; features have
                 missing or infinite values; a verified true label is not a class; or verified values
                 contradict the labels or each other.
         """
@@ -286,7 +293,7 @@ class NBAMClassifier(ClassifierMixin, NBAMEstimator):
         k = len(self.classes_)
         rate = rate_prior(self.contamination)
         prior = None if rate is None else FlipPrior(rate=rate)
+        error = CleanError.of(self.clean_error)
         head = self._candidates(x)[0]
-        if head == "network":
-            return LabelFlip(self._body(x, mlp, small_cnn, k), k, prior=prior)
-        return LabelFlip(head_on(x, k, head), k, prior=prior)
+        network = self._body(x, mlp, small_cnn, k) if head == "network" else head_on(x, k, head)
+        return LabelFlip(network, k, prior=prior, clean_error=error)

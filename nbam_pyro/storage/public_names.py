@@ -7,7 +7,11 @@ __all__ = ["PUBLIC_PACKAGES", "is_value", "public_path"]
 # Packages whose public classes may be built without permission.
 PUBLIC_PACKAGES = ("nbam_pyro.models", "nbam_pyro.detection", "torch.nn")
 # Classes that are not modules but are described by their arguments, too, with their subclasses.
-_VALUES = {"nbam_pyro.models.FlipPrior", "nbam_pyro.detection.Assignment"}
+_VALUES = {
+    "nbam_pyro.models.FlipPrior",
+    "nbam_pyro.models.CleanError",
+    "nbam_pyro.detection.Assignment",
+}
 
 
 def is_value(kind: type) -> bool:

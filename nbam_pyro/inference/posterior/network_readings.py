@@ -11,6 +11,7 @@ depend on numbers that can be seen, and were fitted across data sets (a cut post
 2015). Verified rows update them.
 """
 
+import itertools
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -24,6 +25,7 @@ from torch import Tensor
 
 from nbam_pyro.functional import off_diagonal
 from nbam_pyro.inference.posterior.sharpness_estimates import (
+    clean_error_of,
     estimates_at,
     evidence_at,
     numbers,
@@ -33,6 +35,7 @@ from nbam_pyro.inference.steps.attempts import LEARNED
 from nbam_pyro.inference.steps.evidence import Evidence
 from nbam_pyro.inference.steps.run import Run
 from nbam_pyro.inference.variational.guides import Draw, guide_median
+from nbam_pyro.models.priors.clean_error import CleanError
 from nbam_pyro.models.priors.pseudo_counts import FlipPrior
 from nbam_pyro.outputs.sharpness_prior import SharpnessPrior
 from nbam_pyro.outputs.sharpness_seen import Seen, sharpened
@@ -51,6 +54,9 @@ __all__ = [
 _LEAST_RIGHT = 0.5
 # Rates and flips at other sharpnesses are estimated from at most this number of rows.
 _MOST = 20_000
+
+# Sharpnesses at which rates and flips are estimated if the clean error has a given prior.
+_WIDE = np.exp(np.linspace(-3.0, 3.4, 25))
 
 # Fitted by `python -m benchmarks run network-sharpness`.
 FITTED = SharpnessPrior(
@@ -136,6 +142,7 @@ class NetworkReadings:
         latents: Mapping[str, Tensor],
         *,
         learned: bool,
+        clean_error: CleanError | None = None,
     ) -> "NetworkReadings":
         """Estimate rates and flips at every sharpness, and weigh the explanations.
 
@@ -145,15 +152,24 @@ class NetworkReadings:
             latents: Rates and rows of T to start from, by site name.
             learned: Whether the network has learned anything about the labels. If it has not, "no
                 label is wrong" has a prior weight of one half or more.
+            clean_error: Prior of the part of the disagreement with labels that is the network's own
+                error; None for the fitted prior of the sharpness.
         """
         mean = evidence.log_probs.exp().mean(0)
         some = _some(evidence)
         usual = usual_at(some, prior, latents, mean)
         seen = Seen(0.0, numbers(some, usual))
-        values, weights = FITTED.points(seen)
-        right = FITTED.right_weight(seen)
+        if clean_error is None:
+            values, weights = FITTED.points(seen)
+            estimates = estimates_at(values, some, prior, usual, mean)
+            right = FITTED.right_weight(seen)
+        else:
+            values = _WIDE
+            estimates = estimates_at(values, some, prior, usual, mean)
+            powered = [evidence_at(some, float(a), mean) for a in values]
+            errors = [clean_error_of(*pair) for pair in zip(powered, estimates, strict=True)]
+            right, weights = _weights_of(clean_error, np.array(errors))
         right = right if learned else max(right, _LEAST_RIGHT)
-        estimates = estimates_at(values, some, prior, usual, mean)
         with np.errstate(divide="ignore"):  # The logarithm of 0 is the weight of an impossibility.
             log_weight = np.log(np.r_[right, (1 - right) * weights])
         if len(evidence.verified):
@@ -213,7 +229,30 @@ def readings_of(run: Run) -> NetworkReadings | None:
     gain = run.gain  # it scores all rows again
     learned = gain is None or gain >= LEARNED
     latents = guide_median(run.guide_or_new())
-    return NetworkReadings.of(evidence, story.prior or FlipPrior(), latents, learned=learned)
+    return NetworkReadings.of(
+        evidence,
+        story.prior or FlipPrior(),
+        latents,
+        learned=learned,
+        clean_error=story.clean_error,
+    )
+
+
+def _weights_of(clean_error: CleanError, errors: np.ndarray) -> tuple[float, np.ndarray]:
+    """Return the probability that no label is wrong, and the weight of every sharpness.
+
+    Each explanation has the probability of the clean errors that are nearest to its own one. If no
+    label is wrong, the clean error is 1.
+
+    Args:
+        clean_error: Prior of the clean error.
+        errors: Clean error at every sharpness, (G,), from small to large sharpness.
+    """
+    points = np.minimum.accumulate(np.r_[1.0, errors])
+    edges = np.r_[1.0, (points[1:] + points[:-1]) / 2, 0.0]
+    mass = np.array([clean_error.probability(low, high) for high, low in itertools.pairwise(edges)])
+    right, rest = float(mass[0]), mass[1:].sum()
+    return right, mass[1:] / rest if rest > 0 else np.full(len(errors), 1 / len(errors))
 
 
 def _some(evidence: Evidence) -> Evidence:

@@ -15,7 +15,7 @@ from nbam_pyro.outputs.sharpness_seen import sharpened
 from nbam_pyro.outputs.transition import Transition
 from nbam_pyro.verified import NOTHING
 
-__all__ = ["SEEN", "estimates_at", "evidence_at", "numbers", "usual_at"]
+__all__ = ["SEEN", "clean_error_of", "estimates_at", "evidence_at", "numbers", "usual_at"]
 
 SEEN = (
     "log share of wrong labels at sharpness 1",
@@ -100,3 +100,22 @@ def estimates_at(
 def evidence_at(evidence: Evidence, sharpness: float, mean: Float[Tensor, " k"]) -> Evidence:
     """Return the evidence at another sharpness."""
     return replace(evidence, log_probs=sharpened(evidence.log_probs, sharpness, mean))
+
+
+def clean_error_of(evidence: Evidence, transition: Transition) -> float:
+    """Return which part of the disagreement with labels is the network's own error.
+
+    It is the mean probability that the label is right, over the rows whose label is not the most
+    probable class. It is 1 if there is no such row.
+
+    Args:
+        evidence: Predictions out of fold at the sharpness of the estimate, and observed labels.
+        transition: Estimate of rates and flips.
+    """
+    disagree = evidence.log_probs.argmax(1) != evidence.labels
+    weights = torch.where(disagree, evidence.weights, 0.0).double()
+    if not weights.sum() > 0:
+        return 1.0
+    posterior = evidence.posterior(evidence.latents(transition))
+    right = posterior.gather(1, evidence.labels[:, None])[:, 0].double()
+    return float(weights @ right / weights.sum())

@@ -16,6 +16,7 @@ from nbam_pyro.checks.memory import check_flip_memory
 from nbam_pyro.errors import StoryError
 from nbam_pyro.models.latents import Latents
 from nbam_pyro.models.likelihoods.component import check_classes
+from nbam_pyro.models.priors.clean_error import CleanError
 from nbam_pyro.models.priors.groups import check_groups, split_groups
 from nbam_pyro.models.priors.pseudo_counts import FlipPrior
 from nbam_pyro.models.stories.deviation import RateDeviation
@@ -67,6 +68,10 @@ class LabelFlip(LatentLabelStory):
         last_layer: Prior standard deviation of the weights of the network's last layer. The fit
             then estimates a posterior of these weights, the sites "weight" (K, D) and "bias" (K,).
             0 for point estimates.
+        clean_error: Prior of the part of the disagreement with labels that is the network's own
+            error, among rows that networks predict without their labels. It decides how many labels
+            the fit regards as wrong, and does not act on training. None for the library's default,
+            which depends on what can be seen (docs/explanation/sharpness.md).
         dims: Names of the dimensions of a target whose elements have a label each, such as
             ("height", "width") for segmentation; () for one label per row.
 
@@ -98,6 +103,7 @@ class LabelFlip(LatentLabelStory):
         locality: float = 0.0,
         groups: int = 0,
         last_layer: float = 0.0,
+        clean_error: CleanError | None = None,
         dims: Sequence[str] = (),
     ) -> None:
         super().__init__(dims=dims)
@@ -112,6 +118,7 @@ class LabelFlip(LatentLabelStory):
         self.locality = locality
         self.groups = groups
         self.last_layer = last_layer
+        self.clean_error = clean_error
         self.features = last_width(network) if locality or last_layer else 0
         self.rate_deviation = RateDeviation(
             features=self.features if locality else 0, scale=locality, groups=groups

@@ -6,6 +6,7 @@ from typing import Any
 from torch import Tensor
 
 from nbam_pyro.models.latents import Latents
+from nbam_pyro.models.priors.clean_error import CleanError
 from nbam_pyro.models.priors.pseudo_counts import FlipPrior
 from nbam_pyro.models.stories.closed_story import ClosedStory
 from nbam_pyro.verified import NOTHING, Verified
@@ -21,10 +22,13 @@ class LatentLabelStory(ClosedStory):
     Attributes:
         num_classes: Number of classes K.
         prior: Pseudo-counts of contamination rates and flips; None for `FlipPrior()`.
+        clean_error: Prior of the part of the disagreement with labels that is the network's own
+            error; None for the library's default.
     """
 
     num_classes: int
     prior: FlipPrior | None
+    clean_error: CleanError | None = None
 
     @property
     def latent_label(self) -> "LatentLabelStory":

@@ -8,8 +8,9 @@ import torch
 
 from nbam_pyro import FlipPrior, Verified
 from nbam_pyro.inference.posterior.network_readings import NetworkReadings
-from nbam_pyro.inference.posterior.sharpness_estimates import evidence_at
+from nbam_pyro.inference.posterior.sharpness_estimates import clean_error_of, evidence_at
 from nbam_pyro.inference.steps.evidence import Evidence
+from nbam_pyro.models import CleanError
 from nbam_pyro.verified import NOTHING
 
 N = 600
@@ -26,8 +27,12 @@ def evidence(*, apart=1.5, rate=0.2, verified=NOTHING, seed=0):
     return Evidence(log_probs, labels, torch.ones(N), verified), true
 
 
-def readings(given, *, learned=True):
-    return NetworkReadings.of(given, FlipPrior(), LATENTS, learned=learned)
+def readings(given, *, learned=True, clean_error=None):
+    return NetworkReadings.of(given, FlipPrior(), LATENTS, learned=learned, clean_error=clean_error)
+
+
+def mean_share(found):
+    return float(found.weight @ np.array([one.share for one in found.transitions]))
 
 
 def test_weights_are_a_distribution_and_shares_rise_with_the_sharpness():
@@ -37,6 +42,39 @@ def test_weights_are_a_distribution_and_shares_rise_with_the_sharpness():
     shares = [one.share for one in found.transitions]
     assert shares[0] < shares[-1]
     assert found.usual.share == pytest.approx(0.2, abs=0.05)
+
+
+@pytest.mark.parametrize("limits", [(0.2, 0.3), (0.5, 0.6), (0.9, 1.0)])
+def test_a_given_clean_error_is_that_of_the_explanations(limits):
+    rows, _ = evidence()
+    low, high = limits
+    found = readings(rows, clean_error=CleanError(low=low, high=high))
+    assert found.weight.sum() + found.all_right == pytest.approx(1)
+    errors = [
+        clean_error_of(evidence_at(rows, float(a), found.mean), one)
+        for a, one in zip(found.sharpness, found.transitions, strict=True)
+    ]
+    mean = found.all_right + float(found.weight @ np.array(errors))
+    assert mean == pytest.approx((low + high) / 2, abs=0.05)
+
+
+def test_the_share_falls_with_the_clean_error_and_is_right_at_the_true_one():
+    rows, true = evidence()
+    disagree = rows.log_probs.argmax(1) != rows.labels
+    truth = float(((rows.labels == true) & disagree).sum() / disagree.sum())
+    at = {e: readings(rows, clean_error=CleanError(low=e, high=e + 0.02)) for e in (0.1, 0.8)}
+    assert mean_share(at[0.1]) > mean_share(at[0.8])
+    found = readings(rows, clean_error=CleanError(low=truth - 0.01, high=truth + 0.01))
+    assert mean_share(found) == pytest.approx(
+        float((rows.labels != true).double().mean()), abs=0.02
+    )
+
+
+def test_without_disagreement_the_clean_error_is_one():
+    rows, _ = evidence(apart=9.0, rate=0.0)
+    found = readings(rows, clean_error=CleanError(low=0.1, high=0.3))
+    assert mean_share(found) < 0.001
+    assert clean_error_of(rows, found.usual) == 1
 
 
 def test_draws_follow_the_weights_and_move_rates_to_each_estimate():
