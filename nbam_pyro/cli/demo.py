@@ -36,7 +36,7 @@ def demo(
 def _table(summary: dict[str, Any]) -> Any:
     from rich.table import Table
 
-    from nbam_pyro.cli.runs.words import percent
+    from nbam_pyro.outputs.wording.sentences import percent
 
     table = Table(title="Digits, 40 % of the labels of five classes flipped")
     table.add_column("question")

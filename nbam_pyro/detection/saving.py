@@ -39,7 +39,7 @@ from nbam_pyro.training.contexts import exclusive
 __all__ = ["FILES", "load_detector", "save_detector", "write_detector"]
 
 FILES = ("detector.json", "detector.safetensors")
-_FORMAT_VERSION = 4
+_FORMAT_VERSION = 5
 _SETTINGS = (
     "contamination",
     "members",

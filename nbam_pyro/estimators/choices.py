@@ -13,6 +13,7 @@ from nbam_pyro.errors import NBAMWarning
 from nbam_pyro.inference import Fit
 from nbam_pyro.inference.diagnostics.measurement_verdict import different
 from nbam_pyro.outputs.verdict import Explanation, Verdict
+from nbam_pyro.outputs.wording.sentences import sentence
 
 __all__ = ["ModelChoice", "Trial", "judged_choice", "simplest", "tried"]
 
@@ -132,15 +133,15 @@ def _with_rivals(fitted: Fit, rivals: dict[str, Fit], *, part: str) -> Verdict:
     return replace(
         verdict,
         level="weak" if verdict.level == "identified" else verdict.level,
-        reasons=(
-            *verdict.reasons,
-            f"Another {part}, {names}, predicts unseen targets almost as well and flags other "
-            "rows.",
+        assumed=sentence(
+            verdict.assumed,
+            f"the {part} is assumed to be the chosen one, but another {part}, {names}, predicts "
+            "unseen targets almost as well and flags other rows",
         ),
         explanations=(*verdict.explanations, *(() if verdict.explanations else (used,)), *rest),
-        separates=(
-            *verdict.separates,
-            f"Choose the {part} from what you know about the data ({part}=), or use more rows.",
+        decides=sentence(
+            verdict.decides,
+            f"choose the {part} from what you know about the data ({part}=), or use more rows",
         ),
     )
 

@@ -98,12 +98,13 @@ class ContaminationReport:
 
     def __str__(self) -> str:
         classes = None if self.labels is None else self.labels.rates["class"].tolist()
+        verdict = self.verdict if classes is None else self.verdict.named(classes)
         return report_text(
             self.kind,
             self.rows,
             interval=self.contamination_interval,
             probability=self.probability,
-            told=[*self.verdict.lines(classes), self.note],
+            told=[*verdict.lines(), self.note],
             flagged=FLAGGED,
         )
 

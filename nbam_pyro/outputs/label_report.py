@@ -66,7 +66,8 @@ def label_report(
         verdict=label_verdict(
             readings,
             draws["contamination"].values,
-            contamination=float(rows["responsibility"].mean()),
+            given=given,
+            class_prior=class_prior,
             probability=probability,
         ),
         note=report_note(

@@ -1,103 +1,147 @@
 """The verdict on labels, given predicted probabilities."""
 
-import math
+from collections.abc import Iterator
 
 import numpy as np
 
+from nbam_pyro.models.priors.class_frequency import class_prior_sentence
 from nbam_pyro.outputs.label_readings import Readings, unskilled
 from nbam_pyro.outputs.open_share import COMPETES, open_share, unknown_share
 from nbam_pyro.outputs.verdict import Explanation, Level, Verdict
+from nbam_pyro.outputs.wording.labels import (
+    all_right,
+    pair_list,
+    random_rows_clause,
+    right_clause,
+    trust_clause,
+    unknown_clause,
+)
+from nbam_pyro.outputs.wording.sentences import sentence, share_clause
 
 __all__ = ["label_verdict"]
 
 # Names of two classes are in doubt if this probability or more says that they are exchanged.
 _EXCHANGED = 0.05
+# What predicts the labels.
+_CLASSIFIER = "classifier"
 
 
 def label_verdict(
-    readings: Readings, shares: np.ndarray, *, contamination: float, probability: float
+    readings: Readings,
+    shares: np.ndarray,
+    *,
+    given: bool,
+    class_prior: float | None,
+    probability: float,
 ) -> Verdict:
     """Return the verdict.
 
     Args:
         readings: Explanations and their weights.
         shares: Draws of the contaminated share, (S,).
-        contamination: Mean responsibility.
+        given: Whether the sharpness was given.
+        class_prior: Pseudo-count of each class, or None.
         probability: Posterior probability that the interval of the contaminated share contains.
     """
     tail = (1 - probability) / 2
     low, high = np.quantile(shares, [tail, 1 - tail])
-    useless, exchanged = unskilled(readings.data), _exchanged(readings)
-    level: Level = "identified"
-    if open_share(low, high, all_right=readings.all_right, share=float(shares.mean())):
-        level = "weak"
-    if unknown_share(low, high) or useless or exchanged:
-        level = "cannot tell"
-    reasons = []
-    if useless:
-        reasons.append(
-            "The classifier agrees with the labels no more often than the most frequent class does."
-        )
-    reasons += [
-        f"The names of the classes {{{c}}} and {{{d}}} may be exchanged: most of their labels "
-        "would be wrong."
-        for c, d in exchanged
-    ]
-    if level != "identified" and not useless:
-        reasons.append(
-            f"The contaminated share lies between {low:.1%} and {high:.1%}, depending on how far "
-            "the classifier can be trusted where it contradicts labels."
-        )
-    explanations = () if level == "identified" else _explanations(readings, shares)
-    separates = () if level == "identified" else (_separates(contamination, shares),)
+    interval = float(low), float(high)
+    pairs = _exchanged(readings)
+    problems = [*_problems(readings, pairs, interval, probability)]
+    is_open = open_share(low, high, all_right=readings.all_right, share=float(shares.mean()))
+    level: Level = "cannot tell" if problems else "weak" if is_open else "identified"
+    taken = [*_taken_as_given(readings, given, class_prior)]
+    found = share_clause(interval, "labels are wrong", probability=probability)
+    if level == "identified":
+        return Verdict(level=level, sure=sentence(found), assumed=sentence(*taken))
+    rival = readings.all_right > COMPETES
     return Verdict(
         level=level,
-        reasons=tuple(reasons),
-        explanations=explanations,
-        separates=separates,
+        sure=sentence(*(problems or [found])),
+        assumed=sentence(
+            trust_clause(_CLASSIFIER),
+            right_clause(_CLASSIFIER, readings.all_right) if rival else "",
+            *taken,
+        ),
+        decides=sentence(random_rows_clause(interval, _CLASSIFIER, probability=probability)),
+        explanations=_explanations(readings, shares, pairs),
     )
 
 
-def _exchanged(readings: Readings) -> list[tuple[int, int]]:
-    """Return pairs of classes whose labels are mostly wrong, each with the label of the other."""
+def _problems(
+    readings: Readings,
+    pairs: dict[tuple[int, int], tuple[float, float]],
+    interval: tuple[float, float],
+    probability: float,
+) -> Iterator[str]:
+    """Yield a clause for each reason for the level "cannot tell"."""
+    if unskilled(readings.data):
+        yield "the classifier agrees with the labels no more often than the most frequent class"
+    if pairs:
+        yield (
+            f"most labels of {pair_list([*pairs])} may be wrong, because their names may be "
+            "exchanged"
+        )
+    if unknown_share(*interval):
+        yield unknown_clause(interval, probability=probability)
+
+
+def _taken_as_given(readings: Readings, given: bool, class_prior: float | None) -> Iterator[str]:
+    """Yield clauses about assumptions that do not change the level."""
+    if given:
+        yield f"sharpness {readings.sharpness[0]:g} was given and is taken as known"
+    if class_prior is not None:
+        yield class_prior_sentence(class_prior)
+
+
+def _exchanged(readings: Readings) -> dict[tuple[int, int], tuple[float, float]]:
+    """Return pairs of classes whose labels are mostly wrong, each with the label of the other.
+
+    Returns:
+        For each pair, most probable first: the probability that the names are exchanged, and the
+        share of wrong labels in this case.
+    """
     k = readings.data.log_p.shape[1]
-    doubt = np.zeros((k, k))
+    doubt, share = np.zeros((k, k)), np.zeros((k, k))
     for weight, one in zip(readings.weight, readings.transitions, strict=True):
         joint = one.counts.numpy()
         own = np.diagonal(joint)
-        doubt += weight * (own[:, None] + own < joint + joint.T)
-    return [(int(c), int(d)) for c, d in np.argwhere(np.triu(doubt, 1) > _EXCHANGED)]
+        exchanged = weight * (own[:, None] + own < joint + joint.T)
+        doubt += exchanged
+        share += one.share * exchanged
+    pairs = np.argwhere(np.triu(doubt, 1) > _EXCHANGED)
+    found = {(int(c), int(d)): (float(doubt[c, d]), float(share[c, d])) for c, d in pairs}
+    ranked = sorted(found.items(), key=lambda one: -one[1][0])
+    return {pair: (min(1.0, p), min(1.0, mean / p)) for pair, (p, mean) in ranked}
 
 
-def _explanations(readings: Readings, shares: np.ndarray) -> tuple[Explanation, ...]:
-    """Return both explanations, the more probable one first."""
-    if readings.all_right < COMPETES:
-        return ()
-    wrong = 1 - readings.all_right
-    both = [
-        Explanation(
-            text="Labels are wrong where the classifier is certain of another class.",
-            contamination=min(1.0, float(shares.mean()) / wrong),
-            weight=wrong,
-        ),
-        Explanation(
-            text="No label is wrong: all disagreements are mistakes of the classifier.",
-            contamination=0.0,
-            weight=readings.all_right,
-        ),
-    ]
-    return tuple(sorted(both, key=lambda one: -(one.weight or 0)))
+def _explanations(
+    readings: Readings,
+    shares: np.ndarray,
+    pairs: dict[tuple[int, int], tuple[float, float]],
+) -> tuple[Explanation, ...]:
+    """Return the competing explanations.
 
-
-def _separates(contamination: float, shares: np.ndarray) -> str:
-    """Return how many verified rows would halve the interval.
-
-    If v rows that are drawn at random are verified, the share has a variance of s (1 - s) / v from
-    them alone. Both together must have a quarter of the present variance.
+    Labels are wrong, or no label is wrong, the more probable one first. The first of them contains
+    the explanations with exchanged names, which follow.
     """
-    s = max(contamination, 0.5 * float(shares.std()))
-    needed = math.ceil(3 * s * (1 - s) / max(float(shares.var()), 1e-9))
+    right = readings.all_right
+    if right < COMPETES and not pairs:
+        return ()
+    wrong = Explanation(
+        text="Labels are wrong where the classifier is certain of another class.",
+        contamination=min(1.0, float(shares.mean()) / (1 - right)),
+        weight=1 - right,
+    )
+    both = [wrong, all_right(_CLASSIFIER, right)] if right >= COMPETES else [wrong]
     return (
-        f"About {max(needed, 5)} verified rows, drawn at random, would halve the interval. "
-        "Verified rows also determine the sharpness."
+        *sorted(both, key=lambda one: -(one.weight or 0)),
+        *(
+            Explanation(
+                text=f"The names of {pair_list([pair])} are exchanged.",
+                contamination=share,
+                weight=probability,
+            )
+            for pair, (probability, share) in pairs.items()
+        ),
     )

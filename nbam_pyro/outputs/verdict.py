@@ -1,10 +1,11 @@
-"""`Verdict`: whether the data identify the contamination, as a level and in sentences."""
+"""`Verdict`: whether the data identify the contamination, as a level and three sentences."""
 
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
+import pandas as pd
 from pydantic import TypeAdapter
 
 from nbam_pyro.storage import Probability
@@ -18,12 +19,6 @@ Level = Literal["identified", "weak", "cannot tell"]
 _LIGHT = 0.05
 # Largest contamination that the prior allows.
 _HALF = 0.5
-# The first sentence after the level.
-_MEANINGS = {
-    "identified": "The data identify the contamination.",
-    "weak": "It rests in part on an assumption, or another explanation is almost as good.",
-    "cannot tell": "The data do not identify the contamination.",
-}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,52 +48,67 @@ class Verdict:
     * "cannot tell": The data do not identify the contamination. Do not act on the responsibilities
       (the probabilities that targets are wrong) without further information.
 
-    `str()` gives the level and all sentences. A sentence writes the class with index 3 as "{3}";
-    `lines` and `named` replace it by the name of the class.
+    `str()` gives the level and at most three sentences: what is sure, what rests on an assumption,
+    and what would decide it. `table` lists the competing explanations. A sentence writes the class
+    with index 3 as "{3}"; `named` replaces it by the name of the class.
 
     Attributes:
         level: Level, one of the three above.
-        reasons: Sentences that give the reasons for the level.
+        sure: Sentence that says what the data show, or why they do not show it.
+        assumed: Sentence that says what rests on an assumption; empty if nothing does.
+        decides: Sentence that says what would decide, for example which rows to verify and how
+            many; empty if nothing is open.
         explanations: Competing explanations of the data, the one that the result uses first. Empty
             if there is only one.
-        separates: Sentences that say what would decide between the explanations, for example how
-            many verified rows.
 
     Example:
         >>> verdict = Verdict(
         ...     level="weak",
-        ...     reasons=("The names of the classes {0}, {1} rest on an assumption.",),
-        ...     separates=("Verify 5 rows of these classes.",),
+        ...     sure="Between 19.0% and 21.0% of the labels are wrong (90% interval).",
+        ...     assumed="The names of the classes {0} and {1} rest on an assumption.",
+        ...     decides="Verify 5 rows of these classes.",
         ... )
-        >>> print(verdict)
-        Verdict: weak. It rests in part on an assumption, or another explanation is almost as good.
-        The names of the classes 0, 1 rest on an assumption.
+        >>> print(verdict.named(["cat", "dog"]))
+        Verdict: weak
+        Between 19.0% and 21.0% of the labels are wrong (90% interval).
+        The names of the classes cat and dog rest on an assumption.
         Verify 5 rows of these classes.
-        >>> verdict.lines(["cat", "dog"])[1]
-        'The names of the classes cat, dog rest on an assumption.'
     """
 
     level: Level
-    reasons: tuple[str, ...] = ()
+    sure: str
+    assumed: str = ""
+    decides: str = ""
     explanations: tuple[Explanation, ...] = ()
-    separates: tuple[str, ...] = ()
 
-    def lines(self, names: Sequence[object] | None = None) -> list[str]:
-        """Return the verdict as sentences, one in each line.
-
-        Args:
-            names: Names of the classes; None to show the indices of classes (0, 1, ...).
-        """
-        told = [f"Verdict: {self.level}. {_MEANINGS[self.level]}", *self.reasons]
-        if self.explanations:
-            told.append("These explanations compete:")
-        for one in self.explanations:
-            weight = "" if one.weight is None else f", weight {one.weight:.2f}"
-            told.append(f"  {one.text} ({one.contamination:.1%} of the rows contaminated{weight})")
-        return [_named(line, names) for line in (*told, *self.separates)]
+    def lines(self) -> list[str]:
+        """Return the level and the sentences, one in each line."""
+        told = [f"Verdict: {self.level}", self.sure, self.assumed, self.decides]
+        return [_named(line, None) for line in told if line]
 
     def __str__(self) -> str:
         return "\n".join(self.lines())
+
+    def table(self) -> pd.DataFrame:
+        """Return the competing explanations as a table, the one that the result uses first.
+
+        Returns:
+            One row per explanation, with the columns "explanation" (a sentence), "contamination"
+            (share of these rows that is contaminated if the explanation is right) and "weight"
+            (probability of the explanation; NaN if it cannot be computed from the data). Without
+            competing explanations the table is empty.
+
+        Example:
+            >>> one = Explanation(text="Class {0} has no wrong label.", contamination=0.1)
+            >>> Verdict(level="weak", sure="", explanations=(one,)).table()
+                                explanation  contamination  weight
+            0  Class 0 has no wrong label.            0.1     NaN
+        """
+        rows = [
+            (_named(one.text, None), one.contamination, one.weight) for one in self.explanations
+        ]
+        table = pd.DataFrame(rows, columns=["explanation", "contamination", "weight"])
+        return table.astype({"explanation": object, "contamination": float, "weight": float})
 
     @property
     def band(self) -> list[float]:
@@ -122,17 +132,17 @@ class Verdict:
             names: Names of the classes.
 
         Example:
-            >>> verdict = Verdict(level="weak", reasons=("The name of {1} is uncertain.",))
-            >>> verdict.named(["cat", "dog"]).reasons
-            ('The name of dog is uncertain.',)
+            >>> Verdict(level="weak", sure="The name of {1} is open.").named(["cat", "dog"]).sure
+            'The name of dog is open.'
         """
         return replace(
             self,
-            reasons=tuple(_named(line, names) for line in self.reasons),
+            sure=_named(self.sure, names),
+            assumed=_named(self.assumed, names),
+            decides=_named(self.decides, names),
             explanations=tuple(
                 replace(one, text=_named(one.text, names)) for one in self.explanations
             ),
-            separates=tuple(_named(line, names) for line in self.separates),
         )
 
     @classmethod

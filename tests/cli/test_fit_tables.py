@@ -12,7 +12,7 @@ import pytest
 
 from nbam_pyro.cli.files import Columns, encoding_of, read
 from nbam_pyro.cli.runs import scored_line, table_lines
-from nbam_pyro.cli.runs.words import percent
+from nbam_pyro.outputs.wording.sentences import percent
 from tests.cli.files.helpers import refused as not_taken
 from tests.cli.helpers import bugs, distances, nbam, refused
 

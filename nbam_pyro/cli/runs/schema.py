@@ -5,7 +5,7 @@ from typing import Annotated, Any, Literal
 from pydantic import ConfigDict, Field, RootModel, model_validator
 
 from nbam_pyro.cli.files import Encoding
-from nbam_pyro.outputs.verdict import Level
+from nbam_pyro.outputs.verdict import Explanation, Level
 from nbam_pyro.storage import Count, Finite, Label, Probability, Saved
 
 __all__ = ["DetectedInfo", "FittedInfo", "Settings", "Summary"]
@@ -133,6 +133,7 @@ class _Found(_Open):
     population_rate_high: Probability
     verdict: Level
     verdict_lines: list[str]
+    explanations: list[Explanation]
     evidence: Literal["cross-fitted", "in-sample", "out-of-sample"]
     verified: _Verified | None = None
     flagged: Count
@@ -183,6 +184,7 @@ class _Anomalies(_Open):
     population_rate_high: Probability
     verdict: Level
     verdict_lines: list[str]
+    explanations: list[Explanation]
     flagged: Count
     threshold: Finite | None
     notes: list[str]

@@ -12,6 +12,7 @@ from nbam_pyro.checks.codes import codes_of, switches
 from nbam_pyro.cli.files import read
 from nbam_pyro.cli.runs.schema import Settings, Summary
 from nbam_pyro.cli.runs.tables import write_table
+from nbam_pyro.cli.runs.verdict import verdict_entries
 from nbam_pyro.outputs.contamination_report import ContaminationReport
 from nbam_pyro.outputs.scores.from_scores import from_scores
 from nbam_pyro.storage import new_folder, write_json, write_manifest
@@ -104,6 +105,5 @@ def share_entries(
         "population_rate": report.population_rate,
         "population_rate_low": rate_low,
         "population_rate_high": rate_high,
-        "verdict": report.verdict.level,
-        "verdict_lines": report.verdict.lines(names),
+        **verdict_entries(report.verdict, names),
     }

@@ -7,6 +7,7 @@ import pandas as pd
 import torch
 
 from nbam_pyro.cli.runs.info import RunInfo
+from nbam_pyro.cli.runs.verdict import verdict_entries
 from nbam_pyro.estimators.targets import Targets
 from nbam_pyro.inference import (
     Fit,
@@ -47,8 +48,7 @@ def summarise(fit: Fit, info: RunInfo, targets: Targets, table: pd.DataFrame) ->
         "population_rate": rate.mean,
         "population_rate_low": rate.low,
         "population_rate_high": rate.high,
-        "verdict": fit.verdict.level,
-        "verdict_lines": fit.verdict.lines(None if info.classes is None else info.classes.tolist()),
+        **verdict_entries(fit.verdict, None if info.classes is None else info.classes.tolist()),
         "evidence": fit.training_rows.evidence,
         **({} if not len(verified) else {"verified": _verified(targets.codes, verified)}),
         "flagged": int(flagged.sum()),

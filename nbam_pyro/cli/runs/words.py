@@ -5,7 +5,9 @@ from typing import Any
 
 import pandas as pd
 
-__all__ = ["percent", "probability", "scored_line", "show_lines", "table_lines"]
+from nbam_pyro.outputs.wording.sentences import percent
+
+__all__ = ["probability", "scored_line", "show_lines", "table_lines"]
 
 # Below this, a probability of three decimals is 0.000.
 _VISIBLE = 0.0005
@@ -26,7 +28,7 @@ def show_lines(summary: dict[str, Any]) -> list[str]:
         lines += _directions(summary["directions"], wrong)
     if summary["task"] == "regression":
         lines += _sides(summary)
-    return [*lines, *_how_sure(summary), *summary["verdict_lines"]]
+    return [*lines, *_how_sure(summary), *_verdict(summary)]
 
 
 def scored_line(table: pd.DataFrame) -> str:
@@ -48,26 +50,6 @@ def scored_line(table: pd.DataFrame) -> str:
         return f"{n} rows scored; about {expected:.0f} of them ({share}) are probably wrong"
     flagged = int(table["flagged"].sum())
     return f"{n} rows scored; {flagged} of them {'is' if flagged == 1 else 'are'} flagged"
-
-
-def percent(share: float, decimals: int = 1) -> str:
-    """Write a share in percent. Only a share of exactly 0 or 1 is written as 0 % or 100 %.
-
-    Args:
-        share: Share between 0 and 1.
-        decimals: Number of decimal places.
-
-    Example:
-        >>> percent(0.256), percent(0.0), percent(0.0001), percent(0.9999), percent(0.004, 0)
-        ('25.6%', '0.0%', '<0.1%', '>99.9%', '<1%')
-    """
-    step = 10.0 ** -(decimals + 2)
-    text = f"{share:.{decimals}%}"
-    if share > 0 and text == f"{0:.{decimals}%}":
-        return f"<{step:.{decimals}%}"
-    if share < 1 and text == f"{1:.{decimals}%}":
-        return f">{1 - step:.{decimals}%}"
-    return text
 
 
 def probability(value: float) -> str:
@@ -127,7 +109,7 @@ def _anomalies(summary: dict[str, Any]) -> Iterator[str]:
             f"Which: {_rows(summary['flagged'])} flagged, with a score above "
             f"{summary['threshold']:.4g}."
         )
-    yield from summary["verdict_lines"]
+    yield from _verdict(summary)
 
 
 def _how_much(summary: dict[str, Any]) -> Iterator[str]:
@@ -207,6 +189,12 @@ def _how_sure(summary: dict[str, Any]) -> Iterator[str]:
         f"All figures are {summary['evidence']} and assume that the fitted network is right. "
         "The intervals do not include its errors, so the truth may lie outside them."
     )
+
+
+def _verdict(summary: dict[str, Any]) -> Iterator[str]:
+    yield from summary["verdict_lines"]
+    if summary["explanations"]:
+        yield "All competing explanations: 'explanations' in summary.json."
 
 
 def _rows(number: float, noun: str = "row") -> str:

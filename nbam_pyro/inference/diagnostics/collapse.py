@@ -7,7 +7,13 @@ import numpy as np
 from nbam_pyro.inference.steps.attempts import LEARNED
 from nbam_pyro.storage import Probability
 
-__all__ = ["CollapseReport", "collapse_report"]
+__all__ = ["COLLAPSE_ADVICE", "CollapseReport", "collapse_clause", "collapse_report"]
+
+COLLAPSE_ADVICE = (
+    "use more rows, features that say more about the targets, or another network, and verify rows "
+    "that are chosen at random"
+)
+"""Clause that says what helps against a collapse."""
 
 
 @dataclass(frozen=True)
@@ -78,6 +84,15 @@ class CollapseReport:
             state = "shown no sign of collapse"
         share = "unknown" if self.disagreement is None else f"{self.disagreement:.3f}"
         return f"{state} (mean responsibility {self.contamination:.3f}, disagreement {share})"
+
+
+def collapse_clause(state: str) -> str:
+    """Return a clause that says that a fit has collapsed.
+
+    Args:
+        state: Text of its `CollapseReport`, a phrase that follows "The fit has".
+    """
+    return f"the fit has {state}, so its responsibilities mean nothing"
 
 
 def collapse_report(

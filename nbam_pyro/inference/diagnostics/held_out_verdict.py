@@ -6,11 +6,10 @@ import numpy as np
 
 from nbam_pyro.outputs import from_predictions
 from nbam_pyro.outputs.verdict import Verdict
+from nbam_pyro.outputs.wording.parts import FEWEST
+from nbam_pyro.outputs.wording.sentences import sentence
 
 __all__ = ["held_out_verdict"]
-
-# With fewer held-out rows their residuals have no shape.
-_FEWEST = 20
 
 
 def held_out_verdict(y: np.ndarray, mean: np.ndarray, scale: np.ndarray) -> Verdict:
@@ -25,18 +24,18 @@ def held_out_verdict(y: np.ndarray, mean: np.ndarray, scale: np.ndarray) -> Verd
         mean: Clean mean of each row, (N,).
         scale: Clean standard deviation of each row, (N,), positive.
     """
-    if len(y) < _FEWEST:
+    if len(y) < FEWEST:
         return Verdict(
             level="weak",
-            reasons=(
-                f"{len(y)} rows were held out from the fit, too few to see whether large residuals "
-                "are contamination or a heavy tail of clean measurements.",
+            sure="The fit has shown no sign of collapse.",
+            assumed=(
+                "It is assumed that large residuals are contamination, not a heavy tail of clean "
+                f"measurements: {len(y)} rows were held out from the fit, too few to see the tail."
             ),
-            separates=(f"Hold out at least {_FEWEST} rows (held_out=), or use more rows.",),
+            decides=f"Hold out at least {FEWEST} rows (held_out=), or use more rows.",
         )
     verdict = from_predictions(y, mean, scale=scale).verdict
     if verdict.level == "identified":
         return verdict
-    return replace(
-        verdict, reasons=(f"Residuals of {len(y)} held-out rows were judged.", *verdict.reasons)
-    )
+    judged = f"the residuals of {len(y)} held-out rows were judged"
+    return replace(verdict, sure=sentence(verdict.sure, judged))

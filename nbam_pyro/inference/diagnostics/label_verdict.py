@@ -1,12 +1,22 @@
-"""The verdict on labels: reasons, competing explanations, and what would decide between them."""
+"""The verdict on labels: what is sure, what rests on an assumption, and what would decide."""
 
-import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 
+from nbam_pyro.inference.diagnostics.collapse import COLLAPSE_ADVICE, collapse_clause
 from nbam_pyro.inference.diagnostics.label_evidence import DECIDING, LabelEvidence, MutualPair
 from nbam_pyro.models.priors.class_frequency import class_prior_sentence
 from nbam_pyro.outputs.open_share import COMPETES, open_share, unknown_share
 from nbam_pyro.outputs.verdict import Explanation, Level, Verdict
+from nbam_pyro.outputs.wording.labels import (
+    all_right,
+    class_list,
+    names_clause,
+    random_rows_clause,
+    right_clause,
+    trust_clause,
+    unknown_clause,
+)
+from nbam_pyro.outputs.wording.sentences import percent, sentence, share_clause
 
 __all__ = ["label_verdict"]
 
@@ -22,10 +32,8 @@ _DISAGREE = 0.1
 _ECHOED = 0.25
 # A pair with exchanged names is not counted if more of the labels of one class would be wrong.
 _PLAUSIBLE = 0.85
-# Explanation in which no label is wrong.
-_ALL_RIGHT = "No label is wrong: all contradictions are mistakes of the network."
-# Half the width of a 95 % interval in standard errors.
-_ERRORS = 1.96
+# What predicts the labels of a fit.
+_NETWORK = "network"
 
 
 def label_verdict(evidence: LabelEvidence) -> Verdict:
@@ -55,98 +63,105 @@ def label_verdict(evidence: LabelEvidence) -> Verdict:
         ...     restarts=(0.0, 0.0),
         ...     pairs=(MutualPair((0, 1), (0.2, 0.2), (0.8, 0.8), False, 0.8),),
         ... )
-        >>> for line in label_verdict(evidence).lines(["cat", "dog"]):
-        ...     print(line)
-        Verdict: weak. It rests in part on an assumption, or another explanation is almost as good.
-        The names of the classes cat, dog rest on the assumption that fewer of their labels are
-        wrong than correct.
-        These explanations compete:
-          As the fit reads the labels: 20% of cat are labelled dog, and 20% of dog are labelled
-          cat. (20.0% of the rows contaminated)
-          The names of cat and dog are exchanged: 80% of cat are labelled dog, and 80% of dog are
-          labelled cat. (80.0% of the rows contaminated)
-        Verify the true labels of some rows of the classes cat, dog. 2 rows of each pair of classes
-        are enough if both confirm the same reading; otherwise, 2 more rows must support one reading
-        than the other.
+        >>> print(label_verdict(evidence).named(["cat", "dog"]))
+        Verdict: weak
+        Between 19.0% and 21.0% of the labels are wrong (90% interval) if no two classes have
+        exchanged their names.
+        The names of the classes cat and dog rest on the assumption that fewer of their labels are
+        wrong than correct: otherwise 80.0% of all labels are wrong.
+        Verify the true labels of at least 2 rows of this pair of classes, until one reading has 2
+        more confirmations than the other.
     """
-    level: Level = "cannot tell"
-    reasons = [*_reasons_for_cannot_tell(evidence)]
-    if not reasons:
-        reasons = [*_reasons_for_weak(evidence)]
-        level = "weak" if reasons else "identified"
-    if level == "identified":
-        reasons = [*_reasons_for_identified(evidence)]
-    if evidence.class_prior is not None:
-        reasons.append(class_prior_sentence(evidence.class_prior))
+    problems = [*_problems(evidence)]
+    assumed = [*_assumed(evidence)]
+    level: Level = "cannot tell" if problems else "weak" if assumed else "identified"
+    given = [*_taken_as_given(evidence)]
+    explanations = tuple(_explanations(evidence))
+    if evidence.alarm is not None:
+        # Nothing else in a collapsed fit has a meaning.
+        return Verdict(
+            level=level,
+            sure=sentence(*problems[:1]),
+            assumed=sentence(*given),
+            decides=sentence(COLLAPSE_ADVICE),
+            explanations=explanations,
+        )
     return Verdict(
         level=level,
-        reasons=tuple(reasons),
-        explanations=tuple(_explanations(evidence)),
-        separates=tuple(_separates(evidence)),
+        sure=sentence(*(problems or _found(evidence, level))),
+        assumed=sentence(*assumed, *given),
+        decides=sentence(*_decides(evidence)),
+        explanations=explanations,
     )
 
 
-def _reasons_for_cannot_tell(evidence: LabelEvidence) -> Iterator[str]:
-    """Yield a sentence for each reason for the level "cannot tell"."""
+def _problems(evidence: LabelEvidence) -> Iterator[str]:
+    """Yield a clause for each reason for the level "cannot tell"."""
     if evidence.alarm is not None:
-        yield f"The fit has {evidence.alarm}."
-    even = 1 / len(evidence.occupancy)
-    empty = [c for c, share in enumerate(evidence.occupancy) if share < _EMPTY * even]
+        yield collapse_clause(evidence.alarm)
+    empty = _empty(evidence)
     if empty:
         yield (
-            f"Almost no row is assigned to the following classes: {_list(empty)}. Other classes "
-            "have absorbed their rows."
+            f"almost no row is assigned to {class_list(empty)}, because other classes have "
+            "absorbed their rows"
         )
     unsure = _unsure(evidence)
     if unsure:
+        yield f"the data cannot tell which class is which among {class_list(unsure)}"
+    if _echoes(evidence):
         yield (
-            "The data cannot tell which class is which among the following classes: "
-            f"{_list(unsure)}."
-        )
-    if evidence.echoed is not None and evidence.echoed > _ECHOED and evidence.flagged > _LITTLE:
-        yield (
-            "Rows near a flagged row have the label of that row more often than the fit "
-            f"predicts, by {100 * evidence.echoed:.0f} percentage points. Either the network fits "
-            "less well than a nearest-neighbour rule, or labels are wrong in whole regions. "
-            "Try a more flexible network."
+            "rows near a flagged row have the label of that row more often than the fit predicts, "
+            f"by {100 * (evidence.echoed or 0):.0f} percentage points, so either the network fits "
+            "less well than a nearest-neighbour rule, or labels are wrong in whole regions"
         )
     if evidence.share is not None and unknown_share(*evidence.share):
-        low, high = evidence.share
-        yield (
-            f"The data cannot tell how many labels are wrong: between {low:.1%} and {high:.1%}, "
-            "depending on how far the network can be trusted where it contradicts labels."
-        )
+        yield unknown_clause(evidence.share)
 
 
-def _reasons_for_weak(evidence: LabelEvidence) -> Iterator[str]:
-    """Yield a sentence for each reason for the level "weak"."""
+def _assumed(evidence: LabelEvidence) -> Iterator[str]:
+    """Yield a clause for each reason for the level "weak"."""
     pairs = _open_pairs(evidence)
     if pairs:
-        yield (
-            f"The names of the classes {_list(_classes(pairs))} rest on the assumption that fewer "
-            "of their labels are wrong than correct."
+        yield names_clause(
+            [pair.classes for pair in pairs],
+            exchanged=pairs[0].exchanged_contamination if len(pairs) == 1 else None,
         )
-    apart = [c for c, distance in enumerate(evidence.restarts) if distance > _DISAGREE]
+    apart = _apart(evidence)
     if apart:
         yield (
-            "Fits from other starts explain the labels equally well with other flips of the "
-            f"classes {_list(apart)}."
+            f"the flips of {class_list(apart)} depend on the start of the fit: other starts "
+            "explain the labels equally well with other flips"
         )
-    if evidence.share is not None and _depends_on_trust(evidence):
-        low, high = evidence.share
+    if _depends_on_trust(evidence):
+        yield trust_clause(_NETWORK)
+        if _right_competes(evidence):
+            yield right_clause(_NETWORK, evidence.all_right)
+
+
+def _taken_as_given(evidence: LabelEvidence) -> Iterator[str]:
+    """Yield clauses about assumptions that do not change the level."""
+    if evidence.share is None:
         yield (
-            f"The share of wrong labels lies between {low:.1%} and {high:.1%}, depending on how "
-            "far the network can be trusted where it contradicts labels."
+            "the network was not compared with labels of rows that it was not trained on, and is "
+            "taken as right where it contradicts labels"
         )
+    if evidence.class_prior is not None:
+        yield class_prior_sentence(evidence.class_prior)
 
 
-def _reasons_for_identified(evidence: LabelEvidence) -> Iterator[str]:
-    """Yield sentences that belong to the level "identified"."""
-    if evidence.flagged <= _LITTLE:
-        yield "At most 1 % of the rows are flagged, so there is little contamination."
-    decided = [pair for pair in evidence.pairs if pair.decided]
+def _found(evidence: LabelEvidence, level: Level) -> Iterator[str]:
+    """Yield clauses about what is sure if the level is not "cannot tell"."""
+    names = " if no two classes have exchanged their names" if _open_pairs(evidence) else ""
+    if evidence.share is None:
+        share = f"about {percent(evidence.contamination)} of the labels are wrong"
+    else:
+        share = share_clause(evidence.share, "labels are wrong")
+    yield share + names
+    if level == "identified" and evidence.flagged <= _LITTLE:
+        yield "at most 1% of the rows are flagged, so there is little contamination"
+    decided = sorted({c for pair in evidence.pairs if pair.decided for c in pair.classes})
     if decided:
-        yield f"Verified labels confirm the names of the classes {_list(_classes(decided))}."
+        yield f"verified labels confirm the names of {class_list(decided)}"
 
 
 def _explanations(evidence: LabelEvidence) -> Iterator[Explanation]:
@@ -155,58 +170,86 @@ def _explanations(evidence: LabelEvidence) -> Iterator[Explanation]:
     Exchanged names come first, then the explanation that no label is wrong.
     """
     pairs = _open_pairs(evidence)
-    others = [
-        Explanation(
-            text=f"The names of {_names(pair)} are exchanged: {_flips(pair, pair.exchanged)}.",
-            contamination=pair.exchanged_contamination,
-        )
-        for pair in pairs
-    ]
+    others = [_exchanged(pair) for pair in pairs]
     share, weight = evidence.contamination, None
-    if _depends_on_trust(evidence) and evidence.all_right > COMPETES:
+    if _right_competes(evidence):
         right = evidence.all_right
-        others.append(Explanation(text=_ALL_RIGHT, contamination=0.0, weight=right))
+        others.append(all_right(_NETWORK, right))
         share, weight = min(1.0, share / (1 - right)), 1 - right
     if not others:
         return
-    flips = "; ".join(_flips(pair, pair.rates) for pair in pairs)
-    used = f"As the fit reads the labels{f': {flips}' if flips else ''}."
-    yield Explanation(text=used, contamination=share, weight=None if pairs else weight)
+    yield Explanation(
+        text="As the fit reads the labels.",
+        contamination=share,
+        weight=None if pairs else weight,
+    )
     yield from others
 
 
-def _separates(evidence: LabelEvidence) -> Iterator[str]:
-    """Yield sentences that say how many verified rows would decide between the explanations."""
+def _exchanged(pair: MutualPair) -> Explanation:
+    """Return the explanation that two classes have exchanged their names, with both readings."""
+    first, second = (f"{{{c}}}" for c in pair.classes)
+    (one, other), (read, read_other) = (
+        [f"{rate:.0%}" for rate in rates] for rates in (pair.exchanged, pair.rates)
+    )
+    return Explanation(
+        text=f"The names of {first} and {second} are exchanged: {one} of {first} are labelled "
+        f"{second} (instead of {read}), and {other} of {second} are labelled {first} (instead of "
+        f"{read_other}).",
+        contamination=pair.exchanged_contamination,
+    )
+
+
+def _decides(evidence: LabelEvidence) -> Iterator[str]:
+    """Yield clauses that say which verified rows, and how many of them, would decide."""
     pairs = _open_pairs(evidence)
     if pairs:
+        which = "this pair of classes" if len(pairs) == 1 else "each of these pairs of classes"
         yield (
-            f"Verify the true labels of some rows of the classes {_list(_classes(pairs))}. "
-            f"{DECIDING} rows of each pair of classes are enough if both confirm the same reading; "
-            f"otherwise, {DECIDING} more rows must support one reading than the other."
+            f"verify the true labels of at least {DECIDING} rows of {which}, until one reading has "
+            f"{DECIDING} more confirmations than the other"
         )
-    unsure = [c for c in _unsure(evidence) if c not in _classes(pairs)]
-    if unsure:
-        yield f"Verify the true labels of some rows of each of the classes {_list(unsure)}."
+    paired = {c for pair in pairs for c in pair.classes}
+    doubtful = {*_unsure(evidence), *_empty(evidence), *_apart(evidence)} - paired
+    if doubtful:
+        yield f"verify the true labels of 20 to 100 rows of {class_list(sorted(doubtful))}"
     if evidence.share is not None and _depends_on_trust(evidence):
-        low, high = evidence.share
-        yield (
-            f"Verify about {_rows_between(low, high)} rows that are chosen at random: so many rows "
-            f"distinguish a share of {low:.1%} from a share of {high:.1%}, and they determine how "
-            "far the network can be trusted."
-        )
+        yield random_rows_clause(evidence.share, _NETWORK)
+    if _echoes(evidence):
+        yield "try a more flexible network"
 
 
 def _open_pairs(evidence: LabelEvidence) -> list[MutualPair]:
-    """Return the mutual pairs that verified labels do not decide, and that may be exchanged."""
-    return [
+    """Return the mutual pairs that verified labels do not decide, and that may be exchanged.
+
+    The first pair is the one for which an exchange is most plausible.
+    """
+    found = [
         pair for pair in evidence.pairs if not pair.decided and max(pair.exchanged) <= _PLAUSIBLE
     ]
+    return sorted(found, key=lambda pair: max(pair.exchanged))
+
+
+def _empty(evidence: LabelEvidence) -> list[int]:
+    """Return the classes whose rows other classes have absorbed."""
+    even = 1 / len(evidence.occupancy)
+    return [c for c, share in enumerate(evidence.occupancy) if share < _EMPTY * even]
 
 
 def _unsure(evidence: LabelEvidence) -> list[int]:
     """Return the classes whose names are uncertain and not decided by verified labels."""
-    decided = set(_classes(pair for pair in evidence.pairs if pair.decided))
+    decided = {c for pair in evidence.pairs if pair.decided for c in pair.classes}
     return [c for c, p in enumerate(evidence.margin_probability) if p < _SURE and c not in decided]
+
+
+def _apart(evidence: LabelEvidence) -> list[int]:
+    """Return the classes whose flips differ between equally probable starts."""
+    return [c for c, distance in enumerate(evidence.restarts) if distance > _DISAGREE]
+
+
+def _echoes(evidence: LabelEvidence) -> bool:
+    """Return whether rows near flagged rows have the flagged label too often."""
+    return evidence.echoed is not None and evidence.echoed > _ECHOED and evidence.flagged > _LITTLE
 
 
 def _depends_on_trust(evidence: LabelEvidence) -> bool:
@@ -217,33 +260,6 @@ def _depends_on_trust(evidence: LabelEvidence) -> bool:
     return open_share(*evidence.share, all_right=right, share=contamination)
 
 
-def _rows_between(low: float, high: float) -> int:
-    """Return how many random rows distinguish two rates with 95 % probability.
-
-    The half widths of the two intervals then add up to the distance of the rates.
-    """
-    spread = sum(math.sqrt(rate * (1 - rate)) for rate in (low, high))
-    return math.ceil((_ERRORS * spread / (high - low)) ** 2)
-
-
-def _names(pair: MutualPair) -> str:
-    """Return a phrase that names the two classes of a pair."""
-    first, second = pair.classes
-    return f"{{{first}}} and {{{second}}}"
-
-
-def _flips(pair: MutualPair, rates: tuple[float, float]) -> str:
-    """Return a phrase that states how often the labels of two classes are exchanged."""
-    first, second = (f"{{{c}}}" for c in pair.classes)
-    one, other = (f"{rate:.0%}" for rate in rates)
-    return f"{one} of {first} are labelled {second}, and {other} of {second} are labelled {first}"
-
-
-def _classes(pairs: Iterable[MutualPair]) -> list[int]:
-    """Return the numbers of all classes of some pairs, sorted."""
-    return sorted({c for pair in pairs for c in pair.classes})
-
-
-def _list(classes: Iterable[int]) -> str:
-    """Return class numbers in braces, separated by commas."""
-    return ", ".join(f"{{{c}}}" for c in classes)
+def _right_competes(evidence: LabelEvidence) -> bool:
+    """Return whether the explanation that no label is wrong is mentioned."""
+    return _depends_on_trust(evidence) and evidence.all_right > COMPETES

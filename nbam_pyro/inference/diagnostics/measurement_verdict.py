@@ -6,6 +6,7 @@ import numpy as np
 
 from nbam_pyro.inference.variational.peak import Peak
 from nbam_pyro.outputs.verdict import Explanation, Level, Verdict
+from nbam_pyro.outputs.wording.sentences import percent
 
 __all__ = ["different", "modes_verdict"]
 
@@ -18,8 +19,6 @@ _CLOSE = 8.0
 _OPEN = 0.3
 # At most this many explanations are listed.
 _LISTED = 4
-# Up to this share of flagged rows there is little contamination.
-_LITTLE = 0.01
 
 
 def modes_verdict(peaks: Sequence[Peak]) -> Verdict:
@@ -48,15 +47,20 @@ def modes_verdict(peaks: Sequence[Peak]) -> Verdict:
     evidence = np.array([_total(group) for group in groups])
     weights = np.exp(evidence - np.logaddexp.reduce(evidence))
     if len(groups) == 1:
-        return Verdict(level="identified", reasons=_little(ranked[0]))
+        found = _text(ranked[0].responsibility, ranked[0].responsibility).removesuffix(".")
+        return Verdict(
+            level="identified", sure=f"{found}, and no other explanation of the data competes."
+        )
     order = np.argsort(-weights)[:_LISTED]
     level: Level = "cannot tell" if 1 - weights.max() > _OPEN else "weak"
     best, rival = (groups[number][0].responsibility for number in order[:2])
     return Verdict(
         level=level,
-        reasons=(
-            "The posterior has several modes, which flag different rows. Other priors could change "
-            "their order.",
+        sure=_shared([groups[number][0].responsibility for number in order]),
+        assumed=(
+            f"The first of {len(order)} explanations has a probability of "
+            f"{percent(float(weights.max()), 0)}, which rests on the priors: other priors could "
+            "change the order of the explanations."
         ),
         explanations=tuple(
             Explanation(
@@ -66,10 +70,9 @@ def modes_verdict(peaks: Sequence[Peak]) -> Verdict:
             )
             for number in order
         ),
-        separates=(
-            "Verify whether "
-            + _rows_to_verify(best, rival)
-            + " right or wrong; the first two explanations disagree about them.",
+        decides=(
+            f"Verify whether {_rows_to_verify(best, rival)} right or wrong, because the first two "
+            "explanations disagree about this."
         ),
     )
 
@@ -93,10 +96,19 @@ def _total(group: Sequence[Peak]) -> float:
     return float(np.logaddexp.reduce([peak.log_evidence for peak in group]))
 
 
-def _little(peak: Peak) -> tuple[str, ...]:
-    if (peak.responsibility > 0.5).mean() > _LITTLE:
-        return ()
-    return ("At most 1 % of the rows are flagged, so there is little contamination.",)
+def _shared(responsibilities: Sequence[np.ndarray]) -> str:
+    """Say how many rows all explanations flag, and how many only some of them flag."""
+    flagged = np.stack(responsibilities) > 0.5
+    everywhere, somewhere = int(flagged.all(0).sum()), int(flagged.any(0).sum())
+    always = _rows(everywhere) if everywhere else "No row is"
+    return (
+        f"{always} contaminated in every explanation of the data, and {somewhere - everywhere} "
+        "only in some of them."
+    )
+
+
+def _rows(count: int) -> str:
+    return "1 row is" if count == 1 else f"{count} rows are"
 
 
 def _text(responsibility: np.ndarray, best: np.ndarray) -> str:
@@ -106,7 +118,7 @@ def _text(responsibility: np.ndarray, best: np.ndarray) -> str:
     if not count:
         return "No row is contaminated, and all deviations are noise."
     shared = int((flagged & (best > 0.5)).sum())
-    rows = "1 row is" if count == 1 else f"{count} rows are"
+    rows = _rows(count)
     if responsibility is best:
         return f"{rows} contaminated."
     return f"{rows} contaminated, {shared} of them as in the first explanation."

@@ -2,16 +2,21 @@
 
 from collections.abc import Callable, Sequence
 
-from nbam_pyro.inference.diagnostics.collapse import CollapseReport
+from nbam_pyro.inference.diagnostics.collapse import (
+    COLLAPSE_ADVICE,
+    CollapseReport,
+    collapse_clause,
+)
 from nbam_pyro.inference.diagnostics.label_evidence import LabelEvidence
 from nbam_pyro.inference.diagnostics.label_verdict import label_verdict
 from nbam_pyro.inference.diagnostics.measurement_verdict import modes_verdict
 from nbam_pyro.inference.variational.peak import Peak
 from nbam_pyro.outputs.verdict import Verdict
+from nbam_pyro.outputs.wording.sentences import sentence
 
 __all__ = ["UNCHECKED", "verdict_of"]
 
-UNCHECKED = Verdict(level="cannot tell", reasons=("The fit was not checked.",))
+UNCHECKED = Verdict(level="cannot tell", sure="The fit was not checked.")
 """Verdict of a fit that has no reports yet."""
 
 
@@ -35,12 +40,24 @@ def verdict_of(
 
     Example:
         >>> print(verdict_of(CollapseReport(0.1, 0.1), None))
-        Verdict: identified. The data identify the contamination.
+        Verdict: identified
+        The fit has shown no sign of collapse (mean responsibility 0.100, disagreement 0.100).
+        The story is taken as right, because nothing else was checked.
     """
     if evidence is not None:
         return label_verdict(evidence)
     if collapse.collapsed:
-        return Verdict(level="cannot tell", reasons=(f"The fit has {collapse}.",))
+        return Verdict(
+            level="cannot tell",
+            sure=sentence(collapse_clause(str(collapse))),
+            decides=sentence(COLLAPSE_ADVICE),
+        )
     if peaks:
         return modes_verdict(peaks)
-    return Verdict(level="identified") if held_out is None else held_out()
+    if held_out is not None:
+        return held_out()
+    return Verdict(
+        level="identified",
+        sure=f"The fit has {collapse}.",
+        assumed="The story is taken as right, because nothing else was checked.",
+    )

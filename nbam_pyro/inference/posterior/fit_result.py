@@ -50,7 +50,7 @@ class Fit:
             meaningless.
         verdict: Verdict on whether the data identify the contamination. Read the verdict before any
             other result. Its sentences write the class with index 3 as "{3}";
-            `verdict.lines(names)` shows names instead.
+            `verdict.named(names)` has names instead.
         label_evidence: Numbers from which the verdict on a latent true label was made; None for
             stories without one.
     """

@@ -45,7 +45,7 @@ from nbam_pyro.training.row_kind import RowKind
 
 __all__ = ["load", "save", "write_fit"]
 
-FORMAT_VERSION = 8
+FORMAT_VERSION = 9
 
 
 class _Described(Saved):

@@ -150,6 +150,7 @@ def from_predictions(
             verified=told,
             tied=cells.tied,
             interval=(float(low), float(high)),
+            probability=probability,
         ),
         note=predictions_note(
             probability=probability, missing=missing, verified=told, uneven=uneven

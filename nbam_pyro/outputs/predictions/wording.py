@@ -1,26 +1,33 @@
 """The verdict on measurements, and the note that says on what the estimate rests."""
 
+from collections.abc import Iterator
+
 from nbam_pyro.outputs.predictions.fitting import PredictionsPosterior
 from nbam_pyro.outputs.verdict import Explanation, Level, Verdict
+from nbam_pyro.outputs.wording.parts import (
+    CLEAR,
+    EVEN,
+    FEWEST,
+    GROUP,
+    NARROW,
+    TIED,
+    few_clause,
+    group_clause,
+    likelier_first,
+    tied_clause,
+)
+from nbam_pyro.outputs.wording.sentences import percent, sentence, share_clause
 
 __all__ = ["predictions_note", "predictions_verdict"]
 
-# Contamination with at least the first probability is clear. Below the second there is none.
-_CLEAR, _NONE = 0.95, 0.25
+# If contamination has at most this probability, there is none.
+_NONE = 0.25
 # Contaminated rows are separate if at most this part of them could be clean.
 _SEPARATE = 0.2
 # Widths of the interval of the share above which nothing is identified, or nothing can be told.
 _WIDE, _UNKNOWN = 0.15, 0.25
-# Verified rows identify a share with an interval below this width.
-_NARROW = 0.06
 # Without clear contamination, the share is identified if the interval ends below this.
 _LITTLE = 0.03
-# A second part with more than this share of the rows may be a second group of clean rows.
-_GROUP = 0.3
-# If more than this share of the residuals is equal, their distribution cannot be estimated.
-_TIED = 0.2
-_FEW = 20
-"""With fewer measurements the distribution of the residuals cannot be estimated."""
 
 
 def predictions_verdict(
@@ -30,6 +37,7 @@ def predictions_verdict(
     verified: int,
     tied: float,
     interval: tuple[float, float],
+    probability: float,
 ) -> Verdict:
     """Return the verdict on the contamination of measurements.
 
@@ -39,12 +47,14 @@ def predictions_verdict(
         verified: Number of verified rows.
         tied: Share of rows that have the most frequent residual.
         interval: Interval of the contaminated share of these rows.
+        probability: Probability that this interval contains.
     """
     level = _level(found, count, verified, tied, interval)
+    share = share_clause(interval, "measurements are contaminated", probability=probability)
     if level == "identified":
-        little = found.contaminated < _CLEAR and not verified
-        told = ("There is little or no visible contamination.",) if little else ()
-        return Verdict(level=level, reasons=told)
+        little = found.contaminated < CLEAR and not verified
+        told = "there is little or no visible contamination" if little else ""
+        return Verdict(level=level, sure=sentence(told, share))
     tail = Explanation(
         text="Large residuals belong to the tail of clean measurements; none is contaminated.",
         contamination=0.0,
@@ -57,12 +67,13 @@ def predictions_verdict(
     )
     return Verdict(
         level=level,
-        reasons=tuple(_reasons(found, count, tied, interval)),
-        explanations=(wrong, tail) if found.contaminated > 1 / 2 else (tail, wrong),
-        separates=(
-            "Verify rows with large residuals, and rows with a responsibility near one half: they "
-            "show whether these measurements are wrong or belong to a heavy tail.",
+        sure=sentence(*(_problems(count, tied) or [share])),
+        assumed=sentence(*_assumed(found)),
+        decides=(
+            "Verify the 20 rows with the largest residuals, and rows with a responsibility near "
+            "one half: they show whether these measurements are wrong or belong to a heavy tail."
         ),
+        explanations=likelier_first(wrong, tail),
     )
 
 
@@ -74,37 +85,38 @@ def _level(
     interval: tuple[float, float],
 ) -> Level:
     low, high = interval
-    if count < _FEW or tied > _TIED or high - low > _UNKNOWN:
+    if count < FEWEST or tied > TIED or high - low > _UNKNOWN:
         return "cannot tell"
-    clear = found.contaminated >= _CLEAR and found.overlap <= _SEPARATE
-    clear = clear and high - low <= _WIDE and found.share_contaminated <= _GROUP
+    clear = found.contaminated >= CLEAR and found.overlap <= _SEPARATE
+    clear = clear and high - low <= _WIDE and found.share_contaminated <= GROUP
     none = found.contaminated <= _NONE and high <= _LITTLE
-    return "identified" if clear or none or (verified and high - low <= _NARROW) else "weak"
+    return "identified" if clear or none or (verified and high - low <= NARROW) else "weak"
 
 
-def _reasons(
-    found: PredictionsPosterior, count: int, tied: float, interval: tuple[float, float]
-) -> list[str]:
+def _problems(count: int, tied: float) -> list[str]:
+    """Return clauses about residuals whose distribution cannot be estimated."""
     told = []
-    if count < _FEW:
+    if count < FEWEST:
+        told.append(few_clause(count, "measurements", "residuals"))
+    if tied > TIED:
         told.append(
-            f"There are only {count} measurements, too few to estimate the distribution of the "
-            "residuals."
+            f"{tied_clause(tied, 'residual')}: perhaps the predictions are not out of sample, or "
+            "the measurements are rounded"
         )
-    if tied > _TIED:
-        told.append(
-            f"{tied:.0%} of the rows have the same residual. Perhaps the predictions are not out "
-            "of sample, or the measurements are rounded."
-        )
-    if _NONE < found.contaminated < _CLEAR:
-        told.append("Large residuals could be contamination or a heavy tail of clean rows.")
-    elif found.contaminated >= _CLEAR and found.overlap > _SEPARATE:
-        told.append("Clean and contaminated residuals overlap.")
-    if found.contaminated > 1 / 2 and found.share_contaminated > _GROUP:
-        told.append("The contaminated part is so large that it may be a group of clean rows.")
-    if interval[1] - interval[0] > _WIDE:
-        told.append(f"The contaminated share lies between {interval[0]:.1%} and {interval[1]:.1%}.")
     return told
+
+
+def _assumed(found: PredictionsPosterior) -> Iterator[str]:
+    """Yield clauses about the assumptions that the contaminated share rests on."""
+    if found.contaminated < CLEAR:
+        yield (
+            "large residuals are contamination with a probability of "
+            f"{percent(found.contaminated, 0)}, and otherwise a heavy tail of clean measurements"
+        )
+    elif found.overlap > _SEPARATE:
+        yield "clean and contaminated residuals overlap, so the share rests on their assumed shapes"
+    if found.contaminated > EVEN and found.share_contaminated > GROUP:
+        yield group_clause("contaminated part", "clean measurements")
 
 
 def predictions_note(*, probability: float, missing: int, verified: int, uneven: bool) -> str:

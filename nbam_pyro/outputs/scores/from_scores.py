@@ -88,6 +88,7 @@ def from_scores(
         different=len(repeats),
         tied=float(repeats.max() / len(values)),
         interval=(float(low), float(high)),
+        probability=probability,
     )
     index = plain.index if isinstance(plain, pd.Series) else pd.RangeIndex(len(values))
     return ContaminationReport(

@@ -1,24 +1,31 @@
 """The verdict on scores, and the note that says on what the estimate rests."""
 
+from collections.abc import Iterator
+
 import numpy as np
 
 from nbam_pyro.outputs.scores.fitting import ScoresPosterior
 from nbam_pyro.outputs.verdict import Explanation, Level, Verdict
+from nbam_pyro.outputs.wording.parts import (
+    CLEAR,
+    EVEN,
+    FEWEST,
+    GROUP,
+    NARROW,
+    TIED,
+    few_clause,
+    group_clause,
+    likelier_first,
+    tied_clause,
+)
+from nbam_pyro.outputs.wording.sentences import percent, sentence, share_clause
 
 __all__ = ["scores_note", "scores_verdict"]
 
-# Second parts with at least this probability are clear; below one half there is none.
-_CLEAR, _EVEN = 0.95, 0.5
 # The parts are separate if at most this part of the anomalies could be normal rows.
 _SEPARATE = 0.15
-# Widths of an interval of the share with which verified rows identify it, or nearly.
-_NARROW, _WIDE = 0.06, 0.2
-# A second part with more than this share of the rows may be a second group of normal rows.
-_GROUP = 0.3
-# With more than this share of equal scores, normal rows have no shape to compare with.
-_TIED = 0.2
-_FEW = 20
-"""With fewer different scores their distribution cannot be estimated."""
+# Widest interval of a share that is identified or weak.
+_WIDE = 0.2
 
 
 def scores_verdict(
@@ -28,6 +35,7 @@ def scores_verdict(
     different: int,
     tied: float,
     interval: tuple[float, float],
+    probability: float,
 ) -> Verdict:
     """Return the verdict on the contamination of scored rows.
 
@@ -37,6 +45,7 @@ def scores_verdict(
         different: Number of different scores.
         tied: Share of rows that have the most frequent score.
         interval: Interval of the share of anomalies among these rows.
+        probability: Probability that this interval contains.
     """
     level = _level(found, verified, different, tied, interval)
     bulk = Explanation(
@@ -49,17 +58,26 @@ def scores_verdict(
         contamination=found.share_mixed,
         weight=found.second_part,
     )
-    pair = (mixed, bulk) if found.second_part > _EVEN else (bulk, mixed)
+    share = share_clause(interval, "rows are anomalies", probability=probability)
+    rests = (
+        f"the estimate rests on {verified} verified rows and the shape of the scores"
+        if verified
+        else "the number of anomalies with the scores of normal rows rests on a prior, because no "
+        "row is verified"
+    )
+    if level == "identified":
+        return Verdict(level=level, sure=sentence(share), assumed=sentence(rests))
+    doubts = [*_doubts(found, different, tied)]
+    shown = doubts if doubts and level == "cannot tell" else [share, *doubts]
     return Verdict(
         level=level,
-        reasons=_reasons(found, verified, different, tied, level),
-        explanations=() if level == "identified" else pair,
-        separates=()
-        if level == "identified"
-        else (
+        sure=sentence(*shown),
+        assumed=sentence(rests),
+        decides=(
             "About 50 verified rows, drawn at random, and 20 more among the highest scores would "
-            "show how many rows are anomalies.",
+            "show how many rows are anomalies."
         ),
+        explanations=likelier_first(mixed, bulk),
     )
 
 
@@ -71,44 +89,36 @@ def _level(
     interval: tuple[float, float],
 ) -> Level:
     width = interval[1] - interval[0]
-    shaped = different >= _FEW and tied <= _TIED
-    clear = found.second_part >= _CLEAR and found.overlap <= _SEPARATE and shaped
-    clear = clear and found.share_mixed <= _GROUP
+    shaped = different >= FEWEST and tied <= TIED
+    clear = found.second_part >= CLEAR and found.overlap <= _SEPARATE and shaped
+    clear = clear and found.share_mixed <= GROUP
     if clear and width <= _WIDE:
         return "identified"
     if verified:
-        return "identified" if width <= _NARROW else "weak" if width <= _WIDE else "cannot tell"
-    return "weak" if found.second_part > _EVEN and different >= _FEW else "cannot tell"
+        return "identified" if width <= NARROW else "weak" if width <= _WIDE else "cannot tell"
+    return "weak" if found.second_part > EVEN and different >= FEWEST else "cannot tell"
 
 
-def _reasons(
-    found: ScoresPosterior, verified: int, different: int, tied: float, level: Level
-) -> tuple[str, ...]:
-    told = []
-    if verified:
-        told.append(f"The estimate rests on {verified} verified rows and the shape of the scores.")
-    if different < _FEW:
-        told.append(
-            f"There are only {different} different scores, too few to estimate their distribution."
+def _doubts(found: ScoresPosterior, different: int, tied: float) -> Iterator[str]:
+    """Yield clauses about what the shape of the scores leaves open."""
+    if different < FEWEST:
+        yield few_clause(different, "different scores", "scores")
+    elif found.second_part <= EVEN:
+        yield (
+            "the scores have no clear second part, and anomalies, if there are any, have the "
+            "scores of normal rows"
         )
-    elif found.second_part <= _EVEN:
-        told.append(
-            "The scores have no clear second part. Anomalies, if there are any, have the scores of "
-            "normal rows."
+    elif found.second_part < CLEAR:
+        yield (
+            f"with a probability of {percent(1 - found.second_part, 0)} the second part of the "
+            "scores is the tail of normal rows"
         )
-    elif found.second_part < _CLEAR:
-        told.append("The second part of the scores could also be the tail of normal rows.")
-    elif found.overlap > _SEPARATE and level != "identified":
-        told.append("The two parts of the scores overlap.")
-    if found.second_part > _EVEN and found.share_mixed > _GROUP and level != "identified":
-        told.append("The second part is so large that it may be a second group of normal rows.")
-    if tied > _TIED and level != "identified":
-        told.append(
-            f"{tied:.0%} of the rows have the same score, so the shape of the scores is unclear."
-        )
-    if not verified:
-        told.append("No verified row shows how many anomalies have the scores of normal rows.")
-    return tuple(told)
+    elif found.overlap > _SEPARATE:
+        yield "the two parts of the scores overlap"
+    if found.second_part > EVEN and found.share_mixed > GROUP:
+        yield group_clause("second part", "normal rows")
+    if tied > TIED:
+        yield tied_clause(tied, "score")
 
 
 def scores_note(*, verified: np.ndarray) -> str:

@@ -1,0 +1,125 @@
+"""Clauses and explanations about labels, for fits and for predicted probabilities."""
+
+from collections.abc import Iterable, Sequence
+
+from nbam_pyro.outputs.verdict import Explanation
+from nbam_pyro.outputs.wording.sentences import halving_rows, listed, percent
+
+__all__ = [
+    "all_right",
+    "class_list",
+    "names_clause",
+    "pair_list",
+    "random_rows_clause",
+    "right_clause",
+    "trust_clause",
+    "unknown_clause",
+]
+
+# Largest numbers of pairs and of classes that a sentence names.
+_PAIRS, _CLASSES = 3, 10
+
+
+def class_list(classes: Iterable[int]) -> str:
+    """Return a phrase that names classes, "the class {2}" or "the classes {0} and {1}".
+
+    Args:
+        classes: Indices of the classes, at least one.
+    """
+    names = [f"{{{c}}}" for c in classes]
+    return f"the class{'' if len(names) == 1 else 'es'} {listed(names, most=_CLASSES)}"
+
+
+def pair_list(pairs: Sequence[tuple[int, int]]) -> str:
+    """Return a phrase that names the classes of pairs; of many pairs it names the first three.
+
+    Args:
+        pairs: Indices of the two classes of each pair, at least one pair.
+
+    Example:
+        >>> pair_list([(0, 1)]), pair_list([(0, 1), (2, 3)])
+        ('the classes {0} and {1}', 'the classes in the pairs ({0}, {1}) and ({2}, {3})')
+    """
+    if len(pairs) == 1:
+        return class_list(pairs[0])
+    named = [f"({{{c}}}, {{{d}}})" for c, d in pairs]
+    return f"the classes in the pairs {listed(named, most=_PAIRS, hint=' (see verdict.table())')}"
+
+
+def names_clause(pairs: Sequence[tuple[int, int]], *, exchanged: float | None = None) -> str:
+    """Return a clause about names that rest on an assumption.
+
+    Args:
+        pairs: Pairs of classes that may have exchanged their names, at least one.
+        exchanged: Share of wrong labels if the names are exchanged; None with several pairs.
+    """
+    other = "" if exchanged is None else f": otherwise {percent(exchanged)} of all labels are wrong"
+    return (
+        f"the names of {pair_list(pairs)} rest on the assumption that fewer of their labels are "
+        f"wrong than correct{other}"
+    )
+
+
+def unknown_clause(interval: tuple[float, float], *, probability: float = 0.9) -> str:
+    """Return a clause for an interval of the share that is too wide.
+
+    Args:
+        interval: Ends of the interval.
+        probability: Posterior probability that the interval contains.
+    """
+    low, high = map(percent, interval)
+    return (
+        f"the data cannot tell how many labels are wrong: the {probability:.0%} interval reaches "
+        f"from {low} to {high}"
+    )
+
+
+def trust_clause(who: str) -> str:
+    """Return a clause that says why the share of wrong labels is open.
+
+    Args:
+        who: What predicts the labels, "network" or "classifier".
+    """
+    return f"the share depends on how far the {who} can be trusted where it contradicts labels"
+
+
+def right_clause(who: str, weight: float) -> str:
+    """Return a clause for the explanation that no label is wrong.
+
+    Args:
+        who: What predicts the labels.
+        weight: Probability of this explanation.
+    """
+    return (
+        f"with a probability of {percent(weight, 0)} no label is wrong, and all contradictions are "
+        f"mistakes of the {who}"
+    )
+
+
+def all_right(who: str, weight: float) -> Explanation:
+    """Return the explanation that no label is wrong.
+
+    Args:
+        who: What predicts the labels.
+        weight: Probability of this explanation.
+    """
+    return Explanation(
+        text=f"No label is wrong: all contradictions are mistakes of the {who}.",
+        contamination=0.0,
+        weight=weight,
+    )
+
+
+def random_rows_clause(interval: tuple[float, float], who: str, *, probability: float = 0.9) -> str:
+    """Return a clause that says how many rows to verify.
+
+    Args:
+        interval: Ends of the interval of the share of wrong labels.
+        who: What predicts the labels.
+        probability: Posterior probability that the interval contains.
+    """
+    return (
+        f"verify about {halving_rows(interval, probability=probability)} rows that are chosen at "
+        "random: the wrong labels among them give an interval half as wide, and show how far the "
+        f"{who} can be trusted"
+    )

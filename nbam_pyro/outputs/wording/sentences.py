@@ -1,0 +1,107 @@
+"""Sentences made of clauses, and clauses about shares."""
+
+import math
+from collections.abc import Sequence
+from statistics import NormalDist
+
+__all__ = ["halving_rows", "listed", "percent", "sentence", "share_clause"]
+
+# Intervals that are narrower are treated as if they had this width.
+_NARROWEST = 0.01
+
+
+def sentence(*clauses: str) -> str:
+    """Return one sentence in which semicolons separate the clauses.
+
+    Args:
+        clauses: Clauses without a capital letter and a full stop, or sentences. Empty ones are left
+            out.
+
+    Returns:
+        The sentence; an empty text if there is no clause.
+
+    Example:
+        >>> sentence("the scores have one part", "", "No row is verified.")
+        'The scores have one part; no row is verified.'
+    """
+    told = [clause.removesuffix(".") for clause in clauses if clause]
+    if not told:
+        return ""
+    first, *others = told
+    lowered = [one[0].lower() + one[1:] for one in others]
+    return "; ".join([first[0].upper() + first[1:], *lowered]) + "."
+
+
+def listed(items: Sequence[str], *, most: int, hint: str = "") -> str:
+    """Return a list in words, which names only the first items if there are too many.
+
+    Args:
+        items: Items, at least one.
+        most: Largest number of items that are named.
+        hint: Text that follows the number of items that are not named.
+
+    Example:
+        >>> listed(["a", "b", "c"], most=3), listed(["a", "b", "c"], most=1, hint=" (see below)")
+        ('a, b and c', 'a and 2 more (see below)')
+    """
+    named = list(items[:most])
+    if len(items) > most:
+        named.append(f"{len(items) - most} more{hint}")
+    *first, last = named
+    return f"{', '.join(first)} and {last}" if first else last
+
+
+def percent(share: float, decimals: int = 1) -> str:
+    """Write a share in percent. Only a share of exactly 0 or 1 is written as 0 % or 100 %.
+
+    Args:
+        share: Share between 0 and 1.
+        decimals: Number of decimal places.
+
+    Example:
+        >>> percent(0.256), percent(0.0), percent(0.0001), percent(0.9999), percent(0.004, 0)
+        ('25.6%', '0.0%', '<0.1%', '>99.9%', '<1%')
+    """
+    step = 10.0 ** -(decimals + 2)
+    text = f"{share:.{decimals}%}"
+    if share > 0 and text == f"{0:.{decimals}%}":
+        return f"<{step:.{decimals}%}"
+    if share < 1 and text == f"{1:.{decimals}%}":
+        return f">{1 - step:.{decimals}%}"
+    return text
+
+
+def share_clause(interval: tuple[float, float], what: str, *, probability: float = 0.9) -> str:
+    """Return a clause that gives the interval of a share.
+
+    Args:
+        interval: Ends of the interval.
+        what: What has the share, such as "labels are wrong".
+        probability: Posterior probability that the interval contains.
+
+    Example:
+        >>> share_clause((0.19, 0.21), "labels are wrong")
+        'between 19.0% and 21.0% of the labels are wrong (90% interval)'
+    """
+    low, high = map(percent, interval)
+    ends = low if low == high else f"between {low} and {high}"
+    return f"{ends} of the {what} ({probability:.0%} interval)"
+
+
+def halving_rows(interval: tuple[float, float], *, probability: float = 0.9) -> int:
+    """Return how many verified rows, drawn at random, give an interval that is half as wide.
+
+    Only the contaminated rows among them are counted. The share is the middle of the interval.
+
+    Args:
+        interval: Ends of the interval of the share.
+        probability: Posterior probability that the interval contains.
+
+    Example:
+        >>> halving_rows((0.1, 0.3))
+        174
+    """
+    low, high = interval
+    half, middle = max(high - low, _NARROWEST) / 2, max((low + high) / 2, _NARROWEST / 2)
+    errors = 2 * NormalDist().inv_cdf((1 + probability) / 2)
+    return math.ceil((errors / half) ** 2 * middle * (1 - middle))
