@@ -29,6 +29,7 @@ SUMMARY = {
     "population_rate_high",
     "verdict",
     "verdict_lines",
+    "explanations",
     "contamination_true",
     "directions_found",
     "directions_false",

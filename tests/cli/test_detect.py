@@ -48,7 +48,7 @@ def test_a_run_has_scores_flags_and_a_rate(table, tmp_path):
     shown = nbam("show", out)
     assert shown.exit_code == 0, shown.output
     assert "How many:" in shown.output
-    assert f"Verdict: {summary['verdict']}." in shown.output
+    assert f"Verdict: {summary['verdict']}\n" in shown.output
     scored = nbam("score", out, data, "--out", tmp_path / "new.csv")
     assert scored.exit_code == 0, scored.output
     assert "120 rows scored; 12 of them are flagged" in scored.output
@@ -93,7 +93,7 @@ def test_scores_of_any_detector_are_enough(ending, tmp_path):
     assert flags["responsibility"].is_monotonic_decreasing
     shown = nbam("show", out)
     assert shown.exit_code == 0, shown.output
-    assert "Verdict: identified." in shown.output
+    assert "Verdict: identified\n" in shown.output
 
 
 def test_a_file_of_scores_needs_no_other_column(tmp_path):

@@ -30,6 +30,7 @@ def scores():
         ),
         verdict=Verdict(
             level="weak",
+            sure="Some rows are anomalies.",
             explanations=(Explanation(text="One.", contamination=0.2, weight=0.4),),
         ),
         note="Note.",
@@ -63,14 +64,16 @@ def test_a_report_is_printed_rounded_with_the_rows_that_are_suspicious():
     found = str(report)
     assert "30 rows have a responsibility above 0.5; the 20 most suspicious:" in found
     assert found.startswith("Contaminated share of these 300 labels: 9.9 % (90% interval ")
-    assert f"Verdict: {report.verdict.level}." in found
+    assert f"Verdict: {report.verdict.level}\n" in found
     assert report.note in found
 
 
 def test_a_report_of_scores_is_printed():
-    text = str(scores())
+    report = scores()
+    text = str(report)
     assert "Contaminated share of these 3 scores: 41.2 % (90% interval 5.0 % to 95.0 %)" in text
-    assert "One. (20.0% of the rows contaminated, weight 0.40)" in text
+    assert "Verdict: weak\nSome rows are anomalies.\nNote." in text
+    assert report.verdict.table().to_numpy().tolist() == [["One.", 0.2, 0.4]]
 
 
 @pytest.mark.parametrize("kind", ["texts", "numbers", "frame", "scores"])

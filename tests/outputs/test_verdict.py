@@ -14,28 +14,38 @@ from nbam_pyro.outputs.share import NETWORK_ERROR, rate_of, share_of
 
 VERDICT = Verdict(
     level="weak",
-    reasons=("The names of {0} and {2} rest on an assumption.",),
+    sure="Half of the labels are wrong.",
+    assumed="The names of {0} and {2} rest on an assumption.",
+    decides="Verify rows of {2}.",
     explanations=(
         Explanation(text="{0} is named {0}.", contamination=0.2, weight=0.75),
         Explanation(text="{0} is named {2}.", contamination=0.8),
     ),
-    separates=("Verify rows of {2}.",),
 )
 
 
 def test_names_of_classes_replace_their_numbers_everywhere():
     names = ["ant", "bee", 7.5]
-    lines = VERDICT.lines(names)
-    assert lines[1:] == [
+    named = VERDICT.named(names)
+    assert named.lines() == [
+        "Verdict: weak",
+        "Half of the labels are wrong.",
         "The names of ant and 7.5 rest on an assumption.",
-        "These explanations compete:",
-        "  ant is named ant. (20.0% of the rows contaminated, weight 0.75)",
-        "  ant is named 7.5. (80.0% of the rows contaminated)",
         "Verify rows of 7.5.",
     ]
-    assert VERDICT.named(names).lines() == lines
-    assert str(VERDICT.named(names)) == "\n".join(lines)
+    assert str(named) == "\n".join(named.lines())
     assert "Verify rows of 2." in str(VERDICT)
+    table = named.table()
+    assert table["explanation"].tolist() == ["ant is named ant.", "ant is named 7.5."]
+    assert table["contamination"].tolist() == [0.2, 0.8]
+    np.testing.assert_equal(table["weight"].to_numpy(), [0.75, np.nan])
+    assert VERDICT.table()["explanation"][1] == "0 is named 2."
+
+
+def test_sentences_that_are_empty_are_left_out():
+    verdict = Verdict(level="identified", sure="One label is wrong.")
+    assert verdict.lines() == ["Verdict: identified", "One label is wrong."]
+    assert verdict.table().empty
 
 
 def test_a_verdict_is_read_as_it_was_written():
@@ -63,7 +73,7 @@ def test_the_band_has_the_explanations_that_compete():
         Explanation(text="Names are exchanged.", contamination=0.8),
     )
     bands = {
-        level: Verdict(level=level, explanations=explanations).band
+        level: Verdict(level=level, sure="", explanations=explanations).band
         for level in ("identified", "weak", "cannot tell")
     }
     assert bands == {"identified": [], "weak": [0.1, 0.4], "cannot tell": [0.1, 0.4]}

@@ -102,8 +102,8 @@ def _shared(responsibilities: Sequence[np.ndarray]) -> str:
     everywhere, somewhere = int(flagged.all(0).sum()), int(flagged.any(0).sum())
     always = _rows(everywhere) if everywhere else "No row is"
     return (
-        f"{always} contaminated in every explanation of the data, and {somewhere - everywhere} "
-        "only in some of them."
+        f"{always} contaminated in every explanation, and {somewhere - everywhere} only in some of "
+        "them."
     )
 
 

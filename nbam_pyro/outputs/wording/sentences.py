@@ -84,8 +84,9 @@ def share_clause(interval: tuple[float, float], what: str, *, probability: float
         'between 19.0% and 21.0% of the labels are wrong (90% interval)'
     """
     low, high = map(percent, interval)
-    ends = low if low == high else f"between {low} and {high}"
-    return f"{ends} of the {what} ({probability:.0%} interval)"
+    if low == high:
+        return f"about {low} of the {what}"
+    return f"between {low} and {high} of the {what} ({probability:.0%} interval)"
 
 
 def halving_rows(interval: tuple[float, float], *, probability: float = 0.9) -> int:

@@ -21,6 +21,7 @@ from nbam_pyro.inference.diagnostics.label_evidence import DECIDING
 from nbam_pyro.inference.diagnostics.label_verdict import label_verdict
 from nbam_pyro.models.priors.class_frequency import class_prior_sentence
 from nbam_pyro.storage import Saved, validated
+from tests.verdicts import check_verdict
 
 SOUND = LabelEvidence(
     contamination=0.2,
@@ -49,28 +50,32 @@ RARE = MutualPair((0, 1), (0.07, 0.1), (0.93, 0.9), False, 0.6)
         ({"flagged": 0.004, "pairs": (PAIR,)}, "weak", "rest on the assumption"),
         ({"alarm": "collapsed to no contamination"}, "cannot tell", "has collapsed"),
         ({"flagged": 0.0, "alarm": "collapsed"}, "cannot tell", "collapsed"),
-        ({"occupancy": (0.5, 0.01, 0.49)}, "cannot tell", "following classes: bee"),
+        (
+            {"occupancy": (0.5, 0.01, 0.49)},
+            "cannot tell",
+            "to the class bee, because other classes",
+        ),
         (
             {"margin_probability": (0.8, 0.7, 1.0)},
             "cannot tell",
-            "Verify the true labels of some rows of each of the classes ant, bee.",
+            "Verify the true labels of 20 to 100 rows of the classes ant and bee.",
         ),
         (
             {"share": (0.1, 0.45)},
             "cannot tell",
-            "cannot tell how many labels are wrong: between 10.0% and 45.0%",
+            "cannot tell how many labels are wrong: the 90% interval reaches from 10.0% to 45.0%.",
         ),
         ({"echoed": 0.6}, "cannot tell", "by 60 percentage points"),
         ({"echoed": 0.1}, "identified", "identified"),
-        ({"pairs": (PAIR,)}, "weak", "names of the classes ant, bee rest on the assumption"),
+        ({"pairs": (PAIR,)}, "weak", "names of the classes ant and bee rest on the assumption"),
         ({"pairs": (RARE,)}, "identified", "identified"),
         (
             {"pairs": (dataclasses.replace(PAIR, decided=True),), "margin_probability": (0, 0, 1)},
             "identified",
-            "Verified labels confirm the names of the classes ant, bee.",
+            "verified labels confirm the names of the classes ant and bee.",
         ),
-        ({"restarts": (0.0, 0.0, 0.3)}, "weak", "other flips of the classes cat"),
-        ({"share": (0.1, 0.24)}, "weak", "between 10.0% and 24.0%"),
+        ({"restarts": (0.0, 0.0, 0.3)}, "weak", "The flips of the class cat depend on the start"),
+        ({"share": (0.1, 0.24)}, "weak", "Between 10.0% and 24.0%"),
         ({"share": (0.0, 0.06), "all_right": 0.5}, "weak", "mistakes of the network"),
         ({"share": (0.0, 0.06), "all_right": 0.05}, "identified", "identified"),
         ({"share": (0.0, 0.02), "contamination": 0.003, "all_right": 0.5}, "identified", ""),
@@ -80,35 +85,38 @@ RARE = MutualPair((0, 1), (0.07, 0.1), (0.93, 0.9), False, 0.6)
 def test_the_verdict_names_its_reason_and_classes(change, level, words):
     verdict = label_verdict(dataclasses.replace(SOUND, **change))
     assert verdict.level == level
-    text = "\n".join(verdict.lines(["ant", "bee", "cat"]))
+    text = str(verdict.named(["ant", "bee", "cat"]))
     assert words in text
-    assert f"Verdict: {level}." in text
+    assert text.startswith(f"Verdict: {level}\n")
     assert "{" not in text
-    assert verdict.named(["ant", "bee", "cat"]).lines() == text.splitlines()
+    check_verdict(verdict)
 
 
 def test_both_readings_of_an_open_pair_compete():
     verdict = label_verdict(dataclasses.replace(SOUND, pairs=(PAIR,)))
     used, exchanged = verdict.explanations
-    assert "40% of {0} are labelled {1}, and 35% of {1} are labelled {0}" in used.text
-    assert "65% of {0} are labelled {1}, and 60% of {1} are labelled {0}" in exchanged.text
+    assert used.text == "As the fit reads the labels."
+    assert "65% of {0} are labelled {1} (instead of 40%)" in exchanged.text
+    assert "60% of {1} are labelled {0} (instead of 35%)" in exchanged.text
     assert (used.contamination, exchanged.contamination) == (0.2, 0.45)
-    assert any(f"{DECIDING} rows" in line for line in verdict.separates)
+    assert f"at least {DECIDING} rows of this pair" in verdict.decides
     decided = dataclasses.replace(PAIR, decided=True)
     assert label_verdict(dataclasses.replace(SOUND, pairs=(decided,))).explanations == ()
 
 
 @given(st.floats(0, 0.6), st.floats(0.01, 0.4))
-def test_a_wide_interval_names_its_ends_and_how_many_rows_separate_them(low, width):
+def test_a_wide_interval_names_how_many_rows_halve_it(low, width):
     share = low, low + width
     verdict = label_verdict(dataclasses.replace(SOUND, share=share))
     if width < 0.12 - 1e-9:
         assert verdict.level == "identified"
-        assert not verdict.separates
+        assert not verdict.decides
     elif width > 0.12 + 1e-9:
-        rows = int(re.search(r"about (\d+) rows", verdict.separates[0])[1])
-        errors = sum((rate * (1 - rate) / rows) ** 0.5 for rate in share)
-        assert 1.96 * errors <= width + 1e-9
+        rows = int(re.search(r"about (\d+) rows", verdict.decides)[1])
+        middle = low + width / 2
+        error = (middle * (1 - middle) / rows) ** 0.5
+        assert 2 * 1.6448 * error <= width / 2
+        assert 2 * 1.6449 * error * (rows / (rows - 1)) ** 0.5 >= width / 2
 
 
 def test_right_labels_compete_with_wrong_ones():

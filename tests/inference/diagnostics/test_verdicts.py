@@ -32,7 +32,8 @@ def test_a_collapsed_fit_without_true_labels_cannot_tell():
     collapsed = CollapseReport(contamination=0.0, disagreement=0.4)
     verdict = verdict_of(collapsed, None)
     assert verdict.level == "cannot tell"
-    assert verdict.reasons == (f"The fit has {collapsed}.",)
+    assert verdict.sure == f"The fit has {collapsed}, so its responsibilities mean nothing."
+    assert "verify rows that are chosen at random" in verdict.decides
     assert verdict_of(dataclasses.replace(collapsed, disagreement=0.01), None).level == "identified"
 
 
@@ -50,7 +51,7 @@ def test_a_trained_mean_is_judged_by_held_out_residuals(draw, levels):
     verdict = held_out_verdict(mean + draw(rng, 300), mean, np.ones(300))
     assert verdict.level in levels
     if verdict.level != "identified":
-        assert verdict.reasons[0] == "Residuals of 300 held-out rows were judged."
+        assert verdict.sure.endswith("; the residuals of 300 held-out rows were judged.")
         assert len(verdict.explanations) == 2
 
 
@@ -60,7 +61,7 @@ def test_a_trained_mean_without_held_out_rows_is_weak():
     for held_out, count in ((0, 0), (0.2, 12)):
         fitted = fit(robust_regression(nn.Linear(1, 1), y), (x, y), held_out=held_out, epochs=20)
         assert fitted.verdict.level == "weak"
-        assert fitted.verdict.reasons[0].startswith(f"{count} rows were held out")
+        assert f": {count} rows were held out" in fitted.verdict.assumed
 
 
 @pytest.mark.parametrize("name", ALL_STORIES)
@@ -91,7 +92,7 @@ def test_a_fit_that_cannot_tell_warns_once_without_a_collapse():
     assert model.verdict_.level == "cannot tell"
     assert [one.category for one in given] == [CannotTellWarning]
     assert "{" not in str(model.verdict_)
-    assert "classes: c" in str(model.verdict_)
+    assert "to the class c, because" in str(model.verdict_)
 
 
 def test_a_weak_verdict_does_not_warn():
