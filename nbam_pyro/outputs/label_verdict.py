@@ -12,7 +12,6 @@ from nbam_pyro.outputs.wording.labels import (
     all_right,
     pair_list,
     random_rows_clause,
-    right_clause,
     trust_clause,
     unknown_clause,
 )
@@ -54,16 +53,14 @@ def label_verdict(
     found = share_clause(interval, "labels are wrong", probability=probability)
     if level == "identified":
         return Verdict(level=level, sure=sentence(found), assumed=sentence(*taken))
-    rival = readings.all_right > COMPETES
     return Verdict(
         level=level,
         sure=sentence(*(problems or [found])),
         assumed=sentence(
-            trust_clause(_CLASSIFIER),
-            right_clause(_CLASSIFIER, readings.all_right) if rival else "",
+            trust_clause(_CLASSIFIER, right=readings.all_right),
             *taken,
         ),
-        decides=sentence(random_rows_clause(interval, _CLASSIFIER, probability=probability)),
+        decides=sentence(random_rows_clause(interval, probability=probability)),
         explanations=_explanations(readings, shares, pairs),
     )
 
@@ -76,7 +73,9 @@ def _problems(
 ) -> Iterator[str]:
     """Yield a clause for each reason for the level "cannot tell"."""
     if unskilled(readings.data):
-        yield "the classifier agrees with the labels no more often than the most frequent class"
+        yield (
+            "the classifier agrees with the labels no more often than the most frequent class does"
+        )
     if pairs:
         yield (
             f"most labels of {pair_list([*pairs])} may be wrong, because their names may be "

@@ -12,7 +12,6 @@ from nbam_pyro.outputs.wording.labels import (
     class_list,
     names_clause,
     random_rows_clause,
-    right_clause,
     trust_clause,
     unknown_clause,
 )
@@ -69,8 +68,8 @@ def label_verdict(evidence: LabelEvidence) -> Verdict:
         exchanged their names.
         The names of the classes cat and dog rest on the assumption that fewer of their labels are
         wrong than correct: otherwise 80.0% of all labels are wrong.
-        Verify the true labels of at least 2 rows of this pair of classes, until one reading has 2
-        more confirmations than the other.
+        Verify the true labels of at least 2 rows of this pair of classes, until the rows that
+        confirm the names outnumber the others by 2, or the reverse.
     """
     problems = [*_problems(evidence)]
     assumed = [*_assumed(evidence)]
@@ -105,14 +104,15 @@ def _problems(evidence: LabelEvidence) -> Iterator[str]:
             f"almost no row is assigned to {class_list(empty)}, because other classes have "
             "absorbed their rows"
         )
-    unsure = _unsure(evidence)
-    if unsure:
+    unsure = [c for c in _unsure(evidence) if c not in empty]
+    if len(unsure) > 1:
         yield f"the data cannot tell which class is which among {class_list(unsure)}"
+    elif unsure:
+        yield f"the data cannot tell which rows belong to {class_list(unsure)}"
     if _echoes(evidence):
         yield (
             "rows near a flagged row have the label of that row more often than the fit predicts, "
-            f"by {100 * (evidence.echoed or 0):.0f} percentage points, so either the network fits "
-            "less well than a nearest-neighbour rule, or labels are wrong in whole regions"
+            f"by {100 * (evidence.echoed or 0):.0f} percentage points"
         )
     if evidence.share is not None and unknown_share(*evidence.share):
         yield unknown_clause(evidence.share)
@@ -133,9 +133,7 @@ def _assumed(evidence: LabelEvidence) -> Iterator[str]:
             "explain the labels equally well with other flips"
         )
     if _depends_on_trust(evidence):
-        yield trust_clause(_NETWORK)
-        if _right_competes(evidence):
-            yield right_clause(_NETWORK, evidence.all_right)
+        yield trust_clause(_NETWORK, right=evidence.all_right)
 
 
 def _taken_as_given(evidence: LabelEvidence) -> Iterator[str]:
@@ -206,17 +204,20 @@ def _decides(evidence: LabelEvidence) -> Iterator[str]:
     if pairs:
         which = "this pair of classes" if len(pairs) == 1 else "each of these pairs of classes"
         yield (
-            f"verify the true labels of at least {DECIDING} rows of {which}, until one reading has "
-            f"{DECIDING} more confirmations than the other"
+            f"verify the true labels of at least {DECIDING} rows of {which}, until the rows that "
+            f"confirm the names outnumber the others by {DECIDING}, or the reverse"
         )
     paired = {c for pair in pairs for c in pair.classes}
     doubtful = {*_unsure(evidence), *_empty(evidence), *_apart(evidence)} - paired
     if doubtful:
         yield f"verify the true labels of 20 to 100 rows of {class_list(sorted(doubtful))}"
     if evidence.share is not None and _depends_on_trust(evidence):
-        yield random_rows_clause(evidence.share, _NETWORK)
+        yield random_rows_clause(evidence.share)
     if _echoes(evidence):
-        yield "try a more flexible network"
+        yield (
+            "use a more flexible network, or LabelFlip(..., locality=1.0) if labels may be wrong "
+            "in whole regions"
+        )
 
 
 def _open_pairs(evidence: LabelEvidence) -> list[MutualPair]:

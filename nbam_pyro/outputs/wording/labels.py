@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 
+from nbam_pyro.outputs.open_share import COMPETES
 from nbam_pyro.outputs.verdict import Explanation
 from nbam_pyro.outputs.wording.sentences import halving_rows, listed, percent
 
@@ -11,7 +12,6 @@ __all__ = [
     "names_clause",
     "pair_list",
     "random_rows_clause",
-    "right_clause",
     "trust_clause",
     "unknown_clause",
 ]
@@ -74,25 +74,17 @@ def unknown_clause(interval: tuple[float, float], *, probability: float = 0.9) -
     )
 
 
-def trust_clause(who: str) -> str:
+def trust_clause(who: str, *, right: float) -> str:
     """Return a clause that says why the share of wrong labels is open.
 
     Args:
         who: What predicts the labels, "network" or "classifier".
+        right: Probability that no label is wrong.
     """
-    return f"the share depends on how far the {who} can be trusted where it contradicts labels"
-
-
-def right_clause(who: str, weight: float) -> str:
-    """Return a clause for the explanation that no label is wrong.
-
-    Args:
-        who: What predicts the labels.
-        weight: Probability of this explanation.
-    """
+    none = f" (with a probability of {percent(right, 0)} no label is wrong)"
     return (
-        f"with a probability of {percent(weight, 0)} no label is wrong, and all contradictions are "
-        f"mistakes of the {who}"
+        f"the share depends on how far the {who} can be trusted where it contradicts labels"
+        f"{none if right > COMPETES else ''}"
     )
 
 
@@ -110,16 +102,14 @@ def all_right(who: str, weight: float) -> Explanation:
     )
 
 
-def random_rows_clause(interval: tuple[float, float], who: str, *, probability: float = 0.9) -> str:
+def random_rows_clause(interval: tuple[float, float], *, probability: float = 0.9) -> str:
     """Return a clause that says how many rows to verify.
 
     Args:
         interval: Ends of the interval of the share of wrong labels.
-        who: What predicts the labels.
         probability: Posterior probability that the interval contains.
     """
     return (
         f"verify about {halving_rows(interval, probability=probability)} rows that are chosen at "
-        "random: the wrong labels among them give an interval half as wide, and show how far the "
-        f"{who} can be trusted"
+        "random: the wrong labels among them give an interval half as wide"
     )

@@ -6,6 +6,8 @@ from statistics import NormalDist
 
 __all__ = ["halving_rows", "listed", "percent", "sentence", "share_clause"]
 
+# A smaller share is zero in one decimal place of a percent.
+_VISIBLE = 0.001
 # Intervals that are narrower are treated as if they had this width.
 _NARROWEST = 0.01
 
@@ -83,6 +85,8 @@ def share_clause(interval: tuple[float, float], what: str, *, probability: float
         >>> share_clause((0.19, 0.21), "labels are wrong")
         'between 19.0% and 21.0% of the labels are wrong (90% interval)'
     """
+    if interval[1] < _VISIBLE:
+        return f"less than {_VISIBLE:.1%} of the {what}"
     low, high = map(percent, interval)
     if low == high:
         return f"about {low} of the {what}"

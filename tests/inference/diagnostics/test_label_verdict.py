@@ -53,7 +53,7 @@ RARE = MutualPair((0, 1), (0.07, 0.1), (0.93, 0.9), False, 0.6)
         (
             {"occupancy": (0.5, 0.01, 0.49)},
             "cannot tell",
-            "to the class bee, because other classes",
+            "to the class bee, because other",
         ),
         (
             {"margin_probability": (0.8, 0.7, 1.0)},
@@ -76,7 +76,11 @@ RARE = MutualPair((0, 1), (0.07, 0.1), (0.93, 0.9), False, 0.6)
         ),
         ({"restarts": (0.0, 0.0, 0.3)}, "weak", "The flips of the class cat depend on the start"),
         ({"share": (0.1, 0.24)}, "weak", "Between 10.0% and 24.0%"),
-        ({"share": (0.0, 0.06), "all_right": 0.5}, "weak", "mistakes of the network"),
+        (
+            {"share": (0.0, 0.06), "all_right": 0.5},
+            "weak",
+            "probability of 50% no label is wrong",
+        ),
         ({"share": (0.0, 0.06), "all_right": 0.05}, "identified", "identified"),
         ({"share": (0.0, 0.02), "contamination": 0.003, "all_right": 0.5}, "identified", ""),
         ({"class_prior": 50.0}, "identified", class_prior_sentence(50.0)),
