@@ -4,7 +4,9 @@ from collections.abc import Sequence
 
 import pandas as pd
 
-__all__ = ["percent", "report_text"]
+from nbam_pyro.outputs.wording.sentences import percent
+
+__all__ = ["report_text"]
 
 # Number of rows in the table of the most suspicious rows.
 _SHOWN = 20
@@ -51,20 +53,3 @@ def _suspicious(rows: pd.DataFrame, flagged: float) -> str:
         + (f"; the {_SHOWN} most suspicious" if number > _SHOWN else "")
         + f":\n{table}"
     )
-
-
-def percent(share: float) -> str:
-    """Return a share as a text that is never rounded to 0 % or 100 %.
-
-    Args:
-        share: Share, from 0 to 1.
-
-    Example:
-        >>> [percent(share) for share in (0.0, 0.0004, 0.123, 0.9999, 1.0)]
-        ['0 %', 'below 0.1 %', '12.3 %', 'above 99.9 %', '100 %']
-    """
-    if share in (0, 1):
-        return f"{100 * share:.0f} %"
-    if not 0.001 <= share <= 0.999:
-        return "below 0.1 %" if share < 0.5 else "above 99.9 %"
-    return f"{100 * share:.1f} %"

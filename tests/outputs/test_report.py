@@ -57,13 +57,13 @@ def test_a_report_is_printed_rounded_with_the_rows_that_are_suspicious():
     wrong = np.arange(300) < 30
     p = 0.97 * np.eye(3)[y] + 0.01
     clean = str(from_pred_probs(y, p))
-    assert "No row is suspicious: the largest responsibility is below 0.1 %" in clean
+    assert "No row is suspicious: the largest responsibility is <0.1%" in clean
     assert "0.000" not in clean
     labels = np.array(NAMES)[np.where(wrong, (y + 1) % 3, y)]
     report = from_pred_probs(labels, p, classes=NAMES, sharpness=2.0)
     found = str(report)
     assert "30 rows have a responsibility above 0.5; the 20 most suspicious:" in found
-    assert found.startswith("Contaminated share of these 300 labels: 9.9 % (90% interval ")
+    assert found.startswith("Contaminated share of these 300 labels: 9.9% (90% interval ")
     assert f"Verdict: {report.verdict.level}\n" in found
     assert report.note in found
 
@@ -71,7 +71,7 @@ def test_a_report_is_printed_rounded_with_the_rows_that_are_suspicious():
 def test_a_report_of_scores_is_printed():
     report = scores()
     text = str(report)
-    assert "Contaminated share of these 3 scores: 41.2 % (90% interval 5.0 % to 95.0 %)" in text
+    assert "Contaminated share of these 3 scores: 41.2% (90% interval 5.0% to 95.0%)" in text
     assert "Verdict: weak\nSome rows are anomalies.\nNote." in text
     assert report.verdict.table().to_numpy().tolist() == [["One.", 0.2, 0.4]]
 
