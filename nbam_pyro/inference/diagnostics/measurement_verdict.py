@@ -6,7 +6,7 @@ import numpy as np
 
 from nbam_pyro.inference.variational.peak import Peak
 from nbam_pyro.outputs.verdict import Explanation, Level, Verdict
-from nbam_pyro.outputs.wording.sentences import percent
+from nbam_pyro.outputs.wording.sentences import percent, sentence
 
 __all__ = ["different", "modes_verdict"]
 
@@ -47,18 +47,19 @@ def modes_verdict(peaks: Sequence[Peak]) -> Verdict:
     evidence = np.array([_total(group) for group in groups])
     weights = np.exp(evidence - np.logaddexp.reduce(evidence))
     if len(groups) == 1:
-        found = _text(ranked[0].responsibility, ranked[0].responsibility).removesuffix(".")
+        found = _text(ranked[0].responsibility, ranked[0].responsibility)
         return Verdict(
-            level="identified", sure=f"{found}, and no other explanation of the data competes."
+            level="identified",
+            sure=sentence(found, "no other explanation of the data competes"),
         )
     order = np.argsort(-weights)[:_LISTED]
     level: Level = "cannot tell" if 1 - weights.max() > _OPEN else "weak"
     best, rival = (groups[number][0].responsibility for number in order[:2])
     return Verdict(
         level=level,
-        sure=_shared([groups[number][0].responsibility for number in order]),
+        sure=_shared([group[0].responsibility for group in groups]),
         assumed=(
-            f"The first of {len(order)} explanations has a probability of "
+            f"The first of {len(groups)} explanations has a probability of "
             f"{percent(float(weights.max()), 0)}, which rests on the priors: other priors could "
             "change the order of the explanations."
         ),
