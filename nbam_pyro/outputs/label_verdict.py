@@ -57,10 +57,10 @@ def label_verdict(
         level=level,
         sure=sentence(*(problems or [found])),
         assumed=sentence(
-            trust_clause(_CLASSIFIER, right=readings.all_right),
+            trust_clause(_CLASSIFIER, right=readings.all_right) if is_open else "",
             *taken,
         ),
-        decides=sentence(random_rows_clause(interval, probability=probability)),
+        decides=sentence(*_decides(readings, [*pairs], interval if is_open else None, probability)),
         explanations=_explanations(readings, shares, pairs),
     )
 
@@ -83,6 +83,21 @@ def _problems(
         )
     if unknown_share(*interval):
         yield unknown_clause(interval, probability=probability)
+
+
+def _decides(
+    readings: Readings,
+    pairs: list[tuple[int, int]],
+    interval: tuple[float, float] | None,
+    probability: float,
+) -> Iterator[str]:
+    """Yield clauses that say what would decide; the interval is None if it is narrow."""
+    if unskilled(readings.data):
+        yield "use a classifier that predicts the labels better"
+    if pairs:
+        yield f"verify the true labels of 20 to 100 rows of {pair_list(pairs)}"
+    if interval is not None:
+        yield random_rows_clause(interval, len(readings.data.labels), probability=probability)
 
 
 def _taken_as_given(readings: Readings, given: bool, class_prior: float | None) -> Iterator[str]:

@@ -57,6 +57,7 @@ def identify(
     occupancy = posterior.mean(0)
     margins = permutation_margins(matrices, occupancy)
     return LabelEvidence(
+        rows=responsibility.size,
         contamination=float(responsibility.mean()),
         flagged=float((responsibility > 0.5).mean()),
         alarm=str(collapse) if collapse.collapsed else None,

@@ -46,6 +46,7 @@ class LabelEvidence:
     exceeds one half. M is the transition matrix p(observed | true).
 
     Attributes:
+        rows: Number of rows.
         contamination: Share of the rows whose label is wrong: the mean responsibility.
         flagged: Share of flagged rows.
         alarm: Reason why the fit has collapsed (`CollapseReport`), for example a rate near 0
@@ -69,6 +70,7 @@ class LabelEvidence:
             that classes are about equally frequent. None if there was no such prior.
     """
 
+    rows: Count
     contamination: Probability
     flagged: Probability
     alarm: str | None

@@ -51,6 +51,7 @@ def label_verdict(evidence: LabelEvidence) -> Verdict:
 
     Example:
         >>> evidence = LabelEvidence(
+        ...     rows=1000,
         ...     contamination=0.2,
         ...     flagged=0.2,
         ...     alarm=None,
@@ -212,7 +213,7 @@ def _decides(evidence: LabelEvidence) -> Iterator[str]:
     if doubtful:
         yield f"verify the true labels of 20 to 100 rows of {class_list(sorted(doubtful))}"
     if evidence.share is not None and _depends_on_trust(evidence):
-        yield random_rows_clause(evidence.share)
+        yield random_rows_clause(evidence.share, evidence.rows)
     if _echoes(evidence):
         yield (
             "use a more flexible network, or LabelFlip(..., locality=1.0) if labels may be wrong "

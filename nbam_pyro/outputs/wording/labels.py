@@ -102,14 +102,18 @@ def all_right(who: str, weight: float) -> Explanation:
     )
 
 
-def random_rows_clause(interval: tuple[float, float], *, probability: float = 0.9) -> str:
+def random_rows_clause(
+    interval: tuple[float, float], rows: int, *, probability: float = 0.9
+) -> str:
     """Return a clause that says how many rows to verify.
 
     Args:
         interval: Ends of the interval of the share of wrong labels.
+        rows: Number of rows that have this share.
         probability: Posterior probability that the interval contains.
     """
+    needed = halving_rows(interval, rows, probability=probability)
     return (
-        f"verify about {halving_rows(interval, probability=probability)} rows that are chosen at "
-        "random: the wrong labels among them give an interval half as wide"
+        f"verify about {needed} rows that are chosen at random: the wrong labels among them give "
+        "an interval half as wide"
     )

@@ -93,20 +93,23 @@ def share_clause(interval: tuple[float, float], what: str, *, probability: float
     return f"between {low} and {high} of the {what} ({probability:.0%} interval)"
 
 
-def halving_rows(interval: tuple[float, float], *, probability: float = 0.9) -> int:
+def halving_rows(interval: tuple[float, float], rows: int, *, probability: float = 0.9) -> int:
     """Return how many verified rows, drawn at random, give an interval that is half as wide.
 
-    Only the contaminated rows among them are counted. The share is the middle of the interval.
+    Only the contaminated rows among them are counted. n of N rows with the share s have a variance
+    of s (1 - s) (1/n - 1/N). The share is the middle of the interval.
 
     Args:
         interval: Ends of the interval of the share.
+        rows: Number of rows N that have this share.
         probability: Posterior probability that the interval contains.
 
     Example:
-        >>> halving_rows((0.1, 0.3))
-        174
+        >>> halving_rows((0.1, 0.3), 100_000), halving_rows((0.1, 0.3), 200)
+        (173, 93)
     """
     low, high = interval
     half, middle = max(high - low, _NARROWEST) / 2, max((low + high) / 2, _NARROWEST / 2)
     errors = 2 * NormalDist().inv_cdf((1 + probability) / 2)
-    return math.ceil((errors / half) ** 2 * middle * (1 - middle))
+    drawn = (errors / half) ** 2 * middle * (1 - middle)
+    return math.ceil(drawn / (1 + drawn / rows))

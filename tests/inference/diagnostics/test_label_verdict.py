@@ -24,6 +24,7 @@ from nbam_pyro.storage import Saved, validated
 from tests.verdicts import check_verdict
 
 SOUND = LabelEvidence(
+    rows=500,
     contamination=0.2,
     flagged=0.2,
     alarm=None,
@@ -118,9 +119,11 @@ def test_a_wide_interval_names_how_many_rows_halve_it(low, width):
     elif width > 0.12 + 1e-9:
         rows = int(re.search(r"about (\d+) rows", verdict.decides)[1])
         middle = low + width / 2
-        error = (middle * (1 - middle) / rows) ** 0.5
-        assert 2 * 1.6448 * error <= width / 2
-        assert 2 * 1.6449 * error * (rows / (rows - 1)) ** 0.5 >= width / 2
+
+        def width_of(rows):
+            return 2 * 1.6449 * (middle * (1 - middle) * (1 / rows - 1 / SOUND.rows)) ** 0.5
+
+        assert width_of(rows) <= width / 2 + 1e-4 < width_of(rows - 1) + 2e-4
 
 
 def test_right_labels_compete_with_wrong_ones():

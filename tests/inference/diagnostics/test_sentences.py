@@ -36,6 +36,7 @@ def evidence(draw):
         for c, d in itertools.combinations(range(K), 2)
     ]
     return LabelEvidence(
+        rows=draw(st.integers(1, 10_000)),
         contamination=draw(st.floats(0, 0.5)),
         flagged=draw(UNIT),
         alarm=draw(st.sampled_from([None, None, "collapsed to no contamination"])),
@@ -64,6 +65,7 @@ def test_ten_classes_that_may_all_be_exchanged_are_in_the_table_and_not_in_the_s
     )
     verdict = label_verdict(
         LabelEvidence(
+            rows=500,
             contamination=0.3,
             flagged=0.3,
             alarm=None,
