@@ -75,7 +75,7 @@ def test_the_interval_of_two_clear_parts_contains_the_share(count, share):
     assert low <= share <= high
     assert high - low < 0.15
     assert report.verdict.level == "identified"
-    assert "shape of the scores alone" in report.note
+    assert "shape of the scores alone" in report.verdict.assumed
     r = report.rows["responsibility"].to_numpy()
     odd = np.arange(count) >= count - round(count * share)
     assert ((r - odd) ** 2).mean() < 0.01
@@ -111,7 +111,7 @@ def test_random_verified_rows_show_anomalies_that_score_like_normal_rows():
     low, high = told.contamination_interval
     assert alone.contamination < 0.05
     assert low < anomaly.mean() < high
-    assert "300 verified rows" in told.note
+    assert "300 verified rows" in told.verdict.assumed
     np.testing.assert_array_equal(told.rows["responsibility"].iloc[chosen], anomaly[chosen])
 
 

@@ -62,8 +62,8 @@ def scores_verdict(
     rests = (
         f"the estimate rests on {verified} verified rows and the shape of the scores"
         if verified
-        else "the number of anomalies with the scores of normal rows rests on a prior, because no "
-        "row is verified"
+        else "the estimate rests on the shape of the scores alone: no verified row shows how many "
+        "anomalies have the scores of normal rows"
     )
     if level == "identified":
         return Verdict(level=level, sure=sentence(share), assumed=sentence(rests))
@@ -127,18 +127,12 @@ def scores_note(*, verified: np.ndarray) -> str:
     Args:
         verified: Codes of verified rows, (N,): 1, 0, or -1 where nothing is verified.
     """
-    known = int((verified >= 0).sum())
-    rests = (
-        f"The estimate rests on {known} verified rows and on the shape of the scores."
-        if known
-        else "The estimate rests on the shape of the scores alone."
-    )
-    chosen = " Verified rows may be chosen by their scores, but by nothing else." if known else ""
+    chosen = "Verified rows may be chosen by their scores, but by nothing else. "
     return (
-        f"{rests}{chosen} Intervals contain the uncertainty about the shape of normal and of "
-        "anomalous scores, and about whether there is a second part. They take as given that a "
-        "higher score never makes an anomaly less likely, and that anomalies are at most half of "
-        "the rows. The number of anomalies that score like normal rows has a prior with a mean of "
-        "about 1 % of the rows, which only verified rows change. Scores should be out of sample: "
-        "detectors give lower scores to rows that they were trained on."
+        f"{chosen if (verified >= 0).any() else ''}Intervals contain the uncertainty about the "
+        "shape of normal and of anomalous scores, and about whether there is a second part. They "
+        "take as given that a higher score never makes an anomaly less likely, and that anomalies "
+        "are at most half of the rows. The number of anomalies that score like normal rows has a "
+        "prior with a mean of about 1 % of the rows, which only verified rows change. Scores "
+        "should be out of sample: detectors give lower scores to rows that they were trained on."
     )
