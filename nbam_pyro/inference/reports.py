@@ -76,6 +76,7 @@ def _label_evidence(
         evidence=run.cross_fitted,
         attempts=run.attempts,
         undecided=run.undecided,
+        open_error=labels.clean_error is not None and labels.clean_error.open,
     )
 
 

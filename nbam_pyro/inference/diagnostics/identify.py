@@ -33,6 +33,7 @@ def identify(
     evidence: Evidence | None,
     attempts: list[Attempt],
     undecided: list[Tensor],
+    open_error: bool,
 ) -> LabelEvidence:
     """Return the numbers from which the verdict of a fit of a `LabelFlip` is made.
 
@@ -52,6 +53,7 @@ def identify(
         attempts: Results of `CrossFit` from each start that was not discarded early.
         undecided: Transition matrices of discarded starts that were not clearly worse than the
             best. Each matrix is (K, K).
+        open_error: Whether the clean error is declared open.
     """
     posterior = true_label.reshape(-1, true_label.shape[-1])
     occupancy = posterior.mean(0)
@@ -70,6 +72,10 @@ def identify(
         pairs=tuple(_pairs(matrices, posterior, labels.flatten(), evidence)),
         echoed=echoed,
         class_prior=None if evidence is None else evidence.class_prior,
+        disagreement=(
+            None if evidence is None or share is None else float(evidence.disagrees.double().mean())
+        ),
+        open_error=open_error,
     )
 
 

@@ -68,6 +68,11 @@ class LabelEvidence:
             flagged.
         class_prior: Pseudo-count of each class of the prior on class frequencies, which assumes
             that classes are about equally frequent. None if there was no such prior.
+        disagreement: Share of the rows whose label is not the most probable class by networks that
+            have not seen it. It would be the share of wrong labels if all of these labels were
+            wrong. None for predictions in-sample.
+        open_error: True if the clean error is declared open, so that ambiguous rows and wrong
+            labels are not distinguished.
     """
 
     rows: Count
@@ -83,3 +88,5 @@ class LabelEvidence:
     pairs: tuple[MutualPair, ...]
     echoed: Finite | None = None
     class_prior: Finite | None = None
+    disagreement: Probability | None = None
+    open_error: bool = False

@@ -115,6 +115,8 @@ def _problems(evidence: LabelEvidence) -> Iterator[str]:
             "rows near a flagged row have the label of that row more often than the fit predicts, "
             f"by {100 * (evidence.echoed or 0):.0f} percentage points"
         )
+    if evidence.open_error:
+        yield ("the clean error is open, so the data cannot tell wrong labels from ambiguous rows")
     if evidence.share is not None and unknown_share(*evidence.share):
         yield unknown_clause(evidence.share)
 
@@ -134,7 +136,7 @@ def _assumed(evidence: LabelEvidence) -> Iterator[str]:
             "explain the labels equally well with other flips"
         )
     if _depends_on_trust(evidence):
-        yield trust_clause(_NETWORK, right=evidence.all_right)
+        yield trust_clause(_NETWORK, right=evidence.all_right, disagreement=evidence.disagreement)
 
 
 def _taken_as_given(evidence: LabelEvidence) -> Iterator[str]:

@@ -112,8 +112,7 @@ def clean_error_of(evidence: Evidence, transition: Transition) -> float:
         evidence: Predictions out of fold at the sharpness of the estimate, and observed labels.
         transition: Estimate of rates and flips.
     """
-    disagree = evidence.log_probs.argmax(1) != evidence.labels
-    weights = torch.where(disagree, evidence.weights, 0.0).double()
+    weights = torch.where(evidence.disagrees, evidence.weights, 0.0).double()
     if not weights.sum() > 0:
         return 1.0
     posterior = evidence.posterior(evidence.latents(transition))

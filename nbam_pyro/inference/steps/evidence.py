@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 from scipy.optimize import minimize_scalar
 from torch import Tensor
 
@@ -95,6 +95,11 @@ class Evidence:
     def true_labels(self) -> Int[Tensor, " n"] | None:
         """Verified true labels, (N,), -1 where unknown; None if nothing is verified."""
         return self.verified.label(self.labels) if len(self.verified) else None
+
+    @property
+    def disagrees(self) -> Bool[Tensor, " n"]:
+        """Whether the label of each row is not the most probable class, (N,)."""
+        return self.log_probs.argmax(1) != self.labels
 
     @property
     def entropy(self) -> Float[Tensor, " n"]:

@@ -38,7 +38,7 @@ class CleanError:
         DataError: The limits are not numbers in [0, 1] in this order, or a or b is not positive.
 
     Example:
-        >>> CleanError(low=0.2, high=0.6).probability(0.0, 0.4)
+        >>> CleanError(low=0.25, high=0.75).probability(0.0, 0.5)
         0.5
     """
 

@@ -74,17 +74,29 @@ def unknown_clause(interval: tuple[float, float], *, probability: float = 0.9) -
     )
 
 
-def trust_clause(who: str, *, right: float) -> str:
+def trust_clause(who: str, *, right: float, disagreement: float | None = None) -> str:
     """Return a clause that says why the share of wrong labels is open.
 
     Args:
         who: What predicts the labels, "network" or "classifier".
         right: Probability that no label is wrong.
+        disagreement: Share of the rows on which it contradicts the label; None to leave it out.
+
+    Example:
+        >>> trust_clause("network", right=0.0, disagreement=0.2)
+        'the share depends on how far the network can be trusted where it contradicts labels: it is
+        20.0% if all of these labels are wrong, and 0.0% if none is'
     """
+    ends = (
+        ""
+        if disagreement is None
+        else f": it is {percent(disagreement)} if all of these labels are wrong, and 0.0% if none "
+        "is"
+    )
     none = f" (with a probability of {percent(right, 0)} no label is wrong)"
     return (
         f"the share depends on how far the {who} can be trusted where it contradicts labels"
-        f"{none if right > COMPETES else ''}"
+        f"{none if right > COMPETES else ''}{ends}"
     )
 
 

@@ -66,6 +66,12 @@ RARE = MutualPair((0, 1), (0.07, 0.1), (0.93, 0.9), False, 0.6)
             "cannot tell",
             "cannot tell how many labels are wrong: the 90% interval reaches from 10.0% to 45.0%.",
         ),
+        ({"open_error": True}, "cannot tell", "cannot tell wrong labels from ambiguous rows"),
+        (
+            {"share": (0.05, 0.25), "disagreement": 0.3},
+            "weak",
+            "it is 30.0% if all of these labels are wrong, and 0.0% if none is",
+        ),
         ({"echoed": 0.6}, "cannot tell", "by 60 percentage points"),
         ({"echoed": 0.1}, "identified", "identified"),
         ({"pairs": (PAIR,)}, "weak", "names of the classes ant and bee rest on the assumption"),
