@@ -49,7 +49,8 @@ def with_reports(
     """
     collapse = _collapse(fit, run)
     evidence = _label_evidence(fit, run, collapse, readings)
-    verdict = verdict_of(collapse, evidence, run.peaks, _held_out(run))
+    most = fit.training_rows.share.high
+    verdict = verdict_of(collapse, evidence, run.peaks, most=most, held_out=_held_out(run))
     fit = dataclasses.replace(fit, collapse=collapse, label_evidence=evidence).judged(verdict)
     if collapse.collapsed:
         return fit, _collapse_warning(run.story, collapse)

@@ -216,6 +216,11 @@ def _decides(evidence: LabelEvidence) -> Iterator[str]:
         yield f"verify the true labels of 20 to 100 rows of {class_list(sorted(doubtful))}"
     if evidence.share is not None and _depends_on_trust(evidence):
         yield random_rows_clause(evidence.share, evidence.rows)
+    if evidence.open_error:
+        yield (
+            "look at some random rows on which the network and the label disagree, and give "
+            "clean_error= the share of right labels among them"
+        )
     if _echoes(evidence):
         yield (
             "use a more flexible network, or LabelFlip(..., locality=1.0) if labels may be wrong "

@@ -17,15 +17,19 @@ _ROWS, _SHARE = 1.0, 0.03
 _CLOSE = 8.0
 # The data cannot tell if the other explanations together have this weight.
 _OPEN = 0.3
+# From this share, clean and contaminated rows may have been exchanged.
+_HALF = 0.5
 # At most this many explanations are listed.
 _LISTED = 4
 
 
-def modes_verdict(peaks: Sequence[Peak]) -> Verdict:
+def modes_verdict(peaks: Sequence[Peak], *, most: float = 0.0) -> Verdict:
     """Return the verdict of a fit from the modes of its posterior.
 
     Args:
         peaks: All modes that were found.
+        most: Upper end of the 90 % interval of the contaminated share. If it reaches one half,
+            clean and contaminated rows may have been exchanged.
 
     Example:
         >>> one = Peak(0.0, np.array([0.0, 0.0, 1.0, 1.0]))
@@ -47,11 +51,7 @@ def modes_verdict(peaks: Sequence[Peak]) -> Verdict:
     evidence = np.array([_total(group) for group in groups])
     weights = np.exp(evidence - np.logaddexp.reduce(evidence))
     if len(groups) == 1:
-        found = _text(ranked[0].responsibility, ranked[0].responsibility)
-        return Verdict(
-            level="identified",
-            sure=sentence(found, "no other explanation of the data competes"),
-        )
+        return _only(ranked[0].responsibility, most)
     order = np.argsort(-weights)[:_LISTED]
     level: Level = "cannot tell" if 1 - weights.max() > _OPEN else "weak"
     best, rival = (groups[number][0].responsibility for number in order[:2])
@@ -74,6 +74,29 @@ def modes_verdict(peaks: Sequence[Peak]) -> Verdict:
         decides=(
             f"Verify whether {_rows_to_verify(best, rival)} right or wrong, because the first two "
             "explanations disagree about this."
+        ),
+    )
+
+
+def _only(responsibility: np.ndarray, most: float) -> Verdict:
+    """Return the verdict if no other explanation competes."""
+    found = _text(responsibility, responsibility)
+    if most < _HALF:
+        return Verdict(
+            level="identified",
+            sure=sentence(found, "no other explanation of the data competes"),
+        )
+    rows = _rows_to_verify(responsibility, np.zeros_like(responsibility))
+    return Verdict(
+        level="weak",
+        sure=found,
+        assumed=(
+            "It is assumed that fewer rows are contaminated than clean, but the 90% interval of "
+            f"the contaminated share reaches {percent(most)}."
+        ),
+        decides=(
+            f"Verify whether {rows} right or wrong, because the other rows could be the "
+            "contaminated ones."
         ),
     )
 

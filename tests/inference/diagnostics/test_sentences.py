@@ -49,6 +49,7 @@ def evidence(draw):
         pairs=tuple(draw(st.sampled_from([(), pairs[:1], pairs[:4], pairs]))),
         echoed=draw(st.sampled_from([None, 0.6])),
         class_prior=draw(st.sampled_from([None, 50.0])),
+        open_error=draw(st.booleans()),
     )
 
 
@@ -94,6 +95,14 @@ def modes(count):
 def test_modes(count):
     check_verdict(modes_verdict(modes(count)))
     check_verdict(modes_verdict([Peak(0.0, np.zeros(4)), *modes(count)[1:1]]))
+
+
+def test_a_share_that_may_be_one_half_is_weak():
+    verdict = modes_verdict(modes(1), most=0.54)
+    check_verdict(verdict)
+    assert verdict.level == "weak"
+    assert "reaches 54.0%" in verdict.assumed
+    assert modes_verdict(modes(1), most=0.49).level == "identified"
 
 
 def test_modes_state_what_all_of_them_share():
