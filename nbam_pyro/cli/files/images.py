@@ -6,8 +6,8 @@ from typing import Literal
 import numpy as np
 
 from nbam_pyro.cli.files.messages import counted, problem
-from nbam_pyro.cli.files.pixels import is_grey, opened, pixels
 from nbam_pyro.cli.files.source import Encoded, Features, wrong_kind
+from nbam_pyro.data.images import is_grey, opened, pixels
 
 __all__ = ["ImageShape"]
 

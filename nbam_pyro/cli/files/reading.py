@@ -87,7 +87,7 @@ def _read(
             raise problem(
                 f"'{path}' is a folder and has no column {listing(beside)}. Leave this name out."
             )
-        return read_image_folder(path)
+        return read_image_folder(path, labelled=labelled)
     reader = READERS.get(path.suffix.lower())
     if reader is None:
         raise problem(

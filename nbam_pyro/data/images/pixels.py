@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from nbam_pyro.cli.files.messages import problem
+from nbam_pyro.errors import DataError
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -31,7 +31,7 @@ def opened(path: Path) -> "Iterator[Image]":
         with PIL.Image.open(path) as image:
             yield image
     except Exception as error:  # Pillow's formats fail in many ways: OSError, SyntaxError, ...
-        raise problem(
+        raise DataError(
             f"The image '{path}' cannot be read: {str(error) or type(error).__name__}. Replace it "
             "or leave it out."
         ) from error
