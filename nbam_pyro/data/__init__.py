@@ -10,6 +10,7 @@ from nbam_pyro.data.flips import (
     PairFlips,
     SymmetricFlips,
 )
+from nbam_pyro.data.frozen import image_features
 from nbam_pyro.data.groups import with_groups
 from nbam_pyro.data.instance import InstanceFlips
 from nbam_pyro.data.local import Local, half_space
@@ -33,6 +34,7 @@ __all__ = [
     "contaminate",
     "flipped_digits",
     "half_space",
+    "image_features",
     "torchvision_data",
     "with_groups",
 ]

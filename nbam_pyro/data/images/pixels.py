@@ -1,5 +1,6 @@
 """Opening an image file and converting it to grey or RGB pixels."""
 
+import io
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -12,15 +13,16 @@ from nbam_pyro.errors import DataError
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-__all__ = ["is_grey", "opened", "pixels"]
+__all__ = ["is_grey", "opened", "pixels", "plain"]
 
 
 @contextmanager
-def opened(path: Path) -> "Iterator[Image]":
+def opened(path: Path, content: bytes | None = None) -> "Iterator[Image]":
     """Open an image file; its pixels are only read when they are needed.
 
     Args:
         path: Path of the image.
+        content: Bytes of the file, if they have already been read.
 
     Raises:
         DataError: The file cannot be read as an image, when it is opened or within the block.
@@ -28,7 +30,7 @@ def opened(path: Path) -> "Iterator[Image]":
     import PIL.Image
 
     try:
-        with PIL.Image.open(path) as image:
+        with PIL.Image.open(path if content is None else io.BytesIO(content)) as image:
             yield image
     except Exception as error:  # Pillow's formats fail in many ways: OSError, SyntaxError, ...
         raise DataError(
@@ -46,6 +48,19 @@ def is_grey(image: "Image") -> bool:
     return image.mode in ("1", "L", "LA", "F") or image.mode.startswith("I")
 
 
+def plain(image: "Image", *, channels: int) -> "Image":
+    """Return an image in 8 bits per channel.
+
+    Args:
+        image: Opened image.
+        channels: 1 for grey, 3 for RGB.
+
+    Raises:
+        ValueError: The pixels are floats, for which the range of values is unknown.
+    """
+    return _eight_bits(image).convert("L" if channels == 1 else "RGB")
+
+
 def pixels(image: "Image", *, height: int, width: int, channels: int) -> np.ndarray:
     """Scale an image and return its pixels, (C, H, W) float32 in [0, 1].
 
@@ -60,10 +75,10 @@ def pixels(image: "Image", *, height: int, width: int, channels: int) -> np.ndar
     """
     from PIL.Image import Resampling
 
-    plain = _eight_bits(image).convert("L" if channels == 1 else "RGB")
-    if plain.size != (width, height):
-        plain = plain.resize((width, height), Resampling.BILINEAR)
-    values = np.asarray(plain, dtype=np.float32) / 255
+    scaled = plain(image, channels=channels)
+    if scaled.size != (width, height):
+        scaled = scaled.resize((width, height), Resampling.BILINEAR)
+    values = np.asarray(scaled, dtype=np.float32) / 255
     return values.reshape(height, width, channels).transpose(2, 0, 1)
 
 
