@@ -39,6 +39,48 @@ Keep: TypeAlias = Annotated[
         "for several columns.",
     ),
 ]
+Network: TypeAlias = Annotated[
+    str | None,
+    typer.Option(
+        "--features",
+        metavar="NETWORK",
+        help="Pretrained network that turns images into features: NAME of a classifier of "
+        "torchvision such as resnet18, NAME:FILE.safetensors for its weights in a file, or a "
+        "TorchScript FILE.",
+    ),
+]
+ImageSize: TypeAlias = Annotated[
+    int | None,
+    typer.Option(
+        "--image-size",
+        help="Height and width in pixels that the network gets. Default: that of its weights; 224 "
+        "for a TorchScript file.",
+        min=1,
+    ),
+]
+ImageScale: TypeAlias = Annotated[
+    str | None,
+    typer.Option(
+        "--image-scale",
+        metavar="MEAN,SD",
+        help="Mean and standard deviation of pixels from 0 to 1 that the network was trained "
+        "with, for instance 0.5,0.5. Default: those of its weights; those of ImageNet for a "
+        "TorchScript file.",
+    ),
+]
+Download: TypeAlias = Annotated[
+    bool,
+    typer.Option("--download", help="Download the weights of the network if they are missing."),
+]
+Cache: TypeAlias = Annotated[
+    Path | None,
+    typer.Option(
+        "--cache",
+        metavar="FOLDER",
+        help="Folder for the features of images. Default: nbam_pyro/features in the user's cache "
+        "folder.",
+    ),
+]
 RunOut: TypeAlias = Annotated[
     Path, typer.Option("--out", metavar="FOLDER", help="Run folder to write.")
 ]

@@ -5,14 +5,29 @@ from typing import Annotated
 
 import typer
 
-from nbam_pyro.cli.common import Drop, Keep, ReplaceRun, RunOut, mistakes, progress_wanted, say
+from nbam_pyro.cli.common import (
+    Cache,
+    Download,
+    Drop,
+    ImageScale,
+    ImageSize,
+    Keep,
+    Network,
+    ReplaceRun,
+    RunOut,
+    mistakes,
+    progress_wanted,
+    say,
+)
 
 
 def detect(
     data: Annotated[
         Path | None,
         typer.Argument(
-            metavar="[DATA]", help="CSV, Parquet or NPZ file (with an array X), without labels."
+            metavar="[DATA]",
+            help="CSV, Parquet or NPZ file (with an array X), without labels, or with --features a "
+            "folder of images.",
         ),
     ] = None,
     *,
@@ -46,6 +61,11 @@ def detect(
         ),
     ] = "auto",
     epochs: Annotated[int, typer.Option(help="Number of training epochs.", min=1)] = 100,
+    features: Network = None,
+    image_size: ImageSize = None,
+    image_scale: ImageScale = None,
+    download: Download = False,
+    cache: Cache = None,
     drop: Drop = None,
     keep: Keep = None,
     out: RunOut = Path("nbam-run"),
@@ -62,14 +82,20 @@ def detect(
         from nbam_pyro.cli.runs import (
             detect_file,
             detect_scores,
+            feature_options,
             parse_backbone,
             parse_share,
             show_lines,
         )
         from nbam_pyro.errors import DataError
 
+        network = feature_options(
+            features, size=image_size, pixels=image_scale, download=download, cache=cache
+        )
         if (data is None) == (scores is None):
             raise DataError("Give either DATA or --scores FILE.")
+        if scores is not None and network is not None:
+            raise DataError("--features is for images, not for --scores. Leave it out.")
         if scores is not None:
             summary = detect_scores(scores, out, verified=verified, overwrite=overwrite, seed=seed)
         elif data is not None:
@@ -79,6 +105,7 @@ def detect(
                 verified=verified,
                 backbone=parse_backbone(backbone),
                 contamination=parse_share(contamination),
+                features=network,
                 epochs=epochs,
                 drop=drop or (),
                 keep=keep or (),

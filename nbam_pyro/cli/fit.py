@@ -5,7 +5,20 @@ from typing import Annotated
 
 import typer
 
-from nbam_pyro.cli.common import Drop, Keep, ReplaceRun, RunOut, mistakes, progress_wanted, say
+from nbam_pyro.cli.common import (
+    Cache,
+    Download,
+    Drop,
+    ImageScale,
+    ImageSize,
+    Keep,
+    Network,
+    ReplaceRun,
+    RunOut,
+    mistakes,
+    progress_wanted,
+    say,
+)
 
 
 def fit(
@@ -83,6 +96,11 @@ def fit(
             min=1,
         ),
     ] = None,
+    features: Network = None,
+    image_size: ImageSize = None,
+    image_scale: ImageScale = None,
+    download: Download = False,
+    cache: Cache = None,
     drop: Drop = None,
     keep: Keep = None,
     out: RunOut = Path("nbam-run"),
@@ -98,15 +116,21 @@ def fit(
         check_folder(out, overwrite=overwrite)  # before the slow imports
         from nbam_pyro.cli.runs import (
             check_alone,
+            feature_options,
             fit_file,
             fit_outputs,
             parse_contamination,
             show_lines,
         )
 
+        network = feature_options(
+            features, size=image_size, pixels=image_scale, download=download, cache=cache
+        )
         if pred_probs is not None or predictions is not None:
             both = pred_probs is not None and predictions is not None
-            check_alone(epochs=epochs, drop=drop or (), keep=keep or (), both=both)
+            check_alone(
+                epochs=epochs, drop=drop or (), keep=keep or (), features=features, both=both
+            )
             summary = fit_outputs(
                 data,
                 out,
@@ -129,6 +153,7 @@ def fit(
                 contaminated=contaminated,
                 task=task,
                 contamination=parse_contamination(contamination),
+                features=network,
                 epochs=epochs,
                 drop=drop or (),
                 keep=keep or (),

@@ -3,10 +3,12 @@
 from nbam_pyro.cli.files.arrays import ArrayShape
 from nbam_pyro.cli.files.columns import Columns
 from nbam_pyro.cli.files.encoding import Encoding, encoding_of
+from nbam_pyro.cli.files.frozen import FrozenEncoding
 from nbam_pyro.cli.files.identifiers import Choice, chosen
 from nbam_pyro.cli.files.images import ImageShape
 from nbam_pyro.cli.files.reading import read
-from nbam_pyro.cli.files.source import Encoded, Source
+from nbam_pyro.cli.files.source import Encoded, NetworkFeatures, Source
+from nbam_pyro.cli.files.used_network import UsedNetwork
 
 __all__ = [
     "ArrayShape",
@@ -14,8 +16,11 @@ __all__ = [
     "Columns",
     "Encoded",
     "Encoding",
+    "FrozenEncoding",
     "ImageShape",
+    "NetworkFeatures",
     "Source",
+    "UsedNetwork",
     "chosen",
     "encoding_of",
     "read",

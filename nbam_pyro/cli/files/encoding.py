@@ -9,12 +9,15 @@ from pydantic import Discriminator
 
 from nbam_pyro.cli.files.arrays import ArrayShape
 from nbam_pyro.cli.files.columns import Columns
+from nbam_pyro.cli.files.frozen import FrozenEncoding
 from nbam_pyro.cli.files.images import ImageShape
-from nbam_pyro.cli.files.source import Source
+from nbam_pyro.cli.files.source import NetworkFeatures, Source
 
 __all__ = ["Encoding", "encoding_of"]
 
-Encoding: TypeAlias = Annotated[Columns | ArrayShape | ImageShape, Discriminator("kind")]
+Encoding: TypeAlias = Annotated[
+    Columns | ArrayShape | ImageShape | FrozenEncoding, Discriminator("kind")
+]
 """Encodings are dataclasses with the methods `of` and `encode`; their fields are saved as JSON."""
 
 
@@ -40,3 +43,5 @@ def encoding_of(source: Source, *, drop: Sequence[str] = ()) -> Encoding:
             return ArrayShape.of(source.x)
         case list():
             return ImageShape.of(source.x)
+        case NetworkFeatures():
+            return FrozenEncoding(source.x.network, source.x.values.shape[1])

@@ -9,12 +9,27 @@ import numpy as np
 import pandas as pd
 
 from nbam_pyro.cli.files.messages import problem
+from nbam_pyro.cli.files.used_network import UsedNetwork
 from nbam_pyro.errors import DataError
 
-__all__ = ["Encoded", "Features", "Source", "wrong_kind"]
+__all__ = ["Encoded", "Features", "NetworkFeatures", "Source", "wrong_kind"]
 
-Features: TypeAlias = pd.DataFrame | np.ndarray | list[Path]
-"""A table, an array whose first axis is the rows, or a list of paths of images."""
+
+@dataclass(frozen=True)
+class NetworkFeatures:
+    """Features of images that a frozen network has computed.
+
+    Attributes:
+        values: Features, (N, D) float32.
+        network: The network, and its preparation of images.
+    """
+
+    values: np.ndarray
+    network: UsedNetwork
+
+
+Features: TypeAlias = pd.DataFrame | np.ndarray | list[Path] | NetworkFeatures
+"""A table, an array whose first axis is the rows, paths of images, or their features."""
 
 
 @dataclass(frozen=True)
@@ -22,7 +37,7 @@ class Source:
     """Rows of a file before any encoding.
 
     Attributes:
-        x: Features: a table, an array (N, ...), or N paths of images.
+        x: Features: a table, an array (N, ...), N paths of images, or features of N images.
         y: Labels in the file, (N,). Numbers keep their type, texts are an array of objects, and a
             missing label is NaN or None.
         rows: Names of the rows, (N,): 0 to N - 1 for tables and arrays, paths inside the folder for
@@ -44,7 +59,7 @@ class Encoded:
     """Features as numbers.
 
     Attributes:
-        x: Features, (N, D) float64, or images, (N, C, H, W) float32.
+        x: Features, (N, D) float64 (float32 from a network), or images, (N, C, H, W) float32.
         notes: Messages for the user about changes, such as missing cells that were filled.
     """
 
@@ -66,6 +81,8 @@ def wrong_kind(x: object, *, expected: str) -> DataError:
             found = "an array"
         case list():
             found = "images"
+        case NetworkFeatures():
+            found = "features of a network (--features)"
         case _:
             found = type(x).__name__
     return problem(f"The data are {found}, but training used {expected}. Give data of that kind.")

@@ -7,17 +7,20 @@ from nbam_pyro.cli.runs.commands import fit_file, parse_contamination, score_fil
 from nbam_pyro.cli.runs.comparing import compare_runs
 from nbam_pyro.cli.runs.detecting import detect_file, parse_backbone, parse_share
 from nbam_pyro.cli.runs.folder import RunInfo, read_report, read_run, write_run
+from nbam_pyro.cli.runs.frozen import FeatureOptions, feature_options
 from nbam_pyro.cli.runs.outputs import check_alone, fit_outputs
 from nbam_pyro.cli.runs.scores import detect_scores
 from nbam_pyro.cli.runs.tables import write_csv
 from nbam_pyro.cli.runs.words import scored_line, show_lines, table_lines
 
 __all__ = [
+    "FeatureOptions",
     "RunInfo",
     "check_alone",
     "compare_runs",
     "detect_file",
     "detect_scores",
+    "feature_options",
     "fit_file",
     "fit_outputs",
     "parse_backbone",

@@ -14,6 +14,7 @@ from nbam_pyro.cli.runs.detecting import is_detected, score_detected
 from nbam_pyro.cli.runs.features import learn, named, oddities
 from nbam_pyro.cli.runs.flags import flags
 from nbam_pyro.cli.runs.folder import read_run, write_run
+from nbam_pyro.cli.runs.frozen import FeatureOptions, with_features
 from nbam_pyro.cli.runs.info import RunInfo
 from nbam_pyro.cli.runs.tables import write_table
 from nbam_pyro.cli.runs.targets import TrainingTargets, columns_beside
@@ -35,6 +36,7 @@ def fit_file(
     contaminated: str | None = None,
     task: str = "auto",
     contamination: float | Beta | None = None,
+    features: FeatureOptions | None = None,
     epochs: int | None = None,
     drop: Sequence[str] = (),
     keep: Sequence[str] = (),
@@ -54,6 +56,7 @@ def fit_file(
             true) or right (0, false); None if there is none.
         task: "classification", "regression" or "auto".
         contamination: Prior of the share of wrong targets, as in the estimators.
+        features: Network that computes features of images; None to use the pixels.
         epochs: Epochs of one ordinary training run, as in the estimators.
         drop: Names of columns to leave out. Identifiers are left out, too.
         keep: Names of columns to keep although they look like identifiers.
@@ -81,6 +84,7 @@ def fit_file(
         targets = TrainingTargets.of(
             source, task=task, true_label=true_label, contaminated=contaminated
         )
+        source = with_features(source, features, data=data.name, progress=progress, say=say)
         learned = learn(source, data=data.name, drop=drop, keep=keep)
         notes = [*source.notes, *learned.notes, *_lost_digits(targets), *_repeats(learned.x)]
         kind = "labels" if targets.labels else "measurements"
@@ -120,6 +124,7 @@ def fit_file(
                 "drop": list(drop),
                 "keep": list(keep),
                 "contamination": contamination,
+                "features": None if features is None else features.to_json(),
                 "epochs": epochs,
                 "seed": seed,
             },
@@ -133,7 +138,9 @@ def score_file(
     data: Path,
     out: Path,
     *,
+    features: FeatureOptions | None = None,
     overwrite: bool = False,
+    progress: bool = False,
     say: Callable[[str], None] = lambda _: None,
 ) -> pd.DataFrame:
     """Score new rows with a saved run and write them as CSV, the most suspicious first.
@@ -142,7 +149,9 @@ def score_file(
         run: Run folder.
         data: New rows, of the same kind as the training rows.
         out: File to write. It is written completely or not at all.
+        features: Network that computed the features of the training images; None if there is none.
         overwrite: True to replace an existing file.
+        progress: True to show progress bars.
         say: Function that is called with each message about the progress.
 
     Returns:
@@ -154,14 +163,25 @@ def score_file(
             False, another process is writing it, or it cannot be written.
     """
     with new_file(out, overwrite=overwrite) as draft:
-        table = (score_detected if is_detected(run) else _score_labelled)(run, data, say=say)
+        score = score_detected if is_detected(run) else _score_labelled
+        table = score(run, data, features=features, progress=progress, say=say)
         write_table(table, draft)
     return table
 
 
-def _score_labelled(run: Path, data: Path, *, say: Callable[[str], None]) -> pd.DataFrame:
+def _score_labelled(
+    run: Path,
+    data: Path,
+    *,
+    features: FeatureOptions | None,
+    progress: bool,
+    say: Callable[[str], None],
+) -> pd.DataFrame:
     fit, info = read_run(run)
     source = read(data, label=info.label, beside=info.beside, optional=True, spelling=info.spelling)
+    source = with_features(
+        source, features, data=data.name, trained=info.encoding, progress=progress, say=say
+    )
     encoded = info.encoding.encode(source.x)
     for note in [
         *source.notes,

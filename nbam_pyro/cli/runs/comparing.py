@@ -7,6 +7,7 @@ from typing import Any
 from nbam_pyro.cli.files import Columns, read
 from nbam_pyro.cli.runs.features import named
 from nbam_pyro.cli.runs.folder import read_run
+from nbam_pyro.cli.runs.frozen import FeatureOptions, with_features
 from nbam_pyro.cli.runs.info import RunInfo
 from nbam_pyro.cli.runs.schema import Settings
 from nbam_pyro.errors import DataError, FolderError
@@ -68,6 +69,13 @@ def compare_runs(
                 "--keep."
             )
     source = read(Path(first["data"]), label=info.label, beside=info.beside, spelling=info.spelling)
+    source = with_features(
+        source,
+        FeatureOptions.of_json(first["features"]),
+        data=Path(first["data"]).name,
+        trained=info.encoding,
+        say=say,
+    )
     encoded = info.encoding.encode(source.x)
     targets = info.targets(source)
     if len(targets.codes) != len(fit.held_out):

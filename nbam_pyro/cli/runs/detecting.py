@@ -15,6 +15,7 @@ from nbam_pyro.checks.codes import codes_of, switches
 from nbam_pyro.cli.files import read
 from nbam_pyro.cli.runs.features import learn, named, oddities
 from nbam_pyro.cli.runs.folder import shape_of
+from nbam_pyro.cli.runs.frozen import FeatureOptions, with_features
 from nbam_pyro.cli.runs.schema import DetectedInfo, Settings, Summary
 from nbam_pyro.cli.runs.scores import share_entries
 from nbam_pyro.cli.runs.tables import write_table
@@ -111,6 +112,7 @@ def detect_file(
     verified: str | None = None,
     backbone: BackboneName = BackboneName.NTL,
     contamination: float | Literal["auto"] = "auto",
+    features: FeatureOptions | None = None,
     epochs: int = 100,
     drop: Sequence[str] = (),
     keep: Sequence[str] = (),
@@ -130,6 +132,7 @@ def detect_file(
             used as a feature. None if no row is verified.
         backbone: Model of normal rows.
         contamination: Share of anomalies, up to 0.5. With "auto", it is estimated.
+        features: Network that computes features of images. Images need one.
         epochs: Number of training epochs.
         drop: Columns not to use as features. Columns that have a typical identifier name (such as
             `id`) and a different value in every row are also left out.
@@ -150,12 +153,14 @@ def detect_file(
         started = time.perf_counter()
         beside = [] if verified is None else [verified]
         source = read(data, label=None, beside=beside, labelled=False)
+        source = with_features(source, features, data=data.name, progress=progress, say=say)
         learned = learn(source, data=data.name, drop=drop, keep=keep)
         x = learned.x
         if x.ndim != 2:
             raise DataError(
                 f"'{data}' has images, but nbam detect needs a table or an array (N, D) of "
-                "features. For images use AnomalyDetector(Rotations) in Python."
+                "features. Add --features with a pretrained network, or use "
+                "AnomalyDetector(Rotations) in Python."
             )
         codes = (
             None
@@ -190,6 +195,7 @@ def detect_file(
         }
         settings: dict[str, Any] = {"command": "detect", "data": str(data), "verified": verified}
         settings |= {"backbone": backbone.value, "contamination": contamination}
+        settings |= {"features": None if features is None else features.to_json()}
         settings |= {"drop": list(drop), "keep": list(keep), "epochs": epochs, "seed": seed}
         write_table(ordered(table), draft / "flags.csv")
         write_json(draft / "summary.json", summary, Summary)
@@ -202,12 +208,21 @@ def detect_file(
         return summary
 
 
-def score_detected(run: Path, data: Path, *, say: Callable[[str], None]) -> pd.DataFrame:
+def score_detected(
+    run: Path,
+    data: Path,
+    *,
+    features: FeatureOptions | None = None,
+    progress: bool = False,
+    say: Callable[[str], None],
+) -> pd.DataFrame:
     """Score new rows with the detector of a run.
 
     Args:
         run: Run folder that `detect_file` wrote.
         data: New rows, of the same kind as the training rows.
+        features: Network that computed the features of the training images; None if there is none.
+        progress: True to show progress bars.
         say: Function that is called with each message about the progress.
 
     Raises:
@@ -225,6 +240,9 @@ def score_detected(run: Path, data: Path, *, say: Callable[[str], None]) -> pd.D
     beside = [] if info.verified is None else [info.verified]
     source = read(data, label=None, beside=beside, optional=True, labelled=False)
     encoding = info.encoding
+    source = with_features(
+        source, features, data=data.name, trained=encoding, progress=progress, say=say
+    )
     encoded = encoding.encode(source.x)
     for note in [*encoded.notes, *oddities(encoding, source, encoded.x, data=data.name)]:
         say(f"Note: {note}.")

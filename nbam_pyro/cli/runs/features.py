@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 
 from nbam_pyro.checks.wild import describe_wild, wild_values
-from nbam_pyro.cli.files import Columns, Encoding, Source, chosen, encoding_of
+from nbam_pyro.cli.files import ArrayShape, Columns, Encoding, Source, chosen, encoding_of
 
 __all__ = ["Learned", "learn", "named", "oddities"]
 
@@ -57,7 +57,7 @@ def oddities(encoding: Encoding, source: Source, x: np.ndarray, *, data: str) ->
     """
     if isinstance(encoding, Columns):
         numbers, names = encoding.numbers(source.x)
-    elif x.ndim == 2:
+    elif isinstance(encoding, ArrayShape) and x.ndim == 2:
         numbers, names = x, [f"X[:, {number}]" for number in range(x.shape[1])]
     else:
         return []

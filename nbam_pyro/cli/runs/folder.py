@@ -10,7 +10,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from nbam_pyro import plots
-from nbam_pyro.cli.files import ArrayShape, Columns, Encoding, ImageShape
+from nbam_pyro.cli.files import ArrayShape, Columns, Encoding, FrozenEncoding, ImageShape
 from nbam_pyro.cli.runs.flags import flags
 from nbam_pyro.cli.runs.info import RunInfo
 from nbam_pyro.cli.runs.schema import FittedInfo, Settings, Summary
@@ -111,6 +111,8 @@ def shape_of(encoding: Encoding) -> tuple[int, ...]:
             return encoding.shape
         case ImageShape():
             return (encoding.channels, encoding.height, encoding.width)
+        case FrozenEncoding():
+            return (encoding.columns,)
 
 
 def read_report(folder: Path) -> tuple[dict[str, Any], pd.DataFrame]:

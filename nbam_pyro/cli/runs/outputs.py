@@ -45,7 +45,12 @@ class _Found:
 
 
 def check_alone(
-    *, epochs: int | None, drop: Sequence[str], keep: Sequence[str], both: bool
+    *,
+    epochs: int | None,
+    drop: Sequence[str],
+    keep: Sequence[str],
+    features: str | None,
+    both: bool,
 ) -> None:
     """Raise an error for options that have no effect if nothing is trained.
 
@@ -53,6 +58,7 @@ def check_alone(
         epochs: Value of `--epochs`.
         drop: Values of `--drop`.
         keep: Values of `--keep`.
+        features: Value of `--features`.
         both: Whether `--pred-probs` and `--predictions` are given together.
 
     Raises:
@@ -60,10 +66,10 @@ def check_alone(
     """
     if both:
         raise DataError("Give --pred-probs for labels or --predictions for measurements, not both.")
-    if epochs is not None or drop or keep:
+    if epochs is not None or drop or keep or features is not None:
         raise DataError(
             "With --pred-probs or --predictions nothing is trained, and features are not used. "
-            "Leave out --epochs, --drop and --keep."
+            "Leave out --epochs, --drop, --keep and --features."
         )
 
 

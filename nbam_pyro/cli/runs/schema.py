@@ -44,6 +44,15 @@ class _Open(Saved):
     model_config = ConfigDict(extra="allow")
 
 
+class _Network(Saved):
+    network: str
+    size: Count | None
+    mean: Finite | None
+    std: Finite | None
+    download: bool
+    cache: str | None
+
+
 class _FitSettings(_Open):
     command: Literal["fit"]
     data: str
@@ -52,6 +61,7 @@ class _FitSettings(_Open):
     contaminated: str | None
     task: str
     contamination: Finite | tuple[Finite, Finite] | None
+    features: _Network | None = None
     epochs: Count | None
     seed: Count
 
@@ -75,6 +85,7 @@ class _DetectSettings(_Open):
     verified: str | None
     backbone: str
     contamination: Finite | Literal["auto"]
+    features: _Network | None = None
     epochs: Count
     seed: Count
 

@@ -88,7 +88,7 @@ class FrozenNetwork:
         """
         if precision not in _ROUNDING:
             raise DataError(f"precision is {precision!r}. Give {' or '.join(_ROUNDING)}.")
-        module = copy.deepcopy(network).eval().requires_grad_(False)
+        module = copy.deepcopy(network).eval()
         with warnings.catch_warnings():  # deprecated details of TorchScript
             warnings.simplefilter("ignore")
             module = module.to(memory_format=torch.channels_last)
