@@ -141,12 +141,14 @@ def with_features(
         used.check(given.name, given.digest)
     without = "" if given.layer is None else f" (without its layer {given.layer})"
     say(f"Features of {len(x)} images from {given.name}{without} at {used.size} pixels ...")
+    gpu = torch.cuda.is_available()
     values = image_features(
         x,
-        given.module.to("cuda" if torch.cuda.is_available() else "cpu"),
+        given.module.to("cuda" if gpu else "cpu"),
         size=used.size,
         mean=used.mean,
         std=used.std,
+        batch_size=128 if gpu else 16,
         cache=options.cache,
         progress=progress,
     )

@@ -34,7 +34,7 @@ def image_features(
     pool: bool = True,
     mirrored: bool = False,
     precision: Precision = "float32",
-    batch_size: int = 64,
+    batch_size: int = 16,
     cache: str | Path | None = None,
     progress: bool = False,
 ) -> np.ndarray:
@@ -71,7 +71,8 @@ def image_features(
             exchanged). It takes twice as long.
         precision: "float32", or "bfloat16", which is faster on some processors only, and rounds
             features to two or three digits.
-        batch_size: Number of images that the network gets at once.
+        batch_size: Number of images that the network gets at once. Small batches are faster on
+            most processors; graphics cards need 64 or more.
         cache: Folder for the features. None for `nbam_pyro/features` in the user's cache folder,
             `$XDG_CACHE_HOME` or `~/.cache`.
         progress: True to show progress bars.
