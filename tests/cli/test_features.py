@@ -91,6 +91,16 @@ def test_detect_takes_a_folder_with_and_without_class_folders(folder):
     assert not (folder / "user").exists()
 
 
+def test_images_in_an_archive(quick, folder):
+    images = np.random.default_rng(0).integers(0, 256, (40, 3, 8, 8), dtype=np.uint8)
+    np.savez(folder / "data.npz", X=images, y=np.arange(40) % 2)
+    result = nbam(
+        "fit", folder / "data.npz", "--label", "y", "--features", folder / "net.ts", *SMALL,
+        "--out", folder / "run",
+    )  # fmt: skip
+    assert result.exit_code == 0, result.output
+
+
 def test_mistakes(folder):
     data, network = folder / "images", folder / "net.ts"
     out = ("--out", folder / "run")
@@ -108,5 +118,6 @@ def test_mistakes(folder):
     assert "for instance 0.5,0.5" in refused(
         "fit", data, "--features", network, "--image-scale", "half", *out
     )
+    assert "1 to 4096" in refused("fit", data, "--features", network, "--image-size", 9999, *out)
     assert "Add --download" in refused("fit", data, "--features", "resnet18", *out)
     assert not (folder / "run").exists()

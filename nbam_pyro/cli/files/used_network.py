@@ -4,7 +4,10 @@ from dataclasses import dataclass
 
 from nbam_pyro.cli.files.messages import problem
 
-__all__ = ["UsedNetwork"]
+__all__ = ["LARGEST", "UsedNetwork"]
+
+LARGEST = 4096
+"""Largest height and width in pixels that a network gets."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,6 +29,10 @@ class UsedNetwork:
     size: int
     mean: tuple[float, ...]
     std: tuple[float, ...]
+
+    def __post_init__(self) -> None:
+        if not 1 <= self.size <= LARGEST:
+            raise problem(f"The size of images is {self.size}. Give 1 to {LARGEST} pixels.")
 
     def check(self, name: str, digest: str) -> None:
         """Raise an error for another network.

@@ -5,6 +5,7 @@ import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlparse
 
 import torch
@@ -62,17 +63,18 @@ class Architecture:
         )
         return found
 
-    def _preset(self) -> object:
+    def _preset(self) -> Any:
         from torchvision.models import get_model_weights
 
         return get_model_weights(self.name).DEFAULT.transforms()  # type: ignore[attr-defined]
 
 
 def architectures() -> list[str]:
-    """Return the names of torchvision's classifiers."""
+    """Return the names of torchvision's classifiers that end in a linear layer."""
     import torchvision.models
 
-    return torchvision.models.list_models(module=torchvision.models)
+    # A squeezenet ends in a convolution.
+    return torchvision.models.list_models(module=torchvision.models, exclude="squeezenet*")
 
 
 def near(name: str) -> str:

@@ -63,7 +63,8 @@ def given_network(text: str, *, download: bool = False, progress: bool = False) 
     path = Path(text)
     if not path.is_file():
         raise problem(
-            f"--features is {text!r}, which is neither a classifier of torchvision nor a file. "
+            f"--features is {text!r}, which is neither a classifier of torchvision with a linear last "
+            "layer nor a file. "
             f"{near(text)}"
         )
     if path.suffix.lower() == _SAFE:
@@ -99,7 +100,9 @@ def _of_safetensors(name: str, path: Path) -> GivenNetwork:
     from safetensors.torch import load_file
 
     if name not in architectures():
-        raise problem(f"{name!r} is not a classifier of torchvision. {near(name)}")
+        raise problem(
+            f"{name!r} is not a classifier of torchvision with a linear last layer. {near(name)}"
+        )
     try:
         weights = load_file(path)
     except (SafetensorError, OSError) as error:

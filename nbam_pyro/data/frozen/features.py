@@ -54,7 +54,7 @@ def image_features(
 
     Args:
         images: A folder with one folder of images per class (the order is that of the sorted
-            paths), a list of paths of image files, an array or tensor (N, C, H, W), or a map-style
+            paths; give a list of paths if another order is needed), a list of paths of image files, an array or tensor (N, C, H, W), or a map-style
             data set. Items of a data set are Pillow images or arrays (C, H, W), alone or first in a
             tuple. Arrays hold bytes (uint8) or floats in [0, 1]. Image files become RGB.
         network: A module that takes images (N, C, H, W) and returns features (N, D), or a grid of

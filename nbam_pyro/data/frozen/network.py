@@ -147,6 +147,7 @@ class FrozenNetwork:
         """
         if one.shape != other.shape:
             return False
+        one, other = (np.nan_to_num(values, posinf=0, neginf=0) for values in (one, other))
         limit = _ROUNDING[self.precision] * max(np.abs(one).max(), np.abs(other).max())
         return bool(np.abs(one - other).max() <= limit)
 

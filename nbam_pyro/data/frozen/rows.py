@@ -61,7 +61,7 @@ def image_rows(images: Images) -> ImageRows:
                 raise DataError(f"'{folder}' is not a folder. Give a folder of images.")
             rows: ImageRows = _Files(image_files(folder, labelled=False).paths)
         case np.ndarray() | Tensor():
-            rows = _Array(torch.as_tensor(images))
+            rows = _Array(images)
         case Dataset():
             rows = _Items(images)
         case [*paths] if all(isinstance(path, Path) for path in paths):
@@ -105,7 +105,7 @@ class _Files(ImageRows):
 
 
 class _Array(ImageRows):
-    def __init__(self, images: Tensor) -> None:
+    def __init__(self, images: np.ndarray | Tensor) -> None:
         if images.ndim != 4:
             raise DataError(
                 f"images has shape {tuple(images.shape)}. Give the shape (N, channels, height, "
@@ -153,11 +153,15 @@ class _Items(ImageRows):
                 f"Image {self.name(row)} is neither an image of Pillow nor an array (channels, "
                 "height, width)."
             )
-        return _hashed(torch.as_tensor(image), self.name(row))
+        return _hashed(image, self.name(row))
 
 
-def _hashed(image: Tensor, name: str) -> tuple[bytes, Tensor]:
-    image = image.detach().cpu().contiguous()
+def _hashed(pixels: np.ndarray | Tensor, name: str) -> tuple[bytes, Tensor]:
+    if isinstance(pixels, np.ndarray):
+        if pixels.dtype.kind not in "uif":
+            raise DataError(f"Image {name} has type {pixels.dtype}. Give bytes (uint8) or floats.")
+        pixels = torch.from_numpy(np.array(pixels))  # a copy: the array may be read-only
+    image = pixels.detach().cpu().contiguous()
     if image.dtype != torch.uint8 and not image.dtype.is_floating_point:
         raise DataError(f"Image {name} has type {image.dtype}. Give bytes (uint8) or floats.")
     if not image.numel():

@@ -9,6 +9,7 @@ from safetensors.torch import save_file
 from torch import nn
 
 from nbam_pyro.cli.networks import given_network, suggestion
+from nbam_pyro.cli.networks.architectures import with_weights
 from nbam_pyro.errors import DataError
 from tests.cli.networks.helpers import script_file
 from tests.data.frozen.helpers import small_network
@@ -56,6 +57,11 @@ def test_weights_that_torch_has_downloaded_need_no_download(hub, classifier):
     torch.save(classifier.state_dict(), hub / url.rpartition("/")[2])
     same_features(given_network(NAME), classifier)
     assert f"add --features {NAME}" in suggestion()
+
+
+def test_a_classifier_without_a_linear_layer_is_refused():
+    with pytest.raises(DataError, match="does not end in a linear layer"):
+        with_weights("squeezenet1_1", {}, where="here")
 
 
 class Harmful:
@@ -114,7 +120,7 @@ def test_files_of_torch_export_are_refused(tmp_path):
         (f"{NAME}:{{folder}}/empty.safetensors", "cannot be read as safetensors"),
         ("shufflenet_v2_x1_0:{folder}/weights.safetensors", "does not have the weights"),
         ("mnasnet0_5:{folder}/weights.safetensors", "lacks"),
-        ("squeezenet1_0:{folder}/weights.safetensors", "does not end in a linear layer"),
+        ("squeezenet1_0:{folder}/weights.safetensors", "with a linear last layer"),
     ],
 )
 def test_mistakes(tmp_path, classifier, text, words):

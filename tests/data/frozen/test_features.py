@@ -43,6 +43,7 @@ def test_features_are_the_mean_of_the_grid_from_any_source(tmp_path):
         str(tmp_path / "folder"),
         paths,
         torch.from_numpy(images)[order],
+        read_only(images[order]),
         images[order].astype(np.float64) / 255,
         TensorDataset(torch.from_numpy(images)[order], torch.arange(10)),
         [(Image.open(path), 0) for path in paths],
@@ -50,6 +51,11 @@ def test_features_are_the_mean_of_the_grid_from_any_source(tmp_path):
         data = Listed(source) if isinstance(source, list) and not is_path(source[0]) else source
         again = image_features(data, network, **options)
         np.testing.assert_allclose(again, expected[order], rtol=1e-4, atol=1e-5)
+
+
+def read_only(array):
+    array.flags.writeable = False
+    return array
 
 
 def is_path(value):

@@ -65,6 +65,7 @@ class Augmented(Dataset):
         (np.zeros((0, 3, 8, 8), np.uint8), "no images"),
         (np.zeros((2, 8, 8), np.uint8), "Give the shape"),
         (np.zeros((2, 3, 8, 8), np.int64), "Give bytes"),
+        (np.zeros((2, 3, 8, 8), object), "Give bytes"),
         (np.full((2, 3, 8, 8), 7.0), "run from 7 to 7"),
         (np.zeros((2, 3, 8, 0)), "without any pixel"),
         (np.zeros((2, 2, 8, 8)), "have 2 channels, but mean and std have 3"),
