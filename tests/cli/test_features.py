@@ -6,7 +6,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from nbam_pyro.cli.runs import comparing
+from nbam_pyro.cli.files import ImageShape, read
+from nbam_pyro.cli.runs import comparing, feature_options
+from nbam_pyro.cli.runs.frozen import with_features
+from nbam_pyro.errors import DataError
 from tests.cli.helpers import nbam, refused
 from tests.cli.networks.helpers import Brightness, script_file
 from tests.data.frozen.helpers import small_network, write_folder
@@ -60,15 +63,15 @@ def test_fit_score_and_compare(quick, folder, monkeypatch):
     x, codes = comparing.compare_runs([run, folder / "second"])
     assert (len(x), len(codes)) == (60, 60)
     network.unlink()
-    assert "nor a file" in refused("compare", run, folder / "second")
+    assert "neither a file" in refused("compare", run, folder / "second")
 
 
-def test_a_run_on_pixels_takes_no_features(quick, folder):
-    assert nbam("fit", folder / "images", "--out", folder / "run").exit_code == 0
-    assert "fitted without --features" in refused(
-        "score", folder / "run", folder / "images", "--features", folder / "net.ts",
-        "--out", folder / "new.csv",
-    )  # fmt: skip
+def test_a_run_on_pixels_takes_no_features(folder):
+    source = read(folder / "images", label=None)
+    options = feature_options(str(folder / "net.ts"))
+    with pytest.raises(DataError, match="fitted without --features"):
+        with_features(source, options, data="images", trained=ImageShape(8, 8, 3))
+    assert with_features(source, None, data="images", trained=ImageShape(8, 8, 3)) is source
 
 
 def test_detect_takes_a_folder_with_and_without_class_folders(folder):
@@ -91,14 +94,13 @@ def test_detect_takes_a_folder_with_and_without_class_folders(folder):
     assert not (folder / "user").exists()
 
 
-def test_images_in_an_archive(quick, folder):
+def test_images_in_an_archive(folder):
     images = np.random.default_rng(0).integers(0, 256, (40, 3, 8, 8), dtype=np.uint8)
     np.savez(folder / "data.npz", X=images, y=np.arange(40) % 2)
-    result = nbam(
-        "fit", folder / "data.npz", "--label", "y", "--features", folder / "net.ts", *SMALL,
-        "--out", folder / "run",
-    )  # fmt: skip
-    assert result.exit_code == 0, result.output
+    source = read(folder / "data.npz", label="y")
+    options = feature_options(str(folder / "net.ts"), size=8, pixels="0,1")
+    features = with_features(source, options, data="data.npz").x.values
+    np.testing.assert_allclose(features[:, :3], images.mean((2, 3)) / 255, rtol=1e-4)
 
 
 def test_mistakes(folder):

@@ -63,9 +63,8 @@ def given_network(text: str, *, download: bool = False, progress: bool = False) 
     path = Path(text)
     if not path.is_file():
         raise problem(
-            f"--features is {text!r}, which is neither a classifier of torchvision with a linear last "
-            "layer nor a file. "
-            f"{near(text)}"
+            f"--features is {text!r}, which is neither a file nor a classifier of torchvision with "
+            f"a linear last layer. {near(text)}"
         )
     if path.suffix.lower() == _SAFE:
         raise problem(

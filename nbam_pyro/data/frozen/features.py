@@ -53,10 +53,10 @@ def image_features(
     the network is still the same.
 
     Args:
-        images: A folder with one folder of images per class (the order is that of the sorted
-            paths; give a list of paths if another order is needed), a list of paths of image files, an array or tensor (N, C, H, W), or a map-style
-            data set. Items of a data set are Pillow images or arrays (C, H, W), alone or first in a
-            tuple. Arrays hold bytes (uint8) or floats in [0, 1]. Image files become RGB.
+        images: A folder with one folder of images per class (in the order of the sorted paths), a
+            list of paths of image files, an array or tensor (N, C, H, W), or a map-style data set.
+            Items of a data set are Pillow images or arrays (C, H, W), alone or first in a tuple.
+            Arrays hold bytes (uint8) or floats in [0, 1]. Image files become RGB.
         network: A module that takes images (N, C, H, W) and returns features (N, D), or a grid of
             features (N, D, h, w), for instance a classifier without its last layer. It is used on
             the device on which it is. It is copied and stays as it is.

@@ -113,7 +113,7 @@ def test_files_of_torch_export_are_refused(tmp_path):
     ("text", "words"),
     [
         ("resnet_18", "Did you mean resnet18"),
-        ("nowhere.ts", "neither a classifier of torchvision nor a file"),
+        ("nowhere.ts", "neither a file nor a classifier of torchvision"),
         ("{folder}/weights.safetensors", "Give both, for instance --features resnet18:"),
         ("xyz:{folder}/weights.safetensors", "'xyz' is not a classifier"),
         (f"{NAME}:nowhere.safetensors", "cannot be read as safetensors"),
