@@ -69,8 +69,8 @@ def image_features(
         pool: False to return the grid of features before its mean.
         mirrored: True to average the features of each image and of its mirror image (left and right
             exchanged). It takes twice as long.
-        precision: "float32", or "bfloat16", which is faster on some processors only, and rounds
-            features to two or three digits.
+        precision: "float32", or "bfloat16", which is faster on some processors only, and changes
+            features by some percent.
         batch_size: Number of images that the network gets at once. Small batches are faster on
             most processors; graphics cards need 64 or more.
         cache: Folder for the features. None for `nbam_pyro/features` in the user's cache folder,
