@@ -8,7 +8,6 @@ import fcntl
 import hashlib
 import json
 import os
-import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -195,12 +194,11 @@ def _name(digests: Sequence[bytes]) -> str:
 @contextmanager
 def _published(path: Path) -> Iterator[Path]:
     """A draft that replaces a file when the block ends, on disk before it gets its name."""
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=".", suffix=".draft")
-    draft = Path(name)
+    draft = path.with_name(f".{path.name}.draft")
     try:
         yield draft
-        os.fsync(handle)
+        with draft.open("rb") as file:
+            os.fsync(file.fileno())
         draft.replace(path)
     finally:
-        os.close(handle)
         draft.unlink(missing_ok=True)
