@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 
 from nbam_pyro.cli.files import ImageShape, read
+from nbam_pyro.cli.networks.architectures import Architecture
 from nbam_pyro.cli.runs import comparing, feature_options
 from nbam_pyro.cli.runs.frozen import with_features
 from nbam_pyro.errors import DataError
@@ -71,7 +72,16 @@ def test_a_run_on_pixels_takes_no_features(folder):
     options = feature_options(str(folder / "net.ts"))
     with pytest.raises(DataError, match="fitted without --features"):
         with_features(source, options, data="images", trained=ImageShape(8, 8, 3))
-    assert with_features(source, None, data="images", trained=ImageShape(8, 8, 3)) is source
+    said = []
+    assert with_features(source, None, data="images", say=said.append) is source
+    assert said == []
+    stored = Architecture("resnet18").stored
+    stored.parent.mkdir(parents=True)
+    stored.touch()
+    with_features(source, None, data="images", say=said.append)
+    with_features(source, None, data="images", trained=ImageShape(8, 8, 3), say=said.append)
+    assert len(said) == 1
+    assert "add --features resnet18" in said[0]
 
 
 def test_detect_takes_a_folder_with_and_without_class_folders(folder):

@@ -90,6 +90,13 @@ def test_grids_mirror_images_and_vectors(tmp_path):
         image_features(images, vectors, pool=False, cache=tmp_path)
 
 
+def test_batches_change_features_by_rounding_only(tmp_path):
+    network, images = small_network(), small_images()
+    one = image_features(images, network, batch_size=1, cache=tmp_path / "one")
+    seven = image_features(images, network, batch_size=7, cache=tmp_path / "seven")
+    np.testing.assert_allclose(one, seven, rtol=1e-4, atol=1e-6)
+
+
 def test_bfloat16_differs_by_rounding_only(tmp_path):
     network, images = small_network(), small_images()
     exact = image_features(images, network, cache=tmp_path)
