@@ -71,6 +71,15 @@ def fit(
             "Beta(2, 8). Without this option, the prior is wide.",
         ),
     ] = None,
+    clean_error: Annotated[
+        str | None,
+        typer.Option(
+            metavar="PRIOR",
+            help="For labels: which part of the rows on which held-out predictions and labels "
+            "disagree is the network's own error: two numbers such as 0.2,0.5, or beta:2,6, or "
+            "open if nothing is known. Without this option, it depends on what can be seen.",
+        ),
+    ] = None,
     pred_probs: Annotated[
         Path | None,
         typer.Option(
@@ -119,6 +128,7 @@ def fit(
             feature_options,
             fit_file,
             fit_outputs,
+            parse_clean_error,
             parse_contamination,
             show_lines,
         )
@@ -129,7 +139,12 @@ def fit(
         if pred_probs is not None or predictions is not None:
             both = pred_probs is not None and predictions is not None
             check_alone(
-                epochs=epochs, drop=drop or (), keep=keep or (), features=features, both=both
+                epochs=epochs,
+                drop=drop or (),
+                keep=keep or (),
+                features=features,
+                clean_error=clean_error,
+                both=both,
             )
             summary = fit_outputs(
                 data,
@@ -153,6 +168,7 @@ def fit(
                 contaminated=contaminated,
                 task=task,
                 contamination=parse_contamination(contamination),
+                clean_error=parse_clean_error(clean_error),
                 features=network,
                 epochs=epochs,
                 drop=drop or (),

@@ -3,12 +3,13 @@
 Use `read_run` in Python to load the fit of a run and the encoding of its features.
 """
 
-from nbam_pyro.cli.runs.commands import fit_file, parse_contamination, score_file
+from nbam_pyro.cli.runs.commands import fit_file, score_file
 from nbam_pyro.cli.runs.comparing import compare_runs
 from nbam_pyro.cli.runs.detecting import detect_file, parse_backbone, parse_share
 from nbam_pyro.cli.runs.folder import RunInfo, read_report, read_run, write_run
 from nbam_pyro.cli.runs.frozen import FeatureOptions, feature_options
 from nbam_pyro.cli.runs.outputs import check_alone, fit_outputs
+from nbam_pyro.cli.runs.priors import parse_clean_error, parse_contamination
 from nbam_pyro.cli.runs.scores import detect_scores
 from nbam_pyro.cli.runs.tables import write_csv
 from nbam_pyro.cli.runs.words import scored_line, show_lines, table_lines
@@ -24,6 +25,7 @@ __all__ = [
     "fit_file",
     "fit_outputs",
     "parse_backbone",
+    "parse_clean_error",
     "parse_contamination",
     "parse_share",
     "read_report",

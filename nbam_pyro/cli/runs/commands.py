@@ -21,10 +21,10 @@ from nbam_pyro.cli.runs.targets import TrainingTargets, columns_beside
 from nbam_pyro.errors import DataError
 from nbam_pyro.estimators import NBAMClassifier, NBAMRegressor
 from nbam_pyro.estimators.contamination import rate_prior
-from nbam_pyro.models.priors.pseudo_counts import Beta
+from nbam_pyro.models import Beta, CleanErrorLike
 from nbam_pyro.storage import new_file, new_folder
 
-__all__ = ["fit_file", "parse_contamination", "score_file"]
+__all__ = ["fit_file", "score_file"]
 
 
 def fit_file(
@@ -36,6 +36,7 @@ def fit_file(
     contaminated: str | None = None,
     task: str = "auto",
     contamination: float | Beta | None = None,
+    clean_error: CleanErrorLike = None,
     features: FeatureOptions | None = None,
     epochs: int | None = None,
     drop: Sequence[str] = (),
@@ -56,6 +57,7 @@ def fit_file(
             true) or right (0, false); None if there is none.
         task: "classification", "regression" or "auto".
         contamination: Prior of the share of wrong targets, as in the estimators.
+        clean_error: Prior of the clean error, as in `NBAMClassifier`; None for measurements.
         features: Network that computes features of images; None to use the pixels.
         epochs: Epochs of one ordinary training run, as in the estimators.
         drop: Names of columns to leave out. Identifiers are left out, too.
@@ -84,18 +86,28 @@ def fit_file(
         targets = TrainingTargets.of(
             source, task=task, true_label=true_label, contaminated=contaminated
         )
+        if clean_error is not None and not targets.labels:
+            raise DataError(
+                "--clean-error is for labels, but the targets are measurements. Leave it out, or "
+                "use --task classification."
+            )
         source = with_features(source, features, data=data.name, progress=progress, say=say)
         learned = learn(source, data=data.name, drop=drop, keep=keep)
         notes = [*source.notes, *learned.notes, *_lost_digits(targets), *_repeats(learned.x)]
         kind = "labels" if targets.labels else "measurements"
         more = " (if they are something else, use --task)" if task == "auto" else ""
         say(f"Fitting {len(targets.column.values)} {kind}{more} ...")
-        estimator = (NBAMClassifier if targets.labels else NBAMRegressor)(
-            contamination=contamination,
-            epochs=epochs,
-            random_state=seed,
-            progress=progress,
-            trainer={"default_root_dir": draft},
+        options: dict[str, Any] = {
+            "contamination": contamination,
+            "epochs": epochs,
+            "random_state": seed,
+            "progress": progress,
+            "trainer": {"default_root_dir": draft},
+        }
+        estimator = (
+            NBAMClassifier(**options, clean_error=clean_error)
+            if targets.labels
+            else NBAMRegressor(**options)
         )
         x = named(learned.encoding, learned.x)
         estimator.fit(x, targets.column, **targets.verified)
@@ -124,6 +136,7 @@ def fit_file(
                 "drop": list(drop),
                 "keep": list(keep),
                 "contamination": contamination,
+                "clean_error": clean_error,
                 "features": None if features is None else features.to_json(),
                 "epochs": epochs,
                 "seed": seed,
@@ -190,35 +203,6 @@ def _score_labelled(
     ]:
         say(f"Note: {note}.")
     return flags(fit, info, encoded.x, info.targets(source), source.rows)
-
-
-def parse_contamination(text: str | None) -> float | Beta | None:
-    """Read a prior of the share of wrong targets.
-
-    Args:
-        text: A share of wrong targets such as "0.05", or "beta:2,8"; None for the default prior.
-
-    Raises:
-        DataError: The text is neither of these.
-
-    Example:
-        >>> parse_contamination("beta:2,8")
-        Beta(a=2.0, b=8.0)
-    """
-    if text is None:
-        return None
-    try:
-        if text.startswith("beta:"):
-            a, b = (float(part) for part in text.removeprefix("beta:").split(","))
-            return rate_prior(Beta(a, b))
-        share = float(text)
-        rate_prior(share)
-    except ValueError as error:  # a DataError is one too
-        raise DataError(
-            f"--contamination is {text!r}. Give a share between 0 and 1 such as 0.05, or two "
-            "positive numbers as in beta:2,8."
-        ) from error
-    return share
 
 
 def _repeats(x: np.ndarray) -> list[str]:

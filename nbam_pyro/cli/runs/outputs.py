@@ -50,6 +50,7 @@ def check_alone(
     drop: Sequence[str],
     keep: Sequence[str],
     features: str | None,
+    clean_error: str | None,
     both: bool,
 ) -> None:
     """Raise an error for options that have no effect if nothing is trained.
@@ -59,6 +60,7 @@ def check_alone(
         drop: Values of `--drop`.
         keep: Values of `--keep`.
         features: Value of `--features`.
+        clean_error: Value of `--clean-error`.
         both: Whether `--pred-probs` and `--predictions` are given together.
 
     Raises:
@@ -66,10 +68,10 @@ def check_alone(
     """
     if both:
         raise DataError("Give --pred-probs for labels or --predictions for measurements, not both.")
-    if epochs is not None or drop or keep or features is not None:
+    if drop or keep or any(one is not None for one in (epochs, features, clean_error)):
         raise DataError(
             "With --pred-probs or --predictions nothing is trained, and features are not used. "
-            "Leave out --epochs, --drop, --keep and --features."
+            "Leave out --epochs, --drop, --keep, --features and --clean-error."
         )
 
 

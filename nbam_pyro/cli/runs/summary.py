@@ -61,6 +61,9 @@ def summarise(fit: Fit, info: RunInfo, targets: Targets, table: pd.DataFrame) ->
             if info.classes is None
             else {
                 "classes": len(info.classes),
+                "disagreement": (
+                    None if fit.label_evidence is None else fit.label_evidence.disagreement
+                ),
                 **_directions(fit, info.classes, targets.codes),
             }
         ),

@@ -1,0 +1,74 @@
+"""Priors that are given as texts on the command line."""
+
+from nbam_pyro.errors import DataError
+from nbam_pyro.estimators.contamination import rate_prior
+from nbam_pyro.models import Beta, CleanError, CleanErrorLike
+
+__all__ = ["parse_clean_error", "parse_contamination"]
+
+_BETA = "beta:"
+
+
+def parse_contamination(text: str | None) -> float | Beta | None:
+    """Read a prior of the share of wrong targets.
+
+    Args:
+        text: A share of wrong targets such as "0.05", or "beta:2,8"; None for the default prior.
+
+    Raises:
+        DataError: The text is neither of these.
+
+    Example:
+        >>> parse_contamination("beta:2,8")
+        Beta(a=2.0, b=8.0)
+    """
+    if text is None:
+        return None
+    try:
+        if text.startswith(_BETA):
+            return rate_prior(Beta(*_pair(text.removeprefix(_BETA))))
+        share = float(text)
+        rate_prior(share)
+    except ValueError as error:  # a DataError is one too
+        raise DataError(
+            f"--contamination is {text!r}. Give a share between 0 and 1 such as 0.05, or two "
+            "positive numbers as in beta:2,8."
+        ) from error
+    return share
+
+
+def parse_clean_error(text: str | None) -> CleanErrorLike:
+    """Read a prior of the clean error.
+
+    Args:
+        text: Two numbers such as "0.2,0.5", or "beta:2,6", or "open"; None for the default prior.
+
+    Raises:
+        DataError: The text is none of these.
+
+    Example:
+        >>> parse_clean_error("0.2,0.5")
+        (0.2, 0.5)
+    """
+    if text is None:
+        return None
+    try:
+        prior: CleanErrorLike
+        if text == "open":
+            prior = "open"
+        elif text.startswith(_BETA):
+            prior = Beta(*_pair(text.removeprefix(_BETA)))
+        else:
+            prior = _pair(text)
+        CleanError.of(prior)
+    except ValueError as error:  # a DataError is one too
+        raise DataError(
+            f"--clean-error is {text!r}. Give two numbers between 0 and 1, the smaller one first, "
+            "as in 0.2,0.5, or two positive numbers as in beta:2,6, or open."
+        ) from error
+    return prior
+
+
+def _pair(text: str) -> tuple[float, float]:
+    first, second = (float(part) for part in text.split(","))
+    return first, second
