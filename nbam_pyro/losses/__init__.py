@@ -13,7 +13,8 @@ story, such as the contamination rate:
 Importing this module imports neither Pyro nor Lightning.
 """
 
-from nbam_pyro.losses.label_flip_loss import NBAMLoss, nbam_loss
+from nbam_pyro.losses.label_flip import nbam_loss
+from nbam_pyro.losses.label_flip_loss import NBAMLoss
 from nbam_pyro.losses.regression_loss import NBAMRegressionLoss, nbam_regression_loss
 
 __all__ = ["NBAMLoss", "NBAMRegressionLoss", "nbam_loss", "nbam_regression_loss"]
