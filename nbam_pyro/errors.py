@@ -63,6 +63,10 @@ class OptimiserWarning(NBAMWarning):
     """Parameters of a loss did not change, probably because the optimiser does not have them."""
 
 
+class InSampleWarning(NBAMWarning):
+    """Responsibilities are too low, or may be: the network has memorised labels of these rows."""
+
+
 class WildValueWarning(NBAMWarning):
     """Values extremely far from the rest of their column are replaced by less extreme values."""
 

@@ -124,7 +124,7 @@ class Movement:
         if self.steps > self.patience:
             return
         versions = [p._version for p in parameters]
-        newest = max((leaf._version for leaf in _leaves(output)), default=-1)
+        newest = newest_version(output)
         if self.versions is None:
             self.versions, self.newest = versions, newest
         if versions != self.versions:
@@ -141,6 +141,15 @@ class Movement:
                 OptimiserWarning,
                 stacklevel=5,  # The line that calls the loss.
             )
+
+
+def newest_version(output: Tensor) -> int:
+    """Return the largest count of changes of the parameters that an output was computed from.
+
+    Args:
+        output: Output of a network, with its autograd graph.
+    """
+    return max((leaf._version for leaf in _leaves(output)), default=-1)
 
 
 def _leaves(output: Tensor) -> Iterator[Tensor]:

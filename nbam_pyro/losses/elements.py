@@ -34,6 +34,28 @@ class Elements(NamedTuple):
     deviation: Tensor | None
     verified: Verified
 
+    @property
+    def known(self) -> "Elements":
+        """Elements that have a label; a `DataError` if there are none."""
+        if not self.labelled.any():
+            raise DataError("No element is labelled. Pass rows that have labels.")
+        return self._of(self.labelled)
+
+    @property
+    def unaided(self) -> "Elements":
+        """Elements that have a label and no verified value, without deviations."""
+        unverified = ~self.verified.known if len(self.verified) else True
+        return self._of(self.labelled & unverified)._replace(deviation=None, verified=NOTHING)
+
+    def _of(self, chosen: Tensor) -> "Elements":
+        return Elements(
+            self.log_f[chosen],
+            self.labels[chosen],
+            self.labelled[chosen],
+            None if self.deviation is None else self.deviation[chosen],
+            self.verified[chosen],
+        )
+
     def pair(self, rate_logits: Tensor, flip_logits: Tensor) -> tuple[Tensor, Tensor]:
         """Return the log joint probabilities (a, b) of a clean and of a wrong label.
 

@@ -1,14 +1,19 @@
 """The negative log marginal of labels of which some are wrong, in plain torch."""
 
+import math
+
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from nbam_pyro import functional as nf
 from nbam_pyro.checks.numbers import LARGEST, check_finite
-from nbam_pyro.losses.criterion import Reduction
+from nbam_pyro.losses.criterion import Reduction, rate_penalty
 from nbam_pyro.losses.elements import Elements, checked_labels, elements_of, verified_of
+from nbam_pyro.models.priors.pseudo_counts import FlipPrior
+from nbam_pyro.verified import Verified
 
-__all__ = ["checked_pair", "nbam_loss"]
+__all__ = ["checked_pair", "cross_entropy", "nbam_loss", "prior_penalty"]
 
 
 def nbam_loss(
@@ -88,3 +93,41 @@ def checked_pair(
     for name, values in {"rate_logits": rate_logits, "flip_logits": flip_logits}.items():
         check_finite(values, name, largest=LARGEST, mend="check whether the training has diverged")
     return elements.pair(rate_logits, flip_logits)
+
+
+def cross_entropy(
+    logits: Tensor, target: Tensor, verified: Verified, reduction: Reduction, ignore_index: int
+) -> Tensor:
+    """Return torch's cross-entropy of verified true labels, or else of observed labels.
+
+    Labels that are verified as wrong, without a true label, do not count. The mean of no labels is
+    0.
+
+    Args:
+        logits: Predictions, (N, K, d1, ...).
+        target: Observed labels, (N, d1, ...).
+        verified: Verified values, in the shape of target.
+        reduction: "mean", "sum" or "none".
+        ignore_index: Value of target that means "no label".
+    """
+    clean, counted = verified.targets(target)
+    target = torch.where(counted, clean, ignore_index)
+    # If no element counts, torch's mean is NaN; the sum is 0.
+    nothing = reduction == "mean" and not (target != ignore_index).any()
+    chosen = "sum" if nothing else reduction
+    return F.cross_entropy(logits, target, ignore_index=ignore_index, reduction=chosen)
+
+
+def prior_penalty(rate_logits: Tensor, flip_logits: Tensor, prior: FlipPrior) -> Tensor:
+    """Return the maxima of the log priors of rates and T minus their values, in nats.
+
+    The maximum of T's prior is at rows with equal entries.
+
+    Args:
+        rate_logits: Logits of the contamination rate of each true class, (K,).
+        flip_logits: Logits of the rows of T over the other classes, (K, K-1).
+        prior: Pseudo-counts of contamination rates and flips.
+    """
+    k, log_flip = len(rate_logits), flip_logits.log_softmax(-1)
+    flips = prior.flip * (-math.log(k - 1) - log_flip).sum()
+    return rate_penalty(rate_logits, prior.rate) + flips

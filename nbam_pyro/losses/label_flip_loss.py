@@ -1,9 +1,6 @@
 """The loss module for classification with wrong labels, in plain torch."""
 
-import math
-
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from nbam_pyro import functional as nf
@@ -14,18 +11,18 @@ from nbam_pyro.losses.criterion import (
     adopt_precision,
     adopt_saved_precision,
     known_reduction,
-    rate_penalty,
 )
 from nbam_pyro.losses.elements import (
+    Elements,
     checked_labels,
     elements_of,
     log_flip_of,
     verified_of,
 )
-from nbam_pyro.losses.label_flip import checked_pair, nbam_loss
+from nbam_pyro.losses.held_out import Memorised, recounted, summary
+from nbam_pyro.losses.label_flip import checked_pair, cross_entropy, nbam_loss, prior_penalty
 from nbam_pyro.models.priors.pseudo_counts import FlipPrior
 from nbam_pyro.outputs.anchors import anchor_counts, anchor_start
-from nbam_pyro.verified import Verified
 
 __all__ = ["NBAMLoss"]
 
@@ -38,13 +35,22 @@ class NBAMLoss(nn.Module):
     prior (in logit coordinates, where its numbers act as pseudo-counts). The log prior, minus its
     maximum, is divided equally among the elements.
 
-    Use it in three steps. Train the network for a few epochs; call `start_from`; continue. Before
-    `start_from` the loss is plain cross-entropy; a verified true label replaces the observed label.
-    The reason is that with arbitrary rates the loss may not separate wrong labels from difficult
-    ones. `start_from` estimates rates and T from anchors: rows whose true label is nearly certain.
-    If its predictions are in double precision, the parameters are converted to double precision.
+    Use it in four steps, with a tenth of the rows put aside for the second and the last one:
 
-    Shape: as in `nbam_loss`.
+    1. Train a network for a few epochs. The loss is plain cross-entropy (of verified true labels
+       where there are any), because arbitrary rates may not separate wrong from difficult labels.
+    2. Call `start_from(logits, target, held_out=True)` with predictions for the rows put aside. It
+       estimates rates and T from anchors: rows whose true label is nearly certain. They stay fixed,
+       because rates that are learned from training rows are too low.
+    3. Train a network with fresh weights. The first one has memorised wrong labels.
+    4. Call `recount` with its predictions for the rows put aside, and then `responsibility`.
+
+    Without rows put aside, call `start_from` with training rows and continue. The optimiser then
+    learns rates and T. If the network memorises labels, the rates are too low, and the loss cannot
+    tell: `responsibility` gives an `InSampleWarning`.
+
+    Shape: as in `nbam_loss`. Predictions in double precision for `start_from` or `recount` convert
+    the parameters to double precision.
 
     Args:
         num_classes: Number of classes K, at least 2.
@@ -66,6 +72,8 @@ class NBAMLoss(nn.Module):
     """
 
     num_data: Tensor
+    fixed: Tensor
+    held_out: Tensor
 
     def __init__(
         self,
@@ -86,8 +94,14 @@ class NBAMLoss(nn.Module):
         self.flip_logits = nn.Parameter(torch.zeros(num_classes, num_classes - 1))
         # Number of labelled elements in start_from; 0 until it is called.
         self.register_buffer("num_data", torch.tensor(0))
+        # Whether rates and flips come from held-out rows and are not learned.
+        self.register_buffer("fixed", torch.tensor(False))
+        # The `summary` of held-out rows; 0 if the network was trained after the last `recount`.
+        self.register_buffer("held_out", torch.zeros(3, num_classes))
         self.register_load_state_dict_pre_hook(adopt_saved_precision)
+        self.register_load_state_dict_post_hook(_loaded)
         self._movement = Movement()
+        self._memorised = Memorised()
 
     def forward(
         self,
@@ -102,12 +116,12 @@ class NBAMLoss(nn.Module):
         if not self.num_data:
             target = self._checked(logits, target, switch_logits)
             verified = verified_of(logits, target, contaminated, true_label, self.ignore_index)
-            return self._cross_entropy(logits, target, verified)
+            return cross_entropy(logits, target, verified, self.reduction, self.ignore_index)
+        shared = [p.detach() if self.fixed else p for p in (self.rate_logits, self.flip_logits)]
         value = nbam_loss(
             logits,
             target,
-            self.rate_logits,
-            self.flip_logits,
+            *shared,
             switch_logits=switch_logits,
             contaminated=contaminated,
             true_label=true_label,
@@ -115,10 +129,13 @@ class NBAMLoss(nn.Module):
             ignore_index=self.ignore_index,
         )
         if self.training and torch.is_grad_enabled():
-            self._movement.check(self.parameters(), logits)
+            if not self.fixed:
+                self._movement.check(self.parameters(), logits)
+            if self._memorised.changes(logits):  # The statistics describe an earlier network.
+                self.held_out.zero_()
         # int64, because an unsigned target cannot be compared with a negative ignore_index.
         labelled = target.long() != self.ignore_index
-        share = self._prior_penalty() / self.num_data
+        share = prior_penalty(*shared, self.prior) / self.num_data
         if self.reduction == "mean":
             return value + share * labelled.any()
         return value + share * (labelled.sum() if self.reduction == "sum" else labelled)
@@ -129,17 +146,20 @@ class NBAMLoss(nn.Module):
         logits: Tensor,
         target: Tensor,
         *,
+        held_out: bool = False,
         contaminated: Tensor | None = None,
         true_label: Tensor | None = None,
     ) -> None:
         """Estimate rates and flips from anchors; call it once, after a few warm-up epochs.
 
         Args:
-            logits: Predictions for the training rows in evaluation mode, shapes as in `forward`. A
-                network that has been trained for many epochs repeats wrong labels, which makes the
-                estimated rates too low. Predictions out of fold (by a network that was not trained
-                on the row) are best. The second best are predictions after a few epochs.
+            logits: Predictions in evaluation mode, shapes as in `forward`, for rows put aside, or
+                predictions out of fold (by a network that was not trained on the row). Predictions
+                for training rows are second best: a network that has been trained for many epochs
+                repeats wrong labels, which makes the estimated rates too low.
             target: Observed labels.
+            held_out: Whether the network was not trained on these rows. Rates and flips then stay
+                fixed until `recount`; the optimiser does not need the parameters of the loss.
             contaminated: Verified switches, as in `forward`.
             true_label: Verified true labels, as in `forward`. They are treated as certain.
 
@@ -148,22 +168,65 @@ class NBAMLoss(nn.Module):
                 is not one of the K classes, or a verified value contradicts target or another
                 verified value.
         """
-        target = self._checked(logits, target, None)
+        target = self._checked(logits, target)
         verified = verified_of(logits, target, contaminated, true_label, self.ignore_index)
-        log_f, labels, labelled, *_ = elements_of(logits, target, None, verified, self.ignore_index)
-        if not labelled.any():
-            raise DataError("No element is labelled in start_from. Pass the training rows.")
-        counts = anchor_counts(
-            log_f[labelled],
-            labels[labelled],
-            verified=verified.flatten()[labelled],
-        )
+        rows = elements_of(logits, target, None, verified, self.ignore_index).known
+        counts = anchor_counts(rows.log_f, rows.labels, verified=rows.verified)
         adopt_precision(self, logits)
-        rate, rows = anchor_start(counts.double(), self.prior)
-        self.rate_logits.copy_(rate.logit())
-        self.flip_logits.copy_(rows.log())
-        self.num_data.fill_(int(labelled.sum()))
-        self._movement = Movement()
+        rate, flips = anchor_start(counts.double(), self.prior)
+        self._set(rate, flips)
+        self.num_data.fill_(len(rows.labels))
+        self.fixed.fill_(held_out)
+        self.held_out.zero_()
+
+    @torch.no_grad()
+    def recount(
+        self,
+        logits: Tensor,
+        target: Tensor,
+        *,
+        contaminated: Tensor | None = None,
+        true_label: Tensor | None = None,
+    ) -> None:
+        r"""Estimate rates and flips again, from held-out rows and a network trained with the loss.
+
+        EM starts from the present transition matrix M and increases the log marginal plus the log
+        prior, :math:`\sum_i \log \sum_c f_{ic} M_{c y_i} + \log p(M)`. Rates and flips then stay
+        fixed. Call it after the last epoch. `responsibility` compares other rows with these rows.
+
+        Args:
+            logits: Predictions in evaluation mode for rows that were not used for training, shapes
+                as in `forward`; or predictions out of fold. A tenth of the rows is enough.
+            target: Observed labels.
+            contaminated: Verified switches, as in `forward`.
+            true_label: Verified true labels, as in `forward`.
+
+        Raises:
+            DataError: `start_from` has not been called, no element is labelled, shapes do not
+                agree, a number is not finite, a label is not one of the K classes, or a verified
+                value contradicts target or another verified value.
+
+        Source: Dempster, Laird & Rubin (1977) for EM.
+
+        Example:
+            >>> logits, target = torch.eye(3).repeat(20, 1) * 4, torch.arange(3).repeat(20)
+            >>> loss = NBAMLoss(3)
+            >>> loss.start_from(logits, target, held_out=True)
+            >>> target[::10] = (target[::10] + 1) % 3  # a tenth of the labels is wrong
+            >>> loss.recount(logits, target)
+            >>> loss.transition_matrix.diagonal().mean() < 0.95
+            tensor(True)
+        """
+        self._check_started()
+        target = self._checked(logits, target)
+        verified = verified_of(logits, target, contaminated, true_label, self.ignore_index)
+        rows = elements_of(logits, target, None, verified, self.ignore_index).known
+        adopt_precision(self, logits)
+        flip = log_flip_of(self.flip_logits).exp().double()
+        found = recounted(rows, self.prior, self.rate_logits.double().sigmoid(), flip)
+        self._set(found.rate, nf.off_diagonal(found.flip))
+        self.fixed.fill_(True)
+        self.held_out.copy_(self._summary(rows))
 
     @torch.no_grad()
     def responsibility(
@@ -179,17 +242,28 @@ class NBAMLoss(nn.Module):
 
         An element without a label has its prior probability P(z=1 | x).
 
+        Warns:
+            InSampleWarning: The network was trained after the last `recount` (or without one), so
+                the loss cannot tell whether it has memorised labels. Or fewer labels are found
+                wrong than in the rows of `recount` with the same observed labels, by more than four
+                standard errors and a tenth: the network has probably memorised the labels of these
+                rows, and the responsibilities are too low. Responsibilities of verified rows and
+                deviations g(x) are not compared.
+
         Raises:
             DataError: `start_from` has not been called, shapes do not agree, a number is not
                 finite, a label is not one of the K classes, or a verified value contradicts target
                 or another verified value.
         """
         target = self._checked(logits, target, switch_logits)
-        if not self.num_data:
-            raise DataError("The loss is still plain cross-entropy. Call start_from first.")
+        self._check_started()
         verified = verified_of(logits, target, contaminated, true_label, self.ignore_index)
         elements = elements_of(logits, target, switch_logits, verified, self.ignore_index)
         r = nf.responsibility(*checked_pair(elements, self.rate_logits, self.flip_logits))
+        if self._memorised.trained:
+            self._memorised.unknown()
+        elif self.held_out.any():
+            self._memorised.compare(self.held_out, self._summary(elements))
         prior = nf.label_flip_switch_logits(
             elements.log_f, self.rate_logits, elements.deviation
         ).sigmoid()
@@ -201,19 +275,26 @@ class NBAMLoss(nn.Module):
         flip = log_flip_of(self.flip_logits).exp()
         return nf.transition_matrix(self.rate_logits.sigmoid(), flip).detach()
 
-    def _cross_entropy(self, logits: Tensor, target: Tensor, verified: Verified) -> Tensor:
-        clean, counted = verified.targets(target)
-        target = torch.where(counted, clean, self.ignore_index)
-        # If no element counts, torch's mean is NaN; the sum is 0.
-        nothing = self.reduction == "mean" and not (target != self.ignore_index).any()
-        reduction = "sum" if nothing else self.reduction
-        return F.cross_entropy(logits, target, ignore_index=self.ignore_index, reduction=reduction)
+    def _checked(self, logits: Tensor, target: Tensor, g: Tensor | None = None) -> Tensor:
+        return checked_labels(logits, target, self.num_classes, g, self.ignore_index)
 
-    def _checked(self, logits: Tensor, target: Tensor, switch_logits: Tensor | None) -> Tensor:
-        return checked_labels(logits, target, self.num_classes, switch_logits, self.ignore_index)
+    def _check_started(self) -> None:
+        if not self.num_data:
+            raise DataError("The loss is still plain cross-entropy. Call start_from first.")
 
-    def _prior_penalty(self) -> Tensor:
-        """Return the maxima of the log priors minus their values (for T, at even rows)."""
-        k, log_flip = self.num_classes, self.flip_logits.log_softmax(-1)
-        flips = self.prior.flip * (-math.log(k - 1) - log_flip).sum()
-        return rate_penalty(self.rate_logits, self.prior.rate) + flips
+    def _set(self, rate: Tensor, flips: Tensor) -> None:
+        """Set the parameters to rates, (K,), and rows of T over the other classes, (K, K-1)."""
+        self.rate_logits.copy_(rate.logit())
+        self.flip_logits.copy_(flips.log())
+        self._movement, self._memorised = Movement(), Memorised()
+
+    def _summary(self, elements: Elements) -> Tensor:
+        """Return the `summary` of the elements' responsibilities given their labels alone."""
+        rows = elements.unaided
+        r = nf.responsibility(*checked_pair(rows, self.rate_logits, self.flip_logits))
+        return summary(r, rows.labels, self.num_classes)
+
+
+def _loaded(loss: NBAMLoss, _: object) -> None:
+    """Take over from the loaded state whether `recount` came after the last training step."""
+    loss._memorised = Memorised(trained=bool(loss.num_data) and not loss.held_out.any())

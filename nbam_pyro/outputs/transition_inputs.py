@@ -1,7 +1,7 @@
 """Checks of the arguments of `estimate_transition`, and their conversion."""
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor
 
 from nbam_pyro.checks.numbers import (
@@ -12,8 +12,9 @@ from nbam_pyro.checks.numbers import (
     first_place,
 )
 from nbam_pyro.errors import DataError
+from nbam_pyro.verified import Verified
 
-__all__ = ["check_normalised", "labels_of", "precise", "start_counts"]
+__all__ = ["check_normalised", "labels_of", "precise", "start_counts", "without_wrong_labels"]
 
 # Largest deviation of a row's sum from one, and the same in half precision, where a logarithm has
 # only two or three digits.
@@ -99,3 +100,20 @@ def start_counts(counts: Tensor, k: int) -> Float[Tensor, "k k"]:
             "label."
         )
     return counts
+
+
+def without_wrong_labels(
+    log_f: Float[Tensor, "n k"], labels: Int[Tensor, " n"], verified: Verified
+) -> Float[Tensor, "n k"]:
+    """Return normalised log probabilities, -inf for labels verified as wrong.
+
+    Args:
+        log_f: Log p(c | x), (N, K).
+        labels: Observed labels, (N,).
+        verified: Verified switches and true labels of the N rows, or `NOTHING`.
+    """
+    if len(verified):  # A label that is verified as wrong cannot be the true one.
+        wrong = verified.switch(labels) == 1
+        log_f = log_f.clone()
+        log_f[wrong, labels[wrong]] = -torch.inf
+    return log_f.log_softmax(-1)

@@ -22,6 +22,7 @@ from nbam_pyro.functional import (
 from nbam_pyro.models.priors.pseudo_counts import FlipPrior
 from nbam_pyro.outputs.intervals import transition_intervals
 from nbam_pyro.outputs.transition import Transition, estimate_transition
+from nbam_pyro.outputs.transition_inputs import without_wrong_labels
 from nbam_pyro.training.rows import Rows
 from nbam_pyro.verified import Verified
 
@@ -289,9 +290,4 @@ class Evidence:
 
     def _log_f(self) -> Float[Tensor, "n k"]:
         """Return normalised log probabilities, without labels that are known to be wrong."""
-        log_f = self.log_probs
-        if len(self.verified):  # a label that is verified as wrong cannot be the true one
-            wrong = self.verified.switch(self.labels) == 1
-            log_f = log_f.clone()
-            log_f[wrong, self.labels[wrong]] = -torch.inf
-        return log_f.log_softmax(-1)
+        return without_wrong_labels(self.log_probs, self.labels, self.verified)
