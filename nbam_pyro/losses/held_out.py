@@ -60,7 +60,10 @@ def summary(
         k: Number of classes K.
     """
     r = responsibilities.double()
-    n, total, squares = (torch.bincount(labels, r**power, minlength=k) for power in range(3))
+    # Without rows, bincount returns float32.
+    n, total, squares = (
+        torch.bincount(labels, r**power, minlength=k).double() for power in range(3)
+    )
     mean = total / n.clamp_min(1)
     variance = (squares - n * mean**2).clamp_min(0.0) / (n - 1).clamp_min(1)
     return torch.stack([n, mean, variance])
@@ -115,6 +118,8 @@ class Memorised:
             rows: Result of `summary` for the rows in question.
         """
         compared = (held_out[0] > 1) & (rows[0] > 1)  # A variance needs two rows.
+        if not compared.any():
+            return
         n, mean, variance = held_out[:, compared].double()
         own, own_mean, own_variance = rows[:, compared]
         part = own / own.sum()

@@ -190,9 +190,10 @@ class NBAMLoss(nn.Module):
     ) -> None:
         r"""Estimate rates and flips again, from held-out rows and a network trained with the loss.
 
-        EM starts from the present transition matrix M and increases the log marginal plus the log
-        prior, :math:`\sum_i \log \sum_c f_{ic} M_{c y_i} + \log p(M)`. Rates and flips then stay
-        fixed. Call it after the last epoch. `responsibility` compares other rows with these rows.
+        EM (Dempster, Laird & Rubin 1977) starts from the present transition matrix M. It increases
+        the log posterior of M, :math:`\sum_i \log \sum_c f_{ic} M_{c y_i} + \log p(M)`.
+        Rates and flips then stay fixed. Call it after the last epoch. `responsibility` compares
+        other rows with these rows.
 
         Args:
             logits: Predictions in evaluation mode for rows that were not used for training, shapes
@@ -205,8 +206,6 @@ class NBAMLoss(nn.Module):
             DataError: `start_from` has not been called, no element is labelled, shapes do not
                 agree, a number is not finite, a label is not one of the K classes, or a verified
                 value contradicts target or another verified value.
-
-        Source: Dempster, Laird & Rubin (1977) for EM.
 
         Example:
             >>> logits, target = torch.eye(3).repeat(20, 1) * 4, torch.arange(3).repeat(20)
@@ -296,5 +295,5 @@ class NBAMLoss(nn.Module):
 
 
 def _loaded(loss: NBAMLoss, _: object) -> None:
-    """Take over from the loaded state whether `recount` came after the last training step."""
+    """Note in the loss whether `recount` came after the last training step before saving."""
     loss._memorised = Memorised(trained=bool(loss.num_data) and not loss.held_out.any())
