@@ -47,6 +47,16 @@ class Elements(NamedTuple):
         unverified = ~self.verified.known if len(self.verified) else True
         return self._of(self.labelled & unverified)._replace(deviation=None, verified=NOTHING)
 
+    def sharpened(self, power: float) -> "Elements":
+        """Return the elements with predictions p^a / sum p^a.
+
+        Args:
+            power: Power a, positive.
+        """
+        if power == 1:
+            return self
+        return self._replace(log_f=(power * self.log_f).log_softmax(-1))
+
     def _of(self, chosen: Tensor) -> "Elements":
         return Elements(
             self.log_f[chosen],

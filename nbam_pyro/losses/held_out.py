@@ -12,7 +12,7 @@ from nbam_pyro.losses.criterion import newest_version
 from nbam_pyro.losses.elements import Elements
 from nbam_pyro.models.priors.pseudo_counts import FlipPrior
 from nbam_pyro.outputs.transition import Transition, estimate_transition
-from nbam_pyro.outputs.transition_inputs import without_wrong_labels
+from nbam_pyro.outputs.transition_inputs import EXPONENTS, without_wrong_labels
 
 __all__ = ["Memorised", "recounted", "summary"]
 
@@ -25,8 +25,12 @@ _ERRORS, _PART = 4.0, 0.1
 
 def recounted(
     elements: Elements, prior: FlipPrior, rate: Float[Tensor, " k"], flip: Float[Tensor, "k k"]
-) -> Transition:
-    """Return rates and T from labelled held-out rows, by EM from present rates and T.
+) -> tuple[float, Transition]:
+    r"""Return a power a of the predictions, rates and T, all fitted to labels of held-out rows.
+
+    The predictions become :math:`p^a / \sum p^a`. A network that has learned little is less certain
+    than its accuracy justifies, and one that has memorised labels is too certain. Without
+    correction, wrong labels would be explained by uncertainty, or hard rows as wrong labels.
 
     Args:
         elements: Labels of held-out rows and their predictions.
@@ -35,16 +39,19 @@ def recounted(
         flip: Flip matrix T to start from, (K, K), with a zero diagonal.
     """
     labels, verified = elements.labels, elements.verified
-    log_f = without_wrong_labels(elements.log_f, labels, verified)
-    counts = log_f.exp().sum(0)[:, None] * nf.transition_matrix(rate, flip)
-    return estimate_transition(
-        log_f,
-        labels,
-        prior=prior,
-        true_labels=verified.label(labels) if len(verified) else None,
-        start=counts,
-        iterations=_ITERATIONS,
-    )
+    candidates = []
+    for power in EXPONENTS:
+        log_f = without_wrong_labels(power * elements.log_f, labels, verified)
+        found = estimate_transition(
+            log_f,
+            labels,
+            prior=prior,
+            true_labels=verified.label(labels) if len(verified) else None,
+            start=log_f.exp().sum(0)[:, None] * nf.transition_matrix(rate, flip),
+            iterations=_ITERATIONS,
+        )
+        candidates.append((power, found))
+    return max(candidates, key=lambda candidate: candidate[1].log_marginal)
 
 
 def summary(

@@ -73,6 +73,7 @@ class NBAMLoss(nn.Module):
 
     num_data: Tensor
     fixed: Tensor
+    power: Tensor
     held_out: Tensor
 
     def __init__(
@@ -96,6 +97,7 @@ class NBAMLoss(nn.Module):
         self.register_buffer("num_data", torch.tensor(0))
         # Whether rates and flips come from held-out rows and are not learned.
         self.register_buffer("fixed", torch.tensor(False))
+        self.register_buffer("power", torch.tensor(1.0))
         # The `summary` of held-out rows; 0 if the network was trained after the last `recount`.
         self.register_buffer("held_out", torch.zeros(3, num_classes))
         self.register_load_state_dict_pre_hook(adopt_saved_precision)
@@ -177,6 +179,7 @@ class NBAMLoss(nn.Module):
         self._set(rate, flips)
         self.num_data.fill_(len(rows.labels))
         self.fixed.fill_(held_out)
+        self.power.fill_(1.0)
         self.held_out.zero_()
 
     @torch.no_grad()
@@ -222,10 +225,11 @@ class NBAMLoss(nn.Module):
         rows = elements_of(logits, target, None, verified, self.ignore_index).known
         adopt_precision(self, logits)
         flip = log_flip_of(self.flip_logits).exp().double()
-        found = recounted(rows, self.prior, self.rate_logits.double().sigmoid(), flip)
+        power, found = recounted(rows, self.prior, self.rate_logits.double().sigmoid(), flip)
         self._set(found.rate, nf.off_diagonal(found.flip))
         self.fixed.fill_(True)
-        self.held_out.copy_(self._summary(rows))
+        self.power.fill_(power)
+        self.held_out.copy_(self._summary(rows.sharpened(power)))
 
     @torch.no_grad()
     def responsibility(
@@ -258,6 +262,7 @@ class NBAMLoss(nn.Module):
         self._check_started()
         verified = verified_of(logits, target, contaminated, true_label, self.ignore_index)
         elements = elements_of(logits, target, switch_logits, verified, self.ignore_index)
+        elements = elements.sharpened(float(self.power))
         r = nf.responsibility(*checked_pair(elements, self.rate_logits, self.flip_logits))
         if self._memorised.trained:
             self._memorised.unknown()

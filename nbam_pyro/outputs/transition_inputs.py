@@ -14,7 +14,17 @@ from nbam_pyro.checks.numbers import (
 from nbam_pyro.errors import DataError
 from nbam_pyro.verified import Verified
 
-__all__ = ["check_normalised", "labels_of", "precise", "start_counts", "without_wrong_labels"]
+__all__ = [
+    "EXPONENTS",
+    "check_normalised",
+    "labels_of",
+    "precise",
+    "start_counts",
+    "without_wrong_labels",
+]
+
+EXPONENTS = (0.35, 0.5, 0.7, 1.0, 1.4, 2.0, 3.0, 4.0)
+"""Candidates for the power to which predictions are raised, so that they fit the labels."""
 
 # Largest deviation of a row's sum from one, and the same in half precision, where a logarithm has
 # only two or three digits.

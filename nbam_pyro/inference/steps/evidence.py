@@ -22,7 +22,7 @@ from nbam_pyro.functional import (
 from nbam_pyro.models.priors.pseudo_counts import FlipPrior
 from nbam_pyro.outputs.intervals import transition_intervals
 from nbam_pyro.outputs.transition import Transition, estimate_transition
-from nbam_pyro.outputs.transition_inputs import without_wrong_labels
+from nbam_pyro.outputs.transition_inputs import EXPONENTS, without_wrong_labels
 from nbam_pyro.training.rows import Rows
 from nbam_pyro.verified import Verified
 
@@ -30,8 +30,6 @@ from nbam_pyro.verified import Verified
 _ONE_SIGMA = 0.6827
 # Iterations of EM in `Evidence.updated_transition`.
 _ITERATIONS = 100
-# Candidates for the exponent of predictions in `Evidence.calibrated`.
-_EXPONENTS = (0.35, 0.5, 0.7, 1.0, 1.4, 2.0, 3.0, 4.0)
 
 
 @dataclass(frozen=True)
@@ -230,7 +228,7 @@ class Evidence:
             The evidence, and the estimate of rates and T.
         """
         candidates = []
-        for a in _EXPONENTS:
+        for a in EXPONENTS:
             powered = self._power(a)
             transition = powered.updated_transition(prior, latents, class_prior=class_prior)
             evidence = powered.shifted(transition, class_prior)
