@@ -7,20 +7,22 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from nbam_pyro import functional as nf
-from nbam_pyro.errors import InSampleWarning
+from nbam_pyro.errors import CannotTellWarning, InSampleWarning
 from nbam_pyro.losses.criterion import newest_version
 from nbam_pyro.losses.elements import Elements
 from nbam_pyro.models.priors.pseudo_counts import FlipPrior
 from nbam_pyro.outputs.transition import Transition, estimate_transition
 from nbam_pyro.outputs.transition_inputs import EXPONENTS, without_wrong_labels
 
-__all__ = ["Memorised", "recounted", "summary"]
+__all__ = ["Memorised", "recounted", "say_merged", "summary"]
 
 # Iterations of EM, as many as in the default recipe of `fit`.
 _ITERATIONS = 100
 # A difference of shares is reported if it is larger than this number of standard errors, and than
 # this part of the share in held-out rows. With many rows, tiny differences are significant.
 _ERRORS, _PART = 4.0, 0.1
+# A class with this number of labels is merged if it has less than this part of them as rows.
+_LABELS, _MERGED = 20, 0.05
 
 
 def recounted(
@@ -52,6 +54,25 @@ def recounted(
         )
         candidates.append((power, found))
     return max(candidates, key=lambda candidate: candidate[1].log_marginal)
+
+
+def say_merged(counts: Float[Tensor, "k k"]) -> None:
+    """Warn if a class has labels but almost no rows: the network merged it with another class.
+
+    Args:
+        counts: Expected number of rows by true and observed label, (K, K).
+    """
+    rows, labels = counts.sum(1), counts.sum(0)
+    merged = (labels >= _LABELS) & (rows < _MERGED * labels)
+    if merged.any():
+        c = int(merged.nonzero()[0, 0])
+        warnings.warn(
+            f"{int(labels[c])} held-out labels are class {c}, but only {int(rows[c])} rows belong "
+            "to it by the predictions. The network has merged it with another class. Go back to "
+            "weights of an epoch before start_from, and train again.",
+            CannotTellWarning,
+            stacklevel=4,  # The line that calls the loss.
+        )
 
 
 def summary(
@@ -136,9 +157,9 @@ class Memorised:
             self._warn(
                 f"Of these labels, {found:.1%} are found wrong, but {expected:.1%} of held-out "
                 "rows with the same labels. If the network was trained on these rows, it has "
-                "memorised labels, and their responsibilities are too low. Train a network with "
-                "fresh weights after start_from, or for fewer epochs, or predict the rows with a "
-                "network that was not trained on them (folds)."
+                "memorised labels, and their responsibilities are too low. Predict "
+                "the rows with a network that was not trained on them (folds), or go back to the "
+                "weights of an earlier epoch."
             )
 
     def _warn(self, message: str) -> None:

@@ -19,7 +19,7 @@ from nbam_pyro.losses.elements import (
     log_flip_of,
     verified_of,
 )
-from nbam_pyro.losses.held_out import Memorised, recounted, summary
+from nbam_pyro.losses.held_out import Memorised, recounted, say_merged, summary
 from nbam_pyro.losses.label_flip import checked_pair, cross_entropy, nbam_loss, prior_penalty
 from nbam_pyro.models.priors.pseudo_counts import FlipPrior
 from nbam_pyro.outputs.anchors import anchor_counts, anchor_start
@@ -35,19 +35,19 @@ class NBAMLoss(nn.Module):
     prior (in logit coordinates, where its numbers act as pseudo-counts). The log prior, minus its
     maximum, is divided equally among the elements.
 
-    Use it in four steps, with a tenth of the rows put aside for the second and the last one:
+    Use it in four steps, with rows put aside or with folds (see the how-to page "My loss"):
 
     1. Train a network for a few epochs. The loss is plain cross-entropy (of verified true labels
        where there are any), because arbitrary rates may not separate wrong from difficult labels.
-    2. Call `start_from(logits, target, held_out=True)` with predictions for the rows put aside. It
+    2. Call `start_from(logits, target, held_out=True)` with predictions of held-out rows. It
        estimates rates and T from anchors: rows whose true label is nearly certain. They stay fixed,
        because rates that are learned from training rows are too low.
-    3. Train a network with fresh weights. The first one has memorised wrong labels.
-    4. Call `recount` with its predictions for the rows put aside, and then `responsibility`.
+    3. Go back to the weights after the first epoch, since later ones have memorised labels. Train.
+    4. Call `recount` with predictions of held-out rows, and then `responsibility`.
 
-    Without rows put aside, call `start_from` with training rows and continue. The optimiser then
-    learns rates and T. If the network memorises labels, the rates are too low, and the loss cannot
-    tell: `responsibility` gives an `InSampleWarning`.
+    Without held-out rows, call `start_from` with training rows. The optimiser then learns rates and
+    T. They are too low if the network memorises labels, and the loss cannot tell: `responsibility`
+    gives an `InSampleWarning`.
 
     Shape: as in `nbam_loss`. Predictions in double precision for `start_from` or `recount` convert
     the parameters to double precision.
@@ -166,9 +166,7 @@ class NBAMLoss(nn.Module):
             true_label: Verified true labels, as in `forward`. They are treated as certain.
 
         Raises:
-            DataError: No element is labelled, shapes do not agree, a number is not finite, a label
-                is not one of the K classes, or a verified value contradicts target or another
-                verified value.
+            DataError: No element is labelled, or the data are invalid, as in `nbam_loss`.
         """
         target = self._checked(logits, target)
         verified = verified_of(logits, target, contaminated, true_label, self.ignore_index)
@@ -193,22 +191,24 @@ class NBAMLoss(nn.Module):
     ) -> None:
         r"""Estimate rates and flips again, from held-out rows and a network trained with the loss.
 
-        EM (Dempster, Laird & Rubin 1977) starts from the present transition matrix M. It increases
-        the log posterior of M, :math:`\sum_i \log \sum_c f_{ic} M_{c y_i} + \log p(M)`.
-        Rates and flips then stay fixed. Call it after the last epoch. `responsibility` compares
-        other rows with these rows.
+        EM (Dempster, Laird & Rubin 1977) increases the log posterior of the transition matrix M,
+        :math:`\sum_i \log \sum_c p_{ic}^a M_{c y_i} / \sum_c p_{ic}^a + \log p(M)`. The power a at
+        which labels are most probable corrects predictions that are too uncertain or too certain;
+        `responsibility` uses it. Rates and flips then stay fixed. Call it after the last epoch.
 
         Args:
-            logits: Predictions in evaluation mode for rows that were not used for training, shapes
-                as in `forward`; or predictions out of fold. A tenth of the rows is enough.
+            logits: Predictions in evaluation mode, shapes as in `forward`, for rows that were not
+                used for training, or predictions out of fold. A tenth of many rows is enough.
             target: Observed labels.
             contaminated: Verified switches, as in `forward`.
             true_label: Verified true labels, as in `forward`.
 
         Raises:
-            DataError: `start_from` has not been called, no element is labelled, shapes do not
-                agree, a number is not finite, a label is not one of the K classes, or a verified
-                value contradicts target or another verified value.
+            DataError: `start_from` has not been called, or the data are invalid, as in
+                `start_from`.
+
+        Warns:
+            CannotTellWarning: A class has labels but almost no rows: it was merged with another.
 
         Example:
             >>> logits, target = torch.eye(3).repeat(20, 1) * 4, torch.arange(3).repeat(20)
@@ -226,6 +226,7 @@ class NBAMLoss(nn.Module):
         adopt_precision(self, logits)
         flip = log_flip_of(self.flip_logits).exp().double()
         power, found = recounted(rows, self.prior, self.rate_logits.double().sigmoid(), flip)
+        say_merged(found.counts)
         self._set(found.rate, nf.off_diagonal(found.flip))
         self.fixed.fill_(True)
         self.power.fill_(power)
@@ -248,15 +249,11 @@ class NBAMLoss(nn.Module):
         Warns:
             InSampleWarning: The network was trained after the last `recount` (or without one), so
                 the loss cannot tell whether it has memorised labels. Or fewer labels are found
-                wrong than in the rows of `recount` with the same observed labels, by more than four
-                standard errors and a tenth: the network has probably memorised the labels of these
-                rows, and the responsibilities are too low. Responsibilities of verified rows and
-                deviations g(x) are not compared.
+                wrong than in the rows of `recount` with the same labels, by more than four standard
+                errors and a tenth. Verified rows and deviations g(x) are left out.
 
         Raises:
-            DataError: `start_from` has not been called, shapes do not agree, a number is not
-                finite, a label is not one of the K classes, or a verified value contradicts target
-                or another verified value.
+            DataError: `start_from` has not been called, or the data are invalid, as in `forward`.
         """
         target = self._checked(logits, target, switch_logits)
         self._check_started()

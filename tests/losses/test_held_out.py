@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from torch import nn
 
 from nbam_pyro import NBAMLoss
-from nbam_pyro.errors import DataError, InSampleWarning
+from nbam_pyro.errors import CannotTellWarning, DataError, InSampleWarning
 from nbam_pyro.losses.held_out import summary
 from nbam_pyro.outputs.transition import estimate_transition
 
@@ -94,6 +94,25 @@ def test_labels_that_are_ignored_do_not_count(shape):
     # `wanted` has the state of its own recount; both start from nearly the same matrix.
     assert torch.allclose(loss.transition_matrix, wanted.transition_matrix, atol=0.02)
     assert loss.held_out[0].sum() == 600
+
+
+@pytest.mark.parametrize("power", [0.5, 3.0])
+def test_predictions_that_are_too_uncertain_or_too_certain_are_corrected(power):
+    logits, target = flipped(doubt=0.3)
+    loss = recounted(doubt=0.3)
+    loss.recount(logits / power, target)
+    assert torch.allclose(loss.transition_matrix.diagonal(), torch.tensor(0.7), atol=0.06)
+    r = says_nothing(loss, logits / power, target)
+    assert ((r > 0.5) == (logits.argmax(1) != target)).float().mean() > 0.98
+
+
+def test_merged_classes_are_said():
+    logits, target = flipped()
+    loss = recounted()
+    logits[:, 1] = -20.0  # rows of class 1 are predicted as another class
+    with pytest.warns(CannotTellWarning, match="labels are class 1, but only 0 rows") as caught:
+        loss.recount(logits, target)
+    assert caught[0].filename == __file__
 
 
 def test_rates_from_held_out_rows_stay_fixed():
