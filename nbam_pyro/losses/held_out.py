@@ -6,7 +6,6 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from nbam_pyro import functional as nf
 from nbam_pyro.errors import CannotTellWarning, InSampleWarning
 from nbam_pyro.losses.criterion import newest_version
 from nbam_pyro.losses.elements import Elements
@@ -21,12 +20,13 @@ _ITERATIONS = 100
 # A difference of shares is reported if it is larger than this number of standard errors, and than
 # this part of the share in held-out rows. With many rows, tiny differences are significant.
 _ERRORS, _PART = 4.0, 0.1
-# A class with this number of labels is merged if it has less than this part of them as rows.
+# A class with this number of labels is merged if fewer rows than this part of the number are
+# predicted as the class.
 _LABELS, _MERGED = 20, 0.05
 
 
 def recounted(
-    elements: Elements, prior: FlipPrior, rate: Float[Tensor, " k"], flip: Float[Tensor, "k k"]
+    elements: Elements, prior: FlipPrior, start: Float[Tensor, "k k"]
 ) -> tuple[float, Transition]:
     r"""Return a power a of the predictions, rates and T, all fitted to labels of held-out rows.
 
@@ -37,8 +37,7 @@ def recounted(
     Args:
         elements: Labels of held-out rows and their predictions.
         prior: Pseudo-counts of contamination rates and flips.
-        rate: Contamination rates to start from, (K,).
-        flip: Flip matrix T to start from, (K, K), with a zero diagonal.
+        start: Transition matrix M to start from, (K, K).
     """
     labels, verified = elements.labels, elements.verified
     candidates = []
@@ -49,27 +48,30 @@ def recounted(
             labels,
             prior=prior,
             true_labels=verified.label(labels) if len(verified) else None,
-            start=log_f.exp().sum(0)[:, None] * nf.transition_matrix(rate, flip),
+            start=log_f.exp().sum(0)[:, None] * start,
             iterations=_ITERATIONS,
         )
         candidates.append((power, found))
     return max(candidates, key=lambda candidate: candidate[1].log_marginal)
 
 
-def say_merged(counts: Float[Tensor, "k k"]) -> None:
-    """Warn if a class has labels but almost no rows: the network merged it with another class.
+def say_merged(elements: Elements) -> None:
+    """Warn if a class has labels, but almost no rows are predicted as this class.
 
     Args:
-        counts: Expected number of rows by true and observed label, (K, K).
+        elements: Labels of held-out rows and their predictions.
     """
-    rows, labels = counts.sum(1), counts.sum(0)
+    k = elements.log_f.shape[1]
+    labels = elements.labels.bincount(minlength=k)
+    rows = elements.log_f.argmax(-1).bincount(minlength=k)
     merged = (labels >= _LABELS) & (rows < _MERGED * labels)
     if merged.any():
         c = int(merged.nonzero()[0, 0])
         warnings.warn(
-            f"{int(labels[c])} held-out labels are class {c}, but only {int(rows[c])} rows belong "
-            "to it by the predictions. The network has merged it with another class. Go back to "
-            "weights of an epoch before start_from, and train again.",
+            f"{int(labels[c])} held-out labels are class {c}, but only {int(rows[c])} rows are "
+            "predicted as this class. The network has not learned it, or has merged it with "
+            "another class, and responsibilities of both are wrong. Call start_from some epochs "
+            "later, go back to the weights after the first epoch, and train again.",
             CannotTellWarning,
             stacklevel=4,  # The line that calls the loss.
         )

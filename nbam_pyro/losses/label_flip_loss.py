@@ -204,11 +204,10 @@ class NBAMLoss(nn.Module):
             true_label: Verified true labels, as in `forward`.
 
         Raises:
-            DataError: `start_from` has not been called, or the data are invalid, as in
-                `start_from`.
+            DataError: `start_from` has not been called, or the data are invalid, as there.
 
         Warns:
-            CannotTellWarning: A class has labels but almost no rows: it was merged with another.
+            CannotTellWarning: Almost no row is predicted as a class that has labels.
 
         Example:
             >>> logits, target = torch.eye(3).repeat(20, 1) * 4, torch.arange(3).repeat(20)
@@ -224,9 +223,8 @@ class NBAMLoss(nn.Module):
         verified = verified_of(logits, target, contaminated, true_label, self.ignore_index)
         rows = elements_of(logits, target, None, verified, self.ignore_index).known
         adopt_precision(self, logits)
-        flip = log_flip_of(self.flip_logits).exp().double()
-        power, found = recounted(rows, self.prior, self.rate_logits.double().sigmoid(), flip)
-        say_merged(found.counts)
+        power, found = recounted(rows, self.prior, self.transition_matrix)
+        say_merged(rows)
         self._set(found.rate, nf.off_diagonal(found.flip))
         self.fixed.fill_(True)
         self.power.fill_(power)
