@@ -20,6 +20,7 @@ from benchmarks.detection.svdd_toy import SVDD_TOY, SvddToy
 from benchmarks.detection.wrong_labels import WrongLabels
 from benchmarks.label_noise.digits import Digits, Loop
 from benchmarks.label_noise.label_noise import LabelNoise
+from benchmarks.label_noise.loop_starts import LoopStarts
 from benchmarks.label_noise.p_wrong import P_WRONG, PWrong
 from benchmarks.label_noise.report import LABEL_NOISE
 from benchmarks.regression.from_predictions import FromPredictions
@@ -40,6 +41,7 @@ BENCHMARKS: tuple[type[Benchmark], ...] = (
     PWrong,
     Digits,
     Loop,
+    LoopStarts,
     Regression,
     FromPredictions,
     SimulatedTables,
