@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
 from types import MappingProxyType
-from typing import Annotated, final
+from typing import Annotated, Any, final
 
 import numpy as np
 import pandas as pd
@@ -64,7 +64,7 @@ class Loops:
     def training_rows(self) -> Tensor:
         """Return responsibilities of a network that is started from and read on its own rows."""
         network, loss = self.network(), NBAMLoss(10)
-        own = {"params": loss.parameters(), "lr": 3e-4, "weight_decay": 0}
+        own: dict[str, Any] = {"params": loss.parameters(), "lr": 3e-4, "weight_decay": 0}
         step = torch.optim.AdamW([{"params": network.parameters()}, own], lr=1e-3)
         for epoch in range(self.epochs):
             if epoch == self.start:

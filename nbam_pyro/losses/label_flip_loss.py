@@ -45,12 +45,10 @@ class NBAMLoss(nn.Module):
     3. Go back to the weights after the first epoch, since later ones have memorised labels. Train.
     4. Call `recount` with predictions of held-out rows, and then `responsibility`.
 
-    Without held-out rows, call `start_from` with training rows. The optimiser then learns rates and
-    T. They are too low if the network memorises labels, and the loss cannot tell: `responsibility`
-    gives an `InSampleWarning`.
+    Without held-out rows, the optimiser learns rates and T. They are too low if the network
+    memorises labels, and the loss cannot tell: `responsibility` gives an `InSampleWarning`.
 
-    Shape: as in `nbam_loss`. Predictions in double precision for `start_from` or `recount` convert
-    the parameters to double precision.
+    Shape: as in `nbam_loss`. `start_from` converts the parameters to the precision of its logits.
 
     Args:
         num_classes: Number of classes K, at least 2.
@@ -95,7 +93,6 @@ class NBAMLoss(nn.Module):
         self.flip_logits = nn.Parameter(torch.zeros(num_classes, num_classes - 1))
         # Number of labelled elements in start_from; 0 until it is called.
         self.register_buffer("num_data", torch.tensor(0))
-        # Whether rates and flips come from held-out rows and are not learned.
         self.register_buffer("fixed", torch.tensor(False))
         self.register_buffer("power", torch.tensor(1.0))
         # The `summary` of held-out rows; 0 if the network was trained after the last `recount`.
@@ -119,11 +116,14 @@ class NBAMLoss(nn.Module):
             target = self._checked(logits, target, switch_logits)
             verified = verified_of(logits, target, contaminated, true_label, self.ignore_index)
             return cross_entropy(logits, target, verified, self.reduction, self.ignore_index)
-        shared = [p.detach() if self.fixed else p for p in (self.rate_logits, self.flip_logits)]
+        rates, flips = self.rate_logits, self.flip_logits
+        if self.fixed:  # They come from held-out rows and are not learned.
+            rates, flips = rates.detach(), flips.detach()
         value = nbam_loss(
             logits,
             target,
-            *shared,
+            rates,
+            flips,
             switch_logits=switch_logits,
             contaminated=contaminated,
             true_label=true_label,
@@ -137,7 +137,7 @@ class NBAMLoss(nn.Module):
                 self.held_out.zero_()
         # int64, because an unsigned target cannot be compared with a negative ignore_index.
         labelled = target.long() != self.ignore_index
-        share = prior_penalty(*shared, self.prior) / self.num_data
+        share = prior_penalty(rates, flips, self.prior) / self.num_data
         if self.reduction == "mean":
             return value + share * labelled.any()
         return value + share * (labelled.sum() if self.reduction == "sum" else labelled)
