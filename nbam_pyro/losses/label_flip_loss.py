@@ -48,7 +48,8 @@ class NBAMLoss(nn.Module):
     Without held-out rows, the optimiser learns rates and T. They are too low if the network
     memorises labels, and the loss cannot tell: `responsibility` gives an `InSampleWarning`.
 
-    Shape: as in `nbam_loss`. `start_from` converts the parameters to the precision of its logits.
+    Shape: as in `nbam_loss`. Logits of `start_from` in double precision convert the
+    parameters to it.
 
     Args:
         num_classes: Number of classes K, at least 2.
@@ -116,9 +117,8 @@ class NBAMLoss(nn.Module):
             target = self._checked(logits, target, switch_logits)
             verified = verified_of(logits, target, contaminated, true_label, self.ignore_index)
             return cross_entropy(logits, target, verified, self.reduction, self.ignore_index)
-        rates, flips = self.rate_logits, self.flip_logits
-        if self.fixed:  # They come from held-out rows and are not learned.
-            rates, flips = rates.detach(), flips.detach()
+        own = self.rate_logits, self.flip_logits
+        rates, flips = (p.detach() if self.fixed else p for p in own)
         value = nbam_loss(
             logits,
             target,
