@@ -18,7 +18,7 @@ from nbam_pyro.detection.outlier_view import OutlierView
 from nbam_pyro.detection.rates import rate_of
 from nbam_pyro.detection.reporting import report_on, set_report, shaped, threshold_from
 from nbam_pyro.detection.scaling import learned_range
-from nbam_pyro.detection.scores import as_shares, grain_of, lift, settle, usual_of
+from nbam_pyro.detection.scores import grain_of, lift, settle, usual_of
 from nbam_pyro.detection.settings import Schedule, check_settings, check_verified
 from nbam_pyro.detection.thresholds import exceeding
 from nbam_pyro.detection.training import Prior, energies_of, train_backbone
@@ -226,19 +226,19 @@ class AnomalyDetector(BaseEstimator):
         labels = (scores > self.threshold_).astype(int)
         return (labels, self._confidence(scores)) if return_confidence else labels
 
-    def predict_proba(self, X: Any, method: Literal["linear", "unify"] = "linear") -> np.ndarray:
-        """Return normal and anomaly scores in [0, 1], (N, 2). They are not probabilities.
+    def predict_proba(self, X: Any) -> np.ndarray:
+        """Return the probabilities that rows are normal and that they are anomalies, (N, 2).
+
+        The second column is P(z=1 | score), the function of the score that gave unverified training
+        rows their responsibilities in `report_`. Its mean over training rows is `contamination_`,
+        unless rows are verified. With `contamination="auto"`, training rows with a probability
+        above one half have the label 1.
 
         Args:
             X: Rows like the training rows.
-            method: "linear" maps the lowest training score to 0 and the highest to 1. "unify"
-                applies the error function to standardised scores (Kriegel et al. 2011).
-
-        Raises:
-            DataError: `method` is neither "linear" nor "unify".
         """
-        share = as_shares(self.decision_function(X), self.decision_scores_, method=method)
-        return np.stack([1 - share, share], 1)
+        r = self.report_.responsibility_of(self.decision_function(X))
+        return np.stack([1 - r, r], 1)
 
     def predict_confidence(self, X: Any) -> np.ndarray:
         """Return the probability that each label is the same after training on other rows, (N,).

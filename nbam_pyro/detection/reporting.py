@@ -9,6 +9,7 @@ from torch import Tensor
 from nbam_pyro.detection.scores import in_order_of, lift, usual_of
 from nbam_pyro.detection.thresholds import threshold_of, threshold_of_responsibilities
 from nbam_pyro.outputs.contamination_report import ContaminationReport
+from nbam_pyro.outputs.scores.curve import ScoreCurve
 from nbam_pyro.outputs.scores.from_scores import from_scores
 
 __all__ = ["report_on", "set_report", "shaped", "threshold_from"]
@@ -43,7 +44,11 @@ def report_on(shape: np.ndarray, scores: np.ndarray, codes: Tensor) -> Contamina
         codes: Integer codes of verified rows, (N,).
     """
     report = from_scores(shape, verified=codes)
-    return replace(report, rows=report.rows.assign(score=scores))
+    return replace(
+        report,
+        rows=report.rows.assign(score=scores),
+        curve=ScoreCurve.through(scores, report.responsibility_of(shape)),
+    )
 
 
 def set_report(detector: Any, report: ContaminationReport) -> None:

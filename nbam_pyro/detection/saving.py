@@ -22,6 +22,7 @@ from nbam_pyro.detection.scaling import Range
 from nbam_pyro.detection.schema import Detector, SavedReport
 from nbam_pyro.errors import DataError, FolderError, StoryError
 from nbam_pyro.outputs.contamination_report import ContaminationReport
+from nbam_pyro.outputs.scores.curve import ScoreCurve
 from nbam_pyro.storage import check_files, new_folder, write_json, write_manifest
 from nbam_pyro.storage.budget import building
 from nbam_pyro.storage.description import build, describe
@@ -52,8 +53,10 @@ _SETTINGS = (
 )
 _FITTED = ("threshold_", "n_features_in_", "history_")
 _DRAWS = ("contamination", "population_rate")
-# Tensors that may hold infinity: rows that are not scaled have no largest value.
-_UNBOUNDED = ("scale.furthest",)
+_CURVE = ("starts", "responsibility")
+# Tensors that may hold infinity: rows that are not scaled have no largest value, and the first step
+# of a curve has no lower end.
+_UNBOUNDED = ("scale.furthest", "curve.starts")
 
 
 def save_detector(
@@ -125,6 +128,7 @@ def write_detector(folder: Path, detector: AnomalyDetector) -> None:
         "usual": detector.usual_,
         "responsibility": report.rows["responsibility"].to_numpy(copy=True),
         **{f"draws.{name}": report.posterior[name].to_numpy().copy() for name in _DRAWS},
+        **{f"curve.{name}": getattr(report.curve, name) for name in _CURVE},
     }
     tensors = {name: torch.as_tensor(array) for name, array in arrays.items()}
     tensors |= {"ranks": detector.ranks_, "ranking": detector.ranking_, "grain": detector.grain_}
@@ -225,6 +229,7 @@ def _check_shapes(folder: Path, detector: AnomalyDetector) -> None:
         "usual": detector.usual_.shape == (2,),
         "scores": detector.decision_scores_.ndim == 1,
         "ranks": detector.ranks_.ndim == 2 and len(detector.ranks_) == len(detector.ranking_),
+        "curve": _is_curve(detector.report_.curve),
         "ranking": detector.ranking_.ndim == 1
         and bool(((detector.ranking_ >= 0) & (detector.ranking_ < members)).all()),
         "scale": scale.low.shape == scale.width.shape in ((features,), (1,))
@@ -238,6 +243,15 @@ def _check_shapes(folder: Path, detector: AnomalyDetector) -> None:
             f"{folder} has {wrong[0]} that do not match the other parts of the detector. Restore "
             "its files or fit again."
         )
+
+
+def _is_curve(curve: ScoreCurve | None) -> bool:
+    return (
+        curve is not None
+        and curve.starts.ndim == 1
+        and curve.starts.shape == curve.responsibility.shape
+        and bool(np.isneginf(curve.starts[:1]).all() and len(curve.starts))
+    )
 
 
 def _plain(value: Any) -> Any:
@@ -257,4 +271,5 @@ def _report(saved: SavedReport, tensors: Mapping[str, torch.Tensor]) -> Contamin
         verdict=saved.verdict,
         note=saved.note,
         probability=saved.probability,
+        curve=ScoreCurve(**{n: saved_tensor(tensors, f"curve.{n}").numpy() for n in _CURVE}),
     )

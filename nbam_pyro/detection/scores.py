@@ -1,4 +1,4 @@
-"""The scores of a detector, and the scores in [0, 1] that PyOD defines.
+"""The scores of a detector.
 
 A detector has several members, models that are trained from different initial weights. Each member
 gives each row a clean energy E_n, which is low if the row looks normal, and an anomaly energy E_a,
@@ -8,17 +8,11 @@ anomalies. The score of a row is computed from its clean energies. A higher scor
 A row has the same score in every batch.
 """
 
-from typing import Literal
-
 import numpy as np
 import torch
-from scipy.special import erf
 from torch import Tensor
 
-from nbam_pyro.errors import DataError
-
 __all__ = [
-    "as_shares",
     "grain_of",
     "in_order_of",
     "lift",
@@ -156,40 +150,6 @@ def shares_below(train: Tensor, scores: Tensor) -> np.ndarray:
     """
     below = torch.searchsorted(train.contiguous(), scores.contiguous())
     return below.double().numpy() / train.shape[1]
-
-
-def as_shares(
-    scores: np.ndarray, train: np.ndarray, *, method: Literal["linear", "unify"]
-) -> np.ndarray:
-    """Return scores mapped to [0, 1], (M,).
-
-    If all training scores are equal, higher scores become 1 and other scores 0.
-
-    Args:
-        scores: Scores of rows, (M,).
-        train: Scores of the training rows, (N,).
-        method: "linear" maps the lowest training score to 0 and the highest to 1. "unify" applies
-            the error function to standardised scores (Kriegel et al. 2011).
-
-    Raises:
-        DataError: `method` is neither "linear" nor "unify".
-
-    Example:
-        >>> as_shares(np.array([1.5, 9.0]), np.array([1.0, 2.0]), method="linear")
-        array([0.5, 1. ])
-    """
-    match method:
-        case "linear":
-            low, width = train.min(), np.ptp(train)
-            share = (scores - low) / width if width > 0 else scores > low
-        case "unify":
-            # Rounding may give equal scores another mean, and a deviation that is not 0.
-            low, width = train.min(), train.std() if np.ptp(train) > 0 else 0.0
-            middle = train.mean()
-            share = erf((scores - middle) / width / np.sqrt(2)) if width > 0 else scores > low
-        case _:
-            raise DataError(f"method is {method!r}; give 'linear' or 'unify'.")
-    return np.asarray(share, dtype=float).clip(0, 1)
 
 
 def in_order_of(scores: np.ndarray, values: np.ndarray) -> np.ndarray:

@@ -7,6 +7,7 @@ from .intervals import transition_intervals as transition_intervals
 from .label_tables import LabelTables as LabelTables
 from .pred_probs import from_pred_probs as from_pred_probs
 from .predictions.from_predictions import from_predictions as from_predictions
+from .scores.curve import ScoreCurve as ScoreCurve
 from .scores.from_scores import from_scores as from_scores
 from .share import Share as Share
 from .transition import Transition as Transition

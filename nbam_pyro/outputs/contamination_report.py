@@ -3,15 +3,18 @@
 import math
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
+import numpy as np
 import pandas as pd
 import xarray as xr
 
+from nbam_pyro.checks.containers import unwrapped
 from nbam_pyro.errors import StoryError
 from nbam_pyro.outputs import report_files
 from nbam_pyro.outputs.label_tables import LabelTables
 from nbam_pyro.outputs.report_text import report_text
+from nbam_pyro.outputs.scores.curve import ScoreCurve, checked_scores
 from nbam_pyro.outputs.share import summarise
 from nbam_pyro.outputs.verdict import Verdict
 
@@ -47,6 +50,7 @@ class ContaminationReport:
             to be known.
         probability: Probability that each interval contains, for example 0.9.
         labels: Tables about classes; None if the targets are not labels.
+        curve: Responsibility as a function of the score; None if the targets are not scores.
     """
 
     kind: Literal["labels", "measurements", "scores"]
@@ -56,6 +60,7 @@ class ContaminationReport:
     note: str
     probability: float
     labels: LabelTables | None = None
+    curve: ScoreCurve | None = None
 
     @property
     def contamination(self) -> float:
@@ -107,6 +112,33 @@ class ContaminationReport:
             told=[*verdict.lines(), self.note],
             flagged=FLAGGED,
         )
+
+    def responsibility_of(self, scores: Any) -> np.ndarray:
+        """Return the probability that each row with a given score is an anomaly, (M,).
+
+        The function is the one that gave unverified rows of this report their responsibilities. A
+        score above all scores of this report has the responsibility of the highest one.
+
+        Args:
+            scores: Finite scores of any rows, (M,), from the same detector.
+
+        Raises:
+            StoryError: The targets are not scores.
+            DataError: Scores are not a sequence of finite numbers.
+
+        Example:
+            >>> from nbam_pyro.outputs import from_scores
+            >>> rng = np.random.default_rng(0)
+            >>> report = from_scores(np.r_[rng.normal(size=450), rng.normal(9, 1, 50)])
+            >>> report.responsibility_of([0.0, 9.0]).round(2)
+            array([0., 1.])
+        """
+        if self.curve is None:
+            raise StoryError(
+                f"responsibility_of is for scores, but this report is about {self.kind}. Use its "
+                "rows."
+            )
+        return self.curve(checked_scores(unwrapped(scores)))
 
     def to_datatree(self) -> xr.DataTree:
         """Return an ArviZ tree with the groups "posterior" and "constant_data" (the rows)."""

@@ -12,6 +12,7 @@ from pydantic import Field
 
 from nbam_pyro.errors import FolderError
 from nbam_pyro.outputs.label_tables import LabelTables
+from nbam_pyro.outputs.scores.curve import ScoreCurve
 from nbam_pyro.outputs.verdict import Verdict
 from nbam_pyro.storage import (
     Count,
@@ -29,6 +30,7 @@ from nbam_pyro.storage import (
 __all__ = ["read_report", "write_report"]
 
 _REPORT, _ROWS, _DRAWS = "report.json", "rows.parquet", "draws.parquet"
+_CURVE = "curve.parquet"
 _TABLES = ("rates", "transition_matrix", "flip_matrix", "sharpness")
 _MATRICES = ("transition_matrix", "flip_matrix")
 
@@ -87,6 +89,8 @@ def write_report(folder: Path, parts: Mapping[str, Any], *, overwrite: bool) -> 
     with new_folder(folder, overwrite=overwrite) as draft:
         _write_table(draft / _ROWS, parts["rows"])
         _write_table(draft / _DRAWS, pd.DataFrame(draws))
+        if parts["curve"] is not None:
+            _write_table(draft / _CURVE, pd.DataFrame(vars(parts["curve"])))
         if labels is not None:
             for name in _TABLES:
                 _write_table(draft / f"{name}.parquet", _plain(name, getattr(labels, name)))
@@ -113,6 +117,7 @@ def read_report(folder: Path) -> dict[str, Any]:
         "note": saved.note,
         "probability": saved.probability,
         "labels": _labels(folder, saved) if saved.kind == "labels" else None,
+        "curve": _curve(folder) if saved.kind == "scores" else None,
     }
 
 
@@ -134,6 +139,14 @@ def _labels(folder: Path, saved: _Report) -> LabelTables:
             columns=classes.rename("observed"),
         )
     return LabelTables(**tables, all_right=saved.all_right or 0.0, class_prior=saved.class_prior)
+
+
+def _curve(folder: Path) -> ScoreCurve:
+    check_files(folder, [_CURVE])
+    table = _read_table(folder / _CURVE)
+    return ScoreCurve(
+        starts=table["starts"].to_numpy(), responsibility=table["responsibility"].to_numpy()
+    )
 
 
 def _posterior(saved: _Report, draws: pd.DataFrame) -> xr.Dataset:

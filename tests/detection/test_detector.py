@@ -96,17 +96,36 @@ def test_conventions_of_pyod_and_of_scikit_learn():
     below = (1 + (train[:, None] <= scores).sum(0)) / (2 + n)
     outlier = binom.sf(n - k, n, below)
     np.testing.assert_allclose(confidence, np.where(labels == 1, outlier, 1 - outlier), atol=1e-9)
-    for method in ("linear", "unify"):
-        probs = detector.predict_proba(x, method=method)
-        assert probs.shape == (160, 2)
-        assert np.allclose(probs.sum(1), 1)
-        assert probs[:, 1].argmax() == detector.decision_scores_.argmax()
-    with pytest.raises(DataError, match="method"):
-        detector.predict_proba(x, method="guess")
     view = make_pipeline(StandardScaler(), clone(detector).as_sklearn()).fit(x)
     assert set(view.predict(x)) == {-1, 1}
     assert ((view.decision_function(x) < 0) == (view.predict(x) == -1)).all()
     assert np.array_equal(view.score_samples(x) < view[-1].offset_, view.predict(x) == -1)
+
+
+@pytest.mark.parametrize("share", [0.0, 0.1])
+def test_probabilities_share_and_labels_say_the_same(share):
+    x, _ = rows(n=300, share=share)
+    detector = AnomalyDetector(DeepSVDD, epochs=10, random_state=0).fit(x)
+    probability = detector.predict_proba(x)
+    assert probability.shape == (300, 2)
+    np.testing.assert_allclose(probability.sum(1), 1)
+    r = probability[:, 1]
+    np.testing.assert_array_equal(r, detector.report_.rows["responsibility"])
+    assert r.mean() == pytest.approx(detector.contamination_, abs=1e-12)
+    np.testing.assert_array_equal(r > 0.5, detector.labels_ == 1)
+    order = np.argsort(detector.decision_scores_, kind="stable")
+    assert (np.diff(r[order]) >= 0).all()
+
+
+def test_verified_rows_change_probabilities_by_their_score_alone():
+    x, odd = rows(share=0.2)
+    codes = np.where(np.arange(160) % 4 == 0, odd, -1)
+    detector = AnomalyDetector(DeepSVDD, contamination=0.2, epochs=10, random_state=0)
+    detector.fit(x, verified=codes)
+    r, told = detector.predict_proba(x)[:, 1], detector.report_.rows["responsibility"]
+    np.testing.assert_array_equal(r[codes < 0], told[codes < 0])
+    np.testing.assert_array_equal(told[codes >= 0], codes[codes >= 0])
+    assert len(np.unique(r[codes == 1])) > 1 or r[codes == 1].max() < 1
 
 
 def test_members_are_averaged():
@@ -199,8 +218,7 @@ def test_where_all_rows_are_alike_nobody_is_flagged(make, contamination):
     detector = quick(make, contamination=contamination).fit(x)
     assert detector.labels_.sum() == detector.predict(x[:1]).sum() == 0
     far = np.array([[1.0, 9.0, 1.0, -5.0]])
-    for method in ("linear", "unify"):
-        assert np.isfinite(detector.predict_proba(np.r_[x, far], method=method)).all()
+    assert np.isfinite(detector.predict_proba(np.r_[x, far])).all()
     assert np.isfinite(detector.predict_confidence(np.r_[x, far])).all()
 
 

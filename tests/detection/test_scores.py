@@ -11,7 +11,7 @@ from nbam_pyro.detection import (
     NeuralTransformations,
     Rotations,
 )
-from nbam_pyro.detection.scores import as_shares, grain_of, settle
+from nbam_pyro.detection.scores import grain_of, settle
 from nbam_pyro.detection.thresholds import threshold_of
 from tests.detection.cases import TABULAR, contaminated, quick, stuck
 
@@ -107,10 +107,3 @@ def test_equal_scores_are_flagged_together(scores, rate, flagged):
     without = len(np.unique(scores)) == len(scores)
     if without and flagged:
         assert threshold == pytest.approx(np.quantile(scores, 1 - rate))
-
-
-def test_scores_in_shares_need_no_width():
-    for method in ("linear", "unify"):
-        for level in (0.0, 0.1, 1e300):
-            found = as_shares(np.array([level, 2 * level + 1]), np.full(7, level), method=method)
-            assert found.tolist() == [0.0, 1.0]

@@ -7,7 +7,7 @@ import xarray as xr
 
 from nbam_pyro import ContaminationReport, from_pred_probs, load_report
 from nbam_pyro.errors import FolderError, StoryError
-from nbam_pyro.outputs import Explanation, Verdict
+from nbam_pyro.outputs import Explanation, ScoreCurve, Verdict
 from tests.outputs.cases import figures, simulated
 
 NAMES = ["cat", "dog", "fox"]
@@ -35,6 +35,7 @@ def scores():
         ),
         note="Note.",
         probability=0.9,
+        curve=ScoreCurve.through(np.array([1.0, 2.0, 3.0]), np.array([0.1, 0.2, 0.93456])),
     )
 
 
@@ -50,6 +51,8 @@ def test_the_adapter_has_cleanlab_s_columns():
     assert (issues["predicted_label"] == np.array(NAMES)[p.argmax(1)]).all()
     with pytest.raises(StoryError, match="this report is about scores"):
         scores().to_cleanlab()
+    with pytest.raises(StoryError, match="this report is about labels"):
+        from_pred_probs([0, 1, 0], [[0.9, 0.1], [0.2, 0.8], [0.7, 0.3]]).responsibility_of([1.0])
 
 
 def test_a_report_is_printed_rounded_with_the_rows_that_are_suspicious():

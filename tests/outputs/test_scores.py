@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from nbam_pyro import Verified
 from nbam_pyro.errors import DataError
-from nbam_pyro.outputs import from_scores
+from nbam_pyro.outputs import ScoreCurve, from_scores
 
 FEW = settings(max_examples=5, deadline=None)
 
@@ -35,6 +35,36 @@ def test_responsibilities_rise_with_the_score_and_follow_the_rows(scores, seed):
     again = from_scores(scores[order])
     np.testing.assert_array_equal(again.rows["responsibility"], r[order])
     assert again.contamination_interval == report.contamination_interval
+
+
+@FEW
+@given(
+    st.lists(st.floats(-1e300, 1e300), min_size=1, max_size=60),
+    st.lists(st.floats(-1e300, 1e300), min_size=2, max_size=20),
+)
+def test_new_scores_have_the_responsibilities_of_these_rows(scores, new):
+    report = from_scores(np.array(scores))
+    np.testing.assert_array_equal(report.responsibility_of(scores), report.rows["responsibility"])
+    r = report.responsibility_of(np.sort(new))
+    assert (np.diff(r) >= 0).all()
+    ends = report.rows["responsibility"].agg(["min", "max"])
+    assert ((r >= ends["min"]) & (r <= ends["max"])).all()
+
+
+def test_a_curve_divides_neighbouring_numbers():
+    below, upper = 1.0, np.nextafter(1.0, 2.0)
+    curve = ScoreCurve.through(np.array([upper, below]), np.array([0.9, 0.1]))
+    assert curve(np.array([below, upper])).tolist() == [0.1, 0.9]
+
+
+def test_verified_rows_do_not_lend_their_answers_to_their_neighbours():
+    scores = two_parts()
+    codes = np.where(np.arange(500) == 3, 1, -1)
+    report = from_scores(scores, verified=codes)
+    assert report.rows["responsibility"].iloc[3] == 1
+    assert report.responsibility_of(scores[3:4])[0] < 0.2
+    with pytest.raises(DataError, match="missing or infinite"):
+        report.responsibility_of([np.nan])
 
 
 @pytest.mark.parametrize(("stretch", "shift"), [(2.0**-20, 0.0), (1e5, 7.0), (3.0, -1e3)])

@@ -6,12 +6,11 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
-from nbam_pyro.checks.arguments import as_numbers, check_numbers
 from nbam_pyro.checks.containers import unwrapped
-from nbam_pyro.errors import DataError
 from nbam_pyro.outputs.contamination_report import ContaminationReport
 from nbam_pyro.outputs.intervals import check_probability
 from nbam_pyro.outputs.scores.cells import cells_of
+from nbam_pyro.outputs.scores.curve import ScoreCurve, checked_scores
 from nbam_pyro.outputs.scores.fitting import fit_scores
 from nbam_pyro.outputs.scores.shape import Shape
 from nbam_pyro.outputs.scores.wording import scores_note, scores_verdict
@@ -52,7 +51,8 @@ def from_scores(
 
     Returns:
         A `ContaminationReport` of kind "scores". Its rows have the columns "score" and
-        "responsibility". The responsibility of a verified row is 0 or 1.
+        "responsibility". The responsibility of a verified row is 0 or 1. Its method
+        `responsibility_of` takes scores of new rows.
 
     Raises:
         DataError: Scores are not a sequence of finite numbers, a code of a verified row is wrong,
@@ -70,14 +70,15 @@ def from_scores(
     """
     check_probability(probability)
     plain = unwrapped(scores)
-    values = _checked(plain)
+    values = checked_scores(plain)
     codes = switch_codes(verified, len(values)).numpy()
     cells = cells_of(values)
     normal, anomalous = (
         np.bincount(cells.of_row[codes == code], minlength=len(cells.counts)) for code in (0, 1)
     )
     found = fit_scores(Shape(cells=cells, normal=normal, anomalous=anomalous), seed=seed)
-    responsibility = np.where(codes >= 0, codes, found.responsibility[cells.of_row])
+    unverified = found.responsibility[cells.of_row]
+    responsibility = np.where(codes >= 0, codes, unverified)
     draws = {"contamination": found.contamination, "population_rate": found.population_rate}
     tail = (1 - probability) / 2
     low, high = np.quantile(found.contamination, [tail, 1 - tail])
@@ -98,15 +99,5 @@ def from_scores(
         verdict=verdict,
         note=scores_note(verified=codes),
         probability=probability,
+        curve=ScoreCurve.through(values, unverified),
     )
-
-
-def _checked(scores: Any) -> np.ndarray:
-    values = as_numbers(scores, "scores").astype(float)
-    if values.ndim != 1 or not len(values):
-        raise DataError(
-            f"scores have shape {values.shape}; expected one score for each row, (N,), and at "
-            "least one row."
-        )
-    check_numbers(values, "scores")
-    return values
