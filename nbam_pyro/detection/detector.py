@@ -5,7 +5,6 @@ from typing import Any, Literal
 
 import numpy as np
 import torch
-from sklearn.base import BaseEstimator
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 from torch import Tensor
@@ -14,13 +13,11 @@ from nbam_pyro.detection.assignments import Assignment, Soft
 from nbam_pyro.detection.backbones.base import Backbone, Energies
 from nbam_pyro.detection.backbones.neural_transformations import NeuralTransformations
 from nbam_pyro.detection.checks import check_row_dims, features_of
-from nbam_pyro.detection.outlier_view import OutlierView
 from nbam_pyro.detection.rates import rate_of
-from nbam_pyro.detection.reporting import report_on, set_report, shaped, threshold_from
 from nbam_pyro.detection.scaling import learned_range
-from nbam_pyro.detection.scores import grain_of, lift, settle, usual_of
+from nbam_pyro.detection.scored import ScoredDetector
+from nbam_pyro.detection.scores import grain_of, in_order_of, settle
 from nbam_pyro.detection.settings import Schedule, check_settings, check_verified
-from nbam_pyro.detection.thresholds import exceeding
 from nbam_pyro.detection.training import Prior, energies_of, train_backbone
 from nbam_pyro.outputs.switch_codes import switch_codes
 from nbam_pyro.training.contexts import exclusive
@@ -29,7 +26,7 @@ from nbam_pyro.training.lightning import Options
 __all__ = ["AnomalyDetector"]
 
 
-class AnomalyDetector(BaseEstimator):
+class AnomalyDetector(ScoredDetector):
     """Finds anomalies after training on rows of which some are anomalies themselves.
 
     A backbone learns what normal rows are like. It holds several members, models with different
@@ -177,28 +174,11 @@ class AnomalyDetector(BaseEstimator):
         settled = Energies(*(settle(part, grain_of(part)) for part in energies))
         self.ranking_ = self._rate.ranking(settled, self.rates_, codes)
         self.ranks_ = settled.clean[self.ranking_].sort().values
-        by_energy, beyond = self._by_energy(energies), self.scale_.beyond(x)
-        self.usual_ = usual_of(by_energy, beyond)
-        self.decision_scores_ = lift(by_energy, beyond, self.usual_)
-        shape = shaped(by_energy, self._rate.shape(settled.clean, self.ranking_), beyond)
-        set_report(self, report_on(shape, self.decision_scores_, codes))
-        self.threshold_ = threshold_from(self.report_, codes, self.contamination)
-        self.labels_ = (self.decision_scores_ > self.threshold_).astype(int)
+        by_energy = self._by_energy(energies)
+        # Ranks are spread evenly, so the distances between them have no meaning.
+        shape = in_order_of(by_energy, self._rate.shape(settled.clean, self.ranking_))
+        self._settle(by_energy, shape, self.scale_.beyond(x), codes)
         return self
-
-    def decision_function(self, X: Any) -> np.ndarray:
-        """Return the scores of rows, high for anomalies, (N,).
-
-        Args:
-            X: Rows like the training rows.
-
-        Raises:
-            DataError: X is not like the training rows.
-        """
-        check_is_fitted(self)
-        x, _ = features_of(self, X, reset=False)
-        by_energy = self._by_energy(energies_of(self.backbone_, self._rows(x)))
-        return lift(by_energy, self.scale_.beyond(x), self.usual_)
 
     def energies(self, X: Any) -> Energies:
         """Return clean and anomaly energies of N rows by S members: two tensors of shape (S, N).
@@ -213,56 +193,6 @@ class AnomalyDetector(BaseEstimator):
         x, _ = features_of(self, X, reset=False)
         return energies_of(self.backbone_, self._rows(x))
 
-    def predict(
-        self, X: Any, return_confidence: bool = False
-    ) -> np.ndarray | tuple[np.ndarray, np.ndarray]:
-        """Return 1 for rows that score above the threshold, and 0 for other rows, (N,).
-
-        Args:
-            X: Rows like the training rows.
-            return_confidence: Whether the result of `predict_confidence` is also returned.
-        """
-        scores = self.decision_function(X)
-        labels = (scores > self.threshold_).astype(int)
-        return (labels, self._confidence(scores)) if return_confidence else labels
-
-    def predict_proba(self, X: Any) -> np.ndarray:
-        """Return the probabilities that rows are normal and that they are anomalies, (N, 2).
-
-        The second column is P(z=1 | score), the function of the score that gave unverified training
-        rows their responsibilities in `report_`. Its mean over training rows is `contamination_`,
-        unless rows are verified. With `contamination="auto"`, training rows with a probability
-        above one half have the label 1.
-
-        Args:
-            X: Rows like the training rows.
-        """
-        r = self.report_.responsibility_of(self.decision_function(X))
-        return np.stack([1 - r, r], 1)
-
-    def predict_confidence(self, X: Any) -> np.ndarray:
-        """Return the probability that each label is the same after training on other rows, (N,).
-
-        Args:
-            X: Rows like the training rows.
-
-        Source: Perini et al. (2020).
-        """
-        return self._confidence(self.decision_function(X))
-
-    def fit_predict(self, X: Any, y: Any = None) -> np.ndarray:
-        """Fit the detector, and return the labels of the training rows, (N,).
-
-        Args:
-            X: Features, (N, D), or images, (N, C, H, W).
-            y: Ignored. Pipelines pass it.
-        """
-        return self.fit(X).labels_
-
-    def as_sklearn(self) -> "OutlierView":
-        """Return a view of this detector with the conventions of scikit-learn: -1 is an anomaly."""
-        return OutlierView(self)
-
     def _assignment(self) -> Assignment:
         return Soft() if self.assignment is None else self.assignment
 
@@ -271,7 +201,7 @@ class AnomalyDetector(BaseEstimator):
         self.rates_ = self._rate.training_rates(self.members)
         self.backbone_ = self.backbone(rows.shape[2], members=len(self.rates_))
         check_row_dims(self.backbone_, rows)
-        self.history_ = train_backbone(
+        self.history_: list[dict[str, Any]] = train_backbone(
             self.backbone_,
             assignment,
             rows,
@@ -289,11 +219,10 @@ class AnomalyDetector(BaseEstimator):
         """Return scaled rows, which all members use, (1, N, ...)."""
         return torch.as_tensor(self.scale_(x))[None]
 
+    def _scores(self, rows: np.ndarray) -> np.ndarray:
+        return self._by_energy(energies_of(self.backbone_, torch.as_tensor(rows)[None]))
+
     def _by_energy(self, energies: Energies) -> np.ndarray:
         """Return scores from energies alone, before wild values are taken into account, (N,)."""
         clean = settle(energies.clean, self.grain_)
         return self._rate.scores(clean, self.ranks_, self.ranking_)
-
-    def _confidence(self, scores: np.ndarray) -> np.ndarray:
-        outlier = exceeding(scores, self.decision_scores_, rate=float(self.labels_.mean()))
-        return np.where(scores > self.threshold_, outlier, 1 - outlier)

@@ -6,33 +6,15 @@ from typing import Any, Literal
 import numpy as np
 from torch import Tensor
 
-from nbam_pyro.detection.scores import in_order_of, lift, usual_of
 from nbam_pyro.detection.thresholds import threshold_of, threshold_of_responsibilities
 from nbam_pyro.outputs.contamination_report import ContaminationReport
 from nbam_pyro.outputs.scores.curve import ScoreCurve
 from nbam_pyro.outputs.scores.from_scores import from_scores
 
-__all__ = ["report_on", "set_report", "shaped", "threshold_from"]
+__all__ = ["report_on", "set_report", "threshold_from"]
 
 # The largest share that `threshold_of` takes.
 _HALF = 0.5
-
-
-def shaped(scores: np.ndarray, values: np.ndarray, beyond: np.ndarray) -> np.ndarray:
-    """Return values in the order of the scores, for `from_scores`, (N,).
-
-    Scores may be ranks, the shares of training rows with a lower energy. Ranks are spread evenly,
-    so the distances between them have no meaning. The result therefore has the order of the scores
-    and the distances of `values`.
-
-    Args:
-        scores: Scores of the training rows, computed from energies alone, (N,).
-        values: Values whose distances have a meaning, such as energies, (N,), in any order.
-        beyond: Distance by which the furthest value of each row exceeds the largest value that
-            networks see, (N,).
-    """
-    shape = in_order_of(scores, values)
-    return lift(shape, beyond, usual_of(shape, beyond))
 
 
 def report_on(shape: np.ndarray, scores: np.ndarray, codes: Tensor) -> ContaminationReport:
@@ -55,7 +37,7 @@ def set_report(detector: Any, report: ContaminationReport) -> None:
     """Set the attributes of a detector that come from its report.
 
     Args:
-        detector: `AnomalyDetector`.
+        detector: Detector.
         report: Report on its training rows.
     """
     detector.report_, detector.verdict_ = report, report.verdict

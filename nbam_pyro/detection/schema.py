@@ -8,7 +8,7 @@ from nbam_pyro.outputs.verdict import Verdict
 from nbam_pyro.storage import Finite, Probability, Saved
 from nbam_pyro.storage.description import Module
 
-__all__ = ["Detector", "SavedReport"]
+__all__ = ["Detector", "MixedSettings", "SavedReport"]
 
 Share = Annotated[float, Field(ge=0, le=0.5)]
 Positive = Annotated[float, Field(gt=0, lt=1e300)]
@@ -16,7 +16,7 @@ Many = Annotated[int, Field(ge=1, lt=2**53)]
 
 
 class Settings(Saved):
-    """The settings of a detector that are saved."""
+    """The settings of an `AnomalyDetector` that are saved."""
 
     contamination: Share | Literal["auto"]
     members: Many
@@ -28,12 +28,17 @@ class Settings(Saved):
     scale: Literal["range"] | None
 
 
+class MixedSettings(Saved):
+    """The settings of a `MixedDetector` that are saved, except its kinds."""
+
+    contamination: Share | Literal["auto"]
+
+
 class Fitted(Saved):
-    """Results of a fit that are numbers or records. Arrays are in detector.safetensors."""
+    """Results of a fit that are numbers. Arrays are in detector.safetensors."""
 
     threshold_: Finite
     n_features_in_: Many
-    history_: list[dict[str, str | int | Finite]]
 
 
 class SavedReport(Saved):
@@ -45,12 +50,14 @@ class SavedReport(Saved):
 
 
 class Detector(Saved):
-    """The content of detector.json."""
+    """The content of detector.json. A `MixedDetector` has kinds and no backbone."""
 
     format_version: int
-    backbone: Module
+    backbone: Module | None
     assignment: Module | None
-    settings: Settings
+    kinds: list[Module]
+    settings: Settings | MixedSettings
+    history: list[dict[str, str | int | Finite]]
     fitted: Fitted
     names: list[str]
     report: SavedReport

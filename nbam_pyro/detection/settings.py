@@ -10,7 +10,7 @@ from torch import Tensor
 from nbam_pyro.errors import DataError
 from nbam_pyro.models.likelihoods.component import check_positive, check_whole
 
-__all__ = ["Schedule", "check_settings", "check_verified"]
+__all__ = ["Schedule", "check_contamination", "check_settings", "check_verified"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,17 +31,25 @@ class Schedule:
     weight_decay: float = 1e-5
 
 
+def check_contamination(given: Any) -> None:
+    """Raise a `DataError` if a share of anomalies is neither a number up to 0.5 nor "auto".
+
+    Args:
+        given: Value of the setting `contamination` of a detector.
+    """
+    if given != "auto" and not (isinstance(given, Real) and 0 <= float(given) <= 0.5):
+        raise DataError(
+            f"contamination is {given!r}; give a share of anomalies up to 0.5, or 'auto'."
+        )
+
+
 def check_settings(detector: Any) -> None:
     """Raise a `DataError` if a setting of an `AnomalyDetector` is not allowed.
 
     Args:
         detector: The detector, before it is fitted.
     """
-    given = detector.contamination
-    if given != "auto" and not (isinstance(given, Real) and 0 <= float(given) <= 0.5):
-        raise DataError(
-            f"contamination is {given!r}; give a share of anomalies up to 0.5, or 'auto'."
-        )
+    check_contamination(detector.contamination)
     for name in ("members", "epochs", "batch_size"):
         check_whole(name, getattr(detector, name), least=1)
     check_whole("warm_up", detector.warm_up, least=0)

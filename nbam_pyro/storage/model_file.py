@@ -22,6 +22,7 @@ __all__ = [
     "fill",
     "read_described",
     "rehearsed",
+    "tensors_in",
     "tensors_of",
     "versions",
 ]

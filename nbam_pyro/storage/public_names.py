@@ -11,6 +11,7 @@ _VALUES = {
     "nbam_pyro.models.FlipPrior",
     "nbam_pyro.models.CleanError",
     "nbam_pyro.detection.Assignment",
+    "nbam_pyro.detection.Kind",
 }
 
 
