@@ -12,6 +12,7 @@ from benchmarks.calibration.sbc import Sbc
 from benchmarks.calibration.sharpness import Sharpness
 from benchmarks.calibration.sharpness_prior import SharpnessDevelopment
 from benchmarks.detection.contaminated_ad import ContaminatedAd
+from benchmarks.detection.default_detector import DEFAULT_DETECTOR, DefaultDetector
 from benchmarks.detection.failure_table import FAILURE_TABLE, FailureTable
 from benchmarks.detection.from_scores import FROM_SCORES, FromScores
 from benchmarks.detection.rates import TOLD_RATES
@@ -50,6 +51,7 @@ BENCHMARKS: tuple[type[Benchmark], ...] = (
     SvddToy,
     FailureTable,
     FromScores,
+    DefaultDetector,
     Coverage,
     Refits,
     Sbc,
@@ -75,4 +77,5 @@ REPORTS: tuple[Report, ...] = (
     FAILURE_TABLE,
     SVDD_TOY,
     FROM_SCORES,
+    DEFAULT_DETECTOR,
 )

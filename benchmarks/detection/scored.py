@@ -14,7 +14,7 @@ from sklearn.mixture import GaussianMixture
 from benchmarks.detection.protocol import tables
 from nbam_pyro.errors import DataError
 
-__all__ = ["DETECTORS", "RIVALS", "Scored", "rival", "scored_tables"]
+__all__ = ["DETECTORS", "RIVALS", "Scored", "class_of", "rival", "scored_tables"]
 
 # Larger tables are cut to this many random rows.
 _ROWS = 20_000
@@ -96,7 +96,7 @@ def scored_tables(
 
 def _scores(detector: str, x: np.ndarray) -> np.ndarray:
     settings = {"random_state": 0} if detector == "iforest" else {}
-    model = _class(DETECTORS[detector])(**settings)
+    model = class_of(DETECTORS[detector])(**settings)
     return np.asarray(model.fit(x).decision_scores_, dtype=float)
 
 
@@ -117,7 +117,7 @@ def _rival(method: str, scores: np.ndarray) -> np.ndarray:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         if method in _THRESHOLDS:
-            return np.asarray(_class(_THRESHOLDS[method])().eval(scores), dtype=float)
+            return np.asarray(class_of(_THRESHOLDS[method])().eval(scores), dtype=float)
         mixture = GaussianMixture(2, n_init=3, random_state=0).fit(scores[:, None])
     upper = int(mixture.means_[:, 0].argmax())
     return np.asarray(mixture.predict_proba(scores[:, None])[:, upper])
@@ -133,7 +133,15 @@ def _cached(path: Path | None, name: str, make: Callable[[], np.ndarray]) -> np.
     return made
 
 
-def _class(path: str) -> Any:
+def class_of(path: str) -> Any:
+    """Return the class with an import path.
+
+    Args:
+        path: Import path, such as "pyod.models.knn.KNN".
+
+    Raises:
+        DataError: The package is not installed.
+    """
     module, _, name = path.rpartition(".")
     package = module.partition(".")[0]
     try:

@@ -30,7 +30,10 @@ _SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGKILL)
 _COMMANDS = {
     "fit": (["fit", "data.csv", "--label", "y", "--epochs", "40", "--out", "new"], "new"),
     "score": (["score", "run", "data.csv", "--out", "new.csv"], "new.csv"),
-    "detect": (["detect", "rows.csv", "--epochs", "60", "--out", "new"], "new"),
+    "detect": (
+        ["detect", "rows.csv", "--backbone", "ntl", "--epochs", "60", "--out", "new"],
+        "new",
+    ),
 }
 
 

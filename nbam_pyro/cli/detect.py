@@ -47,12 +47,13 @@ def detect(
         ),
     ] = None,
     backbone: Annotated[
-        str,
+        str | None,
         typer.Option(
-            help="Model of normal rows: ntl (neural transformations), icl (internal contrast), "
-            "svdd (deep support vector data description) or ae (autoencoder)."
+            help="Neural model of normal rows: ntl (neural transformations), icl (internal "
+            "contrast), svdd (deep support vector data description) or ae (autoencoder). Without "
+            "it, scores of several kinds are averaged: distances, densities and isolation."
         ),
-    ] = "ntl",
+    ] = None,
     contamination: Annotated[
         str,
         typer.Option(
@@ -60,12 +61,15 @@ def detect(
             "probably anomalies than not."
         ),
     ] = "auto",
-    epochs: Annotated[int, typer.Option(help="Number of training epochs.", min=1)] = 100,
     features: Network = None,
     image_size: ImageSize = None,
     image_scale: ImageScale = None,
     download: Download = False,
     cache: Cache = None,
+    epochs: Annotated[
+        int | None,
+        typer.Option(help="Number of training epochs with --backbone. Default: 100.", min=1),
+    ] = None,
     drop: Drop = None,
     keep: Keep = None,
     out: RunOut = Path("nbam-run"),
@@ -103,7 +107,7 @@ def detect(
                 data,
                 out,
                 verified=verified,
-                backbone=parse_backbone(backbone),
+                backbone=None if backbone is None else parse_backbone(backbone),
                 contamination=parse_share(contamination),
                 features=network,
                 epochs=epochs,

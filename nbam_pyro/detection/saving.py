@@ -32,7 +32,7 @@ __all__ = ["FILES", "AnyDetector", "load_detector", "save_detector", "write_dete
 AnyDetector = AnomalyDetector | MixedDetector
 
 FILES = ("detector.json", "detector.safetensors")
-_FORMAT_VERSION = 5
+_FORMAT_VERSION = 6
 _FITTED = ("threshold_", "n_features_in_")
 _DRAWS = ("contamination", "population_rate")
 _CURVE = ("starts", "responsibility")

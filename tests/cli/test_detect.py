@@ -52,9 +52,12 @@ def test_a_run_has_scores_flags_and_a_rate(table, tmp_path):
     scored = nbam("score", out, data, "--out", tmp_path / "new.csv")
     assert scored.exit_code == 0, scored.output
     assert "120 rows scored; 12 of them are flagged" in scored.output
+    new = pd.read_csv(tmp_path / "new.csv")
+    assert new["responsibility"].is_monotonic_decreasing
+    unseen = (flags["verified_anomaly"] == -1).to_numpy()
     pd.testing.assert_frame_equal(
-        pd.read_csv(tmp_path / "new.csv"),
-        flags.drop(columns=["verified_anomaly", "responsibility"]),
+        new[unseen],
+        flags[unseen].drop(columns="verified_anomaly"),
         rtol=1e-6,
     )
     table[list("abc")].to_csv(tmp_path / "other.csv", index=False)
@@ -66,10 +69,15 @@ def test_a_run_has_scores_flags_and_a_rate(table, tmp_path):
     assert "exists already" in again.output
 
 
-def test_the_rate_is_estimated_where_none_is_given(table, tmp_path):
+@pytest.mark.parametrize("further", [(), ("--backbone", "ntl", "--epochs", 4)])
+def test_the_rate_is_estimated_where_none_is_given(further, table, tmp_path):
     np.savez(tmp_path / "data.npz", X=table[list("abcd")].to_numpy())
-    result = nbam("detect", tmp_path / "data.npz", "--epochs", 4, "--out", tmp_path / "run")
+    result = nbam("detect", tmp_path / "data.npz", *further, "--out", tmp_path / "run")
     assert result.exit_code == 0, result.output
+    scored = nbam("score", tmp_path / "run", tmp_path / "data.npz", "--out", tmp_path / "new.csv")
+    assert scored.exit_code == 0, scored.output
+    flags = pd.read_csv(tmp_path / "run" / "flags.csv")
+    pd.testing.assert_frame_equal(pd.read_csv(tmp_path / "new.csv"), flags, rtol=1e-6)
     summary = json.loads((tmp_path / "run" / "summary.json").read_text())
     assert summary["population_rate_low"] <= summary["population_rate_high"]
 
@@ -121,6 +129,7 @@ def test_bad_scores_are_refused(tmp_path):
     ("arguments", "words"),
     [
         (["--backbone", "magic"], "--backbone is 'magic'"),
+        (["--epochs", "3"], "--epochs is for neural models"),
         (["--contamination", "much"], "--contamination is 'much'"),
         (["--contamination", "0.9"], "up to 0.5"),
         (["--verified", "a"], "not 1, true, 0 or false"),
@@ -130,7 +139,7 @@ def test_bad_scores_are_refused(tmp_path):
 def test_mistakes_are_said_in_one_line(table, tmp_path, arguments, words):
     table.to_parquet(tmp_path / "data.parquet")
     out = tmp_path / "run"
-    result = nbam("detect", tmp_path / "data.parquet", "--epochs", 1, *arguments, "--out", out)
+    result = nbam("detect", tmp_path / "data.parquet", *arguments, "--out", out)
     assert result.exit_code == 2
     assert words in result.output
     assert len(result.stderr.strip().splitlines()) == 1

@@ -25,9 +25,10 @@ from nbam_pyro.detection import (
     Backbone,
     DeepSVDD,
     InternalContrast,
+    MixedDetector,
     NeuralTransformations,
 )
-from nbam_pyro.detection.saving import FILES, load_detector, write_detector
+from nbam_pyro.detection.saving import FILES, AnyDetector, load_detector, write_detector
 from nbam_pyro.errors import DataError, FolderError
 from nbam_pyro.storage import check_files, new_folder, read_json, write_json, write_manifest
 
@@ -39,6 +40,9 @@ __all__ = [
     "parse_share",
     "score_detected",
 ]
+
+
+_EPOCHS = 100
 
 
 class BackboneName(StrEnum):
@@ -110,10 +114,10 @@ def detect_file(
     out: Path,
     *,
     verified: str | None = None,
-    backbone: BackboneName = BackboneName.NTL,
+    backbone: BackboneName | None = None,
     contamination: float | Literal["auto"] = "auto",
     features: FeatureOptions | None = None,
-    epochs: int = 100,
+    epochs: int | None = None,
     drop: Sequence[str] = (),
     keep: Sequence[str] = (),
     overwrite: bool = False,
@@ -130,15 +134,15 @@ def detect_file(
         verified: Name of the column or array that says which rows somebody has verified: 1 or true
             for an anomaly, 0 or false for a normal row, empty where nothing is verified. It is not
             used as a feature. None if no row is verified.
-        backbone: Model of normal rows.
+        backbone: Neural model of normal rows. None to average scores of several kinds instead.
         contamination: Share of anomalies, up to 0.5. With "auto", it is estimated.
         features: Network that computes features of images. Images need one.
-        epochs: Number of training epochs.
+        epochs: Number of training epochs of a neural model. None for the default.
         drop: Columns not to use as features. Columns that have a typical identifier name (such as
             `id`) and a different value in every row are also left out.
         keep: Columns to use as features although they look like identifiers.
         overwrite: True to replace an existing run folder.
-        seed: Seed for weights and batches.
+        seed: Seed for weights and batches, or for random parts of the rows.
         progress: True to show progress bars.
         say: Function that is called with each message about the progress.
 
@@ -149,6 +153,8 @@ def detect_file(
         DataError: The data cannot be used. The message says why.
         FolderError: The folder exists and `overwrite` is False, or it cannot be written.
     """
+    if backbone is None and epochs is not None:
+        raise DataError("--epochs is for neural models. Leave it out, or add --backbone.")
     with new_folder(out, overwrite=overwrite) as draft:
         started = time.perf_counter()
         beside = [] if verified is None else [verified]
@@ -168,16 +174,21 @@ def detect_file(
             else codes_of(verified, source.beside[verified], len(x), switches)
         )
         say(f"Training on {len(x)} rows ...")
-        detector = AnomalyDetector(
-            backbone.backbone,
-            contamination=contamination,
-            epochs=epochs,
-            random_state=seed,
-            progress=progress,
-            trainer={"default_root_dir": draft},
-        )
+        detector: AnyDetector
+        if backbone is None:
+            detector = MixedDetector(contamination=contamination, random_state=seed)
+        else:
+            detector = AnomalyDetector(
+                backbone.backbone,
+                contamination=contamination,
+                epochs=_EPOCHS if epochs is None else epochs,
+                random_state=seed,
+                progress=progress,
+                trainer={"default_root_dir": draft},
+            )
         detector.fit(named(learned.encoding, x), verified=codes)
         table = _flags(source.rows, detector.decision_scores_, detector)
+        # Verified rows have a responsibility of 0 or 1.
         table["responsibility"] = detector.report_.rows["responsibility"].to_numpy()
         if codes is not None:
             table["verified_anomaly"] = codes
@@ -186,7 +197,7 @@ def detect_file(
             "task": "detection",
             "rows": len(table),
             "features": x.shape[1],
-            "backbone": backbone.value,
+            "backbone": None if backbone is None else backbone.value,
             **share_entries(detector.report_),
             "flagged": int(table["flagged"].sum()),
             "threshold": detector.threshold_,
@@ -194,8 +205,8 @@ def detect_file(
             "seconds": round(time.perf_counter() - started, 1),
         }
         settings: dict[str, Any] = {"command": "detect", "data": str(data), "verified": verified}
-        settings |= {"backbone": backbone.value, "contamination": contamination}
         settings |= {"features": None if features is None else features.to_json()}
+        settings |= {"backbone": summary["backbone"], "contamination": contamination}
         settings |= {"drop": list(drop), "keep": list(keep), "epochs": epochs, "seed": seed}
         write_table(ordered(table), draft / "flags.csv")
         write_json(draft / "summary.json", summary, Summary)
@@ -268,11 +279,18 @@ def ordered(table: pd.DataFrame) -> pd.DataFrame:
     return table.sort_values("score", ascending=False, kind="stable")
 
 
-def _flags(rows: np.ndarray, scores: np.ndarray, detector: AnomalyDetector) -> pd.DataFrame:
-    return pd.DataFrame({"row": rows, "score": scores, "flagged": scores > detector.threshold_})
+def _flags(rows: np.ndarray, scores: np.ndarray, detector: AnyDetector) -> pd.DataFrame:
+    return pd.DataFrame(
+        {
+            "row": rows,
+            "score": scores,
+            "flagged": scores > detector.threshold_,
+            "responsibility": detector.report_.responsibility_of(scores),
+        }
+    )
 
 
-def _picture(folder: Path, detector: AnomalyDetector) -> None:
+def _picture(folder: Path, detector: AnyDetector) -> None:
     (folder / "plots").mkdir()
     figure = Figure(figsize=(6.4, 4), layout="constrained")
     ax = figure.subplots()

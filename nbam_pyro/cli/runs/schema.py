@@ -83,10 +83,10 @@ class _DetectSettings(_Open):
     command: Literal["detect"]
     data: str
     verified: str | None
-    backbone: str
+    backbone: str | None
     contamination: Finite | Literal["auto"]
     features: _Network | None = None
-    epochs: Count
+    epochs: Count | None
     seed: Count
 
 
