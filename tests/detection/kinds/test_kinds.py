@@ -31,15 +31,14 @@ def new():
 def test_neighbours_are_those_of_scikit_learn(x, new):
     kind = Neighbours(parts=2, nearest=7)
     arrays = learned(kind, x)
-    for part, found in zip(arrays["parts"], kind.scores(arrays, new), strict=True):
+    found = kind.scores(arrays, new)
+    for number, part in enumerate(arrays["parts"]):
         assert part.shape == (45, 3)
-        theirs = NearestNeighbors(n_neighbors=7).fit(part).kneighbors(new)[0][:, -1]
-        np.testing.assert_allclose(found, theirs, rtol=1e-12)
+        theirs = NearestNeighbors(n_neighbors=7).fit(part)
+        np.testing.assert_allclose(found[number], theirs.kneighbors(new)[0][:, -1], rtol=1e-12)
         # A row is not its own neighbour.
-        own = NearestNeighbors(n_neighbors=7).fit(part).kneighbors()[0][:, -1]
-        np.testing.assert_allclose(
-            kind.scores(arrays, part)[0 if part is arrays["parts"][0] else 1], own
-        )
+        own = theirs.kneighbors()[0][:, -1]
+        np.testing.assert_allclose(kind.scores(arrays, part)[number], own, rtol=1e-12)
 
 
 def test_local_densities_are_those_of_scikit_learn(x, new):
