@@ -103,10 +103,9 @@ def _measured(case: Case, x: np.ndarray, anomaly: np.ndarray) -> Row:
     detector = _fitted(case.method, x, case.seed)
     seconds = round(time.process_time() - started, 2)
     rows = StandardScaler().fit_transform(x) if case.method.endswith("-std") else x
-    r = detector.predict_proba(rows)[:, 1]
     figures: dict[str, float | None] = {
         "auc": float(roc_auc_score(anomaly, np.nan_to_num(detector.decision_scores_))),
-        "brier": float(((r - anomaly) ** 2).mean()),
+        "brier": _brier(detector, rows, anomaly),
         "truth": float(anomaly.mean()),
         "rows": float(len(x)),
         "features": float(x.shape[1]),
@@ -117,6 +116,13 @@ def _measured(case: Case, x: np.ndarray, anomaly: np.ndarray) -> Row:
     low, high = detector.contamination_interval_
     figures |= {"share": detector.contamination_, "low": low, "high": high}
     return Row(case=case, figures=figures, notes={"level": detector.verdict_.level}, device=CPU)
+
+
+def _brier(detector: Any, x: np.ndarray, anomaly: np.ndarray) -> float | None:
+    # PyOD has no probabilities where a score is infinite.
+    if not np.isfinite(detector.decision_scores_).all():
+        return None
+    return float(((detector.predict_proba(x)[:, 1] - anomaly) ** 2).mean())
 
 
 def _fitted(method: str, x: np.ndarray, seed: int | None) -> Any:

@@ -49,7 +49,7 @@ class Mixing:
             >>> rows = np.arange(9.0)
             >>> alike, other = rows[None], np.array([[3.0, 1, 4, 1, 5, 9, 2, 6, 5]])
             >>> Mixing.of([alike, 2 * alike, other]).weight.round(2)
-            array([0.38, 0.38, 0.23])
+            array([0.46, 0.46, 0.08])
         """
         scores = np.stack([mean_of_members(one) for one in parts])
         low, middle = np.quantile(scores, [0.1, 0.5], axis=1)

@@ -42,7 +42,7 @@ def scored_line(table: pd.DataFrame) -> str:
         '2 rows scored; 1 of them is flagged'
     """
     n = len(table)
-    if "responsibility" in table:
+    if "flagged" not in table:
         expected = table["responsibility"].sum()
         if not (table["responsibility"] >= _VISIBLE).any():
             return f"{n} rows scored; none of them is suspicious: {_NONE}"

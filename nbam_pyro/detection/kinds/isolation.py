@@ -12,9 +12,6 @@ from nbam_pyro.models.likelihoods.component import check_whole
 
 __all__ = ["Isolation"]
 
-# Rows that walk through all trees at once, which bounds the memory.
-_ROWS = 4096
-
 
 @final
 @dataclass(frozen=True, kw_only=True)
@@ -69,11 +66,9 @@ class Isolation(Kind):
         }
 
     def scores(self, learned: Learned, x: np.ndarray) -> np.ndarray:
-        blocks = [
-            _walk(learned, x[start : start + _ROWS].astype(np.float32))
-            for start in range(0, len(x), _ROWS)
-        ]
-        cuts = np.concatenate(blocks).reshape(len(x), self.parts, self.trees).mean(2)
+        # scikit-learn grows the trees on this type, too.
+        cuts = _walk(learned, x.astype(np.float32))
+        cuts = cuts.reshape(len(x), self.parts, self.trees).mean(2)
         return np.asarray(2.0 ** -(cuts / np.maximum(learned["usual"], 1.0))).T
 
 
