@@ -139,8 +139,9 @@ class MixedDetector(ScoredDetector):
                 self.kinds_, np.random.default_rng(seed).spawn(len(self.kinds_)), strict=True
             )
         ]
-        self.mixing_ = Mixing.of(self._parts(rows))
-        scores = self._scores(rows)
+        parts = self._parts(rows)
+        self.mixing_ = Mixing.of(parts)
+        scores = self.mixing_(parts)
         self._settle(scores, scores, self.scale_.beyond(x), codes)
         return self
 

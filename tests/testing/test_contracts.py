@@ -1,5 +1,8 @@
 """Parts with a mistake are refused, and the message names the mistake."""
 
+from dataclasses import dataclass
+
+import numpy as np
 import pyro
 import pyro.distributions as dist
 import pytest
@@ -7,12 +10,13 @@ import torch
 from torch import nn
 
 from nbam_pyro import LabelFlip
-from nbam_pyro.detection import AutoEncoder, Energies
+from nbam_pyro.detection import AutoEncoder, Energies, Kind
 from nbam_pyro.errors import ContractError
 from nbam_pyro.models import BetaSwitch, NormalLikelihood
 from nbam_pyro.testing import (
     check_backbone,
     check_component,
+    check_kind,
     check_step,
     check_story,
     check_switch_prior,
@@ -155,6 +159,58 @@ class Constant(AutoEncoder):
 def test_backbones_with_a_mistake(make, x, says):
     with pytest.raises(ContractError, match=says):
         check_backbone(make, x)
+
+
+@dataclass(frozen=True)
+class Middle(Kind):
+    def learn(self, x, rng):
+        return {"middle": x.mean(0)}
+
+    def scores(self, learned, x):
+        return abs(x - learned["middle"]).sum(1)[None]
+
+
+class Ranks(Middle):
+    def scores(self, learned, x):
+        return super().scores(learned, x).argsort().argsort()
+
+
+class Still(Middle):
+    def scores(self, learned, x):
+        return 0 * super().scores(learned, x)
+
+
+class Flat(Middle):
+    def scores(self, learned, x):
+        return super().scores(learned, x)[0]
+
+
+class Moody(Middle):
+    def learn(self, x, rng):
+        return {"middle": np.random.default_rng().normal(size=x.shape[1])}
+
+
+class Listed(Middle):
+    def learn(self, x, rng):
+        return {"middle": x.mean(0).tolist()}
+
+
+@pytest.mark.parametrize(
+    ("kind", "says"),
+    [
+        (Ranks, "depend on the rows"),
+        (Still, "the same for all rows"),
+        (Flat, r"return finite numbers, \(R, N\)"),
+        (Moody, "for the same seed"),
+        (Listed, "no array of finite numbers"),
+        (AutoEncoder, "is not a Kind"),
+    ],
+)
+def test_kinds_with_a_mistake(kind, says):
+    x = np.random.default_rng(0).normal(size=(20, 3))
+    check_kind(Middle(), x)
+    with pytest.raises(ContractError, match=says):
+        check_kind(kind(3) if kind is AutoEncoder else kind(), x)
 
 
 def freeze(run):

@@ -21,7 +21,9 @@ class Kind(ABC):
     The score of a row must depend on the row alone, not on the rows that are scored with it.
 
     Example:
-        >>> class Far(Kind):
+        >>> from dataclasses import dataclass
+        >>> @dataclass(frozen=True)
+        ... class Far(Kind):
         ...     def learn(self, x, rng):
         ...         return {"middle": np.median(x, axis=0)}
         ...
