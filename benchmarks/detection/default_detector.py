@@ -159,7 +159,9 @@ def _areas(rows: pd.DataFrame) -> str:
     lines.append("|" + "---|" * (1 + wide.shape[1]))
     every = pd.concat([wide, wide.mean().to_frame("*mean*").T])
     lines += [
-        f"| {name} | " + " | ".join(f"{value:.3f}" for value in values) + " |"
+        f"| {name} | "
+        + " | ".join("" if np.isnan(value) else f"{value:.3f}" for value in values)
+        + " |"
         for name, values in every.iterrows()
     ]
     if _OURS not in wide or wide.shape[1] == 1:
