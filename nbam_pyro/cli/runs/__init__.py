@@ -5,7 +5,8 @@ Use `read_run` in Python to load the fit of a run and the encoding of its featur
 
 from nbam_pyro.cli.runs.commands import fit_file, score_file
 from nbam_pyro.cli.runs.comparing import compare_runs
-from nbam_pyro.cli.runs.detecting import detect_file, parse_backbone, parse_share
+from nbam_pyro.cli.runs.detecting import detect_file
+from nbam_pyro.cli.runs.detector_options import parse_backbone, parse_share
 from nbam_pyro.cli.runs.folder import RunInfo, read_report, read_run, write_run
 from nbam_pyro.cli.runs.frozen import FeatureOptions, feature_options
 from nbam_pyro.cli.runs.outputs import check_alone, fit_outputs

@@ -3,7 +3,6 @@
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
-from enum import StrEnum
 from pathlib import Path
 from typing import Any, Literal
 
@@ -13,6 +12,7 @@ from matplotlib.figure import Figure
 
 from nbam_pyro.checks.codes import codes_of, switches
 from nbam_pyro.cli.files import read
+from nbam_pyro.cli.runs.detector_options import BackboneName
 from nbam_pyro.cli.runs.features import learn, named, oddities
 from nbam_pyro.cli.runs.folder import shape_of
 from nbam_pyro.cli.runs.frozen import FeatureOptions, with_features
@@ -21,92 +21,20 @@ from nbam_pyro.cli.runs.scores import share_entries
 from nbam_pyro.cli.runs.tables import write_table
 from nbam_pyro.detection import (
     AnomalyDetector,
-    AutoEncoder,
-    Backbone,
-    DeepSVDD,
-    InternalContrast,
     MixedDetector,
-    NeuralTransformations,
 )
 from nbam_pyro.detection.saving import FILES, AnyDetector, load_detector, write_detector
 from nbam_pyro.errors import DataError, FolderError
 from nbam_pyro.storage import check_files, new_folder, read_json, write_json, write_manifest
 
 __all__ = [
-    "BackboneName",
     "detect_file",
     "is_detected",
-    "parse_backbone",
-    "parse_share",
     "score_detected",
 ]
 
 
 _EPOCHS = 100
-
-
-class BackboneName(StrEnum):
-    """Names of backbones on the command line."""
-
-    NTL = "ntl"
-    ICL = "icl"
-    SVDD = "svdd"
-    AE = "ae"
-
-    @property
-    def backbone(self) -> Callable[..., Backbone]:
-        """Class of the backbone with this name."""
-        match self:
-            case BackboneName.NTL:
-                return NeuralTransformations
-            case BackboneName.ICL:
-                return InternalContrast
-            case BackboneName.SVDD:
-                return DeepSVDD
-            case BackboneName.AE:
-                return AutoEncoder
-
-
-def parse_backbone(text: str) -> BackboneName:
-    """Return the backbone with a name.
-
-    Args:
-        text: Name of a backbone: "ntl", "icl", "svdd" or "ae".
-
-    Raises:
-        DataError: No backbone has this name.
-
-    Example:
-        >>> parse_backbone("ntl")
-        <BackboneName.NTL: 'ntl'>
-    """
-    try:
-        return BackboneName(text)
-    except ValueError as error:
-        raise DataError(f"--backbone is {text!r}. Give {', '.join(BackboneName)}.") from error
-
-
-def parse_share(text: str) -> float | Literal["auto"]:
-    """Read a share of anomalies.
-
-    Args:
-        text: A number such as "0.1", or "auto".
-
-    Raises:
-        DataError: The text is neither a number nor "auto".
-
-    Example:
-        >>> parse_share("0.1")
-        0.1
-    """
-    if text == "auto":
-        return "auto"
-    try:
-        return float(text)
-    except ValueError as error:
-        raise DataError(
-            f"--contamination is {text!r}; give a share of anomalies such as 0.1, or auto."
-        ) from error
 
 
 def detect_file(
