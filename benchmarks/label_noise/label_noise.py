@@ -5,7 +5,7 @@ downloaded.
 """
 
 import time
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
 from importlib.metadata import version
 from typing import Annotated, Any, NamedTuple, final
@@ -17,13 +17,13 @@ import typer
 from benchmarks.benchmark import Benchmark, Case, Row
 from benchmarks.label_noise.figures import figures
 from benchmarks.label_noise.methods import METHODS
-from benchmarks.label_noise.problems import DATASETS, KINDS, DataSet, make_problem
+from benchmarks.label_noise.problems import DATASETS, KINDS, DataSet, Problem, make_problem
 from benchmarks.label_noise.pruning import require_cleanlab
 from benchmarks.label_noise.report import tables
 from benchmarks.label_noise.training import Task
 from benchmarks.options import DataRoot, Device, Epochs, FirstSeed, Names, Shares, best_device
 
-__all__ = ["GRID", "LabelNoise", "Part"]
+__all__ = ["GRID", "LabelNoise", "Part", "rows_of"]
 
 
 class Part(NamedTuple):
@@ -130,22 +130,46 @@ class LabelNoise(Benchmark):
             epochs=self.epochs or data.epochs,
         )
         cases = [_case(part, rate, data, method, seed) for method in self.methods]
-        missing = [case for case in cases if case not in known]
-        if not missing:
-            return
-        device = self.device or best_device()
-        problem = make_problem(data, part.kind, rate=rate, seed=seed, root=self.data_root)
-        task = Task(problem=problem, data=data, seed=seed, device=device)
-        for case in missing:
-            found = measure(case.method, task)
-            packages = {"cleanlab": version("cleanlab")} if case.method == "cleanlab" else {}
-            notes = {"verdict": found.pop("verdict")}
-            yield Row(case=case, figures=found, notes=notes, device=device, packages=packages)
+        yield from rows_of(
+            [case for case in cases if case not in known],
+            lambda: make_problem(data, part.kind, rate=rate, seed=seed, root=self.data_root),
+            data,
+            seed=seed,
+            device=self.device,
+        )
 
     @staticmethod
     def summary(rows: pd.DataFrame) -> str:
         """Return one table per case."""
         return tables(rows)
+
+
+def rows_of(
+    cases: Sequence[Case],
+    problem: Callable[[], Problem],
+    data: DataSet,
+    *,
+    seed: int,
+    device: torch.device | None,
+) -> Iterator[Row]:
+    """Yield one row for each case of a problem.
+
+    Args:
+        cases: Cases to measure.
+        problem: Function that makes the problem. It is not called if there are no cases.
+        data: Data set.
+        seed: Seed of the methods.
+        device: Device to train on; None for the GPU if this machine has one, else the CPU.
+    """
+    if not cases:
+        return
+    chosen = device or best_device()
+    task = Task(problem=problem(), data=data, seed=seed, device=chosen)
+    for case in cases:
+        found = measure(case.method, task)
+        packages = {"cleanlab": version("cleanlab")} if case.method == "cleanlab" else {}
+        notes = {"verdict": found.pop("verdict")}
+        yield Row(case=case, figures=found, notes=notes, device=chosen, packages=packages)
 
 
 def measure(method: str, task: Task) -> dict[str, Any]:

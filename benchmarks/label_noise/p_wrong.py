@@ -6,7 +6,6 @@ probabilities that labels are wrong, for planted noise and for labels that peopl
 
 from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass, replace
-from importlib.metadata import version
 from pathlib import Path
 from typing import Annotated, NamedTuple, final
 
@@ -15,12 +14,11 @@ import typer
 
 from benchmarks.benchmark import Benchmark, Case, Row
 from benchmarks.label_noise.features import NAME, features_data, label_columns, people_problem
-from benchmarks.label_noise.label_noise import measure
+from benchmarks.label_noise.label_noise import rows_of
 from benchmarks.label_noise.methods import METHODS
 from benchmarks.label_noise.problems import DATASETS, KINDS, DataSet, Problem, make_problem
 from benchmarks.label_noise.pruning import require_cleanlab
-from benchmarks.label_noise.training import Task
-from benchmarks.options import DataRoot, Device, Epochs, FirstSeed, Names, Seeds, best_device
+from benchmarks.options import DataRoot, Device, Epochs, FirstSeed, Names, Seeds
 from benchmarks.report import DOCS, RESULTS, Report
 
 __all__ = ["P_WRONG", "PWrong"]
@@ -147,16 +145,13 @@ class PWrong(Benchmark):
             Case(data=part.data, method=method, seed=seed, settings=settings)
             for method in self.methods
         ]
-        missing = [case for case in cases if case not in known]
-        if not missing:
-            return
-        device = self.device or best_device()
-        task = Task(problem=part.problem(seed), data=data, seed=seed, device=device)
-        for case in missing:
-            found = measure(case.method, task)
-            packages = {"cleanlab": version("cleanlab")} if case.method == "cleanlab" else {}
-            notes = {"verdict": found.pop("verdict")}
-            yield Row(case=case, figures=found, notes=notes, device=device, packages=packages)
+        yield from rows_of(
+            [case for case in cases if case not in known],
+            lambda: part.problem(seed),
+            data,
+            seed=seed,
+            device=self.device,
+        )
 
     @staticmethod
     def summary(rows: pd.DataFrame) -> str:
