@@ -62,6 +62,15 @@ def detect(
         ),
     ] = "auto",
     features: Network = None,
+    maps: Annotated[
+        bool,
+        typer.Option(
+            "--maps",
+            help="Find places in images that are unlike other images, and write pictures of them "
+            "to the folder maps of the run. The score of an image is that of its most suspicious "
+            "place. --features must be a network whose result is a grid of features.",
+        ),
+    ] = False,
     image_size: ImageSize = None,
     image_scale: ImageScale = None,
     download: Download = False,
@@ -84,9 +93,11 @@ def detect(
 
         check_folder(out, overwrite=overwrite)  # before the slow imports
         from nbam_pyro.cli.runs import (
+            check_maps,
             detect_file,
             detect_scores,
             feature_options,
+            map_folder,
             parse_backbone,
             parse_share,
             show_lines,
@@ -100,8 +111,28 @@ def detect(
             raise DataError("Give either DATA or --scores FILE.")
         if scores is not None and network is not None:
             raise DataError("--features is for images, not for --scores. Leave it out.")
+        if maps:
+            check_maps(
+                features=network is not None,
+                backbone=backbone,
+                epochs=epochs,
+                drop=drop or (),
+                keep=keep or (),
+            )
         if scores is not None:
             summary = detect_scores(scores, out, verified=verified, overwrite=overwrite, seed=seed)
+        elif data is not None and maps and network is not None:
+            summary = map_folder(
+                data,
+                out,
+                features=network,
+                verified=verified,
+                contamination=parse_share(contamination),
+                overwrite=overwrite,
+                seed=seed,
+                progress=progress_wanted(),
+                say=say,
+            )
         elif data is not None:
             summary = detect_file(
                 data,

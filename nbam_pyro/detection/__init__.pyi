@@ -22,6 +22,8 @@ from .kinds.neighbours import LocalDensity as LocalDensity
 from .kinds.neighbours import Neighbours as Neighbours
 from .mixed import MixedDetector as MixedDetector
 from .outlier_view import OutlierView as OutlierView
+from .patches import PatchDetector as PatchDetector
+from .patches import enlarged_maps as enlarged_maps
 from .rate_estimates import RateEstimate as RateEstimate
 from .rate_estimates import estimate_rate as estimate_rate
 from .rate_estimates import likely_rate as likely_rate

@@ -20,7 +20,7 @@ class NetworkFeatures:
     """Features of images that a frozen network has computed.
 
     Attributes:
-        values: Features, (N, D) float32.
+        values: Features, (N, D) float32, or grids of features, (N, h, w, D).
         network: The network, and its preparation of images.
     """
 

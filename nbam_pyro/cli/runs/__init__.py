@@ -9,6 +9,7 @@ from nbam_pyro.cli.runs.detecting import detect_file
 from nbam_pyro.cli.runs.detector_options import parse_backbone, parse_share
 from nbam_pyro.cli.runs.folder import RunInfo, read_report, read_run, write_run
 from nbam_pyro.cli.runs.frozen import FeatureOptions, feature_options
+from nbam_pyro.cli.runs.mapping import check_maps, map_folder
 from nbam_pyro.cli.runs.outputs import check_alone, fit_outputs
 from nbam_pyro.cli.runs.priors import parse_clean_error, parse_contamination
 from nbam_pyro.cli.runs.scores import detect_scores
@@ -19,12 +20,14 @@ __all__ = [
     "FeatureOptions",
     "RunInfo",
     "check_alone",
+    "check_maps",
     "compare_runs",
     "detect_file",
     "detect_scores",
     "feature_options",
     "fit_file",
     "fit_outputs",
+    "map_folder",
     "parse_backbone",
     "parse_clean_error",
     "parse_contamination",

@@ -96,6 +96,7 @@ def with_features(
     *,
     data: str,
     trained: Encoding | None = None,
+    pool: bool = True,
     progress: bool = False,
     say: Callable[[str], None] = lambda _: None,
 ) -> Source:
@@ -107,6 +108,7 @@ def with_features(
         data: Name of the file or folder, for messages.
         trained: Encoding of the training rows; None in training. The preparation of images is then
             that of the training, and another network is refused.
+        pool: False for the grid of features of each image, (N, h, w, D), before its mean.
         progress: True to show progress bars.
         say: Function that is called with each message about the progress.
 
@@ -148,6 +150,7 @@ def with_features(
         size=used.size,
         mean=used.mean,
         std=used.std,
+        pool=pool,
         batch_size=128 if gpu else 16,
         cache=options.cache,
         progress=progress,

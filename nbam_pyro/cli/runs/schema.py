@@ -97,6 +97,15 @@ class _ScoresSettings(_Open):
     seed: Count
 
 
+class _MapsSettings(_Open):
+    command: Literal["detect-maps"]
+    data: str
+    verified: str | None
+    contamination: Finite | Literal["auto"]
+    features: _Network
+    seed: Count
+
+
 class _DemoSettings(_Open):
     command: Literal["demo"]
     seed: Count
@@ -106,7 +115,12 @@ class _DemoSettings(_Open):
 class Settings(
     RootModel[
         Annotated[
-            _FitSettings | _OutputsSettings | _DetectSettings | _ScoresSettings | _DemoSettings,
+            _FitSettings
+            | _OutputsSettings
+            | _DetectSettings
+            | _ScoresSettings
+            | _MapsSettings
+            | _DemoSettings,
             Field(discriminator="command"),
         ]
     ]

@@ -1,0 +1,76 @@
+"""Pictures of images with their anomaly maps."""
+
+import warnings
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from matplotlib import colormaps
+from matplotlib.figure import Figure
+
+from nbam_pyro.data.frozen.preparation import Preparation
+from nbam_pyro.data.frozen.rows import Images, image_rows
+from nbam_pyro.detection import enlarged_maps
+from nbam_pyro.errors import printable
+
+__all__ = ["write_overlays"]
+
+# Largest number of pictures.
+_MOST = 50
+# Opacity of the highest score.
+_OPAQUE = 0.7
+_COLOURS = "inferno"
+
+
+def write_overlays(
+    folder: Path,
+    images: Images,
+    maps: np.ndarray,
+    *,
+    names: Sequence[str],
+    order: np.ndarray,
+    size: int,
+) -> list[str]:
+    """Write a picture of each of the first images: the image, and its map over it.
+
+    All pictures have the same colours: scores up to the median of the maxima of all images are
+    transparent, and the highest score of all images is bright.
+
+    Args:
+        folder: Folder to make.
+        images: N images.
+        maps: Scores of cells, (N, h, w).
+        names: Names of the images.
+        order: Indices of the images, the most suspicious first.
+        size: Height and width in pixels that the network gets.
+
+    Returns:
+        File name of each image's picture, N texts; an empty text without a picture.
+    """
+    folder.mkdir()
+    rows, preparation = image_rows(images), Preparation(size=size)
+    low, high = float(np.median(maps.max((1, 2)))), float(maps.max())
+    written = [""] * len(names)
+    for rank, row in enumerate(order[:_MOST].tolist(), 1):
+        pixels = preparation(rows.read(row)[1]).numpy().transpose(1, 2, 0)
+        image = np.repeat(pixels, 3, 2) if pixels.shape[2] == 1 else pixels[..., :3]
+        heat = enlarged_maps(maps[row : row + 1], (size, size))[0]
+        share = ((heat - low) / (high - low if high > low else 1.0)).clip(0, 1)
+        path = folder / f"{rank:03d}.png"
+        figure = _figure(image.clip(0, 1), share, f"{printable(names[row])}  {maps[row].max():.3g}")
+        with warnings.catch_warnings():  # the font may lack letters of a name
+            warnings.simplefilter("ignore")
+            figure.savefig(path)
+        written[row] = f"{folder.name}/{path.name}"
+    return written
+
+
+def _figure(image: np.ndarray, share: np.ndarray, title: str) -> Figure:
+    opacity = _OPAQUE * share[..., None]
+    over = (1 - opacity) * image + opacity * colormaps[_COLOURS](share)[..., :3]
+    figure = Figure(figsize=(6.4, 3.5), layout="constrained")
+    for ax, picture in zip(figure.subplots(1, 2), (image, over), strict=True):
+        ax.imshow(picture)
+        ax.set_axis_off()
+    figure.suptitle(title, fontsize="medium", parse_math=False)
+    return figure
