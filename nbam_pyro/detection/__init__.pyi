@@ -15,6 +15,7 @@ from .backbones.internal_contrastive import InternalContrast as InternalContrast
 from .backbones.neural_transformations import NeuralTransformations as NeuralTransformations
 from .backbones.rotations import Rotations as Rotations
 from .detector import AnomalyDetector as AnomalyDetector
+from .enlarging import enlarged_maps as enlarged_maps
 from .kinds.base import Kind as Kind
 from .kinds.histograms import Histograms as Histograms
 from .kinds.isolation import Isolation as Isolation
@@ -23,7 +24,6 @@ from .kinds.neighbours import Neighbours as Neighbours
 from .mixed import MixedDetector as MixedDetector
 from .outlier_view import OutlierView as OutlierView
 from .patches import PatchDetector as PatchDetector
-from .patches import enlarged_maps as enlarged_maps
 from .rate_estimates import RateEstimate as RateEstimate
 from .rate_estimates import estimate_rate as estimate_rate
 from .rate_estimates import likely_rate as likely_rate

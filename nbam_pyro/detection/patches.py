@@ -1,74 +1,25 @@
 """`PatchDetector`: where in images the anomalies are, from grids of features."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Any, Literal
 
 import numpy as np
-import torch
-from scipy.ndimage import gaussian_filter, uniform_filter
 from sklearn.base import BaseEstimator, clone
-from sklearn.neighbors import NearestNeighbors
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
-from torch.nn.functional import interpolate
 
 from nbam_pyro.checks.numbers import check_finite
+from nbam_pyro.detection.cells import NearCells, Whitening, averaged, spread_of
 from nbam_pyro.detection.reporting import report_on, set_report, threshold_from
 from nbam_pyro.detection.settings import check_contamination
 from nbam_pyro.errors import DataError
 from nbam_pyro.models.likelihoods.component import check_whole
 from nbam_pyro.outputs.switch_codes import switch_codes
 
-__all__ = ["PatchDetector", "enlarged_maps"]
+__all__ = ["PatchDetector"]
 
 # Cells that are scored at once, which bounds the memory.
 _CELLS = 8192
-# Part of the mean variance that is added to each direction, so that constant features count little.
-_RIDGE = 1e-3
-# Neighbour whose distance counts, as a part of the cells from which the detector learns. It and the
-# floor were chosen on seeds 0 and 3 of the benchmark loe-maps.
-_NEAREST = 0.01
-# Part of the median spread of all places that is added to the spread of each place.
-_FLOOR = 0.2
-# Standard deviation of the blur of enlarged maps, in cells.
-_BLUR = 0.5
-
-
-@dataclass(frozen=True, kw_only=True)
-class Whitening:
-    """Principal components of cells, each divided by its standard deviation.
-
-    Attributes:
-        centre: Mean of the cells, (D,).
-        matrix: Directions, (D, K).
-    """
-
-    centre: np.ndarray
-    matrix: np.ndarray
-
-    @classmethod
-    def of(cls, cells: np.ndarray, *, components: int) -> "Whitening":
-        """Return the whitening of the leading components of cells.
-
-        Args:
-            cells: Features of cells, (M, D).
-            components: Largest number K of components.
-        """
-        centre = cells.mean(0)
-        variance, directions = np.linalg.eigh(np.cov(cells.T).reshape(cells.shape[1], -1))
-        ridge = max(_RIDGE * variance.mean(), np.finfo(float).tiny)
-        kept = slice(None, -min(components, len(variance)) - 1, -1)
-        matrix = directions[:, kept] / np.sqrt(variance[kept].clip(0) + ridge)
-        return cls(centre=centre, matrix=matrix)
-
-    def __call__(self, cells: np.ndarray) -> np.ndarray:
-        """Return the components of cells, (M, K).
-
-        Args:
-            cells: Features of cells, (M, D).
-        """
-        return np.asarray((cells - self.centre) @ self.matrix)
 
 
 class PatchDetector(BaseEstimator):
@@ -86,9 +37,9 @@ class PatchDetector(BaseEstimator):
     remove what all images have at this place: cells at the border of an image see its padding, and
     score high in every image. The score of an image is the maximum of its map.
 
-    Training images may contain anomalies. Similar anomalies are found if they cover less than 1 % of
-    all cells, and at each place less than half of the images. An anomaly that most images have at
-    the same place is not found.
+    Training images may contain anomalies. Similar anomalies are found if they cover less than 1 %
+    of all cells, and at each place less than half of the images. An anomaly that most images have
+    at the same place is not found.
 
     The conventions are those of PyOD: 1 is an anomaly, scores are high for anomalies, and `fit`
     ignores y.
@@ -177,10 +128,10 @@ class PatchDetector(BaseEstimator):
         self.grid_shape_ = grid.shape[1:]
         self.whitening_ = Whitening.of(drawn, components=self.components)
         rows = self.whitening_(drawn)
-        self.detector_ = (_Nearest() if self.detector is None else clone(self.detector)).fit(rows)
+        self.detector_ = (NearCells() if self.detector is None else clone(self.detector)).fit(rows)
         raw = self._raw(grid)
         self.place_ = np.median(raw[known], axis=0)
-        self.spread_ = _spread(raw[known], self.place_)
+        self.spread_ = spread_of(raw[known], self.place_)
         self.maps_ = self._relative(raw)
         self.decision_scores_ = self.maps_.max((1, 2))
         report = report_on(self.decision_scores_, self.decision_scores_, codes)
@@ -259,17 +210,22 @@ class PatchDetector(BaseEstimator):
         found = []
         for block in self._blocks(grid, known):
             own = chosen[(chosen >= block.start * places) & (chosen < block.stop * places)]
-            found.append(self._averaged(grid[known[block]])[own - block.start * places])
+            found.append(
+                averaged(grid[known[block]], self.neighbourhood)[own - block.start * places]
+            )
         return np.concatenate(found)
 
     def _raw(self, grid: np.ndarray) -> np.ndarray:
         """Return the scores of cells without regard to their places, (N, h, w)."""
         every = np.arange(len(grid))
         parts = [
-            self.detector_.decision_function(self.whitening_(self._averaged(grid[every[block]])))
+            self.detector_.decision_function(self._rows(grid[every[block]]))
             for block in self._blocks(grid, every)
         ]
         return np.concatenate(parts).reshape(grid.shape[:3])
+
+    def _rows(self, grid: np.ndarray) -> np.ndarray:
+        return self.whitening_(averaged(grid, self.neighbourhood))
 
     def _relative(self, raw: np.ndarray) -> np.ndarray:
         return np.asarray((raw - self.place_) / self.spread_)
@@ -278,59 +234,6 @@ class PatchDetector(BaseEstimator):
         step = max(1, _CELLS // (grid.shape[1] * grid.shape[2]))
         for start in range(0, len(images), step):
             yield slice(start, min(start + step, len(images)))
-
-    def _averaged(self, grid: np.ndarray) -> np.ndarray:
-        """Return features of cells, averaged over their neighbourhoods, (M, D)."""
-        width = self.neighbourhood
-        smooth = uniform_filter(grid.astype(np.float64), (0, width, width, 0), mode="nearest")
-        return np.asarray(smooth.reshape(-1, grid.shape[3]))
-
-
-class _Nearest:
-    """The distance within which the nearest rows lie."""
-
-    def fit(self, X: np.ndarray) -> "_Nearest":
-        count = min(len(X), 1 + round(_NEAREST * len(X)))
-        self._found = NearestNeighbors(n_neighbors=count, algorithm="brute").fit(X)
-        return self
-
-    def decision_function(self, X: np.ndarray) -> np.ndarray:
-        return np.asarray(self._found.kneighbors(X)[0][:, -1])
-
-
-def _spread(raw: np.ndarray, place: np.ndarray) -> np.ndarray:
-    deviation = np.median(np.abs(raw - place), axis=0)
-    spread = deviation + _FLOOR * np.median(deviation)
-    return np.where(spread > 0, spread, 1.0)
-
-
-def enlarged_maps(maps: Any, size: tuple[int, int]) -> np.ndarray:
-    """Return maps of the size of the images, (N, H, W) float32.
-
-    Maps are interpolated linearly, and blurred with a standard deviation of half a cell.
-
-    Args:
-        maps: Scores of cells, (N, h, w).
-        size: Height H and width W in pixels.
-
-    Raises:
-        DataError: The maps have a wrong shape, or the size is not positive.
-
-    Example:
-        >>> enlarged_maps(np.ones((2, 3, 4)), (30, 40)).shape
-        (2, 30, 40)
-    """
-    given = np.asarray(maps, dtype=np.float32)
-    if given.ndim != 3 or not given.size or min(size) < 1:
-        raise DataError(
-            f"maps have shape {given.shape}, and size is {size}. Give maps (N, h, w), and a height "
-            "and a width of at least one pixel."
-        )
-    large = interpolate(
-        torch.as_tensor(given)[:, None], size=tuple(size), mode="bilinear", align_corners=False
-    )
-    sigma = [_BLUR * new / old for new, old in zip(size, given.shape[1:], strict=True)]
-    return np.asarray(gaussian_filter(large[:, 0].numpy(), (0, *sigma), mode="nearest"))
 
 
 def _checked(X: Any) -> np.ndarray:

@@ -125,6 +125,7 @@ def map_folder(
             names=[str(row) for row in source.rows],
             order=order,
             size=network.size,
+            threshold=detector.threshold_,
         )
         summary = {
             "data": data.name,

@@ -30,11 +30,12 @@ def write_overlays(
     names: Sequence[str],
     order: np.ndarray,
     size: int,
+    threshold: float,
 ) -> list[str]:
     """Write a picture of each of the first images: the image, and its map over it.
 
-    All pictures have the same colours: scores up to the median of the maxima of all images are
-    transparent, and the highest score of all images is bright.
+    All pictures have the same colours: scores up to the median score of all images are transparent,
+    and the threshold is in the middle between transparent and bright.
 
     Args:
         folder: Folder to make.
@@ -43,13 +44,16 @@ def write_overlays(
         names: Names of the images.
         order: Indices of the images, the most suspicious first.
         size: Height and width in pixels that the network gets.
+        threshold: Score above which an image has an anomaly.
 
     Returns:
         File name of each image's picture, N texts; an empty text without a picture.
     """
     folder.mkdir()
     rows, preparation = image_rows(images), Preparation(size=size)
-    low, high = float(np.median(maps.max((1, 2)))), float(maps.max())
+    scores = maps.max((1, 2))
+    low = float(np.median(scores))
+    high = min(float(scores.max()), 2 * threshold - low)
     written = [""] * len(names)
     for rank, row in enumerate(order[:_MOST].tolist(), 1):
         pixels = preparation(rows.read(row)[1]).numpy().transpose(1, 2, 0)
@@ -57,7 +61,8 @@ def write_overlays(
         heat = enlarged_maps(maps[row : row + 1], (size, size))[0]
         share = ((heat - low) / (high - low if high > low else 1.0)).clip(0, 1)
         path = folder / f"{rank:03d}.png"
-        figure = _figure(image.clip(0, 1), share, f"{printable(names[row])}  {maps[row].max():.3g}")
+        title = f"{printable(names[row])}  {scores[row]:.3g}"
+        figure = _figure(image.clip(0, 1), share, title)
         with warnings.catch_warnings():  # the font may lack letters of a name
             warnings.simplefilter("ignore")
             figure.savefig(path)
