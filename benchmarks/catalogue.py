@@ -15,6 +15,7 @@ from benchmarks.detection.contaminated_ad import ContaminatedAd
 from benchmarks.detection.default_detector import DEFAULT_DETECTOR, DefaultDetector
 from benchmarks.detection.failure_table import FAILURE_TABLE, FailureTable
 from benchmarks.detection.from_scores import FROM_SCORES, FromScores
+from benchmarks.detection.loe_maps import LoeMaps
 from benchmarks.detection.rates import TOLD_RATES
 from benchmarks.detection.report import CONTAMINATED_AD
 from benchmarks.detection.svdd_toy import SVDD_TOY, SvddToy
@@ -51,6 +52,7 @@ BENCHMARKS: tuple[type[Benchmark], ...] = (
     SvddToy,
     FailureTable,
     FromScores,
+    LoeMaps,
     DefaultDetector,
     Coverage,
     Refits,

@@ -17,9 +17,9 @@ __all__ = ["write_overlays"]
 
 # Largest number of pictures.
 _MOST = 50
-# Opacity of the highest score.
+# Opacity of scores above the threshold.
 _OPAQUE = 0.7
-_COLOURS = "inferno"
+_COLOURS = "autumn_r"
 
 
 def write_overlays(
@@ -35,7 +35,7 @@ def write_overlays(
     """Write a picture of each of the first images: the image, and its map over it.
 
     All pictures have the same colours: scores up to the median score of all images are transparent,
-    and the threshold is in the middle between transparent and bright.
+    scores at the threshold are orange, and those twice as far above the median are red.
 
     Args:
         folder: Folder to make.
@@ -71,7 +71,7 @@ def write_overlays(
 
 
 def _figure(image: np.ndarray, share: np.ndarray, title: str) -> Figure:
-    opacity = _OPAQUE * share[..., None]
+    opacity = _OPAQUE * (2 * share[..., None]).clip(0, 1)
     over = (1 - opacity) * image + opacity * colormaps[_COLOURS](share)[..., :3]
     figure = Figure(figsize=(6.4, 3.5), layout="constrained")
     for ax, picture in zip(figure.subplots(1, 2), (image, over), strict=True):
