@@ -16,6 +16,7 @@ from sklearn.metrics import roc_auc_score
 from benchmarks.benchmark import CPU, Benchmark, Case, Row
 from benchmarks.detection.textures import Textures, textures
 from benchmarks.options import DataRoot, FirstSeed, Names, Seeds, Shares, given
+from nbam_pyro.cli.networks.torchscript import read_torchscript
 from nbam_pyro.data import image_features, torchvision_data
 from nbam_pyro.detection import (
     AnomalyDetector,
@@ -104,7 +105,7 @@ class LoeMaps(Benchmark):
         """
         if self.network is None:
             raise DataError("A network is missing. Give --network FILE.")
-        network = torch.jit.load(str(self.network))
+        network = read_torchscript(self.network)
         for name in self.data:
             small = torchvision_data(_DATA[name], given(self.data_root))[0]
             for share in self.shares:
