@@ -6,6 +6,8 @@ import numpy as np
 import pandas as pd
 import pytest
 from PIL import Image
+from safetensors.torch import save_file
+from torchvision.models import get_model
 
 from nbam_pyro.cli.runs import overlays
 from tests.cli.helpers import nbam, refused
@@ -69,6 +71,19 @@ def test_verified_images_of_an_archive(folder):
     flags = pd.read_csv(run / "flags.csv")
     assert flags["verified_anomaly"][0] == 1
     assert len(list((run / "maps").iterdir())) == 30
+
+
+def test_layers_of_a_classifier(folder):
+    name = "shufflenet_v2_x0_5"
+    weights = get_model(name, weights=None).state_dict()
+    save_file(weights, folder / "weights.safetensors")
+    result = nbam(
+        "detect", folder / "images", "--features", f"{name}:{folder / 'weights.safetensors'}",
+        "--image-size", 32, "--maps", "--cache", folder / "cache", "--out", folder / "run",
+    )  # fmt: skip
+    assert result.exit_code == 0, result.output
+    assert f"from {name} (its layers stage2 and stage3) at 32 pixels" in result.output
+    assert "at 4 x 4 places" in result.output
 
 
 def test_mistakes(folder):

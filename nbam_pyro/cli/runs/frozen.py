@@ -9,7 +9,7 @@ import numpy as np
 import torch
 
 from nbam_pyro.cli.files import Encoding, FrozenEncoding, NetworkFeatures, Source, UsedNetwork
-from nbam_pyro.cli.networks import given_network, suggestion
+from nbam_pyro.cli.networks import given_network, grid_network, suggestion
 from nbam_pyro.data.frozen import image_features
 from nbam_pyro.errors import DataError
 
@@ -141,12 +141,17 @@ def with_features(
     else:
         used = trained.network
         used.check(given.name, given.digest)
-    without = "" if given.layer is None else f" (without its layer {given.layer})"
-    say(f"Features of {len(x)} images from {given.name}{without} at {used.size} pixels ...")
+    module, part = given.module, ""
+    if given.layer is not None and pool:
+        part = f" (without its layer {given.layer})"
+    elif given.layer is not None:
+        module, layers = grid_network(module.eval(), name=given.name, size=used.size)
+        part = f" (its layers {' and '.join(layers)})"
+    say(f"Features of {len(x)} images from {given.name}{part} at {used.size} pixels ...")
     gpu = torch.cuda.is_available()
     values = image_features(
         x,
-        given.module.to("cuda" if gpu else "cpu"),
+        module.to("cuda" if gpu else "cpu"),
         size=used.size,
         mean=used.mean,
         std=used.std,
