@@ -51,14 +51,16 @@ METHODS: dict[str, Callable[[float, int], Any]] = {
 }
 
 
-def scores_of(maps: np.ndarray, defects: np.ndarray) -> dict[str, float]:
-    """Return the AUC of pixels and of images.
+def scores_of(maps: np.ndarray, defects: np.ndarray) -> dict[str, float | None]:
+    """Return the AUC of pixels and of images; None if there are no defects.
 
     Args:
         maps: Scores of cells, (N, h, w).
         defects: Pixels of the defects, (N, H, W).
     """
     large = enlarged_maps(maps, (defects.shape[1], defects.shape[2]))
+    if not defects.any():
+        return {"pixel_auc": None, "image_auc": None}
     return {
         "pixel_auc": float(roc_auc_score(defects.ravel(), large.ravel())),
         "image_auc": float(roc_auc_score(defects.any((1, 2)), maps.max((1, 2)))),
@@ -143,6 +145,7 @@ def _rows(cases: list[Case], made: Textures, network: torch.nn.Module) -> Iterat
             figures = scores_of(detector.maps_, made.defects[train])
             figures |= {f"new_{name}": value for name, value in later.items()}
             figures |= {"contamination": detector.contamination_, "seconds": seconds}
+            figures["flagged"] = float(detector.labels_.mean())
             yield Row(
                 case=case, figures=figures, notes={"verdict": detector.verdict_.level}, device=CPU
             )

@@ -30,3 +30,5 @@ def test_scores_of_a_perfect_map():
     found = loe_maps.scores_of(defects[:, ::8, ::8].astype(float), defects)
     assert found["image_auc"] == 1
     assert found["pixel_auc"] > 0.98
+    none = loe_maps.scores_of(np.ones((2, 4, 4)), np.zeros((2, 32, 32), dtype=bool))
+    assert none == {"pixel_auc": None, "image_auc": None}
