@@ -51,7 +51,7 @@ def test_pictures_of_suspicious_images(folder, monkeypatch):
     settings = json.loads((run / "settings.json").read_text())
     assert settings["command"] == "detect-maps"
     assert nbam("show", run).exit_code == 0
-    assert "nbam" in refused(
+    assert "has no detector" in refused(
         "score", run, folder / "images", "--features", folder / "net.ts", "--out", folder / "a.csv"
     )
 

@@ -16,6 +16,7 @@ from nbam_pyro.cli.runs.flags import flags
 from nbam_pyro.cli.runs.folder import read_run, write_run
 from nbam_pyro.cli.runs.frozen import FeatureOptions, with_features
 from nbam_pyro.cli.runs.info import RunInfo
+from nbam_pyro.cli.runs.mapping import MAPS
 from nbam_pyro.cli.runs.tables import write_table
 from nbam_pyro.cli.runs.targets import TrainingTargets, columns_beside
 from nbam_pyro.errors import DataError
@@ -171,11 +172,16 @@ def score_file(
         The table that was written.
 
     Raises:
-        DataError: The data are of another kind than the training data.
+        DataError: The data are of another kind than the training data, or the run has no detector.
         FolderError: The run is incomplete or was changed; or the file exists and `overwrite` is
             False, another process is writing it, or it cannot be written.
     """
     with new_file(out, overwrite=overwrite) as draft:
+        if (run / MAPS).is_dir():
+            raise DataError(
+                f"'{run}' was written by nbam detect --maps and has no detector. Give old and new "
+                "images to nbam detect --maps together, or use PatchDetector in Python."
+            )
         score = score_detected if is_detected(run) else _score_labelled
         table = score(run, data, features=features, progress=progress, say=say)
         write_table(table, draft)

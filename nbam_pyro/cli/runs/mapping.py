@@ -19,7 +19,10 @@ from nbam_pyro.detection import PatchDetector
 from nbam_pyro.errors import DataError
 from nbam_pyro.storage import new_folder, write_json, write_manifest
 
-__all__ = ["check_maps", "map_folder"]
+__all__ = ["MAPS", "check_maps", "map_folder"]
+
+MAPS = "maps"
+"""Folder of the pictures in a run folder."""
 
 
 def check_maps(
@@ -119,7 +122,7 @@ def map_folder(
             table["verified_anomaly"] = codes
         order = np.argsort(-scores, kind="stable")
         table["picture"] = write_overlays(
-            draft / "maps",
+            draft / MAPS,
             images,
             detector.maps_,
             names=[str(row) for row in source.rows],

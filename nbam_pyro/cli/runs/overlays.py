@@ -62,7 +62,7 @@ def write_overlays(
         share = ((heat - low) / (high - low if high > low else 1.0)).clip(0, 1)
         path = folder / f"{rank:03d}.png"
         title = f"{printable(names[row])}  {scores[row]:.3g}"
-        figure = _figure(image.clip(0, 1), share, title)
+        figure = _figure(image, share, title)
         with warnings.catch_warnings():  # the font may lack letters of a name
             warnings.simplefilter("ignore")
             figure.savefig(path)
@@ -75,7 +75,7 @@ def _figure(image: np.ndarray, share: np.ndarray, title: str) -> Figure:
     over = (1 - opacity) * image + opacity * colormaps[_COLOURS](share)[..., :3]
     figure = Figure(figsize=(6.4, 3.5), layout="constrained")
     for ax, picture in zip(figure.subplots(1, 2), (image, over), strict=True):
-        ax.imshow(picture)
+        ax.imshow(picture.clip(0, 1))  # rounding may exceed 1
         ax.set_axis_off()
     figure.suptitle(title, fontsize="medium", parse_math=False)
     return figure
