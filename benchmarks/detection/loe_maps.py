@@ -95,7 +95,6 @@ class LoeMaps(Benchmark):
         ),
     ] = None
     seeds: Seeds = 3
-    # Settings were chosen on seeds 0 to 3.
     first_seed: FirstSeed = 10
     data_root: DataRoot = None
 

