@@ -114,7 +114,7 @@ def test_verified_labels_decide_about_names_and_show_says_so(tmp_path):
     arguments = ["fit", tmp_path / "d.csv", "--label", "species", "--true-label", "truth"]
     result = nbam(*arguments, "--out", tmp_path / "run")
     assert result.exit_code == 0, result.output
-    assert "Verified labels confirm the names of the classes ant, bee." in result.stdout
+    assert "verified labels confirm the names of the classes ant and bee" in result.stdout
     flags = pd.read_csv(tmp_path / "run" / "flags.csv").sort_values("row")
     assert ((flags["responsibility"] > 0.5) == wrong).mean() > 0.97
 

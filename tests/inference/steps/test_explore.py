@@ -153,7 +153,7 @@ def test_trained_parameters_are_refused():
 
 
 def test_a_search_that_never_arrives_ends_with_what_it_has(monkeypatch):
-    monkeypatch.setattr(search, "_higher", lambda density, draws, heights: draws[:1])
+    monkeypatch.setattr(search, "_higher", lambda found, heights: found.points[:1])
     story, x, y = conjugate()
     fitted = fit(story, (x, y))
     assert sum(mode.weight for mode in fitted.modes) == pytest.approx(1)
