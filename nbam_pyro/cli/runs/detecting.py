@@ -10,7 +10,6 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from nbam_pyro.checks.codes import codes_of, switches
 from nbam_pyro.cli.files import read
 from nbam_pyro.cli.runs.detector_options import BackboneName
 from nbam_pyro.cli.runs.features import learn, named, oddities
@@ -19,6 +18,7 @@ from nbam_pyro.cli.runs.frozen import FeatureOptions, with_features
 from nbam_pyro.cli.runs.schema import DetectedInfo, Settings, Summary
 from nbam_pyro.cli.runs.scores import share_entries
 from nbam_pyro.cli.runs.tables import write_table
+from nbam_pyro.cli.runs.verified_rows import verified_codes
 from nbam_pyro.detection import (
     AnomalyDetector,
     MixedDetector,
@@ -96,11 +96,7 @@ def detect_file(
                 "features. Add --features with a pretrained network, or use "
                 "AnomalyDetector(Rotations) in Python."
             )
-        codes = (
-            None
-            if verified is None
-            else codes_of(verified, source.beside[verified], len(x), switches)
-        )
+        codes = verified_codes(source, verified)
         say(f"Training on {len(x)} rows ...")
         detector: AnyDetector
         if backbone is None:

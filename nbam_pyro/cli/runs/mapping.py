@@ -8,13 +8,13 @@ from typing import Any, Literal
 import numpy as np
 import pandas as pd
 
-from nbam_pyro.checks.codes import codes_of, switches
 from nbam_pyro.cli.files import NetworkFeatures, read
 from nbam_pyro.cli.runs.frozen import FeatureOptions, with_features
 from nbam_pyro.cli.runs.overlays import write_overlays
 from nbam_pyro.cli.runs.schema import Settings, Summary
 from nbam_pyro.cli.runs.scores import share_entries
 from nbam_pyro.cli.runs.tables import write_table
+from nbam_pyro.cli.runs.verified_rows import verified_codes
 from nbam_pyro.detection import PatchDetector
 from nbam_pyro.errors import DataError
 from nbam_pyro.storage import new_folder, write_json, write_manifest
@@ -100,11 +100,7 @@ def map_folder(
         if not isinstance(source.x, NetworkFeatures) or not isinstance(images, list | np.ndarray):
             raise DataError(f"'{data}' has no images, and --maps is for images.")
         grid, network = source.x.values, source.x.network
-        codes = (
-            None
-            if verified is None
-            else codes_of(verified, source.beside[verified], len(grid), switches)
-        )
+        codes = verified_codes(source, verified)
         rows, columns, channels = grid.shape[1:]
         say(f"Scores of {len(grid)} images at {rows} x {columns} places ...")
         detector = PatchDetector(contamination=contamination, random_state=seed)

@@ -8,11 +8,11 @@ from typing import Any
 import numpy as np
 
 from nbam_pyro.checks.arguments import as_numbers
-from nbam_pyro.checks.codes import codes_of, switches
 from nbam_pyro.cli.files import read
 from nbam_pyro.cli.runs.schema import Settings, Summary
 from nbam_pyro.cli.runs.tables import write_table
 from nbam_pyro.cli.runs.verdict import verdict_entries
+from nbam_pyro.cli.runs.verified_rows import verified_codes
 from nbam_pyro.outputs.contamination_report import ContaminationReport
 from nbam_pyro.outputs.scores.from_scores import from_scores
 from nbam_pyro.storage import new_folder, write_json, write_manifest
@@ -56,11 +56,7 @@ def detect_scores(
         started = time.perf_counter()
         beside = [] if verified is None else [verified]
         source = read(scores, label=_SCORE, beside=beside, spelling="numbers", features=False)
-        codes = (
-            None
-            if verified is None
-            else codes_of(verified, source.beside[verified], len(source.rows), switches)
-        )
+        codes = verified_codes(source, verified)
         report = from_scores(as_numbers(source.y, _SCORE), verified=codes, seed=seed)
         table = report.rows.assign(row=source.rows)[["row", "score", "responsibility"]]
         table["flagged"] = table["responsibility"] > _EVEN
