@@ -74,13 +74,12 @@ def people_problem(data: DataSet, path: Path, column: str, *, seed: int) -> Prob
                 f"{path} has no array {_LABELS + column!r}. Add it, or leave out people."
             )
         given = file[_LABELS + column].astype(int)
-        index = _parts(len(given), "X_test" in file.files, seed)[0]
+        index, _ = _parts(len(given), "X_test" in file.files, seed)
     clean = data.load(seed, None)
-    observed = given[index]
+    kept = np.random.default_rng(seed).permutation(len(index))[: data.train_size]
+    clean, observed = clean._replace(x=clean.x[kept], y=clean.y[kept]), given[index[kept]]
     labels = Contaminated(clean.y, observed, observed != clean.y)
-    kept = np.random.default_rng(seed).permutation(len(observed))[: data.train_size]
-    labels = Contaminated(*(part[kept] for part in (labels.clean, observed, labels.contaminated)))
-    return problem_of(clean._replace(x=clean.x[kept], y=clean.y[kept]), labels, data, seed=seed)
+    return problem_of(clean, labels, data, seed=seed)
 
 
 def _load(seed: int, root: Path | None, *, path: Path) -> Clean:

@@ -6,6 +6,7 @@ probabilities that labels are wrong, for planted noise and for labels that peopl
 
 from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Annotated, NamedTuple, final
 
@@ -51,12 +52,12 @@ _COLUMNS = {
 
 
 class _Part(NamedTuple):
-    """A kind of noise on a data set, and the function of a seed that makes the problem."""
+    """A kind of noise on a data set, and the function that makes the problem of a `seed`."""
 
     data: str
     noise: str
     rate: float | None
-    problem: Callable[[int], Problem]
+    problem: Callable[..., Problem]
 
 
 @final
@@ -118,18 +119,12 @@ class PWrong(Benchmark):
     def _parts(self, name: str, data: DataSet) -> Iterator[_Part]:
         for kind, rate in _PLANTED:
             if kind in self.noise:
-
-                def planted(seed: int, kind: str = kind, rate: float = rate) -> Problem:
-                    return make_problem(data, kind, rate=rate, seed=seed, root=self.data_root)
-
+                planted = partial(make_problem, data, kind, rate=rate, root=self.data_root)
                 yield _Part(name, kind, rate, planted)
         if name == NAME and _PEOPLE in self.noise:
             path = Path(str(self.features))
             for column in label_columns(path):
-
-                def people(seed: int, column: str = column) -> Problem:
-                    return people_problem(data, path, column, seed=seed)
-
+                people = partial(people_problem, data, path, column)
                 yield _Part(name, f"{_PEOPLE} {column}", None, people)
 
     def _rows(
@@ -147,7 +142,7 @@ class PWrong(Benchmark):
         ]
         yield from rows_of(
             [case for case in cases if case not in known],
-            lambda: part.problem(seed),
+            partial(part.problem, seed=seed),
             data,
             seed=seed,
             device=self.device,

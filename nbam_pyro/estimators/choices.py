@@ -97,7 +97,7 @@ def judged_choice(
     """
     scores = _scores(density, weights)
     scores.index.name = part
-    best = simplest(density, weights)
+    best = _simplest(density, scores)
     choice, one = ModelChoice(best, scores), trials[best]
     for said in one.given:
         warnings.warn_explicit(said.message, said.category, said.filename, said.lineno)
@@ -154,7 +154,10 @@ def simplest(density: Mapping[Kind, np.ndarray], weights: np.ndarray) -> Kind:
             flexible, (N,); NaN for rows that were not predicted.
         weights: Weights of the rows, (N,).
     """
-    scores = _scores(density, weights)
+    return _simplest(density, _scores(density, weights))
+
+
+def _simplest(density: Mapping[Kind, np.ndarray], scores: pd.DataFrame) -> Kind:
     close = scores["difference"] >= -scores["standard_error"]
     return next(kind for kind in density if close[kind])
 

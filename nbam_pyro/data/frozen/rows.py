@@ -30,9 +30,9 @@ class ImageRows(ABC):
     def name(self, row: int) -> str:
         """Return the name of an image for error messages."""
 
-    @abstractmethod
     def digest(self, row: int) -> bytes:
         """Return a hash of the content of an image, 32 bytes."""
+        return self.read(row)[0]
 
     @abstractmethod
     def read(self, row: int) -> tuple[bytes, Tensor]:
@@ -119,9 +119,6 @@ class _Array(ImageRows):
     def name(self, row: int) -> str:
         return f"number {row}"
 
-    def digest(self, row: int) -> bytes:
-        return self.read(row)[0]
-
     def read(self, row: int) -> tuple[bytes, Tensor]:
         return _hashed(self._images[row], self.name(row))
 
@@ -137,9 +134,6 @@ class _Items(ImageRows):
 
     def name(self, row: int) -> str:
         return f"number {row} of the data set"
-
-    def digest(self, row: int) -> bytes:
-        return self.read(row)[0]
 
     def read(self, row: int) -> tuple[bytes, Tensor]:
         from PIL.Image import Image

@@ -116,7 +116,7 @@ def _problems(evidence: LabelEvidence) -> Iterator[str]:
             f"by {100 * (evidence.echoed or 0):.0f} percentage points"
         )
     if evidence.open_error:
-        yield ("the clean error is open, so the data cannot tell wrong labels from ambiguous rows")
+        yield "the clean error is open, so the data cannot tell wrong labels from ambiguous rows"
     if evidence.share is not None and unknown_share(*evidence.share):
         yield unknown_clause(evidence.share)
 
