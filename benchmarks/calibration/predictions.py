@@ -125,6 +125,8 @@ class Design:
         )
         table: Table = tables[self.table](data, self.seed)
         rows = labelled(table, self.flips, rate=self.rate, rows=self.rows, seed=self.seed)
+        if len(np.unique(rows.labels)) == 1:  # All other classes were too rare.
+            return rows.true, rows.labels, np.ones((len(rows.labels), 1), np.float32)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # perceptrons that stop early, collinear columns
             p = cross_val_predict(

@@ -143,7 +143,6 @@ def fit(
                 drop=drop or (),
                 keep=keep or (),
                 features=features,
-                clean_error=clean_error,
                 both=both,
             )
             summary = fit_outputs(
@@ -156,6 +155,7 @@ def fit(
                 contaminated=contaminated,
                 task=task,
                 contamination=parse_contamination(contamination),
+                clean_error=parse_clean_error(clean_error),
                 overwrite=overwrite,
                 seed=seed,
             )

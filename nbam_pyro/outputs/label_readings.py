@@ -11,9 +11,10 @@ from scipy.special import logsumexp
 from torch import Tensor
 
 from nbam_pyro import functional as nf
+from nbam_pyro.models.priors.clean_error import CleanError
 from nbam_pyro.models.priors.pseudo_counts import FlipPrior
 from nbam_pyro.outputs.predicted import Predicted
-from nbam_pyro.outputs.sharpness_prior import FITTED
+from nbam_pyro.outputs.sharpness_prior import FITTED, WIDE
 from nbam_pyro.outputs.sharpness_seen import Seen, sharpened
 from nbam_pyro.outputs.transition import Transition, estimate_transition
 
@@ -42,6 +43,7 @@ class Readings:
         all_right: Posterior probability that no label is wrong.
         right_sharpness: Sharpness at which the predictions fit the labels best.
         transitions: Estimate at each sharpness, G of them.
+        clean_error: Prior of the clean error, if a user has given one.
     """
 
     data: Predicted
@@ -51,6 +53,7 @@ class Readings:
     all_right: float
     right_sharpness: float
     transitions: tuple[Transition, ...]
+    clean_error: CleanError | None
 
     @classmethod
     def of(
@@ -60,6 +63,7 @@ class Readings:
         prior: FlipPrior,
         class_prior: float | None,
         sharpness: float | None,
+        clean_error: CleanError | None = None,
     ) -> "Readings":
         """Estimate rates and flips at every sharpness, and weigh them.
 
@@ -68,14 +72,19 @@ class Readings:
             prior: Pseudo-counts of rates and flips.
             class_prior: Pseudo-count of each class, or None.
             sharpness: Sharpness that is taken as known, or None.
+            clean_error: Prior of the clean error; None for the fitted prior of the sharpness.
         """
-        if sharpness is None:
-            seen = Seen.of(data.log_p, data.labels)
-            values, weights = FITTED.points(seen)
-            right, log_power = FITTED.right_weight(seen), seen.log_power
+        right, weights = 0.0, np.ones(1)
+        if sharpness is not None:
+            values, log_power = np.array([sharpness]), math.log(sharpness)
         else:
-            values, weights = np.array([sharpness]), np.ones(1)
-            right, log_power = 0.0, math.log(sharpness)
+            seen = Seen.of(data.log_p, data.labels)
+            log_power = seen.log_power
+            if clean_error is None:
+                values, weights = FITTED.points(seen)
+                right = FITTED.right_weight(seen)
+            else:
+                values = WIDE
         transitions: list[Transition] = []
         for value in values:
             transitions.append(
@@ -88,7 +97,13 @@ class Readings:
                     class_prior=class_prior,
                 )
             )
-        if sharpness is None and (unskilled(data) or _range(transitions, weights) > _WIDE):
+        if clean_error is not None:
+            errors = [
+                _clean_error(data, sharpened(data.log_p, float(value)), one)
+                for value, one in zip(values, transitions, strict=True)
+            ]
+            right, weights = clean_error.weights(np.array(errors))
+        elif sharpness is None and (unskilled(data) or _range(transitions, weights) > _WIDE):
             right = max(right, _LEAST_RIGHT)
         with np.errstate(divide="ignore"):  # The logarithm of 0 is the weight of an impossibility.
             log_weight = np.log(np.r_[right, (1 - right) * weights])
@@ -108,6 +123,7 @@ class Readings:
             all_right=float(after[0]),
             right_sharpness=math.exp(log_power),
             transitions=tuple(transitions),
+            clean_error=clean_error,
         )
 
     def estimates(self) -> Iterator[tuple[float, Transition, Float[Tensor, "n k"]]]:
@@ -173,6 +189,19 @@ def _posterior(
     return nf.label_flip_log_posterior(
         transition.shifted(log_f), data.labels, *latents, true_label=data.true_labels
     ).exp()
+
+
+def _clean_error(data: Predicted, log_f: Float[Tensor, "n k"], transition: Transition) -> float:
+    """Return the part of the disagreement that is the classifier's own error; 1 if there is none.
+
+    It is the mean probability that the label is right, over the rows that the classifier predicts
+    as another class.
+    """
+    if not data.disagrees.any():
+        return 1.0
+    posterior = _posterior(data, log_f, transition)
+    own = posterior.gather(1, data.labels[:, None])[:, 0]
+    return float(own[data.disagrees].double().mean())
 
 
 def _log_right(data: Predicted) -> float:

@@ -10,6 +10,8 @@ from nbam_pyro.outputs.open_share import COMPETES, open_share, unknown_share
 from nbam_pyro.outputs.verdict import Explanation, Level, Verdict
 from nbam_pyro.outputs.wording.labels import (
     all_right,
+    look_clause,
+    open_error_clause,
     pair_list,
     random_rows_clause,
     trust_clause,
@@ -57,7 +59,11 @@ def label_verdict(
         level=level,
         sure=sentence(*(problems or [found])),
         assumed=sentence(
-            trust_clause(_CLASSIFIER, right=readings.all_right) if is_open else "",
+            trust_clause(
+                _CLASSIFIER, right=readings.all_right, disagreement=readings.data.disagreement
+            )
+            if is_open
+            else "",
             *taken,
         ),
         decides=sentence(*_decides(readings, [*pairs], interval if is_open else None, probability)),
@@ -81,6 +87,8 @@ def _problems(
             f"most labels of {pair_list([*pairs])} may be wrong, because their names may be "
             "exchanged"
         )
+    if _open_error(readings):
+        yield open_error_clause()
     if unknown_share(*interval):
         yield unknown_clause(interval, probability=probability)
 
@@ -98,6 +106,12 @@ def _decides(
         yield f"verify the true labels of 20 to 100 rows of {pair_list(pairs)}"
     if interval is not None:
         yield random_rows_clause(interval, len(readings.data.labels), probability=probability)
+    if _open_error(readings):
+        yield look_clause(_CLASSIFIER)
+
+
+def _open_error(readings: Readings) -> bool:
+    return readings.clean_error is not None and readings.clean_error.open
 
 
 def _taken_as_given(readings: Readings, given: bool, class_prior: float | None) -> Iterator[str]:

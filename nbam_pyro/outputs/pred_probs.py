@@ -7,6 +7,7 @@ from typing import Any
 from nbam_pyro.checks.arguments import as_number
 from nbam_pyro.errors import DataError
 from nbam_pyro.models.priors.class_frequency import check_class_prior
+from nbam_pyro.models.priors.clean_error import CleanError, CleanErrorLike
 from nbam_pyro.models.priors.pseudo_counts import FlipPrior
 from nbam_pyro.outputs.contamination_report import ContaminationReport
 from nbam_pyro.outputs.intervals import check_probability
@@ -23,6 +24,7 @@ def from_pred_probs(
     *,
     verified: Any = None,
     sharpness: float | None = None,
+    clean_error: CleanErrorLike = None,
     classes: Sequence[Any] | None = None,
     prior: FlipPrior | None = None,
     class_prior: float | None = None,
@@ -62,6 +64,11 @@ def from_pred_probs(
             `Verified`. None if no row is verified.
         sharpness: Sharpness a, positive, if it is known. Results are then for this value alone, and
             the explanation that no label is wrong is left out. None to average over values of a.
+        clean_error: What you know about the mistakes of the classifier: which part of the rows on
+            which it disagrees with the label is its own error, and not that of the label. A pair
+            (low, high) of numbers in [0, 1], all values between them equally probable;
+            `Beta(a, b)`; or "open", which makes all values equally probable and the verdict "cannot
+            tell". None for the fitted prior of the sharpness.
         classes: Names of the classes in the order of the columns of `pred_probs`. None for the
             column names of a data frame, or for 0, ..., K-1 otherwise. If `classes` lists the
             column names of a data frame in another order, columns are matched by name.
@@ -80,7 +87,8 @@ def from_pred_probs(
 
     Raises:
         DataError: Shapes, indices or names do not agree, a label is missing or is not a class, a
-            row of `pred_probs` does not sum to one, or a number is out of range.
+            row of `pred_probs` does not sum to one, a number is out of range, or `sharpness` and
+            `clean_error` are both given.
 
     Source: Patrini et al. (2017) estimate the transition matrix from a classifier's confident
     predictions; Northcutt, Jiang & Chuang (2021) count on out-of-sample probabilities; Plummer
@@ -102,6 +110,12 @@ def from_pred_probs(
         sharpness = as_number(sharpness, "sharpness")
         if not 0 < sharpness < math.inf:
             raise DataError(f"sharpness is {sharpness}; it must be positive and finite.")
+    error = CleanError.of(clean_error)
+    if sharpness is not None and error is not None:
+        raise DataError(
+            "sharpness and clean_error are both given, but each sharpness has one clean error. "
+            "Leave out one of them."
+        )
     class_prior = None if class_prior is None else as_number(class_prior, "class_prior")
     check_class_prior(class_prior)
     probability = as_number(probability, "probability")
@@ -111,6 +125,7 @@ def from_pred_probs(
         prior=prior or FlipPrior(rate=(1.0, 9.0)),
         class_prior=class_prior,
         sharpness=sharpness,
+        clean_error=error,
     )
     return label_report(
         readings, class_prior=class_prior, given=sharpness is not None, probability=probability

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 from pandas.api.types import is_numeric_dtype
 from torch import Tensor
 
@@ -46,6 +46,16 @@ class Predicted:
     true_labels: Int[Tensor, " n"] | None
     classes: pd.Index
     index: pd.Index
+
+    @property
+    def disagrees(self) -> Bool[Tensor, " n"]:
+        """Whether the most probable class of each row is not its label, (N,)."""
+        return self.log_p.argmax(-1) != self.labels
+
+    @property
+    def disagreement(self) -> float:
+        """Share of the rows whose most probable class is not the label."""
+        return float(self.disagrees.double().mean())
 
     @classmethod
     def of(

@@ -29,7 +29,7 @@ from scipy.stats import t as student_t
 
 from nbam_pyro.outputs.sharpness_seen import Seen
 
-__all__ = ["FITTED", "FREEDOM", "POINTS", "POINT_WEIGHTS", "SharpnessPrior"]
+__all__ = ["FITTED", "FREEDOM", "POINTS", "POINT_WEIGHTS", "WIDE", "SharpnessPrior"]
 
 # Degrees of freedom of the Student-t distribution of the log sharpness.
 FREEDOM = 5.0
@@ -39,6 +39,9 @@ POINTS = np.array([-5.0, -3.0, -2.0, -1.4, -0.9, -0.45, 0.0, 0.45, 0.9, 1.4, 2.0
 _EDGES = np.r_[-np.inf, (POINTS[1:] + POINTS[:-1]) / 2, np.inf]
 POINT_WEIGHTS = np.diff(student_t.cdf(_EDGES, FREEDOM))
 """Prior weights of the points, which sum to one."""
+
+WIDE = np.exp(np.linspace(-3.0, 3.4, 25))
+"""Sharpnesses at which rates and flips are estimated if the clean error has a given prior."""
 
 # Smallest and largest log sharpness.
 _ENDS = (math.log(0.05), math.log(30.0))

@@ -144,6 +144,17 @@ def test_bad_predictions_are_refused(given, words, tmp_path):
     assert words in refused(*run(tmp_path, frame, given, "--predictions", "--label", "far"))
 
 
+def test_a_clean_error_is_a_prior_of_labels_only(tmp_path):
+    frame, _ = bugs()
+    few = run(tmp_path, frame, P, "--pred-probs", "--label", "species", "--clean-error", "0.9,1.0")
+    nbam(*few)
+    summary = json.loads((tmp_path / "run" / "summary.json").read_text())
+    assert summary["contamination"] < 0.05
+    measured, _ = distances()
+    arguments = run(tmp_path, measured, M, "--predictions", "--label", "far")
+    assert "for labels" in refused(*arguments, "--clean-error", "0.9,1.0", "--overwrite")
+
+
 def test_labels_that_are_numbers_need_columns_that_are_numbers(tmp_path):
     labels = pd.DataFrame({"y": np.arange(360) % 3})
     arguments = run(tmp_path, labels, P, "--pred-probs", "--label", "y")

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from nbam_pyro import FlipPrior, decisions, from_pred_probs
 from nbam_pyro import functional as nf
+from nbam_pyro.errors import DataError
 from nbam_pyro.outputs.sharpness_seen import sharpened
 from nbam_pyro.outputs.transition import estimate_transition
 from tests.outputs.cases import (
@@ -262,3 +263,32 @@ def test_neither_pyro_nor_lightning_is_imported():
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert json.loads(done.stdout) == []
+
+
+def test_a_clean_error_says_how_much_of_the_disagreement_is_wrong_labels():
+    y, p, _ = simulated(600)
+    disagreement = (p.argmax(1) != y).mean()
+    shares = {
+        error: from_pred_probs(y, p, clean_error=error).contamination
+        for error in ((0.0, 0.05), (0.45, 0.55), (0.95, 1.0))
+    }
+    assert shares[0.0, 0.05] > 0.75 * disagreement
+    assert shares[0.45, 0.55] == pytest.approx(0.5 * disagreement, rel=0.3)
+    assert shares[0.95, 1.0] < 0.2 * disagreement
+
+
+def test_an_open_clean_error_cannot_tell():
+    y, p, _ = simulated(600)
+    report = from_pred_probs(y, p, clean_error="open")
+    assert report.verdict.level == "cannot tell"
+    assert "ambiguous rows" in report.verdict.sure
+    assert "clean_error=" in report.verdict.decides
+    low, high = report.contamination_interval
+    assert low < 0.1 * (p.argmax(1) != y).mean()
+    assert high > 0.8 * (p.argmax(1) != y).mean()
+
+
+def test_sharpness_and_clean_error_are_refused_together():
+    y, p, _ = simulated(60)
+    with pytest.raises(DataError, match="both given"):
+        from_pred_probs(y, p, sharpness=2.0, clean_error=(0.2, 0.5))

@@ -9,8 +9,9 @@ from nbam_pyro.cli.runs.detecting import detect_file
 from nbam_pyro.cli.runs.detector_options import parse_backbone, parse_share
 from nbam_pyro.cli.runs.folder import RunInfo, read_report, read_run, write_run
 from nbam_pyro.cli.runs.frozen import FeatureOptions, feature_options
+from nbam_pyro.cli.runs.given import check_alone
 from nbam_pyro.cli.runs.mapping import check_maps, map_folder
-from nbam_pyro.cli.runs.outputs import check_alone, fit_outputs
+from nbam_pyro.cli.runs.outputs import fit_outputs
 from nbam_pyro.cli.runs.priors import parse_clean_error, parse_contamination
 from nbam_pyro.cli.runs.scores import detect_scores
 from nbam_pyro.cli.runs.tables import write_csv

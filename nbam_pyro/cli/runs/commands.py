@@ -17,6 +17,7 @@ from nbam_pyro.cli.runs.folder import read_run, write_run
 from nbam_pyro.cli.runs.frozen import FeatureOptions, with_features
 from nbam_pyro.cli.runs.info import RunInfo
 from nbam_pyro.cli.runs.mapping import MAPS
+from nbam_pyro.cli.runs.priors import check_clean_error
 from nbam_pyro.cli.runs.tables import write_table
 from nbam_pyro.cli.runs.targets import TrainingTargets, columns_beside
 from nbam_pyro.errors import DataError
@@ -87,11 +88,7 @@ def fit_file(
         targets = TrainingTargets.of(
             source, task=task, true_label=true_label, contaminated=contaminated
         )
-        if clean_error is not None and not targets.labels:
-            raise DataError(
-                "--clean-error is for labels, but the targets are measurements. Leave it out, or "
-                "use --task classification."
-            )
+        check_clean_error(clean_error, labels=targets.labels)
         source = with_features(source, features, data=data.name, progress=progress, say=say)
         learned = learn(source, data=data.name, drop=drop, keep=keep)
         notes = [*source.notes, *learned.notes, *_lost_digits(targets), *_repeats(learned.x)]

@@ -1,6 +1,7 @@
-"""Files of predicted probabilities, and of predictions of measurements."""
+"""Files of predicted probabilities and of predictions of measurements, given for `nbam fit`."""
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,7 +14,7 @@ from nbam_pyro.cli.files.messages import listing
 from nbam_pyro.cli.files.tables import NAMELESS
 from nbam_pyro.errors import DataError
 
-__all__ = ["PredProbs", "Predictions", "pred_probs_of", "predictions_of"]
+__all__ = ["PredProbs", "Predictions", "check_alone", "pred_probs_of", "predictions_of"]
 
 _QUANTILE, _DRAW = re.compile(r"q(0?\.\d+)"), re.compile(r"draw_\d+")
 _COLUMNS = (
@@ -50,6 +51,35 @@ class Predictions:
     scale: np.ndarray | None = None
     quantiles: dict[float, np.ndarray] | None = None
     draws: np.ndarray | None = None
+
+
+def check_alone(
+    *,
+    epochs: int | None,
+    drop: Sequence[str],
+    keep: Sequence[str],
+    features: str | None,
+    both: bool,
+) -> None:
+    """Raise an error for options that have no effect if nothing is trained.
+
+    Args:
+        epochs: Value of `--epochs`.
+        drop: Values of `--drop`.
+        keep: Values of `--keep`.
+        features: Value of `--features`.
+        both: Whether `--pred-probs` and `--predictions` are given together.
+
+    Raises:
+        DataError: One of the options is given, or both files.
+    """
+    if both:
+        raise DataError("Give --pred-probs for labels or --predictions for measurements, not both.")
+    if drop or keep or epochs is not None or features is not None:
+        raise DataError(
+            "With --pred-probs or --predictions nothing is trained, and features are not used. "
+            "Leave out --epochs, --drop, --keep and --features."
+        )
 
 
 def pred_probs_of(path: Path, labels: np.ndarray, *, rows: int) -> PredProbs:

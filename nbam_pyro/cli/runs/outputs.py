@@ -1,7 +1,6 @@
 """The work of `nbam fit` with `--pred-probs` or `--predictions`: outputs of any model."""
 
 import time
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,6 +11,7 @@ import torch
 
 from nbam_pyro.cli.files import read
 from nbam_pyro.cli.runs.given import pred_probs_of, predictions_of
+from nbam_pyro.cli.runs.priors import check_clean_error
 from nbam_pyro.cli.runs.schema import Settings, Summary
 from nbam_pyro.cli.runs.scores import share_entries
 from nbam_pyro.cli.runs.tables import write_table
@@ -20,6 +20,7 @@ from nbam_pyro.errors import DataError
 from nbam_pyro.estimators.contamination import rate_prior
 from nbam_pyro.estimators.targets import encode_labels, encode_measurements
 from nbam_pyro.estimators.verified import verified_rows
+from nbam_pyro.models.priors.clean_error import CleanErrorLike
 from nbam_pyro.models.priors.pseudo_counts import Beta, FlipPrior
 from nbam_pyro.outputs.contamination_report import FLAGGED, ContaminationReport
 from nbam_pyro.outputs.pred_probs import from_pred_probs
@@ -27,7 +28,7 @@ from nbam_pyro.outputs.predictions.from_predictions import from_predictions
 from nbam_pyro.storage import new_folder, write_json, write_manifest
 from nbam_pyro.verified import Verified
 
-__all__ = ["check_alone", "fit_outputs"]
+__all__ = ["fit_outputs"]
 
 _SURE, _DOUBTFUL = 0.9, 0.1
 
@@ -44,37 +45,6 @@ class _Found:
     names: list[object] | None
 
 
-def check_alone(
-    *,
-    epochs: int | None,
-    drop: Sequence[str],
-    keep: Sequence[str],
-    features: str | None,
-    clean_error: str | None,
-    both: bool,
-) -> None:
-    """Raise an error for options that have no effect if nothing is trained.
-
-    Args:
-        epochs: Value of `--epochs`.
-        drop: Values of `--drop`.
-        keep: Values of `--keep`.
-        features: Value of `--features`.
-        clean_error: Value of `--clean-error`.
-        both: Whether `--pred-probs` and `--predictions` are given together.
-
-    Raises:
-        DataError: One of the options is given, or both files.
-    """
-    if both:
-        raise DataError("Give --pred-probs for labels or --predictions for measurements, not both.")
-    if drop or keep or any(one is not None for one in (epochs, features, clean_error)):
-        raise DataError(
-            "With --pred-probs or --predictions nothing is trained, and features are not used. "
-            "Leave out --epochs, --drop, --keep, --features and --clean-error."
-        )
-
-
 def fit_outputs(
     data: Path,
     out: Path,
@@ -86,6 +56,7 @@ def fit_outputs(
     contaminated: str | None = None,
     task: str = "auto",
     contamination: float | Beta | None = None,
+    clean_error: CleanErrorLike = None,
     overwrite: bool = False,
     seed: int = 0,
 ) -> dict[str, Any]:
@@ -105,6 +76,7 @@ def fit_outputs(
             right (0, false); None if there is none.
         task: "classification", "regression" or "auto".
         contamination: Prior of the share of wrong targets, as in the estimators.
+        clean_error: Prior of the clean error, as in `from_pred_probs`; None for measurements.
         overwrite: True to replace an existing run folder.
         seed: Seed for the draws.
 
@@ -121,6 +93,7 @@ def fit_outputs(
     if task not in ("auto", expected):
         option = "--pred-probs" if labels else "--predictions"
         raise DataError(f"--task is {task!r}, but {option} is for {expected}. Leave out --task.")
+    check_clean_error(clean_error, labels=labels)
     with new_folder(out, overwrite=overwrite) as draft:
         started = time.perf_counter()
         source = read(
@@ -137,7 +110,7 @@ def fit_outputs(
         if not present.any():
             raise DataError(f"'{data}' has no label or measurement. Give at least one.")
         if pred_probs is not None:
-            found = _labels(pred_probs, targets, prior=prior)
+            found = _labels(pred_probs, targets, prior=prior, clean_error=clean_error)
         else:
             found = _measurements(predictions, targets, prior=prior, seed=seed)
         table = found.table
@@ -171,6 +144,7 @@ def fit_outputs(
             "contaminated": contaminated,
             "task": task,
             "contamination": contamination,
+            "clean_error": clean_error,
             "seed": seed,
         }
         ordered = table.sort_values("responsibility", ascending=False, kind="stable")
@@ -181,7 +155,13 @@ def fit_outputs(
         return summary
 
 
-def _labels(path: Path, targets: TrainingTargets, *, prior: Beta | None) -> _Found:
+def _labels(
+    path: Path,
+    targets: TrainingTargets,
+    *,
+    prior: Beta | None,
+    clean_error: CleanErrorLike,
+) -> _Found:
     column = targets.column
     present = column.present
     given = pred_probs_of(path, column.values, rows=len(present))
@@ -199,6 +179,7 @@ def _labels(path: Path, targets: TrainingTargets, *, prior: Beta | None) -> _Fou
         given.probabilities[present],
         verified=known if len(known) else None,
         prior=None if prior is None else FlipPrior(rate=prior),
+        clean_error=clean_error,
     )
     # A row without a label has the probability that a new row is wrong.
     r = np.full(len(present), report.population_rate)

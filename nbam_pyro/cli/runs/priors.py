@@ -4,7 +4,7 @@ from nbam_pyro.errors import DataError
 from nbam_pyro.estimators.contamination import rate_prior
 from nbam_pyro.models import Beta, CleanError, CleanErrorLike
 
-__all__ = ["parse_clean_error", "parse_contamination"]
+__all__ = ["check_clean_error", "parse_clean_error", "parse_contamination"]
 
 _BETA = "beta:"
 
@@ -67,6 +67,20 @@ def parse_clean_error(text: str | None) -> CleanErrorLike:
             "as in 0.2,0.5, or two positive numbers as in beta:2,6, or open."
         ) from error
     return prior
+
+
+def check_clean_error(given: CleanErrorLike, *, labels: bool) -> None:
+    """Raise a `DataError` if a prior of the clean error is given for measurements.
+
+    Args:
+        given: Prior of the clean error, or None.
+        labels: Whether the targets are labels.
+    """
+    if given is not None and not labels:
+        raise DataError(
+            "--clean-error is for labels, but the targets are measurements. Leave it out, or use "
+            "--task classification."
+        )
 
 
 def _pair(text: str) -> tuple[float, float]:

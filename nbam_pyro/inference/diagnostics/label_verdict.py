@@ -10,7 +10,9 @@ from nbam_pyro.outputs.verdict import Explanation, Level, Verdict
 from nbam_pyro.outputs.wording.labels import (
     all_right,
     class_list,
+    look_clause,
     names_clause,
+    open_error_clause,
     random_rows_clause,
     trust_clause,
     unknown_clause,
@@ -116,7 +118,7 @@ def _problems(evidence: LabelEvidence) -> Iterator[str]:
             f"by {100 * (evidence.echoed or 0):.0f} percentage points"
         )
     if evidence.open_error:
-        yield "the clean error is open, so the data cannot tell wrong labels from ambiguous rows"
+        yield open_error_clause()
     if evidence.share is not None and unknown_share(*evidence.share):
         yield unknown_clause(evidence.share)
 
@@ -217,10 +219,7 @@ def _decides(evidence: LabelEvidence) -> Iterator[str]:
     if evidence.share is not None and _depends_on_trust(evidence):
         yield random_rows_clause(evidence.share, evidence.rows)
     if evidence.open_error:
-        yield (
-            "look at some random rows on which the network and the label disagree, and give "
-            "clean_error= the share of right labels among them"
-        )
+        yield look_clause(_NETWORK)
     if _echoes(evidence):
         yield (
             "use a more flexible network, or LabelFlip(..., locality=1.0) if labels may be wrong "

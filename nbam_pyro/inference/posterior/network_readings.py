@@ -11,7 +11,6 @@ depend on numbers that can be seen, and were fitted across data sets (a cut post
 2015). Verified rows update them.
 """
 
-import itertools
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -37,7 +36,7 @@ from nbam_pyro.inference.steps.run import Run
 from nbam_pyro.inference.variational.guides import Draw, guide_median
 from nbam_pyro.models.priors.clean_error import CleanError
 from nbam_pyro.models.priors.pseudo_counts import FlipPrior
-from nbam_pyro.outputs.sharpness_prior import SharpnessPrior
+from nbam_pyro.outputs.sharpness_prior import WIDE, SharpnessPrior
 from nbam_pyro.outputs.sharpness_seen import Seen, sharpened
 from nbam_pyro.outputs.transition import Transition
 from nbam_pyro.verified import NOTHING
@@ -54,9 +53,6 @@ __all__ = [
 _LEAST_RIGHT = 0.5
 # Rates and flips at other sharpnesses are estimated from at most this number of rows.
 _MOST = 20_000
-
-# Sharpnesses at which rates and flips are estimated if the clean error has a given prior.
-_WIDE = np.exp(np.linspace(-3.0, 3.4, 25))
 
 # Fitted by `python -m benchmarks run network-sharpness`.
 FITTED = SharpnessPrior(
@@ -164,11 +160,11 @@ class NetworkReadings:
             estimates = estimates_at(values, some, prior, usual, mean)
             right = FITTED.right_weight(seen)
         else:
-            values = _WIDE
+            values = WIDE
             estimates = estimates_at(values, some, prior, usual, mean)
             powered = [evidence_at(some, float(a), mean) for a in values]
             errors = [clean_error_of(*pair) for pair in zip(powered, estimates, strict=True)]
-            right, weights = _weights_of(clean_error, np.array(errors))
+            right, weights = clean_error.weights(np.array(errors))
         right = right if learned else max(right, _LEAST_RIGHT)
         with np.errstate(divide="ignore"):  # The logarithm of 0 is the weight of an impossibility.
             log_weight = np.log(np.r_[right, (1 - right) * weights])
@@ -236,23 +232,6 @@ def readings_of(run: Run) -> NetworkReadings | None:
         learned=learned,
         clean_error=story.clean_error,
     )
-
-
-def _weights_of(clean_error: CleanError, errors: np.ndarray) -> tuple[float, np.ndarray]:
-    """Return the probability that no label is wrong, and the weight of every sharpness.
-
-    Each explanation has the probability of the clean errors that are nearest to its own one. If no
-    label is wrong, the clean error is 1.
-
-    Args:
-        clean_error: Prior of the clean error.
-        errors: Clean error at every sharpness, (G,), from small to large sharpness.
-    """
-    points = np.minimum.accumulate(np.r_[1.0, errors])
-    edges = np.r_[1.0, (points[1:] + points[:-1]) / 2, 0.0]
-    mass = np.array([clean_error.probability(low, high) for high, low in itertools.pairwise(edges)])
-    right, rest = float(mass[0]), mass[1:].sum()
-    return right, mass[1:] / rest if rest > 0 else np.full(len(errors), 1 / len(errors))
 
 
 def _some(evidence: Evidence) -> Evidence:

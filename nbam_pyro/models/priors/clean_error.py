@@ -1,8 +1,11 @@
 """`CleanError`: how much of the disagreement with labels is the network's own error."""
 
+import itertools
 from dataclasses import dataclass
 from typing import Any, Literal
 
+import numpy as np
+from jaxtyping import Float
 from scipy.stats import beta
 
 from nbam_pyro.errors import DataError
@@ -95,3 +98,28 @@ class CleanError:
         width = self.high - self.low
         below = beta.cdf([(low - self.low) / width, (high - self.low) / width], self.a, self.b)
         return float(below[1] - below[0])
+
+    def weights(self, errors: Float[np.ndarray, " g"]) -> tuple[float, Float[np.ndarray, " g"]]:
+        """Return the probability of "no label is wrong", and of each of the other explanations.
+
+        Each explanation has the probability of the clean errors that are nearest to its own one. If
+        no label is wrong, the clean error is 1.
+
+        Args:
+            errors: Clean error of each of the other explanations, (G,); it should fall.
+
+        Returns:
+            The probability that no label is wrong, and the weights of the other explanations, (G,),
+            which sum to one.
+
+        Example:
+            >>> right, weights = CleanError(low=0.0, high=1.0).weights(np.array([0.8, 0.2]))
+            >>> round(right, 3), weights.round(3).tolist()
+            (0.1, [0.444, 0.556])
+        """
+        points = np.minimum.accumulate(np.r_[1.0, errors])
+        edges = np.r_[1.0, (points[1:] + points[:-1]) / 2, 0.0]
+        mass = np.array([self.probability(low, high) for high, low in itertools.pairwise(edges)])
+        rest = mass[1:].sum()
+        even = np.full(len(errors), 1 / len(errors))
+        return float(mass[0]), mass[1:] / rest if rest > 0 else even

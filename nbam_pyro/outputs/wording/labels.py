@@ -9,7 +9,9 @@ from nbam_pyro.outputs.wording.sentences import halving_rows, listed, percent
 __all__ = [
     "all_right",
     "class_list",
+    "look_clause",
     "names_clause",
+    "open_error_clause",
     "pair_list",
     "random_rows_clause",
     "trust_clause",
@@ -71,6 +73,23 @@ def unknown_clause(interval: tuple[float, float], *, probability: float = 0.9) -
     return (
         f"the data cannot tell how many labels are wrong: the {probability:.0%} interval reaches "
         f"from {low} to {high}"
+    )
+
+
+def open_error_clause() -> str:
+    """Return a clause that says why nothing can be told if the clean error is open."""
+    return "the clean error is open, so the data cannot tell wrong labels from ambiguous rows"
+
+
+def look_clause(who: str) -> str:
+    """Return a clause that says how to measure the clean error.
+
+    Args:
+        who: What predicts the labels, "network" or "classifier".
+    """
+    return (
+        f"look at some random rows on which the {who} and the label disagree, and give "
+        "clean_error= the share of right labels among them"
     )
 
 
