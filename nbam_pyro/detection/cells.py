@@ -53,7 +53,8 @@ class Whitening:
         ridge = max(_RIDGE * variance.mean(), np.finfo(float).tiny)
         kept = slice(None, -min(components, len(variance)) - 1, -1)
         matrix = directions[:, kept] / np.sqrt(variance[kept].clip(0) + ridge)
-        return cls(centre=centre, matrix=matrix)
+        # Products with a saved matrix are the same to the last bit only in the same order of bytes.
+        return cls(centre=centre, matrix=np.ascontiguousarray(matrix))
 
     def __call__(self, cells: np.ndarray) -> np.ndarray:
         """Return the components of cells, (M, K).
@@ -65,13 +66,32 @@ class Whitening:
 
 
 class NearCells:
-    """The distance within which the nearest rows lie."""
+    """The distance within which the nearest rows lie.
+
+    Attributes:
+        cells_: Rows that were kept, (M, K).
+        nearest_: Number of the neighbour whose distance is the score, 1 for the nearest one.
+    """
+
+    cells_: np.ndarray
+    nearest_: int
+
+    @classmethod
+    def among(cls, cells: np.ndarray, *, nearest: int) -> "NearCells":
+        """Return the distance to a neighbour among rows.
+
+        Args:
+            cells: Rows, (M, K).
+            nearest: Number of the neighbour, from 1 to M.
+        """
+        near = cls()
+        near.cells_, near.nearest_ = cells, nearest
+        near._found = NearestNeighbors(n_neighbors=nearest, algorithm="brute").fit(cells)
+        return near
 
     def fit(self, X: np.ndarray) -> "NearCells":
         """Keep rows, (M, K)."""
-        count = min(len(X), 1 + round(_NEAREST * len(X)))
-        self._found = NearestNeighbors(n_neighbors=count, algorithm="brute").fit(X)
-        return self
+        return self.among(X, nearest=min(len(X), 1 + round(_NEAREST * len(X))))
 
     def decision_function(self, X: np.ndarray) -> np.ndarray:
         """Return the distances of rows, (M,)."""

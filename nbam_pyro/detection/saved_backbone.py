@@ -4,7 +4,6 @@ from collections.abc import Collection, Mapping
 from functools import partial
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor
 
@@ -12,7 +11,7 @@ from nbam_pyro.detection.assignments import Assignment
 from nbam_pyro.detection.backbones.base import Backbone
 from nbam_pyro.detection.detector import AnomalyDetector
 from nbam_pyro.detection.rates import rate_of
-from nbam_pyro.detection.schema import Detector, MixedSettings
+from nbam_pyro.detection.schema import Detector, MixedSettings, plain
 from nbam_pyro.errors import StoryError
 from nbam_pyro.storage.description import build, describe
 from nbam_pyro.storage.model_file import as_description, fill, tensors_of
@@ -42,7 +41,7 @@ def saved_backbone(detector: AnomalyDetector) -> tuple[dict[str, Any], dict[str,
         "backbone": describe(detector.backbone_),
         "assignment": None if detector.assignment is None else describe(detector.assignment),
         "kinds": [],
-        "settings": {name: _plain(getattr(detector, name)) for name in _SETTINGS},
+        "settings": {name: plain(getattr(detector, name)) for name in _SETTINGS},
         "history": detector.history_,
     }
     tensors = {
@@ -113,7 +112,3 @@ def mismatched_backbone(detector: AnomalyDetector) -> list[str]:
         and bool(((detector.ranking_ >= 0) & (detector.ranking_ < members)).all()),
     }
     return [name for name, same in agreed.items() if not same]
-
-
-def _plain(value: Any) -> Any:
-    return value.item() if isinstance(value, np.generic) else value

@@ -1,14 +1,15 @@
-"""The content of detector.json, the file that describes a saved detector."""
+"""The content of detector.json and patches.json, the files that describe saved detectors."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
+import numpy as np
 from pydantic import Field
 
 from nbam_pyro.outputs.verdict import Verdict
 from nbam_pyro.storage import Finite, Probability, Saved
 from nbam_pyro.storage.description import Module
 
-__all__ = ["Detector", "MixedSettings", "SavedReport"]
+__all__ = ["Detector", "MixedSettings", "Patches", "SavedReport", "plain"]
 
 Share = Annotated[float, Field(ge=0, le=0.5)]
 Positive = Annotated[float, Field(gt=0, lt=1e300)]
@@ -62,3 +63,32 @@ class Detector(Saved):
     names: list[str]
     report: SavedReport
     versions: dict[str, str]
+
+
+class PatchSettings(Saved):
+    """The settings of a `PatchDetector` that are saved, except its detector of cells."""
+
+    neighbourhood: Annotated[int, Field(ge=1, lt=2**16)]
+    components: Many
+    cells: Annotated[int, Field(ge=2, lt=2**53)]
+    contamination: Share | Literal["auto"]
+
+
+class Patches(Saved):
+    """The content of patches.json. Without `nearest`, the detector of cells has its own files."""
+
+    format_version: int
+    settings: PatchSettings
+    threshold_: Finite
+    nearest: Many | None
+    report: SavedReport
+    versions: dict[str, str]
+
+
+def plain(value: Any) -> Any:
+    """Return a number of NumPy as a number of Python, and anything else as it is.
+
+    Args:
+        value: Setting of a detector.
+    """
+    return value.item() if isinstance(value, np.generic) else value

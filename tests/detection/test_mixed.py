@@ -21,7 +21,7 @@ from nbam_pyro.detection import (
     save_detector,
 )
 from nbam_pyro.detection.mixing import Mixing
-from nbam_pyro.detection.saving import FILES
+from nbam_pyro.detection.saved_rows import FILES
 from nbam_pyro.errors import FolderError, NBAMError, StoryError
 from nbam_pyro.storage import write_manifest
 from tests.detection.cases import contaminated, stuck

@@ -24,7 +24,7 @@ from nbam_pyro.detection import (
     load_detector,
     save_detector,
 )
-from nbam_pyro.detection.saving import FILES
+from nbam_pyro.detection.saved_rows import FILES
 from nbam_pyro.errors import FolderError, StoryError
 from nbam_pyro.storage import write_manifest
 

@@ -23,7 +23,7 @@ from nbam_pyro.detection import (
     AnomalyDetector,
     MixedDetector,
 )
-from nbam_pyro.detection.saving import FILES, AnyDetector, load_detector, write_detector
+from nbam_pyro.detection.saved_rows import FILES, RowDetector, read_rows, write_rows
 from nbam_pyro.errors import DataError, FolderError
 from nbam_pyro.storage import check_files, new_folder, read_json, write_json, write_manifest
 
@@ -98,7 +98,7 @@ def detect_file(
             )
         codes = verified_codes(source, verified)
         say(f"Training on {len(x)} rows ...")
-        detector: AnyDetector
+        detector: RowDetector
         if backbone is None:
             detector = MixedDetector(contamination=contamination, random_state=seed)
         else:
@@ -137,7 +137,7 @@ def detect_file(
         write_json(draft / "settings.json", settings, Settings)
         info = {"verified": verified, "encoding": asdict(learned.encoding)}
         write_json(draft / "run.json", info, DetectedInfo)
-        write_detector(draft, detector)
+        write_rows(draft, detector)
         _picture(draft, detector)
         write_manifest(draft)
         return summary
@@ -164,9 +164,9 @@ def score_detected(
         DataError: The data are of another kind than the training data.
         FolderError: The run is incomplete or was changed.
     """
-    check_files(run, ["run.json"])
+    check_files(run, ["run.json", *FILES])
     info = read_json(run / "run.json", DetectedInfo)
-    detector = load_detector(run)
+    detector = read_rows(run, allow=())
     if shape_of(info.encoding) != (detector.n_features_in_,):
         raise FolderError(
             f"'{run / 'run.json'}' describes other data than the detector in this folder. Restore "
@@ -203,7 +203,7 @@ def ordered(table: pd.DataFrame) -> pd.DataFrame:
     return table.sort_values("score", ascending=False, kind="stable")
 
 
-def _flags(rows: np.ndarray, scores: np.ndarray, detector: AnyDetector) -> pd.DataFrame:
+def _flags(rows: np.ndarray, scores: np.ndarray, detector: RowDetector) -> pd.DataFrame:
     return pd.DataFrame(
         {
             "row": rows,
@@ -214,7 +214,7 @@ def _flags(rows: np.ndarray, scores: np.ndarray, detector: AnyDetector) -> pd.Da
     )
 
 
-def _picture(folder: Path, detector: AnyDetector) -> None:
+def _picture(folder: Path, detector: RowDetector) -> None:
     (folder / "plots").mkdir()
     figure = Figure(figsize=(6.4, 4), layout="constrained")
     ax = figure.subplots()
