@@ -71,6 +71,15 @@ def detect(
             "place. --features must be a network whose result is a grid of features.",
         ),
     ] = False,
+    frames: Annotated[
+        bool,
+        typer.Option(
+            "--frames",
+            help="With --maps: the images are frames of videos in the order of their names "
+            "(frame_2 before frame_10), and each folder of images is a video. The run also has a "
+            "table in this order, frames.csv, and a plot of the scores, timeline.png.",
+        ),
+    ] = False,
     image_size: ImageSize = None,
     image_scale: ImageScale = None,
     download: Download = False,
@@ -111,6 +120,8 @@ def detect(
             raise DataError("Give either DATA or --scores FILE.")
         if scores is not None and network is not None:
             raise DataError("--features is for images, not for --scores. Leave it out.")
+        if frames and not maps:
+            raise DataError("--frames is for images with --maps. Add --maps, or leave it out.")
         if maps:
             check_maps(
                 features=network is not None,
@@ -126,6 +137,7 @@ def detect(
                 data,
                 out,
                 features=network,
+                frames=frames,
                 verified=verified,
                 contamination=parse_share(contamination),
                 overwrite=overwrite,

@@ -9,7 +9,6 @@ from nbam_pyro.cli.common import (
     Cache,
     Download,
     Network,
-    ReplaceFile,
     RunArgument,
     mistakes,
     progress_wanted,
@@ -28,7 +27,29 @@ def score(
     features: Network = None,
     download: Download = False,
     cache: Cache = None,
-    overwrite: ReplaceFile = False,
+    maps: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FOLDER",
+            help="Folder for pictures of suspicious places in new images, with a run of nbam "
+            "detect --maps.",
+        ),
+    ] = None,
+    frames: Annotated[
+        bool,
+        typer.Option(
+            "--frames",
+            help="The images are frames of videos in the order of their names. A table in this "
+            "order, frames.csv, and a plot of the scores, timeline.png, are added to --maps "
+            "FOLDER.",
+        ),
+    ] = False,
+    overwrite: Annotated[
+        bool,
+        typer.Option(
+            "--overwrite", help="Replace the CSV file and the folder of --maps if they exist."
+        ),
+    ] = False,
 ) -> None:
     """Score new rows with a saved run.
 
@@ -43,9 +64,13 @@ def score(
             data,
             out,
             features=feature_options(features, download=download, cache=cache),
+            maps=maps,
+            frames=frames,
             overwrite=overwrite,
             progress=progress_wanted(),
             say=say,
         )
         said = scored_line(flags)
     say(f"{said}. All rows are in {out}, with the most suspicious first.")
+    if maps is not None:
+        say(f"Pictures of the most suspicious images are in {maps}/.")

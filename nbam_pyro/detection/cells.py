@@ -75,6 +75,7 @@ class NearCells:
 
     cells_: np.ndarray
     nearest_: int
+    _found: NearestNeighbors
 
     @classmethod
     def among(cls, cells: np.ndarray, *, nearest: int) -> "NearCells":

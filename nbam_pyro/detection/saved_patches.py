@@ -58,8 +58,7 @@ def write_patches(folder: Path, detector: PatchDetector) -> None:
         StoryError: The detector of cells cannot be saved.
     """
     inner = detector.detector_
-    near = isinstance(inner, NearCells)
-    if not near and not isinstance(inner, RowDetector):
+    if not isinstance(inner, NearCells | RowDetector):
         raise StoryError(
             f"This PatchDetector compares places by a {type(inner).__name__}, which cannot be "
             "saved. Use an AnomalyDetector or a MixedDetector, or the default, None."
@@ -69,7 +68,7 @@ def write_patches(folder: Path, detector: PatchDetector) -> None:
         "format_version": _FORMAT_VERSION,
         "settings": {name: plain(getattr(detector, name)) for name in _SETTINGS},
         "threshold_": detector.threshold_,
-        "nearest": inner.nearest_ if near else None,
+        "nearest": inner.nearest_ if isinstance(inner, NearCells) else None,
         "report": report_entries(report),
         "versions": versions(),
     }
@@ -80,12 +79,12 @@ def write_patches(folder: Path, detector: PatchDetector) -> None:
         "spread": detector.spread_,
         "maps": detector.maps_,
         **report_arrays(report),
-        **({"cells": inner.cells_} if near else {}),
+        **({"cells": inner.cells_} if isinstance(inner, NearCells) else {}),
     }
     tensors = {name: torch.as_tensor(array) for name, array in arrays.items()}
     write_tensors(folder / PATCHES[1], tensors, unbounded=UNBOUNDED)
     write_json(folder / PATCHES[0], described, Patches)
-    if not near:
+    if not isinstance(inner, NearCells):
         (folder / _CELLS).mkdir()
         write_rows(folder / _CELLS, inner)
 

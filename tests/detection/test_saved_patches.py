@@ -1,4 +1,4 @@
-"""Detectors of places in images on disk: they score as before, and what is not theirs is refused."""
+"""Detectors of places in images on disk: they score as before, and what is wrong is refused."""
 
 import json
 import shutil

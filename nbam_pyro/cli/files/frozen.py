@@ -25,8 +25,8 @@ class FrozenEncoding:
     columns: int
     kind: Literal["frozen"] = field(default="frozen", repr=False)
 
-    def encode(self, x: Features) -> Encoded:
-        """Return features, (N, D) float32, read from the cache.
+    def computed(self, x: Features) -> np.ndarray:
+        """Return features, (N, D), or grids of features, (N, h, w, D), of this network.
 
         Args:
             x: Features that this network has computed.
@@ -40,9 +40,21 @@ class FrozenEncoding:
                 "the same network (--features)."
             )
         self.network.check(x.network.name, x.network.digest)
-        if x.values.shape[1:] != (self.columns,):
+        return x.values
+
+    def encode(self, x: Features) -> Encoded:
+        """Return features, (N, D) float32, read from the cache.
+
+        Args:
+            x: Features that this network has computed.
+
+        Raises:
+            DataError: They are features of another network, or data of another kind.
+        """
+        values = self.computed(x)
+        if values.shape[1:] != (self.columns,):
             raise problem(
-                f"The network gives {x.values.shape[1]} features, but gave {self.columns} in "
+                f"The network gives {values.shape[1]} features, but gave {self.columns} in "
                 "training. Fit again."
             )
-        return Encoded(np.array(x.values))
+        return Encoded(np.array(values))

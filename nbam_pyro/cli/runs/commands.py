@@ -16,7 +16,7 @@ from nbam_pyro.cli.runs.flags import flags
 from nbam_pyro.cli.runs.folder import read_run, write_run
 from nbam_pyro.cli.runs.frozen import FeatureOptions, with_features
 from nbam_pyro.cli.runs.info import RunInfo
-from nbam_pyro.cli.runs.mapping import MAPS
+from nbam_pyro.cli.runs.mapping import is_mapped, score_mapped
 from nbam_pyro.cli.runs.priors import check_clean_error
 from nbam_pyro.cli.runs.tables import write_table
 from nbam_pyro.cli.runs.targets import TrainingTargets, columns_beside
@@ -150,6 +150,8 @@ def score_file(
     out: Path,
     *,
     features: FeatureOptions | None = None,
+    maps: Path | None = None,
+    frames: bool = False,
     overwrite: bool = False,
     progress: bool = False,
     say: Callable[[str], None] = lambda _: None,
@@ -161,7 +163,10 @@ def score_file(
         data: New rows, of the same kind as the training rows.
         out: File to write. It is written completely or not at all.
         features: Network that computed the features of the training images; None if there is none.
-        overwrite: True to replace an existing file.
+        maps: Folder to write for pictures of suspicious places in images, for a run of
+            `map_folder`. None to write no pictures.
+        frames: True if the images are frames of videos in the order of their names.
+        overwrite: True to replace an existing file and an existing folder of pictures.
         progress: True to show progress bars.
         say: Function that is called with each message about the progress.
 
@@ -169,18 +174,24 @@ def score_file(
         The table that was written.
 
     Raises:
-        DataError: The data are of another kind than the training data, or the run has no detector.
+        DataError: The data are of another kind than the training data, or the run makes no
+            pictures.
         FolderError: The run is incomplete or was changed; or the file exists and `overwrite` is
             False, another process is writing it, or it cannot be written.
     """
     with new_file(out, overwrite=overwrite) as draft:
-        if (run / MAPS).is_dir():
+        options: dict[str, Any] = {"features": features, "progress": progress, "say": say}
+        if is_mapped(run):
+            options |= {"maps": maps, "frames": frames, "overwrite": overwrite}
+            table = score_mapped(run, data, **options)
+        elif maps is not None or frames:
             raise DataError(
-                f"'{run}' was written by nbam detect --maps and has no detector. Give old and new "
-                "images to nbam detect --maps together, or use PatchDetector in Python."
+                f"--maps and --frames are for runs of nbam detect --maps, and '{run}' is another "
+                "run. Leave them out."
             )
-        score = score_detected if is_detected(run) else _score_labelled
-        table = score(run, data, features=features, progress=progress, say=say)
+        else:
+            score = score_detected if is_detected(run) else _score_labelled
+            table = score(run, data, **options)
         write_table(table, draft)
     return table
 

@@ -24,15 +24,11 @@ from nbam_pyro.detection import (
     MixedDetector,
 )
 from nbam_pyro.detection.saved_rows import FILES, RowDetector, read_rows, write_rows
+from nbam_pyro.detection.saving import AnyDetector
 from nbam_pyro.errors import DataError, FolderError
 from nbam_pyro.storage import check_files, new_folder, read_json, write_json, write_manifest
 
-__all__ = [
-    "detect_file",
-    "is_detected",
-    "score_detected",
-]
-
+__all__ = ["detect_file", "flagged", "is_detected", "ordered", "score_detected"]
 
 _EPOCHS = 100
 
@@ -111,7 +107,7 @@ def detect_file(
                 trainer={"default_root_dir": draft},
             )
         detector.fit(named(learned.encoding, x), verified=codes)
-        table = _flags(source.rows, detector.decision_scores_, detector)
+        table = flagged(source.rows, detector.decision_scores_, detector)
         # Verified rows have a responsibility of 0 or 1.
         table["responsibility"] = detector.report_.rows["responsibility"].to_numpy()
         if codes is not None:
@@ -182,7 +178,7 @@ def score_detected(
     for note in [*encoded.notes, *oddities(encoding, source, encoded.x, data=data.name)]:
         say(f"Note: {note}.")
     scores = detector.decision_function(named(encoding, encoded.x))
-    return ordered(_flags(source.rows, scores, detector))
+    return ordered(flagged(source.rows, scores, detector))
 
 
 def is_detected(run: Path) -> bool:
@@ -203,7 +199,14 @@ def ordered(table: pd.DataFrame) -> pd.DataFrame:
     return table.sort_values("score", ascending=False, kind="stable")
 
 
-def _flags(rows: np.ndarray, scores: np.ndarray, detector: RowDetector) -> pd.DataFrame:
+def flagged(rows: np.ndarray, scores: np.ndarray, detector: AnyDetector) -> pd.DataFrame:
+    """Return a table of rows, with flags and responsibilities by their scores.
+
+    Args:
+        rows: Names of the rows, (N,).
+        scores: Scores of the rows by this detector, (N,).
+        detector: Fitted detector.
+    """
     return pd.DataFrame(
         {
             "row": rows,

@@ -2,27 +2,32 @@
 
 import time
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
 
-from nbam_pyro.cli.files import NetworkFeatures, read
+from nbam_pyro.cli.files import FrozenEncoding, NetworkFeatures, read
+from nbam_pyro.cli.runs.detecting import flagged, ordered
+from nbam_pyro.cli.runs.frames import DEPENDENT, write_frames
 from nbam_pyro.cli.runs.frozen import FeatureOptions, with_features
 from nbam_pyro.cli.runs.overlays import write_overlays
-from nbam_pyro.cli.runs.schema import Settings, Summary
+from nbam_pyro.cli.runs.schema import DetectedInfo, Settings, Summary
 from nbam_pyro.cli.runs.scores import share_entries
 from nbam_pyro.cli.runs.tables import write_table
 from nbam_pyro.cli.runs.verified_rows import verified_codes
 from nbam_pyro.detection import PatchDetector
-from nbam_pyro.errors import DataError
-from nbam_pyro.storage import new_folder, write_json, write_manifest
+from nbam_pyro.detection.saved_patches import PATCHES, read_patches, write_patches
+from nbam_pyro.errors import DataError, FolderError
+from nbam_pyro.storage import check_files, new_folder, read_json, write_json, write_manifest
 
-__all__ = ["MAPS", "check_maps", "map_folder"]
+__all__ = ["check_maps", "is_mapped", "map_folder", "score_mapped"]
 
-MAPS = "maps"
-"""Folder of the pictures in a run folder."""
+# Folder of the pictures in a run folder.
+_MAPS = "maps"
 
 
 def check_maps(
@@ -61,6 +66,7 @@ def map_folder(
     out: Path,
     *,
     features: FeatureOptions,
+    frames: bool = False,
     verified: str | None = None,
     contamination: float | Literal["auto"] = "auto",
     overwrite: bool = False,
@@ -68,12 +74,14 @@ def map_folder(
     progress: bool = False,
     say: Callable[[str], None] = lambda _: None,
 ) -> dict[str, Any]:
-    """Find anomalies inside images, and write a run folder with pictures but without a detector.
+    """Find anomalies inside images, and write a run folder with pictures.
 
     Args:
         data: Folder of images, or NPZ file with an array X of images.
         out: Run folder to write. It is written completely or not at all.
         features: Network that computes grids of features.
+        frames: True if the images are frames of videos in the order of their names. The run then
+            has a table in this order, and a plot of the scores.
         verified: Name of the array that says which images somebody has verified, as in
             `detect_file`. None if no image is verified.
         contamination: Share of images with an anomaly, up to 0.5. With "auto", it is estimated.
@@ -97,7 +105,7 @@ def map_folder(
         source = with_features(
             source, features, data=data.name, pool=False, progress=progress, say=say
         )
-        if not isinstance(source.x, NetworkFeatures) or not isinstance(images, list | np.ndarray):
+        if not isinstance(source.x, NetworkFeatures):
             raise DataError(f"'{data}' has no images, and --maps is for images.")
         grid, network = source.x.values, source.x.network
         codes = verified_codes(source, verified)
@@ -105,27 +113,21 @@ def map_folder(
         say(f"Scores of {len(grid)} images at {rows} x {columns} places ...")
         detector = PatchDetector(contamination=contamination, random_state=seed)
         detector.fit(grid, verified=codes)
-        scores = detector.decision_scores_
-        table = pd.DataFrame(
-            {
-                "row": source.rows,
-                "score": scores,
-                "flagged": detector.labels_.astype(bool),
-                "responsibility": detector.report_.rows["responsibility"].to_numpy(),
-            }
-        )
+        table = flagged(source.rows, detector.decision_scores_, detector)
+        # Verified images have a responsibility of 0 or 1.
+        table["responsibility"] = detector.report_.rows["responsibility"].to_numpy()
         if codes is not None:
             table["verified_anomaly"] = codes
-        order = np.argsort(-scores, kind="stable")
-        table["picture"] = write_overlays(
-            draft / MAPS,
-            images,
-            detector.maps_,
-            names=[str(row) for row in source.rows],
-            order=order,
-            size=network.size,
-            threshold=detector.threshold_,
+        folder = draft / _MAPS
+        folder.mkdir()
+        names = _pictures(
+            folder, images, detector.maps_, table=table, detector=detector, size=network.size
         )
+        table["picture"] = [f"{_MAPS}/{name}" if name else "" for name in names]
+        notes = [*source.notes, f"a score is the maximum of {rows} x {columns} places"]
+        if frames:
+            write_frames(draft, table, threshold=detector.threshold_)
+            notes.append(DEPENDENT)
         summary = {
             "data": data.name,
             "task": "detection",
@@ -135,14 +137,124 @@ def map_folder(
             **share_entries(detector.report_),
             "flagged": int(table["flagged"].sum()),
             "threshold": detector.threshold_,
-            "notes": [*source.notes, f"a score is the maximum of {rows} x {columns} places"],
+            "notes": notes,
             "seconds": round(time.perf_counter() - started, 1),
         }
         settings: dict[str, Any] = {"command": "detect-maps", "data": str(data)}
-        settings |= {"verified": verified, "contamination": contamination}
+        settings |= {"verified": verified, "contamination": contamination, "frames": frames}
         settings |= {"features": features.to_json(), "seed": seed}
-        write_table(table.iloc[order], draft / "flags.csv")
+        info = {"verified": verified, "encoding": asdict(FrozenEncoding(network, channels))}
+        write_table(ordered(table), draft / "flags.csv")
         write_json(draft / "summary.json", summary, Summary)
         write_json(draft / "settings.json", settings, Settings)
+        write_json(draft / "run.json", info, DetectedInfo)
+        write_patches(draft, detector)
         write_manifest(draft)
         return summary
+
+
+def score_mapped(
+    run: Path,
+    data: Path,
+    *,
+    features: FeatureOptions | None,
+    maps: Path | None = None,
+    frames: bool = False,
+    overwrite: bool = False,
+    progress: bool = False,
+    say: Callable[[str], None],
+) -> pd.DataFrame:
+    """Score new images with the detector of a run, and write pictures of them.
+
+    Args:
+        run: Run folder that `map_folder` wrote.
+        data: New images.
+        features: The network of the run.
+        maps: Folder to write for pictures. None to write no pictures.
+        frames: True if the images are frames of videos in the order of their names. A table in
+            this order and a plot of the scores are then in the folder of the pictures.
+        overwrite: True to replace an existing folder of pictures.
+        progress: True to show progress bars.
+        say: Function that is called with each message about the progress.
+
+    Returns:
+        The table of images, the most suspicious first.
+
+    Raises:
+        DataError: The data are no images, the network is missing or another one, or there is no
+            folder for the plot of frames.
+        FolderError: The run is incomplete or was changed; or the folder of pictures exists and
+            `overwrite` is False, or it cannot be written.
+    """
+    if frames and maps is None:
+        raise DataError("--frames writes a table and a plot. Add --maps FOLDER to say where.")
+    with nullcontext() if maps is None else new_folder(maps, overwrite=overwrite) as draft:
+        info, encoding, detector = _read(run)
+        beside = [] if info.verified is None else [info.verified]
+        source = read(data, label=None, beside=beside, optional=True, labelled=False)
+        images = source.x
+        source = with_features(
+            source,
+            features,
+            data=data.name,
+            trained=encoding,
+            pool=False,
+            progress=progress,
+            say=say,
+        )
+        found = detector.maps(encoding.computed(source.x))
+        for note in source.notes:
+            say(f"Note: {note}.")
+        table = flagged(source.rows, found.max((1, 2)), detector)
+        if maps is not None and draft is not None:
+            size = encoding.network.size
+            names = _pictures(draft, images, found, table=table, detector=detector, size=size)
+            table["picture"] = [(maps / name).as_posix() if name else "" for name in names]
+            if frames:
+                write_frames(draft, table, threshold=detector.threshold_)
+            write_manifest(draft)
+        return ordered(table)
+
+
+def is_mapped(run: Path) -> bool:
+    """Return True if `map_folder` wrote a run folder.
+
+    Args:
+        run: Run folder.
+    """
+    return (run / PATCHES[0]).exists()
+
+
+def _read(run: Path) -> tuple[DetectedInfo, FrozenEncoding, PatchDetector]:
+    check_files(run, ["run.json", *PATCHES])
+    info = read_json(run / "run.json", DetectedInfo)
+    detector = read_patches(run, allow=())
+    encoding = info.encoding
+    if not isinstance(encoding, FrozenEncoding) or encoding.columns != detector.grid_shape_[2]:
+        raise FolderError(
+            f"'{run / 'run.json'}' describes other data than the detector in this folder. Restore "
+            "the file or detect again."
+        )
+    return info, encoding, detector
+
+
+def _pictures(
+    folder: Path,
+    images: Any,
+    maps: np.ndarray,
+    *,
+    table: pd.DataFrame,
+    detector: PatchDetector,
+    size: int,
+) -> list[str]:
+    """Write overlays, and return the name of each image's picture; an empty text without one."""
+    return write_overlays(
+        folder,
+        images,
+        maps,
+        names=[str(row) for row in table["row"]],
+        order=ordered(table).index.to_numpy(),
+        size=size,
+        usual=float(np.median(detector.decision_scores_)),
+        threshold=detector.threshold_,
+    )

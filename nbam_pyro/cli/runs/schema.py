@@ -32,7 +32,7 @@ class FittedInfo(Saved):
 
 
 class DetectedInfo(Saved):
-    """The content of run.json of `nbam detect`."""
+    """The content of run.json of `nbam detect`, with and without `--maps`."""
 
     verified: str | None
     encoding: Encoding
@@ -103,6 +103,7 @@ class _MapsSettings(_Open):
     verified: str | None
     contamination: Finite | Literal["auto"]
     features: _Network
+    frames: bool
     seed: Count
 
 
