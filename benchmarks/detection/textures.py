@@ -1,34 +1,19 @@
-"""Textures made of small images, with patches of other images pasted in."""
-
-from dataclasses import dataclass
+"""DefectImages made of small images, with patches of other images pasted in."""
 
 import numpy as np
 
-__all__ = ["Textures", "textures"]
+from benchmarks.detection.defect_images import DefectImages
+
+__all__ = ["textures"]
 
 _SIZE = 128
 # Smallest and largest side of a pasted patch, in pixels.
 _SIDES = (16, 40)
 
 
-@dataclass(frozen=True, kw_only=True)
-class Textures:
-    """Images of one texture, some of them with a defect.
-
-    Attributes:
-        images: Pixels, (N, 3, 128, 128) bytes.
-        defects: Pixels of the defects, (N, 128, 128) bool.
-        train: Number of training images. They come first.
-    """
-
-    images: np.ndarray
-    defects: np.ndarray
-    train: int
-
-
 def textures(
     small: np.ndarray, *, share: float, seed: int, train: int = 100, new: int = 60
-) -> Textures:
+) -> DefectImages:
     """Return images of one texture: a small image beside its mirror images, again and again.
 
     Places, brightness and noise of the pixels differ from image to image. A defect is a rectangle
@@ -56,7 +41,7 @@ def textures(
             patch = np.kron(_coloured(small[rng.integers(len(small))]), np.ones((1, 2, 2)))
             _paste(rng, image, patch, defects[row])
         images[row] = (255 * image.clip(0, 1)).astype(np.uint8)
-    return Textures(images=images, defects=defects, train=train)
+    return DefectImages(images=images, defects=defects, train=train)
 
 
 def _paste(
