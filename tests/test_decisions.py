@@ -278,3 +278,18 @@ def test_labels_of_any_kind_are_replaced_alike(kind):
 def test_bad_input_is_named(call, message):
     with pytest.raises(DataError, match=message):
         call()
+
+
+def test_an_interval_of_separate_data_contains_a_whole_number_of_them():
+    wrong = np.arange(500) < 40
+    inside = []
+    for seed in range(20):
+        rng = np.random.default_rng(seed)
+        r = expit(8 * wrong - 6 + rng.normal(size=500))  # nothing is in doubt
+        queue = review_queue(r, budget=200, design="random", seed=seed)
+        verified, drawn = np.full((2, 500), np.nan)
+        verified[queue["row"]] = wrong[queue["row"]]
+        drawn[queue["row"]] = queue["inclusion_probability"]
+        low, high = reviewed(r, verified, inclusion_probability=drawn).contamination_interval
+        inside.append(low <= wrong.mean() <= high)
+    assert np.mean(inside) > 0.8

@@ -66,7 +66,7 @@ def reviewed(
        mean of :math:`z - \lambda r` over the verified ones, where z is the verified switch and
        :math:`\lambda` is the slope of z on r. It is unbiased however wrong the responsibilities
        are, and its interval is short if they are good. Its variance is that of a sample without
-       replacement.
+       replacement. The ends of the interval are whole numbers of data.
     3. One shift of all logits makes the mean responsibility equal to the share.
 
     With fewer than ten verified data of either answer, the interval is that of counting the
@@ -226,6 +226,8 @@ def _share(sample: _Sample, level: float) -> tuple[float, float, float, str]:
             f"The interval rests on {n} data that were verified at random, and on the "
             "responsibilities as far as these confirm them."
         )
+    # A number of contaminated data is whole. Good responsibilities give narrower intervals.
+    low, high = math.floor(low * rows + _NEAR) / rows, math.ceil(high * rows - _NEAR) / rows
     ends = np.clip([mean, low, high], least, most)
     return float(ends[0]), float(ends[1]), float(ends[2]), note
 
