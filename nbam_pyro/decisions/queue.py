@@ -9,7 +9,7 @@ from nbam_pyro.checks.arguments import as_number
 from nbam_pyro.decisions.probabilities import as_probabilities
 from nbam_pyro.errors import DataError
 
-__all__ = ["review_queue"]
+__all__ = ["inclusion_probabilities", "review_queue"]
 
 # Every datum is drawn at least with this part of the probability of a uniform draw.
 _FLOOR = 0.25
@@ -71,7 +71,7 @@ def review_queue(
     if design == "sorted":
         return _table(r, (-flat).argsort(kind="stable")[:count])
     rng = np.random.default_rng(seed)
-    included = _inclusion(flat, count)
+    included = inclusion_probabilities(flat, count)
     order = rng.permutation(_systematic(included, rng))
     return _table(r, order).assign(inclusion_probability=included[order])
 
@@ -95,8 +95,17 @@ def _table(r: np.ndarray, order: np.ndarray) -> pd.DataFrame:
     )
 
 
-def _inclusion(r: np.ndarray, count: int) -> np.ndarray:
-    """Return the probabilities with which data are drawn, (N,); their sum is `count`."""
+def inclusion_probabilities(r: np.ndarray, count: int) -> np.ndarray:
+    """Return the probabilities with which the random design draws each datum, (N,).
+
+    Args:
+        r: Responsibilities, (N,).
+        count: Number of data that are drawn, at most N. It is the sum of the probabilities.
+
+    Example:
+        >>> inclusion_probabilities(np.array([0.5, 0.5, 0.0]), 2).round(2)
+        array([0.92, 0.92, 0.17])
+    """
     value = np.sqrt(r * (1 - r))
     total = value.sum()
     value = _FLOOR + (1 - _FLOOR) * (value / total * len(r) if total > 0 else np.ones(len(r)))

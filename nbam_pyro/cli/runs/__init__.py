@@ -5,6 +5,7 @@ Use `read_run` in Python to load the fit of a run and the encoding of its featur
 
 from nbam_pyro.cli.runs.commands import fit_file, score_file
 from nbam_pyro.cli.runs.comparing import compare_runs
+from nbam_pyro.cli.runs.corrected import correct_run
 from nbam_pyro.cli.runs.detecting import detect_file
 from nbam_pyro.cli.runs.detector_options import parse_backbone, parse_share
 from nbam_pyro.cli.runs.folder import RunInfo, read_report, read_run, write_run
@@ -13,9 +14,10 @@ from nbam_pyro.cli.runs.given import check_alone
 from nbam_pyro.cli.runs.mapping import check_maps, map_folder
 from nbam_pyro.cli.runs.outputs import fit_outputs
 from nbam_pyro.cli.runs.priors import parse_clean_error, parse_contamination
+from nbam_pyro.cli.runs.reviewing import draw_review
 from nbam_pyro.cli.runs.scores import detect_scores
 from nbam_pyro.cli.runs.tables import write_csv
-from nbam_pyro.cli.runs.words import scored_line, show_lines, table_lines
+from nbam_pyro.cli.runs.words import corrected_lines, scored_line, show_lines, table_lines
 
 __all__ = [
     "FeatureOptions",
@@ -23,8 +25,11 @@ __all__ = [
     "check_alone",
     "check_maps",
     "compare_runs",
+    "correct_run",
+    "corrected_lines",
     "detect_file",
     "detect_scores",
+    "draw_review",
     "feature_options",
     "fit_file",
     "fit_outputs",

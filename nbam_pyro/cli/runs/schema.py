@@ -8,7 +8,7 @@ from nbam_pyro.cli.files import Encoding
 from nbam_pyro.outputs.verdict import Explanation, Level
 from nbam_pyro.storage import Count, Finite, Label, Probability, Saved
 
-__all__ = ["DetectedInfo", "FittedInfo", "Settings", "Summary"]
+__all__ = ["DetectedInfo", "FittedInfo", "ReviewedShare", "Settings", "Summary"]
 
 _Whole = Annotated[int, Field(ge=-(2**63), lt=2**63)]
 
@@ -227,3 +227,23 @@ class Summary(
     RootModel[Annotated[_Labels | _Measurements | _Anomalies, Field(discriminator="task")]]
 ):
     """The content of summary.json, which `nbam show` prints as text."""
+
+
+class ReviewedShare(Saved):
+    """The content of reviewed.json of `nbam review --answers`."""
+
+    run: str
+    answers: str
+    task: Literal["classification", "regression", "detection"]
+    rows: Count
+    contamination: Probability
+    contamination_low: Probability
+    contamination_high: Probability
+    contamination_probability: Probability
+    contamination_before: Probability
+    drawn: Count
+    reviewed: Count
+    contaminated: Count
+    skipped: Count
+    verified_before: Count
+    note: str

@@ -11,7 +11,7 @@ import pandas as pd
 from nbam_pyro.errors import FolderError
 from nbam_pyro.storage import new_file
 
-__all__ = ["read_table", "write_csv", "write_table"]
+__all__ = ["read_table", "unquoted", "write_csv", "write_table"]
 
 # A spreadsheet runs a text with such a beginning as a formula, unless an apostrophe precedes it.
 _RUN = re.compile(r"'*[=+\-@\t\r]")
@@ -59,7 +59,7 @@ def read_table(path: Path, *, texts: Sequence[str] = ()) -> pd.DataFrame:
         raise FolderError(
             f"'{path}' is not a table ({reason}). Restore it or fit again."
         ) from error
-    return _changed(table, _unquoted)
+    return _changed(table, unquoted)
 
 
 def write_csv(table: pd.DataFrame, out: Path, *, overwrite: bool) -> None:
@@ -97,7 +97,16 @@ def _quoted(cell: object) -> object:
     return cell
 
 
-def _unquoted(cell: object) -> object:
+def unquoted(cell: object) -> object:
+    """Return a cell without the apostrophe that `write_table` puts in front of a formula.
+
+    Args:
+        cell: Cell of a table, a text or anything else.
+
+    Example:
+        >>> unquoted("'=A1"), unquoted("'twas"), unquoted(3)
+        ('=A1', "'twas", 3)
+    """
     if _is_text(cell) and cell.startswith("'") and _RUN.match(cell):
         return cell[1:]
     return cell

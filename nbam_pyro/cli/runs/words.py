@@ -7,7 +7,7 @@ import pandas as pd
 
 from nbam_pyro.outputs.wording.sentences import percent
 
-__all__ = ["probability", "scored_line", "show_lines", "table_lines"]
+__all__ = ["corrected_lines", "probability", "scored_line", "show_lines", "table_lines"]
 
 # Below this, a probability of three decimals is 0.000.
 _VISIBLE = 0.0005
@@ -50,6 +50,25 @@ def scored_line(table: pd.DataFrame) -> str:
         return f"{n} rows scored; about {expected:.0f} of them ({share}) are probably wrong"
     flagged = int(table["flagged"].sum())
     return f"{n} rows scored; {flagged} of them {'is' if flagged == 1 else 'are'} flagged"
+
+
+def corrected_lines(summary: dict[str, Any]) -> list[str]:
+    """Describe what the review of a run found, in lines of text.
+
+    Args:
+        summary: Content of reviewed.json.
+    """
+    share, n = summary["contamination"], summary["rows"]
+    low, high = summary["contamination_low"], summary["contamination_high"]
+    what = "anomalies" if summary["task"] == "detection" else "wrong"
+    return [
+        f"Reviewed: {_rows(summary['reviewed'])} of a random sample; {summary['contaminated']} of "
+        f"them are {what}.",
+        f"How much: about {percent(share)} of the rows are {what}, {share * n:.0f} of {n} "
+        f"({summary['contamination_probability']:.0%} interval {low * n:.0f} to {high * n:.0f}). "
+        f"The run said {percent(summary['contamination_before'])}.",
+        summary["note"],
+    ]
 
 
 def probability(value: float) -> str:

@@ -1,0 +1,93 @@
+"""`nbam review`."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from nbam_pyro.cli.common import RunArgument, mistakes, say
+
+
+def review(
+    run: RunArgument,
+    *,
+    budget: Annotated[
+        int | None,
+        typer.Option(help="Number of rows that a person will look at.", min=1),
+    ] = None,
+    design: Annotated[
+        str | None,
+        typer.Option(
+            help="random for a sample that corrects the share and all responsibilities (the "
+            "default), or sorted for the most suspicious rows."
+        ),
+    ] = None,
+    seed: Annotated[
+        int | None,
+        typer.Option(help="Seed of the random sample. Default: 0.", min=0, max=2**32 - 1),
+    ] = None,
+    answers: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="Table of a random sample in which a person has filled in the column wrong "
+            "(anomaly for nbam detect): 1 or true, 0 or false. Give it instead of --budget.",
+        ),
+    ] = None,
+    out: Annotated[
+        Path,
+        typer.Option(
+            metavar="PATH",
+            help="CSV file for the rows to review; with --answers, folder for the results.",
+        ),
+    ],
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Replace the CSV file or the folder if it exists.")
+    ] = False,
+) -> None:
+    """Draw rows of a run for a person to check, or correct the run by the answers.
+
+    The run folder does not change.
+    """
+    with mistakes():
+        from nbam_pyro.cli.runs import correct_run, corrected_lines, draw_review
+        from nbam_pyro.errors import DataError
+
+        given = any(one is not None for one in (budget, design, seed))
+        if answers is not None and given:
+            raise DataError(
+                "--answers reads a table that was drawn before. Leave out --budget, --design and "
+                "--seed."
+            )
+        if answers is not None:
+            lines = corrected_lines(correct_run(run, answers, out, overwrite=overwrite))
+            lines.append(
+                f"All rows are in {out}/reviewed.csv, with their corrected responsibilities."
+            )
+        elif budget is not None:
+            table = draw_review(
+                run,
+                out,
+                budget=budget,
+                design="random" if design is None else design,
+                seed=0 if seed is None else seed,
+                overwrite=overwrite,
+            )
+            column = table.columns[-1]
+            lines = [f"{len(table)} rows are in {out}. Fill in the column {column}: 1 or 0."]
+            if "inclusion_probability" in table:
+                lines.append(
+                    "Go from top to bottom, and keep all rows: it is a random sample. Then run "
+                    f"nbam review {run} --answers {out} --out FOLDER."
+                )
+            else:
+                lines.append(
+                    "These rows were chosen because they look suspicious, so they cannot correct "
+                    "the share. Write the answers into a column of the data, and fit again with it."
+                )
+        else:
+            raise DataError(
+                "Give --budget to draw rows for a review, or --answers to read the answers."
+            )
+    for line in lines:
+        say(line)
