@@ -8,9 +8,7 @@ from torch import nn
 from nbam_pyro import LabelFlip, Verified, fit
 from nbam_pyro.errors import DataError, StoryError
 from nbam_pyro.inference.diagnostics.collapse import CollapseReport
-from nbam_pyro.models import (
-    robust_regression,
-)
+from nbam_pyro.models import linear_regression, robust_regression
 from nbam_pyro.training.rows import Batch
 from nbam_pyro.training.sources import as_rows
 from nbam_pyro.verified import NOTHING
@@ -39,6 +37,21 @@ def test_most_rows_contaminated_is_a_collapse_unless_verified_rows_agree():
     assert not CollapseReport(0.6, 0.6, 0.9).collapsed
     verified = Verified.of(torch.zeros(2), contaminated=torch.tensor([1, -1]))
     assert verified.accuracy(torch.tensor([0.9, 0.1]), torch.zeros(2)) == 1.0
+
+
+def test_the_verdict_says_that_the_choice_of_verified_rows_is_unknown():
+    generator = torch.Generator().manual_seed(0)
+    x = torch.linspace(-1, 1, 80)[:, None]
+    y = 2 * x[:, 0] + 0.1 * torch.randn(80, generator=generator)
+    y[::10] += 5
+    codes = torch.full((80,), -1)
+    plain = fit(linear_regression(x, y), (x, y))
+    assert "verified" not in plain.verdict.assumed
+    codes[0] = 1
+    one = fit(linear_regression(x, y), (x, y), verified=Verified.of(y, contaminated=codes))
+    assert "1 verified row counts as an observation" in one.verdict.assumed.lower()
+    assert "the share of the other rows rests on the model" in one.verdict.assumed
+    assert one.verdict.level == plain.verdict.level
 
 
 GOOD = torch.randn(12, 4), torch.arange(12) % 3

@@ -26,6 +26,7 @@ from nbam_pyro.inference.posterior.row_posteriors import predict, responsibiliti
 from nbam_pyro.inference.steps.run import Run
 from nbam_pyro.models import LatentLabelStory, Story
 from nbam_pyro.outputs.verdict import Verdict
+from nbam_pyro.outputs.wording.sentences import sentence, verified_clause
 from nbam_pyro.training.contexts import evaluating
 from nbam_pyro.training.rows import Rows
 
@@ -51,6 +52,9 @@ def with_reports(
     evidence = _label_evidence(fit, run, collapse, readings)
     most = fit.training_rows.share.high
     verdict = verdict_of(collapse, evidence, run.peaks, most=most, held_out=_held_out(run))
+    if len(run.rows.verified) and not collapse.collapsed:
+        chosen = verified_clause(len(run.rows.looked_at), len(run.rows))
+        verdict = dataclasses.replace(verdict, assumed=sentence(verdict.assumed, chosen))
     fit = dataclasses.replace(fit, collapse=collapse, label_evidence=evidence).judged(verdict)
     if collapse.collapsed:
         return fit, _collapse_warning(run.story, collapse)

@@ -17,7 +17,7 @@ from nbam_pyro.outputs.wording.labels import (
     trust_clause,
     unknown_clause,
 )
-from nbam_pyro.outputs.wording.sentences import sentence, share_clause
+from nbam_pyro.outputs.wording.sentences import sentence, share_clause, verified_clause
 
 __all__ = ["label_verdict"]
 
@@ -120,6 +120,9 @@ def _taken_as_given(readings: Readings, given: bool, class_prior: float | None) 
         yield f"sharpness {readings.sharpness[0]:g} was given and is taken as known"
     if class_prior is not None:
         yield class_prior_sentence(class_prior)
+    true = readings.data.true_labels
+    if true is not None:
+        yield verified_clause(int((true >= 0).sum()), len(true))
 
 
 def _exchanged(readings: Readings) -> dict[tuple[int, int], tuple[float, float]]:

@@ -127,6 +127,8 @@ def test_verified_rows_are_certain_and_teach():
     error = abs(report.labels.transition_matrix.to_numpy() - PAIR).max()
     assert error < abs(without.labels.transition_matrix.to_numpy() - PAIR).max()
     assert "150 verified" in report.note
+    assert "it is not known how they were chosen" in report.verdict.assumed
+    assert "chosen" not in without.verdict.assumed
     assert report.labels.all_right == 0  # Some verified labels are wrong.
     widths = [np.diff(one.contamination_interval)[0] for one in (report, without)]
     assert widths[0] < widths[1]

@@ -109,6 +109,7 @@ def test_verified_rows_decide_what_a_tail_cannot():
     report = from_predictions(y, np.zeros(150), verified=codes)
     assert report.contamination <= from_predictions(y, np.zeros(150)).contamination
     assert (report.rows["responsibility"][codes == 0] == 0).all()
+    assert "20 verified rows count as observations" in report.verdict.assumed
     told = from_predictions(y, np.zeros(150), verified=Verified.of(y, contaminated=codes))
     pd.testing.assert_frame_equal(told.rows, report.rows)
 

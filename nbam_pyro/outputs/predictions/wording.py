@@ -16,7 +16,7 @@ from nbam_pyro.outputs.wording.parts import (
     likelier_first,
     tied_clause,
 )
-from nbam_pyro.outputs.wording.sentences import percent, sentence, share_clause
+from nbam_pyro.outputs.wording.sentences import percent, sentence, share_clause, verified_clause
 
 __all__ = ["predictions_note", "predictions_verdict"]
 
@@ -51,10 +51,11 @@ def predictions_verdict(
     """
     level = _level(found, count, verified, tied, interval)
     share = share_clause(interval, "measurements are contaminated", probability=probability)
+    chosen = verified_clause(verified, count)
     if level == "identified":
         little = found.contaminated < CLEAR and not verified
         told = "there is little or no visible contamination" if little else ""
-        return Verdict(level=level, sure=sentence(told, share))
+        return Verdict(level=level, sure=sentence(told, share), assumed=sentence(chosen))
     tail = Explanation(
         text="Large residuals belong to the tail of clean measurements; none is contaminated.",
         contamination=0.0,
@@ -68,7 +69,7 @@ def predictions_verdict(
     return Verdict(
         level=level,
         sure=sentence(*(_problems(count, tied) or [share])),
-        assumed=sentence(*_assumed(found)),
+        assumed=sentence(*_assumed(found), chosen),
         decides=(
             "Verify the 20 rows with the largest residuals, and rows with a responsibility near "
             "one half: they show whether these measurements are wrong or belong to a heavy tail."

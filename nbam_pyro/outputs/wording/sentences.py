@@ -4,7 +4,14 @@ import math
 from collections.abc import Sequence
 from statistics import NormalDist
 
-__all__ = ["halving_rows", "listed", "percent", "sentence", "share_clause"]
+__all__ = [
+    "halving_rows",
+    "listed",
+    "percent",
+    "sentence",
+    "share_clause",
+    "verified_clause",
+]
 
 # A smaller share is zero in one decimal place of a percent.
 _VISIBLE = 0.001
@@ -113,3 +120,28 @@ def halving_rows(interval: tuple[float, float], rows: int, *, probability: float
     errors = 2 * NormalDist().inv_cdf((1 + probability) / 2)
     drawn = (errors / half) ** 2 * middle * (1 - middle)
     return math.ceil(drawn / (1 + drawn / rows))
+
+
+def verified_clause(verified: int, rows: int) -> str:
+    """Return a clause that says what verified rows do not say about the other rows.
+
+    Args:
+        verified: Number of verified rows.
+        rows: Number of rows. If none or all of them are verified, the clause is empty.
+
+    Example:
+        >>> verified_clause(20, 240)
+        '20 verified rows count as observations, and it is not known how they were chosen, so the
+        share of the other rows rests on the model'
+    """
+    if verified in (0, rows):
+        return ""
+    they, how = (
+        ("row counts as an observation", "it was")
+        if verified == 1
+        else ("rows count as observations", "they were")
+    )
+    return (
+        f"{verified} verified {they}, and it is not known how {how} chosen, so the share of the "
+        "other rows rests on the model"
+    )
