@@ -3,12 +3,12 @@
 from benchmarks.benchmark import Benchmark
 from benchmarks.calibration.coverage import Coverage
 from benchmarks.calibration.guide_and_chains import GuideAndChains
-from benchmarks.calibration.network_sharpness import NetworkSharpness
 from benchmarks.calibration.pooling import Pooling
 from benchmarks.calibration.priors import Priors
 from benchmarks.calibration.refits import Refits
 from benchmarks.calibration.right_labels import RightLabels
 from benchmarks.calibration.sbc import Sbc
+from benchmarks.calibration.share_prior import ShareDevelopment
 from benchmarks.calibration.sharpness import Sharpness
 from benchmarks.calibration.sharpness_prior import SharpnessDevelopment
 from benchmarks.detection.contaminated_ad import ContaminatedAd
@@ -63,7 +63,7 @@ BENCHMARKS: tuple[type[Benchmark], ...] = (
     RightLabels,
     Sharpness,
     SharpnessDevelopment,
-    NetworkSharpness,
+    ShareDevelopment,
     MutatedRuns,
     Kills,
     Precision,

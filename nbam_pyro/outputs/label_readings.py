@@ -18,7 +18,10 @@ from nbam_pyro.outputs.sharpness_prior import FITTED, WIDE
 from nbam_pyro.outputs.sharpness_seen import Seen, sharpened
 from nbam_pyro.outputs.transition import Transition, estimate_transition
 
-__all__ = ["Readings", "unskilled"]
+__all__ = ["RARE", "Readings", "unskilled"]
+
+RARE = FlipPrior(rate=(1.0, 9.0))
+"""Prior on rates and flips under which wrong labels are rare."""
 
 # Least prior probability that no label is wrong if the data cannot tell: the classifier is no
 # better than the most frequent class, or the share ranges over more than this width. Both numbers

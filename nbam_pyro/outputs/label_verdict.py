@@ -6,11 +6,12 @@ import numpy as np
 
 from nbam_pyro.models.priors.class_frequency import class_prior_sentence
 from nbam_pyro.outputs.label_readings import Readings, unskilled
-from nbam_pyro.outputs.open_share import COMPETES, open_share, unknown_share
+from nbam_pyro.outputs.open_share import COMPETES, MAJORITY, open_share, unknown_share
 from nbam_pyro.outputs.verdict import Explanation, Level, Verdict
 from nbam_pyro.outputs.wording.labels import (
     all_right,
     look_clause,
+    majority_clause,
     open_error_clause,
     pair_list,
     random_rows_clause,
@@ -91,6 +92,8 @@ def _problems(
         yield open_error_clause()
     if unknown_share(*interval):
         yield unknown_clause(interval, probability=probability)
+    elif interval[1] >= MAJORITY:
+        yield majority_clause(interval[1])
 
 
 def _decides(

@@ -1,6 +1,6 @@
 """When the share of wrong labels is open, given its interval and "no label is wrong"."""
 
-__all__ = ["COMPETES", "open_share", "unknown_share"]
+__all__ = ["COMPETES", "MAJORITY", "open_share", "unknown_share"]
 
 # Widths of the interval of the share above which the verdict is weak, or cannot tell. Chosen on the
 # development designs of benchmarks/calibration/sharpness_prior.py.
@@ -8,6 +8,9 @@ _WEAK, _UNKNOWN = 0.12, 0.3
 # Both answers are probable if each has more than this weight, and the share is larger than the
 # second number if labels are wrong.
 _RIVAL, _MATTERS = 0.12, 0.02
+
+MAJORITY = 0.5
+"""If this share of the labels or more may be wrong, the names of the classes are open."""
 
 COMPETES = 0.02
 """An explanation with a smaller weight is not mentioned."""

@@ -11,7 +11,7 @@ from nbam_pyro.models.priors.clean_error import CleanError, CleanErrorLike
 from nbam_pyro.models.priors.pseudo_counts import FlipPrior
 from nbam_pyro.outputs.contamination_report import ContaminationReport
 from nbam_pyro.outputs.intervals import check_probability
-from nbam_pyro.outputs.label_readings import Readings
+from nbam_pyro.outputs.label_readings import RARE, Readings
 from nbam_pyro.outputs.label_report import label_report
 from nbam_pyro.outputs.predicted import Predicted
 
@@ -122,7 +122,7 @@ def from_pred_probs(
     check_probability(probability)
     readings = Readings.of(
         data,
-        prior=prior or FlipPrior(rate=(1.0, 9.0)),
+        prior=prior or RARE,
         class_prior=class_prior,
         sharpness=sharpness,
         clean_error=error,

@@ -7,14 +7,14 @@ import numpy as np
 import pytest
 import torch
 
-from benchmarks.calibration import network_sharpness, right_labels
+from benchmarks.calibration import right_labels, share_designs, share_prior
 from benchmarks.calibration.refits import PARTS, POOR, labels_of
 from benchmarks.regression.robust_lines import least_squares, student, trimmed
 from benchmarks.regression.simulated_tables import KINDS, simulated
 from benchmarks.rows import read, wide
-from nbam_pyro.inference.posterior.network_readings import FITTED
+from nbam_pyro.inference.posterior.share_prior import FITTED, FITTED_FEW
 
-RESULTS = Path(network_sharpness.__file__).parents[1] / "results"
+RESULTS = Path(share_prior.__file__).parents[1] / "results"
 
 
 @pytest.mark.parametrize("seed", range(10))
@@ -49,10 +49,11 @@ def test_labels_of_a_simulation_are_wrong_where_they_say(part):
         assert not labels_of(part, 0)[2].any()
 
 
-def test_the_prior_of_a_networks_sharpness_is_that_of_its_rows():
-    found = network_sharpness.fitted(wide(read(RESULTS / "network-sharpness.parquet")))
-    for name in ("mean", "scale", "right", "centre", "spread"):
-        assert getattr(found, name) == pytest.approx(getattr(FITTED, name), abs=0.02)
+def test_the_prior_of_the_share_is_that_of_its_rows():
+    found = share_prior.fitted(wide(read(RESULTS / "share-development.parquet")))
+    for one, kept in zip(found, (FITTED, FITTED_FEW), strict=True):
+        for name in ("centre", "spread", "right"):
+            assert getattr(one, name) == pytest.approx(getattr(kept, name), abs=0.02)
 
 
 def test_texts_belong_to_the_package_that_documents_them():
@@ -66,11 +67,11 @@ def test_texts_belong_to_the_package_that_documents_them():
     assert set(y) == set(range(10))
 
 
-def test_a_development_table_of_the_sharpness_has_wrong_labels():
+def test_a_development_table_of_the_share_has_wrong_labels():
     for seed in range(40):
         rng = np.random.default_rng([77, seed])
-        if network_sharpness.NAMES[int(rng.integers(len(network_sharpness.NAMES)))] == "moons":
-            name, data = network_sharpness.development(seed, Path("none"))
+        if share_designs.NAMES[int(rng.integers(len(share_designs.NAMES)))] == "moons":
+            name, data = share_designs.development(seed, Path("none"))
             assert name == "moons"
             assert len(data.x) == len(data.labels)
             assert (data.labels != data.true).mean() < 0.5

@@ -5,12 +5,13 @@ from collections.abc import Iterator
 from nbam_pyro.inference.diagnostics.collapse import COLLAPSE_ADVICE, collapse_clause
 from nbam_pyro.inference.diagnostics.label_evidence import DECIDING, LabelEvidence, MutualPair
 from nbam_pyro.models.priors.class_frequency import class_prior_sentence
-from nbam_pyro.outputs.open_share import COMPETES, open_share, unknown_share
+from nbam_pyro.outputs.open_share import COMPETES, MAJORITY, open_share, unknown_share
 from nbam_pyro.outputs.verdict import Explanation, Level, Verdict
 from nbam_pyro.outputs.wording.labels import (
     all_right,
     class_list,
     look_clause,
+    majority_clause,
     names_clause,
     open_error_clause,
     random_rows_clause,
@@ -41,12 +42,13 @@ def label_verdict(evidence: LabelEvidence) -> Verdict:
     """Return the verdict on the contamination of labels and on the names of the classes.
 
     The level is "cannot tell" if one of these holds: the fit has collapsed; other classes have
-    absorbed a class; the name of a class is uncertain; neighbours of flagged rows carry the same
-    label more often than the fit predicts; the interval of the share of wrong labels is wider than
-    .3. It is "weak" if the names of a mutual pair rest on an assumption, if other starts explain
-    the labels equally well with other flips, if this interval is wider than .12, or if it is open
-    whether any label is wrong. Otherwise it is "identified". A pair is not counted if, with
-    exchanged names, more than 85 % of the labels of a class would be wrong.
+    absorbed a class; the name of a class is uncertain; neighbours of flagged rows carry the
+    same label more often than the fit predicts; the interval of the share of wrong labels is
+    wider than .3 or reaches one half. It is "weak" if the names of a mutual pair rest on an
+    assumption, if other starts explain the labels equally well with other flips, if this
+    interval is wider than .12, or if it is open whether any label is wrong. Otherwise it is
+    "identified". A pair is not counted if, with exchanged names, more than 85 % of the labels
+    of a class would be wrong.
 
     Args:
         evidence: Numbers about the fit.
@@ -121,6 +123,8 @@ def _problems(evidence: LabelEvidence) -> Iterator[str]:
         yield open_error_clause()
     if evidence.share is not None and unknown_share(*evidence.share):
         yield unknown_clause(evidence.share)
+    elif evidence.share is not None and evidence.share[1] >= MAJORITY:
+        yield majority_clause(evidence.share[1])
 
 
 def _assumed(evidence: LabelEvidence) -> Iterator[str]:

@@ -6,9 +6,10 @@ labels from few difficult rows and many wrong labels. So they do not choose the 
 
 .. math:: f_{ic}(a) = (1 - \epsilon) \frac{f_{ic}^a}{\sum_d f_{id}^a} + \epsilon\, \bar f_c .
 
-Instead, log a has a Student-t distribution, and "no label is wrong" has a weight of its own. Both
-depend on numbers that can be seen, and were fitted across data sets (a cut posterior, Plummer
-2015). Verified rows update them.
+Instead, each sharpness has the weight of the share of wrong labels that it leads to, and "no label
+is wrong" has a weight of its own. The prior of the share depends on numbers that can be seen, and
+was fitted across data sets (`share_prior`): a cut posterior (Plummer 2015). Verified rows update
+it.
 """
 
 import math
@@ -23,11 +24,11 @@ from scipy.special import logsumexp
 from torch import Tensor
 
 from nbam_pyro.functional import off_diagonal
+from nbam_pyro.inference.posterior.share_prior import Seen, fitted_for
 from nbam_pyro.inference.posterior.sharpness_estimates import (
     clean_error_of,
     estimates_at,
     evidence_at,
-    numbers,
     usual_at,
 )
 from nbam_pyro.inference.steps.attempts import LEARNED
@@ -36,13 +37,12 @@ from nbam_pyro.inference.steps.run import Run
 from nbam_pyro.inference.variational.guides import Draw, guide_median
 from nbam_pyro.models.priors.clean_error import CleanError
 from nbam_pyro.models.priors.pseudo_counts import FlipPrior
-from nbam_pyro.outputs.sharpness_prior import WIDE, SharpnessPrior
-from nbam_pyro.outputs.sharpness_seen import Seen, sharpened
+from nbam_pyro.outputs.sharpness_prior import WIDE
+from nbam_pyro.outputs.sharpness_seen import sharpened
 from nbam_pyro.outputs.transition import Transition
 from nbam_pyro.verified import NOTHING
 
 __all__ = [
-    "FITTED",
     "NetworkReadings",
     "ReadDraws",
     "readings_of",
@@ -53,15 +53,6 @@ __all__ = [
 _LEAST_RIGHT = 0.5
 # Rates and flips at other sharpnesses are estimated from at most this number of rows.
 _MOST = 20_000
-
-# Fitted by `python -m benchmarks run network-sharpness`.
-FITTED = SharpnessPrior(
-    mean=(-2.763, -1.0647, -1.9889),
-    scale=(1.508, 0.9939, 1.1563),
-    right=(-0.8547, -3.3925, -1.8082, 1.4447),
-    centre=(-0.0079, 0.0714, 0.5675, 0.0246),
-    spread=(-1.0877, -0.0878, 0.2249, 0.6613),
-)
 
 
 class ReadDraws(NamedTuple):
@@ -134,34 +125,38 @@ class NetworkReadings:
     def of(
         cls,
         evidence: Evidence,
-        prior: FlipPrior,
+        prior: FlipPrior | None,
         latents: Mapping[str, Tensor],
         *,
         learned: bool,
+        plain: Evidence | None = None,
         clean_error: CleanError | None = None,
     ) -> "NetworkReadings":
         """Estimate rates and flips at every sharpness, and weigh the explanations.
 
         Args:
             evidence: Out-of-fold predictions of the true label, and observed labels.
-            prior: Prior on rates and flips.
+            prior: Prior on rates and flips; None for the default.
             latents: Rates and rows of T to start from, by site name.
             learned: Whether the network has learned anything about the labels. If it has not, "no
                 label is wrong" has a prior weight of one half or more.
+            plain: Out-of-fold predictions of the observed labels; None to use `evidence` in their
+                place.
             clean_error: Prior of the part of the disagreement with labels that is the network's own
-                error; None for the fitted prior of the sharpness.
+                error; None for the fitted prior of the share.
         """
         mean = evidence.log_probs.exp().mean(0)
-        some = _some(evidence)
-        usual = usual_at(some, prior, latents, mean)
-        seen = Seen(0.0, numbers(some, usual))
+        some, used = _some(evidence), prior or FlipPrior()
+        usual = usual_at(some, used, latents, mean)
+        values = WIDE
+        estimates = estimates_at(values, some, used, usual, mean)
         if clean_error is None:
-            values, weights = FITTED.points(seen)
-            estimates = estimates_at(values, some, prior, usual, mean)
-            right = FITTED.right_weight(seen)
+            plain = evidence if plain is None else plain
+            seen = Seen.of(some, usual, _some(plain), prior)
+            fitted = fitted_for(len(plain.labels))
+            right = fitted.right_weight(seen)
+            weights = fitted.weights(seen, np.array([one.share for one in estimates]))
         else:
-            values = WIDE
-            estimates = estimates_at(values, some, prior, usual, mean)
             powered = [evidence_at(some, float(a), mean) for a in values]
             errors = [clean_error_of(*pair) for pair in zip(powered, estimates, strict=True)]
             right, weights = clean_error.weights(np.array(errors))
@@ -227,9 +222,10 @@ def readings_of(run: Run) -> NetworkReadings | None:
     latents = guide_median(run.guide_or_new())
     return NetworkReadings.of(
         evidence,
-        story.prior or FlipPrior(),
+        story.prior,
         latents,
         learned=learned,
+        plain=run.plain,
         clean_error=story.clean_error,
     )
 

@@ -1,6 +1,5 @@
-"""Rates and flips at several sharpnesses of a network, and what can be seen of its predictions."""
+"""Rates and flips at several sharpnesses of a network, and the clean error of each."""
 
-import math
 from collections.abc import Mapping
 from dataclasses import replace
 
@@ -13,44 +12,8 @@ from nbam_pyro.inference.steps.evidence import Evidence
 from nbam_pyro.models.priors.pseudo_counts import FlipPrior
 from nbam_pyro.outputs.sharpness_seen import sharpened
 from nbam_pyro.outputs.transition import Transition
-from nbam_pyro.verified import NOTHING
 
-__all__ = ["SEEN", "clean_error_of", "estimates_at", "evidence_at", "numbers", "usual_at"]
-
-SEEN = (
-    "log share of wrong labels at sharpness 1",
-    "log of the part of the entropy of labels that the network does not explain",
-    "log mean entropy of predictions, as a part of the largest entropy",
-)
-"""Names of the numbers that the prior depends on."""
-
-# Smallest frequency of a class, which may have no weight.
-_TINY = 1e-12
-
-
-def numbers(evidence: Evidence, usual: Transition) -> np.ndarray:
-    """Return the numbers that the prior depends on, in the order of `SEEN`.
-
-    Args:
-        evidence: Out-of-fold predictions of the true label, and observed labels.
-        usual: Rates and flips at sharpness 1.
-    """
-    n, k = evidence.log_probs.shape
-    counts = torch.bincount(evidence.labels, evidence.weights, k).double()
-    frequency = (counts / counts.sum()).clamp_min(_TINY).log()[evidence.labels]
-    unseen = replace(evidence, verified=NOTHING)
-    marginal = unseen.log_marginals(evidence.latents(usual)).double()
-    weights = evidence.weights.double()
-    chance = float(weights @ frequency)  # 0 if all labels are the same
-    unexplained = float(weights @ marginal) / chance if chance < 0 else 1.0
-    entropy = float(weights @ evidence.entropy.double() / weights.sum()) / math.log(k)
-    return np.array(
-        [
-            math.log(usual.share + 0.5 / n),
-            math.log(max(unexplained, 0.01)),
-            math.log(entropy + 0.01),
-        ]
-    )
+__all__ = ["clean_error_of", "estimates_at", "evidence_at", "usual_at"]
 
 
 def usual_at(

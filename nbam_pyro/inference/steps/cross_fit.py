@@ -118,7 +118,7 @@ class CrossFit(Step):
     def __call__(self, run: Run) -> None:
         story = run.latent_label("CrossFit")
         folds = list(copies(run, story, self.folds))
-        warm = self._warm_up(run, folds)
+        warm = run.plain = self._warm_up(run, folds)
         early, random = _states(folds), torch.get_rng_state()
         best, states = None, early
         for start, latents in self._starting_values(run, story, warm):

@@ -53,6 +53,8 @@ class Run:
             not see the row's label). `CrossFit` sets them; they are None before. `Recount` adds the
             fitted network to them.
         out_of_fold: The same, but by copies alone. `CrossFit` and `Distil` set them.
+        plain: Log probabilities of the observed labels of the training rows, predicted out of fold.
+            `CrossFit` sets them.
         attempts: Results of `CrossFit` from each start that was not discarded early.
         undecided: Transition matrices of discarded starts that were not clearly worse than the
             best, estimated on the first fold. Each matrix is (K, K).
@@ -77,6 +79,7 @@ class Run:
     start: Draw = field(default_factory=dict)
     cross_fitted: Evidence | None = None
     out_of_fold: Evidence | None = None
+    plain: Evidence | None = None
     attempts: list[Attempt] = field(default_factory=list)
     undecided: list[Tensor] = field(default_factory=list)
     peaks: list[Peak] = field(default_factory=list)

@@ -10,6 +10,7 @@ __all__ = [
     "all_right",
     "class_list",
     "look_clause",
+    "majority_clause",
     "names_clause",
     "open_error_clause",
     "pair_list",
@@ -73,6 +74,18 @@ def unknown_clause(interval: tuple[float, float], *, probability: float = 0.9) -
     return (
         f"the data cannot tell how many labels are wrong: the {probability:.0%} interval reaches "
         f"from {low} to {high}"
+    )
+
+
+def majority_clause(high: float) -> str:
+    """Return a clause that says why a large share of wrong labels leaves the names open.
+
+    Args:
+        high: Upper end of the interval of the share.
+    """
+    return (
+        f"up to {percent(high)} of the labels may be wrong, and if half of them or more are, it is "
+        "open which class is which"
     )
 
 

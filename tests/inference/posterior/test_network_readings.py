@@ -27,8 +27,10 @@ def evidence(*, apart=1.5, rate=0.2, verified=NOTHING, seed=0):
     return Evidence(log_probs, labels, torch.ones(N), verified), true
 
 
-def readings(given, *, learned=True, clean_error=None):
-    return NetworkReadings.of(given, FlipPrior(), LATENTS, learned=learned, clean_error=clean_error)
+def readings(given, *, learned=True, plain=None, clean_error=None):
+    return NetworkReadings.of(
+        given, FlipPrior(), LATENTS, learned=learned, plain=plain, clean_error=clean_error
+    )
 
 
 def mean_share(found):
@@ -42,6 +44,14 @@ def test_weights_are_a_distribution_and_shares_rise_with_the_sharpness():
     shares = [one.share for one in found.transitions]
     assert shares[0] < shares[-1]
     assert found.usual.share == pytest.approx(0.2, abs=0.05)
+
+
+def test_plain_predictions_that_contradict_more_labels_raise_the_share():
+    given, _ = evidence()
+    agreeing = dataclasses.replace(
+        given, log_probs=(4.0 * torch.nn.functional.one_hot(given.labels, 2)).log_softmax(1)
+    )
+    assert mean_share(readings(given, plain=agreeing)) < mean_share(readings(given, plain=given))
 
 
 @pytest.mark.parametrize("limits", [(0.2, 0.3), (0.5, 0.6), (0.9, 1.0)])
