@@ -6,16 +6,18 @@ that learn for different times.
 """
 
 import math
+import warnings
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from sklearn import datasets
 from torch import nn
 
 from benchmarks.calibration.labelled_tables import DEVELOPMENT_TABLES, Labelled, Table, labelled
+from nbam_pyro import LabelFlip, NBAMClassifier, fit
 from nbam_pyro.data import (
     CIFAR10_FLIPS,
     Flips,
@@ -23,11 +25,18 @@ from nbam_pyro.data import (
     contaminate,
     torchvision_data,
 )
+from nbam_pyro.errors import NBAMWarning
+from nbam_pyro.inference import Fit, default_steps
+from nbam_pyro.inference.steps.run import Run
+from nbam_pyro.models import Story
 
-__all__ = ["LARGE", "NAMES", "LargeDesign", "development", "large"]
+__all__ = ["FIRST", "LARGE", "NAMES", "LargeDesign", "development", "fit_of", "large"]
 
 LARGE = "large"
 """Start of the names of the designs of the second kind."""
+
+FIRST = 19
+"""First seed of these designs; those before it showed which numbers the prior should depend on."""
 
 _KINDS = ("uniform", "pair", "class", "uniform")
 
@@ -114,6 +123,38 @@ def development(seed: int, data: Path) -> tuple[str, Labelled]:
     return name, labelled(table, flips, rate=rate, rows=rows, seed=seed)
 
 
+def fit_of(
+    data: Labelled, network: nn.Module | None = None, *, epochs: int | None = None, seed: int
+) -> tuple[Fit, Run]:
+    """Return a fit of the default recipe, and its state after the last step.
+
+    Args:
+        data: Rows with observed labels.
+        network: Untrained network; None for the default classifier.
+        epochs: Epochs of one training run of the network.
+        seed: Seed of the fit.
+    """
+    kept: list[Run] = []
+    rows: Any = (data.x, data.labels)
+    story: Story
+    options: dict[str, Any]
+    if network is None:
+        story, *rows = NBAMClassifier(random_state=seed).prepared(data.x, data.labels)
+        state = int(np.random.RandomState(seed).randint(np.iinfo(np.int32).max))
+        options = {"held_out": 1 / 6, "seed": state, "steps": _steps(story, kept)}
+    else:
+        story = LabelFlip(network, int(max(data.true.max(), data.labels.max())) + 1)
+        steps = _steps(story, kept, epochs=epochs, lr=1e-3)
+        options = {"held_out": 0.1, "batch_size": 128, "seed": seed, "steps": steps}
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", NBAMWarning)
+        return fit(story, tuple(rows), **options), kept[0]
+
+
+def _steps(story: Story, kept: list[Run], **options: Any) -> list[Any]:
+    return [*default_steps(story, **options), kept.append]
+
+
 class LargeDesign(NamedTuple):
     """A design of the second kind.
 
@@ -128,6 +169,15 @@ class LargeDesign(NamedTuple):
     data: Labelled
     network: Callable[[], nn.Module] | None
     epochs: int
+
+    def fit(self, seed: int) -> tuple[Fit, Run]:
+        """Return a fit of the network to the design, and its state after the last step.
+
+        Args:
+            seed: Seed of the fit.
+        """
+        network = None if self.network is None else self.network()
+        return fit_of(self.data, network, epochs=self.epochs, seed=seed)
 
 
 _NOISE = {

@@ -7,34 +7,30 @@ and the probability that no label is wrong, both depending on numbers that can b
 """
 
 import math
-import warnings
 from collections.abc import Collection, Iterator
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
-from typing import Annotated, Any, final
+from typing import Annotated, final
 
 import numpy as np
 import pandas as pd
 import typer
 from scipy.optimize import minimize
 from scipy.special import expit, log_expit, logsumexp
-from torch import nn
 
 from benchmarks.benchmark import CPU, Benchmark, Case, Row
 from benchmarks.calibration.labelled_tables import Labelled
-from benchmarks.calibration.share_designs import LARGE, development, large
+from benchmarks.calibration.share_designs import FIRST, LARGE, development, fit_of, large
 from benchmarks.calibration.sharpness_prior import rounded
 from benchmarks.options import DataRoot, given
-from nbam_pyro import FlipPrior, LabelFlip, NBAMClassifier, fit
-from nbam_pyro.errors import NBAMWarning
-from nbam_pyro.inference import Fit, default_steps
+from nbam_pyro import FlipPrior
+from nbam_pyro.inference import Fit
 from nbam_pyro.inference.posterior.share_prior import FEW, Seen, SharePrior
 from nbam_pyro.inference.posterior.sharpness_estimates import estimates_at, usual_at
 from nbam_pyro.inference.steps.attempts import LEARNED
 from nbam_pyro.inference.steps.evidence import Evidence
 from nbam_pyro.inference.steps.run import Run
 from nbam_pyro.inference.variational.guides import Draw
-from nbam_pyro.models import Story
 from nbam_pyro.outputs.sharpness_prior import POINT_WEIGHTS, POINTS, WIDE
 
 __all__ = ["ShareDevelopment", "figures_of", "fitted"]
@@ -60,38 +56,6 @@ _POOLED = 4.0
 _WIDER = 0.3
 # Limits of the log scale, as in the library.
 _SCALES = (-3.0, 1.2)
-
-
-def fit_of(
-    data: Labelled, network: nn.Module | None = None, *, epochs: int | None = None, seed: int
-) -> tuple[Fit, Run]:
-    """Return a fit of the default recipe, and its state after the last step.
-
-    Args:
-        data: Rows with observed labels.
-        network: Untrained network; None for the default classifier.
-        epochs: Epochs of one training run of the network.
-        seed: Seed of the fit.
-    """
-    kept: list[Run] = []
-    rows: Any = (data.x, data.labels)
-    story: Story
-    options: dict[str, Any]
-    if network is None:
-        story, *rows = NBAMClassifier(random_state=seed).prepared(data.x, data.labels)
-        state = int(np.random.RandomState(seed).randint(np.iinfo(np.int32).max))
-        options = {"held_out": 1 / 6, "seed": state, "steps": _steps(story, kept)}
-    else:
-        story = LabelFlip(network, int(max(data.true.max(), data.labels.max())) + 1)
-        steps = _steps(story, kept, epochs=epochs, lr=1e-3)
-        options = {"held_out": 0.1, "batch_size": 128, "seed": seed, "steps": steps}
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", NBAMWarning)
-        return fit(story, tuple(rows), **options), kept[0]
-
-
-def _steps(story: Story, kept: list[Run], **options: Any) -> list[Any]:
-    return [*default_steps(story, **options), kept.append]
 
 
 def figures_of(
@@ -208,15 +172,13 @@ class ShareDevelopment(Benchmark):
             case = Case(data=name, method="default", seed=seed)
             if case not in known and data.true.max() and np.bincount(data.labels).min() > 1:
                 yield from _rows(case, data, *fit_of(data, seed=seed))
-        for seed in range(self.more if self.features is not None else 0):
+        for seed in range(FIRST, FIRST + (self.more if self.features is not None else 0)):
             case = Case(data=LARGE, method="default", seed=seed)
             if case in known:
                 continue
             design = large(seed, root, Path(str(self.features)))
             if design is not None:
-                network = None if design.network is None else design.network()
-                fitted_to = fit_of(design.data, network, epochs=design.epochs, seed=seed)
-                yield from _rows(case, design.data, *fitted_to, name=design.name)
+                yield from _rows(case, design.data, *design.fit(seed), name=design.name)
 
     @staticmethod
     def summary(rows: pd.DataFrame) -> str:

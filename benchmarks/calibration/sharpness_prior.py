@@ -19,6 +19,7 @@ from sklearn.linear_model import LogisticRegression
 
 from benchmarks.benchmark import CPU, Benchmark, Case, Row
 from benchmarks.calibration.predictions import Design, development
+from benchmarks.calibration.share_designs import FIRST, LARGE, large
 from benchmarks.options import DataRoot, given
 from nbam_pyro import FlipPrior
 from nbam_pyro.outputs import estimate_transition
@@ -29,6 +30,8 @@ __all__ = ["SharpnessDevelopment", "fitted", "rounded"]
 
 # Powers of the search, as differences of the log power from the fit to the labels.
 _TRIED = np.array([-1, -0.5, -0.25, 0, 0.25, 0.5, 0.75, 1, 1.25, 1.5, 2, 2.5, 3])
+# Number of times that a larger design counts.
+_TIMES = 2
 # The target lies in the inside of that range, because the share stops to change.
 _TARGETS = (-0.75, 2.75)
 
@@ -45,12 +48,21 @@ def numbers_of(design: Design, data: Path, cache: Path) -> dict[str, float] | No
     if p.shape[1] < 2 or p.shape[1] <= true.max():
         return None
     log_p = torch.as_tensor(p).clamp_min(1e-6).log()
-    y = torch.as_tensor(labels)
-    seen = Seen.of(log_p, y)
-    rate = float((true != labels).mean())
-    best = 0.0 if rate == 0 else _best(log_p, y, seen.log_power, rate)
+    return _numbers(log_p, torch.as_tensor(labels), float((true != labels).mean()))
+
+
+def _numbers(log_p: torch.Tensor, labels: torch.Tensor, rate: float) -> dict[str, float]:
+    """Return the measured numbers of predictions, and their best sharpness.
+
+    Args:
+        log_p: Log predicted probabilities, (N, K).
+        labels: Observed labels, (N,).
+        rate: True share of wrong labels.
+    """
+    seen = Seen.of(log_p, labels)
+    best = 0.0 if rate == 0 else _best(log_p, labels, seen.log_power, rate)
     numbers = {f"seen_{i}": float(one) for i, one in enumerate(seen.numbers)}
-    return numbers | {"rate": rate, "best": best, "rows": len(y)}
+    return numbers | {"rate": rate, "best": best, "rows": len(labels)}
 
 
 def _best(log_p: torch.Tensor, labels: torch.Tensor, log_power: float, rate: float) -> float:
@@ -78,8 +90,11 @@ def fitted(rows: pd.DataFrame) -> SharpnessPrior:
     """Fit the prior to development designs.
 
     Args:
-        rows: Table with one row per design: the numbers that `numbers_of` returns.
+        rows: Table with one row per design: the numbers that `numbers_of` returns. Designs with at
+            least 1,000 rows in `share_designs` count more, because there are fewer of them.
     """
+    many = rows["data"] == LARGE
+    rows = pd.concat([rows, *[rows[many]] * (_TIMES - 1)])
     seen = rows[[f"seen_{i}" for i in range(len(SEEN))]].to_numpy()
     zeros = (0.0,) * (seen.shape[1] + 1)
     prior = SharpnessPrior(
@@ -127,7 +142,14 @@ def rounded(values: np.ndarray) -> tuple[float, ...]:
 class SharpnessDevelopment(Benchmark):
     """Development designs of the sharpness prior, and the coefficients that are fitted to them."""
 
-    designs: Annotated[int, typer.Option(min=1, help="Number of random designs.")] = 600
+    designs: Annotated[int, typer.Option(min=0, help="Number of random designs.")] = 600
+    more: Annotated[
+        int, typer.Option(min=0, help="Number of larger random designs. They need --features.")
+    ] = 100
+    features: Annotated[
+        Path | None,
+        typer.Option(help="File .npz of features, as for p-wrong, with labels_one_person_a."),
+    ] = None
     data_root: DataRoot = None
     cache: Annotated[Path, typer.Option(help="Folder of the probabilities.")] = Path("cache")
 
@@ -147,6 +169,16 @@ class SharpnessDevelopment(Benchmark):
             numbers = numbers_of(design, root, self.cache)
             if numbers is not None:
                 yield Row(case=case, figures=numbers, device=CPU)
+        for seed in range(FIRST, FIRST + (self.more if self.features is not None else 0)):
+            case = Case(data=LARGE, method="first step of a fit", seed=seed)
+            larger = None if case in known else large(seed, root, Path(str(self.features)))
+            if larger is None:
+                continue
+            plain = larger.fit(seed)[1].plain
+            if plain is not None:
+                rate = float((larger.data.labels != larger.data.true).mean())
+                numbers = _numbers(plain.log_probs.double(), plain.labels, rate)
+                yield Row(case=case, figures=numbers, notes={"design": larger.name}, device=CPU)
 
     @staticmethod
     def summary(rows: pd.DataFrame) -> str:

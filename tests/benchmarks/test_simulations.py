@@ -7,12 +7,13 @@ import numpy as np
 import pytest
 import torch
 
-from benchmarks.calibration import right_labels, share_designs, share_prior
+from benchmarks.calibration import right_labels, share_designs, share_prior, sharpness_prior
 from benchmarks.calibration.refits import PARTS, POOR, labels_of
 from benchmarks.regression.robust_lines import least_squares, student, trimmed
 from benchmarks.regression.simulated_tables import KINDS, simulated
 from benchmarks.rows import read, wide
 from nbam_pyro.inference.posterior.share_prior import FITTED, FITTED_FEW
+from nbam_pyro.outputs import sharpness_prior as outputs_prior
 
 RESULTS = Path(share_prior.__file__).parents[1] / "results"
 
@@ -54,6 +55,12 @@ def test_the_prior_of_the_share_is_that_of_its_rows():
     for one, kept in zip(found, (FITTED, FITTED_FEW), strict=True):
         for name in ("centre", "spread", "right"):
             assert getattr(one, name) == pytest.approx(getattr(kept, name), abs=0.02)
+
+
+def test_the_prior_of_the_sharpness_is_that_of_its_rows():
+    found = sharpness_prior.fitted(wide(read(RESULTS / "sharpness-development.parquet")))
+    for name in ("mean", "scale", "right", "centre", "spread"):
+        assert getattr(found, name) == pytest.approx(getattr(outputs_prior.FITTED, name), abs=0.02)
 
 
 def test_texts_belong_to_the_package_that_documents_them():
