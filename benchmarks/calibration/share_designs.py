@@ -30,7 +30,7 @@ from nbam_pyro.inference import Fit, default_steps
 from nbam_pyro.inference.steps.run import Run
 from nbam_pyro.models import Story
 
-__all__ = ["FIRST", "LARGE", "NAMES", "LargeDesign", "development", "fit_of", "large"]
+__all__ = ["FIRST", "LARGE", "NAMES", "LargeDesign", "development", "fit_of", "large", "one_class"]
 
 LARGE = "large"
 """Start of the names of the designs of the second kind."""
@@ -99,6 +99,7 @@ _SIMULATED: dict[str, Callable[[np.random.Generator], Table]] = {
     "rings": _rings,
     "blobs": _blobs,
 }
+_ONE_CLASS = ("iris", "wine", "shoes", "waveform", "blobs 3", "blobs 8", "simulated 3", "blobs")
 NAMES = (*DEVELOPMENT_TABLES, *_SIMULATED, *_SIMULATED)
 """Names of the development tables, from which each design draws one."""
 
@@ -121,6 +122,27 @@ def development(seed: int, data: Path) -> tuple[str, Labelled]:
         table = DEVELOPMENT_TABLES[name](data, int(rng.integers(1000)))
         rows = int(np.exp(rng.uniform(math.log(80), math.log(1500))))
     return name, labelled(table, flips, rate=rate, rows=rows, seed=seed)
+
+
+def one_class(seed: int, data: Path) -> tuple[str, Labelled]:
+    """Return the name of a table, and rows in which about half of one class has wrong labels.
+
+    Args:
+        seed: Seed of the choice of table, rate, classes and rows.
+        data: Folder of the tables that scikit-learn does not contain.
+    """
+    rng = np.random.default_rng([78, seed])
+    name = _ONE_CLASS[int(rng.integers(len(_ONE_CLASS)))]
+    table = (
+        _SIMULATED[name](rng)
+        if name in _SIMULATED
+        else DEVELOPMENT_TABLES[name](data, int(rng.integers(1000)))
+    )
+    rows = int(np.exp(rng.uniform(math.log(100), math.log(600))))
+    true = labelled(table, "uniform", rate=0.0, rows=rows, seed=seed)
+    first, second = rng.permutation(int(true.true.max()) + 1)[:2]
+    flipped = (true.true == first) & (rng.random(len(true.true)) < rng.uniform(0.4, 0.7))
+    return name, Labelled(true.x, true.true, np.where(flipped, second, true.true))
 
 
 def fit_of(

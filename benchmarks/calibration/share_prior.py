@@ -20,7 +20,7 @@ from scipy.special import expit, log_expit, logsumexp
 
 from benchmarks.benchmark import CPU, Benchmark, Case, Row
 from benchmarks.calibration.labelled_tables import Labelled
-from benchmarks.calibration.share_designs import FIRST, LARGE, development, fit_of, large
+from benchmarks.calibration.share_designs import FIRST, LARGE, development, fit_of, large, one_class
 from benchmarks.calibration.sharpness_prior import rounded
 from benchmarks.options import DataRoot, given
 from nbam_pyro import FlipPrior
@@ -155,6 +155,9 @@ class ShareDevelopment(Benchmark):
     """Development designs of the prior of the share of wrong labels, and its coefficients."""
 
     designs: Annotated[int, typer.Option(min=0, help="Number of random tables.")] = 100
+    one_class: Annotated[
+        int, typer.Option(min=0, help="Number of random tables with wrong labels in one class.")
+    ] = 24
     more: Annotated[
         int, typer.Option(min=0, help="Number of larger random designs. They need --features.")
     ] = 100
@@ -171,6 +174,11 @@ class ShareDevelopment(Benchmark):
             name, data = development(seed, root)
             case = Case(data=name, method="default", seed=seed)
             if case not in known and data.true.max() and np.bincount(data.labels).min() > 1:
+                yield from _rows(case, data, *fit_of(data, seed=seed))
+        for seed in range(self.one_class):
+            name, data = one_class(seed, root)
+            case = Case(data=name, method="default", seed=seed, settings={"flips": "one class"})
+            if case not in known and np.bincount(data.labels).min() > 1:
                 yield from _rows(case, data, *fit_of(data, seed=seed))
         for seed in range(FIRST, FIRST + (self.more if self.features is not None else 0)):
             case = Case(data=LARGE, method="default", seed=seed)

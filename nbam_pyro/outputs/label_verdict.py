@@ -10,6 +10,8 @@ from nbam_pyro.outputs.open_share import COMPETES, MAJORITY, open_share, unknown
 from nbam_pyro.outputs.verdict import Explanation, Level, Verdict
 from nbam_pyro.outputs.wording.labels import (
     all_right,
+    every_class_clause,
+    look_alike_clause,
     look_clause,
     majority_clause,
     open_error_clause,
@@ -55,7 +57,8 @@ def label_verdict(
     taken = [*_taken_as_given(readings, given, class_prior)]
     found = share_clause(interval, "labels are wrong", probability=probability)
     if level == "identified":
-        return Verdict(level=level, sure=sentence(found), assumed=sentence(*taken))
+        assumed = sentence(*taken, look_alike_clause())
+        return Verdict(level=level, sure=sentence(found), assumed=assumed)
     return Verdict(
         level=level,
         sure=sentence(*(problems or [found])),
@@ -67,7 +70,9 @@ def label_verdict(
             else "",
             *taken,
         ),
-        decides=sentence(*_decides(readings, [*pairs], interval if is_open else None, probability)),
+        decides=sentence(
+            *_decides(readings, [*pairs], interval, probability=probability, is_open=is_open)
+        ),
         explanations=_explanations(readings, shares, pairs),
     )
 
@@ -99,16 +104,20 @@ def _problems(
 def _decides(
     readings: Readings,
     pairs: list[tuple[int, int]],
-    interval: tuple[float, float] | None,
+    interval: tuple[float, float],
+    *,
     probability: float,
+    is_open: bool,
 ) -> Iterator[str]:
-    """Yield clauses that say what would decide; the interval is None if it is narrow."""
+    """Yield clauses that say what would decide."""
     if unskilled(readings.data):
         yield "use a classifier that predicts the labels better"
     if pairs:
         yield f"verify the true labels of 20 to 100 rows of {pair_list(pairs)}"
-    if interval is not None:
+    if is_open:
         yield random_rows_clause(interval, len(readings.data.labels), probability=probability)
+    if interval[1] >= MAJORITY:
+        yield every_class_clause()
     if _open_error(readings):
         yield look_clause(_CLASSIFIER)
 

@@ -10,6 +10,8 @@ from nbam_pyro.outputs.verdict import Explanation, Level, Verdict
 from nbam_pyro.outputs.wording.labels import (
     all_right,
     class_list,
+    every_class_clause,
+    look_alike_clause,
     look_clause,
     majority_clause,
     names_clause,
@@ -79,6 +81,7 @@ def label_verdict(evidence: LabelEvidence) -> Verdict:
     problems = [*_problems(evidence)]
     assumed = [*_assumed(evidence)]
     level: Level = "cannot tell" if problems else "weak" if assumed else "identified"
+    unseen = [look_alike_clause()] if level == "identified" else []
     given = [*_taken_as_given(evidence)]
     explanations = tuple(_explanations(evidence))
     if evidence.alarm is not None:
@@ -93,7 +96,7 @@ def label_verdict(evidence: LabelEvidence) -> Verdict:
     return Verdict(
         level=level,
         sure=sentence(*(problems or _found(evidence, level))),
-        assumed=sentence(*assumed, *given),
+        assumed=sentence(*assumed, *given, *unseen),
         decides=sentence(*_decides(evidence)),
         explanations=explanations,
     )
@@ -222,6 +225,8 @@ def _decides(evidence: LabelEvidence) -> Iterator[str]:
         yield f"verify the true labels of 20 to 100 rows of {class_list(sorted(doubtful))}"
     if evidence.share is not None and _depends_on_trust(evidence):
         yield random_rows_clause(evidence.share, evidence.rows)
+    if evidence.share is not None and evidence.share[1] >= MAJORITY:
+        yield every_class_clause()
     if evidence.open_error:
         yield look_clause(_NETWORK)
     if _echoes(evidence):

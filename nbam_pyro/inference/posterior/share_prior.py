@@ -133,23 +133,25 @@ class SharePrior:
     def weights(self, seen: Seen, shares: Float[np.ndarray, " g"]) -> Float[np.ndarray, " g"]:
         """Return the prior weights of estimates of the share, if labels are wrong.
 
-        Each estimate has the probability of the shares that are nearest to it.
+        Each estimate has the probability of the shares that are nearest to it. Estimates before the
+        smallest one have none: if predictions are very uncertain, wrong labels explain the rest.
 
         Args:
             seen: Numbers of a fit.
-            shares: Shares of wrong labels at several sharpnesses, which should rise, (G,).
+            shares: Shares of wrong labels at several sharpnesses, (G,), from the smallest to the
+                largest sharpness.
 
         Returns:
             Weights that sum to one, (G,).
         """
-        rising = np.maximum.accumulate(shares)
+        first = int(shares.argmin())
+        rising = np.maximum.accumulate(shares[first:])
         middle = (rising[1:] + rising[:-1]) / 2
         centre = seen.for_centre @ np.array(self.centre)
         log_scale = np.clip(seen.for_spread @ np.array(self.spread), _NARROWEST, _WIDEST)
         with np.errstate(divide="ignore"):  # The logit of 0 is minus infinity.
             below = student_t.cdf((logit(middle) - centre) / np.exp(log_scale), FREEDOM)
-        weights: np.ndarray = np.diff(np.r_[0.0, below, 1.0])
-        return weights
+        return np.r_[np.zeros(first), np.diff(np.r_[0.0, below, 1.0])]
 
 
 def _plain_readings(plain: Evidence, prior: FlipPrior) -> Readings:

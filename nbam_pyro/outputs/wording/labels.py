@@ -9,6 +9,8 @@ from nbam_pyro.outputs.wording.sentences import halving_rows, listed, percent
 __all__ = [
     "all_right",
     "class_list",
+    "every_class_clause",
+    "look_alike_clause",
     "look_clause",
     "majority_clause",
     "names_clause",
@@ -92,6 +94,16 @@ def majority_clause(high: float) -> str:
 def open_error_clause() -> str:
     """Return a clause that says why nothing can be told if the clean error is open."""
     return "the clean error is open, so the data cannot tell wrong labels from ambiguous rows"
+
+
+def every_class_clause() -> str:
+    """Return a clause that says what decides which class is which."""
+    return "verify the true labels of some rows of every class"
+
+
+def look_alike_clause() -> str:
+    """Return a clause about wrong labels that no estimate contains."""
+    return "wrong labels of rows that look like the class of their label are not counted"
 
 
 def look_clause(who: str) -> str:
