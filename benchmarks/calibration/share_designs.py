@@ -125,7 +125,9 @@ def development(seed: int, data: Path) -> tuple[str, Labelled]:
 
 
 def one_class(seed: int, data: Path) -> tuple[str, Labelled]:
-    """Return the name of a table, and rows in which about half of one class has wrong labels.
+    """Return the name of a table, and rows of which about half of one class has wrong labels.
+
+    If all other classes have too few rows, no label is wrong.
 
     Args:
         seed: Seed of the choice of table, rate, classes and rows.
@@ -140,6 +142,8 @@ def one_class(seed: int, data: Path) -> tuple[str, Labelled]:
     )
     rows = int(np.exp(rng.uniform(math.log(100), math.log(600))))
     true = labelled(table, "uniform", rate=0.0, rows=rows, seed=seed)
+    if not true.true.max():
+        return name, true
     first, second = rng.permutation(int(true.true.max()) + 1)[:2]
     flipped = (true.true == first) & (rng.random(len(true.true)) < rng.uniform(0.4, 0.7))
     return name, Labelled(true.x, true.true, np.where(flipped, second, true.true))

@@ -45,10 +45,10 @@ _ECHOED, _SURE = 0.25, 0.95
 # weights, and right labels are as probable as by plain predictions.
 _START = SharePrior(
     centre=(0.0, 0.5, 0.5, 0.0, 0.0, 0.0),
-    spread=(-0.5, 0.0, 0.0, 0.0, 0.0),
-    right=(0.0, 1.0, 0.0, 0.0),
+    spread=(-0.5, 0.0, 0.0, 0.0, 0.0, 0.0),
+    right=(0.0, 1.0, 0.0, 0.0, 0.0),
 )
-_PENALTIES = (5.0, 5.0, 1.0)
+_PENALTIES = (5.0, 5.0, 0.2)
 # The coefficients for few and for many rows are shrunk towards those for all, this much more.
 _POOLED = 4.0
 # Added to the log scale. Intervals of designs that were left out of the fit then contain the truth
@@ -178,7 +178,7 @@ class ShareDevelopment(Benchmark):
         for seed in range(self.one_class):
             name, data = one_class(seed, root)
             case = Case(data=name, method="default", seed=seed, settings={"flips": "one class"})
-            if case not in known and np.bincount(data.labels).min() > 1:
+            if case not in known and data.true.max() and np.bincount(data.labels).min() > 1:
                 yield from _rows(case, data, *fit_of(data, seed=seed))
         for seed in range(FIRST, FIRST + (self.more if self.features is not None else 0)):
             case = Case(data=LARGE, method="default", seed=seed)

@@ -13,7 +13,12 @@ from nbam_pyro.inference.steps.evidence import Evidence
 from nbam_pyro.verified import NOTHING
 
 SEEN = Seen(
-    fit=-1.5, plain=-1.0, plain_right=-3.0, disagreement=-1.0, entropy=-1.5, unexplained=-0.5
+    fit=-1.5,
+    plain=-1.0,
+    plain_right=-3.0,
+    disagreement=-1.0,
+    entropy=-1.5,
+    unexplained=-0.5,
 )
 SHARES = np.array([0.0, 0.02, 0.1, 0.2, 0.3, 0.3, 0.5])
 
@@ -24,7 +29,7 @@ def logit(share):
 
 def test_weights_are_a_distribution_around_the_centre():
     prior = SharePrior(
-        centre=(logit(0.2), 0, 0, 0, 0, 0), spread=(-1.5, 0, 0, 0, 0), right=(0, 0, 0, 0)
+        centre=(logit(0.2), 0, 0, 0, 0, 0), spread=(-1.5, 0, 0, 0, 0, 0), right=(0, 0, 0, 0, 0)
     )
     weights = prior.weights(SEEN, SHARES)
     assert weights.sum() == pytest.approx(1)
@@ -34,7 +39,7 @@ def test_weights_are_a_distribution_around_the_centre():
 
 def test_a_share_that_cannot_be_reached_gives_the_nearest_one():
     prior = SharePrior(
-        centre=(logit(0.9), 0, 0, 0, 0, 0), spread=(-3, 0, 0, 0, 0), right=(9, 0, 0, 0)
+        centre=(logit(0.9), 0, 0, 0, 0, 0), spread=(-3, 0, 0, 0, 0, 0), right=(9, 0, 0, 0, 0)
     )
     assert prior.weights(SEEN, SHARES)[-1] > 0.99
     assert prior.right_weight(SEEN) == pytest.approx(0.9)
