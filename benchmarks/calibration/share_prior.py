@@ -55,7 +55,7 @@ _POOLED = 4.0
 # more often, and have about the same score.
 _WIDER = 0.3
 # Limits of the log scale, as in the library.
-_SCALES = (-3.0, 1.2)
+_SCALES = (-1.6, 1.2)
 
 
 def figures_of(
