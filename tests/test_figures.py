@@ -1,8 +1,8 @@
 """The same seeds give the same flags, whatever is moved or rewritten.
 
 `python -m tests.test_figures FILE` writes what a version of the library finds; the figures that
-are kept beside this test were written before the package's layout was changed. Other machines and
-versions of torch round differently, so the test allows 1e-3.
+are kept beside this test are written again only if results shall change, such as with another
+prior. Other machines and versions of torch round differently, so the test allows 1e-3.
 """
 
 import sys

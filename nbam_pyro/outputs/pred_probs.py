@@ -99,7 +99,7 @@ def from_pred_probs(
         >>> labels = ["cat"] * 40 + ["dog"] * 60
         >>> report = from_pred_probs(labels, p, classes=["cat", "dog"])
         >>> r = report.rows["responsibility"]
-        >>> bool(r[49] > 20 * r[0])  # Row 49 is called "dog" and predicted as "cat".
+        >>> bool(r[49] > 10 * r[0])  # Row 49 is called "dog" and predicted as "cat".
         True
         >>> low, high = report.contamination_interval
         >>> bool(low < report.contamination < high)

@@ -36,9 +36,9 @@ def test_one_wild_row_costs_one_row(blobs, value):
     others = np.arange(90) != 50
     assert (model.predict(dirty) == true)[others].mean() > 0.97
     wrong = y != true
-    found = model.responsibility_ > 0.5
-    assert found[wrong].all()
-    assert found[~wrong & others].sum() == 0
+    # Four wrong labels may also be four ambiguous rows, so they need not be above one half.
+    r = model.responsibility_
+    assert r[wrong].min() > max(0.3, 3 * r[~wrong & others].max())
 
 
 def test_one_wild_cell_of_a_regression(blobs):
