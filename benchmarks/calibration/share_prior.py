@@ -31,7 +31,7 @@ from nbam_pyro.inference.steps.attempts import LEARNED
 from nbam_pyro.inference.steps.evidence import Evidence
 from nbam_pyro.inference.steps.run import Run
 from nbam_pyro.inference.variational.guides import Draw
-from nbam_pyro.outputs.sharpness_prior import POINT_WEIGHTS, POINTS, WIDE
+from nbam_pyro.outputs.sharpness_prior import PLAUSIBLE, POINT_WEIGHTS, POINTS, WIDE
 
 __all__ = ["ShareDevelopment", "figures_of", "fitted"]
 
@@ -55,7 +55,7 @@ _POOLED = 4.0
 # more often, and have about the same score.
 _WIDER = 0.3
 # Limits of the log scale, as in the library.
-_SCALES = (-1.6, 1.2)
+_SCALES = (-3.0, 1.2)
 
 
 def figures_of(
@@ -117,7 +117,8 @@ def _fitted(rows: pd.DataFrame, start: SharePrior, *, pooled: float = 1.0) -> Sh
         np.stack([getattr(one, name) for one in seen])
         for name in ("for_centre", "for_spread", "for_right")
     )
-    shares = rows[[f"share_{i}" for i in range(len(WIDE))]].to_numpy()
+    used = np.flatnonzero(np.isin(WIDE, PLAUSIBLE))
+    shares = rows[[f"share_{i}" for i in used]].to_numpy()
     low, high = shares.min(1, keepdims=True), shares.max(1, keepdims=True)
     truth, count = rows["truth"].to_numpy(), rows["number"].to_numpy()
     parts = [np.array(part) for part in (start.centre, start.spread, start.right)]

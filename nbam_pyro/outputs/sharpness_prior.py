@@ -29,7 +29,7 @@ from scipy.stats import t as student_t
 
 from nbam_pyro.outputs.sharpness_seen import Seen
 
-__all__ = ["FITTED", "FREEDOM", "POINTS", "POINT_WEIGHTS", "WIDE", "SharpnessPrior"]
+__all__ = ["FITTED", "FREEDOM", "PLAUSIBLE", "POINTS", "POINT_WEIGHTS", "WIDE", "SharpnessPrior"]
 
 # Degrees of freedom of the Student-t distribution of the log sharpness.
 FREEDOM = 5.0
@@ -42,6 +42,9 @@ POINT_WEIGHTS = np.diff(student_t.cdf(_EDGES, FREEDOM))
 
 WIDE = np.exp(np.linspace(-3.0, 3.4, 25))
 """Sharpnesses at which rates and flips are estimated if the clean error has a given prior."""
+
+PLAUSIBLE = WIDE[WIDE > 0.3]
+"""Sharpnesses of a fit without such a prior. Smaller ones make all predictions uncertain."""
 
 # Smallest and largest log sharpness.
 _ENDS = (math.log(0.05), math.log(30.0))

@@ -37,7 +37,7 @@ from nbam_pyro.inference.steps.run import Run
 from nbam_pyro.inference.variational.guides import Draw, guide_median
 from nbam_pyro.models.priors.clean_error import CleanError
 from nbam_pyro.models.priors.pseudo_counts import FlipPrior
-from nbam_pyro.outputs.sharpness_prior import WIDE
+from nbam_pyro.outputs.sharpness_prior import PLAUSIBLE, WIDE
 from nbam_pyro.outputs.sharpness_seen import sharpened
 from nbam_pyro.outputs.transition import Transition
 from nbam_pyro.verified import NOTHING
@@ -148,7 +148,7 @@ class NetworkReadings:
         mean = evidence.log_probs.exp().mean(0)
         some, used = _some(evidence), prior or FlipPrior()
         usual = usual_at(some, used, latents, mean)
-        values = WIDE
+        values = PLAUSIBLE if clean_error is None else WIDE
         estimates = estimates_at(values, some, used, usual, mean)
         if clean_error is None:
             plain = evidence if plain is None else plain
