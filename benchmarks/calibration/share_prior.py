@@ -9,8 +9,7 @@ and the probability that no label is wrong, both depending on numbers that can b
 import math
 from collections.abc import Collection, Iterator
 from dataclasses import asdict, dataclass, fields
-from pathlib import Path
-from typing import Annotated, final
+from typing import Annotated, Any, final
 
 import numpy as np
 import pandas as pd
@@ -20,14 +19,16 @@ from scipy.special import expit, log_expit, logsumexp
 
 from benchmarks.benchmark import CPU, Benchmark, Case, Row
 from benchmarks.calibration.labelled_tables import Labelled
-from benchmarks.calibration.share_designs import FIRST, LARGE, development, fit_of, large, one_class
+from benchmarks.calibration.large_designs import DesignFeatures, More, larger
+from benchmarks.calibration.share_designs import development, fit_of, one_class
 from benchmarks.calibration.sharpness_prior import rounded
 from benchmarks.options import DataRoot, given
 from nbam_pyro import FlipPrior
 from nbam_pyro.inference import Fit
-from nbam_pyro.inference.posterior.share_prior import FEW, Seen, SharePrior
+from nbam_pyro.inference.posterior.share_prior import LOG_SCALES, Seen, SharePrior
 from nbam_pyro.inference.posterior.sharpness_estimates import estimates_at, usual_at
 from nbam_pyro.inference.steps.attempts import LEARNED
+from nbam_pyro.inference.steps.by_rows import FEW
 from nbam_pyro.inference.steps.evidence import Evidence
 from nbam_pyro.inference.steps.run import Run
 from nbam_pyro.inference.variational.guides import Draw
@@ -54,8 +55,6 @@ _POOLED = 4.0
 # Added to the log scale. Intervals of designs that were left out of the fit then contain the truth
 # more often, and have about the same score.
 _WIDER = 0.3
-# Limits of the log scale, as in the library.
-_SCALES = (-3.0, 1.2)
 
 
 def figures_of(
@@ -128,7 +127,7 @@ def _fitted(rows: pd.DataFrame, start: SharePrior, *, pooled: float = 1.0) -> Sh
 
     def loss(at: np.ndarray) -> float:
         centre, spread, right = np.split(at, ends)
-        scale = np.exp((spreads @ spread).clip(*_SCALES))
+        scale = np.exp((spreads @ spread).clip(*LOG_SCALES))
         found = expit((centres @ centre)[:, None] + scale[:, None] * POINTS).clip(low, high)
         error = np.sqrt(_ERROR**2 + found * (1 - found) / (2 * count[:, None]))
         wrong = logsumexp(
@@ -159,35 +158,25 @@ class ShareDevelopment(Benchmark):
     one_class: Annotated[
         int, typer.Option(min=0, help="Number of random tables with wrong labels in one class.")
     ] = 24
-    more: Annotated[
-        int, typer.Option(min=0, help="Number of larger random designs. They need --features.")
-    ] = 100
-    features: Annotated[
-        Path | None,
-        typer.Option(help="File .npz of features, as for p-wrong, with labels_one_person_a."),
-    ] = None
+    more: More = 100
+    features: DesignFeatures = None
     data_root: DataRoot = None
 
     def measure(self, known: Collection[Case]) -> Iterator[Row]:
         """Yield what can be seen and the shares at all sharpnesses of every design."""
         root = given(self.data_root)
-        for seed in range(self.designs):
-            name, data = development(seed, root)
-            case = Case(data=name, method="default", seed=seed)
-            if case not in known and data.true.max() and np.bincount(data.labels).min() > 1:
-                yield from _rows(case, data, *fit_of(data, seed=seed))
-        for seed in range(self.one_class):
-            name, data = one_class(seed, root)
-            case = Case(data=name, method="default", seed=seed, settings={"flips": "one class"})
-            if case not in known and data.true.max() and np.bincount(data.labels).min() > 1:
-                yield from _rows(case, data, *fit_of(data, seed=seed))
-        for seed in range(FIRST, FIRST + (self.more if self.features is not None else 0)):
-            case = Case(data=LARGE, method="default", seed=seed)
-            if case in known:
-                continue
-            design = large(seed, root, Path(str(self.features)))
-            if design is not None:
-                yield from _rows(case, design.data, *design.fit(seed), name=design.name)
+        kinds: tuple[tuple[Any, int, dict[str, str]], ...] = (
+            (development, self.designs, {}),
+            (one_class, self.one_class, {"flips": "one class"}),
+        )
+        for draw, count, settings in kinds:
+            for seed in range(count):
+                name, data = draw(seed, root)
+                case = Case(data=name, method="default", seed=seed, settings=settings)
+                if case not in known and data.true.max() and np.bincount(data.labels).min() > 1:
+                    yield from _rows(case, data, *fit_of(data, seed=seed))
+        for case, design in larger(self.more, root, self.features, method="default", known=known):
+            yield from _rows(case, design.data, *design.fit(), name=design.name)
 
     @staticmethod
     def summary(rows: pd.DataFrame) -> str:

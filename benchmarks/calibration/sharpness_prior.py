@@ -18,8 +18,8 @@ from scipy.optimize import minimize
 from sklearn.linear_model import LogisticRegression
 
 from benchmarks.benchmark import CPU, Benchmark, Case, Row
+from benchmarks.calibration.large_designs import LARGE, DesignFeatures, More, larger
 from benchmarks.calibration.predictions import Design, development
-from benchmarks.calibration.share_designs import FIRST, LARGE, large
 from benchmarks.options import DataRoot, given
 from nbam_pyro import FlipPrior
 from nbam_pyro.outputs import estimate_transition
@@ -143,13 +143,8 @@ class SharpnessDevelopment(Benchmark):
     """Development designs of the sharpness prior, and the coefficients that are fitted to them."""
 
     designs: Annotated[int, typer.Option(min=0, help="Number of random designs.")] = 600
-    more: Annotated[
-        int, typer.Option(min=0, help="Number of larger random designs. They need --features.")
-    ] = 100
-    features: Annotated[
-        Path | None,
-        typer.Option(help="File .npz of features, as for p-wrong, with labels_one_person_a."),
-    ] = None
+    more: More = 100
+    features: DesignFeatures = None
     data_root: DataRoot = None
     cache: Annotated[Path, typer.Option(help="Folder of the probabilities.")] = Path("cache")
 
@@ -169,16 +164,13 @@ class SharpnessDevelopment(Benchmark):
             numbers = numbers_of(design, root, self.cache)
             if numbers is not None:
                 yield Row(case=case, figures=numbers, device=CPU)
-        for seed in range(FIRST, FIRST + (self.more if self.features is not None else 0)):
-            case = Case(data=LARGE, method="first step of a fit", seed=seed)
-            larger = None if case in known else large(seed, root, Path(str(self.features)))
-            if larger is None:
-                continue
-            plain = larger.fit(seed)[1].plain
+        method = "first step of a fit"
+        for case, one in larger(self.more, root, self.features, method=method, known=known):
+            plain = one.fit()[1].plain
             if plain is not None:
-                rate = float((larger.data.labels != larger.data.true).mean())
+                rate = float((one.data.labels != one.data.true).mean())
                 numbers = _numbers(plain.log_probs.double(), plain.labels, rate)
-                yield Row(case=case, figures=numbers, notes={"design": larger.name}, device=CPU)
+                yield Row(case=case, figures=numbers, notes={"design": one.name}, device=CPU)
 
     @staticmethod
     def summary(rows: pd.DataFrame) -> str:

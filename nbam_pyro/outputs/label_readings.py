@@ -101,11 +101,7 @@ class Readings:
                 )
             )
         if clean_error is not None:
-            errors = [
-                _clean_error(data, sharpened(data.log_p, float(value)), one)
-                for value, one in zip(values, transitions, strict=True)
-            ]
-            right, weights = clean_error.weights(np.array(errors))
+            right, weights = clean_error.weights(_clean_errors(data, values, transitions))
         elif sharpness is None and (unskilled(data) or _range(transitions, weights) > _WIDE):
             right = max(right, _LEAST_RIGHT)
         with np.errstate(divide="ignore"):  # The logarithm of 0 is the weight of an impossibility.
@@ -194,17 +190,19 @@ def _posterior(
     ).exp()
 
 
-def _clean_error(data: Predicted, log_f: Float[Tensor, "n k"], transition: Transition) -> float:
-    """Return the part of the disagreement that is the classifier's own error; 1 if there is none.
+def _clean_errors(data: Predicted, values: np.ndarray, transitions: list[Transition]) -> np.ndarray:
+    """Return which part of the disagreement is the classifier's own error at each sharpness, (G,).
 
     It is the mean probability that the label is right, over the rows that the classifier predicts
-    as another class.
+    as another class, and 1 if there is no such row.
     """
-    if not data.disagrees.any():
-        return 1.0
-    posterior = _posterior(data, log_f, transition)
-    own = posterior.gather(1, data.labels[:, None])[:, 0]
-    return float(own[data.disagrees].double().mean())
+    disagrees, labels = data.disagrees, data.labels[:, None]
+    errors = np.ones(len(values))
+    if disagrees.any():
+        for i, (value, one) in enumerate(zip(values, transitions, strict=True)):
+            posterior = _posterior(data, sharpened(data.log_p, float(value)), one)
+            errors[i] = posterior.gather(1, labels)[disagrees].double().mean()
+    return errors
 
 
 def _log_right(data: Predicted) -> float:

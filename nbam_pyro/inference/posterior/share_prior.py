@@ -22,6 +22,7 @@ from jaxtyping import Float
 from scipy.special import expit, logit
 from scipy.stats import t as student_t
 
+from nbam_pyro.inference.steps.by_rows import FEW
 from nbam_pyro.inference.steps.evidence import Evidence
 from nbam_pyro.models.priors.pseudo_counts import FlipPrior
 from nbam_pyro.outputs.label_readings import RARE, Readings
@@ -30,10 +31,13 @@ from nbam_pyro.outputs.sharpness_prior import FREEDOM
 from nbam_pyro.outputs.transition import Transition
 from nbam_pyro.verified import NOTHING
 
-__all__ = ["FEW", "FITTED", "FITTED_FEW", "Seen", "SharePrior", "fitted_for"]
+__all__ = ["FITTED", "FITTED_FEW", "LOG_SCALES", "Seen", "SharePrior", "fitted_for"]
 
-# Limits of the log scale of the logit, and the largest probability that no label is wrong.
-_NARROWEST, _WIDEST, _SUREST = -3.0, 1.2, 0.9
+LOG_SCALES = (-3.0, 1.2)
+"""Limits of the log scale of the logit of the share."""
+
+# Largest probability, before rows are verified, that no label is wrong.
+_SUREST = 0.9
 # Smallest part of an entropy, and smallest frequency of a class, which may have no weight.
 _LEAST, _TINY = 0.01, 1e-12
 
@@ -154,7 +158,7 @@ class SharePrior:
         rising = np.maximum.accumulate(shares[first:])
         middle = (rising[1:] + rising[:-1]) / 2
         centre = seen.for_centre @ np.array(self.centre)
-        log_scale = np.clip(seen.for_spread @ np.array(self.spread), _NARROWEST, _WIDEST)
+        log_scale = np.clip(seen.for_spread @ np.array(self.spread), *LOG_SCALES)
         with np.errstate(divide="ignore"):  # The logit of 0 is minus infinity.
             below = student_t.cdf((logit(middle) - centre) / np.exp(log_scale), FREEDOM)
         return np.r_[np.zeros(first), np.diff(np.r_[0.0, below, 1.0])]
@@ -191,9 +195,6 @@ def _logit(share: float | np.ndarray, rows: int) -> np.ndarray:
     """Return logits of shares that are at least half a row away from 0 and 1."""
     return np.asarray(logit(np.clip(share, 0.5 / rows, 1 - 0.5 / rows)))
 
-
-FEW = 1000
-"""Below this number of training rows, coefficients are others (see `ByRows`)."""
 
 # Both fitted by `python -m benchmarks run share-development`.
 FITTED = SharePrior(

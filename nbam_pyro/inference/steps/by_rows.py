@@ -8,6 +8,9 @@ import numpy as np
 from nbam_pyro.inference.steps.run import Run
 from nbam_pyro.inference.steps.step import Step
 
+FEW = 1000
+"""Below this number of training rows, the recipe for labels has other steps."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class ByRows(Step):
@@ -21,7 +24,7 @@ class ByRows(Step):
 
     few: Sequence[Step]
     many: Sequence[Step]
-    limit: int = 1000
+    limit: int = FEW
 
     def __call__(self, run: Run) -> None:
         for step in self.few if len(run.training_index) < self.limit else self.many:
