@@ -15,6 +15,7 @@ import torch
 from lightning.pytorch.callbacks import Callback, EarlyStopping, ModelCheckpoint, RichProgressBar
 from torch import Tensor, nn
 
+from nbam_pyro.training.hooks import StepHook
 from nbam_pyro.training.rows import Batch, Rows
 
 BatchLoss = Callable[[Batch], Tensor]
@@ -49,6 +50,7 @@ class Task(pl.LightningModule):
             further options.
         held_out_loss: Loss of a batch of held-out rows; None means the loss of training batches.
         one_cycle: Whether learning rates follow a one-cycle schedule, rising and then falling.
+        hook: What happens to each training batch before its loss is computed; None for nothing.
     """
 
     def __init__(
@@ -59,16 +61,21 @@ class Task(pl.LightningModule):
         groups: Sequence[dict[str, Any]],
         held_out_loss: BatchLoss | None = None,
         one_cycle: bool = False,
+        hook: StepHook | None = None,
     ) -> None:
         super().__init__()
         self.parts = nn.ModuleList(modules)
+        self.others = nn.ModuleList(hook.modules if hook else ())
         self.loss = loss
         self.held_out_loss = held_out_loss or loss
         self.groups = groups
         self.one_cycle = one_cycle
+        self.hook = hook
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         """Return the loss of a training batch."""
+        if self.hook is not None:
+            batch = self.hook(batch, self.loss)
         return self.loss(batch)
 
     def validation_step(self, batch: Batch, batch_idx: int) -> None:
