@@ -80,6 +80,16 @@ def fit(
             "open if nothing is known. Without this option, it depends on what can be seen.",
         ),
     ] = None,
+    difficulty: Annotated[
+        float | None,
+        typer.Option(
+            metavar="NUMBER",
+            help="For labels: how much more often they are wrong where the network hesitates, as "
+            "people's labels are. 1 fits labels that people gave to images. Without this option, 0 "
+            "is used unless verified rows show otherwise.",
+            min=0,
+        ),
+    ] = None,
     pred_probs: Annotated[
         Path | None,
         typer.Option(
@@ -140,6 +150,7 @@ def fit(
             both = pred_probs is not None and predictions is not None
             check_alone(
                 epochs=epochs,
+                difficulty=difficulty,
                 drop=drop or (),
                 keep=keep or (),
                 features=features,
@@ -169,6 +180,7 @@ def fit(
                 task=task,
                 contamination=parse_contamination(contamination),
                 clean_error=parse_clean_error(clean_error),
+                difficulty=difficulty,
                 features=network,
                 epochs=epochs,
                 drop=drop or (),

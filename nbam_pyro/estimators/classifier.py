@@ -45,6 +45,12 @@ class NBAMClassifier(ClassifierMixin, NBAMEstimator):
             equally probable values in [0, 1], `Beta(a, b)`, or "open" if nothing is known; the
             verdict is then "cannot tell". None for the library's default, which depends on what can
             be seen. It decides how many labels are regarded as wrong.
+        difficulty: How much more often labels are wrong where the network hesitates, as people's
+            labels are: the log odds of a wrong label are higher by this number at a row where two
+            classes are equally probable than at a row with a certain prediction, and more of the
+            wrong labels are the second class of their row. 1 fits labels that people gave to images
+            (docs/explanation/sharpness.md). None for 0, unless verified rows show otherwise;
+            `verdict_` states the share for both.
         class_weight: Weight of each observed class: "balanced", or a mapping from class to weight.
             None means weight 1 for every class. With weights, all estimated contamination rates are
             rates among the weighted rows.
@@ -111,6 +117,7 @@ class NBAMClassifier(ClassifierMixin, NBAMEstimator):
         network: Network | None = None,
         contamination: Contamination = None,
         clean_error: CleanErrorLike = None,
+        difficulty: float | None = None,
         class_weight: Mapping[Any, float] | str | None = None,
         epochs: int | None = None,
         steps: Sequence[Callable[[Run], None]] | None = None,
@@ -137,6 +144,7 @@ class NBAMClassifier(ClassifierMixin, NBAMEstimator):
         )
         self.head = head
         self.clean_error = clean_error
+        self.difficulty = difficulty
         self.class_weight = class_weight
 
     def fit(
@@ -296,4 +304,4 @@ class NBAMClassifier(ClassifierMixin, NBAMEstimator):
         error = CleanError.of(self.clean_error)
         head = self._candidates(x)[0]
         network = self._body(x, mlp, small_cnn, k) if head == "network" else head_on(x, k, head)
-        return LabelFlip(network, k, prior=prior, clean_error=error)
+        return LabelFlip(network, k, prior=prior, clean_error=error, difficulty=self.difficulty)

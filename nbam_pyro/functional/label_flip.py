@@ -21,6 +21,7 @@ def label_flip_log_joint(
     log_flip: Float[Tensor, "k k"],
     deviation: Float[Tensor, " n"] | None = None,
     *,
+    row_flip: Float[Tensor, "n k"] | None = None,
     contaminated: Int[Tensor, " n"] | None = None,
     true_label: Int[Tensor, " n"] | None = None,
 ) -> tuple[Tensor, Tensor]:
@@ -45,6 +46,9 @@ def label_flip_log_joint(
         log_flip: Logarithm of the flip matrix T, (K, K), with -inf on the diagonal.
         deviation: Number g(x) that is added to the logit of each row's contamination rate, (N,);
             None to add nothing.
+        row_flip: Log probability of the observed label of each row if it is wrong, given each true
+            class, (N, K), with -inf where the class is the observed label. It replaces log T if
+            flips differ between rows. None to use log T.
         contaminated: Verified switch: 1 for contaminated, 0 for clean, -1 for unknown, (N,); None
             where no switch is verified.
         true_label: Verified true labels, -1 where unknown, (N,); None where no true label is
@@ -64,7 +68,9 @@ def label_flip_log_joint(
         tensor([0.])
     """
     a = _clean_term(log_f, labels, rate_logits, deviation)
-    terms = _contaminated_terms(log_f, labels, rate_logits, log_flip, deviation)
+    terms = _contaminated_terms(
+        log_f, labels, rate_logits, log_flip, deviation=deviation, row_flip=row_flip
+    )
     b = torch.logsumexp(terms, -1)
     if true_label is not None:
         known = true_label >= 0
@@ -82,6 +88,7 @@ def label_flip_log_posterior(
     log_flip: Float[Tensor, "k k"],
     deviation: Float[Tensor, " n"] | None = None,
     *,
+    row_flip: Float[Tensor, "n k"] | None = None,
     contaminated: Int[Tensor, " n"] | None = None,
     true_label: Int[Tensor, " n"] | None = None,
 ) -> Float[Tensor, "n k"]:
@@ -99,6 +106,9 @@ def label_flip_log_posterior(
         log_flip: Logarithm of the flip matrix T, (K, K), with -inf on the diagonal.
         deviation: Number g(x) that is added to the logit of each row's contamination rate, (N,);
             None to add nothing.
+        row_flip: Log probability of the observed label of each row if it is wrong, given each true
+            class, (N, K), with -inf where the class is the observed label. It replaces log T if
+            flips differ between rows. None to use log T.
         contaminated: Verified switch: 1 for contaminated, 0 for clean, -1 for unknown, (N,); None
             where no switch is verified.
         true_label: Verified true labels, -1 where unknown, (N,); None where no true label is
@@ -117,7 +127,9 @@ def label_flip_log_posterior(
         >>> label_flip_log_posterior(*story, contaminated=torch.tensor([1])).exp()
         tensor([[1., 0.]])
     """
-    terms = _contaminated_terms(log_f, labels, rate_logits, log_flip, deviation)
+    terms = _contaminated_terms(
+        log_f, labels, rate_logits, log_flip, deviation=deviation, row_flip=row_flip
+    )
     clean = _clean_term(log_f, labels, rate_logits, deviation)
     if contaminated is not None:
         clean = clean.masked_fill(contaminated == 1, -torch.inf)
@@ -137,12 +149,20 @@ def _clean_term(log_f: Tensor, labels: Tensor, alpha: Tensor, deviation: Tensor 
 
 
 def _contaminated_terms(
-    log_f: Tensor, labels: Tensor, alpha: Tensor, log_flip: Tensor, deviation: Tensor | None
+    log_f: Tensor,
+    labels: Tensor,
+    alpha: Tensor,
+    log_flip: Tensor,
+    *,
+    deviation: Tensor | None,
+    row_flip: Tensor | None,
 ) -> Tensor:
     """Return log(f_c pi_c T_cy) for every true label c, (N, K)."""
-    if deviation is None:  # adding the rates to the (K, K) matrix saves an (N, K) addition
+    if deviation is None and row_flip is None:
+        # Adding the rates to the (K, K) matrix saves an (N, K) addition.
         return log_f + (F.logsigmoid(alpha)[:, None] + log_flip).mT[labels]
-    return log_f + F.logsigmoid(alpha + deviation[:, None]) + log_flip.mT[labels]
+    rates = alpha if deviation is None else alpha + deviation[:, None]
+    return log_f + F.logsigmoid(rates) + (log_flip.mT[labels] if row_flip is None else row_flip)
 
 
 def label_flip_switch_logits(

@@ -22,6 +22,7 @@ from nbam_pyro.inference.diagnostics.verdicts import verdict_of
 from nbam_pyro.inference.posterior.fit_result import Fit
 from nbam_pyro.inference.posterior.matrix_estimates import matrix_draws
 from nbam_pyro.inference.posterior.network_readings import NetworkReadings
+from nbam_pyro.inference.posterior.other_difficulty import other_share
 from nbam_pyro.inference.posterior.row_posteriors import predict, responsibilities
 from nbam_pyro.inference.steps.run import Run
 from nbam_pyro.models import LatentLabelStory, Story
@@ -82,7 +83,18 @@ def _label_evidence(
         attempts=run.attempts,
         undecided=run.undecided,
         open_error=labels.clean_error is not None and labels.clean_error.open,
+        hesitant=0.0 if readings is None else readings.hesitant,
+        other_share=_other_share(run, labels, readings),
     )
+
+
+def _other_share(
+    run: Run, story: LatentLabelStory, readings: NetworkReadings | None
+) -> float | None:
+    """Return the factor of the share at the other difficulty; None without predictions."""
+    if readings is None or run.cross_fitted is None:
+        return None
+    return other_share(readings, run.cross_fitted, story.prior)
 
 
 def _collapse(result: Fit, run: Run) -> CollapseReport:

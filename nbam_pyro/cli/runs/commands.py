@@ -17,7 +17,7 @@ from nbam_pyro.cli.runs.folder import read_run, write_run
 from nbam_pyro.cli.runs.frozen import FeatureOptions, with_features
 from nbam_pyro.cli.runs.info import RunInfo
 from nbam_pyro.cli.runs.mapping import is_mapped, score_mapped
-from nbam_pyro.cli.runs.priors import check_clean_error
+from nbam_pyro.cli.runs.priors import check_label_options
 from nbam_pyro.cli.runs.tables import write_table
 from nbam_pyro.cli.runs.targets import TrainingTargets, columns_beside
 from nbam_pyro.errors import DataError
@@ -39,6 +39,7 @@ def fit_file(
     task: str = "auto",
     contamination: float | Beta | None = None,
     clean_error: CleanErrorLike = None,
+    difficulty: float | None = None,
     features: FeatureOptions | None = None,
     epochs: int | None = None,
     drop: Sequence[str] = (),
@@ -60,6 +61,7 @@ def fit_file(
         task: "classification", "regression" or "auto".
         contamination: Prior of the share of wrong targets, as in the estimators.
         clean_error: Prior of the clean error, as in `NBAMClassifier`; None for measurements.
+        difficulty: Difficulty, as in `NBAMClassifier`; None for measurements.
         features: Network that computes features of images; None to use the pixels.
         epochs: Epochs of one ordinary training run, as in the estimators.
         drop: Names of columns to leave out. Identifiers are left out, too.
@@ -88,7 +90,7 @@ def fit_file(
         targets = TrainingTargets.of(
             source, task=task, true_label=true_label, contaminated=contaminated
         )
-        check_clean_error(clean_error, labels=targets.labels)
+        check_label_options(labels=targets.labels, clean_error=clean_error, difficulty=difficulty)
         source = with_features(source, features, data=data.name, progress=progress, say=say)
         learned = learn(source, data=data.name, drop=drop, keep=keep)
         notes = [*source.notes, *learned.notes, *_lost_digits(targets), *_repeats(learned.x)]
@@ -103,7 +105,7 @@ def fit_file(
             "trainer": {"default_root_dir": draft},
         }
         estimator = (
-            NBAMClassifier(**options, clean_error=clean_error)
+            NBAMClassifier(**options, clean_error=clean_error, difficulty=difficulty)
             if targets.labels
             else NBAMRegressor(**options)
         )
@@ -135,6 +137,7 @@ def fit_file(
                 "keep": list(keep),
                 "contamination": contamination,
                 "clean_error": clean_error,
+                "difficulty": difficulty,
                 "features": None if features is None else features.to_json(),
                 "epochs": epochs,
                 "seed": seed,

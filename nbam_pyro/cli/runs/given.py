@@ -56,6 +56,7 @@ class Predictions:
 def check_alone(
     *,
     epochs: int | None,
+    difficulty: float | None,
     drop: Sequence[str],
     keep: Sequence[str],
     features: str | None,
@@ -65,6 +66,7 @@ def check_alone(
 
     Args:
         epochs: Value of `--epochs`.
+        difficulty: Value of `--difficulty`.
         drop: Values of `--drop`.
         keep: Values of `--keep`.
         features: Value of `--features`.
@@ -75,10 +77,10 @@ def check_alone(
     """
     if both:
         raise DataError("Give --pred-probs for labels or --predictions for measurements, not both.")
-    if drop or keep or epochs is not None or features is not None:
+    if drop or keep or not all(given is None for given in (epochs, difficulty, features)):
         raise DataError(
             "With --pred-probs or --predictions nothing is trained, and features are not used. "
-            "Leave out --epochs, --drop, --keep and --features."
+            "Leave out --epochs, --difficulty, --drop, --keep and --features."
         )
 
 

@@ -11,7 +11,7 @@ import torch
 
 from nbam_pyro.cli.files import read
 from nbam_pyro.cli.runs.given import pred_probs_of, predictions_of
-from nbam_pyro.cli.runs.priors import check_clean_error
+from nbam_pyro.cli.runs.priors import check_label_options
 from nbam_pyro.cli.runs.schema import Settings, Summary
 from nbam_pyro.cli.runs.scores import share_entries
 from nbam_pyro.cli.runs.tables import write_table
@@ -93,7 +93,7 @@ def fit_outputs(
     if task not in ("auto", expected):
         option = "--pred-probs" if labels else "--predictions"
         raise DataError(f"--task is {task!r}, but {option} is for {expected}. Leave out --task.")
-    check_clean_error(clean_error, labels=labels)
+    check_label_options(labels=labels, clean_error=clean_error)
     with new_folder(out, overwrite=overwrite) as draft:
         started = time.perf_counter()
         source = read(

@@ -4,7 +4,7 @@ from nbam_pyro.errors import DataError
 from nbam_pyro.estimators.contamination import rate_prior
 from nbam_pyro.models import Beta, CleanError, CleanErrorLike
 
-__all__ = ["check_clean_error", "parse_clean_error", "parse_contamination"]
+__all__ = ["check_label_options", "parse_clean_error", "parse_contamination"]
 
 _BETA = "beta:"
 
@@ -69,18 +69,22 @@ def parse_clean_error(text: str | None) -> CleanErrorLike:
     return prior
 
 
-def check_clean_error(given: CleanErrorLike, *, labels: bool) -> None:
-    """Raise a `DataError` if a prior of the clean error is given for measurements.
+def check_label_options(
+    *, labels: bool, clean_error: CleanErrorLike = None, difficulty: float | None = None
+) -> None:
+    """Raise a `DataError` if an option that is only for labels is given for measurements.
 
     Args:
-        given: Prior of the clean error, or None.
         labels: Whether the targets are labels.
+        clean_error: Prior of the clean error, or None.
+        difficulty: Difficulty, or None.
     """
-    if given is not None and not labels:
-        raise DataError(
-            "--clean-error is for labels, but the targets are measurements. Leave it out, or use "
-            "--task classification."
-        )
+    for name, given in (("--clean-error", clean_error), ("--difficulty", difficulty)):
+        if given is not None and not labels:
+            raise DataError(
+                f"{name} is for labels, but the targets are measurements. Leave it out, or use "
+                "--task classification."
+            )
 
 
 def _pair(text: str) -> tuple[float, float]:

@@ -34,6 +34,8 @@ def identify(
     attempts: list[Attempt],
     undecided: list[Tensor],
     open_error: bool,
+    hesitant: float,
+    other_share: float | None,
 ) -> LabelEvidence:
     """Return the numbers from which the verdict of a fit of a `LabelFlip` is made.
 
@@ -54,6 +56,9 @@ def identify(
         undecided: Transition matrices of discarded starts that were not clearly worse than the
             best. Each matrix is (K, K).
         open_error: Whether the clean error is declared open.
+        hesitant: Probability that labels are wrong more often where the network hesitates.
+        other_share: Factor by which the share of wrong labels changes if this is the other way
+            round; None if it is not known.
     """
     posterior = true_label.reshape(-1, true_label.shape[-1])
     occupancy = posterior.mean(0)
@@ -76,6 +81,10 @@ def identify(
             None if evidence is None or share is None else float(evidence.disagrees.double().mean())
         ),
         open_error=open_error,
+        hesitant=hesitant,
+        other_contamination=(
+            None if other_share is None else min(1.0, other_share * float(responsibility.mean()))
+        ),
     )
 
 

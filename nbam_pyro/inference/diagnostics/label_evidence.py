@@ -73,6 +73,10 @@ class LabelEvidence:
             wrong. None for predictions in-sample.
         open_error: True if the clean error is declared open, so that ambiguous rows and wrong
             labels are not distinguished.
+        hesitant: Probability that labels are wrong more often where the network hesitates.
+        other_contamination: Share of wrong labels if this is the other way round: if they do not
+            depend on how far the network hesitates, or if they do. None if verified rows have
+            decided, or if it is not known.
     """
 
     rows: Count
@@ -90,3 +94,5 @@ class LabelEvidence:
     class_prior: Finite | None = None
     disagreement: Probability | None = None
     open_error: bool = False
+    hesitant: Probability = 0.0
+    other_contamination: Probability | None = None

@@ -10,6 +10,7 @@ from nbam_pyro.outputs.verdict import Explanation, Level, Verdict
 from nbam_pyro.outputs.wording.labels import (
     all_right,
     class_list,
+    difficulty_clause,
     every_class_clause,
     look_alike_clause,
     look_clause,
@@ -36,6 +37,9 @@ _DISAGREE = 0.1
 _ECHOED = 0.25
 # A pair with exchanged names is not counted if more of the labels of one class would be wrong.
 _PLAUSIBLE = 0.85
+# The share of wrong labels at the other difficulty is stated if it differs by more than this part.
+_NOTABLE = 0.1
+_EVEN = 0.5
 # What predicts the labels of a fit.
 _NETWORK = "network"
 
@@ -157,6 +161,8 @@ def _taken_as_given(evidence: LabelEvidence) -> Iterator[str]:
         )
     if evidence.class_prior is not None:
         yield class_prior_sentence(evidence.class_prior)
+    if evidence.other_contamination is not None and _differs(evidence):
+        yield difficulty_clause(evidence.other_contamination, hesitant=evidence.hesitant > _EVEN)
 
 
 def _found(evidence: LabelEvidence, level: Level) -> Iterator[str]:
@@ -169,6 +175,8 @@ def _found(evidence: LabelEvidence, level: Level) -> Iterator[str]:
     yield share + names
     if level == "identified" and evidence.flagged <= _LITTLE:
         yield "at most 1% of the rows are flagged, so there is little contamination"
+    if evidence.hesitant > _SURE and evidence.other_contamination is None:
+        yield "labels are wrong more often where the network hesitates"
     decided = sorted({c for pair in evidence.pairs if pair.decided for c in pair.classes})
     if decided:
         yield f"verified labels confirm the names of {class_list(decided)}"
@@ -275,6 +283,12 @@ def _depends_on_trust(evidence: LabelEvidence) -> bool:
         return False
     right, contamination = evidence.all_right, evidence.contamination
     return open_share(*evidence.share, all_right=right, share=contamination)
+
+
+def _differs(evidence: LabelEvidence) -> bool:
+    """Return whether the share depends on whether people err where the network hesitates."""
+    share, other = evidence.contamination, evidence.other_contamination or 0.0
+    return abs(other - share) > max(_LITTLE, _NOTABLE * share)
 
 
 def _right_competes(evidence: LabelEvidence) -> bool:

@@ -9,12 +9,12 @@ labels from few difficult rows and many wrong labels. So they do not choose the 
 Instead, each sharpness has the weight of the share of wrong labels that it leads to, and "no label
 is wrong" has a weight of its own. The prior of the share depends on numbers that can be seen, and
 was fitted across data sets (`share_prior`): a cut posterior (Plummer 2015). Verified rows update
-it.
+it. They also decide whether labels are wrong more often where the network hesitates (`difficulty`).
 """
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
@@ -24,11 +24,18 @@ from scipy.special import logsumexp
 from torch import Tensor
 
 from nbam_pyro.functional import off_diagonal
+from nbam_pyro.inference.posterior.difficulty import (
+    DIFFICULTY,
+    MANY_CLASSES,
+    estimate_at_difficulty,
+    log_verified,
+)
 from nbam_pyro.inference.posterior.share_prior import Seen, fitted_for
 from nbam_pyro.inference.posterior.sharpness_estimates import (
     clean_error_of,
     estimates_at,
     evidence_at,
+    some_rows,
     usual_at,
 )
 from nbam_pyro.inference.steps.attempts import LEARNED
@@ -40,7 +47,6 @@ from nbam_pyro.models.priors.pseudo_counts import FlipPrior
 from nbam_pyro.outputs.sharpness_prior import PLAUSIBLE, WIDE
 from nbam_pyro.outputs.sharpness_seen import sharpened
 from nbam_pyro.outputs.transition import Transition
-from nbam_pyro.verified import NOTHING
 
 __all__ = [
     "NetworkReadings",
@@ -51,8 +57,9 @@ __all__ = [
 # Least prior weight of "no label is wrong" if the network has learned nothing: both explanations
 # are then equally good.
 _LEAST_RIGHT = 0.5
-# Rates and flips at other sharpnesses are estimated from at most this number of rows.
-_MOST = 20_000
+# Prior probability that labels are wrong more often where the network hesitates. Verified rows
+# update it.
+_HESITANT = 0.1
 
 
 class ReadDraws(NamedTuple):
@@ -61,12 +68,14 @@ class ReadDraws(NamedTuple):
     Attributes:
         latents: Draws of the global latents by site name, (S, ...).
         sharpness: Sharpness of the predictions at each draw, (S,).
+        difficulty: Difficulty at each draw, (S,).
         right: Whether no label is wrong at a draw, (S,).
         mean: Mean predictions over all rows, (K,).
     """
 
     latents: Draw
     sharpness: Float[Tensor, " s"]
+    difficulty: Float[Tensor, " s"]
     right: Bool[Tensor, " s"]
     mean: Float[Tensor, " k"]
 
@@ -103,19 +112,22 @@ class NetworkReadings:
     """Explanations of the labels, given the predictions of a network, with weights that sum to one.
 
     One explanation says that no label is wrong. The others say that labels are wrong, one for each
-    sharpness. A deviation g(x) of the rates does not change their weights.
+    sharpness, and for each difficulty if verified rows choose between several. A deviation g(x) of
+    the rates does not change their weights.
 
     Attributes:
         mean: Mean predictions over all rows, (K,).
-        sharpness: Values of the sharpness, (G,), from small to large.
-        weight: Posterior probability of each sharpness, (G,).
+        sharpness: Sharpness of each explanation, (G,), from small to large for each difficulty.
+        difficulty: Difficulty of each explanation, (G,).
+        weight: Posterior probability of each explanation, (G,).
         all_right: Posterior probability that no label is wrong.
-        transitions: Estimate of rates and flips at each sharpness, G of them.
-        usual: Estimate at sharpness 1.
+        transitions: Rates and flips of each explanation, G of them.
+        usual: Estimate at sharpness 1 and difficulty 0.
     """
 
     mean: Float[Tensor, " k"]
     sharpness: np.ndarray
+    difficulty: np.ndarray
     weight: np.ndarray
     all_right: float
     transitions: tuple[Transition, ...]
@@ -131,6 +143,7 @@ class NetworkReadings:
         learned: bool,
         plain: Evidence | None = None,
         clean_error: CleanError | None = None,
+        difficulty: float | None = None,
     ) -> "NetworkReadings":
         """Estimate rates and flips at every sharpness, and weigh the explanations.
 
@@ -144,15 +157,17 @@ class NetworkReadings:
                 place.
             clean_error: Prior of the part of the disagreement with labels that is the network's own
                 error; None for the fitted prior of the share.
+            difficulty: Difficulty d, 0 or more; None for 0, unless verified rows show that labels
+                are wrong more often where the network hesitates.
         """
         mean = evidence.log_probs.exp().mean(0)
-        some, used = _some(evidence), prior or FlipPrior()
+        some, used = some_rows(evidence), prior or FlipPrior()
         usual = usual_at(some, used, latents, mean)
         values = PLAUSIBLE if clean_error is None else WIDE
         estimates = estimates_at(values, some, used, usual, mean)
         if clean_error is None:
             plain = evidence if plain is None else plain
-            seen = Seen.of(some, usual, _some(plain), prior)
+            seen = Seen.of(some, usual, some_rows(plain), prior)
             fitted = fitted_for(len(plain.labels))
             right = fitted.right_weight(seen)
             weights = fitted.weights(seen, np.array([one.share for one in estimates]))
@@ -161,26 +176,41 @@ class NetworkReadings:
             errors = [clean_error_of(*pair) for pair in zip(powered, estimates, strict=True)]
             right, weights = clean_error.weights(np.array(errors))
         right = right if learned else max(right, _LEAST_RIGHT)
+        likely = _difficulties(difficulty, evidence)
+        transitions = [
+            estimate_at_difficulty(evidence_at(some, float(a), mean), used, one, d) if d else one
+            for d in likely
+            for a, one in zip(values, estimates, strict=True)
+        ]
+        explanations = [(float(a), d) for d in likely for a in values]
+        each = (1 - right) * np.concatenate([p * weights for p in likely.values()])
         with np.errstate(divide="ignore"):  # The logarithm of 0 is the weight of an impossibility.
-            log_weight = np.log(np.r_[right, (1 - right) * weights])
+            log_weight = np.log(np.r_[right, each])
         if len(evidence.verified):
             known = evidence[evidence.verified.known]
             log_weight += [
                 _log_right(known),
                 *(
-                    _log_verified(evidence_at(known, float(a), mean), one)
-                    for a, one in zip(values, estimates, strict=True)
+                    log_verified(evidence_at(known, a, mean), one, d)
+                    for (a, d), one in zip(explanations, transitions, strict=True)
                 ),
             ]
         after = np.exp(log_weight - logsumexp(log_weight))
         return cls(
             mean=mean,
-            sharpness=values,
+            sharpness=np.array([a for a, _ in explanations]),
+            difficulty=np.array([d for _, d in explanations]),
             weight=after[1:],
             all_right=float(after[0]),
-            transitions=tuple(estimates),
+            transitions=tuple(transitions),
             usual=usual,
         )
+
+    @property
+    def hesitant(self) -> float:
+        """Probability that labels are wrong more often where the network hesitates."""
+        total = self.weight.sum()
+        return float(self.weight[self.difficulty > 0].sum() / total) if total > 0 else 0.0
 
     def draws(self, latents: Draw) -> ReadDraws:
         """Assign an explanation to each draw, and move rates and flips to its estimate.
@@ -203,6 +233,7 @@ class NetworkReadings:
         return ReadDraws(
             latents={**latents, **moved},
             sharpness=torch.as_tensor(self.sharpness[at]).to(latents["rate"]),
+            difficulty=torch.as_tensor(self.difficulty[at]).to(latents["rate"]),
             right=torch.as_tensor(chosen == 0),
             mean=self.mean,
         )
@@ -227,28 +258,21 @@ def readings_of(run: Run) -> NetworkReadings | None:
         learned=learned,
         plain=run.plain,
         clean_error=story.clean_error,
+        difficulty=story.difficulty,
     )
 
 
-def _some(evidence: Evidence) -> Evidence:
-    """Return the verified rows, and some random rows that have a weight."""
-    index = (evidence.weights > 0).nonzero()[:, 0]
-    if len(index) > _MOST:
-        generator = torch.Generator().manual_seed(0)
-        index = index[torch.randperm(len(index), generator=generator)[:_MOST]]
-    if len(evidence.verified):
-        index = torch.cat([index, evidence.verified.known.nonzero()[:, 0]]).unique()
-    return evidence[index]
+def _difficulties(given: float | None, evidence: Evidence) -> dict[float, float]:
+    """Return the difficulties that are possible before rows are verified, with probabilities."""
+    if given is not None:
+        return {given: 1.0}
+    many = evidence.log_probs.shape[-1] > MANY_CLASSES
+    if many or not len(evidence.verified):
+        return {0.0: 1.0}
+    return {0.0: 1 - _HESITANT, DIFFICULTY: _HESITANT}
 
 
 def _log_right(known: Evidence) -> float:
     """Return 0 if no verified row contradicts that all labels are right, else minus infinity."""
     wrong = (known.verified.switch(known.labels) == 1).any()
     return -math.inf if wrong else 0.0
-
-
-def _log_verified(known: Evidence, transition: Transition) -> float:
-    """Return the weighted sum of log p(verified value | x, y) over verified rows, in nats."""
-    latents = known.latents(transition)
-    given = known.log_marginals(latents) - replace(known, verified=NOTHING).log_marginals(latents)
-    return float(given.double() @ known.weights.double())

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from nbam_pyro import functional as nf
 from nbam_pyro.errors import StoryError
+from nbam_pyro.inference.posterior.difficulty import flips_at, rate_change
 from nbam_pyro.inference.posterior.draws import Scored, draw_by_draw
 from nbam_pyro.inference.posterior.network_readings import NetworkReadings, ReadDraws
 from nbam_pyro.inference.steps.evidence import Evidence
@@ -262,15 +263,29 @@ def _true_labels(
     labels = batch.y.flatten()
     known = batch.verified.flatten().codes
 
-    def both(latents: Draw, f: Tensor) -> tuple[Tensor, Tensor]:
+    def both(
+        latents: Draw, f: Tensor, g: Tensor | None, difficulty: Tensor | None = None
+    ) -> tuple[Tensor, Tensor]:
         alpha, log_flip = story.rates_and_flips(latents)
-        posterior = nf.label_flip_log_posterior(f, labels, alpha, log_flip, g, **known)
+        row_flip = None
+        if difficulty is not None:
+            change = rate_change(f, difficulty)
+            g = change if g is None else g + change
+            row_flip = flips_at(f, labels, log_flip, difficulty)
+        posterior = nf.label_flip_log_posterior(
+            f, labels, alpha, log_flip, g, row_flip=row_flip, **known
+        )
         return posterior.exp(), nf.label_flip_switch_logits(f, alpha, g).sigmoid()
 
     if read is None:
-        posterior, prior = torch.vmap(lambda latents: both(latents, log_f))(draws)
+        posterior, prior = torch.vmap(lambda latents: both(latents, log_f, g))(draws)
+    elif read.difficulty.any():
+        posterior, prior = torch.vmap(
+            lambda latents, a, difficulty: both(latents, read.powered(log_f, a), g, difficulty)
+        )(read.latents, read.sharpness, read.difficulty)
+        posterior, prior = read.with_right(posterior, prior, labels)
     else:
-        posterior, prior = torch.vmap(lambda latents, a: both(latents, read.powered(log_f, a)))(
+        posterior, prior = torch.vmap(lambda latents, a: both(latents, read.powered(log_f, a), g))(
             read.latents, read.sharpness
         )
         posterior, prior = read.with_right(posterior, prior, labels)

@@ -1,5 +1,6 @@
 """Checks of the settings and of the labels of `LabelFlip`."""
 
+import math
 from collections.abc import Sequence
 
 from torch import Tensor
@@ -7,18 +8,28 @@ from torch import Tensor
 from nbam_pyro.errors import DataError, StoryError
 
 
-def check_settings(*, locality: float, groups: int, last_layer: float, dims: Sequence[str]) -> None:
+def check_settings(
+    *,
+    locality: float,
+    groups: int,
+    last_layer: float,
+    difficulty: float | None,
+    dims: Sequence[str],
+) -> None:
     """Raise an error where optional parts of the story have invalid settings.
 
     Args:
         locality: Prior standard deviation of the weights of the input-dependent deviation.
         groups: Number of groups.
         last_layer: Prior standard deviation of the weights of the last layer.
+        difficulty: How much more often labels are wrong where the network hesitates; None if it is
+            not known.
         dims: Names of the dimensions of a target.
 
     Raises:
-        DataError: A number is negative.
-        StoryError: A target has several labels, and an optional part needs one label per row.
+        DataError: A number is negative, or the difficulty is not finite.
+        StoryError: A target has several labels, and an optional part needs one label per row; or
+            the last layer has a posterior and a difficulty is given.
     """
     for name, value in (("locality", locality), ("last_layer", last_layer)):
         if value < 0:
@@ -29,6 +40,16 @@ def check_settings(*, locality: float, groups: int, last_layer: float, dims: Seq
     if groups < 0:
         raise DataError(
             f"groups is {groups}, but a number of groups cannot be negative; give 0 for no groups."
+        )
+    if difficulty is not None and not 0 <= difficulty < math.inf:
+        raise DataError(
+            f"difficulty is {difficulty}; give a finite number, 0 or more, or None if it is not "
+            "known."
+        )
+    if difficulty is not None and last_layer:
+        raise StoryError(
+            "difficulty acts on predictions out of fold, which a story with last_layer does not "
+            "have: leave out one of the two."
         )
     if dims and (locality or groups or last_layer):
         raise StoryError(

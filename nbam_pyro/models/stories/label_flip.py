@@ -72,14 +72,21 @@ class LabelFlip(LatentLabelStory):
             error, among rows that networks predict without their labels. It decides how many labels
             the fit regards as wrong, and does not act on training. None for the library's default,
             which depends on what can be seen (docs/explanation/sharpness.md).
+        difficulty: How much more often labels are wrong where the network hesitates, as people's
+            labels are: a number d, 0 or more. At a row where two classes are equally probable, the
+            log odds of a wrong label are d higher than at a row with a certain prediction, and the
+            share d / (1 + d) of the wrong labels follows the predictions of the row, so that most
+            of them are its second class. Like `clean_error`, it does not act on training. None for
+            0, unless verified rows show otherwise; the verdict states both shares.
         dims: Names of the dimensions of a target whose elements have a label each, such as
             ("height", "width") for segmentation; () for one label per row.
 
     Raises:
         DataError: There are fewer than two classes, T does not fit into memory, or a number is
-            negative.
+            negative or not finite.
         StoryError: locality or last_layer is given and the network is not an `nn.Sequential` that
-            ends in `nn.Linear`; or locality, groups or last_layer is given together with dims.
+            ends in `nn.Linear`; locality, groups or last_layer is given together with dims; or
+            difficulty is given together with last_layer.
 
     Source: the latent switch is that of NBAM (arXiv 2606.16524). Without g and without anchors,
     the story is the noise-transition layer of Goldberger & Ben-Reuven (2017) and of Patrini et al.
@@ -104,11 +111,18 @@ class LabelFlip(LatentLabelStory):
         groups: int = 0,
         last_layer: float = 0.0,
         clean_error: CleanError | None = None,
+        difficulty: float | None = None,
         dims: Sequence[str] = (),
     ) -> None:
         super().__init__(dims=dims)
         check_classes(num_classes)
-        check_settings(locality=locality, groups=groups, last_layer=last_layer, dims=dims)
+        check_settings(
+            locality=locality,
+            groups=groups,
+            last_layer=last_layer,
+            difficulty=difficulty,
+            dims=dims,
+        )
         check_flip_memory(num_classes)
         if last_layer:
             network = with_fixed_last_layer(network)
@@ -119,6 +133,7 @@ class LabelFlip(LatentLabelStory):
         self.groups = groups
         self.last_layer = last_layer
         self.clean_error = clean_error
+        self.difficulty = difficulty
         self.features = last_width(network) if locality or last_layer else 0
         self.rate_deviation = RateDeviation(
             features=self.features if locality else 0, scale=locality, groups=groups

@@ -24,11 +24,14 @@ class LatentLabelStory(ClosedStory):
         prior: Pseudo-counts of contamination rates and flips; None for `FlipPrior()`.
         clean_error: Prior of the part of the disagreement with labels that is the network's own
             error; None for the library's default.
+        difficulty: How much more often labels are wrong where the network hesitates; None for not
+            known.
     """
 
     num_classes: int
     prior: FlipPrior | None
     clean_error: CleanError | None = None
+    difficulty: float | None = None
 
     @property
     def latent_label(self) -> "LatentLabelStory":

@@ -91,6 +91,29 @@ def majority_clause(high: float) -> str:
     )
 
 
+def difficulty_clause(share: float, *, hesitant: bool) -> str:
+    """Return a clause about wrong labels where the network hesitates, as an assumption.
+
+    Args:
+        share: Share of wrong labels if the assumption does not hold.
+        hesitant: Whether labels are assumed to be wrong more often where the network hesitates.
+
+    Example:
+        >>> difficulty_clause(0.17, hesitant=False)
+        'labels are assumed to be wrong as often where the network hesitates as elsewhere: if people
+        err more often there, about 17.0% are wrong'
+    """
+    if hesitant:
+        return (
+            "labels are assumed to be wrong more often where the network hesitates: if not, about "
+            f"{percent(share)} are wrong"
+        )
+    return (
+        "labels are assumed to be wrong as often where the network hesitates as elsewhere: if "
+        f"people err more often there, about {percent(share)} are wrong"
+    )
+
+
 def open_error_clause() -> str:
     """Return a clause that says why nothing can be told if the clean error is open."""
     return "the clean error is open, so the data cannot tell wrong labels from ambiguous rows"
