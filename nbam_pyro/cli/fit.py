@@ -90,6 +90,13 @@ def fit(
             min=0,
         ),
     ] = None,
+    head: Annotated[
+        str | None,
+        typer.Option(
+            help="For labels of a table or of features: linear, spline or network, or auto for the "
+            "simplest one that predicts labels out of fold as well as the best. Default: network.",
+        ),
+    ] = None,
     pred_probs: Annotated[
         Path | None,
         typer.Option(
@@ -151,6 +158,7 @@ def fit(
             check_alone(
                 epochs=epochs,
                 difficulty=difficulty,
+                head=head,
                 drop=drop or (),
                 keep=keep or (),
                 features=features,
@@ -181,6 +189,7 @@ def fit(
                 contamination=parse_contamination(contamination),
                 clean_error=parse_clean_error(clean_error),
                 difficulty=difficulty,
+                head=head,
                 features=network,
                 epochs=epochs,
                 drop=drop or (),

@@ -280,3 +280,20 @@ def test_a_table_of_20000_columns_repeats_none_of_its_work(tmp_path):
     assert encoding_of(source).encode(source.x).x.shape == (2, 20_000)
     path.write_text("\n".join([",".join([*names, "c7"]) + ",y", line + ",2,a", ""]))
     not_taken("two columns with the name 'c7'", call=lambda: read(path, label="y"))
+
+
+def test_a_head_is_chosen_and_named_and_is_for_labels_only(tmp_path):
+    frame = bugs(150)[0]
+    frame.to_csv(tmp_path / "d.csv", index=False)
+    arguments = ["fit", tmp_path / "d.csv", "--label", "species", "--out", tmp_path / "run"]
+    result = nbam(*arguments, "--head", "auto", "--difficulty", "1", "--epochs", "4")
+    assert result.exit_code == 0, result.output
+    notes = json.loads((tmp_path / "run" / "summary.json").read_text())["notes"]
+    assert any("simplest of linear, spline, network" in note for note in notes)
+    settings = json.loads((tmp_path / "run" / "settings.json").read_text())
+    assert (settings["head"], settings["difficulty"]) == ("auto", 1.0)
+    assert "head is 'tree'" in refused(*arguments, "--head", "tree", "--overwrite")
+    distances(60)[0].to_csv(tmp_path / "d.csv", index=False)
+    measured = ["fit", tmp_path / "d.csv", "--label", "far", "--out", tmp_path / "other"]
+    for option in (("--head", "linear"), ("--difficulty", "1")):
+        assert f"{option[0]} is for labels" in refused(*measured, *option)

@@ -40,6 +40,7 @@ def fit_file(
     contamination: float | Beta | None = None,
     clean_error: CleanErrorLike = None,
     difficulty: float | None = None,
+    head: str | None = None,
     features: FeatureOptions | None = None,
     epochs: int | None = None,
     drop: Sequence[str] = (),
@@ -62,6 +63,8 @@ def fit_file(
         contamination: Prior of the share of wrong targets, as in the estimators.
         clean_error: Prior of the clean error, as in `NBAMClassifier`; None for measurements.
         difficulty: Difficulty, as in `NBAMClassifier`; None for measurements.
+        head: Kind of the classifier of a table or of features, as in `NBAMClassifier`; None for a
+            network, and for measurements.
         features: Network that computes features of images; None to use the pixels.
         epochs: Epochs of one ordinary training run, as in the estimators.
         drop: Names of columns to leave out. Identifiers are left out, too.
@@ -90,7 +93,9 @@ def fit_file(
         targets = TrainingTargets.of(
             source, task=task, true_label=true_label, contaminated=contaminated
         )
-        check_label_options(labels=targets.labels, clean_error=clean_error, difficulty=difficulty)
+        check_label_options(
+            labels=targets.labels, clean_error=clean_error, difficulty=difficulty, head=head
+        )
         source = with_features(source, features, data=data.name, progress=progress, say=say)
         learned = learn(source, data=data.name, drop=drop, keep=keep)
         notes = [*source.notes, *learned.notes, *_lost_digits(targets), *_repeats(learned.x)]
@@ -104,13 +109,16 @@ def fit_file(
             "progress": progress,
             "trainer": {"default_root_dir": draft},
         }
-        estimator = (
-            NBAMClassifier(**options, clean_error=clean_error, difficulty=difficulty)
-            if targets.labels
-            else NBAMRegressor(**options)
-        )
+        if targets.labels:
+            options |= {
+                "head": head or "network",
+                "clean_error": clean_error,
+                "difficulty": difficulty,
+            }
+        estimator = NBAMClassifier(**options) if targets.labels else NBAMRegressor(**options)
         x = named(learned.encoding, learned.x)
         estimator.fit(x, targets.column, **targets.verified)
+        notes += _chosen(estimator, head)
         info = RunInfo(
             data=data.name,
             label=label,
@@ -138,6 +146,7 @@ def fit_file(
                 "contamination": contamination,
                 "clean_error": clean_error,
                 "difficulty": difficulty,
+                "head": head,
                 "features": None if features is None else features.to_json(),
                 "epochs": epochs,
                 "seed": seed,
@@ -229,6 +238,17 @@ def _repeats(x: np.ndarray) -> list[str]:
     return [
         f"{repeated} rows have the same features as an earlier row; a wrong label that is repeated "
         "in such rows is hard to find"
+    ]
+
+
+def _chosen(estimator: NBAMClassifier | NBAMRegressor, head: str | None) -> list[str]:
+    """Say which head was chosen, if that was asked for."""
+    if head != "auto" or isinstance(estimator, NBAMRegressor):
+        return []
+    compared = ", ".join(map(str, estimator.head_.scores.index))
+    return [
+        f"The classifier is {estimator.head_.choice}: the simplest of {compared} that predicts "
+        "labels out of fold as well as the best."
     ]
 
 

@@ -57,6 +57,7 @@ def check_alone(
     *,
     epochs: int | None,
     difficulty: float | None,
+    head: str | None,
     drop: Sequence[str],
     keep: Sequence[str],
     features: str | None,
@@ -67,6 +68,7 @@ def check_alone(
     Args:
         epochs: Value of `--epochs`.
         difficulty: Value of `--difficulty`.
+        head: Value of `--head`.
         drop: Values of `--drop`.
         keep: Values of `--keep`.
         features: Value of `--features`.
@@ -77,10 +79,10 @@ def check_alone(
     """
     if both:
         raise DataError("Give --pred-probs for labels or --predictions for measurements, not both.")
-    if drop or keep or not all(given is None for given in (epochs, difficulty, features)):
+    if drop or keep or not all(given is None for given in (epochs, difficulty, head, features)):
         raise DataError(
             "With --pred-probs or --predictions nothing is trained, and features are not used. "
-            "Leave out --epochs, --difficulty, --drop, --keep and --features."
+            "Leave out --epochs, --difficulty, --head, --drop, --keep and --features."
         )
 
 

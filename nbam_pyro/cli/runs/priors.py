@@ -70,7 +70,11 @@ def parse_clean_error(text: str | None) -> CleanErrorLike:
 
 
 def check_label_options(
-    *, labels: bool, clean_error: CleanErrorLike = None, difficulty: float | None = None
+    *,
+    labels: bool,
+    clean_error: CleanErrorLike = None,
+    difficulty: float | None = None,
+    head: str | None = None,
 ) -> None:
     """Raise a `DataError` if an option that is only for labels is given for measurements.
 
@@ -78,8 +82,10 @@ def check_label_options(
         labels: Whether the targets are labels.
         clean_error: Prior of the clean error, or None.
         difficulty: Difficulty, or None.
+        head: Kind of the classifier, or None.
     """
-    for name, given in (("--clean-error", clean_error), ("--difficulty", difficulty)):
+    options = {"--clean-error": clean_error, "--difficulty": difficulty, "--head": head}
+    for name, given in options.items():
         if given is not None and not labels:
             raise DataError(
                 f"{name} is for labels, but the targets are measurements. Leave it out, or use "
