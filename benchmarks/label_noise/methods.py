@@ -96,6 +96,7 @@ METHODS: Mapping[str, Method] = MappingProxyType(
     {
         "nbam": nbam,
         "nbam_local": partial(nbam, locality=1.0),
+        "nbam_difficulty": partial(nbam, difficulty=1.0),
         "nbam_literal": nbam_literal,
         "cross_entropy": by_loss(losses.cross_entropy),
         "mae": by_loss(losses.mae),

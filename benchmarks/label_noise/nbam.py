@@ -16,18 +16,20 @@ from nbam_pyro.inference import Joint, default_steps
 from nbam_pyro.models import Story, three_heads
 
 
-def nbam(task: Task, *, locality: float = 0.0) -> Outcome:
+def nbam(task: Task, *, locality: float = 0.0, difficulty: float | None = None) -> Outcome:
     """Fit a latent true label (`LabelFlip`) with the default steps of `fit`.
 
     Args:
         task: Noisy rows, network and optimiser.
         locality: Prior scale of g(x), the deviation of a row's log odds of a wrong label from those
             of its class. 0, the library's default, means no deviation.
+        difficulty: How much more often labels are wrong where the network hesitates. None is the
+            library's default.
     """
     problem = task.problem
     network = task.data.network()
     last = LastEpoch(network)
-    story = LabelFlip(network, task.data.classes, locality=locality)
+    story = LabelFlip(network, task.data.classes, locality=locality, difficulty=difficulty)
     data = task.data
     steps = default_steps(
         story,
