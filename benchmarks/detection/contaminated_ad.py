@@ -10,6 +10,7 @@ from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from importlib.metadata import version
+from pathlib import Path
 from typing import Annotated, Literal, final
 
 import numpy as np
@@ -30,7 +31,7 @@ from benchmarks.detection.methods import (
     rotations,
     tabular,
 )
-from benchmarks.detection.protocol import Split, image_split, split, tables
+from benchmarks.detection.protocol import Split, feature_split, image_split, split, tables
 from benchmarks.detection.report import tables as reported
 from benchmarks.options import DataRoot, Epochs, FirstSeed, Names, Seeds, given, one_of
 from nbam_pyro.errors import DataError
@@ -46,7 +47,7 @@ Classes = Annotated[
     typer.Option(
         parser=Names.among(map(str, range(10))),
         metavar="CLASS,...",
-        help="Normal classes of images. Each class is a separate case.",
+        help="Normal classes of images or features. Each class is a separate case.",
     ),
 ]
 Methods = Annotated[
@@ -73,6 +74,13 @@ class ContaminatedAd(Benchmark):
     images: Annotated[
         bool, typer.Option("--images", help="Use Fashion-MNIST instead of a folder of tables.")
     ] = False
+    features: Annotated[
+        Path | None,
+        typer.Option(
+            help="File .npz of features of images, X_train, y_train, X_test and y_test, to use "
+            "instead of a folder of tables."
+        ),
+    ] = None
     data_root: DataRoot = None
     tables: TableNames = None
     classes: Classes = Names(["0", "1"])
@@ -148,11 +156,20 @@ class ContaminatedAd(Benchmark):
             raise DataError(
                 f"--methods: {', '.join(sorted(unknown))} cannot be used with these data."
             )
-        root = given(self.data_root)
         if self.alpha0 >= 1:
             raise DataError("--alpha0 must be below 1, because some training rows must be normal.")
         if PYOD.keys() & set(methods):
             require_pyod()
+        if self.features is not None:
+            if self.images:
+                raise DataError("Give either --images or --features.")
+            for normal in map(int, self.classes):
+                cut = partial(feature_split, self.features, normal, alpha=self.alpha0)
+                columns = cut(seed=0).train.shape[1]
+                chosen = {name: tabular(name, columns) for name in methods}
+                yield f"{self.features.stem}-{normal}", cut, chosen
+            return
+        root = given(self.data_root)
         if self.images:
             for normal in map(int, self.classes):
                 cut = partial(image_split, root, normal, alpha=self.alpha0)

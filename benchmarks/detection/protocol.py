@@ -133,5 +133,39 @@ def image_split(root: Path, normal: int, *, alpha: float, seed: int) -> Split:
     )
 
 
+def feature_split(path: Path, normal: int, *, alpha: float, seed: int) -> Split:
+    """Split features of images with one normal class. Contaminants are images of other classes.
+
+    All rows of the normal class of `X_train` are training rows, and all rows of `X_test` are test
+    rows.
+
+    Args:
+        path: File of NumPy, .npz, with arrays `X_train`, `y_train`, `X_test` and `y_test`.
+        normal: Normal class.
+        alpha: Share of contaminants among the training rows.
+        seed: Seed for the choice of contaminants.
+
+    Raises:
+        DataError: The file cannot be read, lacks an array, or has no rows of the class.
+    """
+    names = ("X_train", "y_train", "X_test", "y_test")
+    try:
+        with np.load(path) as file:
+            x, y, x_test, y_test = (file[name] for name in names)
+    except (OSError, ValueError, KeyError, BadZipFile) as error:
+        raise DataError(f"{path} has no arrays {', '.join(names)}: {error}.") from error
+    own, others = np.flatnonzero(y == normal), np.flatnonzero(y != normal)
+    if not len(own):
+        raise DataError(f"{path} has no training rows of class {normal}.")
+    count = round(len(own) * alpha / (1 - alpha))
+    chosen = np.random.default_rng(seed).choice(others, count, replace=False)
+    return Split(
+        train=x[np.r_[own, chosen]].astype(np.float32),
+        contaminant=np.arange(len(own) + count) >= len(own),
+        test=x_test.astype(np.float32),
+        anomaly=y_test != normal,
+    )
+
+
 def _pixels(images: np.ndarray) -> np.ndarray:
     return (images[:, None] / 255).astype(np.float32)
