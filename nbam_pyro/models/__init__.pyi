@@ -42,6 +42,7 @@ from .priors.switch import FixedSwitch as FixedSwitch
 from .priors.switch import GroupSwitch as GroupSwitch
 from .priors.switch import HeadSwitch as HeadSwitch
 from .priors.switch import LinearSwitch as LinearSwitch
+from .random_view import RandomView as RandomView
 from .splines import Splines as Splines
 from .standardise import Standardise as Standardise
 from .stories.closed_story import ClosedStory as ClosedStory

@@ -33,6 +33,7 @@ def image_features(
     std: Sequence[float] | None = None,
     pool: bool = True,
     mirrored: bool = False,
+    views: int = 1,
     precision: Precision = "float32",
     batch_size: int = 16,
     cache: str | Path | None = None,
@@ -69,6 +70,9 @@ def image_features(
         pool: False to return the grid of features before its mean.
         mirrored: True to average the features of each image and of its mirror image (left and right
             exchanged). It takes twice as long.
+        views: Number V of views of each image, for augmentation with `models.RandomView`, 1 to 10:
+            the image and its mirror image, crops of 7/8 of the side in the four corners, each
+            followed by its mirror image. It takes V times as long.
         precision: "float32", or "bfloat16", which is faster on some processors only, and changes
             features by some percent.
         batch_size: Number of images that the network gets at once. Small batches are faster on
@@ -79,11 +83,11 @@ def image_features(
 
     Returns:
         Features, (N, D) float32, a read-only memory map of a file in the cache. With `pool=False`,
-        (N, h, w, D).
+        (N, h, w, D); with V > 1 views, (N, V, D).
 
     Raises:
         DataError: An image cannot be read, images differ in shape, the network cannot take them or
-            does not return features, or it is random.
+            does not return features, or it is random; or options contradict each other.
         FolderError: The cache cannot be written.
 
     Example:
@@ -104,7 +108,9 @@ def image_features(
         mean=None if mean is None else tuple(map(float, mean)),
         std=None if std is None else tuple(map(float, std)),
     )
-    frozen = FrozenNetwork.of(network, pool=pool, mirrored=mirrored, precision=precision)
+    frozen = FrozenNetwork.of(
+        network, pool=pool, mirrored=mirrored, views=views, precision=precision
+    )
     work = _Work(rows, preparation, frozen, batch_size)
     folder = default_cache() if cache is None else Path(cache)
     with (
@@ -141,6 +147,7 @@ class _Work:
             "shape": self.shape,
             "pool": self.frozen.pool,
             "mirrored": self.frozen.mirrored,
+            "views": self.frozen.views,
             "precision": self.frozen.precision,
         }
 

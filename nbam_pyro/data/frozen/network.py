@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from nbam_pyro.data.frozen.views import MOST, views_of
 from nbam_pyro.errors import DataError
 
 __all__ = ["FrozenNetwork", "Precision", "network_digest"]
@@ -63,17 +64,19 @@ class FrozenNetwork:
         module: The copy, with its weights in the channels-last memory format.
         pool: True to return the mean of a feature grid over its places.
         mirrored: True to average the features of each image and of its mirror image.
+        views: Number of views of each image, whose features are not averaged.
         precision: Precision of the computation.
     """
 
     module: nn.Module
     pool: bool
     mirrored: bool
+    views: int
     precision: Precision
 
     @classmethod
     def of(
-        cls, network: nn.Module, *, pool: bool, mirrored: bool, precision: Precision
+        cls, network: nn.Module, *, pool: bool, mirrored: bool, views: int, precision: Precision
     ) -> "FrozenNetwork":
         """Copy a network, which stays as it is.
 
@@ -81,18 +84,27 @@ class FrozenNetwork:
             network: Any module. The copy stays on its device.
             pool: True to return the mean of a feature grid over its places.
             mirrored: True to average the features of each image and of its mirror image.
+            views: Number of views of each image, whose features are not averaged.
             precision: Precision of the computation.
 
         Raises:
-            DataError: The precision is unknown.
+            DataError: The precision is unknown, or the number of views is out of range or is given
+                together with `mirrored` or `pool=False`.
         """
+        if not 1 <= views <= MOST:
+            raise DataError(f"views is {views}. Give a number from 1 to {MOST}.")
+        if views > 1 and (mirrored or not pool):
+            raise DataError(
+                "views are for pooled features that are not averaged. Leave out mirrored and pool, "
+                "or views."
+            )
         if precision not in _ROUNDING:
             raise DataError(f"precision is {precision!r}. Give {' or '.join(_ROUNDING)}.")
         module = copy.deepcopy(network).eval()
         with warnings.catch_warnings():  # deprecated details of TorchScript
             warnings.simplefilter("ignore")
             module = module.to(memory_format=torch.channels_last)
-        return cls(module=module, pool=pool, mirrored=mirrored, precision=precision)
+        return cls(module=module, pool=pool, mirrored=mirrored, views=views, precision=precision)
 
     def __call__(self, images: Tensor) -> np.ndarray:
         """Compute features.
@@ -101,7 +113,7 @@ class FrozenNetwork:
             images: Prepared images, (N, C, H, W).
 
         Returns:
-            Features, (N, D) float32; with `pool=False`, (N, h, w, D).
+            Features, (N, D) float32; with `pool=False`, (N, h, w, D); with V > 1 views, (N, V, D).
 
         Raises:
             DataError: The network cannot take these images, or its result is no such feature.
@@ -112,6 +124,9 @@ class FrozenNetwork:
             torch.inference_mode(),
             torch.autocast(weights.device.type, torch.bfloat16, self.precision == "bfloat16"),
         ):
+            if self.views > 1:
+                every = [self._features(view) for view in views_of(images, self.views)]
+                return torch.stack(every, 1).cpu().numpy()
             features = self._features(images)
             if self.mirrored:
                 again = self._features(images.flip(-1))

@@ -17,6 +17,7 @@ from nbam_pyro.data import image_features
 from nbam_pyro.data.frozen import features as frozen_features
 from nbam_pyro.data.frozen import network_digest
 from nbam_pyro.errors import DataError
+from nbam_pyro.models import RandomView
 from tests.data.frozen.helpers import Counting, small_images, small_network, write_folder
 
 # The probe: two images together, and one alone.
@@ -71,6 +72,39 @@ class Listed(torch.utils.data.Dataset):
 
     def __getitem__(self, row):
         return self.items[row]
+
+
+def test_views_are_the_image_its_mirror_image_and_crops(tmp_path):
+    network, images = small_network(), small_images()
+    views = image_features(images, network, views=10, cache=tmp_path)
+    assert views.shape == (10, 10, 5)
+    one = image_features(images, network, cache=tmp_path)
+    flipped = image_features(images[..., ::-1].copy(), network, cache=tmp_path)
+    np.testing.assert_allclose(views[:, 0], one, rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(views[:, 1], flipped, rtol=1e-4, atol=1e-5)
+    assert np.ptp(views, axis=1).min() > 0
+    again = image_features(images, network, views=4, cache=tmp_path)
+    np.testing.assert_allclose(again, views[:, :4], rtol=1e-4, atol=1e-5)
+
+
+def test_a_random_view_in_training_and_the_mean_in_evaluation():
+    x = torch.arange(24.0).reshape(4, 3, 2)
+    module = RandomView()
+    torch.manual_seed(0)
+    seen = torch.stack([module(x) for _ in range(60)])
+    assert [len(torch.unique(seen[:, row], dim=0)) for row in range(4)] == [3] * 4
+    torch.testing.assert_close(module.eval()(x), x.mean(1))
+    with pytest.raises(DataError, match=r"\(N, V, D\)"):
+        module(x[0])
+
+
+@pytest.mark.parametrize(
+    "options",
+    [{"views": 0}, {"views": 11}, {"views": 2, "mirrored": True}, {"views": 2, "pool": False}],
+)
+def test_views_that_cannot_be_made_are_refused(options, tmp_path):
+    with pytest.raises(DataError, match="views"):
+        image_features(small_images(), small_network(), cache=tmp_path, **options)
 
 
 def test_grids_mirror_images_and_vectors(tmp_path):
