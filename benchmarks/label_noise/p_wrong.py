@@ -47,6 +47,7 @@ _COLUMNS = {
     "share": "rate_estimate",
     "width": "interval_width",
     "covers": "interval_covers",
+    "false": "false_discoveries",
     "seconds": "seconds",
 }
 

@@ -12,7 +12,7 @@ from sklearn.datasets import load_digits
 from sklearn.model_selection import train_test_split
 from torch import nn
 
-from benchmarks.label_noise.images import augmented_cnn, augmented_resnet
+from benchmarks.label_noise.images import augmented_cnn, augmented_cnn8, augmented_resnet
 from nbam_pyro.data import (
     CIFAR10_FLIPS,
     DIGITS_FLIPS,
@@ -232,6 +232,18 @@ DATASETS: Mapping[str, DataSet] = MappingProxyType(
             train_size=50_000,
             held_out=0.1,
             epochs=30,
+            batch_size=128,
+            lr=3e-3,
+            weight_decay=5e-2,
+            one_cycle=True,
+        ),
+        "cifar10_cnn8": DataSet(
+            load=partial(_images, name="CIFAR10"),
+            flips=CIFAR10_FLIPS,
+            network=augmented_cnn8,
+            train_size=50_000,
+            held_out=0.1,
+            epochs=120,
             batch_size=128,
             lr=3e-3,
             weight_decay=5e-2,

@@ -81,7 +81,11 @@ class TestProblems:
 class TestImages:
     @pytest.mark.parametrize(
         ("make", "shape"),
-        [(images.augmented_cnn, (1, 28, 28)), (images.augmented_resnet, (3, 32, 32))],
+        [
+            (images.augmented_cnn, (1, 28, 28)),
+            (images.augmented_resnet, (3, 32, 32)),
+            (images.augmented_cnn8, (3, 32, 32)),
+        ],
     )
     def test_networks_are_a_trunk_and_a_head(self, make, shape):
         network = make()
