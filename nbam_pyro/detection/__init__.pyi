@@ -1,3 +1,4 @@
+from . import attacks as attacks
 from .assignments import Assignment as Assignment
 from .assignments import Blind as Blind
 from .assignments import Exact as Exact
