@@ -1,4 +1,3 @@
-from .under_attack import attacked_auc as attacked_auc
 from .checks import Check as Check
 from .gradients import Attacked as Attacked
 from .gradients import pgd as pgd
@@ -8,3 +7,4 @@ from .steps import FixedStep as FixedStep
 from .steps import HalvingStep as HalvingStep
 from .steps import StepRule as StepRule
 from .torch_function import TorchFunction as TorchFunction
+from .under_attack import attacked_auc as attacked_auc

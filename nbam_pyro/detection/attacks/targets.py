@@ -209,8 +209,7 @@ def _module(function: Any) -> Callable[[Tensor], Tensor] | None:
     """Return a function of float64 tensors, if a function of arrays is a torch module."""
     if not isinstance(function, TorchFunction):
         return None
-    module = copy.deepcopy(function.module).double().eval().requires_grad_(False)
-    return lambda x: module(x)
+    return copy.deepcopy(function.module).double().eval().requires_grad_(False)
 
 
 def _plain(scores: Any) -> np.ndarray:
