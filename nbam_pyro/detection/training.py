@@ -124,7 +124,12 @@ def train_backbone(
     )
     backbone.eval()
     like = next(backbone.parameters())
-    backbone.finish(backbone.rows(x.to(like)))
+
+    def clean_weights() -> Tensor:
+        energies = energies_of(backbone, x)
+        return assignment(prior.logit.detach().cpu(), energies, codes).clean
+
+    backbone.finish(backbone.rows(x.to(like)), clean_weights)
     return history
 
 

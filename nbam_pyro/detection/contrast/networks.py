@@ -5,7 +5,7 @@ from torch import Tensor, nn
 
 from nbam_pyro.detection.contrast.transforms import TRANSFORMS, pseudo_anomalies
 
-__all__ = ["encoder", "features_of", "told_apart"]
+__all__ = ["ContrastNetwork", "encoder", "features_of", "told_apart"]
 
 # Training of the classifier of transforms.
 _EPOCHS, _LR, _BATCH = 4, 3e-3, 128
@@ -34,6 +34,40 @@ def encoder(channels: int, width: int) -> nn.Sequential:
     found = nn.Sequential(*layers, nn.AdaptiveAvgPool2d(2), nn.Flatten())
     # For convolutions as narrow as these, channels last is twice as fast as channels first.
     return found.to(memory_format=torch.channels_last)
+
+
+class ContrastNetwork(nn.Module):
+    """An encoder, a projection to embeddings, and a classifier of normal and pseudo-anomaly.
+
+    Args:
+        channels: Number of channels of the images.
+        width: Number of channels of the first convolution.
+        embedding: Number of dimensions D of an embedding.
+        classification: Whether there is a classifier.
+
+    Example:
+        >>> network = ContrastNetwork(1, 4, 8, classification=True)
+        >>> network.embed(torch.rand(2, 3, 1, 8, 8)).shape
+        torch.Size([2, 3, 8])
+    """
+
+    def __init__(self, channels: int, width: int, embedding: int, *, classification: bool) -> None:
+        super().__init__()
+        features = 16 * width
+        self.encoder = encoder(channels, width)
+        self.projection = nn.Sequential(
+            nn.Linear(features, features), nn.ReLU(), nn.Linear(features, embedding)
+        )
+        self.logits = nn.Linear(features, 2) if classification else nn.Identity()
+
+    def embed(self, views: Tensor) -> Tensor:
+        """Return embeddings of length 1 of views by group, (2, n, C, H, W) -> (2, n, D).
+
+        Args:
+            views: Images and their pseudo-anomalies, (2, n, C, H, W).
+        """
+        z = self.projection(self.encoder(views.flatten(0, 1)))
+        return nn.functional.normalize(z, dim=-1).unflatten(0, views.shape[:2])
 
 
 def told_apart(x: Tensor, *, width: int) -> nn.Module:
