@@ -125,7 +125,7 @@ def attacked_auc(
     clean, worst = target.scores(x), x
     scores, noise = [], []
     for size in sizes:
-        worst, found = moved(target, rows, size, strength, worst)
+        worst, found = moved(target, rows, size, strength, worst) if size else (x, clean)
         changed, other = signed(target, rows, size)
         worse = rows.sign * other > rows.sign * found
         worst = np.where(worse.reshape(-1, *(1,) * (x.ndim - 1)), changed, worst)
