@@ -178,7 +178,7 @@ class Cobra(Benchmark):
             starts=self.starts,
             smoothed=False,
             queries=200,
-            checked=100,
+            checked=40,
             seed=seed,
         )
         seconds = {"seconds": trained, "attack_seconds": time.perf_counter() - started - trained}

@@ -13,6 +13,7 @@ from nbam_pyro.detection.contrast.hook import ContrastHook, Filter
 from nbam_pyro.detection.contrast.networks import ContrastNetwork, features_of, told_apart
 from nbam_pyro.detection.contrast.opposite_pairs import contrast_energies
 from nbam_pyro.detection.contrast.shift_filter import ShiftFilter
+from nbam_pyro.detection.contrast.views import check_pixels
 from nbam_pyro.errors import DataError
 from nbam_pyro.models.likelihoods.component import check_positive, check_whole
 from nbam_pyro.training.hooks import StepHook
@@ -127,11 +128,7 @@ class Cobra(Backbone):
 
     @torch.no_grad()
     def start(self, x: Tensor) -> None:
-        if float(x.min()) < 0 or float(x.max()) > 1:
-            raise DataError(
-                f"Cobra takes pixels in [0, 1], but values reach from {float(x.min()):g} to "
-                f"{float(x.max()):g}. Divide bytes by 255."
-            )
+        check_pixels(x)
         if min(x.shape[-2:]) < _SMALLEST_SIDE:
             raise DataError(
                 f"Images are {x.shape[-2]} by {x.shape[-1]}; Cobra needs sides of "
@@ -163,10 +160,14 @@ class Cobra(Backbone):
 
         Args:
             x: Images of each of the S members, (S, N, C, H, W), or views, (S, N, K, 2, C, H, W).
+
+        Raises:
+            DataError: Images have values outside of [0, 1].
         """
         if x.ndim > 5:
             pairs = [self._of_views(*one) for one in zip(self.parts, x, strict=True)]
             return Energies(*(torch.stack(side) for side in zip(*pairs, strict=True)))
+        check_pixels(x)
         z, odds = self._embedded(x)
         similar = self.embeddings(z, nearest=self.nearest)
         clean = 1 - similar

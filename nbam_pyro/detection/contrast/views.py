@@ -8,7 +8,9 @@ import math
 import torch
 from torch import Tensor, nn
 
-__all__ = ["mild_views"]
+from nbam_pyro.errors import DataError
+
+__all__ = ["check_pixels", "mild_views"]
 
 # Largest relative change of brightness, contrast and saturation, and of the hue as a share of the
 # colour circle; the share of images whose colours change, and the share that becomes grey.
@@ -18,6 +20,20 @@ _RATIO = (3 / 4, 4 / 3)
 _LUMINANCE = (0.299, 0.587, 0.114)
 # From RGB to brightness (Y) and two axes of colour (I, Q), in which a hue is an angle.
 _YIQ = ((0.299, 0.587, 0.114), (0.596, -0.274, -0.322), (0.211, -0.523, 0.312))
+
+
+def check_pixels(x: Tensor) -> None:
+    """Raise a `DataError` if a pixel lies outside of [0, 1].
+
+    Args:
+        x: Images, (..., C, H, W).
+    """
+    low, high = (float(value) for value in x.detach().aminmax())
+    if low < 0 or high > 1:
+        raise DataError(
+            f"Cobra takes pixels in [0, 1], but values reach from {low:g} to {high:g}. Divide "
+            "bytes by 255; in an attack, give bounds=(0, 1)."
+        )
 
 
 def mild_views(x: Tensor, *, crop: float) -> Tensor:
