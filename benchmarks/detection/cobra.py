@@ -182,8 +182,9 @@ class Cobra(Benchmark):
             seed=seed,
         )
         seconds = {"seconds": trained, "attack_seconds": time.perf_counter() - started - trained}
-        for eps, figures in zip(sorted(cases), report.table.to_dict("records"), strict=True):
-            del figures["eps"]
+        table = report.table.drop(columns="eps")
+        for number, eps in enumerate(sorted(cases)):
+            figures = {str(name): float(value) for name, value in table.iloc[number].items()}
             yield Row(
                 case=cases[eps],
                 figures={**figures, **seconds},

@@ -210,5 +210,6 @@ def _method(target: Target, strength: Strength) -> str:
         if strength.surrogates:
             by += f" and by {len(strength.surrogates)} surrogates"
     else:
-        by = f"by {strength.steps} gradient steps from each of {strength.starts} starts"
+        many = "one start" if strength.starts == 1 else f"each of {strength.starts} starts"
+        by = f"by {strength.steps} gradient steps from {many}"
     return f"Normal rows were moved up and anomalies down, {by}."

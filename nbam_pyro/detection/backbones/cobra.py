@@ -165,7 +165,7 @@ class Cobra(Backbone):
             DataError: Images have values outside of [0, 1].
         """
         if x.ndim > 5:
-            pairs = [self._of_views(*one) for one in zip(self.parts, x, strict=True)]
+            pairs = [self._of_views(*one) for one in zip(self._networks, x, strict=True)]
             return Energies(*(torch.stack(side) for side in zip(*pairs, strict=True)))
         check_pixels(x)
         z, odds = self._embedded(x)
@@ -200,20 +200,24 @@ class Cobra(Backbone):
             fixed: Second view, which does not move, in the same shape.
         """
         total = fixed.new_zeros(())
-        for number, member in enumerate(self.parts):
+        for number, member in enumerate(self._networks):
             if first is not None and self.contrast is not None:
                 with torch.no_grad():
-                    still = member.embed(_by_group(fixed[number]))
-                z = torch.stack([member.embed(_by_group(first[number])), still])
+                    still = member.embed(fixed[number].transpose(0, 1))
+                z = torch.stack([member.embed(first[number].transpose(0, 1)), still])
                 form, tau = self.contrast, self.temperature
                 total = total + contrast_energies(z, form=form, temperature=tau)[0].sum()
             if second is not None:
-                logits = member.logits(member.encoder(_by_group(second[number]).flatten(0, 1)))
+                logits = member.logits(member.encoder(second[number].transpose(0, 1).flatten(0, 1)))
                 classes = torch.tensor([0, 1], device=logits.device).repeat_interleave(
                     len(logits) // 2
                 )
                 total = total + cross_entropy(logits, classes, reduction="sum")
         return total
+
+    @property
+    def _networks(self) -> list[ContrastNetwork]:
+        return [part for part in self.parts if isinstance(part, ContrastNetwork)]
 
     def _of_views(self, member: ContrastNetwork, views: Tensor) -> tuple[Tensor, Tensor]:
         """Return both energies of n rows from their views, (n, K, 2, C, H, W) -> two (n,)."""
@@ -236,12 +240,12 @@ class Cobra(Backbone):
 
     def _embedded(self, x: Tensor) -> tuple[Tensor, Tensor | None]:
         """Return embeddings, (S, N, D), and log odds of an anomaly, (S, N), or None."""
-        h = torch.stack([m.encoder(part) for m, part in zip(self.parts, x, strict=True)])
-        z = torch.stack([m.projection(part) for m, part in zip(self.parts, h, strict=True)])
+        h = torch.stack([m.encoder(part) for m, part in zip(self._networks, x, strict=True)])
+        z = torch.stack([m.projection(part) for m, part in zip(self._networks, h, strict=True)])
         z = normalize(z, dim=-1)
         if not self.classification:
             return z, None
-        logits = torch.stack([m.logits(part) for m, part in zip(self.parts, h, strict=True)])
+        logits = torch.stack([m.logits(part) for m, part in zip(self._networks, h, strict=True)])
         return z, logits[..., 1] - logits[..., 0]
 
     def _fill(self, x: Tensor, weights: Tensor) -> None:
@@ -259,11 +263,6 @@ class Cobra(Backbone):
             every = torch.cat(odds, 1)
             self.mean.copy_(every.mean(1, keepdim=True))
             self.unit.copy_(every.std(1, keepdim=True).clamp_min(1e-6))
-
-
-def _by_group(views: Tensor) -> Tensor:
-    """Return views with the group first, (n, 2, ...) -> (2, n, ...)."""
-    return views.transpose(0, 1)
 
 
 def _spaced(count: int, most: int) -> Tensor:
