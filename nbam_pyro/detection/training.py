@@ -125,11 +125,11 @@ def train_backbone(
     backbone.eval()
     like = next(backbone.parameters())
 
-    def clean_weights() -> Tensor:
-        energies = energies_of(backbone, x)
-        return assignment(prior.logit.detach().cpu(), energies, codes).clean
+    def normal() -> Tensor:
+        found = assignment(prior.logit.detach().cpu(), energies_of(backbone, x), codes)
+        return found.clean > found.anomalous
 
-    backbone.finish(backbone.rows(x.to(like)), clean_weights)
+    backbone.finish(backbone.rows(x.to(like)), normal)
     return history
 
 

@@ -99,16 +99,15 @@ class Backbone(nn.Module, ABC):
             x: Training rows of each of the S members (models), (S, N, ...).
         """
 
-    def finish(self, x: Tensor, weights: Callable[[], Tensor]) -> None:
+    def finish(self, x: Tensor, normal: Callable[[], Tensor]) -> None:
         """Set constants from the rows after training, when the backbone is in evaluation mode.
 
         The default does nothing.
 
         Args:
             x: Training rows of each of the S members (models), (S, N, ...).
-            weights: Function that computes the energies of these rows as they are now, and returns
-                the weight of each clean energy by the assignment, (S, N). It is below 1 for rows
-                that are probably anomalies.
+            normal: Function that computes the energies of these rows as they are now, and returns
+                whether the assignment takes each row for normal, (S, N) booleans.
         """
 
     def hook(self) -> StepHook | None:

@@ -139,7 +139,7 @@ class Cobra(Backbone):
             network = told_apart(images, width=self.width)
             test = ShiftFilter(features_of(network, images), level=self.significance)
             self._filter = (Filter(network, test),)
-        self._fill(x, torch.ones(x.shape[:2], device=x.device))
+        self._fill(x)
 
     def hook(self) -> StepHook | None:
         return ContrastHook(
@@ -150,10 +150,10 @@ class Cobra(Backbone):
         )
 
     @torch.no_grad()
-    def finish(self, x: Tensor, weights: Callable[[], Tensor]) -> None:
+    def finish(self, x: Tensor, normal: Callable[[], Tensor]) -> None:
         self._filter = ()
-        self._fill(x, torch.ones(x.shape[:2], device=x.device))
-        self._fill(x, weights())
+        self._fill(x)
+        self._fill(x, normal())
 
     def energies(self, x: Tensor) -> Energies:
         """Return the energies of images, or those of the views that `hook` makes.
@@ -248,16 +248,16 @@ class Cobra(Backbone):
         logits = torch.stack([m.logits(part) for m, part in zip(self._networks, h, strict=True)])
         return z, logits[..., 1] - logits[..., 0]
 
-    def _fill(self, x: Tensor, weights: Tensor) -> None:
-        """Fill the bank with the rows of full weight, and set the scale of the log odds."""
+    def _fill(self, x: Tensor, normal: Tensor | None = None) -> None:
+        """Fill the bank with normal rows, and set the scale of the log odds."""
         training = self.training
         self.eval()
         parts = [self._embedded(part) for part in x.split(_SIZE, 1)]
         self.train(training)
         z = torch.cat([part[0] for part in parts], 1)
-        for number, weight in enumerate(weights.to(z.device)):
-            normal = weight >= weight.max()
-            self.embeddings.fill(number, z[number, normal])
+        for number, rows in enumerate(z):
+            kept = slice(None) if normal is None or not normal[number].any() else normal[number]
+            self.embeddings.fill(number, rows[kept])
         odds = [part[1] for part in parts if part[1] is not None]
         if odds:
             every = torch.cat(odds, 1)

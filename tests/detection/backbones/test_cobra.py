@@ -162,6 +162,19 @@ def test_suspected_rows_are_not_in_the_bank(assignment):
     assert blind.backbone_.embeddings.filled.tolist() == [40]
 
 
+def test_verified_anomalies_are_not_in_the_bank():
+    x, odd = pictures()
+    detector = AnomalyDetector(
+        partial(Cobra, **(SMALL | {"bank": 100})),
+        assignment=Blind(label_weight=2.0),
+        contamination=0.2,
+        members=1,
+        epochs=1,
+        random_state=0,
+    ).fit(x, verified=np.where(odd, 1, np.where(np.arange(40) < 5, 0, -1)))
+    assert detector.backbone_.embeddings.filled.tolist() == [32]
+
+
 def test_a_detector_can_be_attacked():
     x, _ = pictures(odd=0)
     test, odd = pictures(seed=1)
