@@ -130,7 +130,9 @@ class Cobra(Benchmark):
     @staticmethod
     def summary(rows: pd.DataFrame) -> str:
         """Return the mean AUROC by method and eps, with its standard error."""
-        groups = rows.groupby(["contamination", "method", "eps"], sort=False)["auroc"]
+        groups = rows.groupby(["contamination", "trained_eps", "method", "eps"], sort=False)[
+            "auroc"
+        ]
         table = groups.agg(["mean", "sem", "count"]).round(3)
         return table.to_string()
 
