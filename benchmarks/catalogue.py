@@ -11,6 +11,7 @@ from benchmarks.calibration.sbc import Sbc
 from benchmarks.calibration.share_prior import ShareDevelopment
 from benchmarks.calibration.sharpness import Sharpness
 from benchmarks.calibration.sharpness_prior import SharpnessDevelopment
+from benchmarks.detection.cobra import Cobra
 from benchmarks.detection.contaminated_ad import ContaminatedAd
 from benchmarks.detection.default_detector import DEFAULT_DETECTOR, DefaultDetector
 from benchmarks.detection.failure_table import FAILURE_TABLE, FailureTable
@@ -54,6 +55,7 @@ BENCHMARKS: tuple[type[Benchmark], ...] = (
     FromScores,
     LoeMaps,
     DefaultDetector,
+    Cobra,
     Coverage,
     Refits,
     Sbc,

@@ -21,6 +21,7 @@ MODULES = (
     "nbam_pyro.data",
     "nbam_pyro.decisions",
     "nbam_pyro.detection",
+    "nbam_pyro.detection.attacks",
     "nbam_pyro.errors",
     "nbam_pyro.estimators",
     "nbam_pyro.functional",

@@ -26,8 +26,8 @@ def detect(
         Path | None,
         typer.Argument(
             metavar="[DATA]",
-            help="CSV, Parquet or NPZ file (with an array X), without labels, or with --features a "
-            "folder of images.",
+            help="CSV, Parquet or NPZ file (with an array X), without labels, or with --features "
+            "or --backbone cobra a folder of images.",
         ),
     ] = None,
     *,
@@ -50,8 +50,10 @@ def detect(
         str | None,
         typer.Option(
             help="Neural model of normal rows: ntl (neural transformations), icl (internal "
-            "contrast), svdd (deep support vector data description) or ae (autoencoder). Without "
-            "it, scores of several kinds are averaged: distances, densities and isolation."
+            "contrast), svdd (deep support vector data description) or ae (autoencoder); for "
+            "images cobra, which is trained to withstand changes of the pixels. With cobra, give "
+            "--contamination a number: auto trains ten networks. Without --backbone, scores of "
+            "several kinds are averaged: distances, densities and isolation."
         ),
     ] = None,
     contamination: Annotated[
@@ -86,7 +88,9 @@ def detect(
     cache: Cache = None,
     epochs: Annotated[
         int | None,
-        typer.Option(help="Number of training epochs with --backbone. Default: 100.", min=1),
+        typer.Option(
+            help="Number of training epochs with --backbone. Default: 100; 30 for cobra.", min=1
+        ),
     ] = None,
     drop: Drop = None,
     keep: Keep = None,

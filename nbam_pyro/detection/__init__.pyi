@@ -1,3 +1,4 @@
+from . import attacks as attacks
 from .assignments import Assignment as Assignment
 from .assignments import Blind as Blind
 from .assignments import Exact as Exact
@@ -9,6 +10,7 @@ from .backbones.base import Backbone as Backbone
 from .backbones.base import Energies as Energies
 from .backbones.base import complement as complement
 from .backbones.base import inverse as inverse
+from .backbones.cobra import Cobra as Cobra
 from .backbones.deep_svdd import DeepSVDD as DeepSVDD
 from .backbones.gaussian_mixture import GaussianMixture as GaussianMixture
 from .backbones.internal_contrastive import InternalContrast as InternalContrast

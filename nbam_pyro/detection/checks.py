@@ -53,8 +53,8 @@ def check_row_dims(backbone: Backbone, rows: Tensor) -> None:
     if len(shape) != backbone.row_dims:
         raise DataError(
             f"{type(backbone).__name__} takes rows of {backbone.row_dims} dimensions, but rows of "
-            f"X have shape {shape}. Give images (N, C, H, W) to Rotations, and features (N, D) to "
-            "the other backbones."
+            f"X have shape {shape}. Give images (N, C, H, W) to Rotations or Cobra, and features "
+            "(N, D) to the other backbones."
         )
 
 

@@ -107,7 +107,13 @@ def train_backbone(
     data = TensorDataset(x.transpose(0, 1).contiguous(), torch.arange(count))
     rows = Rows(data, data.tensors[1], torch.ones(count))
     history, _ = train(
-        Task([backbone, prior], loss=loss, groups=groups),
+        Task(
+            [backbone, prior],
+            loss=loss,
+            groups=groups,
+            one_cycle=backbone.one_cycle,
+            hook=backbone.hook(),
+        ),
         rows,
         np.arange(count),
         np.arange(0),
@@ -117,6 +123,13 @@ def train_backbone(
         callbacks=[now],
     )
     backbone.eval()
+    like = next(backbone.parameters())
+
+    def normal() -> Tensor:
+        found = assignment(prior.logit.detach().cpu(), energies_of(backbone, x), codes)
+        return found.clean > found.anomalous
+
+    backbone.finish(backbone.rows(x.to(like)), normal)
     return history
 
 

@@ -5,6 +5,7 @@ import json
 import numpy as np
 import pandas as pd
 import pytest
+from PIL import Image
 from typer.testing import CliRunner
 
 from nbam_pyro.cli import app
@@ -144,3 +145,48 @@ def test_mistakes_are_said_in_one_line(table, tmp_path, arguments, words):
     assert words in result.output
     assert len(result.stderr.strip().splitlines()) == 1
     assert not out.exists()
+
+
+@pytest.fixture
+def pictures():
+    """Grey images of a bright square; the last four have it in another corner."""
+    images = np.random.default_rng(0).integers(0, 60, (24, 1, 12, 12)).astype(np.uint8)
+    images[:20, :, 2:7, 2:7] += 150
+    images[20:, :, 6:11, 6:11] += 150
+    return images
+
+
+def test_images_are_detected_and_scored_with_cobra(pictures, tmp_path):
+    folder, run = tmp_path / "images", tmp_path / "run"
+    folder.mkdir()
+    for number, image in enumerate(pictures):
+        Image.fromarray(image[0]).save(folder / f"{number:02d}.png")
+    further = ("--backbone", "cobra", "--contamination", 0.1, "--epochs", 1)
+    result = nbam("detect", folder, *further, "--out", run)
+    assert result.exit_code == 0, result.output
+    summary = json.loads((run / "summary.json").read_text())
+    assert (summary["backbone"], summary["features"], summary["flagged"]) == ("cobra", 144, 3)
+    scored = nbam("score", run, folder, "--out", tmp_path / "new.csv")
+    assert scored.exit_code == 0, scored.output
+    new = pd.read_csv(tmp_path / "new.csv").set_index("row")["score"]
+    own = pd.read_csv(run / "flags.csv").set_index("row")["score"]
+    assert np.allclose(new[own.index], own)
+    np.savez(tmp_path / "data.npz", X=pictures / 255)
+    result = nbam("detect", tmp_path / "data.npz", *further, "--out", tmp_path / "other")
+    assert result.exit_code == 0, result.output
+
+
+def test_cobra_takes_images_and_the_others_tables(table, pictures, tmp_path):
+    data, bytes_ = tmp_path / "data.csv", tmp_path / "bytes.npz"
+    table.drop(columns="seen").to_csv(data, index=False)
+    np.savez(bytes_, X=pictures)
+    cobra = ("--backbone", "cobra", "--epochs", 1, "--contamination", 0.1)
+    for arguments, message in (
+        ((data, *cobra), "is a table of features, but --backbone cobra takes images"),
+        ((bytes_, *cobra), "Divide bytes by 255"),
+        ((bytes_,), "has images, but this model needs a table"),
+        ((bytes_, "--backbone", "ae"), "has images, but this model needs a table"),
+    ):
+        result = nbam("detect", *arguments, "--out", tmp_path / "run")
+        assert result.exit_code == 2
+        assert message in " ".join(result.output.split())

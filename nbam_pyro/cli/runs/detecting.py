@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from nbam_pyro.cli.files import read
+from nbam_pyro.cli.files import Source, read
 from nbam_pyro.cli.runs.detector_options import BackboneName
 from nbam_pyro.cli.runs.features import learn, named, oddities
 from nbam_pyro.cli.runs.folder import shape_of
@@ -29,8 +29,6 @@ from nbam_pyro.errors import DataError, FolderError
 from nbam_pyro.storage import check_files, new_folder, read_json, write_json, write_manifest
 
 __all__ = ["detect_file", "flagged", "is_detected", "ordered", "score_detected"]
-
-_EPOCHS = 100
 
 
 def detect_file(
@@ -52,15 +50,16 @@ def detect_file(
     """Find anomalies in a data file and write a run folder.
 
     Args:
-        data: CSV or Parquet file, or NPZ file with an array X. All columns are features except
-            identifiers and those in `verified` and `drop`.
+        data: CSV or Parquet file, NPZ file with an array X, or a folder of images. All columns are
+            features except identifiers and those in `verified` and `drop`.
         out: Run folder to write. It is written completely or not at all.
         verified: Name of the column or array that says which rows somebody has verified: 1 or true
             for an anomaly, 0 or false for a normal row, empty where nothing is verified. It is not
             used as a feature. None if no row is verified.
         backbone: Neural model of normal rows. None to average scores of several kinds instead.
         contamination: Share of anomalies, up to 0.5. With "auto", it is estimated.
-        features: Network that computes features of images. Images need one.
+        features: Network that computes features of images. Images need one, unless the backbone
+            takes images.
         epochs: Number of training epochs of a neural model. None for the default.
         drop: Columns not to use as features. Columns that have a typical identifier name (such as
             `id`) and a different value in every row are also left out.
@@ -84,14 +83,9 @@ def detect_file(
         beside = [] if verified is None else [verified]
         source = read(data, label=None, beside=beside, labelled=False)
         source = with_features(source, features, data=data.name, progress=progress, say=say)
+        _check_kind(source, backbone, data=data)
         learned = learn(source, data=data.name, drop=drop, keep=keep)
         x = learned.x
-        if x.ndim != 2:
-            raise DataError(
-                f"'{data}' has images, but nbam detect needs a table or an array (N, D) of "
-                "features. Add --features with a pretrained network, or use "
-                "AnomalyDetector(Rotations) in Python."
-            )
         codes = verified_codes(source, verified)
         say(f"Training on {len(x)} rows ...")
         detector: RowDetector
@@ -101,10 +95,10 @@ def detect_file(
             detector = AnomalyDetector(
                 backbone.backbone,
                 contamination=contamination,
-                epochs=_EPOCHS if epochs is None else epochs,
                 random_state=seed,
                 progress=progress,
                 trainer={"default_root_dir": draft},
+                **(backbone.settings | ({} if epochs is None else {"epochs": epochs})),
             )
         detector.fit(named(learned.encoding, x), verified=codes)
         table = flagged(source.rows, detector.decision_scores_, detector)
@@ -116,7 +110,7 @@ def detect_file(
             "data": data.name,
             "task": "detection",
             "rows": len(table),
-            "features": x.shape[1],
+            "features": x[0].size,
             "backbone": None if backbone is None else backbone.value,
             **share_entries(detector.report_),
             "flagged": int(table["flagged"].sum()),
@@ -163,7 +157,8 @@ def score_detected(
     check_files(run, ["run.json", *FILES])
     info = read_json(run / "run.json", DetectedInfo)
     detector = read_rows(run, allow=())
-    if shape_of(info.encoding) != (detector.n_features_in_,):
+    # For images, the number of features is that of the channels.
+    if shape_of(info.encoding)[0] != detector.n_features_in_:
         raise FolderError(
             f"'{run / 'run.json'}' describes other data than the detector in this folder. Restore "
             "the file or detect again."
@@ -179,6 +174,23 @@ def score_detected(
         say(f"Note: {note}.")
     scores = detector.decision_function(named(encoding, encoded.x))
     return ordered(flagged(source.rows, scores, detector))
+
+
+def _check_kind(source: Source, backbone: BackboneName | None, *, data: Path) -> None:
+    """Raise a `DataError` if a model of tables gets images, or the reverse."""
+    images = isinstance(source.x, list) or (isinstance(source.x, np.ndarray) and source.x.ndim > 2)
+    wanted = backbone is not None and backbone.of_images
+    if images and not wanted:
+        raise DataError(
+            f"'{data}' has images, but this model needs a table or an array (N, D) of features. "
+            "Add --features with a pretrained network, or use --backbone cobra, which takes images."
+        )
+    if wanted and not images:
+        raise DataError(
+            f"'{data}' is a table of features, but --backbone cobra takes images: a folder of "
+            "images without --features, or an NPZ file with an array X of shape (rows, channels, "
+            "height, width). For tables, give ntl, icl, svdd or ae."
+        )
 
 
 def is_detected(run: Path) -> bool:

@@ -2,11 +2,12 @@
 
 from collections.abc import Callable
 from enum import StrEnum
-from typing import Literal
+from typing import Any, Literal
 
 from nbam_pyro.detection import (
     AutoEncoder,
     Backbone,
+    Cobra,
     DeepSVDD,
     InternalContrast,
     NeuralTransformations,
@@ -23,6 +24,7 @@ class BackboneName(StrEnum):
     ICL = "icl"
     SVDD = "svdd"
     AE = "ae"
+    COBRA = "cobra"
 
     @property
     def backbone(self) -> Callable[..., Backbone]:
@@ -36,13 +38,27 @@ class BackboneName(StrEnum):
                 return DeepSVDD
             case BackboneName.AE:
                 return AutoEncoder
+            case BackboneName.COBRA:
+                return Cobra
+
+    @property
+    def of_images(self) -> bool:
+        """Whether the backbone takes images. The others take tables."""
+        return self is BackboneName.COBRA
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """Settings of `AnomalyDetector` that suit the backbone."""
+        if self.of_images:
+            return {"epochs": 30, "members": 1, "lr": 3e-3, "batch_size": 64}
+        return {"epochs": 100}
 
 
 def parse_backbone(text: str) -> BackboneName:
     """Return the backbone with a name.
 
     Args:
-        text: Name of a backbone: "ntl", "icl", "svdd" or "ae".
+        text: Name of a backbone: "ntl", "icl", "svdd", "ae" or "cobra".
 
     Raises:
         DataError: No backbone has this name.

@@ -1,12 +1,14 @@
 """The base class of backbones, which compute two energies for each row."""
 
 from abc import ABC, abstractmethod
+from collections.abc import Callable, Sequence
 from typing import ClassVar, NamedTuple
 
 import torch
 from torch import Tensor, nn
 
 from nbam_pyro.errors import DataError
+from nbam_pyro.training.hooks import StepHook
 
 # The anomaly energy of a row whose clean energy is 0 would be infinite.
 _EPS = 1e-6
@@ -49,6 +51,7 @@ class Backbone(nn.Module, ABC):
         normalised: Whether exp(-E_n) and exp(-E_a) are densities of x. A posterior needs densities
             and a prior. Other energies have an arbitrary scale. Therefore their difference is not a
             log odds.
+        one_cycle: Whether the step size rises and then falls during training, or is constant.
         row_dims: Number of dimensions of one row: 1 for features, 3 for images.
 
     Raises:
@@ -67,6 +70,7 @@ class Backbone(nn.Module, ABC):
     """
 
     normalised: ClassVar[bool] = False
+    one_cycle: ClassVar[bool] = False
     row_dims: ClassVar[int] = 1
 
     def __init__(self, members: int) -> None:
@@ -94,6 +98,32 @@ class Backbone(nn.Module, ABC):
         Args:
             x: Training rows of each of the S members (models), (S, N, ...).
         """
+
+    def finish(self, x: Tensor, normal: Callable[[], Tensor]) -> None:
+        """Set constants from the rows after training, when the backbone is in evaluation mode.
+
+        The default does nothing.
+
+        Args:
+            x: Training rows of each of the S members (models), (S, N, ...).
+            normal: Function that computes the energies of these rows as they are now, and returns
+                whether the assignment takes each row for normal, (S, N) booleans.
+        """
+
+    def hook(self) -> StepHook | None:
+        """Return what happens to each training batch before its loss is computed; None for nothing.
+
+        A hook may replace rows by views of them. `energies` must then take such views, too.
+        """
+        return None
+
+    def smoothed(self) -> Sequence[Callable[[Tensor], Tensor]]:
+        """Return differentiable functions that rise with the clean energies, for attacks.
+
+        Each takes rows of each member, (S, N, ...), and returns (S, N). An attack also moves rows
+        through them, where the clean energies have kinks. The default is none.
+        """
+        return ()
 
     def rows(self, x: Tensor) -> Tensor:
         """Return the rows of each member, (S, N, ...).

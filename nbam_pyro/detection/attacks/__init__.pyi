@@ -1,0 +1,10 @@
+from .checks import Check as Check
+from .gradients import Attacked as Attacked
+from .gradients import pgd as pgd
+from .queries import square_queries as square_queries
+from .report import AttackReport as AttackReport
+from .steps import FixedStep as FixedStep
+from .steps import HalvingStep as HalvingStep
+from .steps import StepRule as StepRule
+from .torch_function import TorchFunction as TorchFunction
+from .under_attack import attacked_auc as attacked_auc

@@ -1,0 +1,1 @@
+"""Parts of contrastive training on images: views, pseudo-anomalies, their filter, and the loss."""
