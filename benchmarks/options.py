@@ -109,6 +109,10 @@ Out = Annotated[
     Path | None,
     typer.Option(help="Parquet file to create or extend. Without it, rows are only printed."),
 ]
+Json = Annotated[
+    Path | None,
+    typer.Option(help="JSON file to write: a list with one flat object per case."),
+]
 Again = Annotated[
     bool, typer.Option("--again", help="Measure cases again that the file already contains.")
 ]

@@ -11,7 +11,8 @@ from typing import Any
 import typer
 
 from benchmarks.benchmark import Benchmark, Row, name_of
-from benchmarks.options import Again, Out
+from benchmarks.json_rows import write_json
+from benchmarks.options import Again, Json, Out
 from benchmarks.rows import cases_of, joined, long, read, wide, write
 from nbam_pyro.errors import DataError
 
@@ -21,12 +22,16 @@ __all__ = ["command_of", "run"]
 _PAUSE = 10.0
 
 
-def run(benchmark: Benchmark, *, out: Path | None = None, again: bool = False) -> None:
+def run(
+    benchmark: Benchmark, *, out: Path | None = None, json: Path | None = None, again: bool = False
+) -> None:
     """Measure the cases that a file does not contain, print them and add them to the file.
 
     Args:
         benchmark: Benchmark with its options.
         out: File of rows to create or extend. If it is None, rows are only printed.
+        json: JSON file to write, one flat object per case, with the cases that `out` contains. If
+            it is None, no JSON is written.
         again: Whether to measure cases again that the file contains.
 
     Raises:
@@ -42,8 +47,11 @@ def run(benchmark: Benchmark, *, out: Path | None = None, again: bool = False) -
     written = time.monotonic()
 
     def keep() -> None:
+        lines = joined(before, long(name, rows, command=command))
         if out is not None and rows:
-            write(out, joined(before, long(name, rows, command=command)))
+            write(out, lines)
+        if json is not None:
+            write_json(json, lines)
 
     try:
         for row in benchmark.measure(known):
@@ -61,12 +69,13 @@ def run(benchmark: Benchmark, *, out: Path | None = None, again: bool = False) -
 def command_of(benchmark: type[Benchmark]) -> Callable[..., None]:
     """Return the command of a benchmark. Its fields and the shared options are its options."""
 
-    def command(out: Path | None, again: bool, **options: Any) -> None:
-        run(benchmark(**options), out=out, again=again)
+    def command(out: Path | None, json: Path | None, again: bool, **options: Any) -> None:
+        run(benchmark(**options), out=out, json=json, again=again)
 
     keyword = inspect.Parameter.KEYWORD_ONLY
     shared = [
         inspect.Parameter("out", keyword, default=None, annotation=Out),
+        inspect.Parameter("json", keyword, default=None, annotation=Json),
         inspect.Parameter("again", keyword, default=False, annotation=Again),
     ]
     own = inspect.signature(benchmark).parameters.values()

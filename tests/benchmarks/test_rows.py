@@ -1,10 +1,13 @@
 """The format of rows: what is written is read again, cases are replaced, tables are wide."""
 
+import json
+
 import pandas as pd
 import pytest
 
 from benchmarks.benchmark import Case, Row, flat, name_of
 from benchmarks.catalogue import BENCHMARKS, REPORTS
+from benchmarks.json_rows import records, write_json
 from benchmarks.rows import cases_of, joined, long, read, wide, write
 from nbam_pyro.errors import DataError
 
@@ -50,6 +53,21 @@ def test_wide_has_a_row_for_each_case():
     assert found["verdict"].tolist() == ["weak", "weak"]
 
 
+def test_json_has_a_flat_object_for_each_case(tmp_path):
+    lines = long("toy", [row(0, 0.1, eps=16), row(None, 0.2, eps=0)], command=None)
+    write_json(tmp_path / "new" / "rows.json", lines)
+    found = json.loads((tmp_path / "new" / "rows.json").read_text())
+    assert found == records(lines)
+    assert [one["method"] for one in found] == ["ours", "ours"]
+    assert [(one["seed"], one["eps"], one["auc"]) for one in found] == [
+        (0, 16, 0.1),
+        (None, 0, 0.2),
+    ]
+    assert found[0]["brier"] is None
+    assert found[0]["verdict"] == "weak"
+    assert records(lines[:0]) == []
+
+
 def test_other_files_are_refused(tmp_path):
     path = tmp_path / "rows.parquet"
     pd.DataFrame({"data": [1]}).to_parquet(path)
@@ -70,7 +88,7 @@ def test_every_benchmark_is_listed_and_has_help(capsys):
     assert all(line.endswith(".") for line in lines)
     for name in names:
         assert exit_code("run", name, "--help") == 0
-        assert {"--out", "--again"} <= set(capsys.readouterr().out.split())
+        assert {"--out", "--json", "--again"} <= set(capsys.readouterr().out.split())
 
 
 def test_kept_results_can_be_shown(capsys):
