@@ -21,6 +21,8 @@ MODULES = (
     "nbam_pyro.data",
     "nbam_pyro.decisions",
     "nbam_pyro.detection",
+    "nbam_pyro.detection.representations",
+    "nbam_pyro.detection.sculpting",
     "nbam_pyro.errors",
     "nbam_pyro.estimators",
     "nbam_pyro.functional",
