@@ -91,10 +91,21 @@ class Mahalanobis(TestStatistic):
         self.variance = variance + ridge * variance.mean()
 
     def __call__(self, x: ArrayLike) -> np.ndarray:
-        """Return the squared distances of rows, (N,).
+        """Return the squared distances of rows to the nearest class mean, (N,).
 
         Args:
             x: Features of the rows, (N, D).
+        """
+        return np.asarray(self.distances(x).min(1))
+
+    def distances(self, x: ArrayLike) -> np.ndarray:
+        """Return the squared distances of rows to the means of the K classes, (N, K).
+
+        Args:
+            x: Features of the rows, (N, D).
+
+        Raises:
+            DataError: x has another number of columns, or numbers that are not finite.
         """
         rows = np.asarray(x, dtype=float)
         if rows.ndim != 2 or rows.shape[1] != self.means.shape[1]:
@@ -110,7 +121,7 @@ class Mahalanobis(TestStatistic):
         still = self.variance == 0
         left = np.abs(along[..., still]) > size[:, None, None]
         squared[..., still] = np.where(left, np.inf, 0.0)
-        return squared.sum(-1).min(1)
+        return np.asarray(squared.sum(-1))
 
 
 def _weights(weights: ArrayLike | None, code: np.ndarray) -> np.ndarray:

@@ -85,16 +85,17 @@ class Erasure:
 
     .. math:: d_y(u) = S^{-1/2} \big( E_w[r \mid y, u] - E_w[r \mid y] \big)
 
-    The span of all d_y(u) is removed. Expectations and S use the weights w. Afterwards the mean of
-    r given class and nuisance does not depend on the nuisance. Therefore no linear function of r
-    predicts it within a class at the training rows. Other dependence, such as a variance that
+    The directions in which the d_y(u) are larger than chance explains are removed. Expectations and
+    S use the weights w. With `noise=0`, the mean of r given class and nuisance does not depend on
+    the nuisance afterwards, exactly at the training rows. Therefore no linear function of r
+    predicts a discrete nuisance within a class there. Other dependence, such as a variance that
     changes with the nuisance, can remain; `probe` measures it.
 
     Args:
-        noise: Size of an effect that is not removed, in units of the largest effect that chance
-            gives, (sqrt(D) + sqrt(B))^2 / n with n effective rows and B regressors. 0 removes all
-            directions with an effect. None for 0 with a discrete nuisance, and 1 with a continuous
-            one, whose regression would otherwise remove more directions than the nuisance has.
+        noise: Size of effects that are not removed, in units of the largest effect that chance
+            gives. Its square is (sqrt(D) + sqrt(B))^2 / n, with n effective rows, D columns of r
+            and B regressors in all classes. 0 removes all directions with any effect, at most one
+            for each regressor. Such directions can be those in which anomalies are seen.
 
     Raises:
         DataError: `noise` is negative.
@@ -103,17 +104,17 @@ class Erasure:
         >>> rng = np.random.default_rng(0)
         >>> y, u = rng.integers(0, 2, (2, 500))
         >>> r = np.c_[y + u, y - u, y] + rng.normal(size=(500, 3))
-        >>> erased = Erasure().learn(r, y, u)
+        >>> erased = Erasure(noise=0).learn(r, y, u)
         >>> means = [erased(r)[(y == 1) & (u == k)].mean(0) for k in (0, 1)]
         >>> bool(np.allclose(*means))
         True
     """
 
-    noise: float | None = None
+    noise: float = 1.0
 
     def __post_init__(self) -> None:
-        if self.noise is not None and not 0 <= self.noise < np.inf:
-            raise DataError(f"noise is {self.noise}; give a finite number, 0 or more, or None.")
+        if not 0 <= self.noise < np.inf:
+            raise DataError(f"noise is {self.noise}; give a finite number, 0 or more.")
 
     def learn(
         self,
@@ -151,11 +152,10 @@ class Erasure:
         check_effective(w)
         check_positivity(classes, values)
         basis = values.basis
-        noise = float(values.codes is None) if self.noise is None else self.noise
-        origin, matrix, removed = _map(rows, classes.codes, basis, w, noise)
+        origin, matrix, removed = _map(rows, classes.codes, basis, w, self.noise)
         accuracies = []
         for train, test in split(classes.codes, 2, seed=seed):
-            found = _map(rows[train], classes.codes[train], basis[train], w[train], noise)
+            found = _map(rows[train], classes.codes[train], basis[train], w[train], self.noise)
             for transform in (np.eye(rows.shape[1]), found[1]):
                 moved = (rows - found[0]) @ transform
                 accuracies.append(_accuracy(moved, classes.codes, w, train, test))
@@ -197,13 +197,13 @@ def _map(
     _, size, axes = np.linalg.svd(np.concatenate(effects), full_matrices=True)
     effective = total**2 / np.square(w).sum()
     chance = (np.sqrt(r.shape[1]) + np.sqrt(regressors)) ** 2 / effective
-    least = max(_TINY * size.max(initial=0.0), np.sqrt(noise * chance))
+    least = max(_TINY * size.max(initial=0.0), noise * np.sqrt(chance))
     removed = int((size > least).sum())
     if removed == r.shape[1]:
         raise DataError(
             f"All {removed} directions of the representation depend on the nuisance within "
             "classes, so nothing would be left. Use a representation with more columns, or "
-            "Erasure(noise=1.0), which keeps directions whose effect chance can explain."
+            "a larger noise, which keeps directions whose effect chance can explain."
         )
     return origin, (whitening / unit[:, None]) @ axes[removed:].T, removed
 

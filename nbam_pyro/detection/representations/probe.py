@@ -57,6 +57,11 @@ class Probe:
         """Whether a model is better than chance by more than three standard errors."""
         return max(self.linear, self.nonlinear) > self.chance + 3 * self.error
 
+    @property
+    def linearly_readable(self) -> bool:
+        """Whether the linear model is better than chance by more than three standard errors."""
+        return self.linear > self.chance + 3 * self.error
+
     def __str__(self) -> str:
         numbers = (
             f"{self.measure} {self.linear:.2f} of a linear model and {self.nonlinear:.2f} of a "
@@ -85,8 +90,9 @@ def probe(
         r: Rows of the representation, (N, D).
         y: Class of each row, (N,).
         nuisance: Nuisance of each row, (N,) or (N, D), as for `nuisance_weights`.
-        weights: Weights of the rows, from `nuisance_weights` or (N,). They give the nuisance the
-            same distribution in all classes. None for weights of 1.
+        weights: Weights of the rows, from `nuisance_weights` or (N,). They give a continuous
+            nuisance the same distribution in all classes. All values of a discrete nuisance are
+            given the same total weight in each class. None for weights of 1.
         seed: Seed of the division into halves and of the non-linear model.
 
     Raises:
@@ -105,7 +111,7 @@ def probe(
         raise DataError(f"r has shape {rows.shape}; give (N, D) with N = {len(classes)}.")
     check_finite(rows, "r")
     values = Nuisance.of(nuisance, len(rows))
-    w = weights_of(weights, len(rows))
+    w = _balanced(weights_of(weights, len(rows)), classes, values)
     found = []
     for k, name in enumerate(classes.names):
         own = np.flatnonzero((classes.codes == k) & (w > 0))
@@ -136,6 +142,20 @@ def probe(
         error=effective**-0.5,
         measure="correlation",
     )
+
+
+def _balanced(w: np.ndarray, classes: Classes, values: Nuisance) -> np.ndarray:
+    """Return weights under which all values of a discrete nuisance are equally frequent.
+
+    In a few held-out rows, nuisance weights do not give all classes the same distribution.
+    """
+    if values.codes is None:
+        return w
+    cells = classes.codes * (values.codes.max() + 1) + values.codes
+    totals, own = np.bincount(cells, weights=w), np.bincount(classes.codes, weights=w)
+    present = np.bincount(np.flatnonzero(totals) // (values.codes.max() + 1), minlength=len(own))
+    share = np.divide(w, totals[cells], out=np.zeros_like(w), where=w > 0)
+    return np.asarray(share * (own / present.clip(1))[classes.codes])
 
 
 def _of_class(r: np.ndarray, values: Nuisance, w: np.ndarray, *, seed: int) -> list[float]:
