@@ -36,9 +36,10 @@ def save_detector(detector: AnyDetector, folder: str | Path, *, overwrite: bool 
 
     Raises:
         NotFittedError: The detector is not fitted.
-        StoryError: The detector is a `Representation`; the class of the backbone or of the assignment does not keep its arguments as
-            attributes of the same names; or a `PatchDetector` was given a detector that is neither
-            an `AnomalyDetector` nor a `MixedDetector`.
+        StoryError: The detector is a `Representation`; or the class of the backbone or of the
+            assignment does not keep its arguments as attributes of the same names; or a
+            `PatchDetector` was given a detector that is neither an `AnomalyDetector` nor a
+            `MixedDetector`.
         FolderError: The folder exists and may not be overwritten, or cannot be written.
 
     Example:
