@@ -24,6 +24,9 @@ __all__ = ["Erased", "Erasure"]
 _RIDGE = 1e-6
 # A direction whose effect is this much smaller than the largest one is a rounding error.
 _TINY = 1e-10
+# Number of random exchanges of rows, and of standard deviations above the mean of their effects.
+_EXCHANGES = 20
+_SURE = 4.0
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -93,9 +96,10 @@ class Erasure:
 
     Args:
         noise: Size of effects that are not removed, in units of the largest effect that chance
-            gives. Its square is (sqrt(D) + sqrt(B))^2 / n, with n effective rows, D columns of r
-            and B regressors in all classes. 0 removes all directions with any effect, at most one
-            for each regressor. Such directions can be those in which anomalies are seen.
+            gives: the mean plus four standard deviations of the largest effects after 20 random
+            exchanges of r among the rows of each class. 0 removes all directions with any effect,
+            at most one for each regressor. Such directions can be those in which anomalies are
+            seen.
 
     Raises:
         DataError: `noise` is negative.
@@ -175,37 +179,55 @@ def _map(
     total = w.sum()
     origin = w @ r / total
     within = r - origin
-    effects, regressors = [], 0
-    for k in np.unique(codes):
-        own = codes == k
+    members = [np.flatnonzero(codes == k) for k in np.unique(codes)]
+    for own in members:
         within[own] -= w[own] @ within[own] / w[own].sum()
     unit = np.sqrt(w @ np.square(within) / total)
     unit[unit <= _TINY * np.abs(r).max(0, initial=1e-300)] = 1.0
     within = within / unit
-    covariance = (within.T * w) @ within / total
-    variance, directions = np.linalg.eigh(covariance)
+    variance, directions = np.linalg.eigh((within.T * w) @ within / total)
     variance = np.maximum(variance, 0.0) + _RIDGE * max(variance.mean(), _RIDGE)
     whitening = directions / np.sqrt(variance)
-    for k in np.unique(codes):
-        own = codes == k
-        root = np.sqrt(w[own])[:, None]
-        centred = root * (basis[own] - w[own] @ basis[own] / w[own].sum())
-        left, size, _ = np.linalg.svd(centred, full_matrices=False)
-        left = left[:, size > _TINY * size.max(initial=0.0)]
-        regressors += left.shape[1]
-        effects.append(left.T @ (root * (within[own] @ whitening)) / np.sqrt(total))
-    _, size, axes = np.linalg.svd(np.concatenate(effects), full_matrices=True)
-    effective = total**2 / np.square(w).sum()
-    chance = (np.sqrt(r.shape[1]) + np.sqrt(regressors)) ** 2 / effective
-    least = max(_TINY * size.max(initial=0.0), noise * np.sqrt(chance))
+    white = within @ whitening
+    regressors = [_regressors(basis[own], w[own]) / np.sqrt(total) for own in members]
+    _, size, axes = np.linalg.svd(_effects(white, members, regressors), full_matrices=True)
+    least = _TINY * size.max(initial=0.0)
+    if noise:
+        least = max(least, noise * _by_chance(white, members, regressors))
     removed = int((size > least).sum())
     if removed == r.shape[1]:
         raise DataError(
             f"All {removed} directions of the representation depend on the nuisance within "
-            "classes, so nothing would be left. Use a representation with more columns, or "
-            "a larger noise, which keeps directions whose effect chance can explain."
+            "classes, so nothing would be left. Use a representation with more columns, or a "
+            "larger noise, which keeps directions whose effect chance can explain."
         )
     return origin, (whitening / unit[:, None]) @ axes[removed:].T, removed
+
+
+def _regressors(basis: np.ndarray, w: np.ndarray) -> np.ndarray:
+    """Return orthonormal weighted regressors of the rows of a class, (B, n)."""
+    root = np.sqrt(w)[:, None]
+    left, size, _ = np.linalg.svd(root * (basis - w @ basis / w.sum()), full_matrices=False)
+    return np.asarray((root * left[:, size > _TINY * size.max(initial=0.0)]).T)
+
+
+def _effects(
+    white: np.ndarray, members: list[np.ndarray], regressors: list[np.ndarray]
+) -> np.ndarray:
+    """Return the weighted regression coefficients of whitened rows in all classes, (B, D)."""
+    return np.concatenate(
+        [part @ white[own] for own, part in zip(members, regressors, strict=True)]
+    )
+
+
+def _by_chance(white: np.ndarray, members: list[np.ndarray], regressors: list[np.ndarray]) -> float:
+    """Return the largest effect that chance gives, from exchanges of rows within classes."""
+    rng = np.random.default_rng(0)
+    found = []
+    for _ in range(_EXCHANGES):
+        mixed = [rng.permutation(own) for own in members]
+        found.append(np.linalg.norm(_effects(white, mixed, regressors), ord=2))
+    return float(np.mean(found) + _SURE * np.std(found))
 
 
 def _accuracy(
