@@ -11,8 +11,9 @@ SIGNALS = {60: 8.0, 120: 12.0, 250: 25.0}
 # Share of W/Z and top jets whose mass is as broad as that of QCD. Without it, these classes would
 # not occur at most masses, and no weights would exist.
 _BROAD = 0.2
-_MEANS = np.array([[0.0, 0.0], [2.5, 0.0], [0.0, 2.5]])
-_SIGNAL = np.array([2.5, 2.5])
+# The backgrounds lie around the signals in the plane of the substructure variables.
+_MEANS = 2.5 * np.array([[0.0, 1.0], [-0.75**0.5, -0.5], [0.75**0.5, -0.5]])
+_SIGNAL = np.zeros(2)
 _NOISE = 6
 
 
