@@ -32,7 +32,7 @@ from benchmarks.detection.nurd_jets import SIGNALS, jets
 from benchmarks.detection.nurd_methods import METHODS, fitted
 from benchmarks.options import DataRoot, FirstSeed, Names, Seeds, one_of
 from nbam_pyro.detection import AnomalyDetector, AutoEncoder, Blind
-from nbam_pyro.detection.representations import Representation, perceptron
+from nbam_pyro.detection.representations import Representation, perceptron, probe
 from nbam_pyro.detection.sculpting import sculpting_table
 
 Figures = Mapping[str, float | None]
@@ -128,6 +128,9 @@ def _images(
         detector.score = score
         values = detector.decision_function(np.concatenate([data.x, data.odd]))
         found[f"{name}_auroc"] = float(roc_auc_score(truth, values))
+    # A fresh probe of the sign of the texture, or of the colour, on test rows.
+    fresh = probe(detector.transform(data.x), data.y, data.u, seed=seed)
+    found |= {"fresh_linear": fresh.linear, "fresh_nonlinear": fresh.nonlinear}
     yield {}, found | _probed(detector)
 
 
@@ -141,13 +144,8 @@ def _jets(method: str, seed: int, root: Path | None) -> Found:
         yield {"score": "reconstruction"}, _sculpted(detector.decision_function, data)
         return
     critic = method == "nurd"
-    detector = fitted(
-        method,
-        perceptron,
-        data.train,
-        random_state=seed,
-        epochs=100 if critic else 20,
-    )
+    encoder, epochs = partial(perceptron, widths=[64, 64, 4]), 60 if critic else 12
+    detector = fitted(method, encoder, data.train, random_state=seed, epochs=epochs)
     for name, score in (("md", "mahalanobis"), ("ml", "max_logit")):
         detector.score = score
         yield {"score": name}, _sculpted(detector.decision_function, data) | _probed(detector)

@@ -20,7 +20,8 @@ __all__ = ["Pictures", "borders", "digits"]
 _WRONG = 0.25
 _RHO = 0.9
 _Parts = tuple[np.ndarray, np.ndarray, np.ndarray]
-_Paint = Callable[[np.ndarray, np.ndarray, np.random.Generator], np.ndarray]
+_Painted = tuple[np.ndarray, np.ndarray]
+_Paint = Callable[[np.ndarray, np.ndarray, np.random.Generator], _Painted]
 # Contrast of the clothes, beside that of the border.
 _CONTRAST = 0.25
 _BORDER = 16
@@ -31,10 +32,10 @@ class Pictures:
     """Training rows, and test rows whose nuisance is independent of their class.
 
     Attributes:
-        train: Rows, labels and nuisances for training.
+        train: Rows, labels and nuisances for training: colours, (N,), or textures, (N, 17).
         x: Test rows, (M, D).
         y: True class of the test rows, (M,).
-        u: Nuisance of the test rows, (M,).
+        u: Colour of the test rows, or sign of their texture, (M,).
         odd: Rows of other classes, with nuisances like the test rows, (L, D).
     """
 
@@ -87,23 +88,24 @@ def _pictures(
     train, test, odd = parts
     label = np.where(rng.random(len(train)) < _WRONG, 1 - target[train], target[train])
     nuisance = np.where(rng.random(len(train)) < _RHO, label, 1 - label)
+    rows, seen = paint(pixels[train], nuisance, rng)
     u, v = rng.integers(0, 2, len(test)), rng.integers(0, 2, len(odd))
     return Pictures(
-        train=(paint(pixels[train], nuisance, rng), label, nuisance),
-        x=paint(pixels[test], u, rng),
+        train=(rows, label, seen),
+        x=paint(pixels[test], u, rng)[0],
         y=target[test],
         u=u,
-        odd=paint(pixels[odd], v, rng),
+        odd=paint(pixels[odd], v, rng)[0],
     )
 
 
-def _coloured(pixels: np.ndarray, nuisance: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Return pixels of a red and a green channel, one of which is empty, (N, 2 D)."""
+def _coloured(pixels: np.ndarray, nuisance: np.ndarray, rng: np.random.Generator) -> _Painted:
+    """Return pixels of a red and a green channel, one of which is empty, and the colours."""
     red = (nuisance == 0)[:, None]
-    return np.concatenate([pixels * red, pixels * ~red], 1)
+    return np.concatenate([pixels * red, pixels * ~red], 1), nuisance
 
 
-def _bordered(pixels: np.ndarray, nuisance: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Return pixels of low contrast and the pixels of the texture, (N, D + 16)."""
-    sizes = np.abs(rng.normal(size=(len(pixels), _BORDER)))
-    return np.c_[_CONTRAST * pixels, (2 * nuisance[:, None] - 1) * sizes]
+def _bordered(pixels: np.ndarray, nuisance: np.ndarray, rng: np.random.Generator) -> _Painted:
+    """Return pixels of low contrast with those of the texture, and its sign and pixels."""
+    texture = (2 * nuisance[:, None] - 1) * np.abs(rng.normal(size=(len(pixels), _BORDER)))
+    return np.c_[_CONTRAST * pixels, texture], np.c_[nuisance, texture]

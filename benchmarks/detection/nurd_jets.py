@@ -12,7 +12,7 @@ SIGNALS = {60: 8.0, 120: 12.0, 250: 25.0}
 # not occur at most masses, and no weights would exist.
 _BROAD = 0.2
 # The backgrounds lie around the signals in the plane of the substructure variables.
-_MEANS = 2.5 * np.array([[0.0, 1.0], [-0.75**0.5, -0.5], [0.75**0.5, -0.5]])
+_MEANS = 2.5 * np.array([[0.0, 1.0], [-(0.75**0.5), -0.5], [0.75**0.5, -0.5]])
 _SIGNAL = np.zeros(2)
 _NOISE = 6
 
@@ -66,8 +66,12 @@ def _masses(y: np.ndarray, rng: np.random.Generator) -> np.ndarray:
 
 
 def _features(means: np.ndarray, mass: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Return two substructure variables that depend on the mass, and six of noise, (N, 8)."""
+    """Return two substructure variables, one that measures the mass, and five of noise, (N, 8).
+
+    The substructure depends on the mass, and the noise has a scale that grows with it.
+    """
     log = np.log(mass / 80)[:, None]
     substructure = means + np.c_[log, -0.5 * log] + 0.7 * rng.normal(size=(len(mass), 2))
     noise = np.sqrt(mass / 80)[:, None] * rng.normal(size=(len(mass), _NOISE))
+    noise[:, 0] = log[:, 0] + 0.2 * rng.normal(size=len(mass))
     return np.concatenate([substructure, noise], 1)
