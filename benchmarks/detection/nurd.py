@@ -33,13 +33,16 @@ from benchmarks.detection.nurd_methods import METHODS, fitted
 from benchmarks.options import DataRoot, FirstSeed, Names, Seeds, one_of
 from nbam_pyro.detection import AnomalyDetector, AutoEncoder, Blind
 from nbam_pyro.detection.representations import Representation, perceptron, probe
+from nbam_pyro.detection.representations.scoring import Score
 from nbam_pyro.detection.sculpting import sculpting_table
 
 Figures = Mapping[str, float | None]
 Found = Iterator[tuple[dict[str, object], Figures]]
 
+_SCORES: Mapping[str, Score] = {"md": "mahalanobis", "ml": "max_logit"}
 _ROWS = 10_000
 _TESTS = 20_000
+_DRAWS = 100_000
 
 
 @dataclass(frozen=True)
@@ -83,11 +86,11 @@ def _binary(method: str, seed: int, root: Path | None) -> Found:
 
 def _scores(method: str, seed: int, root: Path | None) -> Found:
     rng = np.random.default_rng(seed)
-    truth = np.repeat([0, 1], 10 * _TESTS)
+    truth = np.repeat([0, 1], _DRAWS)
     if method == "max-logit":
         for mu in (1.5, 2.0, 3.0):
             for rho in (0.5, 0.7, 0.9, 0.95, 0.99):
-                found = np.concatenate(max_logits(10 * _TESTS, mu, rho, rng))
+                found = np.concatenate(max_logits(_DRAWS, mu, rho, rng))
                 auroc = float(roc_auc_score(truth, found))
                 yield {"mu": mu, "rho": rho}, {"auroc": auroc, "exact": auroc_of_max_logit(mu, rho)}
         return
@@ -96,8 +99,8 @@ def _scores(method: str, seed: int, root: Path | None) -> Found:
             freedom = 1 + directions
             points = chi2.ppf((np.arange(5000) + 0.5) / 5000, freedom)
             found = np.r_[
-                rng.chisquare(freedom, 10 * _TESTS),
-                rng.noncentral_chisquare(freedom, delta**2, 10 * _TESTS),
+                rng.chisquare(freedom, _DRAWS),
+                rng.noncentral_chisquare(freedom, delta**2, _DRAWS),
             ]
             yield (
                 {"delta": delta, "directions": directions},
@@ -116,7 +119,7 @@ def _images(
     root: Path | None,
 ) -> Found:
     data = make(seed, root)
-    encoder = partial(perceptron, widths=[128, 64, 32])
+    encoder = partial(perceptron, widths=[128, 32, 8])
     detector = fitted(method, encoder, data.train, random_state=seed, **settings)
     right = detector.classify(data.x) == data.y
     truth = np.repeat([0, 1], [len(data.x), len(data.odd)])
@@ -124,7 +127,7 @@ def _images(
         "accuracy": float(right.mean()),
         "accuracy_disagreeing": float(right[data.u != data.y].mean()),
     }
-    for name, score in (("md", "mahalanobis"), ("ml", "max_logit")):
+    for name, score in _SCORES.items():
         detector.score = score
         values = detector.decision_function(np.concatenate([data.x, data.odd]))
         found[f"{name}_auroc"] = float(roc_auc_score(truth, values))
@@ -146,7 +149,7 @@ def _jets(method: str, seed: int, root: Path | None) -> Found:
     critic = method == "nurd"
     encoder, epochs = partial(perceptron, widths=[64, 64, 4]), 60 if critic else 12
     detector = fitted(method, encoder, data.train, random_state=seed, epochs=epochs)
-    for name, score in (("md", "mahalanobis"), ("ml", "max_logit")):
+    for name, score in _SCORES.items():
         detector.score = score
         yield {"score": name}, _sculpted(detector.decision_function, data) | _probed(detector)
 
@@ -185,7 +188,7 @@ _STUDIES = {
     "digits": _Study(
         tuple(METHODS), partial(_images, digits, {"epochs": 60, "batch_size": 64, "held_out": 0.25})
     ),
-    "borders": _Study(tuple(METHODS), partial(_images, borders, {"epochs": 15})),
+    "borders": _Study(tuple(METHODS), partial(_images, borders, {"epochs": 12})),
     "jets": _Study((*METHODS, "ae"), _jets),
 }
 

@@ -20,11 +20,10 @@ __all__ = ["Pictures", "borders", "digits"]
 _WRONG = 0.25
 _RHO = 0.9
 _Parts = tuple[np.ndarray, np.ndarray, np.ndarray]
-_Painted = tuple[np.ndarray, np.ndarray]
-_Paint = Callable[[np.ndarray, np.ndarray, np.random.Generator], _Painted]
-# Contrast of the clothes, beside that of the border.
-_CONTRAST = 0.25
-_BORDER = 16
+_Paint = Callable[[np.ndarray, np.ndarray, np.random.Generator], np.ndarray]
+# The border of 14x14 pixels, and the number of independent sizes in its texture.
+_BORDER = np.pad(np.zeros((10, 10), bool), 2, constant_values=True).ravel()
+_SIZES = 16
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,10 +31,10 @@ class Pictures:
     """Training rows, and test rows whose nuisance is independent of their class.
 
     Attributes:
-        train: Rows, labels and nuisances for training: colours, (N,), or textures, (N, 17).
+        train: Rows, labels and nuisances for training.
         x: Test rows, (M, D).
         y: True class of the test rows, (M,).
-        u: Colour of the test rows, or sign of their texture, (M,).
+        u: Nuisance of the test rows: colour, or sign of the texture, (M,).
         odd: Rows of other classes, with nuisances like the test rows, (L, D).
     """
 
@@ -62,9 +61,10 @@ def digits(seed: int, root: Path | None) -> Pictures:
 
 
 def borders(seed: int, root: Path | None) -> Pictures:
-    """Return T-shirts and shirts of Fashion-MNIST with a texture at the border.
+    """Return trousers and boots of Fashion-MNIST with a texture at the border.
 
-    The texture has 16 pixels with independent sizes and the sign of the nuisance.
+    The texture covers two pixels of 14 at each side. Its 16 parts have independent sizes and the
+    sign of the nuisance.
 
     Args:
         seed: Seed of labels, nuisances and textures.
@@ -76,7 +76,7 @@ def borders(seed: int, root: Path | None) -> Pictures:
     small = [x.reshape(len(x), 14, 2, 14, 2).mean((2, 4)).reshape(len(x), -1) for x, _ in parts]
     pixels, target = np.concatenate(small), np.concatenate([y for _, y in parts])
     first = len(parts[0][1])
-    kinds = np.where(target == 0, 0, np.where(target == 6, 1, 2))
+    kinds = np.where(target == 1, 0, np.where(target == 9, 1, 2))
     own = np.flatnonzero(kinds < 2)
     odd = np.flatnonzero((kinds == 2) & (np.arange(len(kinds)) >= first))
     return _pictures(pixels, kinds, (own[own < first], own[own >= first], odd), _bordered, rng)
@@ -88,24 +88,27 @@ def _pictures(
     train, test, odd = parts
     label = np.where(rng.random(len(train)) < _WRONG, 1 - target[train], target[train])
     nuisance = np.where(rng.random(len(train)) < _RHO, label, 1 - label)
-    rows, seen = paint(pixels[train], nuisance, rng)
     u, v = rng.integers(0, 2, len(test)), rng.integers(0, 2, len(odd))
     return Pictures(
-        train=(rows, label, seen),
-        x=paint(pixels[test], u, rng)[0],
+        train=(paint(pixels[train], nuisance, rng), label, nuisance),
+        x=paint(pixels[test], u, rng),
         y=target[test],
         u=u,
-        odd=paint(pixels[odd], v, rng)[0],
+        odd=paint(pixels[odd], v, rng),
     )
 
 
-def _coloured(pixels: np.ndarray, nuisance: np.ndarray, rng: np.random.Generator) -> _Painted:
-    """Return pixels of a red and a green channel, one of which is empty, and the colours."""
+def _coloured(pixels: np.ndarray, nuisance: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Return pixels of a red and a green channel, one of which is empty, (N, 2 D)."""
     red = (nuisance == 0)[:, None]
-    return np.concatenate([pixels * red, pixels * ~red], 1), nuisance
+    return np.concatenate([pixels * red, pixels * ~red], 1)
 
 
-def _bordered(pixels: np.ndarray, nuisance: np.ndarray, rng: np.random.Generator) -> _Painted:
-    """Return pixels of low contrast with those of the texture, and its sign and pixels."""
-    texture = (2 * nuisance[:, None] - 1) * np.abs(rng.normal(size=(len(pixels), _BORDER)))
-    return np.c_[_CONTRAST * pixels, texture], np.c_[nuisance, texture]
+def _bordered(pixels: np.ndarray, nuisance: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Return pixels whose border of two pixels is a texture of 16 sizes, (N, D)."""
+    sizes = np.abs(rng.normal(size=(len(pixels), _SIZES)))
+    texture = 0.5 + 0.25 * (2 * nuisance[:, None] - 1) * sizes
+    places = np.flatnonzero(_BORDER)
+    painted = pixels.copy()
+    painted[:, places] = texture[:, np.arange(len(places)) * _SIZES // len(places)]
+    return painted
