@@ -17,6 +17,7 @@ from benchmarks.detection.default_detector import DEFAULT_DETECTOR, DefaultDetec
 from benchmarks.detection.failure_table import FAILURE_TABLE, FailureTable
 from benchmarks.detection.from_scores import FROM_SCORES, FromScores
 from benchmarks.detection.loe_maps import LoeMaps
+from benchmarks.detection.nurd import Nurd
 from benchmarks.detection.rates import TOLD_RATES
 from benchmarks.detection.report import CONTAMINATED_AD
 from benchmarks.detection.svdd_toy import SVDD_TOY, SvddToy
@@ -56,6 +57,7 @@ BENCHMARKS: tuple[type[Benchmark], ...] = (
     LoeMaps,
     DefaultDetector,
     Cobra,
+    Nurd,
     Coverage,
     Refits,
     Sbc,

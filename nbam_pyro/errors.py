@@ -71,6 +71,10 @@ class WildValueWarning(NBAMWarning):
     """Values extremely far from the rest of their column are replaced by less extreme values."""
 
 
+class NuisanceWarning(NBAMWarning):
+    """The nuisance can still be read from a representation from which it was to be removed."""
+
+
 class SupportWarning(NBAMWarning):
     """Some scored targets lie outside the range of the story; they count as contaminated."""
 

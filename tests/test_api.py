@@ -22,6 +22,8 @@ MODULES = (
     "nbam_pyro.decisions",
     "nbam_pyro.detection",
     "nbam_pyro.detection.attacks",
+    "nbam_pyro.detection.representations",
+    "nbam_pyro.detection.sculpting",
     "nbam_pyro.errors",
     "nbam_pyro.estimators",
     "nbam_pyro.functional",

@@ -56,6 +56,23 @@ def detect(
             "several kinds are averaged: distances, densities and isolation."
         ),
     ] = None,
+    nuisance: Annotated[
+        str | None,
+        typer.Option(
+            metavar="COLUMN",
+            help="Column or array of something that comes with the class but does not matter, such "
+            "as a background, a colour or a mass. A network learns features that do not contain "
+            "it. Needs --class.",
+        ),
+    ] = None,
+    class_column: Annotated[
+        str | None,
+        typer.Option(
+            "--class",
+            metavar="COLUMN",
+            help="Column or array of the class of each row, with --nuisance.",
+        ),
+    ] = None,
     contamination: Annotated[
         str,
         typer.Option(
@@ -89,7 +106,9 @@ def detect(
     epochs: Annotated[
         int | None,
         typer.Option(
-            help="Number of training epochs with --backbone. Default: 100; 30 for cobra.", min=1
+            help="Number of training epochs with --backbone (default: 100; 30 for cobra) or "
+            "--nuisance (30).",
+            min=1,
         ),
     ] = None,
     drop: Drop = None,
@@ -107,7 +126,9 @@ def detect(
         check_folder(out, overwrite=overwrite)  # before the slow imports
         from nbam_pyro.cli.runs import (
             check_maps,
+            check_nuisance,
             detect_file,
+            detect_nuisance,
             detect_scores,
             feature_options,
             map_folder,
@@ -134,6 +155,11 @@ def detect(
                 drop=drop or (),
                 keep=keep or (),
             )
+        told = check_nuisance(
+            nuisance,
+            class_column,
+            others={"--backbone": backbone, "--maps": maps or None, "--scores": scores},
+        )
         if scores is not None:
             summary = detect_scores(scores, out, verified=verified, overwrite=overwrite, seed=seed)
         elif data is not None and maps and network is not None:
@@ -144,6 +170,22 @@ def detect(
                 frames=frames,
                 verified=verified,
                 contamination=parse_share(contamination),
+                overwrite=overwrite,
+                seed=seed,
+                progress=progress_wanted(),
+                say=say,
+            )
+        elif data is not None and told is not None:
+            summary = detect_nuisance(
+                data,
+                out,
+                told=told,
+                verified=verified,
+                contamination=parse_share(contamination),
+                features=network,
+                epochs=epochs,
+                drop=drop or (),
+                keep=keep or (),
                 overwrite=overwrite,
                 seed=seed,
                 progress=progress_wanted(),

@@ -23,6 +23,7 @@ from .kinds.histograms import Histograms as Histograms
 from .kinds.isolation import Isolation as Isolation
 from .kinds.neighbours import LocalDensity as LocalDensity
 from .kinds.neighbours import Neighbours as Neighbours
+from .mahalanobis import Mahalanobis as Mahalanobis
 from .mixed import MixedDetector as MixedDetector
 from .outlier_view import OutlierView as OutlierView
 from .patches import PatchDetector as PatchDetector
@@ -34,7 +35,6 @@ from .saving import save_detector as save_detector
 from .scored import ScoredDetector as ScoredDetector
 from .statistics import LikelihoodRatio as LikelihoodRatio
 from .statistics import LogLikelihood as LogLikelihood
-from .statistics import Mahalanobis as Mahalanobis
 from .statistics import MaxLogit as MaxLogit
 from .statistics import TestStatistic as TestStatistic
 from .statistics import Typicality as Typicality

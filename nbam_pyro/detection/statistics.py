@@ -11,21 +11,15 @@ from collections.abc import Callable
 from typing import ClassVar, Protocol
 
 import numpy as np
-import pandas as pd
 from numpy.typing import ArrayLike
 
 from nbam_pyro.checks.numbers import check_finite
-from nbam_pyro.checks.spacing import check_spacing
 from nbam_pyro.errors import DataError
-
-# The rounding error of a difference, as a share of the numbers that are subtracted.
-_ROUNDING = 8 * np.finfo(float).eps
 
 __all__ = [
     "Density",
     "LikelihoodRatio",
     "LogLikelihood",
-    "Mahalanobis",
     "MaxLogit",
     "TestStatistic",
     "Typicality",
@@ -185,91 +179,6 @@ class MaxLogit(TestStatistic):
             )
         check_finite(logits, "The output of the classifier")
         return -logits.max(1)
-
-
-class Mahalanobis(TestStatistic):
-    r"""The squared distance to the nearest class mean, in units of the shared covariance.
-
-    .. math:: \min_k (x - \mu_k)^\top \Sigma^{+} (x - \mu_k)
-
-    Sigma^+ is the pseudo-inverse of the covariance. With a ridge of 0, the distance is infinite for
-    a row that differs in a direction in which the training rows do not vary. A positive ridge makes
-    this distance finite. Features are first divided by their standard deviations within classes.
-    Therefore the distance does not depend on their units.
-
-    Args:
-        features: Features of the training rows, (M, D).
-        labels: Classes of the training rows, (M,). None treats all rows as one class.
-        ridge: Share of the mean variance that is added to the variance of each direction.
-
-    Raises:
-        DataError: There are no rows, `features` is not a matrix of finite numbers, a label is
-            missing, or `ridge` is negative or not finite.
-
-    Source: Lee et al. (2018).
-
-    Example:
-        >>> statistic = Mahalanobis([[0.0, 0.0], [2.0, 0.0]], ridge=0.0)
-        >>> statistic([[1.0, 0.0], [3.0, 0.0], [1.0, 1.0]])
-        array([ 0.,  4., inf])
-    """
-
-    against = "rows far from all classes, in directions in which classes vary little"
-
-    def __init__(
-        self, features: ArrayLike, labels: ArrayLike | None = None, *, ridge: float = 1e-6
-    ) -> None:
-        x = np.asarray(features, dtype=float)
-        if x.ndim != 2 or not len(x):
-            raise DataError(f"features have shape {x.shape}; give (M, D) with at least one row.")
-        check_finite(x, "features")
-        check_spacing(x)
-        if labels is not None and np.shape(labels) != (len(x),):
-            raise DataError(
-                f"labels have shape {np.shape(labels)}; give one for each of {len(x)} rows."
-            )
-        if not 0 <= ridge < np.inf:
-            raise DataError(f"ridge is {ridge}; give a finite number, 0 or more.")
-        y = np.zeros(len(x), dtype=int) if labels is None else np.asarray(labels)
-        if pd.isna(y).any():
-            at = int(pd.isna(y).argmax())
-            raise DataError(f"The label of row {at} is missing: leave out rows without a label.")
-        classes, code = np.unique(y, return_inverse=True)
-        # Differences from a row lose no digits, even if all values have a large offset.
-        self.origin = x[0]
-        moved = x - self.origin
-        means = np.stack([moved[code == k].mean(0) for k in range(len(classes))])
-        deviation = np.sqrt(np.square(moved - means[code]).mean(0))
-        still = deviation <= _ROUNDING * np.abs(x).max(0)
-        self.unit = np.where(still, 1.0, deviation)
-        self.means = means / self.unit
-        within = np.where(still, 0.0, moved / self.unit - self.means[code])
-        variance, self.directions = np.linalg.eigh(within.T @ within / len(x))
-        tiny = len(variance) * np.finfo(float).eps * max(variance.max(), 0.0)
-        variance = np.where(variance > tiny, variance, 0.0)
-        self.variance = variance + ridge * variance.mean()
-
-    def __call__(self, x: ArrayLike) -> np.ndarray:
-        """Return the squared distances of rows, (N,).
-
-        Args:
-            x: Features of the rows, (N, D).
-        """
-        rows = np.asarray(x, dtype=float)
-        if rows.ndim != 2 or rows.shape[1] != self.means.shape[1]:
-            raise DataError(f"x has shape {rows.shape}; give (N, {self.means.shape[1]}).")
-        check_finite(rows, "x")
-        along = ((rows - self.origin) / self.unit)[:, None] - self.means
-        along = along @ self.directions  # (N, K, D)
-        # In a direction without variance, a rounding error must not count as a distance.
-        large = np.max((np.abs(rows) + np.abs(self.origin)) / self.unit, axis=1, initial=1.0)
-        size = len(self.unit) * _ROUNDING * (large + np.abs(self.means).max())
-        with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
-            squared = along**2 / self.variance
-        still = self.variance == 0
-        left = np.abs(along[..., still]) > size[:, None, None]
-        squared[..., still] = np.where(left, np.inf, 0.0)
-        return squared.sum(-1).min(1)
 
 
 def _rows(x: ArrayLike) -> np.ndarray:

@@ -12,6 +12,7 @@ from nbam_pyro.plots.flags import (
     responsibilities_by,
 )
 from nbam_pyro.plots.posteriors import guide_and_chains, prior_comparison, rate_posterior
+from nbam_pyro.plots.sculpted import sculpting
 from nbam_pyro.plots.story import story
 
 __all__ = [
@@ -23,6 +24,7 @@ __all__ = [
     "reliability",
     "responsibilities",
     "responsibilities_by",
+    "sculpting",
     "story",
     "training_curve",
     "transition_matrix",

@@ -57,6 +57,19 @@ def test_mahalanobis_is_robust_to_a_singular_covariance(ridge):
     assert np.allclose(two(x + 50), two(x))
 
 
+def test_a_row_of_weight_two_counts_as_two_rows():
+    rng = np.random.default_rng(0)
+    x, labels = rng.normal(size=(60, 3)), np.repeat([0, 1], 30)
+    counts = rng.integers(1, 4, 60)
+    many = np.repeat(np.arange(60), counts)
+    weighted = Mahalanobis(x, labels, weights=counts)
+    repeated = Mahalanobis(x[many], labels[many])
+    assert np.allclose(weighted(x), repeated(x))
+    assert np.allclose(
+        Mahalanobis(x, labels, weights=np.full(60, 7.0))(x), Mahalanobis(x, labels)(x)
+    )
+
+
 @pytest.mark.parametrize(
     ("call", "match"),
     [
@@ -65,6 +78,10 @@ def test_mahalanobis_is_robust_to_a_singular_covariance(ridge):
         (lambda: Mahalanobis([1.0]), "features"),
         (lambda: Mahalanobis([[1.0]], ridge=-1), "ridge"),
         (lambda: Mahalanobis([[1.0]])([[1.0, 2.0]]), "x has shape"),
+        (lambda: Mahalanobis([[1.0]], weights=[1.0, 2.0]), "weights have shape"),
+        (lambda: Mahalanobis([[1.0]], weights=[-1.0]), "row 0 is negative"),
+        (lambda: Mahalanobis([[1.0]], weights=[np.nan]), "weights has"),
+        (lambda: Mahalanobis([[1.0], [2.0]], [0, 1], weights=[1.0, 0.0]), "class of row 1"),
     ],
 )
 def test_what_does_not_fit_is_refused(call, match):

@@ -12,6 +12,7 @@ from nbam_pyro.cli.runs.folder import RunInfo, read_report, read_run, write_run
 from nbam_pyro.cli.runs.frozen import FeatureOptions, feature_options
 from nbam_pyro.cli.runs.given import check_alone
 from nbam_pyro.cli.runs.mapping import check_maps, map_folder
+from nbam_pyro.cli.runs.nuisances import check_nuisance, detect_nuisance
 from nbam_pyro.cli.runs.outputs import fit_outputs
 from nbam_pyro.cli.runs.priors import parse_clean_error, parse_contamination
 from nbam_pyro.cli.runs.reviewing import draw_review
@@ -24,10 +25,12 @@ __all__ = [
     "RunInfo",
     "check_alone",
     "check_maps",
+    "check_nuisance",
     "compare_runs",
     "correct_run",
     "corrected_lines",
     "detect_file",
+    "detect_nuisance",
     "detect_scores",
     "draw_review",
     "feature_options",

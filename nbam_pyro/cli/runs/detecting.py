@@ -22,13 +22,14 @@ from nbam_pyro.cli.runs.verified_rows import verified_codes
 from nbam_pyro.detection import (
     AnomalyDetector,
     MixedDetector,
+    ScoredDetector,
 )
 from nbam_pyro.detection.saved_rows import FILES, RowDetector, read_rows, write_rows
 from nbam_pyro.detection.saving import AnyDetector
 from nbam_pyro.errors import DataError, FolderError
 from nbam_pyro.storage import check_files, new_folder, read_json, write_json, write_manifest
 
-__all__ = ["detect_file", "flagged", "is_detected", "ordered", "score_detected"]
+__all__ = ["detect_file", "flagged", "is_detected", "ordered", "picture", "score_detected"]
 
 
 def detect_file(
@@ -128,7 +129,7 @@ def detect_file(
         info = {"verified": verified, "encoding": asdict(learned.encoding)}
         write_json(draft / "run.json", info, DetectedInfo)
         write_rows(draft, detector)
-        _picture(draft, detector)
+        picture(draft, detector)
         write_manifest(draft)
         return summary
 
@@ -211,7 +212,9 @@ def ordered(table: pd.DataFrame) -> pd.DataFrame:
     return table.sort_values("score", ascending=False, kind="stable")
 
 
-def flagged(rows: np.ndarray, scores: np.ndarray, detector: AnyDetector) -> pd.DataFrame:
+def flagged(
+    rows: np.ndarray, scores: np.ndarray, detector: AnyDetector | ScoredDetector
+) -> pd.DataFrame:
     """Return a table of rows, with flags and responsibilities by their scores.
 
     Args:
@@ -229,7 +232,13 @@ def flagged(rows: np.ndarray, scores: np.ndarray, detector: AnyDetector) -> pd.D
     )
 
 
-def _picture(folder: Path, detector: RowDetector) -> None:
+def picture(folder: Path, detector: ScoredDetector) -> None:
+    """Draw the scores of the training rows into the folder `plots` of a run.
+
+    Args:
+        folder: Run folder.
+        detector: Fitted detector.
+    """
     (folder / "plots").mkdir()
     figure = Figure(figsize=(6.4, 4), layout="constrained")
     ax = figure.subplots()

@@ -1,0 +1,10 @@
+from .critic import Independence as Independence
+from .encoder import perceptron as perceptron
+from .erasure import Erased as Erased
+from .erasure import Erasure as Erasure
+from .gaussians import ClassGaussians as ClassGaussians
+from .probe import Probe as Probe
+from .probe import probe as probe
+from .representation import Representation as Representation
+from .weights import NuisanceWeights as NuisanceWeights
+from .weights import nuisance_weights as nuisance_weights

@@ -1,0 +1,237 @@
+"""`Erasure`: removes from a representation what linear functions of it say about a nuisance."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike
+from sklearn.linear_model import RidgeClassifier
+
+from nbam_pyro.checks.numbers import check_finite
+from nbam_pyro.detection.representations.nuisance import Classes, Nuisance
+from nbam_pyro.detection.representations.positivity import check_positivity
+from nbam_pyro.detection.representations.weights import (
+    NuisanceWeights,
+    check_effective,
+    weights_of,
+)
+from nbam_pyro.errors import DataError
+from nbam_pyro.training.folds import split
+
+__all__ = ["Erased", "Erasure"]
+
+# Share of the mean variance that is added to each direction, as in `Mahalanobis`.
+_RIDGE = 1e-6
+# A direction whose effect is this much smaller than the largest one is a rounding error.
+_TINY = 1e-10
+# Number of random exchanges of rows, and of standard deviations above the mean of their effects.
+_EXCHANGES = 20
+_SURE = 4.0
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Erased:
+    """A linear map that removes the directions in which rows of a class depend on the nuisance.
+
+    Attributes:
+        origin: Mean of the training rows that is subtracted first, (D,).
+        matrix: Matrix of the map, (D, E). The results are whitened: under the weights the
+            covariance within classes is the identity.
+        removed: Number D - E of directions that the map removes.
+        accuracy_before: Accuracy on the class of a linear classifier of the original rows, on
+            held-out rows and under the weights.
+        accuracy_after: The same accuracy after the directions have been removed.
+
+    Example:
+        >>> half = Erased(origin=np.zeros(2), matrix=np.array([[1.0], [0.0]]), removed=1,
+        ...     accuracy_before=0.9, accuracy_after=0.8)
+        >>> half([[3.0, 5.0]])
+        array([[3.]])
+        >>> print(half)
+        1 of 2 directions are removed. The accuracy on the class is 0.90 before and 0.80 after.
+    """
+
+    origin: np.ndarray
+    matrix: np.ndarray
+    removed: int
+    accuracy_before: float
+    accuracy_after: float
+
+    def __call__(self, r: ArrayLike) -> np.ndarray:
+        """Return rows without the removed directions, (N, E).
+
+        Args:
+            r: Rows of the representation, (N, D).
+
+        Raises:
+            DataError: r has another number of columns, or numbers that are not finite.
+        """
+        rows = np.asarray(r, dtype=float)
+        if rows.ndim != 2 or rows.shape[1] != len(self.origin):
+            raise DataError(f"r has shape {rows.shape}; give (N, {len(self.origin)}).")
+        check_finite(rows, "r")
+        return np.asarray((rows - self.origin) @ self.matrix)
+
+    def __str__(self) -> str:
+        return (
+            f"{self.removed} of {len(self.origin)} directions are removed. The accuracy on the "
+            f"class is {self.accuracy_before:.2f} before and {self.accuracy_after:.2f} after."
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Erasure:
+    r"""Removes a nuisance from a representation in closed form.
+
+    Rows r are whitened with their covariance S within classes. In each class y they are then
+    regressed on the nuisance u: on its values if it is discrete, otherwise on a spline basis.
+
+    .. math:: d_y(u) = S^{-1/2} \big( E_w[r \mid y, u] - E_w[r \mid y] \big)
+
+    The directions in which the d_y(u) are larger than chance explains are removed. Expectations and
+    S use the weights w. With `noise=0`, the mean of r given class and nuisance does not depend on
+    the nuisance afterwards, exactly at the training rows. Therefore no linear function of r
+    predicts a discrete nuisance within a class there. Other dependence, such as a variance that
+    changes with the nuisance, can remain; `probe` measures it.
+
+    Args:
+        noise: Size of effects that are not removed, in units of the largest effect that chance
+            gives: the mean plus four standard deviations of the largest effects after 20 random
+            exchanges of r among the rows of each class. 0 removes all directions with any effect,
+            at most one for each regressor. Such directions can be those in which anomalies are
+            seen.
+
+    Raises:
+        DataError: `noise` is negative.
+
+    Example:
+        >>> rng = np.random.default_rng(0)
+        >>> y, u = rng.integers(0, 2, (2, 500))
+        >>> r = np.c_[y + u, y - u, y] + rng.normal(size=(500, 3))
+        >>> erased = Erasure(noise=0).learn(r, y, u)
+        >>> means = [erased(r)[(y == 1) & (u == k)].mean(0) for k in (0, 1)]
+        >>> bool(np.allclose(*means))
+        True
+    """
+
+    noise: float = 1.0
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.noise < np.inf:
+            raise DataError(f"noise is {self.noise}; give a finite number, 0 or more.")
+
+    def learn(
+        self,
+        r: ArrayLike,
+        y: Any,
+        nuisance: Any,
+        *,
+        weights: NuisanceWeights | ArrayLike | None = None,
+        seed: int = 0,
+    ) -> Erased:
+        """Return the map that removes the nuisance.
+
+        Args:
+            r: Rows of the representation, (N, D).
+            y: Class of each row, (N,).
+            nuisance: Nuisance of each row, (N,) or (N, D), as for `nuisance_weights`.
+            weights: Weights of the rows, from `nuisance_weights` or (N,). None for weights of 1.
+            seed: Seed of the division into two halves that measures the accuracies.
+
+        Raises:
+            DataError: The effective sample size is below a tenth of the rows; a class never occurs
+                with a value or region of the nuisance; no direction would be left; or shapes
+                differ.
+        """
+        classes = Classes.of(y)
+        rows = np.asarray(r, dtype=float)
+        if rows.ndim != 2 or len(rows) != len(classes):
+            raise DataError(
+                f"r has shape {rows.shape}; give (N, D) with one row for each of {len(classes)} "
+                "classes of rows."
+            )
+        check_finite(rows, "r")
+        values = Nuisance.of(nuisance, len(rows))
+        w = weights_of(weights, len(rows))
+        check_effective(w)
+        check_positivity(classes, values)
+        basis = values.basis
+        origin, matrix, removed = _map(rows, classes.codes, basis, w, self.noise)
+        accuracies = []
+        for train, test in split(classes.codes, 2, seed=seed):
+            found = _map(rows[train], classes.codes[train], basis[train], w[train], self.noise)
+            for transform in (np.eye(rows.shape[1]), found[1]):
+                moved = (rows - found[0]) @ transform
+                accuracies.append(_accuracy(moved, classes.codes, w, train, test))
+        return Erased(
+            origin=origin,
+            matrix=matrix,
+            removed=removed,
+            accuracy_before=float(np.mean(accuracies[::2])),
+            accuracy_after=float(np.mean(accuracies[1::2])),
+        )
+
+
+def _map(
+    r: np.ndarray, codes: np.ndarray, basis: np.ndarray, w: np.ndarray, noise: float
+) -> tuple[np.ndarray, np.ndarray, int]:
+    """Return the origin, the matrix, and the number of removed directions."""
+    total = w.sum()
+    origin = w @ r / total
+    within = r - origin
+    members = [np.flatnonzero(codes == k) for k in np.unique(codes)]
+    for own in members:
+        within[own] -= w[own] @ within[own] / w[own].sum()
+    unit = np.sqrt(w @ np.square(within) / total)
+    unit[unit <= _TINY * np.abs(r).max(0, initial=1e-300)] = 1.0
+    within = within / unit
+    variance, directions = np.linalg.eigh((within.T * w) @ within / total)
+    variance = np.maximum(variance, 0.0) + _RIDGE * max(variance.mean(), _RIDGE)
+    whitening = directions / np.sqrt(variance)
+    white = within @ whitening
+    regressors = [_regressors(basis[own], w[own]) / np.sqrt(total) for own in members]
+    _, size, axes = np.linalg.svd(_effects(white, members, regressors), full_matrices=True)
+    least = _TINY * size.max(initial=0.0)
+    if noise:
+        least = max(least, noise * _by_chance(white, members, regressors))
+    removed = int((size > least).sum())
+    if removed == r.shape[1]:
+        raise DataError(
+            f"All {removed} directions of the representation depend on the nuisance within "
+            "classes, so nothing would be left. Use a representation with more columns, or a "
+            "larger noise, which keeps directions whose effect chance can explain."
+        )
+    return origin, (whitening / unit[:, None]) @ axes[removed:].T, removed
+
+
+def _regressors(basis: np.ndarray, w: np.ndarray) -> np.ndarray:
+    """Return orthonormal weighted regressors of the rows of a class, (B, n)."""
+    root = np.sqrt(w)[:, None]
+    left, size, _ = np.linalg.svd(root * (basis - w @ basis / w.sum()), full_matrices=False)
+    return np.asarray((root * left[:, size > _TINY * size.max(initial=0.0)]).T)
+
+
+def _effects(
+    white: np.ndarray, members: list[np.ndarray], regressors: list[np.ndarray]
+) -> np.ndarray:
+    """Return the weighted regression coefficients of whitened rows in all classes, (B, D)."""
+    return np.concatenate(
+        [part @ white[own] for own, part in zip(members, regressors, strict=True)]
+    )
+
+
+def _by_chance(white: np.ndarray, members: list[np.ndarray], regressors: list[np.ndarray]) -> float:
+    """Return the largest effect that chance gives, from exchanges of rows within classes."""
+    rng = np.random.default_rng(0)
+    found = []
+    for _ in range(_EXCHANGES):
+        mixed = [rng.permutation(own) for own in members]
+        found.append(np.linalg.norm(_effects(white, mixed, regressors), ord=2))
+    return float(np.mean(found) + _SURE * np.std(found))
+
+
+def _accuracy(
+    r: np.ndarray, codes: np.ndarray, w: np.ndarray, train: np.ndarray, test: np.ndarray
+) -> float:
+    model = RidgeClassifier().fit(r[train], codes[train], sample_weight=w[train])
+    return float(np.average(model.predict(r[test]) == codes[test], weights=w[test]))

@@ -1,0 +1,68 @@
+"""`nbam detect --nuisance`."""
+
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+from typer.testing import CliRunner
+
+from nbam_pyro.cli import app
+
+
+def nbam(*arguments):
+    return CliRunner().invoke(app, [str(argument) for argument in arguments])
+
+
+@pytest.fixture
+def table(tmp_path):
+    rng = np.random.default_rng(0)
+    kind = rng.integers(0, 2, 400)
+    colour = np.where(rng.random(400) < 0.8, kind, 1 - kind)
+    frame = pd.DataFrame(rng.normal(size=(400, 3)), columns=list("abc"))
+    frame["a"] += 5 * kind
+    frame["b"] += 9 * colour
+    frame.loc[:11, "c"] += 9
+    frame["kind"] = np.array(["ant", "bee"])[kind]
+    frame["colour"] = np.array(["red", "green"])[colour]
+    path = tmp_path / "data.csv"
+    frame.to_csv(path, index=False)
+    return path
+
+
+@pytest.mark.filterwarnings("ignore::nbam_pyro.errors.NuisanceWarning")
+def test_a_run_says_what_is_left_of_the_nuisance(table, tmp_path):
+    out = tmp_path / "run"
+    columns = ("--nuisance", "colour", "--class", "kind")
+    result = nbam("detect", table, *columns, "--epochs", 3, "--out", out)
+    assert result.exit_code == 0, result.output
+    flags = pd.read_csv(out / "flags.csv")
+    assert set(flags) == {"row", "score", "flagged", "responsibility"}
+    assert set(flags["row"].head(8)) <= set(range(12))
+    summary = json.loads((out / "summary.json").read_text())
+    assert (summary["nuisance"], summary["class"], summary["features"]) == ("colour", "kind", 3)
+    assert any("read" in note and "nuisance" in note for note in summary["notes"])
+    assert any("weights keep" in note for note in summary["notes"])
+    assert (out / "plots" / "scores.png").exists()
+    shown = nbam("show", out)
+    assert shown.exit_code == 0, shown.output
+    scored = nbam("score", out, table, "--out", tmp_path / "new.csv")
+    assert scored.exit_code == 2
+    assert "--nuisance" in scored.output
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (("--nuisance", "colour"), "belong together"),
+        (("--class", "kind"), "belong together"),
+        (("--nuisance", "kind", "--class", "kind"), "two different columns"),
+        (("--nuisance", "colour", "--class", "kind", "--backbone", "ae"), "--backbone"),
+        (("--nuisance", "kind", "--class", "other"), "other"),
+    ],
+)
+def test_options_that_do_not_go_together_are_refused(table, tmp_path, options, said):
+    result = nbam("detect", table, *options, "--out", tmp_path / "run")
+    assert result.exit_code == 2
+    assert said in result.output
+    assert not (tmp_path / "run").exists()

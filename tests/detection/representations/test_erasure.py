@@ -1,0 +1,118 @@
+"""Erasure in closed form, and the probe that checks it."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from nbam_pyro.detection.representations import Erasure, nuisance_weights, probe
+from nbam_pyro.errors import DataError
+
+
+def published(count, a, rng):
+    """The published data with a continuous nuisance: rows, classes and nuisance."""
+    y = rng.integers(0, 2, count)
+    u = a * (2 * y - 1) + rng.normal(size=count)
+    x = np.c_[y - u + 3 * rng.normal(size=count), y + u + 0.1 * rng.normal(size=count)]
+    return x, y, u
+
+
+@settings(max_examples=25, deadline=None)
+@given(seed=st.integers(0, 10_000), kinds=st.integers(2, 3), classes=st.integers(2, 3))
+def test_weighted_means_of_each_class_coincide_to_rounding(seed, kinds, classes):
+    rng = np.random.default_rng(seed)
+    y, u = rng.integers(0, classes, 400), rng.integers(0, kinds, 400)
+    r = rng.normal(size=(400, 12)) + rng.normal(size=(classes, kinds, 12))[y, u]
+    w = rng.uniform(0.5, 2, 400)
+    erased = Erasure(noise=0.0).learn(r, y, u, weights=w)
+    assert erased.removed <= classes * (kinds - 1)
+    after = erased(r)
+    for k in range(classes):
+        means = [
+            np.average(after[(y == k) & (u == v)], axis=0, weights=w[(y == k) & (u == v)])
+            for v in range(kinds)
+        ]
+        assert np.allclose(means, means[0], atol=1e-9)
+    covariance = sum(
+        (centred.T * w[y == k]) @ centred
+        for k in range(classes)
+        for centred in [after[y == k] - np.average(after[y == k], axis=0, weights=w[y == k])]
+    )
+    assert np.allclose(covariance / w.sum(), np.eye(after.shape[1]), atol=1e-4)
+
+
+@pytest.mark.parametrize("rho", [0.6, 0.9])
+def test_erasure_of_a_binary_nuisance_keeps_the_sum(rho):
+    rng = np.random.default_rng(0)
+    y = rng.integers(0, 2, 20_000)
+    u = np.where(rng.random(len(y)) < rho, y, 1 - y)
+    signs = 2 * np.c_[y, u] - 1
+    noise = rng.normal(size=(len(y), 2)) * np.sqrt([1.5, 0.5])
+    x = np.c_[signs[:, 0] - signs[:, 1], signs[:, 0] + signs[:, 1]] + noise
+    erased = Erasure().learn(x, y, u, weights=nuisance_weights(y, u))
+    assert erased.removed == 1
+    direction = erased.matrix[:, 0]
+    assert direction[0] / direction[1] == pytest.approx(1.0, abs=0.06)
+    assert erased.accuracy_after == pytest.approx(0.9214, abs=0.015)
+
+
+def test_erasure_of_a_continuous_nuisance_survives_its_reversal():
+    rng = np.random.default_rng(0)
+    x, y, u = published(10_000, 0.5, rng)
+    erased = Erasure().learn(x, y, u, weights=nuisance_weights(y, u))
+    assert erased.removed == 1
+    assert erased.accuracy_before > 0.7
+    assert erased.accuracy_after == pytest.approx(0.6305, abs=0.02)
+    other, truth, _ = published(20_000, -0.9, rng)
+    r = erased(other)[:, 0]
+    middle = np.mean([erased(x)[y == k].mean() for k in (0, 1)])
+    up = erased(x)[y == 1].mean() > middle
+    assert (((r > middle) == up) == truth).mean() >= 0.60
+
+
+def test_a_probe_reads_what_is_there_and_only_that():
+    rng = np.random.default_rng(0)
+    x, y, u = published(4000, 0.5, rng)
+    weights = nuisance_weights(y, u)
+    before = probe(x, y, u, weights=weights)
+    after = probe(x.sum(1, keepdims=True), y, u, weights=weights)
+    assert before.measure == "correlation"
+    assert before.readable
+    assert before.linear > 0.9
+    assert max(after.linear, after.nonlinear) < 0.1
+    assert "can still be read" in str(before)
+    assert "cannot read" in str(after)
+
+
+def test_a_probe_that_is_not_linear_sees_a_variance_that_depends_on_the_nuisance():
+    rng = np.random.default_rng(0)
+    y, u = rng.integers(0, 2, (2, 2000))
+    r = rng.normal(size=(2000, 2)) * np.where(u == 1, 3.0, 1.0)[:, None]
+    found = probe(r, y, u)
+    assert found.measure == "accuracy"
+    assert found.linear < 0.65
+    assert found.nonlinear > 0.75
+    assert found.readable
+
+
+@pytest.mark.parametrize(
+    ("call", "match"),
+    [
+        (lambda r, y, u: Erasure(noise=0).learn(r[:, :2], y, u), "nothing would be left"),
+        (lambda r, y, u: Erasure().learn(r, y, u, weights=np.r_[1e6, np.ones(99)]), "effective"),
+        (lambda r, y, u: Erasure().learn(r, y, y), "never occurs"),
+        (lambda r, y, u: Erasure().learn(r[:9], y, u), "r has shape"),
+        (lambda r, y, u: Erasure().learn(r, y, u, weights=np.ones(3)), "weights have shape"),
+        (lambda r, y, u: Erasure().learn(r, y, u, weights=-np.ones(100)), "0 or more"),
+        (lambda r, y, u: Erasure().learn(r, y, u)(r[:, :3]), "r has shape"),
+        (lambda r, y, u: Erasure(noise=-1.0), "noise is -1"),
+        (lambda r, y, u: probe(r, np.r_[np.zeros(95, int), np.ones(5, int)], u), "too few"),
+        (lambda r, y, u: probe(np.full((100, 2), np.nan), y, u), "r has"),
+    ],
+)
+def test_what_cannot_be_erased_or_probed_is_refused(call, match):
+    rng = np.random.default_rng(0)
+    y, u = np.repeat([0, 1], 50), np.tile([0, 1], 50)
+    r = rng.normal(size=(100, 8)) + 3 * u[:, None]
+    with pytest.raises(DataError, match=match):
+        call(r, y, u)
