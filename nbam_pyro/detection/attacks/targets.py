@@ -14,10 +14,10 @@ from torch import Tensor
 from nbam_pyro.detection.attacks.gradients import Score
 from nbam_pyro.detection.attacks.torch_function import TorchFunction
 from nbam_pyro.detection.detector import AnomalyDetector
+from nbam_pyro.detection.mahalanobis import Mahalanobis
 from nbam_pyro.detection.statistics import (
     LikelihoodRatio,
     LogLikelihood,
-    Mahalanobis,
     MaxLogit,
     TestStatistic,
     Typicality,
