@@ -147,7 +147,7 @@ def _jets(method: str, seed: int, root: Path | None) -> Found:
         yield {"score": "reconstruction"}, _sculpted(detector.decision_function, data)
         return
     critic = method == "nurd"
-    encoder, epochs = partial(perceptron, widths=[64, 64, 4]), 60 if critic else 12
+    encoder, epochs = partial(perceptron, widths=[64, 64, 6]), 60 if critic else 12
     detector = fitted(method, encoder, data.train, random_state=seed, epochs=epochs)
     for name, score in _SCORES.items():
         detector.score = score
