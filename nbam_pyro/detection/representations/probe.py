@@ -24,6 +24,8 @@ _ITERATIONS = 1000
 _COMPONENTS = 150
 # A class with fewer rows cannot be divided into rows to learn from and rows to judge by.
 _LEAST = 20
+# A value of the nuisance with fewer rows in a class is not judged there.
+_FEWEST = 4
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -96,7 +98,8 @@ def probe(
         seed: Seed of the division into halves and of the non-linear model.
 
     Raises:
-        DataError: A class has fewer than 20 rows, shapes differ, or a number is not finite.
+        DataError: A class has fewer than 20 rows; no class has two values of a discrete nuisance
+            with 4 rows or more; shapes differ; or a number is not finite.
 
     Example:
         >>> rng = np.random.default_rng(0)
@@ -111,19 +114,26 @@ def probe(
         raise DataError(f"r has shape {rows.shape}; give (N, D) with N = {len(classes)}.")
     check_finite(rows, "r")
     values = Nuisance.of(nuisance, len(rows))
-    w = _balanced(weights_of(weights, len(rows)), classes, values)
+    given = weights_of(weights, len(rows))
+    w = _balanced(given, classes, values)
+    if not w.any():
+        raise DataError(
+            "No class has two values of the nuisance with at least "
+            f"{_FEWEST} rows each. Give more rows to the probe (`held_out`)."
+        )
     found = []
     for k, name in enumerate(classes.names):
-        own = np.flatnonzero((classes.codes == k) & (w > 0))
-        if len(own) < _LEAST:
+        here = classes.codes == k
+        own, count = np.flatnonzero(here & (w > 0)), int((here & (given > 0)).sum())
+        if count < _LEAST:
             raise DataError(
-                f"Class {str(name)!r} has {len(own)} rows, too few for a probe. Give at least "
+                f"Class {str(name)!r} has {count} rows, too few for a probe. Give at least "
                 f"{_LEAST} rows of each class."
             )
-        here = rows[own], values[own], w[own]
-        found.append(_of_class(*here, seed=seed))
-    share = np.bincount(classes.codes, weights=w)
-    linear, nonlinear, chance = np.average(found, axis=0, weights=share)
+        if len(own):
+            found.append((*_of_class(rows[own], values[own], w[own], seed=seed), w[own].sum()))
+    share = [one[-1] for one in found]
+    linear, nonlinear, chance = np.average([one[:-1] for one in found], axis=0, weights=share)
     effective = float(w.sum() ** 2 / np.square(w).sum())
     if values.codes is not None:
         error = float(np.sqrt(chance * (1 - chance) / effective))
@@ -147,14 +157,20 @@ def probe(
 def _balanced(w: np.ndarray, classes: Classes, values: Nuisance) -> np.ndarray:
     """Return weights under which all values of a discrete nuisance are equally frequent.
 
-    In a few held-out rows, nuisance weights do not give all classes the same distribution.
+    In a few held-out rows, nuisance weights do not give all classes the same distribution. Values
+    with too few rows in a class have weight 0 there, and so has a class with one value left.
     """
     if values.codes is None:
         return w
-    cells = classes.codes * (values.codes.max() + 1) + values.codes
-    totals, own = np.bincount(cells, weights=w), np.bincount(classes.codes, weights=w)
-    present = np.bincount(np.flatnonzero(totals) // (values.codes.max() + 1), minlength=len(own))
-    share = np.divide(w, totals[cells], out=np.zeros_like(w), where=w > 0)
+    count = values.codes.max() + 1
+    cells = classes.codes * count + values.codes
+    size = len(classes.names) * count
+    totals = np.bincount(cells, weights=w, minlength=size)
+    enough = np.bincount(cells, weights=w > 0, minlength=size) >= _FEWEST
+    present = enough.reshape(-1, count).sum(1)
+    kept = enough[cells] & (present > 1)[classes.codes]
+    own = np.bincount(classes.codes, weights=w)
+    share = np.divide(w, totals[cells], out=np.zeros_like(w), where=kept & (w > 0))
     return np.asarray(share * (own / present.clip(1))[classes.codes])
 
 
@@ -162,8 +178,6 @@ def _of_class(r: np.ndarray, values: Nuisance, w: np.ndarray, *, seed: int) -> l
     """Return the values of the linear and the non-linear model in a class, and that of chance."""
     if values.codes is None:
         return _explained(r, values.values, w, seed)
-    if len(np.unique(values.codes)) < 2:
-        return [1.0, 1.0, 1.0]
     return _correct(r, values.codes, w, seed)
 
 

@@ -95,6 +95,19 @@ def test_a_probe_that_is_not_linear_sees_a_variance_that_depends_on_the_nuisance
     assert found.readable
 
 
+@pytest.mark.parametrize("rare", [1, 2, 3, 5])
+def test_a_probe_leaves_out_values_with_too_few_rows(rare):
+    rng = np.random.default_rng(0)
+    y = np.repeat([0, 1], 60)
+    u = np.r_[np.arange(60) < 30, np.arange(60) < rare].astype(int)
+    r = rng.normal(size=(120, 2)) + 5 * u[:, None]
+    found = probe(r, y, u)
+    assert found.chance == pytest.approx(0.5)
+    assert found.linear > 0.8
+    with pytest.raises(DataError, match="No class has two values"):
+        probe(r[60:], np.repeat([0, 1], 30), np.arange(60) < min(rare, 3))
+
+
 @pytest.mark.parametrize(
     ("call", "match"),
     [
