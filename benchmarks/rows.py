@@ -94,7 +94,7 @@ def joined(before: pd.DataFrame, after: pd.DataFrame) -> pd.DataFrame:
     kept = before[[case not in replaced for case in _case_of_lines(before)]]
     parts = [part for part in (kept, after) if len(part)]
     settings = list(dict.fromkeys([*_settings(before), *_settings(after)]))
-    return pd.concat(parts, ignore_index=True)[[*_BEFORE, *settings, *_AFTER]]
+    return pd.concat(parts or [after], ignore_index=True)[[*_BEFORE, *settings, *_AFTER]]
 
 
 def cases_of(lines: pd.DataFrame) -> set[Case]:
