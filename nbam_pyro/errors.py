@@ -72,7 +72,7 @@ class WildValueWarning(NBAMWarning):
 
 
 class NuisanceWarning(NBAMWarning):
-    """The nuisance can still be read from a representation from which it was to be removed."""
+    """A nuisance can still be read from a representation, or too few rows show that it cannot."""
 
 
 class SupportWarning(NBAMWarning):

@@ -133,11 +133,21 @@ def _weights(weights: ArrayLike | None, code: np.ndarray) -> np.ndarray:
     check_finite(w, "weights")
     if (w < 0).any():
         raise DataError(f"The weight of row {int((w < 0).argmax())} is negative; give 0 or more.")
-    empty = np.flatnonzero(np.bincount(code, weights=w) == 0)
+    check_weighted(w, code)
+    return w
+
+
+def check_weighted(weights: np.ndarray, code: np.ndarray) -> None:
+    """Raise a `DataError` if all rows of a class have weight 0.
+
+    Args:
+        weights: Weights of the rows, (N,).
+        code: Position of the class of each row, (N,).
+    """
+    empty = np.flatnonzero(np.bincount(code, weights=weights) == 0)
     if len(empty):
         row = int((code == empty[0]).argmax())
         raise DataError(
             f"All rows of the class of row {row} have weight 0. Give some of them a weight above "
             "0, or leave the class out."
         )
-    return w

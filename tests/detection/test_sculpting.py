@@ -148,3 +148,11 @@ def test_the_table_and_the_plot_have_every_efficiency():
 def test_what_has_no_figure_is_refused(call, match):
     with pytest.raises(DataError, match=match):
         call(np.arange(50.0), np.arange(50) < 20)
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_equal_weighted_distributions_have_a_divergence_of_0(seed):
+    rng = np.random.default_rng(seed)
+    u, w = rng.normal(size=200), rng.uniform(size=200)
+    found = jensen_shannon(np.r_[u, u], np.arange(400) < 200, bins=10, weights=np.r_[w, 3 * w])
+    assert 0 <= found.value < 1e-12

@@ -103,8 +103,8 @@ def _same_again(clean: np.ndarray, again: np.ndarray) -> Check:
         passed=same,
         text="the same rows get the same scores twice."
         if same
-        else "the same rows get other scores when they are scored again. Give samples of 10 or "
-        "more, so that the attack averages over the random numbers.",
+        else "the same rows get other scores when they are scored again. Fix the random numbers of "
+        "the detector: the attack keeps the worst of several random scores.",
     )
 
 

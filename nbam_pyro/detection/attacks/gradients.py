@@ -72,7 +72,7 @@ def pgd(
         samples: Number of evaluations that are averaged, for a score with random numbers
             (expectation over transformations).
         begin: Rows of an earlier attack to start with, (N, ...), such as those of a smaller eps.
-            They are kept if nothing worse is found. They must lie inside of the ball.
+            They are kept if nothing worse is found. Those outside of the ball are moved into it.
         size: Number of rows that are moved at once.
         seed: Seed of the random starts. The global random state of torch is not changed.
 

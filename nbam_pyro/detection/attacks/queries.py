@@ -9,8 +9,9 @@ from bisect import bisect
 from collections.abc import Callable
 
 import numpy as np
+import torch
 
-from nbam_pyro.detection.attacks.ball import Bounds
+from nbam_pyro.detection.attacks.ball import Ball, Bounds
 from nbam_pyro.errors import DataError
 from nbam_pyro.models.likelihoods.component import check_whole
 
@@ -46,14 +47,16 @@ def square_queries(
             units.
         queries: Number of calls of `score` for each row.
         bounds: Smallest and largest value of x; None without bounds.
-        begin: Rows of an earlier attack to start with, (N, ...). None for x.
+        begin: Rows of an earlier attack to start with, (N, ...), moved into the ball if they lie
+            outside of it. None for x.
         seed: Seed of the random changes.
 
     Returns:
         The worst row found for each row, (N, ...), and its score, (N,).
 
     Raises:
-        DataError: x is neither a table nor images, or `queries` is below 1.
+        DataError: x is neither a table nor images, or not within the bounds; eps is negative or not
+            finite; or `queries` is below 1.
 
     Source: Andriushchenko et al. (2020).
 
@@ -66,12 +69,12 @@ def square_queries(
     if x.ndim not in (2, 4):
         raise DataError(f"x has shape {x.shape}; give features (N, D) or images (N, C, H, W).")
     rng = np.random.default_rng(seed)
-    low, high = x - eps, x + eps
-    if bounds is not None:
-        low, high = np.maximum(low, bounds[0]), np.minimum(high, bounds[1])
+    rows = torch.as_tensor(np.asarray(x, dtype=float))
+    ball = Ball.around(rows, torch.as_tensor(np.asarray(eps, dtype=float)), bounds)
+    low, high = ball.low.numpy(), ball.high.numpy()
     worst, scores = x, score(x)
     if begin is not None:
-        worst, scores = _worse(score, begin, worst, scores, sign)
+        worst, scores = _worse(score, np.clip(begin, low, high), worst, scores, sign)
     for query in range(queries - 1):
         if query == 0:
             mask, up = np.ones(x.shape, bool), _stripes(x.shape, rng)

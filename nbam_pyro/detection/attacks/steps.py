@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from nbam_pyro.detection.attacks.ball import Ball
+from nbam_pyro.errors import DataError
 from nbam_pyro.models.likelihoods.component import check_positive
 
 __all__ = ["Climb", "FixedStep", "HalvingStep", "StepRule"]
@@ -87,7 +88,7 @@ class HalvingStep(StepRule):
         momentum: Weight of the new step, from 0 (excluded) to 1. The last step has the rest.
 
     Raises:
-        DataError: The momentum is not positive.
+        DataError: The momentum is not positive, or above 1.
 
     Source: Croce & Hein (2020), APGD.
 
@@ -100,6 +101,8 @@ class HalvingStep(StepRule):
 
     def __post_init__(self) -> None:
         check_positive("momentum", self.momentum)
+        if self.momentum > 1:
+            raise DataError(f"momentum is {self.momentum}; give a number above 0, at most 1.")
 
     def walk(self, climb: Climb, x: Tensor, ball: Ball, steps: int) -> None:
         value, gradient = climb(x)

@@ -78,15 +78,15 @@ def target_of(detector: Any) -> Target:
     name = type(detector).__name__
     threshold = getattr(detector, "threshold_", None)
     if isinstance(detector, OutlierMixin):
-        return Target(name=name, scores=lambda x: -_plain(detector.decision_function(x)))
+        return Target(name=name, scores=lambda x: -_plain(detector.decision_function(x), len(x)))
     if hasattr(detector, "decision_function"):
         return Target(
             name=name,
-            scores=lambda x: _plain(detector.decision_function(x)),
+            scores=lambda x: _plain(detector.decision_function(x), len(x)),
             threshold=None if threshold is None else float(threshold),
         )
     if callable(detector):
-        return Target(name=name, scores=lambda x: _plain(detector(x)))
+        return Target(name=name, scores=lambda x: _plain(detector(x), len(x)))
     raise DataError(
         f"{name} has no scores: give a fitted detector with decision_function, a test statistic, "
         "or a function that takes rows and returns scores."
@@ -212,5 +212,17 @@ def _module(function: Any) -> Callable[[Tensor], Tensor] | None:
     return copy.deepcopy(function.module).double().eval().requires_grad_(False)
 
 
-def _plain(scores: Any) -> np.ndarray:
-    return np.asarray(scores, dtype=float)
+def _plain(scores: Any, count: int) -> np.ndarray:
+    """Return scores as an array, if there is one number for each row."""
+    found = np.asarray(scores, dtype=float)
+    if found.shape != (count,):
+        raise DataError(
+            f"The detector returned scores of shape {found.shape} for {count} rows. It must return "
+            "one for each."
+        )
+    if np.isnan(found).any():
+        raise DataError(
+            f"The score of row {int(np.isnan(found).argmax())} is not a number. Correct the "
+            "detector: an attacker could use such rows, and no AUROC would show it."
+        )
+    return found

@@ -105,10 +105,12 @@ def attacked_auc(
     """
     x, odd = _rows(X), _labels(y)
     sizes = _checked(x, odd, eps, bounds, checked=checked)
+    units = np.asarray(unit, dtype=float)
+    _check_unit(units, x)
     rows = Rows(
         x=x,
         sign=np.where(odd, -1.0, 1.0),
-        unit=np.asarray(unit, dtype=float),
+        unit=units,
         bounds=bounds,
         seed=seed,
     )
@@ -185,6 +187,19 @@ def _checked(
     if bounds is not None:
         check_bounds(torch.as_tensor(x), bounds)
     return sizes
+
+
+def _check_unit(unit: np.ndarray, x: np.ndarray) -> None:
+    """Raise an error if units are not positive, or do not fit to the features of a row."""
+    try:
+        np.broadcast_to(unit, x.shape)
+    except ValueError as error:
+        raise DataError(
+            f"unit has shape {unit.shape}, but a row has {x.shape[1:]}. Give one number, or one "
+            "for each feature."
+        ) from error
+    if not (np.isfinite(unit) & (unit >= 0)).all():
+        raise DataError("unit must be finite and 0 or more. Give for instance X.std(0).")
 
 
 def _with_gradients(surrogate: Any) -> Target:

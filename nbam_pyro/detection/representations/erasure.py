@@ -8,6 +8,7 @@ from numpy.typing import ArrayLike
 from sklearn.linear_model import RidgeClassifier
 
 from nbam_pyro.checks.numbers import check_finite
+from nbam_pyro.detection.mahalanobis import check_weighted
 from nbam_pyro.detection.representations.nuisance import Classes, Nuisance
 from nbam_pyro.detection.representations.positivity import check_positivity
 from nbam_pyro.detection.representations.weights import (
@@ -140,7 +141,8 @@ class Erasure:
 
         Raises:
             DataError: The effective sample size is below a tenth of the rows; a class never occurs
-                with a value or region of the nuisance; no direction would be left; or shapes
+                with a value or region of the nuisance; a class has too few rows for the columns of
+                the nuisance, or only rows of weight 0; no direction would be left; or shapes
                 differ.
         """
         classes = Classes.of(y)
@@ -153,9 +155,11 @@ class Erasure:
         check_finite(rows, "r")
         values = Nuisance.of(nuisance, len(rows))
         w = weights_of(weights, len(rows))
+        check_weighted(w, classes.codes)
         check_effective(w)
         check_positivity(classes, values)
         basis = values.basis
+        _check_room(classes, basis.shape[1])
         origin, matrix, removed = _map(rows, classes.codes, basis, w, self.noise)
         accuracies = []
         for train, test in split(classes.codes, 2, seed=seed):
@@ -169,6 +173,19 @@ class Erasure:
             removed=removed,
             accuracy_before=float(np.mean(accuracies[::2])),
             accuracy_after=float(np.mean(accuracies[1::2])),
+        )
+
+
+def _check_room(classes: Classes, columns: int) -> None:
+    """Raise an error if a class has too few rows to tell effects of the nuisance from chance."""
+    smallest = int(np.bincount(classes.codes).argmin())
+    rows = int((classes.codes == smallest).sum())
+    if 4 * columns > rows:  # each half of the rows needs twice as many rows as columns
+        raise DataError(
+            f"The nuisance has {columns} columns (or values, or spline functions), too many for "
+            f"the {rows} rows of class {str(classes.names[smallest])!r}: chance would explain "
+            "every row. Give a nuisance of fewer columns, such as its first principal components, "
+            "or more rows."
         )
 
 

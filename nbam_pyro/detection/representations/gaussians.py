@@ -8,6 +8,7 @@ from scipy.special import logsumexp
 
 from nbam_pyro.detection.backbones.base import Energies
 from nbam_pyro.detection.mahalanobis import Mahalanobis
+from nbam_pyro.errors import DataError
 
 __all__ = ["ClassGaussians"]
 
@@ -60,10 +61,19 @@ class ClassGaussians:
             codes: Position of the class of each row, (N,); every class has a weight above 0.
             weights: Weights of the rows for the classes, (N,).
             total: Weights of the rows for the broad Gaussian, (N,). None for the same weights.
+
+        Raises:
+            DataError: The rows of each class are equal.
         """
         shares = np.bincount(codes, weights=weights) / weights.sum()
         broad = Mahalanobis(r, weights=weights if total is None else total)
-        return cls(Mahalanobis(r, codes, weights=weights), shares, broad)
+        within = Mahalanobis(r, codes, weights=weights)
+        if not (within.variance > 0).all() or not (broad.variance > 0).all():
+            raise DataError(
+                "The representation is constant within classes, so it has no density. Use a lower "
+                "lr, more epochs or another encoder."
+            )
+        return cls(within, shares, broad)
 
     def energies(self, r: np.ndarray) -> Energies:
         """Return clean and anomaly energies of rows, two tensors of shape (N,).

@@ -1,7 +1,8 @@
 """`probe`: how well a nuisance can still be read from a representation, on held-out rows."""
 
 from dataclasses import dataclass
-from typing import Any
+from types import MappingProxyType
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -26,6 +27,8 @@ _COMPONENTS = 150
 _LEAST = 20
 # A value of the nuisance with fewer rows in a class is not judged there.
 _FEWEST = 4
+# Three standard errors above this leave it open whether the nuisance can be read.
+_UNNOTICED = MappingProxyType({"accuracy": 0.18, "correlation": 0.3})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,6 +44,8 @@ class Probe:
         chance: Value of a model that does not see the representation.
         error: Standard error of these numbers if nothing can be read.
         measure: "accuracy" or "correlation".
+        judged: Share of the weight of the rows in the classes and values of the nuisance that could
+            be judged. Others have too few rows, or a nuisance that does not vary.
 
     Example:
         >>> print(Probe(linear=0.83, nonlinear=0.85, chance=0.5, error=0.01, measure="accuracy"))
@@ -52,7 +57,8 @@ class Probe:
     nonlinear: float
     chance: float
     error: float
-    measure: str
+    measure: Literal["accuracy", "correlation"]
+    judged: float = 1.0
 
     @property
     def readable(self) -> bool:
@@ -64,13 +70,29 @@ class Probe:
         """Whether the linear model is better than chance by more than three standard errors."""
         return self.linear > self.chance + 3 * self.error
 
+    @property
+    def undecided(self) -> bool:
+        """Whether there are so few rows that a readable nuisance could go unnoticed."""
+        return not self.readable and 3 * self.error > _UNNOTICED[self.measure]
+
     def __str__(self) -> str:
         numbers = (
             f"{self.measure} {self.linear:.2f} of a linear model and {self.nonlinear:.2f} of a "
             f"non-linear model on held-out rows, chance {self.chance:.2f}."
         )
+        if self.judged < 1:
+            numbers += (
+                f" Only {self.judged:.0%} of the rows were judged: in the others the nuisance does "
+                "not vary within the class, or has too few rows."
+            )
         if self.readable:
             return f"The nuisance can still be read from the representation: {numbers}"
+        if self.undecided:
+            limit = self.chance + 3 * self.error
+            return (
+                "There are too few rows to tell whether the nuisance can be read from the "
+                f"representation: {numbers} Values up to {limit:.2f} would not be noticed."
+            )
         return f"Two new models cannot read the nuisance from the representation: {numbers}"
 
 
@@ -121,6 +143,11 @@ def probe(
             "No class has two values of the nuisance with at least "
             f"{_FEWEST} rows each. Give more rows to the probe (`held_out`)."
         )
+    if values.codes is None:
+        w = w * _varies(classes, values, given)
+        if not w.any():
+            raise DataError("The nuisance does not vary within any class. Leave it out.")
+    judged = float((given * (w > 0)).sum() / given.sum())
     found = []
     for k, name in enumerate(classes.names):
         here = classes.codes == k
@@ -143,6 +170,7 @@ def probe(
             chance=float(chance),
             error=error,
             measure="accuracy",
+            judged=judged,
         )
     linear, nonlinear = np.sqrt(np.maximum([linear, nonlinear], 0.0))
     return Probe(
@@ -151,6 +179,7 @@ def probe(
         chance=0.0,
         error=effective**-0.5,
         measure="correlation",
+        judged=judged,
     )
 
 
@@ -174,6 +203,17 @@ def _balanced(w: np.ndarray, classes: Classes, values: Nuisance) -> np.ndarray:
     return np.asarray(share * (own / present.clip(1))[classes.codes])
 
 
+def _varies(classes: Classes, values: Nuisance, w: np.ndarray) -> np.ndarray:
+    """Return 1 for rows of classes in which a continuous nuisance varies, else 0, (N,)."""
+    varies = [
+        bool(np.ptp(values.values[(classes.codes == k) & (w > 0)], axis=0).any())
+        if ((classes.codes == k) & (w > 0)).any()
+        else False
+        for k in range(len(classes.names))
+    ]
+    return np.array(varies, dtype=float)[classes.codes]
+
+
 def _of_class(r: np.ndarray, values: Nuisance, w: np.ndarray, *, seed: int) -> list[float]:
     """Return the values of the linear and the non-linear model in a class, and that of chance."""
     if values.codes is None:
@@ -194,16 +234,21 @@ def _correct(r: np.ndarray, codes: np.ndarray, w: np.ndarray, seed: int) -> list
 
 
 def _explained(r: np.ndarray, u: np.ndarray, w: np.ndarray, seed: int) -> list[float]:
-    """Return shares of the variance that the models explain on held-out rows of a class, and 0."""
+    """Return shares of the variance that the models explain on held-out rows of a class, and 0.
+
+    Of several columns of the nuisance, the one that is explained best counts: the mean over many
+    columns would hide a few that can be read.
+    """
     u = u - np.average(u, axis=0, weights=w)
     u = u / np.maximum(np.sqrt(np.average(u**2, axis=0, weights=w)), 1e-300)
-    left = np.zeros((2, len(r)))
+    left = np.zeros((2, *u.shape))
     for train, test in split(u, 2, seed=seed):
         for rest, model in zip(left, _models(Ridge(), r[train], seed), strict=True):
             model.fit(r[train], u[train], model__sample_weight=w[train])
-            rest[test] = np.square(u[test] - model.predict(r[test]).reshape(u[test].shape)).sum(1)
-    whole = np.average(np.square(u).sum(1), weights=w)
-    return [*(1 - np.average(left, axis=1, weights=w) / whole), 0.0]
+            rest[test] = np.square(u[test] - model.predict(r[test]).reshape(u[test].shape))
+    whole = np.average(np.square(u), axis=0, weights=w)
+    rest = np.average(left, axis=1, weights=w)  # (models, columns)
+    return [*(1 - (rest / np.where(whole > 0, whole, np.inf))[:, whole > 0]).max(1), 0.0]
 
 
 def _models(last: Any, r: np.ndarray, seed: int) -> tuple[Pipeline, Pipeline]:

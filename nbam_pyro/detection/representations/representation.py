@@ -62,7 +62,8 @@ class Representation(ScoredDetector):
        weight times the probability that the assignment gives to a switch of 0.
 
     New models then try to read the nuisance from r, on rows that nothing was trained on. This is
-    the only evidence that the nuisance has been removed. `fit` warns if a linear model succeeds.
+    the only evidence that the nuisance has been removed. `fit` warns if a linear model succeeds, or
+    if there are too few rows to tell.
 
     Args:
         encoder: Function that makes the network. It is called with the number of features (of
@@ -81,7 +82,7 @@ class Representation(ScoredDetector):
         weight_decay: Weight decay of AdamW.
         batch_size: Number of rows in a training step. `Independence` needs about 1000.
         held_out: Share of the rows that nothing is trained on, for the choice of the epoch, the
-            accuracy and the probe.
+            accuracy and the probe. It is rounded to one over a whole number.
         random_state: Seed for weights, batches, held-out rows and probe.
         progress: Whether a progress bar is shown.
         trainer: Further arguments of `lightning.pytorch.Trainer`, such as `accelerator`.
@@ -285,7 +286,8 @@ class Representation(ScoredDetector):
         right = self.classifier_.predict(r) == known.codes
         self.accuracy_ = float(np.average(right, weights=known.weights))
         self.probe_ = probe(r, known.labels, known.nuisance, weights=known.weights, seed=seed)
-        if self.removal is not None and self.probe_.linearly_readable:
+        unsure = self.probe_.linearly_readable or self.probe_.undecided
+        if self.removal is not None and unsure:
             warnings.warn(str(self.probe_), NuisanceWarning, stacklevel=3)
 
     def _represented(self, rows: np.ndarray) -> np.ndarray:

@@ -4,7 +4,7 @@ from typing import Literal
 
 import numpy as np
 from numpy.typing import ArrayLike
-from scipy.spatial.distance import jensenshannon
+from scipy.special import rel_entr
 
 from nbam_pyro.detection.sculpting.figure import Sculpting
 from nbam_pyro.detection.sculpting.rows import effective, selection
@@ -77,7 +77,11 @@ def jensen_shannon(
     one, two = 1 / effective(w[mask]), 1 / effective(w[other])
     spread = one + two if against == "failed" else one - two
     floor = (len(edges) - 2) / (8 * np.log(2)) * spread
-    return Sculpting(value=float(jensenshannon(p, q, base=2) ** 2), floor=float(floor))
+    p, q = p / p.sum(), q / q.sum()
+    middle = (p + q) / 2
+    # Rounding can make the divergence of equal distributions slightly negative.
+    value = (rel_entr(p, middle) + rel_entr(q, middle)).sum() / (2 * np.log(2))
+    return Sculpting(value=max(0.0, float(value)), floor=float(floor))
 
 
 def wasserstein(

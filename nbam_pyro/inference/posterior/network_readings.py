@@ -10,6 +10,8 @@ Instead, each sharpness has the weight of the share of wrong labels that it lead
 is wrong" has a weight of its own. The prior of the share depends on numbers that can be seen, and
 was fitted across data sets (`share_prior`): a cut posterior (Plummer 2015). Verified rows update
 it. They also decide whether labels are wrong more often where the network hesitates (`difficulty`).
+Sharpnesses are weighed by the shares that they lead to if labels are wrong as often in difficult
+rows as in others, since this is how the prior was fitted.
 """
 
 import math
@@ -23,6 +25,7 @@ from jaxtyping import Bool, Float
 from scipy.special import logsumexp
 from torch import Tensor
 
+from nbam_pyro.errors import StoryError
 from nbam_pyro.functional import off_diagonal
 from nbam_pyro.inference.posterior.difficulty import (
     DIFFICULTY,
@@ -244,9 +247,19 @@ def readings_of(run: Run) -> NetworkReadings | None:
 
     Args:
         run: State of a fit after its steps.
+
+    Raises:
+        StoryError: The story has a difficulty, and there are no predictions out of fold.
     """
     story, evidence = run.story.latent_label, run.cross_fitted
-    if story is None or evidence is None:
+    if story is None:
+        return None
+    if evidence is None:
+        if story.difficulty is not None:
+            raise StoryError(
+                "difficulty acts on predictions out of fold, which the given steps do not make. "
+                "Add a CrossFit step, leave out steps, or leave out difficulty."
+            )
         return None
     gain = run.gain  # it scores all rows again
     learned = gain is None or gain >= LEARNED

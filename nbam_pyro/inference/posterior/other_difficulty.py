@@ -26,7 +26,8 @@ def other_share(
     """Return the factor by which the share of wrong labels changes with the other difficulty.
 
     If the readings assume that labels are wrong more often where the network hesitates, the other
-    difficulty is 0. Otherwise it is 1. The result is None if verified rows have decided, or if
+    difficulty is 0. Otherwise it is 1. If verified rows leave several difficulties open, the more
+    probable one is compared with the other. The result is None if verified rows have decided, or if
     there are so many classes that it takes too long.
 
     Args:
@@ -44,8 +45,9 @@ def other_share(
     some, start = some_rows(evidence), readings.transitions[middle]
     every = max(1, len(some.labels) * len(readings.mean) // _ENTRIES)
     few = evidence_at(some[::every], float(readings.sharpness[middle]), readings.mean)
+    high = float(readings.difficulty.max()) or DIFFICULTY
     shares = [
-        estimate_at_difficulty(few, prior or FlipPrior(), start, d).share for d in (0.0, DIFFICULTY)
+        estimate_at_difficulty(few, prior or FlipPrior(), start, d).share for d in (0.0, high)
     ]
     if hesitant > 0.5:
         shares.reverse()

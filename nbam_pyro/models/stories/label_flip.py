@@ -76,8 +76,9 @@ class LabelFlip(LatentLabelStory):
             labels are: a number d, 0 or more. At a row where two classes are equally probable, the
             log odds of a wrong label are d higher than at a row with a certain prediction, and the
             share d / (1 + d) of the wrong labels follows the predictions of the row, so that most
-            of them are its second class. Like `clean_error`, it does not act on training. None for
-            0, unless verified rows show otherwise; the verdict states both shares.
+            of them are its second class. Like `clean_error`, it acts on the rows of the fit, and
+            neither on training nor on new rows. None for 0, unless verified rows show otherwise;
+            the verdict states both shares.
         dims: Names of the dimensions of a target whose elements have a label each, such as
             ("height", "width") for segmentation; () for one label per row.
 

@@ -191,3 +191,23 @@ def test_bad_input_is_refused(changed, message):
     given = {"detector": lambda x: x.sum(1), "X": x, "y": odd, "eps": EPS} | changed
     with pytest.raises(DataError, match=message):
         attacked_auc(given.pop("detector"), given.pop("X"), given.pop("y"), **given)
+
+
+@pytest.mark.parametrize(
+    ("score", "words"),
+    [
+        (lambda x: np.where(np.arange(len(x)) == 0, np.nan, x[:, 0]), "score of row 0"),
+        (lambda x: x[:, :1], "one for each"),
+    ],
+)
+def test_scores_that_are_none_are_refused(score, words):
+    x = np.random.default_rng(0).normal(size=(20, 2))
+    with pytest.raises(DataError, match=words):
+        attacked_auc(score, x, np.arange(20) >= 10, eps=[0.1], queries=5)
+
+
+@pytest.mark.parametrize("unit", [[1.0, -1.0], [1.0, 1.0, 1.0], np.nan])
+def test_a_wrong_unit_is_refused(unit):
+    x = np.random.default_rng(0).normal(size=(20, 2))
+    with pytest.raises(DataError, match="unit"):
+        attacked_auc(lambda x: x[:, 0], x, np.arange(20) >= 10, eps=[0.1], unit=unit, queries=5)

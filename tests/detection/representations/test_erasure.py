@@ -129,3 +129,35 @@ def test_what_cannot_be_erased_or_probed_is_refused(call, match):
     r = rng.normal(size=(100, 8)) + 3 * u[:, None]
     with pytest.raises(DataError, match=match):
         call(r, y, u)
+
+
+def test_a_nuisance_with_too_many_columns_is_refused():
+    rng = np.random.default_rng(0)
+    y, u = rng.integers(0, 2, 400), rng.normal(size=(400, 150))
+    r = np.c_[3 * u[:, :2], 3 * y] + 0.3 * rng.normal(size=(400, 3))
+    with pytest.raises(DataError, match="150 columns"):
+        Erasure().learn(r, y, u)
+    with pytest.raises(DataError, match="weight 0"):
+        Erasure().learn(r, y, u[:, 0], weights=(y == 1).astype(float))
+
+
+def test_the_probe_sees_a_few_columns_of_many_and_leaves_out_what_does_not_vary():
+    rng = np.random.default_rng(0)
+    y, u = rng.integers(0, 2, 600), rng.normal(size=(600, 60))
+    r = np.c_[u[:, :2], y] + 0.3 * rng.normal(size=(600, 3))
+    assert probe(r, y, u).readable
+    still = np.where(y == 0, 0.5, u[:, 0])
+    found = probe(np.c_[still, y] + 0.01 * rng.normal(size=(600, 2)), y, still)
+    assert found.readable
+    assert 0.3 < found.judged < 0.7
+    assert "of the rows were judged" in str(found)
+    with pytest.raises(DataError, match="does not vary"):
+        probe(r, y, y + 0.5)
+
+
+def test_few_rows_do_not_show_that_nothing_can_be_read():
+    rng = np.random.default_rng(0)
+    y, u = rng.integers(0, 2, (2, 60))
+    found = probe(rng.normal(size=(60, 2)), y, u)
+    assert found.undecided
+    assert "too few rows to tell" in str(found)

@@ -10,9 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import nn
 
-from nbam_pyro import FlipPrior, LabelFlip, Verified
+from nbam_pyro import FlipPrior, LabelFlip, Verified, fit
 from nbam_pyro.errors import DataError, StoryError
 from nbam_pyro.functional import label_flip_log_joint, zero_diagonal
+from nbam_pyro.inference import Joint
 from nbam_pyro.inference.posterior.difficulty import (
     DIFFICULTY,
     estimate_at_difficulty,
@@ -120,6 +121,22 @@ def test_without_verified_rows_the_difficulty_is_0_and_the_other_share_is_larger
     np.testing.assert_allclose(asked.weight, plain.weight)
     assert asked.hesitant == 1
     assert other_share(asked, rows, FlipPrior()) == pytest.approx(1 / factor, abs=0.05)
+
+
+def test_another_difficulty_is_compared_with_0():
+    rows, _ = simulated(1.0)
+    factors = {}
+    for d in (0.5, 3.0):
+        asked = NetworkReadings.of(rows, FlipPrior(), LATENTS, learned=True, difficulty=d)
+        factors[d] = other_share(asked, rows, FlipPrior())
+    assert 0 < factors[3.0] < factors[0.5] < 1
+
+
+def test_a_difficulty_is_refused_if_the_steps_do_not_predict_out_of_fold():
+    x, y = torch.randn(40, 2), torch.arange(40) % 2
+    story = LabelFlip(nn.Linear(2, 2), 2, difficulty=1.0)
+    with pytest.raises(StoryError, match="CrossFit"):
+        fit(story, (x, y), steps=[Joint(epochs=1)], seed=0)
 
 
 @pytest.mark.parametrize("difficulty", [-1.0, math.inf, math.nan])
