@@ -192,6 +192,7 @@ columns = hnp.arrays(
 @given(columns, st.floats(0.1, 10.0), st.floats(-100, 100))
 def test_middle_and_width_follow_unit_and_level(x, scale, offset):
     assert all(middle in column for middle, column in zip(middles(x), x.T, strict=True))
+    x = np.where(np.abs(x) < 1e-290, 0.0, x)  # numbers near the smallest one lose digits
     # In powers of two nothing is rounded.
     factor = 2.0 ** np.round(np.log2(scale))
     np.testing.assert_array_equal(robust_widths(factor * x), factor * robust_widths(x))
