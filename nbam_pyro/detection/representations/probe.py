@@ -28,7 +28,7 @@ _LEAST = 20
 # A value of the nuisance with fewer rows in a class is not judged there.
 _FEWEST = 4
 # Three standard errors above this leave it open whether the nuisance can be read.
-_UNNOTICED = MappingProxyType({"accuracy": 0.18, "correlation": 0.3})
+_UNNOTICED = MappingProxyType({"accuracy": 0.2, "correlation": 0.3})
 
 
 @dataclass(frozen=True, kw_only=True)
