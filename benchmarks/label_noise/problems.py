@@ -1,7 +1,7 @@
 """Noisy data sets, and the network and optimiser that all methods share on each of them."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from types import MappingProxyType
@@ -199,6 +199,19 @@ def _images(seed: int, root: Path | None, *, name: str) -> Clean:
     return Clean((x - mean) / scale, y, (x_test - mean) / scale, y_test)
 
 
+_CIFAR10 = DataSet(
+    load=partial(_images, name="CIFAR10"),
+    flips=CIFAR10_FLIPS,
+    network=augmented_resnet,
+    train_size=50_000,
+    held_out=0.1,
+    epochs=30,
+    batch_size=128,
+    lr=3e-3,
+    weight_decay=5e-2,
+    one_cycle=True,
+)
+
 DATASETS: Mapping[str, DataSet] = MappingProxyType(
     {
         "digits": DataSet(
@@ -225,30 +238,8 @@ DATASETS: Mapping[str, DataSet] = MappingProxyType(
             weight_decay=5e-2,
             one_cycle=True,
         ),
-        "cifar10": DataSet(
-            load=partial(_images, name="CIFAR10"),
-            flips=CIFAR10_FLIPS,
-            network=augmented_resnet,
-            train_size=50_000,
-            held_out=0.1,
-            epochs=30,
-            batch_size=128,
-            lr=3e-3,
-            weight_decay=5e-2,
-            one_cycle=True,
-        ),
-        "cifar10_cnn8": DataSet(
-            load=partial(_images, name="CIFAR10"),
-            flips=CIFAR10_FLIPS,
-            network=augmented_cnn8,
-            train_size=50_000,
-            held_out=0.1,
-            epochs=120,
-            batch_size=128,
-            lr=3e-3,
-            weight_decay=5e-2,
-            one_cycle=True,
-        ),
+        "cifar10": _CIFAR10,
+        "cifar10_cnn8": replace(_CIFAR10, network=augmented_cnn8, epochs=120),
     }
 )
 

@@ -279,14 +279,13 @@ def _true_labels(
 
     if read is None:
         posterior, prior = torch.vmap(lambda latents: both(latents, log_f, g))(draws)
-    elif read.difficulty.any():
-        posterior, prior = torch.vmap(
-            lambda latents, a, difficulty: both(latents, read.powered(log_f, a), g, difficulty)
-        )(read.latents, read.sharpness, read.difficulty)
-        posterior, prior = read.with_right(posterior, prior, labels)
     else:
-        posterior, prior = torch.vmap(lambda latents, a: both(latents, read.powered(log_f, a), g))(
-            read.latents, read.sharpness
-        )
+        # Flips that do not depend on the row take less time.
+        hesitant = bool(read.difficulty.any())
+
+        def explained(latents: Draw, a: Tensor, difficulty: Tensor) -> tuple[Tensor, Tensor]:
+            return both(latents, read.powered(log_f, a), g, difficulty if hesitant else None)
+
+        posterior, prior = torch.vmap(explained)(read.latents, read.sharpness, read.difficulty)
         posterior, prior = read.with_right(posterior, prior, labels)
     return posterior.reshape(-1, *batch.y.shape, story.num_classes), prior
