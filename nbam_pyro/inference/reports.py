@@ -52,7 +52,14 @@ def with_reports(
     collapse = _collapse(fit, run)
     evidence = _label_evidence(fit, run, collapse, readings)
     most = fit.training_rows.share.high
-    verdict = verdict_of(collapse, evidence, run.peaks, most=most, held_out=_held_out(run))
+    verdict = verdict_of(
+        collapse,
+        evidence,
+        run.peaks,
+        most=most,
+        widening=run.widening,
+        held_out=_held_out(run),
+    )
     if len(run.rows.verified) and not collapse.collapsed:
         chosen = verified_clause(len(run.rows.looked_at), len(run.rows))
         verdict = dataclasses.replace(verdict, assumed=sentence(verdict.assumed, chosen))

@@ -13,9 +13,10 @@ __all__ = ["Apart", "group_apart", "row_groups"]
 
 # Numbers of clusters, fewest rows of a group, and rows above which a sample is clustered.
 _CLUSTERS, _FEWEST, _ROWS = (2, 3), 3, 2000
-# Two clusters are apart if the distance of their centres, in units of the mean scatter of both
-# along the line between the centres (Ashman's D), is at least the first number plus the second
-# divided by the number of rows. Halves of one Normal (2.7) or uniform (3.5) cloud have less.
+# Two clusters are apart if the distance of their centres, in units of the mean standard deviation of
+# both along the line between the centres, is at least the first number plus the second divided by
+# the number of rows. Halves of one Normal (2.7) or uniform (3.5) cloud have less. The root mean
+# square (Ashman's D) would hardly count that one of two clusters is dense.
 _APART, _CHANCE = 3.9, 32.0
 
 
@@ -70,7 +71,7 @@ def group_apart(h: Tensor) -> Apart | None:
     own, others = points[group].mean(0), points[~group].mean(0)
     way = (own - others) / ((own - others) @ (own - others))
     along = points @ way
-    scatter = np.sqrt((along[group].var() + along[~group].var()) / 2)
+    scatter = (along[group].std() + along[~group].std()) / 2
     if scatter * (_APART + _CHANCE / len(points)) > 1:
         return None
     # Back to the units of h.

@@ -19,17 +19,21 @@ _CLOSE = 8.0
 _OPEN = 0.3
 # From this share, clean and contaminated rows may have been exchanged.
 _HALF = 0.5
+# From this factor on, the rows in doubt change the clean means.
+_WIDER = 1.2
 # At most this many explanations are listed.
 _LISTED = 4
 
 
-def modes_verdict(peaks: Sequence[Peak], *, most: float = 0.0) -> Verdict:
+def modes_verdict(peaks: Sequence[Peak], *, most: float = 0.0, widening: float = 1.0) -> Verdict:
     """Return the verdict of a fit from the modes of its posterior.
 
     Args:
         peaks: All modes that were found.
         most: Upper end of the 90 % interval of the contaminated share. If it reaches one half,
             clean and contaminated rows may have been exchanged.
+        widening: Factor by which unknown switches widen the posterior of the clean means. If it is
+            clearly above 1, the clean means depend on rows in doubt.
 
     Example:
         >>> one = Peak(0.0, np.array([0.0, 0.0, 1.0, 1.0]))
@@ -51,7 +55,7 @@ def modes_verdict(peaks: Sequence[Peak], *, most: float = 0.0) -> Verdict:
     evidence = np.array([_total(group) for group in groups])
     weights = np.exp(evidence - np.logaddexp.reduce(evidence))
     if len(groups) == 1:
-        return _only(ranked[0].responsibility, most)
+        return _only(ranked[0].responsibility, most, widening)
     order = np.argsort(-weights)[:_LISTED]
     level: Level = "cannot tell" if 1 - weights.max() > _OPEN else "weak"
     best, rival = (groups[number][0].responsibility for number in order[:2])
@@ -78,26 +82,38 @@ def modes_verdict(peaks: Sequence[Peak], *, most: float = 0.0) -> Verdict:
     )
 
 
-def _only(responsibility: np.ndarray, most: float) -> Verdict:
+def _only(responsibility: np.ndarray, most: float, widening: float) -> Verdict:
     """Return the verdict if no other explanation competes."""
     found = _text(responsibility, responsibility)
-    if most < _HALF:
+    if most >= _HALF:
+        rows = _rows_to_verify(responsibility, np.zeros_like(responsibility))
         return Verdict(
-            level="identified",
-            sure=sentence(found, "no other explanation of the data competes"),
+            level="weak",
+            sure=found,
+            assumed=(
+                "It is assumed that fewer rows are contaminated than clean, but the 90% interval "
+                f"of the contaminated share reaches {percent(most)}."
+            ),
+            decides=(
+                f"Verify whether {rows} right or wrong, because the other rows could be the "
+                "contaminated ones."
+            ),
         )
-    rows = _rows_to_verify(responsibility, np.zeros_like(responsibility))
+    if widening > _WIDER:
+        rows = _rows_to_verify(0.5 - abs(responsibility - 0.5), np.zeros_like(responsibility))
+        return Verdict(
+            level="weak",
+            sure=found,
+            assumed=(
+                "The clean means depend on rows that may or may not be contaminated: their "
+                f"standard deviations are {widening:.1f} times as large as if one knew which rows "
+                "are contaminated."
+            ),
+            decides=f"Verify whether {rows} right or wrong, because their status is most open.",
+        )
     return Verdict(
-        level="weak",
-        sure=found,
-        assumed=(
-            "It is assumed that fewer rows are contaminated than clean, but the 90% interval of "
-            f"the contaminated share reaches {percent(most)}."
-        ),
-        decides=(
-            f"Verify whether {rows} right or wrong, because the other rows could be the "
-            "contaminated ones."
-        ),
+        level="identified",
+        sure=sentence(found, "no other explanation of the data competes"),
     )
 
 

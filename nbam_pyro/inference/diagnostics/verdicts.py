@@ -24,7 +24,9 @@ def verdict_of(
     collapse: CollapseReport,
     evidence: LabelEvidence | None,
     peaks: Sequence[Peak] = (),
+    *,
     most: float = 0.0,
+    widening: float = 1.0,
     held_out: Callable[[], Verdict] | None = None,
 ) -> Verdict:
     """Return the verdict of a fit of any story.
@@ -35,6 +37,8 @@ def verdict_of(
             true label.
         peaks: Modes of the posterior; empty if they were not searched.
         most: Upper end of the 90 % interval of the contaminated share, which belongs to the peaks.
+        widening: Factor by which unknown switches widen the posterior of the clean means, which
+            belongs to the peaks.
         held_out: Function that returns the verdict from the residuals of held-out measurements. It
             is called if `evidence` is None, the fit has not collapsed, and there are no peaks. None
             for stories without a location of clean measurements; their verdict then depends on the
@@ -55,7 +59,7 @@ def verdict_of(
             decides=sentence(COLLAPSE_ADVICE),
         )
     if peaks:
-        return modes_verdict(peaks, most=most)
+        return modes_verdict(peaks, most=most, widening=widening)
     if held_out is not None:
         return held_out()
     return Verdict(

@@ -50,8 +50,8 @@ class Explore(Step):
         if found is None:
             run.guide_or_new()
             return
-        guide, run.peaks = found
-        run.guide = guide.to(precision_of(run.story))
+        run.peaks, run.widening = found.peaks, found.widening
+        run.guide = found.guide.to(precision_of(run.story))
 
 
 def _all_rows(run: Run) -> Batch:

@@ -1,5 +1,7 @@
 """Search for the modes of a posterior, from many starting points."""
 
+from dataclasses import dataclass
+
 import torch
 from torch import Tensor
 
@@ -8,10 +10,11 @@ from nbam_pyro.inference.variational.mixture import Sampled, sample_modes
 from nbam_pyro.inference.variational.modes_guide import ModesGuide
 from nbam_pyro.inference.variational.peak import Peak
 from nbam_pyro.inference.variational.space import LogPosterior, Space, prior_draw
+from nbam_pyro.inference.variational.widening import widening
 from nbam_pyro.models import Story
 from nbam_pyro.training.rows import Batch
 
-__all__ = ["search_modes"]
+__all__ = ["Found", "search_modes"]
 
 # Rows that starting values are computed from, and rows by which they are screened.
 _ROWS, _SCREENING = 2000, 500
@@ -30,9 +33,22 @@ _SEARCHES, _ABOVE, _FOLLOWED = 3, 2.0, 3
 _LIGHT = 0.005
 
 
-def search_modes(
-    story: Story, rows: Batch, *, most: int, draws: int, seed: int
-) -> tuple[ModesGuide, list[Peak]] | None:
+@dataclass(frozen=True)
+class Found:
+    """Result of a search for modes.
+
+    Attributes:
+        guide: Posterior of the global latents.
+        peaks: All modes before the comparison of their evidence.
+        widening: Factor by which unknown switches widen the posterior of the clean means.
+    """
+
+    guide: ModesGuide
+    peaks: list[Peak]
+    widening: float
+
+
+def search_modes(story: Story, rows: Batch, *, most: int, draws: int, seed: int) -> Found | None:
     """Find the modes of the posterior of the global latents, and their probabilities.
 
     Many starts, from the prior and from `Story.starts`, are screened by their log posterior
@@ -49,8 +65,7 @@ def search_modes(
         seed: Seed of starts and draws.
 
     Returns:
-        The guide, and all modes before the comparison of their evidence. None if the story has no
-        global latents.
+        What was found; None if the story has no global latents.
     """
     space = Space.of(story, rows.x[:8], rows.y[:8])
     if not space.size:
@@ -72,7 +87,8 @@ def search_modes(
         Peak(float(one), r.numpy())
         for one, r in zip(evidence, density.responsibilities(points), strict=True)
     ]
-    return _guide(space, points[best], found, count=draws, seed=seed), peaks
+    guide = _guide(space, points[best], found, count=draws, seed=seed)
+    return Found(guide, peaks, widening(density, guide.centres[0], guide.free, seed=seed))
 
 
 def _higher(found: Sampled, heights: Tensor) -> Tensor:

@@ -13,6 +13,7 @@ from nbam_pyro.inference.variational.enumeration import log_joint
 from nbam_pyro.inference.variational.guides import Draw, global_sites, make_guide, normal_sites
 from nbam_pyro.models import Story
 from nbam_pyro.training.rows import Batch
+from nbam_pyro.verified import Verified
 
 # Points x targets that are in memory at once.
 _ENTRIES = 2_000_000
@@ -177,6 +178,30 @@ class LogPosterior:
         """
         with torch.no_grad():
             return torch.stack([self._responsibility(one) for one in free])
+
+    def clean_means(self, free: Tensor, *, most: int) -> Tensor:
+        """Return the clean means of some rows at some points, (S, n, ...).
+
+        Args:
+            free: Free coordinates, (S, D).
+            most: Largest number of rows. With more, these are evenly spaced.
+        """
+        x = self.rows.x[:: -(-len(self.rows.y) // most)]
+
+        def means(one: Tensor) -> Tensor:
+            return self.story.clean_predictor(x, self.space.constrain(one)[0]).mean
+
+        with torch.no_grad():
+            return self._over(means, free)
+
+    def with_switches(self, contaminated: Tensor) -> "LogPosterior":
+        """Return the density if all switches were known.
+
+        Args:
+            contaminated: Whether each target is contaminated, booleans (N, *dims).
+        """
+        verified = Verified.of(contaminated.long(), contaminated=contaminated)
+        return LogPosterior(self.story, self.space, self.rows._replace(verified=verified))
 
     def _responsibility(self, free: Tensor) -> Tensor:
         draw, _ = self.space.constrain(free)

@@ -160,7 +160,7 @@ def _modes(fit: Fit, rows: Scored, *, seed: int) -> ModesGuide | None:
     batch = Batch(small.x, small.y, torch.ones(len(small.y)), small.verified)
     with seeded(seed), torch.enable_grad():
         found = search_modes(story, batch, most=_MODES, draws=_DRAWS, seed=seed)
-    return None if found is None else found[0]
+    return None if found is None else found.guide
 
 
 def _starts(fit: Fit, modes: ModesGuide | None, chains: int, *, seed: int) -> list[Draw]:
