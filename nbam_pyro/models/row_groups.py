@@ -13,10 +13,10 @@ __all__ = ["Apart", "group_apart", "row_groups"]
 
 # Numbers of clusters, fewest rows of a group, and rows above which a sample is clustered.
 _CLUSTERS, _FEWEST, _ROWS = (2, 3), 3, 2000
-# Two clusters are apart if the distance of their centres, in units of the mean standard deviation of
-# both along the line between the centres, is at least the first number plus the second divided by
-# the number of rows. Halves of one Normal (2.7) or uniform (3.5) cloud have less. The root mean
-# square (Ashman's D) would hardly count that one of two clusters is dense.
+# Two clusters are apart if the distance of their centres, in units of the mean standard deviation
+# of both along the line between the centres, is at least the first number plus the second divided
+# by the number of rows. Halves of one Normal (2.7) or uniform (3.5) cloud have less. With the root
+# mean square (Ashman's D), a dense cluster beside a wide one would hardly count as dense.
 _APART, _CHANCE = 3.9, 32.0
 
 
