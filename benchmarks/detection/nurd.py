@@ -35,6 +35,7 @@ from nbam_pyro.detection import AnomalyDetector, AutoEncoder, Blind
 from nbam_pyro.detection.representations import Representation, perceptron, probe
 from nbam_pyro.detection.representations.scoring import Score
 from nbam_pyro.detection.sculpting import sculpting_table
+from nbam_pyro.errors import DataError
 
 Figures = Mapping[str, float | None]
 Found = Iterator[tuple[dict[str, object], Figures]]
@@ -211,7 +212,7 @@ class Nurd(Benchmark):
     data_root: DataRoot = None
 
     def measure(self, known: Collection[Case]) -> Iterator[Row]:
-        """Fit each method with each seed."""
+        """Fit each method with each seed. A fit that is refused does not end the run."""
         study = _STUDIES[self.data]
         done = {(case.method, case.seed) for case in known if case.data == self.data}
         methods = Names.among(study.methods)(self.methods or Names(study.methods))
@@ -219,9 +220,16 @@ class Nurd(Benchmark):
             for method in methods:
                 if (method, seed) in done:
                     continue
-                for settings, figures in study.measure(method, seed, self.data_root):
-                    case = Case(data=self.data, method=method, seed=seed, settings=settings)
-                    yield Row(case=case, figures=figures, device=CPU)
+                yield from self._rows(method, seed)
+
+    def _rows(self, method: str, seed: int) -> Iterator[Row]:
+        """Yield the figures of one fit, or a row without figures that says why it was refused."""
+        case = partial(Case, data=self.data, method=method, seed=seed)
+        try:
+            for settings, figures in _STUDIES[self.data].measure(method, seed, self.data_root):
+                yield Row(case=case(settings=settings), figures=figures, device=CPU)
+        except DataError as error:
+            yield Row(case=case(), figures={}, notes={"refused": str(error)}, device=CPU)
 
     @staticmethod
     def summary(rows: pd.DataFrame) -> str:

@@ -90,6 +90,37 @@ class Mahalanobis(TestStatistic):
         variance = np.where(variance > tiny, variance, 0.0)
         self.variance = variance + ridge * variance.mean()
 
+    @classmethod
+    def of_moments(
+        cls,
+        *,
+        origin: np.ndarray,
+        unit: np.ndarray,
+        means: np.ndarray,
+        directions: np.ndarray,
+        variance: np.ndarray,
+    ) -> "Mahalanobis":
+        """Return the statistic with given moments, such as those of a saved statistic.
+
+        Args:
+            origin: Row that is subtracted first, (D,).
+            unit: Numbers by which features are then divided, above 0, (D,).
+            means: Means of the K classes after both, (K, D).
+            directions: Eigenvectors of the covariance within classes, in columns, (D, D).
+            variance: Variance along each of them, (D,).
+
+        Example:
+            >>> one = Mahalanobis([[0.0, 0.0], [2.0, 1.0]])
+            >>> names = ("origin", "unit", "means", "directions", "variance")
+            >>> again = Mahalanobis.of_moments(**{name: getattr(one, name) for name in names})
+            >>> again([[3.0, 4.0]]) == one([[3.0, 4.0]])
+            array([ True])
+        """
+        made = cls.__new__(cls)
+        made.origin, made.unit, made.means = origin, unit, means
+        made.directions, made.variance = directions, variance
+        return made
+
     def __call__(self, x: ArrayLike) -> np.ndarray:
         """Return the squared distances of rows to the nearest class mean, (N,).
 

@@ -9,7 +9,7 @@ from scipy.stats import chi2, ncx2
 from sklearn.base import clone
 from sklearn.metrics import roc_auc_score
 
-from nbam_pyro.detection import Blind, Hard, Soft, save_detector
+from nbam_pyro.detection import Blind, Hard, Soft
 from nbam_pyro.detection.representations import (
     ClassGaussians,
     Erasure,
@@ -155,12 +155,6 @@ def test_wrong_settings_are_refused(contaminated, settings, match):
     x, y, u, _ = contaminated
     with pytest.raises(DataError, match=match):
         Representation(**{"encoder": LINEAR, "epochs": 1} | settings).fit(x, y, nuisance=u)
-
-
-def test_it_is_not_saved(fitted, tmp_path):
-    with pytest.raises(StoryError, match="cannot be saved"):
-        save_detector(fitted, tmp_path / "detector")
-    assert not (tmp_path / "detector").exists()
 
 
 def test_missing_or_impossible_data_are_refused(contaminated):
