@@ -25,7 +25,6 @@ from nbam_pyro.detection.schema import (
     Detector,
     RepresentationSettings,
     SavedErased,
-    SavedRepresentation,
     SavedWeights,
     plain,
 )

@@ -39,7 +39,7 @@ class DetectedInfo(Saved):
 
     verified: str | None
     encoding: Encoding
-    ignored: list[str] = []
+    ignored: tuple[str, ...] = ()
 
 
 class _Open(Saved):
