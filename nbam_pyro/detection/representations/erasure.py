@@ -8,7 +8,6 @@ from numpy.typing import ArrayLike
 from sklearn.linear_model import RidgeClassifier
 
 from nbam_pyro.checks.numbers import check_finite
-from nbam_pyro.detection.mahalanobis import check_weighted
 from nbam_pyro.detection.representations.nuisance import Classes, Nuisance
 from nbam_pyro.detection.representations.positivity import check_positivity
 from nbam_pyro.detection.representations.weights import (
@@ -154,8 +153,7 @@ class Erasure:
             )
         check_finite(rows, "r")
         values = Nuisance.of(nuisance, len(rows))
-        w = weights_of(weights, len(rows))
-        check_weighted(w, classes.codes)
+        w = weights_of(weights, len(rows), codes=classes.codes)
         check_effective(w)
         check_positivity(classes, values)
         basis = values.basis
