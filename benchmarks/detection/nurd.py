@@ -29,10 +29,10 @@ from benchmarks.detection.nurd_data import (
 )
 from benchmarks.detection.nurd_images import Pictures, borders, digits
 from benchmarks.detection.nurd_jets import SIGNALS, jets
-from benchmarks.detection.nurd_methods import METHODS, fitted
+from benchmarks.detection.nurd_methods import METHODS, Fitted, fitted
 from benchmarks.options import DataRoot, FirstSeed, Names, Seeds, one_of
 from nbam_pyro.detection import AnomalyDetector, AutoEncoder, Blind
-from nbam_pyro.detection.representations import Representation, perceptron, probe
+from nbam_pyro.detection.representations import perceptron, probe
 from nbam_pyro.detection.representations.scoring import Score
 from nbam_pyro.detection.sculpting import sculpting_table
 from nbam_pyro.errors import DataError
@@ -129,8 +129,7 @@ def _images(
         "accuracy_disagreeing": float(right[data.u != data.y].mean()),
     }
     for name, score in _SCORES.items():
-        detector.score = score
-        values = detector.decision_function(np.concatenate([data.x, data.odd]))
+        values = detector.scores(np.concatenate([data.x, data.odd]), score)
         found[f"{name}_auroc"] = float(roc_auc_score(truth, values))
     # A fresh probe of the sign of the texture, or of the colour, on test rows.
     fresh = probe(detector.transform(data.x), data.y, data.u, seed=seed)
@@ -142,17 +141,17 @@ def _jets(method: str, seed: int, root: Path | None) -> Found:
     data = jets(seed)
     rows, y, _ = data.train
     if method == "ae":
-        detector = AnomalyDetector(
+        alone = AnomalyDetector(
             AutoEncoder, assignment=Blind(), contamination=0.1, members=1, random_state=seed
         ).fit(rows[y == 0])
-        yield {"score": "reconstruction"}, _sculpted(detector.decision_function, data)
+        yield {"score": "reconstruction"}, _sculpted(alone.decision_function, data)
         return
     critic = method == "nurd"
     encoder, epochs = partial(perceptron, widths=[64, 64, 6]), 60 if critic else 12
     detector = fitted(method, encoder, data.train, random_state=seed, epochs=epochs)
     for name, score in _SCORES.items():
-        detector.score = score
-        yield {"score": name}, _sculpted(detector.decision_function, data) | _probed(detector)
+        found = _sculpted(partial(detector.scores, score=score), data)
+        yield {"score": name}, found | _probed(detector)
 
 
 def _sculpted(scores: Callable[[np.ndarray], np.ndarray], data: Any) -> dict[str, float | None]:
@@ -172,13 +171,13 @@ def _sculpted(scores: Callable[[np.ndarray], np.ndarray], data: Any) -> dict[str
     return found
 
 
-def _probed(detector: Representation) -> dict[str, float | None]:
-    found = detector.probe_
+def _probed(detector: Fitted) -> dict[str, float | None]:
+    found = detector.probe
     return {
         "probe_linear": found.linear,
         "probe_nonlinear": found.nonlinear,
         "probe_chance": found.chance,
-        "ess": None if detector.weights_ is None else detector.weights_.ess,
+        "ess": None if detector.weights is None else detector.weights.ess,
     }
 
 

@@ -21,6 +21,7 @@ from nbam_pyro.detection.representations import (
     Probe,
     Representation,
 )
+from nbam_pyro.detection.representations.model import Learned
 from nbam_pyro.detection.schema import (
     Detector,
     RepresentationSettings,
@@ -74,34 +75,37 @@ def saved_representation(detector: Representation) -> tuple[dict[str, Any], dict
         StoryError: The class of the encoder or of the assignment does not keep its arguments as
             attributes of the same names.
     """
-    weights, erased = detector.weights_, detector.erased_
+    weights, learned = detector.weights_, detector.learned_
+    erased = learned.erased
     described = {
         "backbone": None,
         "assignment": None if detector.assignment is None else describe(detector.assignment),
         "kinds": [],
         "settings": {name: plain(getattr(detector, name)) for name in _SETTINGS},
-        "history": detector.history_,
+        "history": learned.history,
         "representation": {
-            "encoder": describe(detector.encoder_),
+            "encoder": describe(learned.encoder),
             "removal": None if detector.removal is None else describe(detector.removal),
             "classes": detector.classes_.tolist(),
             "accuracy": detector.accuracy_,
-            "rate": detector.rate_,
+            "rate": learned.rate,
             "probe": asdict(detector.probe_),
             "erased": None if erased is None else _numbers(erased, SavedErased),
             "weights": None if weights is None else _numbers(weights, SavedWeights),
         },
     }
     arrays: dict[str, np.ndarray] = {
-        "shares": detector.densities_.shares,
-        "classifier.coef": detector.classifier_.coef_,
-        "classifier.intercept": detector.classifier_.intercept_,
+        "shares": learned.densities.shares,
+        "classifier.coef": learned.classifier.coef_,
+        "classifier.intercept": learned.classifier.intercept_,
     }
     for name in ("within", "broad"):
-        statistic = getattr(detector.densities_, name)
+        statistic = getattr(learned.densities, name)
         arrays |= {f"{name}.{part}": getattr(statistic, part) for part in _MOMENTS}
     if erased is not None:
         arrays |= {"erased.origin": erased.origin, "erased.matrix": erased.matrix}
+    if learned.transition is not None:
+        arrays["transition"] = learned.transition
     if weights is not None:
         arrays["weights"] = weights.values
         arrays |= {f"balance.{name}": weights.balance[name].to_numpy() for name in _BALANCE}
@@ -109,7 +113,7 @@ def saved_representation(detector: Representation) -> tuple[dict[str, Any], dict
     return described, {
         "grain": detector.grain_,
         **tensors,
-        **tensors_of("encoder", detector.encoder_),
+        **tensors_of("encoder", learned.encoder),
     }
 
 
@@ -160,20 +164,28 @@ def loaded_representation(
     def moments(name: str) -> Mahalanobis:
         return Mahalanobis.of_moments(**{part: array(f"{name}.{part}") for part in _MOMENTS})
 
-    detector.encoder_ = encoder.double().eval()
-    detector.history_ = model.history
-    detector.grain_ = saved_tensor(tensors, "grain")
-    detector.densities_ = ClassGaussians(moments("within"), array("shares"), moments("broad"))
-    detector.classes_ = np.array(saved.classes)
-    detector.classifier_ = LogisticRegression()
-    detector.classifier_.coef_ = array("classifier.coef")
-    detector.classifier_.intercept_ = array("classifier.intercept")
-    detector.classifier_.classes_ = np.arange(len(saved.classes))
-    detector.accuracy_, detector.rate_ = saved.accuracy, saved.rate
-    detector.probe_ = Probe(**saved.probe.model_dump())
-    detector.erased_ = saved.erased and Erased(
-        origin=array("erased.origin"), matrix=array("erased.matrix"), **saved.erased.model_dump()
+    classifier = LogisticRegression()
+    classifier.coef_ = array("classifier.coef")
+    classifier.intercept_ = array("classifier.intercept")
+    classifier.classes_ = np.arange(len(saved.classes))
+    detector.learned_ = Learned(
+        encoder=encoder.double().eval(),
+        erased=saved.erased
+        and Erased(
+            origin=array("erased.origin"),
+            matrix=array("erased.matrix"),
+            **saved.erased.model_dump(),
+        ),
+        densities=ClassGaussians(moments("within"), array("shares"), moments("broad")),
+        classifier=classifier,
+        transition=array("transition") if model.settings.wrong_labels else None,
+        rate=saved.rate,
+        history=model.history,
     )
+    detector.grain_ = saved_tensor(tensors, "grain")
+    detector.classes_ = np.array(saved.classes)
+    detector.accuracy_ = saved.accuracy
+    detector.probe_ = Probe(**saved.probe.model_dump())
     detector.weights_ = saved.weights and NuisanceWeights(
         values=array("weights"),
         balance=pd.DataFrame(
@@ -191,8 +203,9 @@ def mismatched_representation(detector: Representation) -> list[str]:
     Args:
         detector: Loaded detector.
     """
-    densities, erased, weights = detector.densities_, detector.erased_, detector.weights_
-    within, classifier = densities.within, detector.classifier_
+    weights, learned = detector.weights_, detector.learned_
+    densities, erased, classifier = learned.densities, learned.erased, learned.classifier
+    within, transition = densities.within, learned.transition
     width, classes = within.means.shape[-1], len(detector.classes_)
     rows = len(detector.decision_scores_)
     logits = 1 if classes == 2 else classes
@@ -208,6 +221,7 @@ def mismatched_representation(detector: Representation) -> list[str]:
         "grain": detector.grain_.shape == (1, 1),
         "weights": weights is None
         or (weights.values.shape == (rows,) and bool((weights.values >= 0).all())),
+        "transition": transition is None or transition.shape == (classes, classes),
         "erasure": (erased is not None) == isinstance(detector.removal, Erasure),
         "weighted": (weights is not None) == detector.weighted,
     }

@@ -49,6 +49,7 @@ class RepresentationSettings(Saved):
     """The settings of a `Representation` that are saved, except its parts."""
 
     weighted: bool
+    wrong_labels: bool
     score: Literal["mahalanobis", "max_logit", "density"]
     contamination: Share | Literal["auto"]
     clip: Share

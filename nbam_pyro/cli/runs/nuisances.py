@@ -190,5 +190,5 @@ def _present(values: np.ndarray, name: str) -> np.ndarray:
 
 def _notes(detector: Representation) -> list[str]:
     """Return what the fit says about weights, erasure and the probe, without full stops."""
-    found = [detector.weights_, detector.erased_, detector.probe_]
+    found = [detector.weights_, detector.learned_.erased, detector.probe_]
     return [str(one).removesuffix(".") for one in found if one is not None]

@@ -116,7 +116,7 @@ def test_a_probe_leaves_out_values_with_too_few_rows(rare):
         (lambda r, y, u: Erasure().learn(r, y, y), "never occurs"),
         (lambda r, y, u: Erasure().learn(r[:9], y, u), "r has shape"),
         (lambda r, y, u: Erasure().learn(r, y, u, weights=np.ones(3)), "weights have shape"),
-        (lambda r, y, u: Erasure().learn(r, y, u, weights=-np.ones(100)), "0 or more"),
+        (lambda r, y, u: Erasure().learn(r, y, u, weights=-np.ones(100)), "not negative"),
         (lambda r, y, u: Erasure().learn(r, y, u)(r[:, :3]), "r has shape"),
         (lambda r, y, u: Erasure(noise=-1.0), "noise is -1"),
         (lambda r, y, u: probe(r, np.r_[np.zeros(95, int), np.ones(5, int)], u), "too few"),

@@ -30,7 +30,7 @@ CASES = {
         "contamination": 0.1,
         "assignment": Soft(),
     },
-    "density": {"score": "density"},
+    "density": {"score": "density", "wrong_labels": True},
 }
 
 
@@ -71,9 +71,14 @@ def test_a_loaded_detector_is_the_one_that_was_saved(case, tmp_path):
     for one, other in zip(again.energies(x), detector.energies(x), strict=True):
         assert torch.equal(one, other)
     np.testing.assert_array_equal(again.decision_scores_, detector.decision_scores_)
-    for name in ("probe_", "accuracy_", "rate_", "verdict_", "threshold_", "history_", "removal"):
+    for name in ("probe_", "accuracy_", "verdict_", "threshold_", "removal"):
         assert getattr(again, name) == getattr(detector, name)
-    for name in ("weights_", "erased_", "assignment"):
+    for name in ("rate", "history"):
+        assert getattr(again.learned_, name) == getattr(detector.learned_, name)
+    assert str(again.learned_.erased) == str(detector.learned_.erased)
+    if detector.wrong_labels:
+        np.testing.assert_array_equal(again.learned_.transition, detector.learned_.transition)
+    for name in ("weights_", "assignment"):
         assert str(getattr(again, name)) == str(getattr(detector, name))
     if detector.weights_ is not None:
         pd.testing.assert_frame_equal(again.weights_.balance, detector.weights_.balance)
