@@ -27,15 +27,16 @@ from nbam_pyro.detection.scaling import Range
 from nbam_pyro.outputs.switch_codes import switch_codes
 from nbam_pyro.training.folds import split
 
-__all__ = ["METHODS", "Fitted", "fitted"]
+__all__ = ["Fitted", "fitted"]
 
-METHODS: Mapping[str, Mapping[str, Any]] = {
+_METHODS: Mapping[str, Mapping[str, Any]] = {
     "erm": {"removal": None, "weighted": False},
     "weights": {"removal": None},
     "nurd": {"removal": Independence(), "batch_size": 1000},
     "erased": {"removal": Erasure()},
     "erm-latent": {"removal": None, "weighted": False, "wrong_labels": True},
     "erased-latent": {"removal": Erasure(), "wrong_labels": True},
+    "erased-spread": {"removal": Erasure(spread=True)},
 }
 
 
@@ -86,7 +87,7 @@ def fitted(
         settings: Further settings of `Representation`. Those of the method have priority.
     """
     x, y, nuisance = data
-    detector = Representation(encoder, **{"assignment": Blind(), **settings, **METHODS[method]})
+    detector = Representation(encoder, **{"assignment": Blind(), **settings, **_METHODS[method]})
     seed = int(check_random_state(random_state).randint(np.iinfo(np.int32).max))
     classes, values, scale = Classes.of(y), Nuisance.of(nuisance, len(x)), Range.of(x)
     weights = None
