@@ -24,6 +24,7 @@ from nbam_pyro.detection.representations.nuisance import Classes, Nuisance
 from nbam_pyro.detection.representations.scoring import Score, scores_of
 from nbam_pyro.detection.representations.weights import check_effective, weights_of
 from nbam_pyro.detection.scaling import Range
+from nbam_pyro.detection.scores import lift, usual_of
 from nbam_pyro.outputs.switch_codes import switch_codes
 from nbam_pyro.training.folds import split
 
@@ -49,12 +50,14 @@ class Fitted:
         scale: Scaling of the features.
         weights: Weights of the training rows; None if they have weights of 1.
         probe: Probe on held-out rows.
+        apart: Held-out rows.
     """
 
     learned: Learned
     scale: Range
     weights: NuisanceWeights | None
     probe: Probe
+    apart: np.ndarray
 
     def transform(self, x: np.ndarray) -> np.ndarray:
         """Return the representation of rows."""
@@ -65,7 +68,12 @@ class Fitted:
         return np.asarray(self.learned.classifier.predict(self.transform(x)))
 
     def scores(self, x: np.ndarray, score: Score) -> np.ndarray:
-        """Return the scores of rows, high for anomalies."""
+        """Return the scores of rows, high for anomalies, as `decision_function` does."""
+        held_out = self._raw(self.apart, score)
+        usual = usual_of(held_out, self.scale.beyond(self.apart))
+        return lift(self._raw(x, score), self.scale.beyond(x), usual)
+
+    def _raw(self, x: np.ndarray, score: Score) -> np.ndarray:
         return scores_of(self.transform(x), score, self.learned.densities, self.learned.classifier)
 
 
@@ -101,4 +109,4 @@ def fitted(
     apart = known[rows[1]]
     r = learned.represented(scale(x[rows[1]]))
     found = probe(r, apart.labels, apart.nuisance, weights=apart.weights, seed=seed)
-    return Fitted(learned=learned, scale=scale, weights=weights, probe=found)
+    return Fitted(learned=learned, scale=scale, weights=weights, probe=found, apart=x[rows[1]])

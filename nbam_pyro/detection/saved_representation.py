@@ -170,8 +170,9 @@ def loaded_representation(
     classifier.classes_ = np.arange(len(saved.classes))
     detector.learned_ = Learned(
         encoder=encoder.double().eval(),
-        erased=saved.erased
-        and Erased(
+        erased=None
+        if saved.erased is None
+        else Erased(
             origin=array("erased.origin"),
             matrix=array("erased.matrix"),
             **saved.erased.model_dump(),
@@ -186,14 +187,14 @@ def loaded_representation(
     detector.classes_ = np.array(saved.classes)
     detector.accuracy_ = saved.accuracy
     detector.probe_ = Probe(**saved.probe.model_dump())
-    detector.weights_ = saved.weights and NuisanceWeights(
-        values=array("weights"),
-        balance=pd.DataFrame(
-            {name: array(f"balance.{name}") for name in _BALANCE},
-            index=pd.Index(detector.classes_, name="class"),
-        ),
-        **saved.weights.model_dump(),
-    )
+    detector.weights_ = None
+    if saved.weights is not None:
+        columns = {name: array(f"balance.{name}") for name in _BALANCE}
+        detector.weights_ = NuisanceWeights(
+            values=array("weights"),
+            balance=pd.DataFrame(columns, index=pd.Index(detector.classes_, name="class")),
+            **saved.weights.model_dump(),
+        )
     return detector
 
 

@@ -167,8 +167,11 @@ def detect_nuisance(
         write_table(ordered(table), draft / "flags.csv")
         write_json(draft / "summary.json", summary, Summary)
         write_json(draft / "settings.json", settings, Settings)
-        info = {"verified": verified, "encoding": asdict(learned.encoding)}
-        info |= {"ignored": [told.nuisance, told.label]}
+        info = {
+            "verified": verified,
+            "encoding": asdict(learned.encoding),
+            "ignored": [told.nuisance, told.label],
+        }
         write_json(draft / "run.json", info, DetectedInfo)
         write_rows(draft, detector)
         picture(draft, detector)
