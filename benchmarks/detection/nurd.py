@@ -29,12 +29,13 @@ from benchmarks.detection.nurd_data import (
 )
 from benchmarks.detection.nurd_images import Pictures, borders, digits
 from benchmarks.detection.nurd_jets import SIGNALS, jets
-from benchmarks.detection.nurd_methods import METHODS, fitted
+from benchmarks.detection.nurd_methods import Fitted, fitted
 from benchmarks.options import DataRoot, FirstSeed, Names, Seeds, one_of
 from nbam_pyro.detection import AnomalyDetector, AutoEncoder, Blind
-from nbam_pyro.detection.representations import Representation, perceptron, probe
+from nbam_pyro.detection.representations import perceptron, probe
 from nbam_pyro.detection.representations.scoring import Score
 from nbam_pyro.detection.sculpting import sculpting_table
+from nbam_pyro.errors import DataError
 
 Figures = Mapping[str, float | None]
 Found = Iterator[tuple[dict[str, object], Figures]]
@@ -128,8 +129,7 @@ def _images(
         "accuracy_disagreeing": float(right[data.u != data.y].mean()),
     }
     for name, score in _SCORES.items():
-        detector.score = score
-        values = detector.decision_function(np.concatenate([data.x, data.odd]))
+        values = detector.scores(np.concatenate([data.x, data.odd]), score)
         found[f"{name}_auroc"] = float(roc_auc_score(truth, values))
     # A fresh probe of the sign of the texture, or of the colour, on test rows.
     fresh = probe(detector.transform(data.x), data.y, data.u, seed=seed)
@@ -141,17 +141,20 @@ def _jets(method: str, seed: int, root: Path | None) -> Found:
     data = jets(seed)
     rows, y, _ = data.train
     if method == "ae":
-        detector = AnomalyDetector(
+        alone = AnomalyDetector(
             AutoEncoder, assignment=Blind(), contamination=0.1, members=1, random_state=seed
         ).fit(rows[y == 0])
-        yield {"score": "reconstruction"}, _sculpted(detector.decision_function, data)
+        yield {"score": "reconstruction"}, _sculpted(alone.decision_function, data)
         return
     critic = method == "nurd"
-    encoder, epochs = partial(perceptron, widths=[64, 64, 6]), 60 if critic else 12
+    # Variances change with the mass along some directions of the features only. A linear encoder
+    # keeps them apart.
+    widths = [rows.shape[1]] if method == "erased-spread" else [64, 64, 6]
+    encoder, epochs = partial(perceptron, widths=widths), 60 if critic else 12
     detector = fitted(method, encoder, data.train, random_state=seed, epochs=epochs)
     for name, score in _SCORES.items():
-        detector.score = score
-        yield {"score": name}, _sculpted(detector.decision_function, data) | _probed(detector)
+        found = _sculpted(partial(detector.scores, score=score), data)
+        yield {"score": name}, found | _probed(detector)
 
 
 def _sculpted(scores: Callable[[np.ndarray], np.ndarray], data: Any) -> dict[str, float | None]:
@@ -171,25 +174,27 @@ def _sculpted(scores: Callable[[np.ndarray], np.ndarray], data: Any) -> dict[str
     return found
 
 
-def _probed(detector: Representation) -> dict[str, float | None]:
-    found = detector.probe_
+def _probed(detector: Fitted) -> dict[str, float | None]:
+    found = detector.probe
     return {
         "probe_linear": found.linear,
         "probe_nonlinear": found.nonlinear,
         "probe_chance": found.chance,
-        "ess": None if detector.weights_ is None else detector.weights_.ess,
+        "ess": None if detector.weights is None else detector.weights.ess,
     }
 
 
+_USUAL = ("erm", "weights", "nurd", "erased")
+_LATENT = (*_USUAL, "erm-latent", "erased-latent")
 _STUDIES = {
-    "synthetic_a": _Study(tuple(METHODS), _continuous),
-    "synthetic_b": _Study(tuple(METHODS), _binary),
+    "synthetic_a": _Study(_USUAL, _continuous),
+    "synthetic_b": _Study(_USUAL, _binary),
     "synthetic_c": _Study(("max-logit", "mahalanobis"), _scores),
     "digits": _Study(
-        tuple(METHODS), partial(_images, digits, {"epochs": 60, "batch_size": 64, "held_out": 0.25})
+        _LATENT, partial(_images, digits, {"epochs": 60, "batch_size": 64, "held_out": 0.25})
     ),
-    "borders": _Study(tuple(METHODS), partial(_images, borders, {"epochs": 12})),
-    "jets": _Study((*METHODS, "ae"), _jets),
+    "borders": _Study(_LATENT, partial(_images, borders, {"epochs": 12})),
+    "jets": _Study((*_USUAL, "erased-spread", "ae"), _jets),
 }
 
 
@@ -211,7 +216,7 @@ class Nurd(Benchmark):
     data_root: DataRoot = None
 
     def measure(self, known: Collection[Case]) -> Iterator[Row]:
-        """Fit each method with each seed."""
+        """Fit each method with each seed. A fit that is refused does not end the run."""
         study = _STUDIES[self.data]
         done = {(case.method, case.seed) for case in known if case.data == self.data}
         methods = Names.among(study.methods)(self.methods or Names(study.methods))
@@ -219,9 +224,16 @@ class Nurd(Benchmark):
             for method in methods:
                 if (method, seed) in done:
                     continue
-                for settings, figures in study.measure(method, seed, self.data_root):
-                    case = Case(data=self.data, method=method, seed=seed, settings=settings)
-                    yield Row(case=case, figures=figures, device=CPU)
+                yield from self._rows(method, seed)
+
+    def _rows(self, method: str, seed: int) -> Iterator[Row]:
+        """Yield the figures of one fit, or a row without figures that says why it was refused."""
+        case = partial(Case, data=self.data, method=method, seed=seed)
+        try:
+            for settings, figures in _STUDIES[self.data].measure(method, seed, self.data_root):
+                yield Row(case=case(settings=settings), figures=figures, device=CPU)
+        except DataError as error:
+            yield Row(case=case(), figures={}, notes={"refused": str(error)}, device=CPU)
 
     @staticmethod
     def summary(rows: pd.DataFrame) -> str:

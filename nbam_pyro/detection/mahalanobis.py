@@ -6,6 +6,7 @@ from numpy.typing import ArrayLike
 
 from nbam_pyro.checks.numbers import check_finite
 from nbam_pyro.checks.spacing import check_spacing
+from nbam_pyro.checks.weights import row_weights
 from nbam_pyro.detection.statistics import TestStatistic
 from nbam_pyro.errors import DataError
 
@@ -73,7 +74,7 @@ class Mahalanobis(TestStatistic):
             at = int(pd.isna(y).argmax())
             raise DataError(f"The label of row {at} is missing: leave out rows without a label.")
         classes, code = np.unique(y, return_inverse=True)
-        w = _weights(weights, code)
+        w = row_weights(weights, len(x), codes=code)
         # Differences from a row lose no digits, even if all values have a large offset.
         self.origin = x[0]
         moved = x - self.origin
@@ -89,6 +90,37 @@ class Mahalanobis(TestStatistic):
         tiny = len(variance) * np.finfo(float).eps * max(variance.max(), 0.0)
         variance = np.where(variance > tiny, variance, 0.0)
         self.variance = variance + ridge * variance.mean()
+
+    @classmethod
+    def of_moments(
+        cls,
+        *,
+        origin: np.ndarray,
+        unit: np.ndarray,
+        means: np.ndarray,
+        directions: np.ndarray,
+        variance: np.ndarray,
+    ) -> "Mahalanobis":
+        """Return the statistic with given moments, such as those of a saved statistic.
+
+        Args:
+            origin: Row that is subtracted first, (D,).
+            unit: Numbers by which features are then divided, above 0, (D,).
+            means: Means of the K classes after both, (K, D).
+            directions: Eigenvectors of the covariance within classes, in columns, (D, D).
+            variance: Variance along each of them, (D,).
+
+        Example:
+            >>> one = Mahalanobis([[0.0, 0.0], [2.0, 1.0]])
+            >>> names = ("origin", "unit", "means", "directions", "variance")
+            >>> again = Mahalanobis.of_moments(**{name: getattr(one, name) for name in names})
+            >>> again([[3.0, 4.0]]) == one([[3.0, 4.0]])
+            array([ True])
+        """
+        made = cls.__new__(cls)
+        made.origin, made.unit, made.means = origin, unit, means
+        made.directions, made.variance = directions, variance
+        return made
 
     def __call__(self, x: ArrayLike) -> np.ndarray:
         """Return the squared distances of rows to the nearest class mean, (N,).
@@ -122,32 +154,3 @@ class Mahalanobis(TestStatistic):
         left = np.abs(along[..., still]) > size[:, None, None]
         squared[..., still] = np.where(left, np.inf, 0.0)
         return np.asarray(squared.sum(-1))
-
-
-def _weights(weights: ArrayLike | None, code: np.ndarray) -> np.ndarray:
-    if weights is None:
-        return np.ones(len(code))
-    w = np.asarray(weights, dtype=float)
-    if w.shape != code.shape:
-        raise DataError(f"weights have shape {w.shape}; give one for each of {len(code)} rows.")
-    check_finite(w, "weights")
-    if (w < 0).any():
-        raise DataError(f"The weight of row {int((w < 0).argmax())} is negative; give 0 or more.")
-    check_weighted(w, code)
-    return w
-
-
-def check_weighted(weights: np.ndarray, code: np.ndarray) -> None:
-    """Raise a `DataError` if all rows of a class have weight 0.
-
-    Args:
-        weights: Weights of the rows, (N,).
-        code: Position of the class of each row, (N,).
-    """
-    empty = np.flatnonzero(np.bincount(code, weights=weights) == 0)
-    if len(empty):
-        row = int((code == empty[0]).argmax())
-        raise DataError(
-            f"All rows of the class of row {row} have weight 0. Give some of them a weight above "
-            "0, or leave the class out."
-        )

@@ -11,7 +11,7 @@ from nbam_pyro.detection.assignments import Assignment
 from nbam_pyro.detection.backbones.base import Backbone
 from nbam_pyro.detection.detector import AnomalyDetector
 from nbam_pyro.detection.rates import rate_of
-from nbam_pyro.detection.schema import Detector, MixedSettings, plain
+from nbam_pyro.detection.schema import Detector, Settings, plain
 from nbam_pyro.errors import StoryError
 from nbam_pyro.storage.description import build, describe
 from nbam_pyro.storage.model_file import as_description, fill, tensors_of
@@ -66,7 +66,7 @@ def loaded_backbone(
     Raises:
         StoryError: A class is wrong or not in `allow`, or its tensors do not match the saved ones.
     """
-    if model.backbone is None or isinstance(model.settings, MixedSettings):
+    if model.backbone is None or not isinstance(model.settings, Settings):
         raise StoryError("detector.json has no backbone. Restore the file or fit again.")
     described = as_description(model.backbone)
     backbone = build(described, allow=allow)

@@ -1,8 +1,9 @@
-"""The files of a saved detector of rows: `AnomalyDetector` or `MixedDetector`."""
+"""The files of a saved detector of rows: all kinds except `PatchDetector`."""
 
 from collections.abc import Collection, Mapping
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -10,6 +11,7 @@ import torch
 from nbam_pyro.detection.detector import AnomalyDetector
 from nbam_pyro.detection.mixed import MixedDetector
 from nbam_pyro.detection.reporting import set_report
+from nbam_pyro.detection.representations import Representation
 from nbam_pyro.detection.saved_backbone import loaded_backbone, mismatched_backbone, saved_backbone
 from nbam_pyro.detection.saved_mixture import loaded_mixture, mismatched_mixture, saved_mixture
 from nbam_pyro.detection.saved_report import (
@@ -18,6 +20,11 @@ from nbam_pyro.detection.saved_report import (
     loaded_report,
     report_arrays,
     report_entries,
+)
+from nbam_pyro.detection.saved_representation import (
+    loaded_representation,
+    mismatched_representation,
+    saved_representation,
 )
 from nbam_pyro.detection.scaling import Range
 from nbam_pyro.detection.schema import Detector
@@ -30,13 +37,14 @@ from nbam_pyro.training.contexts import exclusive
 
 __all__ = ["FILES", "RowDetector", "read_rows", "write_rows"]
 
-RowDetector = AnomalyDetector | MixedDetector
+RowDetector = AnomalyDetector | MixedDetector | Representation
 
 FILES = ("detector.json", "detector.safetensors")
 _FORMAT_VERSION = 6
 _FITTED = ("threshold_", "n_features_in_")
-# Tensors that may hold infinity: rows that are not scaled have no largest value.
-_UNBOUNDED = ("scale.furthest", *UNBOUNDED)
+# Tensors that may hold infinity: rows that are not scaled have no largest value, and the weight of
+# a single row has no standard error.
+_UNBOUNDED = ("scale.furthest", "balance.se", *UNBOUNDED)
 
 
 def write_rows(folder: Path, detector: RowDetector) -> None:
@@ -45,11 +53,12 @@ def write_rows(folder: Path, detector: RowDetector) -> None:
     Args:
         folder: Folder that exists.
         detector: Fitted detector.
+
+    Raises:
+        StoryError: A class does not keep its arguments as attributes of the same names.
     """
     report = detector.report_
-    own, further = (
-        saved_mixture(detector) if isinstance(detector, MixedDetector) else saved_backbone(detector)
-    )
+    own, further = _saved(detector)
     described = own | {
         "format_version": _FORMAT_VERSION,
         "fitted": {name: getattr(detector, name) for name in _FITTED},
@@ -88,18 +97,43 @@ def read_rows(folder: Path, allow: Collection[str]) -> RowDetector:
         with building(tensors):
             detector = _loaded(model, tensors, allow)
         _check_shapes(folder, detector)
-        if isinstance(detector, MixedDetector) or detector.backbone_.row_dims == 1:
+        if _takes_tables(detector):
             usual = np.zeros((1, detector.n_features_in_)) + detector.scale_.low
             with suppress(DataError):  # this row is not one of the user's
                 detector.decision_function(usual + detector.scale_.width)
     return detector
 
 
+def _saved(detector: RowDetector) -> tuple[dict[str, Any], dict[str, torch.Tensor]]:
+    match detector:
+        case MixedDetector():
+            return saved_mixture(detector)
+        case Representation():
+            return saved_representation(detector)
+        case AnomalyDetector():
+            return saved_backbone(detector)
+
+
+def _takes_tables(detector: RowDetector) -> bool:
+    match detector:
+        case MixedDetector():
+            return True
+        case Representation():
+            return bool(np.isfinite(detector.scale_.furthest))  # images are not scaled
+        case AnomalyDetector():
+            return detector.backbone_.row_dims == 1
+
+
 def _loaded(
     model: Detector, tensors: Mapping[str, torch.Tensor], allow: Collection[str]
 ) -> RowDetector:
-    load = loaded_mixture if model.kinds else loaded_backbone
-    detector = load(model, tensors, allow)
+    detector: RowDetector
+    if model.representation is not None:
+        detector = loaded_representation(model, tensors, allow)
+    elif model.kinds:
+        detector = loaded_mixture(model, tensors, allow)
+    else:
+        detector = loaded_backbone(model, tensors, allow)
     for name in _FITTED:
         setattr(detector, name, getattr(model.fitted, name))
     if model.names:
@@ -127,11 +161,13 @@ def _check_shapes(folder: Path, detector: RowDetector) -> None:
         "names": names is None or len(names) == features,
     }
     wrong = [name for name, same in agreed.items() if not same]
-    wrong += (
-        mismatched_mixture(detector)
-        if isinstance(detector, MixedDetector)
-        else mismatched_backbone(detector)
-    )
+    match detector:
+        case MixedDetector():
+            wrong += mismatched_mixture(detector)
+        case Representation():
+            wrong += mismatched_representation(detector)
+        case AnomalyDetector():
+            wrong += mismatched_backbone(detector)
     if wrong:
         raise FolderError(
             f"{folder} has {wrong[0]} that do not match the other parts of the detector. Restore "

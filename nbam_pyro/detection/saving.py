@@ -6,10 +6,8 @@ from pathlib import Path
 from sklearn.utils.validation import check_is_fitted
 
 from nbam_pyro.detection.patches import PatchDetector
-from nbam_pyro.detection.representations.representation import Representation
 from nbam_pyro.detection.saved_patches import PATCHES, files_of, read_patches, write_patches
 from nbam_pyro.detection.saved_rows import FILES, RowDetector, read_rows, write_rows
-from nbam_pyro.errors import StoryError
 from nbam_pyro.storage import check_files, new_folder, write_manifest
 
 __all__ = ["AnyDetector", "load_detector", "save_detector"]
@@ -21,8 +19,9 @@ def save_detector(detector: AnyDetector, folder: str | Path, *, overwrite: bool 
     """Write a fitted detector to a folder, completely or not at all.
 
     The folder of a detector of rows has three files. `detector.json` has the settings, the verdict,
-    and the classes and arguments of the backbone and the assignment, or of the kinds of scores.
-    `detector.safetensors` has the networks or other arrays, and the scores of the training rows.
+    and the classes and arguments of the backbone and the assignment, of the kinds of scores, or of
+    the encoder of a `Representation`. `detector.safetensors` has the networks or other arrays, and
+    the scores of the training rows; of a `Representation` also the nuisance weights of these rows.
     `manifest.json` has checksums. Features, `random_state` and `trainer` are not stored.
 
     A `PatchDetector` has `patches.json` and `patches.safetensors` instead, with the random cells
@@ -36,10 +35,9 @@ def save_detector(detector: AnyDetector, folder: str | Path, *, overwrite: bool 
 
     Raises:
         NotFittedError: The detector is not fitted.
-        StoryError: The detector is a `Representation`; or the class of the backbone or of the
-            assignment does not keep its arguments as attributes of the same names; or a
-            `PatchDetector` was given a detector that is neither an `AnomalyDetector` nor a
-            `MixedDetector`.
+        StoryError: The class of the backbone, of the encoder or of the assignment does not keep its
+            arguments as attributes of the same names; or a `PatchDetector` was given a detector
+            that is neither an `AnomalyDetector` nor a `MixedDetector`.
         FolderError: The folder exists and may not be overwritten, or cannot be written.
 
     Example:
@@ -54,11 +52,6 @@ def save_detector(detector: AnyDetector, folder: str | Path, *, overwrite: bool 
         ['detector.json', 'detector.safetensors', 'manifest.json']
     """
     check_is_fitted(detector)
-    if isinstance(detector, Representation):
-        raise StoryError(
-            "A Representation cannot be saved. Save the result of its method transform(X) and a "
-            "detector of it, such as MixedDetector, or fit the Representation again."
-        )
     with new_folder(Path(folder), overwrite=overwrite) as draft:
         if isinstance(detector, PatchDetector):
             write_patches(draft, detector)

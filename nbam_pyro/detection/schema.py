@@ -6,10 +6,20 @@ import numpy as np
 from pydantic import Field
 
 from nbam_pyro.outputs.verdict import Verdict
-from nbam_pyro.storage import Finite, Probability, Saved
+from nbam_pyro.storage import Count, Finite, Label, Probability, Saved
 from nbam_pyro.storage.description import Module
 
-__all__ = ["Detector", "MixedSettings", "Patches", "SavedReport", "plain"]
+__all__ = [
+    "Detector",
+    "Patches",
+    "RepresentationSettings",
+    "SavedErased",
+    "SavedReport",
+    "SavedRepresentation",
+    "SavedWeights",
+    "Settings",
+    "plain",
+]
 
 Share = Annotated[float, Field(ge=0, le=0.5)]
 Positive = Annotated[float, Field(gt=0, lt=1e300)]
@@ -35,6 +45,62 @@ class MixedSettings(Saved):
     contamination: Share | Literal["auto"]
 
 
+class RepresentationSettings(Saved):
+    """The settings of a `Representation` that are saved, except its parts."""
+
+    weighted: bool
+    wrong_labels: bool
+    score: Literal["mahalanobis", "max_logit", "density"]
+    contamination: Share | Literal["auto"]
+    clip: Share
+    epochs: Many
+    lr: Positive
+    weight_decay: Annotated[float, Field(ge=0, lt=1e300)]
+    batch_size: Many
+    held_out: Annotated[float, Field(gt=0, le=0.5)]
+
+
+class SavedErased(Saved):
+    """The numbers of an `Erased`. Its arrays are in detector.safetensors."""
+
+    removed: Count
+    accuracy_before: Probability
+    accuracy_after: Probability
+
+
+class SavedWeights(Saved):
+    """The numbers of `NuisanceWeights`. Its arrays are in detector.safetensors."""
+
+    ess: Probability
+    clipped: Probability
+    accuracy: Probability
+    chance: Probability
+
+
+class SavedProbe(Saved):
+    """The content of a `Probe`."""
+
+    linear: Probability
+    nonlinear: Probability
+    chance: Probability
+    error: Annotated[float, Field(ge=0, lt=1e300)]
+    measure: Literal["accuracy", "correlation"]
+    judged: Probability
+
+
+class SavedRepresentation(Saved):
+    """The parts of a `Representation` that are neither arrays nor settings."""
+
+    encoder: Module
+    removal: Module | None
+    classes: list[Label]
+    accuracy: Probability
+    rate: Probability
+    probe: SavedProbe
+    erased: SavedErased | None
+    weights: SavedWeights | None
+
+
 class Fitted(Saved):
     """Results of a fit that are numbers. Arrays are in detector.safetensors."""
 
@@ -51,13 +117,18 @@ class SavedReport(Saved):
 
 
 class Detector(Saved):
-    """The content of detector.json. A `MixedDetector` has kinds and no backbone."""
+    """The content of detector.json.
+
+    An `AnomalyDetector` has a backbone, a `MixedDetector` kinds, and a `Representation` its own
+    entry.
+    """
 
     format_version: int
     backbone: Module | None
     assignment: Module | None
     kinds: list[Module]
-    settings: Settings | MixedSettings
+    settings: Settings | RepresentationSettings | MixedSettings
+    representation: SavedRepresentation | None = None
     history: list[dict[str, str | int | Finite]]
     fitted: Fitted
     names: list[str]

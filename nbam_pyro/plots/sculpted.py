@@ -7,8 +7,9 @@ import numpy as np
 from matplotlib.axes import Axes
 from numpy.typing import ArrayLike
 
+from nbam_pyro.checks.weights import row_weights
 from nbam_pyro.detection.sculpting.distances import jensen_shannon
-from nbam_pyro.detection.sculpting.rows import check_some, column_of, threshold_at, weights_of
+from nbam_pyro.detection.sculpting.rows import check_some, column_of, threshold_at
 from nbam_pyro.errors import DataError
 
 __all__ = ["sculpting"]
@@ -45,7 +46,7 @@ def sculpting(
     b, u = column_of(scores, "scores"), column_of(nuisance, "nuisance")
     if len(b) != len(u):
         raise DataError(f"There are {len(b)} scores and {len(u)} values of the nuisance.")
-    w = weights_of(weights, len(b))
+    w = row_weights(weights, len(b))
     edges = np.linspace(u.min(), u.max(), bins + 1).tolist()
     ax = ax or plt.gca()
     ax.hist(u, edges, weights=w, density=True, color="lightgray", label="all background rows")

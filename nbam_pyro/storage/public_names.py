@@ -5,13 +5,20 @@ import importlib
 __all__ = ["PUBLIC_PACKAGES", "is_value", "public_path"]
 
 # Packages whose public classes may be built without permission.
-PUBLIC_PACKAGES = ("nbam_pyro.models", "nbam_pyro.detection", "torch.nn")
+PUBLIC_PACKAGES = (
+    "nbam_pyro.models",
+    "nbam_pyro.detection",
+    "nbam_pyro.detection.representations",
+    "torch.nn",
+)
 # Classes that are not modules but are described by their arguments, too, with their subclasses.
 _VALUES = {
     "nbam_pyro.models.FlipPrior",
     "nbam_pyro.models.CleanError",
     "nbam_pyro.detection.Assignment",
     "nbam_pyro.detection.Kind",
+    "nbam_pyro.detection.representations.Erasure",
+    "nbam_pyro.detection.representations.Independence",
 }
 
 

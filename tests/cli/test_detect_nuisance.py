@@ -46,9 +46,17 @@ def test_a_run_says_what_is_left_of_the_nuisance(table, tmp_path):
     assert (out / "plots" / "scores.png").exists()
     shown = nbam("show", out)
     assert shown.exit_code == 0, shown.output
-    scored = nbam("score", out, table, "--out", tmp_path / "new.csv")
-    assert scored.exit_code == 2
-    assert "--nuisance" in scored.output
+    assert all(run in {one.name for one in out.iterdir()} for run in ("run.json", "detector.json"))
+    # New rows need neither column, and may have both.
+    bare = tmp_path / "bare.csv"
+    pd.read_csv(table)[list("abc")].to_csv(bare, index=False)
+    for file in (table, bare):
+        scored = nbam("score", out, file, "--out", tmp_path / f"new-{file.name}")
+        assert scored.exit_code == 0, scored.output
+        assert "Note" not in scored.output
+    new = [pd.read_csv(tmp_path / f"new-{file.name}") for file in (table, bare)]
+    pd.testing.assert_frame_equal(*new)
+    assert set(new[0]["row"].head(8)) <= set(range(12))
 
 
 @pytest.mark.parametrize(

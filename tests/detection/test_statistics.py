@@ -79,7 +79,7 @@ def test_a_row_of_weight_two_counts_as_two_rows():
         (lambda: Mahalanobis([[1.0]], ridge=-1), "ridge"),
         (lambda: Mahalanobis([[1.0]])([[1.0, 2.0]]), "x has shape"),
         (lambda: Mahalanobis([[1.0]], weights=[1.0, 2.0]), "weights have shape"),
-        (lambda: Mahalanobis([[1.0]], weights=[-1.0]), "row 0 is negative"),
+        (lambda: Mahalanobis([[1.0]], weights=[-1.0]), "weights has -1.0 in row 0"),
         (lambda: Mahalanobis([[1.0]], weights=[np.nan]), "weights has"),
         (lambda: Mahalanobis([[1.0], [2.0]], [0, 1], weights=[1.0, 0.0]), "class of row 1"),
     ],

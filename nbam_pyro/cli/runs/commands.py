@@ -17,7 +17,6 @@ from nbam_pyro.cli.runs.folder import read_run, write_run
 from nbam_pyro.cli.runs.frozen import FeatureOptions, with_features
 from nbam_pyro.cli.runs.info import RunInfo
 from nbam_pyro.cli.runs.mapping import is_mapped, score_mapped
-from nbam_pyro.cli.runs.nuisances import check_scorable
 from nbam_pyro.cli.runs.priors import check_label_options
 from nbam_pyro.cli.runs.tables import write_table
 from nbam_pyro.cli.runs.targets import TrainingTargets, columns_beside
@@ -203,7 +202,6 @@ def score_file(
                 "run. Leave them out."
             )
         else:
-            check_scorable(run)
             score = score_detected if is_detected(run) else _score_labelled
             table = score(run, data, **options)
         write_table(table, draft)

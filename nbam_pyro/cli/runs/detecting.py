@@ -145,7 +145,7 @@ def score_detected(
     """Score new rows with the detector of a run.
 
     Args:
-        run: Run folder that `detect_file` wrote.
+        run: Run folder that `detect_file` or `detect_nuisance` wrote.
         data: New rows, of the same kind as the training rows.
         features: Network that computed the features of the training images; None if there is none.
         progress: True to show progress bars.
@@ -164,7 +164,7 @@ def score_detected(
             f"'{run / 'run.json'}' describes other data than the detector in this folder. Restore "
             "the file or detect again."
         )
-    beside = [] if info.verified is None else [info.verified]
+    beside = [*([] if info.verified is None else [info.verified]), *info.ignored]
     source = read(data, label=None, beside=beside, optional=True, labelled=False)
     encoding = info.encoding
     source = with_features(
@@ -195,7 +195,7 @@ def _check_kind(source: Source, backbone: BackboneName | None, *, data: Path) ->
 
 
 def is_detected(run: Path) -> bool:
-    """Return True if `detect_file` wrote a run folder.
+    """Return True if a run folder has a detector of rows.
 
     Args:
         run: Run folder.

@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
 
@@ -13,15 +13,16 @@ from nbam_pyro.cli.files import read
 from nbam_pyro.cli.runs.detecting import flagged, ordered, picture
 from nbam_pyro.cli.runs.features import learn, named
 from nbam_pyro.cli.runs.frozen import FeatureOptions, with_features
-from nbam_pyro.cli.runs.schema import Settings, Summary
+from nbam_pyro.cli.runs.schema import DetectedInfo, Settings, Summary
 from nbam_pyro.cli.runs.scores import share_entries
 from nbam_pyro.cli.runs.tables import write_table
 from nbam_pyro.cli.runs.verified_rows import verified_codes
 from nbam_pyro.detection.representations import Representation
+from nbam_pyro.detection.saved_rows import write_rows
 from nbam_pyro.errors import DataError
-from nbam_pyro.storage import new_folder, read_json, write_json, write_manifest
+from nbam_pyro.storage import new_folder, write_json, write_manifest
 
-__all__ = ["Told", "check_nuisance", "check_scorable", "detect_nuisance"]
+__all__ = ["Told", "check_nuisance", "detect_nuisance"]
 
 _EPOCHS = 30
 
@@ -88,7 +89,7 @@ def detect_nuisance(
     progress: bool = False,
     say: Callable[[str], None] = lambda _: None,
 ) -> dict[str, Any]:
-    """Find anomalies with a `Representation` and write a run folder without a detector.
+    """Find anomalies with a `Representation` and write a run folder.
 
     Args:
         data: CSV or Parquet file, or NPZ file with an array X.
@@ -166,26 +167,16 @@ def detect_nuisance(
         write_table(ordered(table), draft / "flags.csv")
         write_json(draft / "summary.json", summary, Summary)
         write_json(draft / "settings.json", settings, Settings)
+        info = {
+            "verified": verified,
+            "encoding": asdict(learned.encoding),
+            "ignored": [told.nuisance, told.label],
+        }
+        write_json(draft / "run.json", info, DetectedInfo)
+        write_rows(draft, detector)
         picture(draft, detector)
         write_manifest(draft)
         return summary
-
-
-def check_scorable(run: Path) -> None:
-    """Raise an error if a run of `detect_nuisance` should score new rows.
-
-    Args:
-        run: Run folder.
-
-    Raises:
-        DataError: The run has no detector, because it was made with `--nuisance`.
-    """
-    settings = run / "settings.json"
-    if settings.exists() and (read_json(settings, Settings).root.model_extra or {}).get("nuisance"):
-        raise DataError(
-            f"'{run}' was made with --nuisance, and such runs do not keep their network. Detect "
-            "again with the new rows in the file, or use Representation in Python."
-        )
 
 
 def _present(values: np.ndarray, name: str) -> np.ndarray:
@@ -202,5 +193,5 @@ def _present(values: np.ndarray, name: str) -> np.ndarray:
 
 def _notes(detector: Representation) -> list[str]:
     """Return what the fit says about weights, erasure and the probe, without full stops."""
-    found = [detector.weights_, detector.erased_, detector.probe_]
+    found = [detector.weights_, detector.learned_.erased, detector.probe_]
     return [str(one).removesuffix(".") for one in found if one is not None]

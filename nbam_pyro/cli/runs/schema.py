@@ -32,10 +32,14 @@ class FittedInfo(Saved):
 
 
 class DetectedInfo(Saved):
-    """The content of run.json of `nbam detect`, with and without `--maps`."""
+    """The content of run.json of `nbam detect`.
+
+    New rows may have the columns in `ignored`, such as a nuisance. They are not features.
+    """
 
     verified: str | None
     encoding: Encoding
+    ignored: tuple[str, ...] = ()
 
 
 class _Open(Saved):

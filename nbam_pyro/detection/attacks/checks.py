@@ -7,6 +7,7 @@ from typing import final
 import numpy as np
 import torch
 
+from nbam_pyro.detection.attacks.gradients import Score
 from nbam_pyro.detection.attacks.moving import Rows, Strength, auroc, moved, queried, signed
 from nbam_pyro.detection.attacks.steps import HalvingStep
 from nbam_pyro.detection.attacks.targets import Target
@@ -17,6 +18,11 @@ __all__ = ["Check", "checks_of"]
 _SMALL = 0.01
 # An attack with a large ball must bring the AUROC below this.
 _BROKEN = 0.1
+# Number of equal steps from 0 to twice eps along a straight line.
+_PIECES = 32
+# Least share of the way of a score that must be a rise, and largest share in one of the steps.
+_RISE = 0.5
+_JUMP = 0.5
 # A large ball without bounds, in units of the largest eps.
 _LARGE = 20.0
 
@@ -65,6 +71,7 @@ def checks_of(
         what = f"twice as many queries ({stronger.queries})"
     else:
         yield _gradients(target, rows)
+        yield _lines(target, rows, eps)
         queries = auroc(queried(target, rows, eps, strength.queries)[1], odd)
         yield Check(
             name="queries",
@@ -119,13 +126,8 @@ def _random_signs(noise: float, found: float) -> Check:
 
 def _gradients(target: Target, rows: Rows) -> Check:
     """Check that the score of no row is flat, as it is behind a rounding or a saturated unit."""
-    through = target.objectives[0] if target.objectives else target.score
-    if through is None:
-        raise TypeError("a target without gradients")
-    x = target.tensor(rows.x).requires_grad_()
-    (gradient,) = torch.autograd.grad(through(x).sum(), x)
-    rough = gradient.flatten(1)
-    dead = int((~rough.isfinite().all(1) | (rough == 0).all(1)).sum())
+    rough = _gradient(target, rows).reshape(len(rows.x), -1)
+    dead = int((~np.isfinite(rough).all(1) | (rough == 0).all(1)).sum())
     return Check(
         name="gradients",
         passed=dead == 0,
@@ -134,6 +136,56 @@ def _gradients(target: Target, rows: Rows) -> Check:
         else f"the gradient of {dead} of {len(rough)} rows is 0 or not finite, so steps along it "
         "do not move these rows.",
     )
+
+
+def _lines(target: Target, rows: Rows, eps: float) -> Check:
+    """Check that scores along straight lines rise with the gradient, and do not jump.
+
+    Both are signs of masking: a gradient that says nothing about the score, and a score that is
+    constant in pieces.
+    """
+    sign = rows.sign.reshape(-1, *(1,) * (rows.x.ndim - 1))
+    uphill = _shares(target, rows, eps, sign * np.sign(_gradient(target, rows)))
+    noise = np.random.default_rng(rows.seed).choice([-1.0, 1.0], size=rows.x.shape)
+    rise, jump = uphill[0], max(uphill[1], _shares(target, rows, eps, noise)[1])
+    return Check(
+        name="straight lines",
+        passed=rise >= _RISE and jump <= _JUMP,
+        text=f"from 0 to twice eps along the signs of the gradient, {rise:.0%} of the change of a "
+        f"score goes the way of the attack; the largest of {_PIECES} steps has {jump:.0%} of it "
+        "(medians of the rows).",
+    )
+
+
+def _shares(target: Target, rows: Rows, eps: float, direction: np.ndarray) -> tuple[float, float]:
+    """Return medians of the net change and of the largest step, as shares of all change."""
+    through = _through(target)
+    line = []
+    for share in np.linspace(0, 2, _PIECES + 1):
+        x = rows.x + share * eps * rows.unit * direction
+        x = x if rows.bounds is None else x.clip(*rows.bounds)
+        with torch.no_grad():
+            line.append(through(target.tensor(x)).double().cpu().numpy())
+    change = rows.sign * np.diff(line, axis=0)
+    way = np.abs(change).sum(0)
+    change, way = change[:, way > 0], way[way > 0]
+    if not len(way):  # the check of gradients counts flat scores
+        return 1.0, 0.0
+    return float(np.median(change.sum(0) / way)), float(np.median(np.abs(change).max(0) / way))
+
+
+def _through(target: Target) -> Score:
+    """Return the function through which rows are moved."""
+    through = target.objectives[0] if target.objectives else target.score
+    if through is None:
+        raise TypeError("a target without gradients")
+    return through
+
+
+def _gradient(target: Target, rows: Rows) -> np.ndarray:
+    x = target.tensor(rows.x).requires_grad_()
+    (gradient,) = torch.autograd.grad(_through(target)(x).sum(), x)
+    return np.asarray(gradient.double().cpu().numpy())
 
 
 def _large(target: Target, rows: Rows, eps: float, strength: Strength, worst: np.ndarray) -> Check:

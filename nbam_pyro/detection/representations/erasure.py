@@ -1,5 +1,6 @@
 """`Erasure`: removes from a representation what linear functions of it say about a nuisance."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -8,7 +9,6 @@ from numpy.typing import ArrayLike
 from sklearn.linear_model import RidgeClassifier
 
 from nbam_pyro.checks.numbers import check_finite
-from nbam_pyro.detection.mahalanobis import check_weighted
 from nbam_pyro.detection.representations.nuisance import Classes, Nuisance
 from nbam_pyro.detection.representations.positivity import check_positivity
 from nbam_pyro.detection.representations.weights import (
@@ -93,7 +93,8 @@ class Erasure:
     S use the weights w. With `noise=0`, the mean of r given class and nuisance does not depend on
     the nuisance afterwards, exactly at the training rows. Therefore no linear function of r
     predicts a discrete nuisance within a class there. Other dependence, such as a variance that
-    changes with the nuisance, can remain; `probe` measures it.
+    changes with the nuisance, can remain, unless it is removed, too (`spread`); `probe` measures
+    it.
 
     Args:
         noise: Size of effects that are not removed, in units of the largest effect that chance
@@ -101,9 +102,14 @@ class Erasure:
             exchanges of r among the rows of each class. 0 removes all directions with any effect,
             at most one for each regressor. Such directions can be those in which anomalies are
             seen.
+        spread: Whether directions are removed, too, in which the variance within a class changes
+            with the nuisance. Of the symmetric matrices that regressions of r r' on the nuisance
+            give, the sum of squares is formed. Its eigenvectors are kept whose eigenvalue chance
+            can explain. Use it with a linear encoder of at least as many columns as features: a
+            network mixes directions with and without such changes.
 
     Raises:
-        DataError: `noise` is negative.
+        DataError: `noise` is negative, or 0 with `spread`.
 
     Example:
         >>> rng = np.random.default_rng(0)
@@ -116,10 +122,16 @@ class Erasure:
     """
 
     noise: float = 1.0
+    spread: bool = False
 
     def __post_init__(self) -> None:
         if not 0 <= self.noise < np.inf:
             raise DataError(f"noise is {self.noise}; give a finite number, 0 or more.")
+        if self.spread and not self.noise:
+            raise DataError(
+                "noise is 0 and spread is True, which would remove every direction: each variance "
+                "changes a little by chance. Give a noise above 0, such as 1."
+            )
 
     def learn(
         self,
@@ -154,16 +166,15 @@ class Erasure:
             )
         check_finite(rows, "r")
         values = Nuisance.of(nuisance, len(rows))
-        w = weights_of(weights, len(rows))
-        check_weighted(w, classes.codes)
+        w = weights_of(weights, len(rows), codes=classes.codes)
         check_effective(w)
         check_positivity(classes, values)
         basis = values.basis
         _check_room(classes, basis.shape[1])
-        origin, matrix, removed = _map(rows, classes.codes, basis, w, self.noise)
+        origin, matrix, removed = _map(rows, classes.codes, basis, w, self)
         accuracies = []
         for train, test in split(classes.codes, 2, seed=seed):
-            found = _map(rows[train], classes.codes[train], basis[train], w[train], self.noise)
+            found = _map(rows[train], classes.codes[train], basis[train], w[train], self)
             for transform in (np.eye(rows.shape[1]), found[1]):
                 moved = (rows - found[0]) @ transform
                 accuracies.append(_accuracy(moved, classes.codes, w, train, test))
@@ -190,7 +201,7 @@ def _check_room(classes: Classes, columns: int) -> None:
 
 
 def _map(
-    r: np.ndarray, codes: np.ndarray, basis: np.ndarray, w: np.ndarray, noise: float
+    r: np.ndarray, codes: np.ndarray, basis: np.ndarray, w: np.ndarray, settings: Erasure
 ) -> tuple[np.ndarray, np.ndarray, int]:
     """Return the origin, the matrix, and the number of removed directions."""
     total = w.sum()
@@ -209,16 +220,23 @@ def _map(
     regressors = [_regressors(basis[own], w[own]) / np.sqrt(total) for own in members]
     _, size, axes = np.linalg.svd(_effects(white, members, regressors), full_matrices=True)
     least = _TINY * size.max(initial=0.0)
-    if noise:
-        least = max(least, noise * _by_chance(white, members, regressors))
-    removed = int((size > least).sum())
-    if removed == r.shape[1]:
+    if settings.noise:
+        least = max(least, settings.noise * _by_chance(_effects, white, members, regressors))
+    kept = axes[int((size > least).sum()) :].T
+    if settings.spread and kept.size:
+        rest = white @ kept
+        size, axes = np.linalg.eigh(_spreads(rest, members, regressors))
+        kept = (
+            kept @ axes[:, size <= settings.noise * _by_chance(_spreads, rest, members, regressors)]
+        )
+    removed = r.shape[1] - kept.shape[1]
+    if not kept.size:
         raise DataError(
             f"All {removed} directions of the representation depend on the nuisance within "
             "classes, so nothing would be left. Use a representation with more columns, or a "
             "larger noise, which keeps directions whose effect chance can explain."
         )
-    return origin, (whitening / unit[:, None]) @ axes[removed:].T, removed
+    return origin, (whitening / unit[:, None]) @ kept, removed
 
 
 def _regressors(basis: np.ndarray, w: np.ndarray) -> np.ndarray:
@@ -237,13 +255,30 @@ def _effects(
     )
 
 
-def _by_chance(white: np.ndarray, members: list[np.ndarray], regressors: list[np.ndarray]) -> float:
+def _spreads(
+    white: np.ndarray, members: list[np.ndarray], regressors: list[np.ndarray]
+) -> np.ndarray:
+    """Return the root of the sum of squared effects on second moments in all classes, (D, D)."""
+    total = np.zeros((white.shape[1], white.shape[1]))
+    for own, part in zip(members, regressors, strict=True):
+        effects = [(white[own].T * one) @ white[own] for one in part]
+        total += sum(effect @ effect for effect in effects)
+    value, axes = np.linalg.eigh(total)
+    return np.asarray((axes * np.sqrt(np.maximum(value, 0.0))) @ axes.T)
+
+
+def _by_chance(
+    effects: Callable[..., np.ndarray],
+    white: np.ndarray,
+    members: list[np.ndarray],
+    regressors: list[np.ndarray],
+) -> float:
     """Return the largest effect that chance gives, from exchanges of rows within classes."""
     rng = np.random.default_rng(0)
     found = []
     for _ in range(_EXCHANGES):
         mixed = [rng.permutation(own) for own in members]
-        found.append(np.linalg.norm(_effects(white, mixed, regressors), ord=2))
+        found.append(np.linalg.norm(effects(white, mixed, regressors), ord=2))
     return float(np.mean(found) + _SURE * np.std(found))
 
 

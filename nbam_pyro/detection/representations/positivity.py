@@ -9,6 +9,10 @@ from nbam_pyro.errors import DataError
 
 __all__ = ["check_overlap", "check_positivity"]
 
+# A column of numbers with at most this many different values, and values per row, is checked at
+# each value. In a region of several values, one could hide that a class is missing at another.
+_VALUES = 20
+_SHARE = 0.1
 # Number of regions of equal counts into which a continuous nuisance is divided.
 _REGIONS = 10
 # A class is missing from a region if it has no rows there although this number is expected.
@@ -24,8 +28,9 @@ _MEND = (
 def check_positivity(classes: Classes, nuisance: Nuisance) -> None:
     """Raise an error if a class never occurs with a value or region of the nuisance.
 
-    A discrete nuisance is checked at each value, a single column of numbers in ten regions of
-    equal counts. Several columns are checked by `check_overlap`.
+    A discrete nuisance is checked at each value, and so is a single column of numbers with at most
+    20 different values. Other numbers are checked in ten regions of equal counts. Several columns
+    are checked by `check_overlap`.
 
     Args:
         classes: Classes of the rows.
@@ -48,6 +53,10 @@ def check_positivity(classes: Classes, nuisance: Nuisance) -> None:
         names = [f"nuisance {str(name)!r}" for name in nuisance.names]
         _check_counts(classes, nuisance.codes, names)
     elif nuisance.values.shape[1] == 1:
+        values, places = np.unique(nuisance.values[:, 0], return_inverse=True)
+        if len(values) <= min(_VALUES, _SHARE * len(places)):
+            _check_counts(classes, places, [f"nuisance {value:.4g}" for value in values])
+            return
         codes, edges = _regions(nuisance.values[:, 0])
         names = [f"the nuisance between {low:.4g} and {high:.4g}" for low, high in pairwise(edges)]
         _check_counts(classes, codes, names)

@@ -13,6 +13,7 @@ from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import StandardScaler
 
 from nbam_pyro.checks.numbers import check_finite
+from nbam_pyro.checks.weights import effective_rows
 from nbam_pyro.detection.representations.nuisance import Classes, Nuisance
 from nbam_pyro.detection.representations.weights import NuisanceWeights, weights_of
 from nbam_pyro.errors import DataError
@@ -161,7 +162,7 @@ def probe(
             found.append((*_of_class(rows[own], values[own], w[own], seed=seed), w[own].sum()))
     share = [one[-1] for one in found]
     linear, nonlinear, chance = np.average([one[:-1] for one in found], axis=0, weights=share)
-    effective = float(w.sum() ** 2 / np.square(w).sum())
+    effective = effective_rows(w)
     if values.codes is not None:
         error = float(np.sqrt(chance * (1 - chance) / effective))
         return Probe(

@@ -6,23 +6,22 @@ from typing import Any, Literal
 
 import numpy as np
 import torch
-from sklearn.linear_model import LogisticRegression
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
-from torch import Tensor, nn
+from torch import nn
 
-from nbam_pyro.detection.assignments import Assignment, Exact
+from nbam_pyro.detection.assignments import Assignment
 from nbam_pyro.detection.backbones.base import Energies
 from nbam_pyro.detection.checks import features_of
 from nbam_pyro.detection.representations.background import Background
 from nbam_pyro.detection.representations.critic import Independence
-from nbam_pyro.detection.representations.encoder import centred, encoded, perceptron, train_encoder
-from nbam_pyro.detection.representations.erasure import Erased, Erasure
+from nbam_pyro.detection.representations.encoder import perceptron
+from nbam_pyro.detection.representations.erasure import Erasure
+from nbam_pyro.detection.representations.model import Learned, learn
 from nbam_pyro.detection.representations.nuisance import Classes, Nuisance
 from nbam_pyro.detection.representations.probe import probe
-from nbam_pyro.detection.representations.scoring import Score, scores_of
+from nbam_pyro.detection.representations.scoring import Score, on_scale_of, scores_of
 from nbam_pyro.detection.representations.settings import check_given, check_settings
-from nbam_pyro.detection.representations.switches import assigned
 from nbam_pyro.detection.representations.weights import (
     NuisanceWeights,
     check_effective,
@@ -32,17 +31,13 @@ from nbam_pyro.detection.representations.weights import (
 from nbam_pyro.detection.scaling import learned_range
 from nbam_pyro.detection.scored import ScoredDetector
 from nbam_pyro.detection.scores import grain_of, settle
-from nbam_pyro.detection.settings import Schedule
 from nbam_pyro.errors import DataError, NuisanceWarning
 from nbam_pyro.outputs.switch_codes import switch_codes
-from nbam_pyro.training.contexts import exclusive
 from nbam_pyro.training.folds import split
-from nbam_pyro.training.lightning import Options
 
 __all__ = ["Representation"]
 
 _ERASURE = Erasure()
-_ITERATIONS = 1000
 
 
 class Representation(ScoredDetector):
@@ -61,6 +56,11 @@ class Representation(ScoredDetector):
        which is 1 if the row is an anomaly. The weight of a row in the moments is its nuisance
        weight times the probability that the assignment gives to a switch of 0.
 
+    Training rows are divided into folds. A fit scores only rows of the fold that it has not learned
+    from, and the scores of all folds are brought to the same median and interquartile range. The
+    first fit also scores new rows. There are as many fits as folds, so that training takes five
+    times as long as one fit with the default `held_out`, and twice as long with 0.5.
+
     New models then try to read the nuisance from r, on rows that nothing was trained on. This is
     the only evidence that the nuisance has been removed. `fit` warns if a linear model succeeds, or
     if there are too few rows to tell.
@@ -70,6 +70,9 @@ class Representation(ScoredDetector):
             channels for images) and returns a module whose result is r, (N, D).
         removal: `Erasure` or `Independence`; None to leave the nuisance in the representation.
         weighted: Whether rows have nuisance weights; otherwise all weights are 1.
+        wrong_labels: Whether classes of training rows may be wrong. Then the true class of each row
+            is latent: the moments and the classifier use its probabilities (`latent_classes`), and
+            the nuisance is erased within the most probable classes.
         score: "mahalanobis" for the squared distance to the nearest class, "max_logit" for the
             negative highest logit of a classifier of r, or "density" for the clean energy.
         assignment: Rule that fills in the switches. None for `Exact()`.
@@ -81,24 +84,26 @@ class Representation(ScoredDetector):
         lr: Step size of AdamW.
         weight_decay: Weight decay of AdamW.
         batch_size: Number of rows in a training step. `Independence` needs about 1000.
-        held_out: Share of the rows that nothing is trained on, for the choice of the epoch, the
-            accuracy and the probe. It is rounded to one over a whole number.
+        held_out: Share of the rows in a fold. The rows of the first fold choose the epoch and are
+            used for the accuracy and the probe. It is rounded to one over a whole number.
         random_state: Seed for weights, batches, held-out rows and probe.
         progress: Whether a progress bar is shown.
         trainer: Further arguments of `lightning.pytorch.Trainer`, such as `accelerator`.
 
     Attributes:
-        encoder_: Trained network.
-        erased_: Map that removes the nuisance, an `Erased`; None without `Erasure`.
+        learned_: The fit that scores new rows, with its `encoder`, the `densities` of normal rows
+            and of anomalies, the `classifier`, a logistic regression of the class on the
+            representation, the `rate` of the switches, learned or given, the `history` with one
+            record per epoch, the `transition` matrix of classes given wrongly (None without
+            `wrong_labels`), and the map `erased` that removes the nuisance (None without
+            `Erasure`).
         weights_: `NuisanceWeights` of the training rows; None if they have weights of 1.
         probe_: `Probe` of the representation of held-out rows. Its text says whether the nuisance
             can still be read.
-        accuracy_: Accuracy on the class of held-out rows, under the weights.
+        accuracy_: Accuracy on the given class of held-out rows, under the weights.
         classes_: Names of the classes, (K,).
-        classifier_: Logistic regression of the class on the representation.
-        densities_: Densities of normal rows and of anomalies in the representation.
-        rate_: Share of anomalies of the switches, learned or given.
-        decision_scores_: Scores of the training rows, (N,).
+        decision_scores_: Scores of the training rows, (N,), each by a fit that has not seen the
+            row.
         report_, verdict_: `ContaminationReport` of `from_scores` on the scores of the training
             rows, which does not use a given `contamination`, and its verdict.
         contamination_, contamination_interval_: Share of anomalies among the training rows, the
@@ -106,7 +111,6 @@ class Representation(ScoredDetector):
         population_rate_, population_rate_interval_: Probability that a new row is an anomaly.
         threshold_: Score above which a row is an anomaly.
         labels_: Labels of the training rows, 1 for an anomaly and 0 for a normal row, (N,).
-        history_: One record per epoch, with its loss.
 
     Source: Zhang, Puli & Ranganath, "Robustness to Spurious Correlations Improves Semantic
     Out-of-Distribution Detection" (AAAI 2023), for weights, penalty and both scores.
@@ -129,6 +133,7 @@ class Representation(ScoredDetector):
         *,
         removal: Erasure | Independence | None = _ERASURE,
         weighted: bool = True,
+        wrong_labels: bool = False,
         score: Score = "mahalanobis",
         assignment: Assignment | None = None,
         contamination: float | Literal["auto"] = "auto",
@@ -145,6 +150,7 @@ class Representation(ScoredDetector):
         self.encoder = encoder
         self.removal = removal
         self.weighted = weighted
+        self.wrong_labels = wrong_labels
         self.score = score
         self.assignment = assignment
         self.contamination = contamination
@@ -195,16 +201,22 @@ class Representation(ScoredDetector):
         w = weights_of(self.weights_, len(x))
         check_effective(w)
         known = Background(classes=classes, nuisance=values, weights=w)
-        own, apart = next(iter(split(classes.codes, round(1 / self.held_out), seed=seed)))
-        normal = (codes != 1).numpy()
-        rows = own[normal[own]], apart[normal[apart]]
-        self._train(self.scale_(x), known, rows, seed)
-        r = self._represent(self.scale_(x), known, rows[0])
-        self._estimate(r[own], known[own], codes[own])
-        self._judge(r[rows[1]], known[rows[1]], seed)
-        self.grain_ = grain_of(self._raw(r))
-        scores = settle(self._raw(r), self.grain_)[0].numpy()
-        self._settle(scores, scores, self.scale_.beyond(x), codes)
+        beyond = self.scale_.beyond(x)
+        x = self.scale_(x)
+        folds = list(split(classes.codes, round(1 / self.held_out), seed=seed))
+        self.learned_ = learn(self, x, known, codes, folds[0], seed=seed)
+        self.classes_ = classes.names
+        apart = folds[0][1]
+        first = self._raw(self.learned_, x[apart])
+        self._judge(x[apart], known[apart], (codes != 1).numpy()[apart], seed)
+        self.grain_ = grain_of(torch.from_numpy(first)[None])
+        scores = np.empty(len(x))
+        scores[apart] = first
+        for rows in folds[1:]:
+            model = learn(self, x, known, codes, rows, seed=seed)
+            scores[rows[1]] = on_scale_of(first, self._raw(model, x[rows[1]]))
+        scores = self._settled(scores)
+        self._settle(scores, scores, beyond, codes)
         return self
 
     def transform(self, X: Any) -> np.ndarray:
@@ -217,7 +229,7 @@ class Representation(ScoredDetector):
             DataError: X is not like the training rows.
         """
         check_is_fitted(self)
-        return self._represented(self.scale_(features_of(self, X, reset=False)[0]))
+        return self.learned_.represented(self.scale_(features_of(self, X, reset=False)[0]))
 
     def classify(self, X: Any) -> np.ndarray:
         """Return the most probable class of rows, (N,).
@@ -225,7 +237,7 @@ class Representation(ScoredDetector):
         Args:
             X: Rows like the training rows.
         """
-        return np.asarray(self.classes_[self.classifier_.predict(self.transform(X))])
+        return np.asarray(self.classes_[self.learned_.classifier.predict(self.transform(X))])
 
     def energies(self, X: Any) -> Energies:
         """Return clean and anomaly energies of rows, negative log densities of r, (N,) each.
@@ -233,70 +245,24 @@ class Representation(ScoredDetector):
         Args:
             X: Rows like the training rows.
         """
-        return self.densities_.energies(self.transform(X))
+        return self.learned_.densities.energies(self.transform(X))
 
-    def _train(
-        self, x: np.ndarray, known: Background, rows: tuple[np.ndarray, np.ndarray], seed: int
-    ) -> None:
-        with exclusive(), torch.random.fork_rng():
-            torch.manual_seed(seed)
-            self.encoder_ = self.encoder(x.shape[1])
-            self.history_ = train_encoder(
-                self.encoder_,
-                centred(x).to(torch.get_default_dtype()),
-                known,
-                penalty=self.removal if isinstance(self.removal, Independence) else None,
-                rows=rows,
-                schedule=Schedule(epochs=self.epochs, lr=self.lr, weight_decay=self.weight_decay),
-                options=Options(
-                    batch_size=self.batch_size, progress=self.progress, trainer=self.trainer or {}
-                ),
-            )
-        # Training uses torch's default type. Scores are computed in float64 from here on.
-        self.encoder_.double()
-
-    def _represent(self, x: np.ndarray, known: Background, rows: np.ndarray) -> np.ndarray:
-        """Return the representation of scaled rows, and learn the erasure from some of them."""
-        r = encoded(self.encoder_, centred(x))
-        self.erased_: Erased | None = None
-        if isinstance(self.removal, Erasure):
-            own = known[rows]
-            self.erased_ = self.removal.learn(
-                r[rows], own.labels, own.nuisance, weights=own.weights
-            )
-            r = self.erased_(r)
-        return r
-
-    def _estimate(self, r: np.ndarray, known: Background, codes: Tensor) -> None:
-        found = assigned(
-            r,
-            known.codes,
-            known.weights,
-            assignment=Exact() if self.assignment is None else self.assignment,
-            contamination=self.contamination,
-            verified=codes,
-        )
-        self.densities_, self.rate_ = found.gaussians, found.rate
-        self.classes_ = known.classes.names
-        self.classifier_ = LogisticRegression(max_iter=_ITERATIONS).fit(
-            r, known.codes, sample_weight=known.weights * found.clean
-        )
-
-    def _judge(self, r: np.ndarray, known: Background, seed: int) -> None:
-        right = self.classifier_.predict(r) == known.codes
+    def _judge(self, x: np.ndarray, known: Background, normal: np.ndarray, seed: int) -> None:
+        r, known = self.learned_.represented(x[normal]), known[normal]
+        right = self.learned_.classifier.predict(r) == known.codes
         self.accuracy_ = float(np.average(right, weights=known.weights))
         self.probe_ = probe(r, known.labels, known.nuisance, weights=known.weights, seed=seed)
         unsure = self.probe_.linearly_readable or self.probe_.undecided
         if self.removal is not None and unsure:
             warnings.warn(str(self.probe_), NuisanceWarning, stacklevel=3)
 
-    def _represented(self, rows: np.ndarray) -> np.ndarray:
-        r = encoded(self.encoder_, centred(rows))
-        return r if self.erased_ is None else self.erased_(r)
-
     def _scores(self, rows: np.ndarray) -> np.ndarray:
-        return np.asarray(settle(self._raw(self._represented(rows)), self.grain_)[0].numpy())
+        return self._settled(self._raw(self.learned_, rows))
 
-    def _raw(self, r: np.ndarray) -> Tensor:
-        """Return scores before they are rounded, (1, N)."""
-        return torch.from_numpy(scores_of(r, self.score, self.densities_, self.classifier_))[None]
+    def _raw(self, model: Learned, rows: np.ndarray) -> np.ndarray:
+        """Return scores of scaled rows before they are rounded, (N,)."""
+        r = model.represented(rows)
+        return scores_of(r, self.score, model.densities, model.classifier)
+
+    def _settled(self, scores: np.ndarray) -> np.ndarray:
+        return np.asarray(settle(torch.from_numpy(scores)[None], self.grain_)[0].numpy())

@@ -9,7 +9,7 @@ from sklearn.linear_model import LogisticRegression
 from nbam_pyro.detection.representations.gaussians import ClassGaussians
 from nbam_pyro.detection.statistics import MaxLogit
 
-__all__ = ["Score", "scores_of"]
+__all__ = ["Score", "on_scale_of", "scores_of"]
 
 Score = Literal["mahalanobis", "max_logit", "density"]
 
@@ -44,3 +44,24 @@ def scores_of(
             return np.asarray(densities.energies(r).clean.numpy())
         case "max_logit":
             return MaxLogit(_Logits(classifier))(r)
+
+
+def on_scale_of(first: np.ndarray, scores: np.ndarray) -> np.ndarray:
+    """Return scores of one fit on the scale of another: with its median and interquartile range.
+
+    Two fits of the same data have representations of different scales, and perhaps of different
+    widths.
+
+    Args:
+        first: Scores of other rows of the same distribution by the other fit, (M,).
+        scores: Scores of the fit, (N,).
+
+    Example:
+        >>> on_scale_of(np.array([0.0, 1.0, 2.0]), np.array([0.0, 10.0, 20.0]))
+        array([0., 1., 2.])
+    """
+    (low, middle, high), (below, centre, above) = (
+        np.quantile(one, [0.25, 0.5, 0.75]) for one in (first, scores)
+    )
+    factor = (high - low) / (above - below) if above > below and high > low else 1.0
+    return np.asarray(middle + factor * (scores - centre))

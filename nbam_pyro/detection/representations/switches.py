@@ -8,6 +8,7 @@ from torch import Tensor
 
 from nbam_pyro.detection.assignments import Assignment, Blind
 from nbam_pyro.detection.representations.gaussians import ClassGaussians
+from nbam_pyro.detection.representations.latent_classes import parts
 from nbam_pyro.errors import DataError, StoryError
 from nbam_pyro.outputs.switch_codes import UNKNOWN
 
@@ -35,7 +36,7 @@ class Assigned(NamedTuple):
 
 def assigned(
     r: np.ndarray,
-    codes: np.ndarray,
+    probabilities: np.ndarray,
     weights: np.ndarray,
     *,
     assignment: Assignment,
@@ -50,7 +51,7 @@ def assigned(
 
     Args:
         r: Rows of the representation, (N, D).
-        codes: Position of the class of each row, (N,).
+        probabilities: Probability of each class, (N, K).
         weights: Nuisance weights of the rows, (N,).
         assignment: Rule that fills in the switches.
         contamination: Share of anomalies, or "auto" to learn it with `Exact`.
@@ -70,7 +71,7 @@ def assigned(
     rate = _START if learned else float(contamination)
     free = (verified == UNKNOWN).numpy()
     clean = (verified != 1).numpy().astype(float)
-    gaussians = _moments(r, codes, weights, clean)
+    gaussians = _moments(r, probabilities, weights, clean)
     for _ in range(0 if blind else _ROUNDS):
         logit = torch.tensor(rate, dtype=torch.float64).logit()
         found = assignment(logit, gaussians.energies(r), verified)
@@ -78,20 +79,22 @@ def assigned(
         clean = found.clean.numpy()
         if learned and free.any():
             rate = float(found.anomalous.numpy()[free].mean())
-        gaussians = _moments(r, codes, weights, clean)
+        gaussians = _moments(r, probabilities, weights, clean)
         if max(np.abs(clean - before[0]).max(), abs(rate - before[1])) < _STILL:
             break
     return Assigned(gaussians, clean, 0.0 if blind and learned else rate)
 
 
 def _moments(
-    r: np.ndarray, codes: np.ndarray, weights: np.ndarray, clean: np.ndarray
+    r: np.ndarray, probabilities: np.ndarray, weights: np.ndarray, clean: np.ndarray
 ) -> ClassGaussians:
-    total = weights * clean
-    empty = np.flatnonzero(np.bincount(codes, weights=total) < 1)
+    empty = np.flatnonzero((weights * clean) @ probabilities < 1)
     if len(empty):
         raise DataError(
-            f"Nearly all rows of class number {empty[0]} count as anomalies. Verify some of them "
-            "as normal, give a smaller contamination, or leave the class out."
+            f"Nearly all rows of class number {empty[0]} count as anomalies, or as rows of other "
+            "classes. Verify some of them as normal, give a smaller contamination, or leave the "
+            "class out."
         )
-    return ClassGaussians.of(r, codes, total, total=weights)
+    rows, k = parts(probabilities)
+    total = weights[rows] * probabilities[rows, k]
+    return ClassGaussians.of(r[rows], k, total * clean[rows], total=total)

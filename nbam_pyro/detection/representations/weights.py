@@ -9,7 +9,7 @@ from numpy.typing import ArrayLike
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import cross_val_predict
 
-from nbam_pyro.checks.numbers import check_finite
+from nbam_pyro.checks.weights import effective_rows, row_weights
 from nbam_pyro.detection.representations.nuisance import Classes, Nuisance
 from nbam_pyro.detection.representations.positivity import check_overlap, check_positivity
 from nbam_pyro.errors import DataError
@@ -19,7 +19,6 @@ from nbam_pyro.training.folds import split
 __all__ = [
     "NuisanceWeights",
     "check_effective",
-    "effective_share",
     "nuisance_weights",
     "weights_of",
 ]
@@ -44,7 +43,7 @@ class NuisanceWeights:
         chance: Weighted share of the largest class.
 
     Example:
-        >>> print(nuisance_weights([0, 0, 1, 1], ["red", "green", "red", "green"]))
+        >>> print(nuisance_weights([0, 0, 1, 1] * 10, ["red", "green", "red", "green"] * 10))
         The weights keep 100 % of the rows effectively, and clip 0 % of the probabilities. With
         weights the nuisance predicts the class with accuracy 0.50 (chance 0.50).
     """
@@ -92,7 +91,7 @@ def nuisance_weights(
         y: Class of each row, (N,), as numbers or texts.
         nuisance: Nuisance of each row, (N,) or (N, D). Texts, booleans, and whole numbers with at
             most 20 different values are discrete; other numbers are continuous.
-        folds: Number of folds for a continuous nuisance.
+        folds: Number of folds for the probabilities of a continuous nuisance, and for `accuracy`.
         clip: Smallest probability p(y | u) that is used; the largest is 1 - clip. It limits weights
             to p(y) / clip, up to the division by their mean.
         seed: Seed of the division into folds.
@@ -126,7 +125,7 @@ def nuisance_weights(
         q = _probabilities(classes, values.basis, folds=folds, seed=seed)
         check_overlap(classes, q)
     else:
-        q = _counted(classes, values.codes)
+        q = _shares(_counts(classes, values.codes) + 1)[values.codes]
     p = np.clip(q[own], clip, 1 - clip)
     w = classes.shares[classes.codes] / p
     balance = _balance(classes, w)
@@ -134,10 +133,10 @@ def nuisance_weights(
     if values.codes is None:
         found = _probabilities(classes, values.basis, folds=folds, seed=seed, weights=w)
     else:
-        found = _counted(classes, values.codes, weights=w)
+        found = _counted_apart(classes, values.codes, w, folds=folds, seed=seed)
     return NuisanceWeights(
         values=w,
-        ess=effective_share(w),
+        ess=effective_rows(w) / len(w),
         clipped=float(((q[own] < clip) | (q[own] > 1 - clip)).mean()),
         balance=balance,
         accuracy=float(np.average(found.argmax(1) == classes.codes, weights=w)),
@@ -145,40 +144,21 @@ def nuisance_weights(
     )
 
 
-def effective_share(weights: np.ndarray) -> float:
-    r"""Return the effective sample size as a share of the rows, (sum w)^2 / (N sum w^2).
-
-    Args:
-        weights: Weights of rows, (N,), not all 0.
-
-    Example:
-        >>> effective_share(np.array([1.0, 1.0, 0.0, 0.0]))
-        0.5
-    """
-    return float(weights.sum() ** 2 / (len(weights) * np.square(weights).sum()))
-
-
-def weights_of(weights: NuisanceWeights | ArrayLike | None, rows: int) -> np.ndarray:
+def weights_of(
+    weights: NuisanceWeights | ArrayLike | None, rows: int, *, codes: np.ndarray | None = None
+) -> np.ndarray:
     """Return weights as an array, (N,).
 
     Args:
         weights: Result of `nuisance_weights`, or weights, (N,). None for weights of 1.
         rows: Number of rows N.
+        codes: Position of the class of each row, (N,), if every class needs a weight above 0.
 
     Raises:
-        DataError: The number of weights is not N, a weight is negative or not finite, or all
-            weights are 0.
+        DataError: As for `row_weights`.
     """
-    if weights is None:
-        return np.ones(rows)
     values = weights.values if isinstance(weights, NuisanceWeights) else weights
-    w = np.asarray(values, dtype=float)
-    if w.shape != (rows,):
-        raise DataError(f"weights have shape {w.shape}; give one for each of {rows} rows.")
-    check_finite(w, "weights")
-    if (w < 0).any() or not (w > 0).any():
-        raise DataError("weights must be 0 or more, and some of them above 0.")
-    return w
+    return row_weights(values, rows, codes=codes)
 
 
 def check_effective(weights: np.ndarray) -> None:
@@ -190,7 +170,7 @@ def check_effective(weights: np.ndarray) -> None:
     Raises:
         DataError: The effective sample size is below a tenth of the rows.
     """
-    share = effective_share(weights)
+    share = effective_rows(weights) / len(weights)
     if share < _LEAST:
         raise DataError(
             f"The effective sample size is {share:.1%} of the rows, below {_LEAST:.0%}: a few rows "
@@ -199,12 +179,34 @@ def check_effective(weights: np.ndarray) -> None:
         )
 
 
-def _counted(classes: Classes, codes: np.ndarray, weights: np.ndarray | None = None) -> np.ndarray:
-    """Return probabilities of the classes at the nuisance of each row, from counts, (N, K)."""
+def _counts(classes: Classes, codes: np.ndarray, weights: np.ndarray | float = 1.0) -> np.ndarray:
+    """Return the weight of each class at each value of the nuisance, (V, K)."""
     counts = np.zeros((codes.max() + 1, len(classes.names)))
-    np.add.at(counts, (codes, classes.codes), 1.0 if weights is None else weights)
-    smooth = counts + (weights is None)
-    return np.asarray((smooth / smooth.sum(1, keepdims=True))[codes])
+    np.add.at(counts, (codes, classes.codes), weights)
+    return counts
+
+
+def _shares(counts: np.ndarray) -> np.ndarray:
+    return np.asarray(counts / counts.sum(1, keepdims=True))
+
+
+def _counted_apart(
+    classes: Classes, codes: np.ndarray, w: np.ndarray, *, folds: int, seed: int
+) -> np.ndarray:
+    """Return weighted shares of the classes at the nuisance of each row, from other folds, (N, K).
+
+    Folds have equal shares of each pair of class and value: otherwise a class that is rare in a
+    fold is frequent outside of it, and accuracies are too low.
+    """
+    pairs = np.unique(np.c_[classes.codes, codes], axis=0, return_inverse=True)[1].reshape(-1)
+    found = np.tile(classes.shares, (len(w), 1))
+    for train, test in split(pairs, min(folds, len(w)), seed=seed):
+        outside = np.zeros_like(w)
+        outside[train] = w[train]
+        counts = _counts(classes, codes, outside)[codes[test]]
+        known = counts.sum(1) > 0  # a value may occur in this fold only
+        found[test[known]] = _shares(counts[known])
+    return found
 
 
 def _probabilities(

@@ -6,8 +6,9 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy.special import rel_entr
 
+from nbam_pyro.checks.weights import effective_rows
 from nbam_pyro.detection.sculpting.figure import Sculpting
-from nbam_pyro.detection.sculpting.rows import effective, selection
+from nbam_pyro.detection.sculpting.rows import selection
 from nbam_pyro.errors import DataError
 from nbam_pyro.models.likelihoods.component import check_whole
 
@@ -74,7 +75,7 @@ def jensen_shannon(
         raise DataError("The nuisance has the same value in all rows. Leave it out.")
     other = ~mask if against == "failed" else np.ones_like(mask)
     p, q = (np.histogram(u[rows], edges, weights=w[rows])[0] for rows in (mask, other))
-    one, two = 1 / effective(w[mask]), 1 / effective(w[other])
+    one, two = 1 / effective_rows(w[mask]), 1 / effective_rows(w[other])
     spread = one + two if against == "failed" else one - two
     floor = (len(edges) - 2) / (8 * np.log(2)) * spread
     p, q = p / p.sum(), q / q.sum()

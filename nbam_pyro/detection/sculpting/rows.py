@@ -5,9 +5,10 @@ from numpy.typing import ArrayLike
 
 from nbam_pyro.checks.arguments import as_numbers
 from nbam_pyro.checks.numbers import check_finite
+from nbam_pyro.checks.weights import row_weights
 from nbam_pyro.errors import DataError
 
-__all__ = ["check_some", "column_of", "effective", "selection", "threshold_at", "weights_of"]
+__all__ = ["check_some", "column_of", "selection", "threshold_at"]
 
 
 def threshold_at(scores: np.ndarray, w: np.ndarray, efficiency: float) -> float:
@@ -56,7 +57,7 @@ def selection(
             f"passed has shape {mask.shape} and type {mask.dtype}; give a boolean for each of "
             f"{len(u)} rows."
         )
-    w = weights_of(weights, len(u))
+    w = row_weights(weights, len(u))
     u, mask, w = u[w > 0], mask[w > 0], w[w > 0]
     if mask.all() or not mask.any():
         raise DataError(
@@ -81,33 +82,6 @@ def column_of(values: ArrayLike, name: str) -> np.ndarray:
         raise DataError(f"{name} has shape {column.shape}; give (N,) with at least one row.")
     check_finite(column, name)
     return column
-
-
-def weights_of(weights: ArrayLike | None, rows: int) -> np.ndarray:
-    """Return weights as an array, (N,).
-
-    Args:
-        weights: Weights, (N,); None for weights of 1.
-        rows: Number of rows N.
-
-    Raises:
-        DataError: There is not one weight per row, one is negative, or all are 0.
-    """
-    if weights is None:
-        return np.ones(rows)
-    w = column_of(weights, "weights")
-    if len(w) != rows or (w < 0).any() or not w.any():
-        raise DataError(f"weights must be {rows} numbers of 0 or more, some of them above 0.")
-    return w
-
-
-def effective(w: np.ndarray) -> float:
-    """Return the effective number of rows, (sum w)^2 / sum w^2.
-
-    Args:
-        w: Weights of rows, (N,).
-    """
-    return float(w.sum() ** 2 / np.square(w).sum())
 
 
 def check_some(share: float, efficiency: float, rows: int) -> None:

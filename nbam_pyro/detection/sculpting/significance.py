@@ -3,8 +3,9 @@
 import numpy as np
 from numpy.typing import ArrayLike
 
+from nbam_pyro.checks.weights import row_weights
 from nbam_pyro.detection.sculpting.figure import Sculpting
-from nbam_pyro.detection.sculpting.rows import check_some, column_of, threshold_at, weights_of
+from nbam_pyro.detection.sculpting.rows import check_some, column_of, threshold_at
 
 __all__ = ["significance_improvement"]
 
@@ -43,7 +44,7 @@ def significance_improvement(
         2.500 (floor 0.200)
     """
     b, s = (column_of(one, name) for one, name in ((background, "background"), (signal, "signal")))
-    w = weights_of(weights, len(b))
+    w = row_weights(weights, len(b))
     if efficiency is not None:
         threshold = threshold_at(b, w, efficiency)
         share = float(w[b > threshold].sum() / w.sum())

@@ -6,8 +6,9 @@ from typing import Any
 import pandas as pd
 from numpy.typing import ArrayLike
 
+from nbam_pyro.checks.weights import row_weights
 from nbam_pyro.detection.sculpting.distances import jensen_shannon, wasserstein
-from nbam_pyro.detection.sculpting.rows import check_some, column_of, threshold_at, weights_of
+from nbam_pyro.detection.sculpting.rows import check_some, column_of, threshold_at
 from nbam_pyro.detection.sculpting.significance import significance_improvement
 from nbam_pyro.errors import DataError
 
@@ -59,7 +60,7 @@ def sculpting_table(
     b, u = column_of(scores, "scores"), column_of(nuisance, "nuisance")
     if len(b) != len(u):
         raise DataError(f"There are {len(b)} scores and {len(u)} values of the nuisance.")
-    w = weights_of(weights, len(b))
+    w = row_weights(weights, len(b))
     records = []
     for efficiency in efficiencies:
         threshold = threshold_at(b, w, efficiency)

@@ -172,6 +172,32 @@ def test_a_score_that_hides_its_gradients_is_reported():
     assert "gradients" in failed
 
 
+def test_a_score_that_jumps_along_a_line_is_reported():
+    """The score has coarse steps, and a gradient as if it had none."""
+
+    class Jumping(Gaussian):
+        def forward(self, x):
+            value = super().forward(x)
+            return value + (16 * (value / 16).round() - value).detach()
+
+    x, odd = split()
+    report = attacked_auc(LogLikelihood(TorchFunction(Jumping(0.0))), x, odd, eps=EPS)
+    failed = {one.name for one in report.checks if one.passed is False}
+    assert "straight lines" in failed
+    assert report.masked
+
+
+def test_a_gradient_that_points_elsewhere_is_reported():
+    class Wrong(Gaussian):
+        def forward(self, x):
+            value = super().forward(x)
+            return 2 * value.detach() - value
+
+    x, odd = split()
+    report = attacked_auc(LogLikelihood(TorchFunction(Wrong(0.0))), x, odd, eps=EPS)
+    assert "straight lines" in {one.name for one in report.checks if one.passed is False}
+
+
 @pytest.mark.parametrize(
     ("changed", "message"),
     [

@@ -116,9 +116,10 @@ def test_a_probe_leaves_out_values_with_too_few_rows(rare):
         (lambda r, y, u: Erasure().learn(r, y, y), "never occurs"),
         (lambda r, y, u: Erasure().learn(r[:9], y, u), "r has shape"),
         (lambda r, y, u: Erasure().learn(r, y, u, weights=np.ones(3)), "weights have shape"),
-        (lambda r, y, u: Erasure().learn(r, y, u, weights=-np.ones(100)), "0 or more"),
+        (lambda r, y, u: Erasure().learn(r, y, u, weights=-np.ones(100)), "not negative"),
         (lambda r, y, u: Erasure().learn(r, y, u)(r[:, :3]), "r has shape"),
         (lambda r, y, u: Erasure(noise=-1.0), "noise is -1"),
+        (lambda r, y, u: Erasure(noise=0, spread=True), "every direction"),
         (lambda r, y, u: probe(r, np.r_[np.zeros(95, int), np.ones(5, int)], u), "too few"),
         (lambda r, y, u: probe(np.full((100, 2), np.nan), y, u), "r has"),
     ],
@@ -161,3 +162,23 @@ def test_few_rows_do_not_show_that_nothing_can_be_read():
     found = probe(rng.normal(size=(44, 2)), y, u)
     assert found.undecided
     assert "too few rows to tell" in str(found)
+
+
+@pytest.mark.parametrize("kind", ["continuous", "discrete"])
+def test_directions_whose_variance_changes_are_removed(kind):
+    rng = np.random.default_rng(0)
+    y, u = rng.integers(0, 2, 3000), rng.random(3000)
+    u = (u > 0.5).astype(int) if kind == "discrete" else u
+    noise = rng.normal(size=(3000, 5))
+    noise[:, 3:] *= (1 + 2 * u)[:, None]
+    noise[:, 2] += 4 * u
+    noise[:, 0] += 3 * y
+    mixed = noise @ np.linalg.qr(rng.normal(size=(5, 5)))[0]
+    usual, both = (Erasure(spread=spread).learn(mixed, y, u) for spread in (False, True))
+    assert (usual.removed, both.removed) == (1, 3)
+    assert both.accuracy_after > 0.9
+    left = both(mixed)
+    for k in range(2):
+        assert abs(np.corrcoef(np.square(left[y == k]).sum(1), u[y == k])[0, 1]) < 0.1
+    moved = np.square(usual(mixed)[y == 0]).sum(1)
+    assert np.corrcoef(moved, u[y == 0])[0, 1] > 0.15

@@ -6,8 +6,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
 
+from nbam_pyro.checks.weights import effective_rows
 from nbam_pyro.detection.representations import nuisance_weights
-from nbam_pyro.detection.representations.weights import check_effective, effective_share
+from nbam_pyro.detection.representations.weights import check_effective
 from nbam_pyro.errors import DataError
 from nbam_pyro.estimators import NBAMClassifier
 from nbam_pyro.inference import Joint, WarmUp
@@ -57,7 +58,7 @@ def test_the_weights_of_each_class_have_mean_one_and_nearly_remove_dependence(co
     w = nuisance_weights(y, u, clip=0.0).values
     for k in range(len(table)):
         assert w[y == k].mean() == pytest.approx(1)
-    assert 0 < effective_share(w) <= 1 + 1e-12
+    assert 0 < effective_rows(w) / len(w) <= 1 + 1e-12
     weighted = np.array([[w[(y == k) & (u == v)].sum() for v in "abc"] for k in range(len(table))])
     joint = weighted / weighted.sum()
     product = joint.sum(1, keepdims=True) * joint.sum(0)
@@ -120,3 +121,25 @@ def test_a_classifier_takes_weights_and_wrong_labels_together():
     weighted = np.average(wrong, weights=weights.values)
     assert weighted > 0.3
     assert model.contamination_ == pytest.approx(weighted, abs=0.06)
+
+
+def test_a_class_that_misses_one_of_few_numbers_is_refused():
+    """With 80 % of the rows at one number, a region of equal counts would hold several numbers."""
+    rng = np.random.default_rng(0)
+    u = rng.choice([0.0, 1.0, 2.0], 1000, p=[0.8, 0.1, 0.1])
+    y = rng.integers(0, 2, 1000)
+    nuisance_weights(y, u)
+    with pytest.raises(DataError, match="never occurs with nuisance 1 "):
+        nuisance_weights(np.where(u == 1, 0, y), u)
+
+
+def test_the_accuracy_of_a_discrete_nuisance_is_out_of_sample():
+    rng = np.random.default_rng(0)
+    y, u = rng.integers(0, 2, 400), rng.integers(0, 20, 400)
+    ones = np.ones(400)
+    table = np.zeros((20, 2))
+    np.add.at(table, (u, y), ones)
+    inside = (table[u].argmax(1) == y).mean()  # a look at the rows themselves
+    weights = nuisance_weights(y, u)
+    assert inside > 0.55
+    assert weights.accuracy < 0.55
