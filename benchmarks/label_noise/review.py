@@ -4,7 +4,6 @@ import warnings
 from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass, replace
 from functools import partial
-from pathlib import Path
 from typing import Annotated, Any, final
 
 import numpy as np
@@ -17,12 +16,12 @@ from sklearn.model_selection import StratifiedKFold, cross_val_predict
 from benchmarks.benchmark import Benchmark, Case, Row
 from benchmarks.label_noise.problems import DATASETS, DataSet, Problem, make_problem
 from benchmarks.label_noise.pruning import RowClassifier, require_cleanlab
-from benchmarks.label_noise.training import Task, probabilities
+from benchmarks.label_noise.training import Task
 from benchmarks.options import DataRoot, Device, Epochs, FirstSeed, Names, Seeds, best_device
 from nbam_pyro import Fit, LabelFlip, Verified, fit
 from nbam_pyro.decisions import flags, review_queue
 from nbam_pyro.errors import CannotTellWarning
-from nbam_pyro.inference import default_steps
+from nbam_pyro.inference import default_steps, predict
 from nbam_pyro.training.contexts import seeded
 
 __all__ = ["Review", "ReviewNames"]
@@ -120,9 +119,7 @@ class ReviewNames(Benchmark):
         """
         for name in self.data:
             a, b = _PAIRS[name]
-            data = replace(
-                _sized(DATASETS[name], self.train_size, self.epochs), flips={a: b, b: a}
-            )
+            data = replace(_sized(DATASETS[name], self.train_size, self.epochs), flips={a: b, b: a})
             settings = {"rate": self.rate, "train_size": data.train_size, "epochs": data.epochs}
             for seed in range(self.first_seed, self.first_seed + self.seeds):
                 cases = [
@@ -210,9 +207,7 @@ def _fitted(task: Task, answered: np.ndarray | None = None) -> Fit:
     return found
 
 
-def _cleaned(
-    task: Task, cases: list[Case], answers: int, known: Collection[Case]
-) -> Iterator[Row]:
+def _cleaned(task: Task, cases: list[Case], answers: int, known: Collection[Case]) -> Iterator[Row]:
     first = _fitted(task)
     chances: list[np.ndarray] = []
     for case in cases:
@@ -285,8 +280,7 @@ def _judged(task: Task, found: Fit, case: Case, chosen: np.ndarray) -> Row:
     truth = task.problem.labels.contaminated
     r = found.training_rows.responsibility
     flagged = flags(r, fdr=_LEVEL).flagged
-    network = found.story.clean  # type: ignore[attr-defined]
-    p = probabilities(task, network, task.problem.x_test)
+    p = predict(found, task.problem.x_test)
     figures = {
         "wrong": int(truth.sum()),
         "found": int(truth[chosen].sum()),
