@@ -43,8 +43,8 @@ def review_queue(
     A sorted queue does not show how many contaminated data are left, because the other data are
     never looked at. For that, use the random design: each datum is drawn with its own known
     probability, and at least a quarter of that of a uniform draw. This probability is proportional
-    to :math:`\sqrt{r (1 - r)}`, which is best for the share, or to the value if the goal is "verdict"
-    or "rates". `reviewed` corrects for it.
+    to :math:`\sqrt{r (1 - r)}`, which is best for the share, or to the value if the goal is
+    "verdict" or "rates". `reviewed` corrects for it.
 
     Args:
         responsibility: Probabilities that data are contaminated, (N,) or (N, *dims), in any

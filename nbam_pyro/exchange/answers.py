@@ -135,7 +135,8 @@ def _choices(results: Sequence["_Result"]) -> dict[str, str]:
             raise DataError(
                 f"An annotation has several answers to {result.from_name!r}. Let people choose one."
             )
-        found |= {result.from_name: as_text(one) for one in chosen}
+        if chosen:
+            found[result.from_name] = as_text(chosen[0])
     return found
 
 

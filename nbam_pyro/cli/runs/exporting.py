@@ -32,13 +32,13 @@ from nbam_pyro.storage import check_file, check_files, new_file, read_json
 __all__ = ["export_run", "read_rows"]
 
 _CANNOT_TELL = "cannot tell"
-_STUDIO, _CLEANLAB = "label-studio", "cleanlab"
+_STUDIO, _CLEANLAB, _SPOTLIGHT = "label-studio", "cleanlab", "spotlight"
 _JSON: Mapping[str, Callable[[RunRows], Any]] = MappingProxyType(
     {
         _STUDIO: label_studio_tasks,
         "argilla": argilla_records,
         "fiftyone": fiftyone_samples,
-        "spotlight": spotlight_issues,
+        _SPOTLIGHT: spotlight_issues,
     }
 )
 _TABLES = ("csv", "parquet")
@@ -167,6 +167,8 @@ def _check_options(
         raise DataError(f"--out is '{out}'. With --to {to}, it ends in {' or '.join(endings)}.")
     if rule is None and (flagged is not None or anyway):
         raise DataError("--flagged and --anyway are for a cleaned table. Add --rule.")
+    if rows is not None and to in (_SPOTLIGHT, _CLEANLAB):
+        raise DataError(f"With --to {to}, rows are numbered as in the data. Leave out --rows.")
     if rule is not None and (to not in _TABLES or rows is not None):
         raise DataError(
             "--rule makes a cleaned table of all rows. Use --to csv or --to parquet, without "
