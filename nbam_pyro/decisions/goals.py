@@ -7,6 +7,7 @@ from typing import Any, Literal, TypeAlias
 
 import numpy as np
 
+from nbam_pyro.decisions.flagging import flags
 from nbam_pyro.decisions.probabilities import as_probabilities
 from nbam_pyro.errors import DataError
 
@@ -15,6 +16,9 @@ __all__ = ["GOALS", "Goal", "Posteriors"]
 Goal: TypeAlias = Literal["flags", "verdict", "rates"]
 """What a review is for: fewer wrong flags, a verdict, or the rates of the classes."""
 GOALS: tuple[Goal, ...] = ("flags", "verdict", "rates")
+
+# Rows of each class of a pair that come before rows of other open classes.
+_PAIR_ROWS = 10
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -72,18 +76,20 @@ class Posteriors:
             true_label=None if p is None else p[keep],
         )
 
-    def value(self, goal: Goal) -> np.ndarray:
+    def value(self, goal: Goal, *, fdr: float) -> np.ndarray:
         """Return how much the answer about each element is worth, (n,).
 
         Args:
             goal: What the answers are for.
+            fdr: False discovery rate of the flags, for the goal "flags".
 
         Raises:
             DataError: The goal has another name, needs a fit of labels, or nothing is open.
         """
         match goal:
             case "flags":
-                return _doubt(self.responsibility.ravel())
+                r = self.responsibility.ravel()
+                return np.where(flags(r, fdr=fdr).flagged, 1 - r, r)
             case "verdict":
                 return self._deciding()
             case "rates":
@@ -92,14 +98,14 @@ class Posteriors:
             case _:
                 raise DataError(f"goal is {goal!r}. Write {', '.join(map(repr, GOALS))}, or None.")
 
-    def order(self, goal: Goal, rng: np.random.Generator) -> np.ndarray:
+    def order(self, goal: Goal, value: np.ndarray, rng: np.random.Generator) -> np.ndarray:
         """Return the places of all elements, those that are worth most first, (n,).
 
         Args:
             goal: What the answers are for.
+            value: Result of `value`, (n,).
             rng: Random numbers, for elements that are worth the same.
         """
-        value = self.value(goal)
         if goal == "verdict":
             return self._by_class(value, rng)
         if goal == "rates":
@@ -129,15 +135,21 @@ class Posteriors:
         return value
 
     def _by_class(self, value: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-        """Take open classes in turn: rows that surely belong to a pair, random rows of others."""
+        """Take sure rows of pairs first, then random rows of other open classes in turn."""
         best = self._labels("verdict").argmax(1)
         chance = rng.random(len(value))
-        paired = [*chain.from_iterable(self.pairs)]
-        turns = []
-        for c in dict.fromkeys([*paired, *self.classes]):
+
+        def rows_of(c: int, size: np.ndarray) -> np.ndarray:
             mine = np.flatnonzero((best == c) & (value > 0))
-            turns.append(mine[(-value if c in paired else chance)[mine].argsort(kind="stable")])
-        first = np.fromiter(_in_turn(turns), dtype=int)
+            return mine[size[mine].argsort(kind="stable")]
+
+        paired = [rows_of(c, -value) for c in dict.fromkeys(chain.from_iterable(self.pairs))]
+        others = [rows_of(c, chance) for c in self.classes]
+        turns = chain(
+            _in_turn([rows[:_PAIR_ROWS] for rows in paired]),
+            _in_turn([*(rows[_PAIR_ROWS:] for rows in paired), *others]),
+        )
+        first = np.fromiter(turns, dtype=int)
         # Without open classes, and after their rows, the others follow at random.
         later = np.where(value > 0, chance, np.inf)
         later[first] = np.nan
@@ -148,11 +160,6 @@ def _in_turn(turns: Iterable[np.ndarray]) -> Iterator[int]:
     nothing = object()
     for one in zip_longest(*turns, fillvalue=nothing):
         yield from (int(place) for place in one if place is not nothing)
-
-
-def _doubt(r: np.ndarray) -> np.ndarray:
-    """Probability that a flag at one half is wrong."""
-    return np.minimum(r, 1 - r)
 
 
 def _size(p: np.ndarray) -> np.ndarray:

@@ -20,6 +20,7 @@ def review_queue(
     *,
     budget: int,
     goal: Goal | None = None,
+    fdr: float = 0.05,
     design: Literal["sorted", "random"] = "sorted",
     seed: int = 0,
 ) -> pd.DataFrame:
@@ -29,13 +30,14 @@ def review_queue(
     goal says what the answers are for, and therefore what each is worth:
 
     * None: to find contaminated data. The value is r.
-    * "flags": to avoid wrong flags, before a decision or another fit. The value is
-      :math:`\min(r, 1 - r)`, the probability that a flag at one half is wrong. Data that are surely
-      contaminated come late, because an answer changes nothing about them.
+    * "flags": to avoid errors of `flags(r, fdr=fdr)`, before the decision or another fit. The value
+      is 1 - r for a flagged datum and r for any other one, the probability that the flag is wrong
+      or missing. Data that are surely contaminated come late: they are flagged without an answer.
     * "verdict": to decide what the verdict of a fit of labels leaves open. The value is the largest
       :math:`p_c` of the open classes. The classes of a pair whose names may be exchanged come
-      first, in turn, each with the rows that most surely belong to it; rows of other open classes
-      are in random order. If no class is open, but the share is, all rows are in random order.
+      first, in turn, each with the ten rows that most surely belong to it. Then other open classes
+      join, with their rows in random order. If only the share is open, all rows are in random
+      order.
     * "rates": to learn the rates of the classes. The next datum is taken from the class c whose
       rate is least known, the one with the largest sum of :math:`v_c = p_c (1 - p_c) / n_c^2` over
       data without an answer, with :math:`n_c = \sum p_c`. The value is the largest :math:`v_c`.
@@ -53,6 +55,7 @@ def review_queue(
         budget: Number of data to review, a whole number of at least 1. If there are fewer data, all
             are returned.
         goal: What the answers are for, as above.
+        fdr: False discovery rate of the flags that the goal "flags" is about, in (0, 1).
         design: "sorted" for the data that are worth most, "random" for a sample.
         seed: Seed of the sample, and of the order of data that are worth the same.
 
@@ -77,7 +80,7 @@ def review_queue(
            row  responsibility  expected_true_positives
         0    1             0.9                      0.9
         1    2             0.5                      1.4
-        >>> review_queue(np.array([0.2, 0.9, 0.5]), budget=2, goal="flags")["row"].tolist()
+        >>> review_queue(np.array([0.2, 0.99, 0.5]), budget=2, goal="flags")["row"].tolist()
         [2, 0]
         >>> sample = review_queue(np.array([0.2, 0.9, 0.5, 0.0]), budget=2, design="random")
         >>> list(sample)[-1]
@@ -92,11 +95,11 @@ def review_queue(
         raise DataError(f'design is {design!r}. Write "sorted" or "random".')
     flat, count = r.ravel(), min(int(number), r.size)
     rng = np.random.default_rng(seed)
-    value = None if goal is None else posteriors.value(goal)
+    value = None if goal is None else posteriors.value(goal, fdr=fdr)
     if design == "sorted":
-        if goal is None:
+        if goal is None or value is None:
             return _table(r, (-flat).argsort(kind="stable")[:count])
-        return _table(r, posteriors.order(goal, rng)[:count], value)
+        return _table(r, posteriors.order(goal, value, rng)[:count], value)
     size = np.sqrt(flat * (1 - flat)) if value is None or goal == "flags" else value
     included = _drawn_by(size, count)
     order = rng.permutation(_systematic(included, rng))
