@@ -27,6 +27,7 @@ from benchmarks.label_noise.label_noise import LabelNoise
 from benchmarks.label_noise.loop_starts import LoopStarts
 from benchmarks.label_noise.p_wrong import P_WRONG, PWrong
 from benchmarks.label_noise.report import LABEL_NOISE
+from benchmarks.label_noise.review import Review, ReviewNames
 from benchmarks.regression.from_predictions import FromPredictions
 from benchmarks.regression.simulated_tables import SimulatedTables
 from benchmarks.regression.wrong_measurements import Regression
@@ -43,6 +44,8 @@ __all__ = ["BENCHMARKS", "REPORTS"]
 BENCHMARKS: tuple[type[Benchmark], ...] = (
     LabelNoise,
     PWrong,
+    Review,
+    ReviewNames,
     Digits,
     Loop,
     LoopStarts,

@@ -3,6 +3,7 @@ from . import decisions as decisions
 from . import detection as detection
 from . import errors as errors
 from . import estimators as estimators
+from . import exchange as exchange
 from . import functional as functional
 from . import inference as inference
 from . import losses as losses

@@ -26,6 +26,7 @@ MODULES = (
     "nbam_pyro.detection.sculpting",
     "nbam_pyro.errors",
     "nbam_pyro.estimators",
+    "nbam_pyro.exchange",
     "nbam_pyro.functional",
     "nbam_pyro.inference",
     "nbam_pyro.losses",

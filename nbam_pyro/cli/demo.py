@@ -13,6 +13,14 @@ def demo(
     seed: Annotated[
         int, typer.Option(help="Seed for the split, the flips and the fit.", min=0, max=2**32 - 1)
     ] = 0,
+    data: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="CSV file to write, with the digits and their partly wrong labels (column digit) "
+            "for nbam fit. Test rows have no label.",
+        ),
+    ] = None,
     out: RunOut = Path("nbam-demo"),
     overwrite: ReplaceRun = False,
 ) -> None:
@@ -27,7 +35,12 @@ def demo(
         from nbam_pyro.cli.runs.demonstration import run_demo
 
         summary = run_demo(
-            out, seed=seed, overwrite=overwrite, progress=progress_wanted(), say=console.print
+            out,
+            data=data,
+            seed=seed,
+            overwrite=overwrite,
+            progress=progress_wanted(),
+            say=console.print,
         )
     console.print(_table(summary))
     say(f"Flags, model, posterior and plots are in {out}/ (nbam show {out} shows a summary).")

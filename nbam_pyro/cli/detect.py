@@ -42,8 +42,10 @@ def detect(
     verified: Annotated[
         str | None,
         typer.Option(
+            metavar="NAME|FILE",
             help="Column or array that says which rows somebody has verified: 1 or true for an "
-            "anomaly, 0 or false for a normal row; empty where nothing is verified."
+            "anomaly, 0 or false for a normal row; empty where nothing is verified. Or a file, "
+            "ending in .csv, that nbam verify wrote.",
         ),
     ] = None,
     backbone: Annotated[

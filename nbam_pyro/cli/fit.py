@@ -55,6 +55,14 @@ def fit(
             "means wrong, 0 or false means right, an empty cell means unknown.",
         ),
     ] = None,
+    verified: Annotated[
+        list[Path] | None,
+        typer.Option(
+            metavar="FILE",
+            help="File of verified rows that nbam verify wrote, instead of such columns. Repeat "
+            "the option for several files.",
+        ),
+    ] = None,
     task: Annotated[
         str,
         typer.Option(
@@ -172,6 +180,7 @@ def fit(
                 label=label,
                 true_label=true_label,
                 contaminated=contaminated,
+                verified=verified or (),
                 task=task,
                 contamination=parse_contamination(contamination),
                 clean_error=parse_clean_error(clean_error),
@@ -185,6 +194,7 @@ def fit(
                 label=label,
                 true_label=true_label,
                 contaminated=contaminated,
+                verified=verified or (),
                 task=task,
                 contamination=parse_contamination(contamination),
                 clean_error=parse_clean_error(clean_error),

@@ -8,10 +8,12 @@ import typer
 from nbam_pyro.cli.compare import compare
 from nbam_pyro.cli.demo import demo
 from nbam_pyro.cli.detect import detect
+from nbam_pyro.cli.export import export
 from nbam_pyro.cli.fit import fit
 from nbam_pyro.cli.review import review
 from nbam_pyro.cli.score import score
 from nbam_pyro.cli.show import show
+from nbam_pyro.cli.verify import verify
 
 __all__ = ["app"]
 
@@ -21,7 +23,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-for command in (fit, score, show, review, compare, detect, demo):
+for command in (fit, score, show, review, export, verify, compare, detect, demo):
     app.command()(command)
 
 

@@ -22,6 +22,16 @@ def review(
             "default), or sorted for the most suspicious rows."
         ),
     ] = None,
+    goal: Annotated[
+        str | None,
+        typer.Option(
+            "--for",
+            metavar="GOAL",
+            help="What the answers are for, instead of --design: flags for the rows whose flags "
+            "are most often wrong, verdict for the rows that decide what the verdict leaves open, "
+            "rates for the classes whose rates are least known.",
+        ),
+    ] = None,
     seed: Annotated[
         int | None,
         typer.Option(help="Seed of the random sample. Default: 0.", min=0, max=2**32 - 1),
@@ -53,11 +63,11 @@ def review(
         from nbam_pyro.cli.runs import correct_run, corrected_lines, draw_review
         from nbam_pyro.errors import DataError
 
-        given = any(one is not None for one in (budget, design, seed))
+        given = any(one is not None for one in (budget, design, goal, seed))
         if answers is not None and given:
             raise DataError(
-                "--answers reads a table that was drawn before. Leave out --budget, --design and "
-                "--seed."
+                "--answers reads a table that was drawn before. Leave out --budget, --design, "
+                "--for and --seed."
             )
         if answers is not None:
             lines = corrected_lines(correct_run(run, answers, out, overwrite=overwrite))
@@ -69,12 +79,14 @@ def review(
                 run,
                 out,
                 budget=budget,
-                design="random" if design is None else design,
+                design=design,
+                goal=goal,
                 seed=0 if seed is None else seed,
                 overwrite=overwrite,
             )
             column = table.columns[-1]
-            lines = [f"{len(table)} rows are in {out}. Fill in the column {column}: 1 or 0."]
+            more = ", or the column true_label" if "true_label" in table else ""
+            lines = [f"{len(table)} rows are in {out}. Fill in the column {column}: 1 or 0{more}."]
             if "inclusion_probability" in table:
                 lines.append(
                     "Go from top to bottom, and keep all rows: it is a random sample. Then run "
@@ -82,8 +94,9 @@ def review(
                 )
             else:
                 lines.append(
-                    "These rows were chosen because they look suspicious, so they cannot correct "
-                    "the share. Write the answers into a column of the data, and fit again with it."
+                    "These rows were not drawn at random, so they cannot correct the share. Run "
+                    f"nbam verify {run} {out} --out verified.csv, and fit again with --verified "
+                    "verified.csv."
                 )
         else:
             raise DataError(

@@ -8,6 +8,7 @@ from nbam_pyro.cli.runs.comparing import compare_runs
 from nbam_pyro.cli.runs.corrected import correct_run
 from nbam_pyro.cli.runs.detecting import detect_file
 from nbam_pyro.cli.runs.detector_options import parse_backbone, parse_share
+from nbam_pyro.cli.runs.exporting import export_run
 from nbam_pyro.cli.runs.folder import RunInfo, read_report, read_run, write_run
 from nbam_pyro.cli.runs.frozen import FeatureOptions, feature_options
 from nbam_pyro.cli.runs.given import check_alone
@@ -18,6 +19,7 @@ from nbam_pyro.cli.runs.priors import parse_clean_error, parse_contamination
 from nbam_pyro.cli.runs.reviewing import draw_review
 from nbam_pyro.cli.runs.scores import detect_scores
 from nbam_pyro.cli.runs.tables import write_csv
+from nbam_pyro.cli.runs.verifying import verify_run
 from nbam_pyro.cli.runs.words import corrected_lines, scored_line, show_lines, table_lines
 
 __all__ = [
@@ -33,6 +35,7 @@ __all__ = [
     "detect_nuisance",
     "detect_scores",
     "draw_review",
+    "export_run",
     "feature_options",
     "fit_file",
     "fit_outputs",
@@ -47,6 +50,7 @@ __all__ = [
     "scored_line",
     "show_lines",
     "table_lines",
+    "verify_run",
     "write_csv",
     "write_run",
 ]

@@ -20,6 +20,12 @@ from nbam_pyro.cli.runs.mapping import is_mapped, score_mapped
 from nbam_pyro.cli.runs.priors import check_label_options
 from nbam_pyro.cli.runs.tables import write_table
 from nbam_pyro.cli.runs.targets import TrainingTargets, columns_beside
+from nbam_pyro.cli.runs.verified_files import (
+    CONTAMINATED,
+    TRUE_LABEL,
+    check_one_source,
+    with_verified,
+)
 from nbam_pyro.errors import DataError
 from nbam_pyro.estimators import NBAMClassifier, NBAMRegressor
 from nbam_pyro.estimators.contamination import rate_prior
@@ -36,6 +42,7 @@ def fit_file(
     label: str | None = None,
     true_label: str | None = None,
     contaminated: str | None = None,
+    verified: Sequence[Path] = (),
     task: str = "auto",
     contamination: float | Beta | None = None,
     clean_error: CleanErrorLike = None,
@@ -59,6 +66,7 @@ def fit_file(
         true_label: Name of the column or array of verified true labels; None if there is none.
         contaminated: Name of the column or array that says which targets are verified as wrong (1,
             true) or right (0, false); None if there is none.
+        verified: Files of verified rows that `nbam verify` wrote, instead of such columns.
         task: "classification", "regression" or "auto".
         contamination: Prior of the share of wrong targets, as in the estimators.
         clean_error: Prior of the clean error, as in `NBAMClassifier`; None for measurements.
@@ -82,6 +90,7 @@ def fit_file(
         FolderError: The folder exists and `overwrite` is False, or it cannot be written.
     """
     rate_prior(contamination)  # before the slow part
+    check_one_source(verified, true_label, contaminated)
     with new_folder(out, overwrite=overwrite) as draft:
         started = time.perf_counter()
         source = read(
@@ -90,8 +99,12 @@ def fit_file(
             beside=columns_beside(label, true_label, contaminated),
             spelling="numbers" if task == "regression" else "auto",
         )
+        source = with_verified(source, verified, task=task)
         targets = TrainingTargets.of(
-            source, task=task, true_label=true_label, contaminated=contaminated
+            source,
+            task=task,
+            true_label=TRUE_LABEL if TRUE_LABEL in source.beside else true_label,
+            contaminated=CONTAMINATED if verified else contaminated,
         )
         check_label_options(
             labels=targets.labels, clean_error=clean_error, difficulty=difficulty, head=head
@@ -140,6 +153,7 @@ def fit_file(
                 "label": label,
                 "true_label": true_label,
                 "contaminated": contaminated,
+                "verified": [str(file) for file in verified],
                 "task": task,
                 "drop": list(drop),
                 "keep": list(keep),

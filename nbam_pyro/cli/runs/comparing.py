@@ -1,6 +1,7 @@
 """The work of `nbam compare`: compares the priors of several runs on the same data and folds."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ from nbam_pyro.cli.runs.folder import read_run
 from nbam_pyro.cli.runs.frozen import FeatureOptions, with_features
 from nbam_pyro.cli.runs.info import RunInfo
 from nbam_pyro.cli.runs.schema import Settings
+from nbam_pyro.cli.runs.verified_files import CONTAMINATED, TRUE_LABEL, with_verified
 from nbam_pyro.errors import DataError, FolderError
 from nbam_pyro.estimators import NBAMClassifier, NBAMRegressor
 from nbam_pyro.inference import Comparison, compare_priors
@@ -19,7 +21,7 @@ from nbam_pyro.storage import check_files, read_json
 __all__ = ["compare_runs"]
 
 # Settings that must be the same: densities can only be compared on the same data.
-_SHARED = ("data", "label", "true_label", "contaminated", "epochs", "seed")
+_SHARED = ("data", "label", "true_label", "contaminated", "verified", "epochs", "seed")
 
 
 def compare_runs(
@@ -76,6 +78,9 @@ def compare_runs(
         trained=info.encoding,
         say=say,
     )
+    if first.get("verified"):
+        source = with_verified(source, [*map(Path, first["verified"])], task=first["task"])
+        info = replace(info, true_label=TRUE_LABEL, contaminated=CONTAMINATED)
     encoded = info.encoding.encode(source.x)
     targets = info.targets(source)
     if len(targets.codes) != len(fit.held_out):

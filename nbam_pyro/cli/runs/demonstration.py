@@ -6,13 +6,16 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import torch
+from sklearn.datasets import load_digits
 from sklearn.metrics import brier_score_loss, roc_auc_score
 from torch.nn.functional import cross_entropy
 
 from nbam_pyro.checks.column import Column
 from nbam_pyro.cli.files import ArrayShape
 from nbam_pyro.cli.runs.folder import RunInfo, write_run
+from nbam_pyro.cli.runs.tables import write_csv
 from nbam_pyro.data import DIGITS_FLIPS, Digits, flipped_digits
 from nbam_pyro.estimators.targets import Targets
 from nbam_pyro.inference import (
@@ -37,6 +40,7 @@ EPOCHS = 20 + 10 + 70
 def run_demo(
     folder: Path,
     *,
+    data: Path | None = None,
     seed: int = 0,
     overwrite: bool = False,
     progress: bool = False,
@@ -46,8 +50,11 @@ def run_demo(
 
     Args:
         folder: Run folder to write. It is written completely or not at all.
+        data: CSV file to write, with all digits in the order of `sklearn.datasets.load_digits`, so
+            that rows have the same names as in the run. Test rows have no label. None to write
+            no file.
         seed: Seed for the split, the flips and the fit.
-        overwrite: True to replace an existing run folder.
+        overwrite: True to replace an existing run folder and file.
         progress: True to show progress bars.
         say: Function that is called with each message about the progress.
 
@@ -55,11 +62,14 @@ def run_demo(
         The content of summary.json.
 
     Raises:
-        FolderError: The folder exists and `overwrite` is False, or it cannot be written.
+        FolderError: The folder or the file exists and `overwrite` is False, or it cannot be
+            written.
     """
+    digits = flipped_digits(seed=seed, rate=RATE)
+    if data is not None:
+        write_csv(_all_digits(digits), data, overwrite=overwrite)
     with new_folder(folder, overwrite=overwrite) as draft:
         started = time.perf_counter()
-        digits = flipped_digits(seed=seed, rate=RATE)
         with seeded(seed, devices=True):
             story = LabelFlip(mlp(64, 10), num_classes=10)
         say("Fitting the latent-true-label story")
@@ -89,6 +99,15 @@ def run_demo(
             further=summary,
             contaminated=digits.labels.contaminated,
         )
+
+
+def _all_digits(digits: Digits) -> pd.DataFrame:
+    """Return pixels and observed labels of all digits; labels of test rows are missing."""
+    x, _ = load_digits(return_X_y=True)
+    table = pd.DataFrame(x.astype(int), columns=[f"pixel_{i}" for i in range(x.shape[1])])
+    label = np.full(len(x), None, dtype=object)
+    label[digits.rows] = digits.labels.observed
+    return table.assign(digit=label)
 
 
 def judge(fitted: Fit, digits: Digits) -> dict[str, Any]:

@@ -18,7 +18,7 @@ from nbam_pyro.cli.runs.frozen import FeatureOptions, with_features
 from nbam_pyro.cli.runs.schema import DetectedInfo, Settings, Summary
 from nbam_pyro.cli.runs.scores import share_entries
 from nbam_pyro.cli.runs.tables import write_table
-from nbam_pyro.cli.runs.verified_rows import verified_codes
+from nbam_pyro.cli.runs.verified_rows import verified_codes, verified_column
 from nbam_pyro.detection import (
     AnomalyDetector,
     MixedDetector,
@@ -81,7 +81,8 @@ def detect_file(
         raise DataError("--epochs is for neural models. Leave it out, or add --backbone.")
     with new_folder(out, overwrite=overwrite) as draft:
         started = time.perf_counter()
-        beside = [] if verified is None else [verified]
+        column = verified_column(verified)
+        beside = [] if column is None else [column]
         source = read(data, label=None, beside=beside, labelled=False)
         source = with_features(source, features, data=data.name, progress=progress, say=say)
         _check_kind(source, backbone, data=data)
@@ -126,7 +127,7 @@ def detect_file(
         write_table(ordered(table), draft / "flags.csv")
         write_json(draft / "summary.json", summary, Summary)
         write_json(draft / "settings.json", settings, Settings)
-        info = {"verified": verified, "encoding": asdict(learned.encoding)}
+        info = {"verified": column, "encoding": asdict(learned.encoding)}
         write_json(draft / "run.json", info, DetectedInfo)
         write_rows(draft, detector)
         picture(draft, detector)

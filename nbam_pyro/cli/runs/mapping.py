@@ -18,7 +18,7 @@ from nbam_pyro.cli.runs.overlays import write_overlays
 from nbam_pyro.cli.runs.schema import DetectedInfo, Settings, Summary
 from nbam_pyro.cli.runs.scores import share_entries
 from nbam_pyro.cli.runs.tables import write_table
-from nbam_pyro.cli.runs.verified_rows import verified_codes
+from nbam_pyro.cli.runs.verified_rows import verified_codes, verified_column
 from nbam_pyro.detection import PatchDetector
 from nbam_pyro.detection.saved_patches import PATCHES, read_patches, write_patches
 from nbam_pyro.errors import DataError, FolderError
@@ -99,7 +99,8 @@ def map_folder(
     """
     with new_folder(out, overwrite=overwrite) as draft:
         started = time.perf_counter()
-        beside = [] if verified is None else [verified]
+        column = verified_column(verified)
+        beside = [] if column is None else [column]
         source = read(data, label=None, beside=beside, labelled=False)
         images = source.x
         source = with_features(
@@ -143,7 +144,7 @@ def map_folder(
         settings: dict[str, Any] = {"command": "detect-maps", "data": str(data)}
         settings |= {"verified": verified, "contamination": contamination, "frames": frames}
         settings |= {"features": features.to_json(), "seed": seed}
-        info = {"verified": verified, "encoding": asdict(FrozenEncoding(network, channels))}
+        info = {"verified": column, "encoding": asdict(FrozenEncoding(network, channels))}
         write_table(ordered(table), draft / "flags.csv")
         write_json(draft / "summary.json", summary, Summary)
         write_json(draft / "settings.json", settings, Settings)

@@ -16,7 +16,7 @@ from nbam_pyro.cli.runs.frozen import FeatureOptions, with_features
 from nbam_pyro.cli.runs.schema import DetectedInfo, Settings, Summary
 from nbam_pyro.cli.runs.scores import share_entries
 from nbam_pyro.cli.runs.tables import write_table
-from nbam_pyro.cli.runs.verified_rows import verified_codes
+from nbam_pyro.cli.runs.verified_rows import verified_codes, verified_column
 from nbam_pyro.detection.representations import Representation
 from nbam_pyro.detection.saved_rows import write_rows
 from nbam_pyro.errors import DataError
@@ -116,7 +116,8 @@ def detect_nuisance(
     """
     with new_folder(out, overwrite=overwrite) as draft:
         started = time.perf_counter()
-        beside = [told.nuisance] if verified is None else [told.nuisance, verified]
+        column = verified_column(verified)
+        beside = [told.nuisance] if column is None else [told.nuisance, column]
         source = read(data, label=told.label, beside=beside)
         source = with_features(source, features, data=data.name, progress=progress, say=say)
         learned = learn(source, data=data.name, drop=drop, keep=keep)

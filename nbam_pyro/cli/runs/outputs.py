@@ -1,6 +1,7 @@
 """The work of `nbam fit` with `--pred-probs` or `--predictions`: outputs of any model."""
 
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,12 @@ from nbam_pyro.cli.runs.schema import Settings, Summary
 from nbam_pyro.cli.runs.scores import share_entries
 from nbam_pyro.cli.runs.tables import write_table
 from nbam_pyro.cli.runs.targets import TrainingTargets, columns_beside
+from nbam_pyro.cli.runs.verified_files import (
+    CONTAMINATED,
+    TRUE_LABEL,
+    check_one_source,
+    with_verified,
+)
 from nbam_pyro.errors import DataError
 from nbam_pyro.estimators.contamination import rate_prior
 from nbam_pyro.estimators.targets import encode_labels, encode_measurements
@@ -54,6 +61,7 @@ def fit_outputs(
     label: str | None = None,
     true_label: str | None = None,
     contaminated: str | None = None,
+    verified: Sequence[Path] = (),
     task: str = "auto",
     contamination: float | Beta | None = None,
     clean_error: CleanErrorLike = None,
@@ -74,6 +82,7 @@ def fit_outputs(
         true_label: Name of the column of verified true labels; None if there is none.
         contaminated: Name of the column that says which targets are verified as wrong (1, true) or
             right (0, false); None if there is none.
+        verified: Files of verified rows that `nbam verify` wrote, instead of such columns.
         task: "classification", "regression" or "auto".
         contamination: Prior of the share of wrong targets, as in the estimators.
         clean_error: Prior of the clean error, as in `from_pred_probs`; None for measurements.
@@ -88,6 +97,7 @@ def fit_outputs(
         FolderError: The folder exists and `overwrite` is False, or it cannot be written.
     """
     prior = None if contamination is None else rate_prior(contamination)
+    check_one_source(verified, true_label, contaminated)
     labels = pred_probs is not None
     expected = "classification" if labels else "regression"
     if task not in ("auto", expected):
@@ -103,8 +113,12 @@ def fit_outputs(
             spelling="auto" if labels else "numbers",
             features=False,
         )
+        source = with_verified(source, verified, task=expected)
         targets = TrainingTargets.of(
-            source, task=expected, true_label=true_label, contaminated=contaminated
+            source,
+            task=expected,
+            true_label=TRUE_LABEL if TRUE_LABEL in source.beside else true_label,
+            contaminated=CONTAMINATED if verified else contaminated,
         )
         present = targets.column.present
         if not present.any():
@@ -115,9 +129,9 @@ def fit_outputs(
             found = _measurements(predictions, targets, prior=prior, seed=seed)
         table = found.table
         table.insert(0, "row", source.rows)
-        verified = found.verified
-        if len(verified):
-            table["verified"] = verified.known.numpy()
+        known = found.verified
+        if len(known):
+            table["verified"] = known.known.numpy()
         summary = {
             "data": data.name,
             "label": label,
@@ -127,7 +141,7 @@ def fit_outputs(
             **share_entries(found.report, names=found.names),
             "contamination_probability": found.report.probability,
             "evidence": "out-of-sample",
-            **({} if not len(verified) else {"verified": found.counts}),
+            **({} if not len(known) else {"verified": found.counts}),
             **_flagged(table["responsibility"].to_numpy()[present]),
             "collapse": None,
             **found.further,
@@ -142,6 +156,7 @@ def fit_outputs(
             "label": label,
             "true_label": true_label,
             "contaminated": contaminated,
+            "verified": [str(file) for file in verified],
             "task": task,
             "contamination": contamination,
             "clean_error": clean_error,

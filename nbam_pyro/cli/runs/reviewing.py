@@ -6,9 +6,10 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from nbam_pyro.cli.runs.folder import read_report
+from nbam_pyro.cli.runs.folder import read_report, read_run
 from nbam_pyro.cli.runs.tables import write_csv
 from nbam_pyro.decisions import review_queue
+from nbam_pyro.decisions.goals import GOALS, Posteriors
 from nbam_pyro.errors import DataError, FolderError
 from nbam_pyro.storage import check_file
 
@@ -82,6 +83,33 @@ class Reviewable:
         """Name of the column that a person fills in."""
         return "anomaly" if self.task == "detection" else "wrong"
 
+    def posteriors(self, goal: str | None) -> Posteriors:
+        """Return the posteriors of the open rows, as far as a goal needs them.
+
+        Args:
+            goal: Goal of a queue, or None.
+
+        Raises:
+            DataError: The goal needs a model, and the run has none.
+            FolderError: The model and flags.csv are of different runs.
+        """
+        if goal in (None, "flags"):
+            return Posteriors.of(self.open["responsibility"])
+        if self.task == "detection" or not (self.run / "model.json").exists():
+            raise DataError(
+                f"--for {goal} needs a run of nbam fit on labels with a model, and '{self.run}' "
+                "has none. Use --for flags."
+            )
+        fit, _ = read_run(self.run)
+        r = fit.training_rows.responsibility
+        order = (-r).argsort(kind="stable")  # that of flags.csv
+        if len(r) != len(self.table) or not np.allclose(r[order], self.table["responsibility"]):
+            raise FolderError(
+                f"The model of '{self.run}' is not the one of its flags.csv. Restore the folder or "
+                "fit again."
+            )
+        return Posteriors.of(fit).rows(order[~self.known])
+
     @property
     def open(self) -> pd.DataFrame:
         """Rows that nobody has verified, with a new index."""
@@ -93,7 +121,8 @@ def draw_review(
     out: Path,
     *,
     budget: int,
-    design: str = "random",
+    design: str | None = None,
+    goal: str | None = None,
     seed: int = 0,
     overwrite: bool = False,
 ) -> pd.DataFrame:
@@ -106,31 +135,42 @@ def draw_review(
         out: CSV file to write. It is written completely or not at all.
         budget: Number of rows to review. If there are fewer rows, all are drawn.
         design: "random" for a sample from which `correct_run` can correct the share, "sorted" for
-            the rows with the largest responsibilities.
+            the rows that are worth most. None for "random" without a goal, "sorted" with one.
+        goal: What the answers are for, as in `decisions.review_queue`: "flags", "verdict" or
+            "rates". None for the rows with the largest responsibilities.
         seed: Seed of the sample.
         overwrite: True to replace an existing file.
 
     Returns:
         The table that was written: the number of each row in the order of review, what flags.csv
-        says about the row, inclusion_probability (random design only), and an empty column for
-        the answers.
+        says about the row, inclusion_probability (random design only), with a goal an empty column
+        true_label for labels, and an empty column for the answers.
 
     Raises:
-        DataError: There is no row to review, the design is unknown, or the file is in the run
-            folder.
+        DataError: There is no row to review, the design or the goal is unknown, the run has no
+            model that the goal needs, a random sample has a goal, or the file is in the run folder.
         FolderError: The run is incomplete or was changed; or the file exists and `overwrite` is
             False, or it cannot be written.
     """
     check_outside(out, run)
     check_file(out, overwrite=overwrite)
+    design = design or ("random" if goal is None else "sorted")
     if design not in DESIGNS:
         raise DataError(f"--design is {design!r}. Give {' or '.join(DESIGNS)}.")
+    if goal is not None and goal not in GOALS:
+        raise DataError(f"--for is {goal!r}. Give {', '.join(GOALS)}.")
+    if goal is not None and design == "random":
+        raise DataError(
+            "--for chooses rows in the order of what they are worth, and a random sample corrects "
+            "the share whatever it is for. Leave out --for or --design random."
+        )
     rows = Reviewable.of(run)
     if not len(rows.open):
         raise DataError(f"'{run}' has no row to review: every row is verified already.")
     queue = review_queue(
-        rows.open["responsibility"],
+        rows.posteriors(goal),
         budget=budget,
+        goal=goal,  # type: ignore[arg-type]
         design="random" if design == "random" else "sorted",
         seed=seed,
     )
@@ -138,6 +178,8 @@ def draw_review(
     drawn.insert(0, "order", np.arange(1, len(drawn) + 1))
     if design == "random":
         drawn["inclusion_probability"] = queue["inclusion_probability"].to_numpy()
+    if goal is not None and rows.task == "classification":
+        drawn["true_label"] = ""
     drawn[rows.answer] = ""
     write_csv(drawn, out, overwrite=overwrite)
     return drawn

@@ -12,7 +12,7 @@ from nbam_pyro.cli.files import read
 from nbam_pyro.cli.runs.schema import Settings, Summary
 from nbam_pyro.cli.runs.tables import write_table
 from nbam_pyro.cli.runs.verdict import verdict_entries
-from nbam_pyro.cli.runs.verified_rows import verified_codes
+from nbam_pyro.cli.runs.verified_rows import verified_codes, verified_column
 from nbam_pyro.outputs.contamination_report import ContaminationReport
 from nbam_pyro.outputs.scores.from_scores import from_scores
 from nbam_pyro.storage import new_folder, write_json, write_manifest
@@ -54,7 +54,8 @@ def detect_scores(
     """
     with new_folder(out, overwrite=overwrite) as draft:
         started = time.perf_counter()
-        beside = [] if verified is None else [verified]
+        column = verified_column(verified)
+        beside = [] if column is None else [column]
         source = read(scores, label=_SCORE, beside=beside, spelling="numbers", features=False)
         codes = verified_codes(source, verified)
         report = from_scores(as_numbers(source.y, _SCORE), verified=codes, seed=seed)

@@ -11,7 +11,7 @@ import pandas as pd
 from nbam_pyro.errors import FolderError
 from nbam_pyro.storage import new_file
 
-__all__ = ["read_table", "unquoted", "write_csv", "write_table"]
+__all__ = ["formulas", "read_table", "unquoted", "write_csv", "write_table"]
 
 # A spreadsheet runs a text with such a beginning as a formula, unless an apostrophe precedes it.
 _RUN = re.compile(r"'*[=+\-@\t\r]")
@@ -76,6 +76,20 @@ def write_csv(table: pd.DataFrame, out: Path, *, overwrite: bool) -> None:
     """
     with new_file(out, overwrite=overwrite) as draft:
         write_table(table, draft)
+
+
+def formulas(table: pd.DataFrame) -> int:
+    """Return the number of cells in front of which `write_table` puts an apostrophe.
+
+    Args:
+        table: Table to write.
+
+    Example:
+        >>> formulas(pd.DataFrame({"label": ["=A1", "cat"], "number": [-1, 2]}))
+        1
+    """
+    texts = table.select_dtypes(exclude=["number", "bool"])
+    return int(texts.map(lambda cell: _quoted(cell) != cell).to_numpy().sum())
 
 
 def _changed(table: pd.DataFrame, change: Callable[[object], object]) -> pd.DataFrame:

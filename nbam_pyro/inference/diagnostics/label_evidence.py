@@ -6,6 +6,15 @@ from nbam_pyro.storage import Count, Finite, Probability
 
 __all__ = ["DECIDING", "LabelEvidence", "MutualPair"]
 
+# The name of a class is identified if its margin is positive with at least this probability.
+_SURE = 0.95
+# A class is absorbed by others if its share is smaller than this fraction of an even share.
+_EMPTY = 0.1
+# Rows of M from equally probable starts are different if their total variation exceeds this.
+_DISAGREE = 0.1
+# A pair with exchanged names is not counted if more of the labels of one class would be wrong.
+_PLAUSIBLE = 0.85
+
 DECIDING = 2
 """Verified rows decide a mutual pair if at least this many more support one reading than the other.
 """
@@ -96,3 +105,37 @@ class LabelEvidence:
     open_error: bool = False
     hesitant: Probability = 0.0
     other_contamination: Probability | None = None
+
+    @property
+    def open_pairs(self) -> list[MutualPair]:
+        """The mutual pairs that verified labels do not decide, and that may be exchanged.
+
+        The first pair is the one for which an exchange is most plausible.
+        """
+        found = [
+            pair for pair in self.pairs if not pair.decided and max(pair.exchanged) <= _PLAUSIBLE
+        ]
+        return sorted(found, key=lambda pair: max(pair.exchanged))
+
+    @property
+    def open_classes(self) -> list[int]:
+        """The classes outside of open pairs whose names, rows or flips are open, sorted."""
+        paired = {c for pair in self.open_pairs for c in pair.classes}
+        return sorted({*self.unsure, *self.empty, *self.apart} - paired)
+
+    @property
+    def empty(self) -> list[int]:
+        """The classes whose rows other classes have absorbed."""
+        even = 1 / len(self.occupancy)
+        return [c for c, share in enumerate(self.occupancy) if share < _EMPTY * even]
+
+    @property
+    def unsure(self) -> list[int]:
+        """The classes whose names are uncertain and not decided by verified labels."""
+        decided = {c for pair in self.pairs if pair.decided for c in pair.classes}
+        return [c for c, p in enumerate(self.margin_probability) if p < _SURE and c not in decided]
+
+    @property
+    def apart(self) -> list[int]:
+        """The classes whose flips differ between equally probable starts."""
+        return [c for c, distance in enumerate(self.restarts) if distance > _DISAGREE]

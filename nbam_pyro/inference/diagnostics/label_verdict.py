@@ -27,16 +27,10 @@ __all__ = ["label_verdict"]
 
 # Up to this share of flagged rows there is little contamination.
 _LITTLE = 0.01
-# The name of a class is identified if its margin is positive with at least this probability.
+# Hesitation is said to matter if it does with at least this probability.
 _SURE = 0.95
-# A class is absorbed by others if its share is smaller than this fraction of an even share.
-_EMPTY = 0.1
-# Rows of M from equally probable starts are different if their total variation exceeds this.
-_DISAGREE = 0.1
 # The network fits worse than neighbours do if `LabelEvidence.echoed` exceeds this.
 _ECHOED = 0.25
-# A pair with exchanged names is not counted if more of the labels of one class would be wrong.
-_PLAUSIBLE = 0.85
 # The share of wrong labels at the other difficulty is stated if it differs by more than this part.
 _NOTABLE = 0.1
 _EVEN = 0.5
@@ -110,13 +104,13 @@ def _problems(evidence: LabelEvidence) -> Iterator[str]:
     """Yield a clause for each reason for the level "cannot tell"."""
     if evidence.alarm is not None:
         yield collapse_clause(evidence.alarm)
-    empty = _empty(evidence)
+    empty = evidence.empty
     if empty:
         yield (
             f"almost no row is assigned to {class_list(empty)}, because other classes have "
             "absorbed their rows"
         )
-    unsure = [c for c in _unsure(evidence) if c not in empty]
+    unsure = [c for c in evidence.unsure if c not in empty]
     if len(unsure) > 1:
         yield f"the data cannot tell which class is which among {class_list(unsure)}"
     elif unsure:
@@ -136,13 +130,13 @@ def _problems(evidence: LabelEvidence) -> Iterator[str]:
 
 def _assumed(evidence: LabelEvidence) -> Iterator[str]:
     """Yield a clause for each reason for the level "weak"."""
-    pairs = _open_pairs(evidence)
+    pairs = evidence.open_pairs
     if pairs:
         yield names_clause(
             [pair.classes for pair in pairs],
             exchanged=pairs[0].exchanged_contamination if len(pairs) == 1 else None,
         )
-    apart = _apart(evidence)
+    apart = evidence.apart
     if apart:
         yield (
             f"the flips of {class_list(apart)} depend on the start of the fit: other starts "
@@ -167,7 +161,7 @@ def _taken_as_given(evidence: LabelEvidence) -> Iterator[str]:
 
 def _found(evidence: LabelEvidence, level: Level) -> Iterator[str]:
     """Yield clauses about what is sure if the level is not "cannot tell"."""
-    names = " if no two classes have exchanged their names" if _open_pairs(evidence) else ""
+    names = " if no two classes have exchanged their names" if evidence.open_pairs else ""
     if evidence.share is None:
         share = f"about {percent(evidence.contamination)} of the labels are wrong"
     else:
@@ -187,7 +181,7 @@ def _explanations(evidence: LabelEvidence) -> Iterator[Explanation]:
 
     Exchanged names come first, then the explanation that no label is wrong.
     """
-    pairs = _open_pairs(evidence)
+    pairs = evidence.open_pairs
     others = [_exchanged(pair) for pair in pairs]
     share, weight = evidence.contamination, None
     if _right_competes(evidence):
@@ -220,17 +214,15 @@ def _exchanged(pair: MutualPair) -> Explanation:
 
 def _decides(evidence: LabelEvidence) -> Iterator[str]:
     """Yield clauses that say which verified rows, and how many of them, would decide."""
-    pairs = _open_pairs(evidence)
+    pairs = evidence.open_pairs
     if pairs:
         which = "this pair of classes" if len(pairs) == 1 else "each of these pairs of classes"
         yield (
             f"verify the true labels of at least {DECIDING} rows of {which}, until the rows that "
             f"confirm the names outnumber the others by {DECIDING}, or the reverse"
         )
-    paired = {c for pair in pairs for c in pair.classes}
-    doubtful = {*_unsure(evidence), *_empty(evidence), *_apart(evidence)} - paired
-    if doubtful:
-        yield f"verify the true labels of 20 to 100 rows of {class_list(sorted(doubtful))}"
+    if evidence.open_classes:
+        yield f"verify the true labels of 20 to 100 rows of {class_list(evidence.open_classes)}"
     if evidence.share is not None and _depends_on_trust(evidence):
         yield random_rows_clause(evidence.share, evidence.rows)
     if evidence.share is not None and evidence.share[1] >= MAJORITY:
@@ -242,34 +234,6 @@ def _decides(evidence: LabelEvidence) -> Iterator[str]:
             "use a more flexible network, or LabelFlip(..., locality=1.0) if labels may be wrong "
             "in whole regions"
         )
-
-
-def _open_pairs(evidence: LabelEvidence) -> list[MutualPair]:
-    """Return the mutual pairs that verified labels do not decide, and that may be exchanged.
-
-    The first pair is the one for which an exchange is most plausible.
-    """
-    found = [
-        pair for pair in evidence.pairs if not pair.decided and max(pair.exchanged) <= _PLAUSIBLE
-    ]
-    return sorted(found, key=lambda pair: max(pair.exchanged))
-
-
-def _empty(evidence: LabelEvidence) -> list[int]:
-    """Return the classes whose rows other classes have absorbed."""
-    even = 1 / len(evidence.occupancy)
-    return [c for c, share in enumerate(evidence.occupancy) if share < _EMPTY * even]
-
-
-def _unsure(evidence: LabelEvidence) -> list[int]:
-    """Return the classes whose names are uncertain and not decided by verified labels."""
-    decided = {c for pair in evidence.pairs if pair.decided for c in pair.classes}
-    return [c for c, p in enumerate(evidence.margin_probability) if p < _SURE and c not in decided]
-
-
-def _apart(evidence: LabelEvidence) -> list[int]:
-    """Return the classes whose flips differ between equally probable starts."""
-    return [c for c, distance in enumerate(evidence.restarts) if distance > _DISAGREE]
 
 
 def _echoes(evidence: LabelEvidence) -> bool:
