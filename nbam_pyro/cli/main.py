@@ -9,6 +9,7 @@ from nbam_pyro.cli.compare import compare
 from nbam_pyro.cli.demo import demo
 from nbam_pyro.cli.detect import detect
 from nbam_pyro.cli.fit import fit
+from nbam_pyro.cli.report import report
 from nbam_pyro.cli.review import review
 from nbam_pyro.cli.score import score
 from nbam_pyro.cli.show import show
@@ -21,7 +22,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-for command in (fit, score, show, review, compare, detect, demo):
+for command in (fit, score, show, report, review, compare, detect, demo):
     app.command()(command)
 
 

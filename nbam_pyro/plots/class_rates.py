@@ -23,7 +23,8 @@ def class_rates(source: Any, *, names: Sequence[Any] | None = None, ax: Axes | N
 
     Args:
         source: Object that contains the shares: a `Fit`, a fitted estimator, a report of
-            `from_pred_probs`, or a `MatrixEstimate` of the transition matrix.
+            `from_pred_probs`, a `MatrixEstimate` of the transition matrix, or a table with the
+            columns class, rate, low and high.
         names: Names of the classes, (K,); None for the names in the object.
         ax: Axes to draw on; None for the current axes.
 
@@ -69,6 +70,8 @@ def rates_table(source: Any) -> pd.DataFrame:
     """
     if isinstance(source, ContaminationReport):
         return label_tables(source).rates
+    if isinstance(source, pd.DataFrame) and {"class", "rate", "low", "high"} <= set(source):
+        return source
     matrix = matrix_of(source)
     if matrix.low is None or matrix.high is None:
         raise DataError(
