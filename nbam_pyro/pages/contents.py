@@ -2,7 +2,7 @@
 
 import base64
 import io
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -55,15 +55,17 @@ class Thumbnails:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Contents:
-    """Contents of N rows. One of the two attributes is None.
+    """Contents of N rows. One of the first two attributes is None.
 
     Attributes:
         table: Cells, (N, D).
         thumbnails: Pictures.
+        beside: Names of columns that are no features. They are listed, but not in the map.
     """
 
     table: pd.DataFrame | None = None
     thumbnails: Thumbnails | None = None
+    beside: Collection[str] = ()
 
 
 def contents_of(rows: Any, count: int) -> Contents:

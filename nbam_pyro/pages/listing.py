@@ -138,7 +138,8 @@ def listing_of(findings: Findings, contents: Contents | None, *, most: int) -> L
 def _known(findings: Findings, shown: pd.DataFrame) -> tuple[list[Column], list[list[Cell]]]:
     """Return the columns that do not depend on the contents, and their cells."""
     chance = "P(anomaly)" if findings.kind == "scores" else "P(wrong)"
-    columns = [Column(name="row", number=True), Column(name=chance, number=True)]
+    numbered = all(_numeric(name) for name in shown["row"])
+    columns = [Column(name="row", number=numbered), Column(name=chance, number=True)]
     parts = [
         [Cell(text=shortened(name), value=_numeric(name)) for name in shown["row"]],
         [
@@ -146,7 +147,9 @@ def _known(findings: Findings, shown: pd.DataFrame) -> tuple[list[Column], list[
             for r in shown["responsibility"].to_numpy(dtype=float)
         ],
     ]
-    contradicts = findings.kind == "measurements" and "prediction" in shown
+    contradicts = np.zeros(len(shown), bool)
+    if findings.kind == "measurements" and "prediction" in shown:
+        contradicts = findings.flagged[findings.rows.index.get_indexer(shown.index)]
     for name, title, number in (
         ("label", "observed", findings.kind == "measurements"),
         ("suggested_label", "suggested", False),
@@ -157,8 +160,13 @@ def _known(findings: Findings, shown: pd.DataFrame) -> tuple[list[Column], list[
     ):
         if name in shown and not (name == "flagged" and findings.kind != "scores"):
             columns.append(Column(name=title, number=number))
-            mark = contradicts and name in ("label", "prediction")
-            parts.append([_known_cell(name, value, marked=mark) for value in shown[name]])
+            marks = contradicts & (name in ("label", "prediction"))
+            parts.append(
+                [
+                    _known_cell(name, value, marked=bool(mark))
+                    for value, mark in zip(shown[name], marks, strict=True)
+                ]
+            )
     return columns, parts
 
 

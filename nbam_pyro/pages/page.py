@@ -112,7 +112,8 @@ def _features(findings: Findings, contents: Contents | None) -> np.ndarray | Non
     """Return numbers of each row for a map, (N, D); None if the contents have too few."""
     if contents is None or contents.table is None:
         return None
-    numbers = contents.table.loc[findings.rows.index].select_dtypes("number").astype(float)
+    features = contents.table.drop(columns=list(contents.beside), errors="ignore")
+    numbers = features.loc[findings.rows.index].select_dtypes("number").astype(float)
     numbers = numbers.replace([np.inf, -np.inf], np.nan)
     numbers = numbers.fillna(numbers.median()).dropna(axis=1)
     spread = numbers.loc[:, numbers.std() > 0]

@@ -12,7 +12,6 @@ from markupsafe import Markup
 from matplotlib.axes import Axes
 from matplotlib.colors import same_color
 from matplotlib.figure import Figure
-from matplotlib.legend import Legend
 
 from nbam_pyro import plots
 from nbam_pyro.outputs.wording.sentences import percent
@@ -21,8 +20,9 @@ from nbam_pyro.pages.sentences import WORDS
 
 __all__ = ["Picture", "pictures_of"]
 
-# Size of a picture in inches, which is also its size in a narrow window, and height of a class.
-_WIDTH, _HEIGHT, _CLASS = 4.6, 3.5, 0.24
+# Size of a picture in inches, which is also its size in a narrow window; least height of a picture
+# with a bar for each class, and height of a bar.
+_WIDTH, _HEIGHT, _LOWEST, _BAR = 4.6, 3.5, 1.8, 0.22
 # More classes than this are not drawn by name.
 _CLASSES = 40
 # Stands for the colour of the text of the page. No plot uses it.
@@ -92,7 +92,7 @@ def _pictures(findings: Findings, features: np.ndarray | None) -> Iterator[Pictu
             "What the data add to the prior",
             _rates_text(findings),
             lambda ax: plots.rate_posterior(tree, ax=ax),
-            bars=2 * len(findings.classes or []),
+            bars=2 * len(findings.classes or [1]),
         )
     if findings.class_rates is not None and len(findings.class_rates) <= _CLASSES:
         table = findings.class_rates
@@ -170,9 +170,17 @@ def _rates_text(findings: Findings) -> str:
 def _picture(
     name: str, title: str, text: str, draw: Callable[[Axes], Axes], *, bars: int = 0
 ) -> Picture:
-    figure = Figure(figsize=(_WIDTH, max(_HEIGHT, 0.9 + _CLASS * bars)), layout="constrained")
+    height = max(_LOWEST, 1.1 + _BAR * bars) if bars else _HEIGHT
+    figure = Figure(figsize=(_WIDTH, height), layout="constrained")
     ax = draw(figure.subplots())
     ax.set_title("")  # the page has it as text
+    legend = ax.get_legend()
+    if legend is not None:
+        legend.remove()  # it would hide a part of a small picture
+        handles, labels = ax.get_legend_handles_labels()
+        figure.legend(
+            handles, labels, loc="outside lower center", ncols=2, fontsize="small", frameon=False
+        )
     _ink(figure)
     file = io.StringIO()
     with mpl.rc_context({"svg.fonttype": "none", "svg.hashsalt": name}), warnings.catch_warnings():
@@ -185,9 +193,7 @@ def _ink(figure: Figure) -> None:
     """Give texts, ticks and frames the colour of the text of the page."""
     for artist in figure.findobj():
         colour = getattr(artist, "get_color", None) or getattr(artist, "get_edgecolor", None)
-        if isinstance(artist, Legend):
-            artist.get_frame().set(facecolor="none", edgecolor=_INK)
-        elif colour is not None and hasattr(artist, "set_color") and _is_black(colour()):
+        if colour is not None and hasattr(artist, "set_color") and _is_black(colour()):
             artist.set_color(_INK)
 
 

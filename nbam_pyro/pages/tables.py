@@ -46,7 +46,8 @@ def matrix_rows(findings: Findings) -> list[tuple[str, list[Entry]]] | None:
         entries = []
         for o, mean in enumerate(matrix.mean[c]):
             interval = ""
-            if matrix.low is not None and matrix.high is not None and matrix.high[c, o] > 0.01:
+            known = matrix.low is not None and matrix.high is not None
+            if known and (mean >= _SHADES[0] or matrix.high[c, o] >= _SHADES[1]):
                 interval = f"{percent(matrix.low[c, o], 0)} to {percent(matrix.high[c, o], 0)}"
             shade = int(np.searchsorted(_SHADES, mean))
             entries.append(Entry(text=percent(float(mean), 0), interval=interval, shade=shade))

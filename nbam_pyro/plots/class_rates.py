@@ -50,7 +50,7 @@ def class_rates(source: Any, *, names: Sequence[Any] | None = None, ax: Axes | N
     ax.hlines(at, shown["low"], shown["high"], color="tab:blue", linewidth=1.5)
     ax.plot(shown["rate"], at, "o", color="tab:blue", markersize=5)
     ax.set_yticks(at, [ticks[place] for place in order])
-    ax.invert_yaxis()
+    ax.set_ylim(len(table) - 0.5, -0.5)
     ax.set_xlim(left=0)
     ax.set_xlabel("share of wrong labels, with interval")
     ax.set_ylabel("true class")

@@ -1,6 +1,6 @@
 """The work of `nbam report`: what a run found, and the contents of its rows, as one HTML file."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -8,10 +8,10 @@ import numpy as np
 import pandas as pd
 
 from nbam_pyro.checks.column import Column
-from nbam_pyro.cli.files import read
+from nbam_pyro.cli.files import Columns, read
 from nbam_pyro.cli.runs.folder import read_report, read_run
 from nbam_pyro.cli.runs.reviewing import check_outside
-from nbam_pyro.cli.runs.schema import Settings
+from nbam_pyro.cli.runs.schema import DetectedInfo, FittedInfo, Settings
 from nbam_pyro.data import flipped_digits
 from nbam_pyro.errors import DataError
 from nbam_pyro.outputs.share import Share
@@ -82,8 +82,7 @@ def report_run(
     check_file(out, overwrite=overwrite)
     summary, table = read_report(run)
     settings = read_json(run / "settings.json", Settings).root.model_dump()
-    # The rows of flags.csv are sorted. Names of rows are in the order of the data or of paths.
-    data = _data(settings, table, by=by) if show_rows or by is not None else _Data()
+    data = _data(run, settings, table, by=by) if show_rows or by is not None else _Data()
     if by is not None and data.group is None:
         raise DataError(f"Groups by '{by}' need the data. {data.missing}")
     findings = _findings(run, summary, table, settings, data)
@@ -158,7 +157,7 @@ def _demonstrated(settings: dict[str, Any], rows: pd.DataFrame) -> Truth:
     )
 
 
-def _data(settings: dict[str, Any], table: pd.DataFrame, *, by: str | None) -> _Data:
+def _data(run: Path, settings: dict[str, Any], table: pd.DataFrame, *, by: str | None) -> _Data:
     """Return the contents of the rows, and index the table by their positions in the data."""
     if settings["command"] == "demo":
         digits = flipped_digits(seed=settings["seed"], rate=settings["rate"])
@@ -189,12 +188,20 @@ def _data(settings: dict[str, Any], table: pd.DataFrame, *, by: str | None) -> _
         return _Data(missing=changed)
     if "label" in table and not _same(table, source.y):
         return _Data(missing=changed)
-    contents = (
-        contents_of(source.x, len(table))
-        if len(np.shape(source.x)) != 2 or np.shape(source.x)[1]
-        else None
-    )
+    if isinstance(source.x, pd.DataFrame) and not source.x.shape[1]:
+        return _Data(group=_group(source.x, source.beside, by))
+    contents = replace(contents_of(source.x, len(table)), beside=_unused(run))
     return _Data(contents=contents, group=_group(source.x, source.beside, by))
+
+
+def _unused(run: Path) -> tuple[str, ...]:
+    """Return the names of columns that the run did not use as features."""
+    path = run / "run.json"
+    if not path.exists():
+        return ()
+    fitted = (run / "model.json").exists()
+    encoding = (read_json(path, FittedInfo) if fitted else read_json(path, DetectedInfo)).encoding
+    return (*encoding.dropped, *encoding.left_out) if isinstance(encoding, Columns) else ()
 
 
 def _place(table: pd.DataFrame, names: np.ndarray) -> bool:
