@@ -5,16 +5,16 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from nbam_pyro.errors import printable
 from nbam_pyro.outputs.wording.sentences import percent
 from nbam_pyro.pages.contents import Contents
 from nbam_pyro.pages.findings import Findings
 from nbam_pyro.pages.marks import LEGENDS, marked
+from nbam_pyro.pages.texts import shortened
 
-__all__ = ["Cell", "Column", "Listing", "listing_of", "shortened"]
+__all__ = ["Cell", "Column", "Listing", "listing_of"]
 
-# Largest numbers of columns of the data, and of characters of a cell.
-_COLUMNS, _CHARACTERS = 24, 120
+# Largest number of columns of the data.
+_COLUMNS = 24
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,26 +68,6 @@ class Listing:
     legend: str
     left_out: int
     total: int
-
-
-def shortened(value: object, *, most: int = _CHARACTERS) -> str:
-    r"""Return a value as text: without control characters, and cut if it is long.
-
-    Args:
-        value: Any cell, label or name.
-        most: Largest number of characters.
-
-    Example:
-        >>> shortened("a\\x1b[2Jb"), shortened("x" * 9, most=4), shortened(0.1 + 0.2)
-        ('a\\\\x1b[2Jb', 'xxx…', '0.3')
-    """
-    if isinstance(value, float | np.floating):
-        return "" if np.isnan(value) else f"{value:.6g}"
-    if value is None or value is pd.NA or value is pd.NaT:
-        return ""
-    text = str(value)
-    text = printable(text[: 2 * most])[: most + 1]
-    return text if len(text) <= most else f"{text[: most - 1]}…"
 
 
 def listing_of(findings: Findings, contents: Contents | None, *, most: int) -> Listing:

@@ -63,7 +63,9 @@ def _against_labels(findings: Findings, table: pd.DataFrame, shown: pd.Index) ->
     if "suggested_label" not in rows:
         return strength
     right = rows[~findings.flagged]
-    members = {label: part.index for label, part in right.groupby("label") if len(part) >= _LEAST}
+    members: dict[object, pd.Index] = {
+        label: part.index for label, part in right.groupby("label") if len(part) >= _LEAST
+    }
     pairs = rows.loc[shown].groupby(["label", "suggested_label"], sort=False)
     for (label, other), part in pairs:
         if label == other or label not in members or other not in members:

@@ -14,7 +14,7 @@ from nbam_pyro.errors import DataError, printable
 from nbam_pyro.outputs.wording.sentences import percent
 from nbam_pyro.pages.contents import Contents
 from nbam_pyro.pages.findings import Findings
-from nbam_pyro.pages.listing import listing_of, shortened
+from nbam_pyro.pages.listing import listing_of
 from nbam_pyro.pages.next_steps import next_steps
 from nbam_pyro.pages.pictures import pictures_of
 from nbam_pyro.pages.sentences import (
@@ -27,6 +27,7 @@ from nbam_pyro.pages.sentences import (
     sides,
 )
 from nbam_pyro.pages.tables import by_class, by_group, matrix_rows
+from nbam_pyro.pages.texts import shortened
 
 __all__ = ["SHOWN", "page"]
 
@@ -65,6 +66,7 @@ def page(
         lstrip_blocks=True,
     )
     environment.filters |= {"text": shortened, "percent": percent, "safe_text": printable}
+    shown = contents if show_rows else None
     script = _part(environment, "page.js")
     fixed: dict[str, Any] = {
         "findings": findings,
@@ -80,7 +82,7 @@ def page(
         "matrix": matrix_rows(findings),
         "classes": _records(by_class(findings)),
         "groups": _records(by_group(findings)),
-        "pictures": pictures_of(findings, _features(findings, contents)),
+        "pictures": pictures_of(findings, _features(findings, shown)),
         "steps": next_steps(findings),
         "version": version("nbam-pyro"),
         "missing": missing,
@@ -90,7 +92,7 @@ def page(
     }
     most = SHOWN if show_rows else 0
     while True:
-        listing = listing_of(findings, contents, most=most) if show_rows else None
+        listing = listing_of(findings, shown, most=most) if show_rows else None
         html = environment.get_template("page.html").render(fixed | {"listing": listing})
         if len(html.encode()) <= _LARGEST or most <= 1:
             return html
@@ -105,7 +107,9 @@ def _part(environment: Environment, name: str) -> str:
 
 
 def _records(table: pd.DataFrame | None) -> list[dict[str, Any]] | None:
-    return None if table is None else [dict(one) for one in table.to_dict("records")]
+    if table is None:
+        return None
+    return [{str(name): one[name] for name in one} for one in table.to_dict("records")]
 
 
 def _features(findings: Findings, contents: Contents | None) -> np.ndarray | None:

@@ -17,6 +17,7 @@ from nbam_pyro import plots
 from nbam_pyro.outputs.wording.sentences import percent
 from nbam_pyro.pages.findings import Findings
 from nbam_pyro.pages.sentences import WORDS
+from nbam_pyro.pages.texts import short_names, shortened
 
 __all__ = ["Picture", "pictures_of"]
 
@@ -96,6 +97,7 @@ def _pictures(findings: Findings, features: np.ndarray | None) -> Iterator[Pictu
         )
     if findings.class_rates is not None and len(findings.class_rates) <= _CLASSES:
         table = findings.class_rates
+        table = table.assign(**{"class": short_names(table["class"])})
         yield _picture(
             "classes",
             "Wrong labels by class",
@@ -110,7 +112,9 @@ def _pictures(findings: Findings, features: np.ndarray | None) -> Iterator[Pictu
             bars=len(table),
         )
     if features is not None:
-        by = findings.rows["label"] if findings.kind == "labels" else None
+        by = None
+        if findings.kind == "labels":
+            by = findings.rows["label"].map(lambda label: shortened(label, most=20))
         yield _picture(
             "map",
             "Where the flagged rows are",
@@ -153,7 +157,7 @@ def _rates_text(findings: Findings) -> str:
     if tree is None:
         return ""
     name = next(one for one in ("rate", "contamination") if one in tree.posterior.data_vars)
-    names = list(findings.classes or ["all rows"])
+    names = short_names(findings.classes or ["all rows"])
     parts = []
     prior, posterior = (
         tree[group][name].to_numpy().reshape(-1, len(names)) for group in ("prior", "posterior")

@@ -17,6 +17,7 @@ from nbam_pyro.inference.workflow.predictive_checks import KnownFlips
 from nbam_pyro.outputs import ContaminationReport
 from nbam_pyro.outputs.share import Share
 from nbam_pyro.pages.findings import Findings, Group, Truth
+from nbam_pyro.pages.texts import short_names
 from nbam_pyro.plots.class_rates import rates_table
 from nbam_pyro.plots.sources import Matrix, matrix_of, truth
 
@@ -109,7 +110,8 @@ def parts_of_fit(fit: Fit, names: Sequence[str] | None) -> dict[str, Any]:
         estimate = transition_matrix(fit)
         parts["matrix"] = matrix_of(estimate)._replace(names=list(names))
         parts["class_rates"] = rates_table(estimate).assign(**{"class": list(names)})
-    tree = prior_and_posterior(fit, class_names=names if labels is not None else None)
+    short = None if labels is None or names is None else short_names(names)
+    tree = prior_and_posterior(fit, class_names=short)
     if {"rate", "contamination"} & set(map(str, tree.posterior.data_vars)):
         parts["tree"] = tree
     return parts
@@ -199,7 +201,8 @@ def _of_report(
     table = pd.DataFrame({"row": own.index.astype(str), "responsibility": r})
     if flagged is not None:
         table["flagged"] = flagged
-    names, parts = None, {}
+    names: list[str] | None = None
+    parts: dict[str, Any] = {}
     if report.labels is not None:
         classes = report.labels.rates["class"].tolist()
         names = _names(given.names, len(classes)) if given.names else [str(c) for c in classes]

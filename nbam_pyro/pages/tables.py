@@ -7,7 +7,8 @@ import pandas as pd
 
 from nbam_pyro.outputs.wording.sentences import percent
 from nbam_pyro.pages.findings import Findings
-from nbam_pyro.pages.listing import shortened
+from nbam_pyro.pages.texts import shortened
+from nbam_pyro.plots.sources import Matrix
 
 __all__ = ["Entry", "by_class", "by_group", "matrix_rows"]
 
@@ -41,18 +42,24 @@ def matrix_rows(findings: Findings) -> list[tuple[str, list[Entry]]] | None:
     matrix = findings.matrix
     if matrix is None or matrix.names is None or len(matrix.names) > _MATRIX:
         return None
-    rows = []
-    for c, name in enumerate(matrix.names):
-        entries = []
-        for o, mean in enumerate(matrix.mean[c]):
-            interval = ""
-            known = matrix.low is not None and matrix.high is not None
-            if known and (mean >= _SHADES[0] or matrix.high[c, o] >= _SHADES[1]):
-                interval = f"{percent(matrix.low[c, o], 0)} to {percent(matrix.high[c, o], 0)}"
-            shade = int(np.searchsorted(_SHADES, mean))
-            entries.append(Entry(text=percent(float(mean), 0), interval=interval, shade=shade))
-        rows.append((shortened(name, most=40), entries))
-    return rows
+    return [
+        (
+            shortened(name, most=40),
+            [_entry(matrix, c, o) for o in range(len(matrix.names))],
+        )
+        for c, name in enumerate(matrix.names)
+    ]
+
+
+def _entry(matrix: Matrix, c: int, o: int) -> Entry:
+    mean, interval = float(matrix.mean[c, o]), ""
+    if matrix.low is not None and matrix.high is not None:
+        low, high = float(matrix.low[c, o]), float(matrix.high[c, o])
+        if mean >= _SHADES[0] or high >= _SHADES[1]:
+            interval = f"{percent(low, 0)} to {percent(high, 0)}"
+    return Entry(
+        text=percent(mean, 0), interval=interval, shade=int(np.searchsorted(_SHADES, mean))
+    )
 
 
 def by_class(findings: Findings) -> pd.DataFrame | None:

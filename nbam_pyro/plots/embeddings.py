@@ -62,8 +62,8 @@ def embedding_map(
         across, up = position[rows].T
         ax.plot(across, up, ".", markersize=4, alpha=0.6, label=name, rasterized=rasterised)
     across, up = position[r > flagged].T
-    ring = {"markerfacecolor": "none", "markeredgecolor": "tab:red", "rasterized": rasterised}
-    ax.plot(across, up, "o", markersize=8, linestyle="none", label="flagged", **ring)
+    ring = ax.plot(across, up, "o", markersize=8, label="flagged", rasterized=rasterised)[0]
+    ring.set(markerfacecolor="none", markeredgecolor="tab:red")
     axis = "principal component" if shape[1] > 2 else "feature"
     ax.set_xlabel(f"{axis} 1")
     ax.set_ylabel(f"{axis} 2")
