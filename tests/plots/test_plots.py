@@ -191,6 +191,9 @@ TAKES = {
     "reliability": {"fit", "estimator", "report", "known flips", "array"},
     "responsibilities_by": {"fit", "estimator", "report", "known flips", "array"},
     "contamination_map": {"fit", "estimator", "report", "known flips", "array"},
+    "precision_recall": {"fit", "estimator", "report", "known flips", "array"},
+    "embedding_map": {"fit", "estimator", "report", "known flips", "array"},
+    "class_rates": {"fit", "estimator", "report", "matrix"},
     "occam_penalty": {"fit", "estimator", "report", "known flips", "array"},
     "transition_matrix": {"fit", "estimator", "report", "matrix", "array"},
     "rate_posterior": {"fit", "estimator", "report", "tree"},
@@ -207,6 +210,7 @@ def further(plot, rows):
         "reliability": [np.arange(rows) % 2],
         "responsibilities_by": [["a", "b", *[None] * (rows - 2)]],
         "contamination_map": [np.ones((rows, 2))],
+        "embedding_map": [np.arange(2 * rows).reshape(rows, 2)],
         "occam_penalty": [],
         "guide_and_chains": [],
     }.get(plot, [])
