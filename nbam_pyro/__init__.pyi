@@ -9,6 +9,7 @@ from . import inference as inference
 from . import losses as losses
 from . import models as models
 from . import outputs as outputs
+from . import pages as pages
 from . import plots as plots
 from . import testing as testing
 from .estimators import NBAMClassifier as NBAMClassifier
@@ -32,5 +33,6 @@ from .models import robust_regression as robust_regression
 from .outputs import ContaminationReport as ContaminationReport
 from .outputs import from_pred_probs as from_pred_probs
 from .outputs import load_report as load_report
+from .pages import report as report
 from .verified import NOTHING as NOTHING
 from .verified import Verified as Verified

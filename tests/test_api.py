@@ -32,6 +32,7 @@ MODULES = (
     "nbam_pyro.losses",
     "nbam_pyro.models",
     "nbam_pyro.outputs",
+    "nbam_pyro.pages",
     "nbam_pyro.plots",
     "nbam_pyro.testing",
 )

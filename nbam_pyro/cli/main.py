@@ -10,6 +10,7 @@ from nbam_pyro.cli.demo import demo
 from nbam_pyro.cli.detect import detect
 from nbam_pyro.cli.export import export
 from nbam_pyro.cli.fit import fit
+from nbam_pyro.cli.report import report
 from nbam_pyro.cli.review import review
 from nbam_pyro.cli.score import score
 from nbam_pyro.cli.show import show
@@ -23,7 +24,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-for command in (fit, score, show, review, export, verify, compare, detect, demo):
+for command in (fit, score, show, report, review, export, verify, compare, detect, demo):
     app.command()(command)
 
 

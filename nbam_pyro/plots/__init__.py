@@ -3,6 +3,8 @@
 A responsibility is the probability that a datum is contaminated, P(z=1 | x, y).
 """
 
+from nbam_pyro.plots.class_rates import class_rates
+from nbam_pyro.plots.embeddings import embedding_map
 from nbam_pyro.plots.fits import training_curve, transition_matrix
 from nbam_pyro.plots.flags import (
     contamination_map,
@@ -14,11 +16,15 @@ from nbam_pyro.plots.flags import (
 from nbam_pyro.plots.posteriors import guide_and_chains, prior_comparison, rate_posterior
 from nbam_pyro.plots.sculpted import sculpting
 from nbam_pyro.plots.story import story
+from nbam_pyro.plots.thresholds import precision_recall
 
 __all__ = [
+    "class_rates",
     "contamination_map",
+    "embedding_map",
     "guide_and_chains",
     "occam_penalty",
+    "precision_recall",
     "prior_comparison",
     "rate_posterior",
     "reliability",

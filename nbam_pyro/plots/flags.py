@@ -112,7 +112,8 @@ def reliability(
 ) -> Axes:
     """Draw observed against predicted contamination; calibrated shares lie on the diagonal.
 
-    Bars are 95 % Wilson intervals of the observed shares, which lie within 0 and 1.
+    Vertical lines are 95 % Wilson intervals of the observed shares, which lie within 0 and 1. Grey
+    bars show the number of rows in each bin, on the axis on the right.
 
     Args:
         values: Responsibilities (probabilities that a row is contaminated), (N,), or an object that
@@ -140,16 +141,23 @@ def reliability(
     realised = np.bincount(index, known, minlength=bins)[full] / sizes
     low, high = _wilson(realised, sizes)
     ax = ax or plt.gca()
+    counts = ax.twinx()
+    counts.bar(
+        np.flatnonzero(full) / bins, sizes, 0.9 / bins, align="edge", color="grey", alpha=0.3
+    )
+    counts.set_yscale("log")
+    counts.set_ylim(bottom=0.8)
+    counts.set_ylabel("rows")
+    ax.set_zorder(counts.get_zorder() + 1)  # the shares are in front of the bars
+    ax.patch.set_visible(False)
     ax.plot([0, 1], [0, 1], color="grey", linestyle=":")
     error = np.stack([realised - low, high - realised])
     ax.errorbar(stated, realised, yerr=error, marker="o", capsize=3)
-    for at, share, size in zip(stated, realised, sizes, strict=True):
-        ax.annotate(f"{size}", (at, share), xytext=(5, -11), textcoords="offset points", fontsize=7)
     ax.set_xlim(-0.02, 1.02)
     ax.set_ylim(-0.02, 1.02)
     ax.set_xlabel("mean responsibility")
     ax.set_ylabel("share that is contaminated")
-    ax.set_title("Are the flags calibrated? (rows)")
+    ax.set_title("Are the flags calibrated?")
     return ax
 
 

@@ -58,7 +58,7 @@ def rate_posterior(source: Any, *, var_name: str | None = None, ax: Axes | None 
 
 def _labelled(ax: Axes, names: Sequence[str]) -> Axes:
     ax.set_yticks(range(len(names)), [name.replace("$", r"\$") for name in names])
-    ax.invert_yaxis()
+    ax.set_ylim(len(names) - 0.5, -0.5)
     ax.set_xlabel("contamination rate")
     ax.set_title("What the data say about the rates")
     return ax

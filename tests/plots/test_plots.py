@@ -87,6 +87,59 @@ def test_flags_are_drawn_by_group_and_against_the_truth(ax):
     assert plots.responsibilities(r, contaminated=contaminated, ax=again) is again
 
 
+def test_precision_and_recall_are_those_of_the_flags(ax):
+    r = np.array([0.9, 0.8, 0.3, 0.1])
+    assert plots.precision_recall(r, [True, False, True, False], ax=ax) is ax
+    lines = {line.get_label(): line for line in ax.lines if "," in line.get_label()}
+    at_half = {
+        name: np.interp(0.5, line.get_xdata(), line.get_ydata()) for name, line in lines.items()
+    }
+    assert at_half == pytest.approx(
+        {
+            "precision, expected": 0.85,
+            "recall, expected": 1.7 / 2.1,
+            "precision, true": 0.5,
+            "recall, true": 0.5,
+        }
+    )
+    other = Figure().subplots()
+    plots.precision_recall(np.zeros(3), ax=other)  # no row is contaminated: there is no recall
+    assert len(other.get_legend().get_texts()) == 1
+
+
+def test_rates_of_classes_are_one_minus_the_diagonal(tree, ax):
+    estimate = transition_matrix(tree[1])
+    assert plots.class_rates(tree[1], names=["ant", "bee", "c$t"], ax=ax) is ax
+    drawn = dict(
+        zip(
+            [label.get_text() for label in ax.get_yticklabels()],
+            ax.lines[0].get_xdata(),
+            strict=True,
+        )
+    )
+    expected = dict(zip(["ant", "bee", r"c\$t"], 1 - estimate.mean.diagonal(), strict=True))
+    assert drawn == pytest.approx(expected)
+    assert list(drawn.values()) == sorted(drawn.values(), reverse=True)
+    with pytest.raises(DataError, match="no intervals"):
+        plots.class_rates(np.eye(2), ax=ax)
+
+
+def test_flagged_rows_have_rings_on_the_map(ax):
+    rng = np.random.default_rng(0)
+    r, x = np.linspace(0, 1, 30), rng.normal(size=(30, 5))
+    assert plots.embedding_map(r, x, by=np.arange(30), ax=ax) is ax
+    lines = {line.get_label(): line for line in ax.lines}
+    assert len(lines["flagged"].get_xdata()) == 15
+    assert len(lines["other groups"].get_xdata()) == 20
+    other = Figure().subplots()
+    plots.embedding_map(r, x[:, :2], ax=other)
+    assert other.get_xlabel() == "feature 1"
+    assert np.array_equal(other.lines[0].get_xdata(), x[:, 0])
+    for wrong in (x[:5], x[:, :1], x[:, 0]):
+        with pytest.raises(DataError, match="Features have shape"):
+            plots.embedding_map(r, wrong, ax=other)
+
+
 def test_maps_and_penalties(ax):
     rng = np.random.default_rng(0)
     assert plots.contamination_map(rng.random(20), rng.normal(size=(20, 2)), ax=ax) is ax
@@ -138,6 +191,9 @@ TAKES = {
     "reliability": {"fit", "estimator", "report", "known flips", "array"},
     "responsibilities_by": {"fit", "estimator", "report", "known flips", "array"},
     "contamination_map": {"fit", "estimator", "report", "known flips", "array"},
+    "precision_recall": {"fit", "estimator", "report", "known flips", "array"},
+    "embedding_map": {"fit", "estimator", "report", "known flips", "array"},
+    "class_rates": {"fit", "estimator", "report", "matrix"},
     "occam_penalty": {"fit", "estimator", "report", "known flips", "array"},
     "transition_matrix": {"fit", "estimator", "report", "matrix", "array"},
     "rate_posterior": {"fit", "estimator", "report", "tree"},
@@ -154,6 +210,7 @@ def further(plot, rows):
         "reliability": [np.arange(rows) % 2],
         "responsibilities_by": [["a", "b", *[None] * (rows - 2)]],
         "contamination_map": [np.ones((rows, 2))],
+        "embedding_map": [np.arange(2 * rows).reshape(rows, 2)],
         "occam_penalty": [],
         "guide_and_chains": [],
     }.get(plot, [])

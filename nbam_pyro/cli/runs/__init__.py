@@ -16,6 +16,7 @@ from nbam_pyro.cli.runs.mapping import check_maps, map_folder
 from nbam_pyro.cli.runs.nuisances import check_nuisance, detect_nuisance
 from nbam_pyro.cli.runs.outputs import fit_outputs
 from nbam_pyro.cli.runs.priors import parse_clean_error, parse_contamination
+from nbam_pyro.cli.runs.reporting import report_run
 from nbam_pyro.cli.runs.reviewing import draw_review
 from nbam_pyro.cli.runs.scores import detect_scores
 from nbam_pyro.cli.runs.tables import write_csv
@@ -46,6 +47,7 @@ __all__ = [
     "parse_share",
     "read_report",
     "read_run",
+    "report_run",
     "score_file",
     "scored_line",
     "show_lines",

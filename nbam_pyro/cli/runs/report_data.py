@@ -1,0 +1,148 @@
+"""The data of a run as they are now: contents of its rows for a report, and groups of rows."""
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from nbam_pyro.checks.column import Column
+from nbam_pyro.cli.files import Columns, Source, read
+from nbam_pyro.cli.runs.schema import DetectedInfo, FittedInfo
+from nbam_pyro.data import flipped_digits
+from nbam_pyro.errors import DataError
+from nbam_pyro.pages.contents import Contents, contents_of
+from nbam_pyro.pages.findings import Group
+from nbam_pyro.storage import read_json
+
+__all__ = ["RunData", "data_of_run"]
+
+# Sides of the images of digits, in pixels.
+_DIGIT = 8
+# Columns that are neither features nor targets, as settings.json names them.
+_BESIDE = ("true_label", "contaminated", "nuisance", "verified")
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class RunData:
+    """Data of a run as they are now.
+
+    Attributes:
+        positions: Position in the data of each row of flags.csv, (N,).
+        contents: Contents of the rows in the order of the data; None if they cannot be shown.
+        group: Groups of the rows in the order of the data, or None.
+        missing: Sentence that says why contents cannot be shown; empty if they can.
+    """
+
+    positions: np.ndarray
+    contents: Contents | None = None
+    group: Group | None = None
+    missing: str = ""
+
+
+def data_of_run(
+    run: Path, settings: dict[str, Any], table: pd.DataFrame, *, by: str | None
+) -> RunData:
+    """Read the data of a run again. If they are not there or have changed, the result says so.
+
+    Args:
+        run: Run folder.
+        settings: Content of settings.json.
+        table: Table in flags.csv.
+        by: Name of a column with groups, or None.
+
+    Raises:
+        DataError: Groups are wanted, and the data or the column are not there.
+    """
+    try:
+        if settings["command"] == "demo":
+            return _demonstrated(settings, table)
+        source = _source(settings)
+        positions = _positions(table, source.rows)
+        _check_targets(table, positions, source.y, path=settings["data"])
+    except DataError as error:
+        if by is not None:
+            raise
+        return RunData(
+            positions=np.arange(len(table)), missing=f"Cells and images are not shown: {error}"
+        )
+    group = None if by is None else _group(source, by)
+    if isinstance(source.x, pd.DataFrame) and not source.x.shape[1]:
+        return RunData(positions=positions, group=group)
+    contents = replace(contents_of(source.x, len(table)), beside=_unused(run))
+    return RunData(positions=positions, contents=contents, group=group)
+
+
+def _demonstrated(settings: dict[str, Any], table: pd.DataFrame) -> RunData:
+    digits = flipped_digits(seed=settings["seed"], rate=settings["rate"])
+    images = digits.x.reshape(-1, _DIGIT, _DIGIT)
+    return RunData(
+        positions=_positions(table, digits.rows), contents=contents_of(images, len(table))
+    )
+
+
+def _source(settings: dict[str, Any]) -> Source:
+    label = settings.get("label") or settings.get("class")
+    if settings["command"] == "detect-scores":
+        label = "score"
+    return read(
+        Path(settings["data"]),
+        label=label,
+        beside=[settings[name] for name in _BESIDE if settings.get(name) is not None],
+        labelled="label" in settings,
+        features=False,
+        spelling="numbers" if settings.get("task") == "regression" else "auto",
+    )
+
+
+def _positions(table: pd.DataFrame, names: np.ndarray) -> np.ndarray:
+    """Return the position in the data of each row of a table.
+
+    Raises:
+        DataError: The rows are not those of the data.
+    """
+    at = {str(name): place for place, name in enumerate(names)}
+    places = table["row"].astype(str).map(at)
+    if len(names) != len(table) or places.isna().any() or places.duplicated().any():
+        raise DataError(
+            f"the data have {len(names)} rows, and the run has {len(table)} or others. Fit again."
+        )
+    return places.to_numpy(dtype=int)
+
+
+def _check_targets(table: pd.DataFrame, positions: np.ndarray, y: np.ndarray, *, path: str) -> None:
+    """Raise a `DataError` if labels or measurements of the data are not those of a table."""
+    if "label" not in table:
+        return
+    column = Column.of(y)
+    now = np.full(len(y), "", dtype=object)
+    now[column.present] = column.values
+    found, expected = table["label"].reset_index(drop=True), pd.Series(now[positions])
+    if pd.api.types.is_numeric_dtype(found):
+        numbers = pd.to_numeric(expected, errors="coerce").to_numpy(dtype=float)
+        same = bool(np.allclose(found.to_numpy(dtype=float), numbers, equal_nan=True))
+    else:
+        same = bool((found.astype(str) == expected.astype(str)).all())
+    if not same:
+        raise DataError(f"the targets in '{path}' have changed since the run. Fit again.")
+
+
+def _group(source: Source, by: str) -> Group:
+    if isinstance(source.x, pd.DataFrame) and by in source.x:
+        values = source.x[by]
+    elif by in source.beside:
+        values = pd.Series(source.beside[by])
+    else:
+        raise DataError(f"The data have no column '{by}'. Give --by a column of the data.")
+    return Group(name=by, values=values.astype(object).where(values.notna(), "unknown").to_numpy())
+
+
+def _unused(run: Path) -> tuple[str, ...]:
+    """Return the names of columns that the run did not use as features."""
+    path = run / "run.json"
+    if not path.exists():
+        return ()
+    fitted = (run / "model.json").exists()
+    encoding = (read_json(path, FittedInfo) if fitted else read_json(path, DetectedInfo)).encoding
+    return (*encoding.dropped, *encoding.left_out) if isinstance(encoding, Columns) else ()
