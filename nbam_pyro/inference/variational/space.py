@@ -19,6 +19,8 @@ from nbam_pyro.verified import Verified
 _ENTRIES = 2_000_000
 # Draws from the prior that the units of the free coordinates are computed from.
 _PRIOR_DRAWS = 40
+# Parts of the messages of torch for functions that it cannot run under vmap.
+_WITHOUT_VMAP = ("data-dependent control flow", "dynamic shape")
 # Rows by which points are compared.
 _COMPARED = 500
 
@@ -218,8 +220,9 @@ class LogPosterior:
             try:
                 return torch.vmap(function)(free)
             except RuntimeError as error:
-                # Argument checks of a user's own distribution may not work under vmap.
-                if "data-dependent control flow" not in str(error):
+                # Argument checks of a user's own distribution may not work under vmap, and the mean
+                # of torch's Student-t distribution does not.
+                if not any(reason in str(error) for reason in _WITHOUT_VMAP):
                     raise
         return torch.stack([function(one) for one in free])
 

@@ -1,5 +1,6 @@
 """How much wider the posterior of the clean means is because switches are not known."""
 
+import torch
 from torch import Tensor
 
 from nbam_pyro.inference.variational.ascent import ascend, inverse_curvature, polish
@@ -8,8 +9,8 @@ from nbam_pyro.inference.variational.space import LogPosterior
 
 __all__ = ["widening"]
 
-# Largest number of rows whose clean means are compared.
-_ROWS = 500
+# Draws with known switches, and largest number of rows whose clean means are compared.
+_DRAWS, _ROWS = 1000, 500
 
 
 def widening(density: LogPosterior, centre: Tensor, draws: Tensor, *, seed: int) -> float:
@@ -42,13 +43,12 @@ def widening(density: LogPosterior, centre: Tensor, draws: Tensor, *, seed: int)
         return 1.0
     points, heights = polish(known, *ascend(known, centre[None]))
     sampled = sample_modes(known, points, inverse_curvature(known, points), heights, seed=seed)
-    factor = (wide / _variance(known, sampled.points, sampled.weights)).sqrt()
+    generator = torch.Generator().manual_seed(seed)
+    index = torch.multinomial(sampled.weights, _DRAWS, replacement=True, generator=generator)
+    factor = (wide / _variance(known, sampled.points[index])).sqrt()
     return float(factor) if factor.isfinite() else 1.0
 
 
-def _variance(density: LogPosterior, free: Tensor, weights: Tensor | None = None) -> Tensor:
-    """Return the variance of the clean means at weighted points, added up over a few rows, ()."""
-    means = density.clean_means(free, most=_ROWS).flatten(1)
-    if weights is None:
-        weights = means.new_full((len(means),), 1 / len(means))
-    return (weights @ (means - weights @ means) ** 2).sum()
+def _variance(density: LogPosterior, free: Tensor) -> Tensor:
+    """Return the variance of the clean means at some points, added up over a few rows, ()."""
+    return density.clean_means(free, most=_ROWS).var(0).sum()
