@@ -1,6 +1,5 @@
 """`Erasure`: removes from a representation what linear functions of it say about a nuisance."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,6 +8,7 @@ from numpy.typing import ArrayLike
 from sklearn.linear_model import RidgeClassifier
 
 from nbam_pyro.checks.numbers import check_finite
+from nbam_pyro.detection.representations.directions import directions_free
 from nbam_pyro.detection.representations.nuisance import Classes, Nuisance
 from nbam_pyro.detection.representations.positivity import check_positivity
 from nbam_pyro.detection.representations.weights import (
@@ -20,14 +20,6 @@ from nbam_pyro.errors import DataError
 from nbam_pyro.training.folds import split
 
 __all__ = ["Erased", "Erasure"]
-
-# Share of the mean variance that is added to each direction, as in `Mahalanobis`.
-_RIDGE = 1e-6
-# A direction whose effect is this much smaller than the largest one is a rounding error.
-_TINY = 1e-10
-# Number of random exchanges of rows, and of standard deviations above the mean of their effects.
-_EXCHANGES = 20
-_SURE = 4.0
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -105,8 +97,8 @@ class Erasure:
         spread: Whether directions are removed, too, in which the variance within a class changes
             with the nuisance. Of the symmetric matrices that regressions of r r' on the nuisance
             give, the sum of squares is formed. Its eigenvectors are kept whose eigenvalue chance
-            can explain. Use it with a linear encoder of at least as many columns as features: a
-            network mixes directions with and without such changes.
+            can explain, in rounds. Use it with a linear encoder of at least as many columns as
+            features: a network mixes directions with and without such changes.
 
     Raises:
         DataError: `noise` is negative, or 0 with `spread`.
@@ -171,10 +163,19 @@ class Erasure:
         check_positivity(classes, values)
         basis = values.basis
         _check_room(classes, basis.shape[1])
-        origin, matrix, removed = _map(rows, classes.codes, basis, w, self)
+        origin, matrix, removed = directions_free(
+            rows, classes.codes, basis, w, noise=self.noise, spread=self.spread
+        )
         accuracies = []
         for train, test in split(classes.codes, 2, seed=seed):
-            found = _map(rows[train], classes.codes[train], basis[train], w[train], self)
+            found = directions_free(
+                rows[train],
+                classes.codes[train],
+                basis[train],
+                w[train],
+                noise=self.noise,
+                spread=self.spread,
+            )
             for transform in (np.eye(rows.shape[1]), found[1]):
                 moved = (rows - found[0]) @ transform
                 accuracies.append(_accuracy(moved, classes.codes, w, train, test))
@@ -198,88 +199,6 @@ def _check_room(classes: Classes, columns: int) -> None:
             "every row. Give a nuisance of fewer columns, such as its first principal components, "
             "or more rows."
         )
-
-
-def _map(
-    r: np.ndarray, codes: np.ndarray, basis: np.ndarray, w: np.ndarray, settings: Erasure
-) -> tuple[np.ndarray, np.ndarray, int]:
-    """Return the origin, the matrix, and the number of removed directions."""
-    total = w.sum()
-    origin = w @ r / total
-    within = r - origin
-    members = [np.flatnonzero(codes == k) for k in np.unique(codes)]
-    for own in members:
-        within[own] -= w[own] @ within[own] / w[own].sum()
-    unit = np.sqrt(w @ np.square(within) / total)
-    unit[unit <= _TINY * np.abs(r).max(0, initial=1e-300)] = 1.0
-    within = within / unit
-    variance, directions = np.linalg.eigh((within.T * w) @ within / total)
-    variance = np.maximum(variance, 0.0) + _RIDGE * max(variance.mean(), _RIDGE)
-    whitening = directions / np.sqrt(variance)
-    white = within @ whitening
-    regressors = [_regressors(basis[own], w[own]) / np.sqrt(total) for own in members]
-    _, size, axes = np.linalg.svd(_effects(white, members, regressors), full_matrices=True)
-    least = _TINY * size.max(initial=0.0)
-    if settings.noise:
-        least = max(least, settings.noise * _by_chance(_effects, white, members, regressors))
-    kept = axes[int((size > least).sum()) :].T
-    if settings.spread and kept.size:
-        rest = white @ kept
-        size, axes = np.linalg.eigh(_spreads(rest, members, regressors))
-        kept = (
-            kept @ axes[:, size <= settings.noise * _by_chance(_spreads, rest, members, regressors)]
-        )
-    removed = r.shape[1] - kept.shape[1]
-    if not kept.size:
-        raise DataError(
-            f"All {removed} directions of the representation depend on the nuisance within "
-            "classes, so nothing would be left. Use a representation with more columns, or a "
-            "larger noise, which keeps directions whose effect chance can explain."
-        )
-    return origin, (whitening / unit[:, None]) @ kept, removed
-
-
-def _regressors(basis: np.ndarray, w: np.ndarray) -> np.ndarray:
-    """Return orthonormal weighted regressors of the rows of a class, (B, n)."""
-    root = np.sqrt(w)[:, None]
-    left, size, _ = np.linalg.svd(root * (basis - w @ basis / w.sum()), full_matrices=False)
-    return np.asarray((root * left[:, size > _TINY * size.max(initial=0.0)]).T)
-
-
-def _effects(
-    white: np.ndarray, members: list[np.ndarray], regressors: list[np.ndarray]
-) -> np.ndarray:
-    """Return the weighted regression coefficients of whitened rows in all classes, (B, D)."""
-    return np.concatenate(
-        [part @ white[own] for own, part in zip(members, regressors, strict=True)]
-    )
-
-
-def _spreads(
-    white: np.ndarray, members: list[np.ndarray], regressors: list[np.ndarray]
-) -> np.ndarray:
-    """Return the root of the sum of squared effects on second moments in all classes, (D, D)."""
-    total = np.zeros((white.shape[1], white.shape[1]))
-    for own, part in zip(members, regressors, strict=True):
-        effects = [(white[own].T * one) @ white[own] for one in part]
-        total += sum(effect @ effect for effect in effects)
-    value, axes = np.linalg.eigh(total)
-    return np.asarray((axes * np.sqrt(np.maximum(value, 0.0))) @ axes.T)
-
-
-def _by_chance(
-    effects: Callable[..., np.ndarray],
-    white: np.ndarray,
-    members: list[np.ndarray],
-    regressors: list[np.ndarray],
-) -> float:
-    """Return the largest effect that chance gives, from exchanges of rows within classes."""
-    rng = np.random.default_rng(0)
-    found = []
-    for _ in range(_EXCHANGES):
-        mixed = [rng.permutation(own) for own in members]
-        found.append(np.linalg.norm(effects(white, mixed, regressors), ord=2))
-    return float(np.mean(found) + _SURE * np.std(found))
 
 
 def _accuracy(

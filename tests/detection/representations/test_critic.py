@@ -63,11 +63,11 @@ def test_published_data_with_a_reversed_nuisance(method):
     accuracy = (detector.classify(x) == y).mean()
     if method == "erm":
         assert accuracy < 0.42
-        assert detector.probe_.linear > 0.9
+        assert detector.probe.linear > 0.9
     else:
         assert accuracy > (0.55 if method == "nurd" else 0.60)
         assert accuracy < EXACT_A + 0.02
-        assert detector.probe_.linear < (0.4 if method == "nurd" else 0.1)
+        assert detector.probe.linear < (0.4 if method == "nurd" else 0.1)
 
 
 @pytest.mark.parametrize(
