@@ -5,7 +5,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from nbam_pyro.decisions import flags, review_queue
+from nbam_pyro.decisions import review_queue
 from nbam_pyro.errors import DataError
 from nbam_pyro.inference.diagnostics.label_evidence import LabelEvidence, MutualPair
 
@@ -51,13 +51,10 @@ def fitted(level="weak", **changed):
 def test_rows_for_flags_are_those_whose_flags_are_most_often_wrong():
     fit = fitted()
     r = fit.training_rows.responsibility
-    queue = review_queue(fit, budget=50, goal="flags", fdr=0.1)
-    flagged = flags(r, fdr=0.1).flagged
-    value = np.where(flagged, 1 - r, r)
+    queue = review_queue(fit, budget=50, goal="flags")
+    value = np.minimum(r, 1 - r)
     assert queue["value"].to_numpy() == pytest.approx(np.sort(value)[::-1][:50])
-    assert (
-        queue["row"].tolist() == review_queue(r, budget=50, goal="flags", fdr=0.1)["row"].tolist()
-    )
+    assert queue["row"].tolist() == review_queue(r, budget=50, goal="flags")["row"].tolist()
     assert not {0, 1} & set(queue["row"])
     found = review_queue(fit, budget=5)["row"]
     assert not set(found) & set(queue["row"])  # the surest rows need no answer
@@ -126,7 +123,6 @@ def test_a_random_sample_may_have_a_goal():
         (lambda: review_queue([0.5], budget=1, goal="verdict"), "needs the posterior"),
         (lambda: review_queue([0.5], budget=1, goal="rates"), "needs the posterior"),
         (lambda: review_queue([0.5], budget=1, goal="fun"), "goal is 'fun'"),
-        (lambda: review_queue([0.5], budget=1, goal="flags", fdr=2), "fdr is 2"),
         (lambda: review_queue(fitted("identified"), budget=1, goal="verdict"), "no answer"),
     ],
 )

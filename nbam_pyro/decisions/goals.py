@@ -7,7 +7,6 @@ from typing import Any, Literal, TypeAlias
 
 import numpy as np
 
-from nbam_pyro.decisions.flagging import flags
 from nbam_pyro.decisions.probabilities import as_probabilities
 from nbam_pyro.errors import DataError
 
@@ -76,12 +75,11 @@ class Posteriors:
             true_label=None if p is None else p[keep],
         )
 
-    def value(self, goal: Goal, *, fdr: float) -> np.ndarray:
+    def value(self, goal: Goal) -> np.ndarray:
         """Return how much the answer about each element is worth, (n,).
 
         Args:
             goal: What the answers are for.
-            fdr: False discovery rate of the flags, for the goal "flags".
 
         Raises:
             DataError: The goal has another name, needs a fit of labels, or nothing is open.
@@ -89,7 +87,7 @@ class Posteriors:
         match goal:
             case "flags":
                 r = self.responsibility.ravel()
-                return np.where(flags(r, fdr=fdr).flagged, 1 - r, r)
+                return np.minimum(r, 1 - r)
             case "verdict":
                 return self._deciding()
             case "rates":

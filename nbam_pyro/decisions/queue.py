@@ -20,7 +20,6 @@ def review_queue(
     *,
     budget: int,
     goal: Goal | None = None,
-    fdr: float = 0.05,
     design: Literal["sorted", "random"] = "sorted",
     seed: int = 0,
 ) -> pd.DataFrame:
@@ -30,9 +29,9 @@ def review_queue(
     goal says what the answers are for, and therefore what each is worth:
 
     * None: to find contaminated data. The value is r.
-    * "flags": to avoid errors of `flags(r, fdr=fdr)`, before the decision or another fit. The value
-      is 1 - r for a flagged datum and r for any other one, the probability that the flag is wrong
-      or missing. Data that are surely contaminated come late: they are flagged without an answer.
+    * "flags": to avoid wrong and missing flags, before a decision or another fit. The value is
+      :math:`\min(r, 1 - r)`, the probability that a flag at one half is wrong. Data that are surely
+      contaminated come late: they are flagged without an answer.
     * "verdict": to decide what the verdict of a fit of labels leaves open. The value is the largest
       :math:`p_c` of the open classes. The classes of a pair whose names may be exchanged come
       first, in turn, each with the ten rows that most surely belong to it. Then other open classes
@@ -55,7 +54,6 @@ def review_queue(
         budget: Number of data to review, a whole number of at least 1. If there are fewer data, all
             are returned.
         goal: What the answers are for, as above.
-        fdr: False discovery rate of the flags that the goal "flags" is about, in (0, 1).
         design: "sorted" for the data that are worth most, "random" for a sample.
         seed: Seed of the sample, and of the order of data that are worth the same.
 
@@ -95,7 +93,7 @@ def review_queue(
         raise DataError(f'design is {design!r}. Write "sorted" or "random".')
     flat, count = r.ravel(), min(int(number), r.size)
     rng = np.random.default_rng(seed)
-    value = None if goal is None else posteriors.value(goal, fdr=fdr)
+    value = None if goal is None else posteriors.value(goal)
     if design == "sorted":
         if goal is None or value is None:
             return _table(r, (-flat).argsort(kind="stable")[:count])

@@ -12,7 +12,7 @@ from sklearn.datasets import load_digits
 from tests.cli.helpers import nbam
 
 PAGE = Path(__file__).parent.parent.parent / "docs" / "howto" / "review_tools.md"
-BLOCK = re.compile(r"```(sh|csv)\n(.*?)```", re.DOTALL)
+BLOCK = re.compile(r"```(sh|text)\n(.*?)```", re.DOTALL)
 
 
 @pytest.fixture(scope="module")
@@ -23,7 +23,7 @@ def typed(tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
         for kind, text in BLOCK.findall(PAGE.read_text()):
-            if kind == "csv":
+            if kind == "text":
                 (folder / "answers.csv").write_text(text)
                 continue
             for line in text.splitlines():
