@@ -4,7 +4,6 @@ import numpy as np
 import pandas as pd
 
 from nbam_pyro.cli.runs.info import RunInfo
-from nbam_pyro.cli.runs.targets import whole
 from nbam_pyro.estimators.targets import Targets, score
 from nbam_pyro.inference import Fit, predict, prior_contamination, true_label_posterior
 
@@ -44,10 +43,7 @@ def flags(
             r[~present] = prior_contamination(fit, x[~present])
     else:
         r = score(fit, x, targets)
-    column = targets.column
-    if info.classes is not None and info.classes.dtype.kind in "iu":
-        column = whole(column)  # missing labels turned the others into floats
-    columns = {"row": rows, "label": column.cells, "responsibility": r}
+    columns = {"row": rows, "label": targets.column.cells, "responsibility": r}
     if info.classes is None:
         columns["prediction"] = predict(fit, x)
     else:
