@@ -45,9 +45,10 @@ def marked(findings: Findings, table: pd.DataFrame, shown: pd.Index) -> np.ndarr
     strength = np.zeros((len(shown), table.shape[1]))
     if findings.kind == "scores":
         normal = findings.rows.index[~findings.flagged]
-        for number, name in enumerate(table):
-            distance = _distance(table[name].loc[normal], rare=_RARE_ROW, unusual=_UNUSUAL_ROW)
-            strength[:, number] = _above(distance(table[name].loc[shown]), _UNUSUAL_ROW)
+        for number in range(table.shape[1]):
+            cells = table.iloc[:, number]
+            distance = _distance(cells.loc[normal], rare=_RARE_ROW, unusual=_UNUSUAL_ROW)
+            strength[:, number] = _above(distance(cells.loc[shown]), _UNUSUAL_ROW)
     elif findings.kind == "labels":
         strength = _against_labels(findings, table, shown)
     order = np.argsort(-strength, axis=1, kind="stable")
@@ -71,8 +72,8 @@ def _against_labels(findings: Findings, table: pd.DataFrame, shown: pd.Index) ->
         if label == other or label not in members or other not in members:
             continue
         at = shown.get_indexer(part.index)
-        for number, name in enumerate(table):
-            cells = table[name]
+        for number in range(table.shape[1]):
+            cells = table.iloc[:, number]
             own, its = (
                 _distance(cells.loc[members[one]], rare=_RARE_LABEL, unusual=_UNUSUAL_LABEL)(
                     cells.loc[part.index]
@@ -94,11 +95,11 @@ def _distance(usual: pd.Series, *, rare: float, unusual: float) -> Distance:
     0 otherwise. Missing cells have 0.
     """
     if pd.api.types.is_numeric_dtype(usual) and not pd.api.types.is_bool_dtype(usual):
-        low, middle, high = usual.quantile([0.25, 0.5, 0.75])
+        low, middle, high = _quartiles(_numbers(usual))
         spread = (high - low) / 1.349
         if not spread > 0:
             return lambda cells: np.zeros(len(cells))
-        return lambda cells: ((cells.astype(float) - middle).abs() / spread).fillna(0.0).to_numpy()
+        return lambda cells: np.nan_to_num(np.abs(_numbers(cells) - middle) / spread)
     share = usual.astype(str).value_counts(normalize=True)
 
     def distance(cells: pd.Series) -> np.ndarray:
@@ -106,3 +107,13 @@ def _distance(usual: pd.Series, *, rare: float, unusual: float) -> Distance:
         return np.where((rarity < rare) & cells.notna().to_numpy(), unusual, 0.0)
 
     return distance
+
+
+def _numbers(cells: pd.Series) -> np.ndarray:
+    return cells.to_numpy(dtype=float, na_value=np.nan)
+
+
+def _quartiles(values: np.ndarray) -> np.ndarray:
+    """Return the quartiles of the finite values; NaN if there is none."""
+    finite = values[np.isfinite(values)]
+    return np.quantile(finite, [0.25, 0.5, 0.75]) if len(finite) else np.full(3, np.nan)

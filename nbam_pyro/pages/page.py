@@ -10,7 +10,7 @@ import pandas as pd
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from nbam_pyro.errors import DataError, printable
+from nbam_pyro.errors import printable
 from nbam_pyro.outputs.wording.sentences import percent
 from nbam_pyro.pages.contents import Contents
 from nbam_pyro.pages.findings import Findings
@@ -58,8 +58,9 @@ def page(
     Raises:
         DataError: An image cannot be read.
     """
+    parts = PackageLoader("nbam_pyro.pages", "parts")
     environment = Environment(
-        loader=PackageLoader("nbam_pyro.pages", "parts"),
+        loader=parts,
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,
@@ -67,7 +68,7 @@ def page(
     )
     environment.filters |= {"text": shortened, "percent": percent, "safe_text": printable}
     shown = contents if show_rows else None
-    script = _part(environment, "page.js")
+    script, style = (parts.get_source(environment, name)[0] for name in ("page.js", "page.css"))
     fixed: dict[str, Any] = {
         "findings": findings,
         "title": f"{WORDS[findings.kind].title} in {shortened(findings.data)}",
@@ -88,7 +89,7 @@ def page(
         "missing": missing,
         "script": Markup(script),
         "script_hash": base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
-        "style": Markup(_part(environment, "page.css")),
+        "style": Markup(style),
     }
     most = SHOWN if show_rows else 0
     while True:
@@ -97,13 +98,6 @@ def page(
         if len(html.encode()) <= _LARGEST or most <= 1:
             return html
         most //= 2
-
-
-def _part(environment: Environment, name: str) -> str:
-    loader = environment.loader
-    if loader is None:
-        raise DataError("The templates of the page are missing. Install the package again.")
-    return loader.get_source(environment, name)[0]
 
 
 def _records(table: pd.DataFrame | None) -> list[dict[str, Any]] | None:

@@ -97,7 +97,7 @@ def _pictures(findings: Findings, features: np.ndarray | None) -> Iterator[Pictu
         )
     if findings.class_rates is not None and len(findings.class_rates) <= _CLASSES:
         table = findings.class_rates
-        table = table.assign(**{"class": short_names(list(table["class"]))})
+        table = table.assign(**{"class": short_names(table["class"].tolist())})
         yield _picture(
             "classes",
             "Wrong labels by class",

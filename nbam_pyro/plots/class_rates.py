@@ -52,6 +52,7 @@ def class_rates(source: Any, *, names: Sequence[Any] | None = None, ax: Axes | N
     ax.set_yticks(at, [ticks[place] for place in order])
     ax.set_ylim(len(table) - 0.5, -0.5)
     ax.set_xlim(left=0)
+    ax.locator_params(axis="x", nbins=6)
     ax.set_xlabel("share of wrong labels, with interval")
     ax.set_ylabel("true class")
     ax.set_title("Wrong labels by class")

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pandas as pd
+import pytest
 
 from tests.cli.helpers import bugs, distances, nbam, refused
 from tests.pages.helpers import Page
@@ -78,6 +79,24 @@ def test_measurements_and_detectors(quick, tmp_path):
     made("detect", "--scores", tmp_path / "s.csv", "--out", tmp_path / "scored")
     made("report", tmp_path / "scored")
     assert "P(anomaly)" in Page(tmp_path / "scored.html").text
+
+
+@pytest.mark.parametrize("task", ["classification", "regression"])
+def test_rows_without_a_target_and_verified_rows_are_not_listed(quick, task, tmp_path):
+    frame, _ = bugs(120)
+    frame["species"] = pd.Series(np.arange(120) % 3).astype("Int64")
+    frame.loc[:9, "species"] = pd.NA
+    frame["right"] = pd.Series([pd.NA] * 20 + [0] * 5 + [pd.NA] * 95)
+    frame["cell"] = [f"cell {row}." for row in range(120)]
+    frame.to_csv(tmp_path / "d.csv", index=False)
+    arguments = ["--label", "species", "--contaminated", "right", "--drop", "cell", "--task", task]
+    made("fit", tmp_path / "d.csv", *arguments, "--out", tmp_path / "run")
+    assert "Note" not in made("report", tmp_path / "run").stdout
+    page = Page(tmp_path / "run.html")
+    assert "105 of 105 rows that nobody has verified" in page.text
+    assert "cell 5." not in page.text
+    assert "cell 22." not in page.text
+    assert "cell 30." in page.text
 
 
 def test_images_are_shown(quick, tmp_path):

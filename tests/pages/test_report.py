@@ -49,6 +49,21 @@ def test_marked_cells_speak_against_the_label(tmp_path):
     assert first.count("<mark>") == 2  # length and width, not noise
 
 
+def test_tables_may_be_untidy(tmp_path):
+    found, table, _ = labels()
+    table["count"] = pd.Series([None, 1, 2] * 100, dtype="Int64")
+    table["endless"] = [np.inf, 1.0, np.nan] * 100
+    table["empty"] = np.nan
+    table["when"] = pd.Timestamp("2026-01-01")
+    table["list"] = [[1]] * 300
+    table.columns = [*table.columns[:-1], "length"]  # a name twice
+    page = written(tmp_path, found, rows=table)
+    assert page.text.count("2026-01-01") == 300
+    import polars as pl
+
+    written(tmp_path, found, rows=pl.DataFrame({"a": range(300)}), overwrite=True)
+
+
 def test_measurements_and_anomalies(tmp_path):
     found, table = measurements()
     page = written(tmp_path, found, rows=table)

@@ -10,6 +10,7 @@ import pandas as pd
 from nbam_pyro.checks.column import Column
 from nbam_pyro.cli.files import Columns, Source, read
 from nbam_pyro.cli.runs.schema import DetectedInfo, FittedInfo
+from nbam_pyro.cli.runs.targets import whole
 from nbam_pyro.data import flipped_digits
 from nbam_pyro.errors import DataError
 from nbam_pyro.pages.contents import Contents, contents_of
@@ -60,7 +61,8 @@ def data_of_run(
             return _demonstrated(settings, table)
         source = _source(settings)
         positions = _positions(table, source.rows)
-        _check_targets(table, positions, source.y, path=settings["data"])
+        measured = "prediction" in table
+        _check_targets(table, positions, source.y, measured=measured, path=settings["data"])
     except DataError as error:
         if by is not None:
             raise
@@ -111,17 +113,21 @@ def _positions(table: pd.DataFrame, names: np.ndarray) -> np.ndarray:
     return places.to_numpy(dtype=int)
 
 
-def _check_targets(table: pd.DataFrame, positions: np.ndarray, y: np.ndarray, *, path: str) -> None:
+def _check_targets(
+    table: pd.DataFrame, positions: np.ndarray, y: np.ndarray, *, measured: bool, path: str
+) -> None:
     """Raise a `DataError` if labels or measurements of the data are not those of a table."""
     if "label" not in table:
         return
-    column = Column.of(y)
+    column = whole(Column.of(y))
     now = np.full(len(y), "", dtype=object)
     now[column.present] = column.values
     found, expected = table["label"].reset_index(drop=True), pd.Series(now[positions])
-    if pd.api.types.is_numeric_dtype(found):
-        numbers = pd.to_numeric(expected, errors="coerce").to_numpy(dtype=float)
-        same = bool(np.allclose(found.to_numpy(dtype=float), numbers, equal_nan=True))
+    if measured:
+        before, after = (
+            pd.to_numeric(one, errors="coerce").to_numpy(dtype=float) for one in (found, expected)
+        )
+        same = bool(np.allclose(before, after, equal_nan=True))
     else:
         same = bool((found.astype(str) == expected.astype(str)).all())
     if not same:

@@ -94,11 +94,16 @@ def formulas(table: pd.DataFrame) -> int:
 
 def _changed(table: pd.DataFrame, change: Callable[[object], object]) -> pd.DataFrame:
     """Change the texts in the cells and in the column names of a table."""
-    columns = {
-        name: column if pd.api.types.is_numeric_dtype(column) else column.map(change)
-        for name, column in table.items()
-    }
+    columns = {name: _mapped(column, change) for name, column in table.items()}
     return pd.DataFrame(columns, index=table.index).rename(columns=change)
+
+
+def _mapped(column: pd.Series, change: Callable[[object], object]) -> pd.Series:
+    if pd.api.types.is_numeric_dtype(column):
+        return column
+    changed = column.map(change)
+    # Without a text, pandas has turned whole numbers beside missing cells into floats.
+    return column if pd.api.types.is_numeric_dtype(changed) else changed
 
 
 def _is_text(cell: object) -> TypeGuard[str]:
