@@ -21,8 +21,8 @@ def shortened(value: object, *, most: int = _CHARACTERS) -> str:
         most: Largest number of characters.
 
     Example:
-        >>> shortened("a\\x1b[2Jb"), shortened("x" * 9, most=4), shortened(0.1 + 0.2)
-        ('a\\\\x1b[2Jb', 'xxx…', '0.3')
+        >>> shortened("a\x1b[2Jb"), shortened("x" * 9, most=4), shortened(0.1 + 0.2)
+        ('a\\x1b[2Jb', 'xxx…', '0.3')
     """
     if isinstance(value, float | np.floating):
         return "" if np.isnan(value) else f"{value:.6g}"
