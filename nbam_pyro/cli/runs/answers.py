@@ -61,8 +61,9 @@ class Answers:
             raise DataError(
                 f"'{path}' has no column {_DRAWN!r}. Rows that were chosen because they look "
                 "suspicious say nothing about the other rows, so the share cannot be corrected by "
-                "them. Draw rows with --design random; or make verified rows of the answers with "
-                "nbam verify, and fit again with --verified, where they are observations."
+                "them. Draw rows with --design random; or write the answers into a column of the "
+                "data and fit again with --contaminated (nbam detect: --verified), where they are "
+                "observations."
             )
         _check_column(_ORDER, source, path)
         code = codes_of(rows.answer, source.y, len(source.rows), switches)
