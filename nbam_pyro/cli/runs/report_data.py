@@ -11,6 +11,7 @@ from nbam_pyro.checks.column import Column
 from nbam_pyro.cli.files import Columns, Source, read
 from nbam_pyro.cli.runs.schema import DetectedInfo, FittedInfo
 from nbam_pyro.cli.runs.targets import whole
+from nbam_pyro.cli.runs.verified_rows import verified_column
 from nbam_pyro.data import flipped_digits
 from nbam_pyro.errors import DataError
 from nbam_pyro.pages.contents import Contents, contents_of
@@ -22,7 +23,7 @@ __all__ = ["RunData", "data_of_run"]
 # Sides of the images of digits, in pixels.
 _DIGIT = 8
 # Columns that are neither features nor targets, as settings.json names them.
-_BESIDE = ("true_label", "contaminated", "nuisance", "verified")
+_BESIDE = ("true_label", "contaminated", "nuisance")
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -91,11 +92,19 @@ def _source(settings: dict[str, Any]) -> Source:
     return read(
         Path(settings["data"]),
         label=label,
-        beside=[settings[name] for name in _BESIDE if settings.get(name) is not None],
+        beside=_beside(settings),
         labelled="label" in settings,
         features=False,
         spelling="numbers" if settings.get("task") == "regression" else "auto",
     )
+
+
+def _beside(settings: dict[str, Any]) -> list[str]:
+    names = [settings.get(name) for name in _BESIDE]
+    verified = settings.get("verified")
+    if isinstance(verified, str):  # nbam detect takes a column or a file; nbam fit takes files
+        names.append(verified_column(verified))
+    return [name for name in names if name is not None]
 
 
 def _positions(table: pd.DataFrame, names: np.ndarray) -> np.ndarray:

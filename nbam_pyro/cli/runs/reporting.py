@@ -128,6 +128,8 @@ def _command(settings: dict[str, Any]) -> list[str]:
     for name in ("label", "pred_probs", "predictions"):
         if settings.get(name) is not None:
             words += [f"--{name.replace('_', '-')}", str(settings[name])]
+    for file in settings.get("verified", []):
+        words += ["--verified", file]
     return words
 
 
