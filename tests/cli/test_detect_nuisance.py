@@ -59,6 +59,25 @@ def test_a_run_says_what_is_left_of_the_nuisance(table, tmp_path):
     assert set(new[0]["row"].head(8)) <= set(range(12))
 
 
+@pytest.mark.filterwarnings("ignore::nbam_pyro.errors.NuisanceWarning")
+def test_a_file_of_verified_rows_is_no_column_of_the_run(table, tmp_path):
+    columns = ("--nuisance", "colour", "--class", "kind", "--epochs", 2)
+    first = tmp_path / "first"
+    assert nbam("detect", table, *columns, "--out", first).exit_code == 0
+    answers, verified = tmp_path / "answers.csv", tmp_path / "verified.csv"
+    answers.write_text("row,verdict\n0,wrong\n1,wrong\n200,right\n")
+    result = nbam("verify", first, answers, "--out", verified)
+    assert result.exit_code == 0, result.output
+    out = tmp_path / "run"
+    result = nbam("detect", table, *columns, "--verified", verified, "--out", out)
+    assert result.exit_code == 0, result.output
+    assert json.loads((out / "run.json").read_text())["verified"] is None
+    assert pd.read_csv(out / "flags.csv").set_index("row").loc[200, "verified_anomaly"] == 0
+    scored = nbam("score", out, table, "--out", tmp_path / "new.csv")
+    assert scored.exit_code == 0, scored.output
+    assert "Note" not in scored.output
+
+
 @pytest.mark.parametrize(
     ("options", "said"),
     [

@@ -289,7 +289,8 @@ def test_networks_measurements_and_detectors_take_verified_files(quick, tmp_path
     assert flags.loc[[3, 40], "verified_anomaly"].tolist() == [1, 0]
     exported(tmp_path / "found", "label-studio", tmp_path / "t.json")
     exported(tmp_path / "found", "cleanlab", tmp_path / "c.csv")
-    assert nbam("score", tmp_path / "found", tmp_path / "d.csv", "--out", tmp_path / "s.csv")
+    scored = nbam("score", tmp_path / "found", tmp_path / "d.csv", "--out", tmp_path / "s.csv")
+    assert scored.exit_code == 0, scored.output
 
 
 def test_goals_of_a_review(fitted_bugs, folder, tmp_path):

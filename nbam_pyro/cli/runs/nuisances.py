@@ -169,7 +169,7 @@ def detect_nuisance(
         write_json(draft / "summary.json", summary, Summary)
         write_json(draft / "settings.json", settings, Settings)
         info = {
-            "verified": verified,
+            "verified": column,
             "encoding": asdict(learned.encoding),
             "ignored": [told.nuisance, told.label],
         }
