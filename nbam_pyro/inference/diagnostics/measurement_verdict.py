@@ -1,6 +1,6 @@
 """The verdict of a fit whose posterior has several modes: which explanations compete."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
@@ -25,15 +25,18 @@ _WIDER = 1.2
 _LISTED = 4
 
 
-def modes_verdict(peaks: Sequence[Peak], *, most: float = 0.0, widening: float = 1.0) -> Verdict:
+def modes_verdict(
+    peaks: Sequence[Peak], *, most: float = 0.0, widening: Callable[[], float] = lambda: 1.0
+) -> Verdict:
     """Return the verdict of a fit from the modes of its posterior.
 
     Args:
         peaks: All modes that were found.
         most: Upper end of the 90 % interval of the contaminated share. If it reaches one half,
             clean and contaminated rows may have been exchanged.
-        widening: Factor by which unknown switches widen the posterior of the clean means. If it is
-            clearly above 1, the clean means depend on rows in doubt.
+        widening: Function that returns the factor by which unknown switches widen the posterior of
+            the clean means. If it is clearly above 1, the clean means depend on rows in doubt. It
+            is called only if nothing else makes the level weak.
 
     Example:
         >>> one = Peak(0.0, np.array([0.0, 0.0, 1.0, 1.0]))
@@ -82,7 +85,7 @@ def modes_verdict(peaks: Sequence[Peak], *, most: float = 0.0, widening: float =
     )
 
 
-def _only(responsibility: np.ndarray, most: float, widening: float) -> Verdict:
+def _only(responsibility: np.ndarray, most: float, widening: Callable[[], float]) -> Verdict:
     """Return the verdict if no other explanation competes."""
     found = _text(responsibility, responsibility)
     if most >= _HALF:
@@ -99,14 +102,15 @@ def _only(responsibility: np.ndarray, most: float, widening: float) -> Verdict:
                 "contaminated ones."
             ),
         )
-    if widening > _WIDER:
+    factor = widening()
+    if factor > _WIDER:
         rows = _rows_to_verify(0.5 - abs(responsibility - 0.5), np.zeros_like(responsibility))
         return Verdict(
             level="weak",
             sure=found,
             assumed=(
                 "The clean means depend on rows that may or may not be contaminated: their "
-                f"standard deviations are {widening:.1f} times as large as if one knew which rows "
+                f"standard deviations are {factor:.1f} times as large as if one knew which rows "
                 "are contaminated."
             ),
             decides=f"Verify whether {rows} right or wrong, because their status is most open.",

@@ -1,6 +1,8 @@
 """Search for the modes of a posterior, from many starting points."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 import torch
 from torch import Tensor
@@ -40,12 +42,13 @@ class Found:
     Attributes:
         guide: Posterior of the global latents.
         peaks: All modes before the comparison of their evidence.
-        widening: Factor by which unknown switches widen the posterior of the clean means.
+        widening: Function that returns the factor by which unknown switches widen the posterior of
+            the clean means. It takes about as long as the search.
     """
 
     guide: ModesGuide
     peaks: list[Peak]
-    widening: float
+    widening: Callable[[], float]
 
 
 def search_modes(story: Story, rows: Batch, *, most: int, draws: int, seed: int) -> Found | None:
@@ -88,7 +91,7 @@ def search_modes(story: Story, rows: Batch, *, most: int, draws: int, seed: int)
         for one, r in zip(evidence, density.responsibilities(points), strict=True)
     ]
     guide = _guide(space, points[best], found, count=draws, seed=seed)
-    return Found(guide, peaks, widening(density, guide.centres[0], guide.free, seed=seed))
+    return Found(guide, peaks, partial(widening, density, guide.centres[0], guide.free, seed=seed))
 
 
 def _higher(found: Sampled, heights: Tensor) -> Tensor:

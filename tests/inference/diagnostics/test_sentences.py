@@ -107,12 +107,12 @@ def test_a_share_that_may_be_one_half_is_weak():
 
 def test_clean_means_that_depend_on_rows_in_doubt_are_weak():
     one = [Peak(0.0, np.array([0.0, 0.0, 1.0, 0.4, 0.6, 0.0]))]
-    verdict = modes_verdict(one, widening=1.34)
+    verdict = modes_verdict(one, widening=lambda: 1.34)
     check_verdict(verdict)
     assert verdict.level == "weak"
     assert "are 1.3 times as large" in verdict.assumed
     assert "rows 3, 4 are" in verdict.decides
-    assert modes_verdict(one, widening=1.1).level == "identified"
+    assert modes_verdict(one, widening=lambda: 1.1).level == "identified"
 
 
 def test_modes_state_what_all_of_them_share():
