@@ -2,7 +2,7 @@
 
 import copy
 import warnings
-from typing import Any
+from collections.abc import Callable, Sequence
 
 import lightning.pytorch as pl
 import torch
@@ -10,10 +10,11 @@ from torch import nn
 
 from benchmarks.label_noise.figures import Outcome
 from benchmarks.label_noise.training import Task, probabilities
-from nbam_pyro import LabelFlip, fit, responsibilities, transition_matrix
+from nbam_pyro import Fit, LabelFlip, Verified, fit, responsibilities, transition_matrix
 from nbam_pyro.errors import CannotTellWarning
-from nbam_pyro.inference import Joint, default_steps
+from nbam_pyro.inference import Joint, Run, default_steps
 from nbam_pyro.models import Story, three_heads
+from nbam_pyro.verified import NOTHING
 
 
 def nbam(task: Task, *, locality: float = 0.0, difficulty: float | None = None) -> Outcome:
@@ -30,15 +31,7 @@ def nbam(task: Task, *, locality: float = 0.0, difficulty: float | None = None) 
     network = task.data.network()
     last = LastEpoch(network)
     story = LabelFlip(network, task.data.classes, locality=locality, difficulty=difficulty)
-    data = task.data
-    steps = default_steps(
-        story,
-        epochs=data.epochs,
-        lr=data.lr,
-        weight_decay=data.weight_decay,
-        one_cycle=data.one_cycle,
-    )
-    fitted = _fit(task, story, last, steps=steps)
+    fitted = fit_story(task, story, callbacks=[last])
     flags = fitted.training_rows.responsibility
     matrix = transition_matrix(fitted, problem.x if locality else None)
     return Outcome(
@@ -65,7 +58,7 @@ def nbam_literal(task: Task) -> Outcome:
     )
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", CannotTellWarning)
-        fitted = _fit(task, story, last, steps=[joint])
+        fitted = fit_story(task, story, steps=[joint], callbacks=[last])
     flags = responsibilities(fitted, problem.x, problem.labels.observed)
     return Outcome(
         flags=flags,
@@ -75,16 +68,41 @@ def nbam_literal(task: Task) -> Outcome:
     )
 
 
-def _fit(task: Task, story: Story, last: "LastEpoch", **options: Any) -> Any:
-    problem = task.problem
+def fit_story(
+    task: Task,
+    story: Story,
+    *,
+    steps: Sequence[Callable[[Run], None]] | None = None,
+    callbacks: Sequence[pl.Callback] = (),
+    verified: Verified = NOTHING,
+) -> Fit:
+    """Fit a story to the noisy rows of a task, and return the fit on the CPU.
+
+    Args:
+        task: Noisy rows, network and optimiser.
+        story: Story with the network.
+        steps: Steps of the fit. None for the default steps with the task's optimiser.
+        callbacks: Callbacks of all training runs.
+        verified: Verified values of the rows.
+    """
+    problem, data = task.problem, task.data
+    if steps is None:
+        steps = default_steps(
+            story,
+            epochs=data.epochs,
+            lr=data.lr,
+            weight_decay=data.weight_decay,
+            one_cycle=data.one_cycle,
+        )
     fitted = fit(
         story,
         (problem.x, problem.labels.observed),
         held_out=problem.held_out,
-        batch_size=task.data.batch_size,
+        batch_size=data.batch_size,
         seed=task.seed,
-        trainer={**task.trainer, "callbacks": [last]},
-        **options,
+        steps=steps,
+        trainer={**task.trainer, "callbacks": [*callbacks]},
+        verified=verified,
     )
     fitted.story.cpu()
     fitted.guide.cpu()

@@ -14,15 +14,17 @@ from sklearn.metrics import brier_score_loss
 from sklearn.model_selection import StratifiedKFold, cross_val_predict
 
 from benchmarks.benchmark import Benchmark, Case, Row
+from benchmarks.label_noise.nbam import fit_story
 from benchmarks.label_noise.problems import DATASETS, DataSet, Problem, make_problem
 from benchmarks.label_noise.pruning import RowClassifier, require_cleanlab
 from benchmarks.label_noise.training import Task
 from benchmarks.options import DataRoot, Device, Epochs, FirstSeed, Names, Seeds, best_device
-from nbam_pyro import Fit, LabelFlip, Verified, fit
+from nbam_pyro import Fit, LabelFlip, Verified
 from nbam_pyro.decisions import flags, review_queue
 from nbam_pyro.errors import CannotTellWarning
-from nbam_pyro.inference import default_steps, predict
+from nbam_pyro.inference import predict
 from nbam_pyro.training.contexts import seeded
+from nbam_pyro.verified import NOTHING
 
 __all__ = ["Review", "ReviewNames"]
 
@@ -176,35 +178,16 @@ def _task(problem: Problem, data: DataSet, seed: int, device: torch.device | Non
 
 def _fitted(task: Task, answered: np.ndarray | None = None) -> Fit:
     """Fit with the default steps, and with the true labels of the answered rows."""
-    data, labels = task.data, task.problem.labels
-    more: dict[str, Any] = {}
+    labels = task.problem.labels
+    verified = NOTHING
     if answered is not None:
         true = np.full(len(labels.clean), -1)
         true[answered] = labels.clean[answered]
-        more["verified"] = Verified.of(labels.observed, true_label=true)
+        verified = Verified.of(labels.observed, true_label=true)
     with warnings.catch_warnings(), seeded(task.seed, devices=True):
         warnings.simplefilter("ignore", CannotTellWarning)
-        story = LabelFlip(data.network(), data.classes)
-        steps = default_steps(
-            story,
-            epochs=data.epochs,
-            lr=data.lr,
-            weight_decay=data.weight_decay,
-            one_cycle=data.one_cycle,
-        )
-        found = fit(
-            story,
-            (task.problem.x, labels.observed),
-            held_out=task.problem.held_out,
-            batch_size=data.batch_size,
-            seed=task.seed,
-            steps=steps,
-            trainer=task.trainer,
-            **more,
-        )
-    found.story.cpu()
-    found.guide.cpu()
-    return found
+        story = LabelFlip(task.data.network(), task.data.classes)
+        return fit_story(task, story, verified=verified)
 
 
 def _cleaned(task: Task, cases: list[Case], answers: int, known: Collection[Case]) -> Iterator[Row]:

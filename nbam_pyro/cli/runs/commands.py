@@ -20,12 +20,7 @@ from nbam_pyro.cli.runs.mapping import is_mapped, score_mapped
 from nbam_pyro.cli.runs.priors import check_label_options
 from nbam_pyro.cli.runs.tables import write_table
 from nbam_pyro.cli.runs.targets import TrainingTargets, columns_beside
-from nbam_pyro.cli.runs.verified_files import (
-    CONTAMINATED,
-    TRUE_LABEL,
-    check_one_source,
-    with_verified,
-)
+from nbam_pyro.cli.runs.verified_files import check_one_source, verified_targets
 from nbam_pyro.errors import DataError
 from nbam_pyro.estimators import NBAMClassifier, NBAMRegressor
 from nbam_pyro.estimators.contamination import rate_prior
@@ -99,12 +94,8 @@ def fit_file(
             beside=columns_beside(label, true_label, contaminated),
             spelling="numbers" if task == "regression" else "auto",
         )
-        source = with_verified(source, verified, task=task)
-        targets = TrainingTargets.of(
-            source,
-            task=task,
-            true_label=TRUE_LABEL if TRUE_LABEL in source.beside else true_label,
-            contaminated=CONTAMINATED if verified else contaminated,
+        source, targets = verified_targets(
+            source, verified, task=task, true_label=true_label, contaminated=contaminated
         )
         check_label_options(
             labels=targets.labels, clean_error=clean_error, difficulty=difficulty, head=head

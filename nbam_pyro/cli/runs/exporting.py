@@ -13,7 +13,7 @@ from nbam_pyro.cli.runs.cells import read_cells
 from nbam_pyro.cli.runs.folder import read_report
 from nbam_pyro.cli.runs.reviewing import check_outside
 from nbam_pyro.cli.runs.schema import FittedInfo, Settings
-from nbam_pyro.cli.runs.tables import formulas, write_table
+from nbam_pyro.cli.runs.tables import formulas, write_csv
 from nbam_pyro.errors import DataError
 from nbam_pyro.exchange import (
     Rule,
@@ -209,11 +209,11 @@ def _table(given: RunRows, to: str, rule: Rule | None, flagged: str | None) -> p
 
 
 def _write(table: pd.DataFrame, out: Path, *, overwrite: bool) -> None:
+    if out.suffix.lower() == ".csv":
+        write_csv(table, out, overwrite=overwrite)
+        return
     with new_file(out, overwrite=overwrite) as draft:
-        if out.suffix.lower() == ".csv":
-            write_table(table, draft)
-        else:
-            table.to_parquet(draft, index=False)
+        table.to_parquet(draft, index=False)
 
 
 def _said(

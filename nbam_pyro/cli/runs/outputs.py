@@ -17,12 +17,7 @@ from nbam_pyro.cli.runs.schema import Settings, Summary
 from nbam_pyro.cli.runs.scores import share_entries
 from nbam_pyro.cli.runs.tables import write_table
 from nbam_pyro.cli.runs.targets import TrainingTargets, columns_beside
-from nbam_pyro.cli.runs.verified_files import (
-    CONTAMINATED,
-    TRUE_LABEL,
-    check_one_source,
-    with_verified,
-)
+from nbam_pyro.cli.runs.verified_files import check_one_source, verified_targets
 from nbam_pyro.errors import DataError
 from nbam_pyro.estimators.contamination import rate_prior
 from nbam_pyro.estimators.targets import encode_labels, encode_measurements
@@ -113,12 +108,8 @@ def fit_outputs(
             spelling="auto" if labels else "numbers",
             features=False,
         )
-        source = with_verified(source, verified, task=expected)
-        targets = TrainingTargets.of(
-            source,
-            task=expected,
-            true_label=TRUE_LABEL if TRUE_LABEL in source.beside else true_label,
-            contaminated=CONTAMINATED if verified else contaminated,
+        source, targets = verified_targets(
+            source, verified, task=expected, true_label=true_label, contaminated=contaminated
         )
         present = targets.column.present
         if not present.any():

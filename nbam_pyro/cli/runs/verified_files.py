@@ -11,12 +11,19 @@ from nbam_pyro.checks.column import Column
 from nbam_pyro.cli.files import Source
 from nbam_pyro.cli.files.messages import counted, listing
 from nbam_pyro.cli.runs.cells import read_cells
-from nbam_pyro.cli.runs.targets import are_labels, whole
+from nbam_pyro.cli.runs.targets import TrainingTargets, are_labels, whole
 from nbam_pyro.errors import DataError
 from nbam_pyro.exchange import VerifiedRows
 from nbam_pyro.exchange.run_rows import as_text
 
-__all__ = ["CONTAMINATED", "TRUE_LABEL", "check_one_source", "is_file", "with_verified"]
+__all__ = [
+    "CONTAMINATED",
+    "TRUE_LABEL",
+    "check_one_source",
+    "is_file",
+    "verified_targets",
+    "with_verified",
+]
 
 TRUE_LABEL, CONTAMINATED = "true_label (--verified)", "contaminated (--verified)"
 """Names of the columns that files of verified rows become."""
@@ -99,6 +106,36 @@ def with_verified(source: Source, files: Sequence[Path], *, task: str | None) ->
         if labels:
             beside[TRUE_LABEL] = _true_labels(found.true_label, where, column, names)
     return replace(source, beside=beside, notes=[*source.notes, *_notes(found)])
+
+
+def verified_targets(
+    source: Source,
+    files: Sequence[Path],
+    *,
+    task: str,
+    true_label: str | None,
+    contaminated: str | None,
+) -> tuple[Source, TrainingTargets]:
+    """Return the data and their targets, with what files or columns of the data verify.
+
+    Args:
+        source: The data.
+        files: Files that `nbam verify` wrote; empty if columns of the data verify rows, or nothing.
+        task: "classification", "regression" or "auto".
+        true_label: Name of the column of verified true labels; None if there is none.
+        contaminated: Name of the column that says which targets are wrong; None if there is none.
+
+    Raises:
+        DataError: See `with_verified` and `TrainingTargets.of`.
+    """
+    source = with_verified(source, files, task=task)
+    targets = TrainingTargets.of(
+        source,
+        task=task,
+        true_label=TRUE_LABEL if TRUE_LABEL in source.beside else true_label,
+        contaminated=CONTAMINATED if files else contaminated,
+    )
+    return source, targets
 
 
 def _check_labels(
