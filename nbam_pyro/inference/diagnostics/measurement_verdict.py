@@ -26,7 +26,7 @@ _LISTED = 4
 
 
 def modes_verdict(
-    peaks: Sequence[Peak], *, most: float = 0.0, widening: Callable[[], float] = lambda: 1.0
+    peaks: Sequence[Peak], *, most: float = 0.0, widening: Callable[[], float] | None = None
 ) -> Verdict:
     """Return the verdict of a fit from the modes of its posterior.
 
@@ -36,7 +36,7 @@ def modes_verdict(
             clean and contaminated rows may have been exchanged.
         widening: Function that returns the factor by which unknown switches widen the posterior of
             the clean means. If it is clearly above 1, the clean means depend on rows in doubt. It
-            is called only if nothing else makes the level weak.
+            is called only if nothing else makes the level weak. None if it is not known.
 
     Example:
         >>> one = Peak(0.0, np.array([0.0, 0.0, 1.0, 1.0]))
@@ -85,7 +85,7 @@ def modes_verdict(
     )
 
 
-def _only(responsibility: np.ndarray, most: float, widening: Callable[[], float]) -> Verdict:
+def _only(responsibility: np.ndarray, most: float, widening: Callable[[], float] | None) -> Verdict:
     """Return the verdict if no other explanation competes."""
     found = _text(responsibility, responsibility)
     if most >= _HALF:
@@ -102,7 +102,7 @@ def _only(responsibility: np.ndarray, most: float, widening: Callable[[], float]
                 "contaminated ones."
             ),
         )
-    factor = widening()
+    factor = 1.0 if widening is None else widening()
     if factor > _WIDER:
         rows = _rows_to_verify(0.5 - abs(responsibility - 0.5), np.zeros_like(responsibility))
         return Verdict(

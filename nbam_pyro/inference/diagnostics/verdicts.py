@@ -26,7 +26,7 @@ def verdict_of(
     peaks: Sequence[Peak] = (),
     *,
     most: float = 0.0,
-    widening: Callable[[], float] = lambda: 1.0,
+    widening: Callable[[], float] | None = None,
     held_out: Callable[[], Verdict] | None = None,
 ) -> Verdict:
     """Return the verdict of a fit of any story.
@@ -38,7 +38,7 @@ def verdict_of(
         peaks: Modes of the posterior; empty if they were not searched.
         most: Upper end of the 90 % interval of the contaminated share, which belongs to the peaks.
         widening: Function that returns the factor by which unknown switches widen the posterior of
-            the clean means, which belongs to the peaks.
+            the clean means, which belongs to the peaks; None if it is not known.
         held_out: Function that returns the verdict from the residuals of held-out measurements. It
             is called if `evidence` is None, the fit has not collapsed, and there are no peaks. None
             for stories without a location of clean measurements; their verdict then depends on the

@@ -60,7 +60,7 @@ class Run:
             best, estimated on the first fold. Each matrix is (K, K).
         peaks: Modes of the posterior of the global latents that `Explore` found.
         widening: Function that returns the factor by which unknown switches widen the posterior of
-            the clean means. `Explore` sets it.
+            the clean means. `Explore` sets it; it is None before.
         history: One record for each epoch of every Lightning run.
         device: Device that Lightning trained on last. Modules are on the CPU between runs.
         passes: Number of passes over the rows in every epoch. `Pace` sets it.
@@ -85,7 +85,7 @@ class Run:
     attempts: list[Attempt] = field(default_factory=list)
     undecided: list[Tensor] = field(default_factory=list)
     peaks: list[Peak] = field(default_factory=list)
-    widening: Callable[[], float] = lambda: 1.0
+    widening: Callable[[], float] | None = None
     history: list[dict[str, Any]] = field(default_factory=list)
     device: torch.device = field(default_factory=lambda: torch.device("cpu"))
     passes: int = 1
