@@ -179,7 +179,7 @@ class LogPosterior:
             free: Free coordinates, (S, D).
         """
         with torch.no_grad():
-            return torch.stack([self._responsibility(one) for one in free])
+            return self._over(self._responsibility, free)
 
     def clean_means(self, free: Tensor, *, most: int) -> Tensor:
         """Return the clean means of some rows at some points, (S, n, ...).
