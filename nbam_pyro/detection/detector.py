@@ -163,21 +163,20 @@ class AnomalyDetector(ScoredDetector):
         check_verified(self.contamination, codes, exact=assignment.normalised_only)
         self.scale_ = learned_range(x, self.scale, names)
         rows = self._rows(x)
-        with exclusive(), torch.random.fork_rng():
-            seed = int(check_random_state(self.random_state).randint(np.iinfo(np.int32).max))
-            torch.manual_seed(seed)
-            self._train(rows.to(torch.get_default_dtype()), codes, assignment)
-        # Training uses torch's default type. Scores are computed in float64 from here on.
-        self.backbone_.double()
-        energies = energies_of(self.backbone_, rows)
-        self.grain_ = grain_of(energies.clean)
-        settled = Energies(*(settle(part, grain_of(part)) for part in energies))
-        self.ranking_ = self._rate.ranking(settled, self.rates_, codes)
-        self.ranks_ = settled.clean[self.ranking_].sort().values
-        by_energy = self._by_energy(energies)
-        # Ranks are spread evenly, so the distances between them have no meaning.
-        shape = in_order_of(by_energy, self._rate.shape(settled.clean, self.ranking_))
-        self._settle(by_energy, shape, self.scale_.beyond(x), codes)
+        # Training and calibration suppress warnings, which changes filters of the whole process.
+        with exclusive():
+            self._learn(rows, codes, assignment)
+            # Training uses torch's default type. Scores are computed in float64 from here on.
+            self.backbone_.double()
+            energies = energies_of(self.backbone_, rows)
+            self.grain_ = grain_of(energies.clean)
+            settled = Energies(*(settle(part, grain_of(part)) for part in energies))
+            self.ranking_ = self._rate.ranking(settled, self.rates_, codes)
+            self.ranks_ = settled.clean[self.ranking_].sort().values
+            by_energy = self._by_energy(energies)
+            # Ranks are spread evenly, so the distances between them have no meaning.
+            shape = in_order_of(by_energy, self._rate.shape(settled.clean, self.ranking_))
+            self._settle(by_energy, shape, self.scale_.beyond(x), codes)
         return self
 
     def energies(self, X: Any) -> Energies:
@@ -195,6 +194,13 @@ class AnomalyDetector(ScoredDetector):
 
     def _assignment(self) -> Assignment:
         return Soft() if self.assignment is None else self.assignment
+
+    def _learn(self, rows: Tensor, codes: Tensor, assignment: Assignment) -> None:
+        """Train the backbone with random numbers from `random_state`."""
+        with torch.random.fork_rng():
+            seed = int(check_random_state(self.random_state).randint(np.iinfo(np.int32).max))
+            torch.manual_seed(seed)
+            self._train(rows.to(torch.get_default_dtype()), codes, assignment)
 
     def _train(self, rows: Tensor, codes: Tensor, assignment: Assignment) -> None:
         self._rate = rate_of(self.contamination, assignment)
