@@ -1,8 +1,9 @@
 """Coverage of the intervals of whole fits: the estimators are fitted again to every simulation.
 
 The parts "separate" and "overlapping" are blobs, "mixed" are tables of 300 to 3000 rows of many
-shapes, "lines" are straight lines with wrong measurements (see simulated_tables.py), and the
-others are poor tables: "imbalanced" (95 to 5), "difficult" (the best classifier errs in 27 % of the
+shapes, "lines" are straight lines with wrong measurements (see simulated_tables.py), "anomalies"
+are rows without labels for the default detector (see unlabelled_tables.py), and the others are poor
+tables: "imbalanced" (95 to 5), "difficult" (the best classifier errs in 27 % of the
 rows), "many classes" (30 classes of 30 rows), "few rows" (30), "wide" (60 rows, 2000 columns) and
 "noise" (labels that do not depend on the rows). Labels of good tables are flipped in four ways at a
 rate of up to .4; those of poor tables are right for even seeds, and flipped at .2 for odd ones.
@@ -28,14 +29,16 @@ from sklearn import datasets
 from benchmarks.benchmark import CPU, Benchmark, Case, Row
 from benchmarks.calibration.labelled_tables import FLIPS, Table, labelled
 from benchmarks.calibration.sharpness import interval_score
+from benchmarks.calibration.unlabelled_tables import unlabelled
 from benchmarks.options import FirstSeed, Names, Seeds
 from benchmarks.regression.simulated_tables import simulated
 from nbam_pyro import NBAMClassifier, NBAMRegressor
+from nbam_pyro.detection import MixedDetector
 from nbam_pyro.errors import NBAMWarning
 
 __all__ = ["Refits"]
 
-_LINES = "lines"
+_LINES, _ANOMALIES = "lines", "anomalies"
 _MOST, _POOR = 0.4, 0.2
 _FIXED = (0.0, 0.5)
 # Look-alike flips depend on a classifier of their own.
@@ -129,22 +132,28 @@ def labels_of(part: str, seed: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]
 
 
 def judged(part: str, seed: int) -> tuple[dict[str, Any], str]:
-    """Fit an estimator to a simulation, and return its figures and the level of its verdict."""
-    if part == _LINES:
-        table = simulated(seed)
-        x, y, wrong = table.x, table.y, table.wrong
-        model: Any = NBAMRegressor(random_state=seed)
-    else:
-        x, y, wrong = labels_of(part, seed)
-        model = NBAMClassifier(random_state=seed)
+    """Fit a model to a simulation, and return its figures and the level of its verdict."""
+    model: Any
     started = time.perf_counter()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", NBAMWarning)
-        model.fit(x, y)
+        if part == _ANOMALIES:
+            x, wrong = unlabelled(seed)
+            model = MixedDetector(random_state=seed).fit(x)
+            r = model.predict_proba(x)[:, 1]
+        elif part == _LINES:
+            table = simulated(seed)
+            wrong = table.wrong
+            model = NBAMRegressor(random_state=seed).fit(table.x, table.y)
+            r = model.responsibility_
+        else:
+            x, y, wrong = labels_of(part, seed)
+            model = NBAMClassifier(random_state=seed).fit(x, y)
+            r = model.responsibility_
     seconds = time.perf_counter() - started
     truth, (low, high) = float(wrong.mean()), model.contamination_interval_
     figures = {
-        "rows": len(y),
+        "rows": len(wrong),
         "truth": truth,
         "contamination": model.contamination_,
         "low": low,
@@ -153,14 +162,14 @@ def judged(part: str, seed: int) -> tuple[dict[str, Any], str]:
         "score": interval_score(low, high, truth),
         "fixed": interval_score(*_FIXED, truth),
         "error": abs(model.contamination_ - truth),
-        "brier": float(((model.responsibility_ - wrong) ** 2).mean()),
-        "flagged": float((model.responsibility_ > 0.5).mean()),
+        "brier": float(((r - wrong) ** 2).mean()),
+        "flagged": float((r > 0.5).mean()),
         "seconds": round(seconds, 1),
     }
     return figures, str(model.verdict_.level)
 
 
-_ALL = (*PARTS, _LINES, *POOR)
+_ALL = (*PARTS, _LINES, _ANOMALIES, *POOR)
 
 
 @final

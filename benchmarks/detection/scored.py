@@ -33,9 +33,13 @@ _THRESHOLDS = {
     "KARCH": "pythresh.thresholds.karch.KARCH",
     "FILTER": "pythresh.thresholds.filter.FILTER",
     "MIXMOD": "pythresh.thresholds.mixmod.MIXMOD",
+    "GAMGMM": "pythresh.thresholds.gamgmm.GAMGMM",
 }
+# By default, the gamma mixture is fitted up to 100 times to find better hyperparameters.
+_SETTINGS = {"GAMGMM": {"skip": True}}
 RIVALS = ("gmm", *_THRESHOLDS)
-"""Thresholds of pythresh with their default settings, and a Gaussian mixture of two components."""
+"""Thresholds of pythresh with their default settings (GAMGMM fitted once instead of up to 100
+times), and a Gaussian mixture of two components."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -117,7 +121,8 @@ def _rival(method: str, scores: np.ndarray) -> np.ndarray:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         if method in _THRESHOLDS:
-            return np.asarray(class_of(_THRESHOLDS[method])().eval(scores), dtype=float)
+            threshold = class_of(_THRESHOLDS[method])(**_SETTINGS.get(method, {}))
+            return np.asarray(threshold.eval(scores), dtype=float)
         mixture = GaussianMixture(2, n_init=3, random_state=0).fit(scores[:, None])
     upper = int(mixture.means_[:, 0].argmax())
     return np.asarray(mixture.predict_proba(scores[:, None])[:, upper])
