@@ -9,6 +9,7 @@ import torch
 
 from benchmarks.calibration import right_labels, share_designs, share_prior, sharpness_prior
 from benchmarks.calibration.refits import PARTS, POOR, labels_of
+from benchmarks.calibration.unlabelled_tables import unlabelled
 from benchmarks.regression.robust_lines import least_squares, student, trimmed
 from benchmarks.regression.simulated_tables import KINDS, simulated
 from benchmarks.rows import read, wide
@@ -48,6 +49,17 @@ def test_labels_of_a_simulation_are_wrong_where_they_say(part):
     if part in POOR:
         assert wrong.mean() == pytest.approx(0.2, abs=0.13)
         assert not labels_of(part, 0)[2].any()
+
+
+def test_simulated_anomalies_are_a_minority_of_finite_rows():
+    tables = [unlabelled(seed) for seed in range(40)]
+    for x, anomaly in tables:
+        assert len(x) == len(anomaly) >= 200
+        assert np.isfinite(x).all()
+        assert anomaly.mean() < 0.35
+    without = sum(not anomaly.any() for _, anomaly in tables)
+    assert 2 <= without <= 20
+    np.testing.assert_array_equal(unlabelled(3)[0], tables[3][0])
 
 
 def test_the_prior_of_the_share_is_that_of_its_rows():
