@@ -63,8 +63,8 @@ def _anomalies(kind: str, x: np.ndarray, count: int, rng: np.random.Generator) -
     if kind == "wide":
         return middle + rng.uniform(2, 6) * spread * noise
     if kind == "group":
-        away = rng.normal(size=columns)
-        away *= rng.uniform(3, 10) / np.linalg.norm(away)
+        way = rng.normal(size=columns)
+        away = way * (rng.uniform(3, 10) / np.linalg.norm(way))
         return middle + spread * (away + 0.3 * noise)
     changed = rng.permutation(columns) < rng.integers(1, columns + 1)
     return x[rng.integers(len(x), size=count)] + rng.uniform(2, 8) * spread * changed

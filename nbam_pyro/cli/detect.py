@@ -127,6 +127,7 @@ def detect(
 
         check_folder(out, overwrite=overwrite)  # before the slow imports
         from nbam_pyro.cli.runs import (
+            DetectOptions,
             check_maps,
             check_nuisance,
             detect_file,
@@ -164,41 +165,11 @@ def detect(
         )
         if scores is not None:
             summary = detect_scores(scores, out, verified=verified, overwrite=overwrite, seed=seed)
-        elif data is not None and maps and network is not None:
-            summary = map_folder(
-                data,
-                out,
-                features=network,
-                frames=frames,
-                verified=verified,
-                contamination=parse_share(contamination),
-                overwrite=overwrite,
-                seed=seed,
-                progress=progress_wanted(),
-                say=say,
-            )
-        elif data is not None and told is not None:
-            summary = detect_nuisance(
-                data,
-                out,
-                told=told,
-                verified=verified,
-                contamination=parse_share(contamination),
-                features=network,
-                epochs=epochs,
-                drop=drop or (),
-                keep=keep or (),
-                overwrite=overwrite,
-                seed=seed,
-                progress=progress_wanted(),
-                say=say,
-            )
         elif data is not None:
-            summary = detect_file(
-                data,
-                out,
+            options = DetectOptions(
+                data=data,
+                out=out,
                 verified=verified,
-                backbone=None if backbone is None else parse_backbone(backbone),
                 contamination=parse_share(contamination),
                 features=network,
                 epochs=epochs,
@@ -209,6 +180,13 @@ def detect(
                 progress=progress_wanted(),
                 say=say,
             )
+            if maps:
+                summary = map_folder(options, frames=frames)
+            elif told is not None:
+                summary = detect_nuisance(options, told=told)
+            else:
+                named = None if backbone is None else parse_backbone(backbone)
+                summary = detect_file(options, backbone=named)
     for line in show_lines(summary):
         say(line)
     say(f"The run is in {out}/. flags.csv has every row, with the most suspicious first.")

@@ -6,6 +6,7 @@ Use `read_run` in Python to load the fit of a run and the encoding of its featur
 from nbam_pyro.cli.runs.commands import fit_file, score_file
 from nbam_pyro.cli.runs.comparing import compare_runs
 from nbam_pyro.cli.runs.corrected import correct_run
+from nbam_pyro.cli.runs.detected_run import DetectOptions
 from nbam_pyro.cli.runs.detecting import detect_file
 from nbam_pyro.cli.runs.detector_options import parse_backbone, parse_share
 from nbam_pyro.cli.runs.exporting import export_run
@@ -24,6 +25,7 @@ from nbam_pyro.cli.runs.verifying import verify_run
 from nbam_pyro.cli.runs.words import corrected_lines, scored_line, show_lines, table_lines
 
 __all__ = [
+    "DetectOptions",
     "FeatureOptions",
     "RunInfo",
     "check_alone",

@@ -1,74 +1,40 @@
 """The work of `nbam detect`, and the scoring of new rows with its runs."""
 
-import time
-from collections.abc import Callable, Sequence
-from dataclasses import asdict
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
 from nbam_pyro.cli.files import Source, read
+from nbam_pyro.cli.runs.detected_run import (
+    DetectOptions,
+    flagged,
+    ordered,
+    training_table,
+    write_detected,
+)
 from nbam_pyro.cli.runs.detector_options import BackboneName
 from nbam_pyro.cli.runs.features import learn, named, oddities
 from nbam_pyro.cli.runs.folder import shape_of
 from nbam_pyro.cli.runs.frozen import FeatureOptions, with_features
-from nbam_pyro.cli.runs.schema import DetectedInfo, Settings, Summary
-from nbam_pyro.cli.runs.scores import share_entries
-from nbam_pyro.cli.runs.tables import write_table
-from nbam_pyro.cli.runs.verified_rows import verified_codes, verified_column
-from nbam_pyro.detection import (
-    AnomalyDetector,
-    MixedDetector,
-    ScoredDetector,
-)
+from nbam_pyro.cli.runs.schema import DetectedInfo
+from nbam_pyro.detection import AnomalyDetector, MixedDetector, ScoredDetector
 from nbam_pyro.detection.saved_rows import FILES, RowDetector, read_rows, write_rows
-from nbam_pyro.detection.saving import AnyDetector
 from nbam_pyro.errors import DataError, FolderError
-from nbam_pyro.storage import check_files, new_folder, read_json, write_json, write_manifest
+from nbam_pyro.storage import check_files, new_folder, read_json, write_manifest
 
-__all__ = ["detect_file", "flagged", "is_detected", "ordered", "picture", "score_detected"]
+__all__ = ["detect_file", "is_detected", "picture", "row_settings", "score_detected"]
 
 
-def detect_file(
-    data: Path,
-    out: Path,
-    *,
-    verified: str | None = None,
-    backbone: BackboneName | None = None,
-    contamination: float | Literal["auto"] = "auto",
-    features: FeatureOptions | None = None,
-    epochs: int | None = None,
-    drop: Sequence[str] = (),
-    keep: Sequence[str] = (),
-    overwrite: bool = False,
-    seed: int = 0,
-    progress: bool = False,
-    say: Callable[[str], None] = lambda _: None,
-) -> dict[str, Any]:
+def detect_file(options: DetectOptions, *, backbone: BackboneName | None = None) -> dict[str, Any]:
     """Find anomalies in a data file and write a run folder.
 
     Args:
-        data: CSV or Parquet file, NPZ file with an array X, or a folder of images. All columns are
-            features except identifiers and those in `verified` and `drop`.
-        out: Run folder to write. It is written completely or not at all.
-        verified: Name of the column or array that says which rows somebody has verified: 1 or true
-            for an anomaly, 0 or false for a normal row, empty where nothing is verified. It is not
-            used as a feature. None if no row is verified.
+        options: Options of the command. Images need `features`, unless the backbone takes images.
         backbone: Neural model of normal rows. None to average scores of several kinds instead.
-        contamination: Share of anomalies, up to 0.5. With "auto", it is estimated.
-        features: Network that computes features of images. Images need one, unless the backbone
-            takes images.
-        epochs: Number of training epochs of a neural model. None for the default.
-        drop: Columns not to use as features. Columns that have a typical identifier name (such as
-            `id`) and a different value in every row are also left out.
-        keep: Columns to use as features although they look like identifiers.
-        overwrite: True to replace an existing run folder.
-        seed: Seed for weights and batches, or for random parts of the rows.
-        progress: True to show progress bars.
-        say: Function that is called with each message about the progress.
 
     Returns:
         The content of summary.json.
@@ -77,62 +43,60 @@ def detect_file(
         DataError: The data cannot be used. The message says why.
         FolderError: The folder exists and `overwrite` is False, or it cannot be written.
     """
+    epochs = options.epochs
     if backbone is None and epochs is not None:
         raise DataError("--epochs is for neural models. Leave it out, or add --backbone.")
-    with new_folder(out, overwrite=overwrite) as draft:
-        started = time.perf_counter()
-        column = verified_column(verified)
-        beside = [] if column is None else [column]
-        source = read(data, label=None, beside=beside, labelled=False)
-        source = with_features(source, features, data=data.name, progress=progress, say=say)
-        _check_kind(source, backbone, data=data)
-        learned = learn(source, data=data.name, drop=drop, keep=keep)
-        x = learned.x
-        codes = verified_codes(source, verified)
-        say(f"Training on {len(x)} rows ...")
+    with new_folder(options.out, overwrite=options.overwrite) as draft:
+        source = options.with_features(options.read())
+        _check_kind(source, backbone, data=options.data)
+        learned = learn(source, data=options.data.name, drop=options.drop, keep=options.keep)
+        codes = options.codes(source)
+        options.say(f"Training on {len(learned.x)} rows ...")
         detector: RowDetector
         if backbone is None:
-            detector = MixedDetector(contamination=contamination, random_state=seed)
+            detector = MixedDetector(contamination=options.contamination, random_state=options.seed)
         else:
             detector = AnomalyDetector(
                 backbone.backbone,
-                contamination=contamination,
-                random_state=seed,
-                progress=progress,
+                contamination=options.contamination,
+                random_state=options.seed,
+                progress=options.progress,
                 trainer={"default_root_dir": draft},
                 **(backbone.settings | ({} if epochs is None else {"epochs": epochs})),
             )
-        detector.fit(named(learned.encoding, x), verified=codes)
-        table = flagged(source.rows, detector.decision_scores_, detector)
-        # Verified rows have a responsibility of 0 or 1.
-        table["responsibility"] = detector.report_.rows["responsibility"].to_numpy()
-        if codes is not None:
-            table["verified_anomaly"] = codes
-        summary = {
-            "data": data.name,
-            "task": "detection",
-            "rows": len(table),
-            "features": x[0].size,
-            "backbone": None if backbone is None else backbone.value,
-            **share_entries(detector.report_),
-            "flagged": int(table["flagged"].sum()),
-            "threshold": detector.threshold_,
-            "notes": learned.notes,
-            "seconds": round(time.perf_counter() - started, 1),
-        }
-        settings: dict[str, Any] = {"command": "detect", "data": str(data), "verified": verified}
-        settings |= {"features": None if features is None else features.to_json()}
-        settings |= {"backbone": summary["backbone"], "contamination": contamination}
-        settings |= {"drop": list(drop), "keep": list(keep), "epochs": epochs, "seed": seed}
-        write_table(ordered(table), draft / "flags.csv")
-        write_json(draft / "summary.json", summary, Summary)
-        write_json(draft / "settings.json", settings, Settings)
-        info = {"verified": column, "encoding": asdict(learned.encoding)}
-        write_json(draft / "run.json", info, DetectedInfo)
+        detector.fit(named(learned.encoding, learned.x), verified=codes)
+        name = None if backbone is None else backbone.value
+        summary = write_detected(
+            draft,
+            options,
+            detector,
+            training_table(source.rows, detector, codes),
+            encoding=learned.encoding,
+            features=learned.x[0].size,
+            notes=learned.notes,
+            settings=row_settings(options, backbone=name),
+            summary={"backbone": name},
+        )
         write_rows(draft, detector)
         picture(draft, detector)
         write_manifest(draft)
         return summary
+
+
+def row_settings(options: DetectOptions, *, backbone: str | None) -> dict[str, Any]:
+    """Return the entries of settings.json that detectors of rows have.
+
+    Args:
+        options: Options of the command.
+        backbone: Name of the neural model; None if there is none.
+    """
+    return {
+        "command": "detect",
+        "backbone": backbone,
+        "drop": list(options.drop),
+        "keep": list(options.keep),
+        "epochs": options.epochs,
+    }
 
 
 def score_detected(
@@ -202,35 +166,6 @@ def is_detected(run: Path) -> bool:
         run: Run folder.
     """
     return (run / FILES[0]).exists()
-
-
-def ordered(table: pd.DataFrame) -> pd.DataFrame:
-    """Return a table with its rows sorted by score, the highest score first.
-
-    Args:
-        table: Table with a column "score".
-    """
-    return table.sort_values("score", ascending=False, kind="stable")
-
-
-def flagged(
-    rows: np.ndarray, scores: np.ndarray, detector: AnyDetector | ScoredDetector
-) -> pd.DataFrame:
-    """Return a table of rows, with flags and responsibilities by their scores.
-
-    Args:
-        rows: Names of the rows, (N,).
-        scores: Scores of the rows by this detector, (N,).
-        detector: Fitted detector.
-    """
-    return pd.DataFrame(
-        {
-            "row": rows,
-            "score": scores,
-            "flagged": scores > detector.threshold_,
-            "responsibility": detector.report_.responsibility_of(scores),
-        }
-    )
 
 
 def picture(folder: Path, detector: ScoredDetector) -> None:

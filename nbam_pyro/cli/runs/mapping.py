@@ -1,28 +1,29 @@
 """The work of `nbam detect --maps`: anomalies in images, and pictures of where they are."""
 
-import time
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
-from dataclasses import asdict
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from nbam_pyro.cli.files import FrozenEncoding, NetworkFeatures, read
-from nbam_pyro.cli.runs.detecting import flagged, ordered
+from nbam_pyro.cli.runs.detected_run import (
+    DetectOptions,
+    flagged,
+    ordered,
+    training_table,
+    write_detected,
+)
 from nbam_pyro.cli.runs.frames import DEPENDENT, write_frames
 from nbam_pyro.cli.runs.frozen import FeatureOptions, with_features
 from nbam_pyro.cli.runs.overlays import write_overlays
-from nbam_pyro.cli.runs.schema import DetectedInfo, Settings, Summary
-from nbam_pyro.cli.runs.scores import share_entries
-from nbam_pyro.cli.runs.tables import write_table
-from nbam_pyro.cli.runs.verified_rows import verified_codes, verified_column
+from nbam_pyro.cli.runs.schema import DetectedInfo
 from nbam_pyro.detection import PatchDetector
 from nbam_pyro.detection.saved_patches import PATCHES, read_patches, write_patches
 from nbam_pyro.errors import DataError, FolderError
-from nbam_pyro.storage import check_files, new_folder, read_json, write_json, write_manifest
+from nbam_pyro.storage import check_files, new_folder, read_json, write_manifest
 
 __all__ = ["check_maps", "is_mapped", "map_folder", "score_mapped"]
 
@@ -61,34 +62,13 @@ def check_maps(
         )
 
 
-def map_folder(
-    data: Path,
-    out: Path,
-    *,
-    features: FeatureOptions,
-    frames: bool = False,
-    verified: str | None = None,
-    contamination: float | Literal["auto"] = "auto",
-    overwrite: bool = False,
-    seed: int = 0,
-    progress: bool = False,
-    say: Callable[[str], None] = lambda _: None,
-) -> dict[str, Any]:
+def map_folder(options: DetectOptions, *, frames: bool = False) -> dict[str, Any]:
     """Find anomalies inside images, and write a run folder with pictures.
 
     Args:
-        data: Folder of images, or NPZ file with an array X of images.
-        out: Run folder to write. It is written completely or not at all.
-        features: Network that computes grids of features.
+        options: Options of the command, with the network that computes grids of features.
         frames: True if the images are frames of videos in the order of their names. The run then
             has a table in this order, and a plot of the scores.
-        verified: Name of the array that says which images somebody has verified, as in
-            `detect_file`. None if no image is verified.
-        contamination: Share of images with an anomaly, up to 0.5. With "auto", it is estimated.
-        overwrite: True to replace an existing run folder.
-        seed: Seed for the random cells of images.
-        progress: True to show progress bars.
-        say: Function that is called with each message about the progress.
 
     Returns:
         The content of summary.json.
@@ -97,28 +77,19 @@ def map_folder(
         DataError: The data cannot be used, or the network returns no grid. The message says why.
         FolderError: The folder exists and `overwrite` is False, or it cannot be written.
     """
-    with new_folder(out, overwrite=overwrite) as draft:
-        started = time.perf_counter()
-        column = verified_column(verified)
-        beside = [] if column is None else [column]
-        source = read(data, label=None, beside=beside, labelled=False)
+    with new_folder(options.out, overwrite=options.overwrite) as draft:
+        source = options.read()
         images = source.x
-        source = with_features(
-            source, features, data=data.name, pool=False, progress=progress, say=say
-        )
+        source = options.with_features(source, pool=False)
         if not isinstance(source.x, NetworkFeatures):
-            raise DataError(f"'{data}' has no images, and --maps is for images.")
+            raise DataError(f"'{options.data}' has no images, and --maps is for images.")
         grid, network = source.x.values, source.x.network
-        codes = verified_codes(source, verified)
+        codes = options.codes(source)
         rows, columns, channels = grid.shape[1:]
-        say(f"Scores of {len(grid)} images at {rows} x {columns} places ...")
-        detector = PatchDetector(contamination=contamination, random_state=seed)
+        options.say(f"Scores of {len(grid)} images at {rows} x {columns} places ...")
+        detector = PatchDetector(contamination=options.contamination, random_state=options.seed)
         detector.fit(grid, verified=codes)
-        table = flagged(source.rows, detector.decision_scores_, detector)
-        # Verified images have a responsibility of 0 or 1.
-        table["responsibility"] = detector.report_.rows["responsibility"].to_numpy()
-        if codes is not None:
-            table["verified_anomaly"] = codes
+        table = training_table(source.rows, detector, codes)
         folder = draft / _MAPS
         folder.mkdir()
         names = _pictures(
@@ -129,26 +100,17 @@ def map_folder(
         if frames:
             write_frames(draft, table, threshold=detector.threshold_)
             notes.append(DEPENDENT)
-        summary = {
-            "data": data.name,
-            "task": "detection",
-            "rows": len(table),
-            "features": channels,
-            "backbone": None,
-            **share_entries(detector.report_),
-            "flagged": int(table["flagged"].sum()),
-            "threshold": detector.threshold_,
-            "notes": notes,
-            "seconds": round(time.perf_counter() - started, 1),
-        }
-        settings: dict[str, Any] = {"command": "detect-maps", "data": str(data)}
-        settings |= {"verified": verified, "contamination": contamination, "frames": frames}
-        settings |= {"features": features.to_json(), "seed": seed}
-        info = {"verified": column, "encoding": asdict(FrozenEncoding(network, channels))}
-        write_table(ordered(table), draft / "flags.csv")
-        write_json(draft / "summary.json", summary, Summary)
-        write_json(draft / "settings.json", settings, Settings)
-        write_json(draft / "run.json", info, DetectedInfo)
+        summary = write_detected(
+            draft,
+            options,
+            detector,
+            table,
+            encoding=FrozenEncoding(network, channels),
+            features=channels,
+            notes=notes,
+            settings={"command": "detect-maps", "frames": frames},
+            summary={"backbone": None},
+        )
         write_patches(draft, detector)
         write_manifest(draft)
         return summary
