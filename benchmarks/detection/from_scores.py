@@ -150,15 +150,23 @@ def _of_part(rows: pd.DataFrame) -> str:
         "|---|---|---|---|---|---|",
     ]
     for method in [_OURS, *(name for name in RIVALS if name in means.index)]:
-        own = means.loc[method].reindex(ours.index)
+        own = means.loc[method]
+        same = ours.loc[own.index]
         figures = " | ".join(f"{own[name].mean():.3f}" for name in ("share", "error", "brier"))
         ahead = [
-            "" if method == _OURS else f"{int((own[name] > ours[name]).sum())} of {len(ours)}"
+            "" if method == _OURS else f"{int((own[name] > same[name]).sum())} of {len(own)}"
             for name in ("error", "brier")
         ]
-        lines.append(f"| `{method}` | {figures} | {' | '.join(ahead)} |")
+        fewer = (
+            f" (`{_OURS}` on these tables: error {same['error'].mean():.3f}, Brier score "
+            f"{same['brier'].mean():.3f})"
+            if len(own) < len(ours)
+            else ""
+        )
+        lines.append(f"| `{method}`{fewer} | {figures} | {' | '.join(ahead)} |")
     removed = rows[(rows["method"] == _OURS) & (rows["anomalies"] == "removed")]
-    levels = kept[kept["method"] == _OURS].groupby("level", sort=True)
+    own_rows = kept[kept["method"] == _OURS]
+    levels = own_rows.groupby("level", sort=True)
     inside = ", ".join(
         f"{level} {((part['low'] <= part['truth']) & (part['truth'] <= part['high'])).sum()} "
         f"of {len(part)}"
@@ -166,9 +174,9 @@ def _of_part(rows: pd.DataFrame) -> str:
     )
     return (
         "\n".join(lines)
-        + f"\n\nMeans over tables, true share {kept['truth'].mean():.3f}. Share that `from_scores` "
-        f"reports after anomalies were removed: {removed['share'].mean():.3f}, at most "
-        f"{removed['share'].max():.3f}. Intervals that contain the true share, by verdict: "
+        + f"\n\nMeans over tables, true share {own_rows['truth'].mean():.3f}. Share that "
+        f"`from_scores` reports after anomalies were removed: {removed['share'].mean():.3f}, at "
+        f"most {removed['share'].max():.3f}. Intervals that contain the true share, by verdict: "
         f"{inside}."
     )
 
