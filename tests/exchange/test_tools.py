@@ -89,6 +89,23 @@ def test_argilla_accepts_the_records(rows):
         assert record.suggestions["true_label"].score == made["suggestions"]["true_label"]["score"]
 
 
+def test_spotlight_accepts_the_issues(rows):
+    reason = "Spotlight is large, and not among the packages of the tests"
+    analysis = pytest.importorskip("renumics.spotlight.analysis", reason=reason)
+    for issue in spotlight_issues(rows):
+        assert analysis.DataIssue(**issue).rows == issue["rows"]
+
+
+def test_fiftyone_accepts_the_samples(rows):
+    reason = "FiftyOne is large, and not among the packages of the tests"
+    fiftyone = pytest.importorskip("fiftyone.core.sample", reason=reason)
+    media = {name: f"in/{name}.png" for name in rows.table["row"].map(str)}
+    for made in fiftyone_samples(replace(rows, media=media)):
+        sample = fiftyone.Sample.from_dict(made)
+        assert sample["mistakenness"] == made["mistakenness"]
+        assert sample["suggestion"].label == made["suggestion"]["label"]
+
+
 def test_argilla_records_have_suggestions(rows, measured):
     records = argilla_records(rows)
     assert no_control(records)
