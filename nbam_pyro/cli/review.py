@@ -45,62 +45,103 @@ def review(
         ),
     ] = None,
     out: Annotated[
-        Path,
+        Path | None,
         typer.Option(
             metavar="PATH",
             help="CSV file for the rows to review; with --answers, folder for the results.",
         ),
-    ],
+    ] = None,
     overwrite: Annotated[
         bool, typer.Option("--overwrite", help="Replace the CSV file or the folder if it exists.")
     ] = False,
 ) -> None:
     """Draw rows of a run for a person to check, or correct the run by the answers.
 
-    The run folder does not change.
+    Without --budget and --answers, the rows are shown in Renumics Spotlight (pip install
+    'nbam-pyro[spotlight]'). The run folder does not change.
     """
     with mistakes():
-        from nbam_pyro.cli.runs import correct_run, corrected_lines, draw_review
+        from nbam_pyro.cli.runs import open_spotlight
         from nbam_pyro.errors import DataError
 
-        given = any(one is not None for one in (budget, design, goal, seed))
-        if answers is not None and given:
+        further = any(one is not None for one in (design, goal, seed))
+        if answers is not None and (budget is not None or further):
             raise DataError(
                 "--answers reads a table that was drawn before. Leave out --budget, --design, "
                 "--for and --seed."
             )
-        if answers is not None:
-            lines = corrected_lines(correct_run(run, answers, out, overwrite=overwrite))
-            lines.append(
-                f"All rows are in {out}/reviewed.csv, with their corrected responsibilities."
+        if budget is None and answers is None and (further or out is not None or overwrite):
+            raise DataError(
+                "Give --budget to draw rows for a review, or --answers to read the answers. "
+                "Without any option, nbam review shows the rows in Spotlight."
             )
+        lines: list[str] = []
+        if answers is not None:
+            lines = _corrected(run, answers, _place(out), overwrite=overwrite)
         elif budget is not None:
-            table = draw_review(
+            lines = _drawn(
                 run,
-                out,
+                _place(out),
                 budget=budget,
                 design=design,
                 goal=goal,
-                seed=0 if seed is None else seed,
+                seed=seed,
                 overwrite=overwrite,
             )
-            column = table.columns[-1]
-            more = ", or the column true_label" if "true_label" in table else ""
-            lines = [f"{len(table)} rows are in {out}. Fill in the column {column}: 1 or 0{more}."]
-            if "inclusion_probability" in table:
-                lines.append(
-                    "Go from top to bottom, and keep all rows: it is a random sample. Then run "
-                    f"nbam review {run} --answers {out} --out FOLDER."
-                )
-            else:
-                lines.append(
-                    "These rows were not drawn at random, so they cannot correct the share. Run "
-                    f"nbam verify {run} {out} --out verified.csv, and fit again with --verified "
-                    "verified.csv."
-                )
         else:
-            raise DataError(
-                "Give --budget to draw rows for a review, or --answers to read the answers."
-            )
+            open_spotlight(run, say=say)
     for line in lines:
         say(line)
+
+
+def _place(out: Path | None) -> Path:
+    from nbam_pyro.errors import DataError
+
+    if out is None:
+        raise DataError("Give --out, the CSV file or the folder to write.")
+    return out
+
+
+def _corrected(run: Path, answers: Path, out: Path, *, overwrite: bool) -> list[str]:
+    from nbam_pyro.cli.runs import correct_run, corrected_lines
+
+    lines = corrected_lines(correct_run(run, answers, out, overwrite=overwrite))
+    return [*lines, f"All rows are in {out}/reviewed.csv, with their corrected responsibilities."]
+
+
+def _drawn(
+    run: Path,
+    out: Path,
+    *,
+    budget: int,
+    design: str | None,
+    goal: str | None,
+    seed: int | None,
+    overwrite: bool,
+) -> list[str]:
+    from nbam_pyro.cli.runs import draw_review
+
+    table = draw_review(
+        run,
+        out,
+        budget=budget,
+        design=design,
+        goal=goal,
+        seed=0 if seed is None else seed,
+        overwrite=overwrite,
+    )
+    column = table.columns[-1]
+    more = ", or the column true_label" if "true_label" in table else ""
+    lines = [f"{len(table)} rows are in {out}. Fill in the column {column}: 1 or 0{more}."]
+    if "inclusion_probability" in table:
+        return [
+            *lines,
+            "Go from top to bottom, and keep all rows: it is a random sample. Then run "
+            f"nbam review {run} --answers {out} --out FOLDER.",
+        ]
+    return [
+        *lines,
+        "These rows were not drawn at random, so they cannot correct the share. Run "
+        f"nbam verify {run} {out} --out verified.csv, and fit again with --verified "
+        "verified.csv.",
+    ]

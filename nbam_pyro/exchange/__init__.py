@@ -12,7 +12,7 @@ from nbam_pyro.exchange.answers import (
 )
 from nbam_pyro.exchange.argilla import argilla_records
 from nbam_pyro.exchange.cleaned import Rule, cleaned
-from nbam_pyro.exchange.columns import cleanlab_issues, spotlight_issues
+from nbam_pyro.exchange.columns import cleanlab_issues, spotlight_issues, spotlight_table
 from nbam_pyro.exchange.fiftyone import fiftyone_samples
 from nbam_pyro.exchange.label_studio import label_studio_config, label_studio_tasks
 from nbam_pyro.exchange.run_rows import RunRows
@@ -33,5 +33,6 @@ __all__ = [
     "label_studio_config",
     "label_studio_tasks",
     "spotlight_issues",
+    "spotlight_table",
     "verified_table",
 ]

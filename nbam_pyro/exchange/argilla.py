@@ -12,9 +12,9 @@ def argilla_records(rows: RunRows) -> list[dict[str, Any]]:
 
     The id of a record is the name of the row. It has the field `text` (and `image` for pictures),
     what the run says as metadata, and a suggestion to the question `true_label` (labels) or
-    `verdict` (measurements and anomalies). The data set in Argilla needs these fields and
-    questions. Both questions are label questions; the answers to `verdict` are right, wrong and
-    unsure.
+    `verdict` (measurements and anomalies). The text also has the columns of the data, one in each
+    line. The data set in Argilla needs these fields and questions. Both questions are label
+    questions; the answers to `verdict` are right, wrong and unsure.
 
     Args:
         rows: Rows of a run.
@@ -38,10 +38,12 @@ def _record(rows: RunRows, line: dict[str, Any]) -> dict[str, Any]:
     else:
         r = line["responsibility"]
         name, value, score = VERDICT, VERDICTS[int(r > 0.5)], max(r, 1 - r)
+    cells = rows.contents.get(line["row"], {})
+    told = [rows.described(line), *(f"{name}: {cell}" for name, cell in cells.items())]
     return {
         "id": line["row"],
         "fields": {
-            "text": rows.described(line),
+            "text": "\n".join(told),
             **({} if media is None else {"image": media}),
         },
         "metadata": line,

@@ -111,7 +111,8 @@ def cleaned(
     Returns:
         Columns: row, label (the new one; not for detection), old_label, responsibility,
         suggested_label and suggested_probability for labels, action ("keep", "relabel", or "review"
-        where the costs say that a person should look; such a row is kept) and weight.
+        where the costs say that a person should look; such a row is kept), weight, and the columns
+        of the data as `RunRows.with_cells` adds them.
 
     Raises:
         DataError: Labels should be replaced, but the rows have none; or `flagged` has another name.
@@ -152,4 +153,4 @@ def cleaned(
         if name in table:
             found[name] = table[name]
     found["action"], found["weight"] = action, weight
-    return found[~wrong].reset_index(drop=True)
+    return rows.with_cells(found[~wrong].reset_index(drop=True))

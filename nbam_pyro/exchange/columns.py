@@ -1,13 +1,14 @@
 """Columns of cleanlab's Datalab, and data issues of Spotlight."""
 
+import base64
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from nbam_pyro.exchange.run_rows import RunRows, as_text
+from nbam_pyro.exchange.run_rows import RunRows, as_text, shown
 
-__all__ = ["cleanlab_issues", "spotlight_issues"]
+__all__ = ["cleanlab_issues", "spotlight_issues", "spotlight_table"]
 
 _ISSUE = 0.5
 # Issues of Spotlight by their responsibility.
@@ -87,6 +88,61 @@ def spotlight_issues(rows: RunRows) -> list[dict[str, Any]]:
         for title, severity, chosen in parts
         if chosen.any()
     ]
+
+
+def spotlight_table(rows: RunRows) -> pd.DataFrame:
+    """Return the table that Spotlight shows, in the order of the data.
+
+    Columns: row, image for pictures, label, suggested_label, suggested_probability, prediction or
+    score, responsibility, flagged (a responsibility above one half, or what the run says), and the
+    columns of the data as `RunRows.with_cells` adds them. Texts are categories without control
+    characters: Spotlight opens other texts as files or addresses, and reads them as code.
+
+    Args:
+        rows: Rows of a run.
+
+    Source: `renumics.spotlight.show` of Spotlight 1.8.
+
+    Example:
+        >>> table = pd.DataFrame({"row": [4, 2], "score": [2.5, 1], "responsibility": [0.9, 0.2]})
+        >>> spotlight_table(RunRows(task="detection", table=table))
+           row  score  responsibility  flagged
+        0    2    1.0             0.2    False
+        1    4    2.5             0.9     True
+    """
+    given = rows.in_order
+    table = given[["row"]].copy()
+    if rows.media:
+        table["image"] = table["row"].map(str).map(rows.media)
+    names = ("label", "suggested_label", "suggested_probability", "prediction", "score")
+    for name in (*names, "responsibility"):
+        if name in given:
+            table[name] = given[name]
+    suspect = (given["responsibility"].to_numpy(float) > _ISSUE) & _labelled(given)
+    table["flagged"] = given["flagged"].astype(bool) if "flagged" in given else suspect
+    columns = {
+        shown(str(name)): column.map(_picture)
+        if rows.media and name == "image"
+        else _numbers_or_categories(column)
+        for name, column in rows.with_cells(table).items()
+    }
+    return pd.DataFrame(columns)
+
+
+def _numbers_or_categories(column: pd.Series) -> pd.Series:
+    if pd.api.types.is_numeric_dtype(column):
+        return column
+    texts = column.map(lambda cell: shown(as_text(cell))).astype(object)
+    if column.name == "row" and texts.str.fullmatch(r"\d+").all():
+        return texts.astype(int)
+    return texts.where(texts != "", None).astype("category")
+
+
+def _picture(address: object) -> object:
+    """Return the bytes of a picture whose address contains it; other addresses are returned."""
+    if isinstance(address, str) and address.startswith("data:"):
+        return base64.b64decode(address.partition(",")[2])
+    return address
 
 
 def _labelled(table: pd.DataFrame) -> np.ndarray:

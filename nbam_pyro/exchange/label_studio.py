@@ -14,10 +14,10 @@ def label_studio_tasks(rows: RunRows) -> list[dict[str, Any]]:
     """Return tasks with predictions in Label Studio's JSON format.
 
     `data` of a task has the name of the row, its label, the probability that the label is wrong
-    (responsibility) and a line of text that says the same; pictures are in `image`. The prediction
-    is the suggested label with its probability as the score. For measurements and anomalies it is
-    the verdict "wrong" if the responsibility exceeds one half, else "right". The tasks need the
-    labelling interface of `label_studio_config`.
+    (responsibility) and a line of text that says the same; pictures are in `image`, and columns of
+    the data in `cells`. The prediction is the suggested label with its probability as the score.
+    For measurements and anomalies it is the verdict "wrong" if the responsibility exceeds one half,
+    else "right". The tasks need the labelling interface of `label_studio_config`.
 
     Args:
         rows: Rows of a run.
@@ -43,7 +43,7 @@ def label_studio_config(rows: RunRows) -> str:
     Args:
         rows: Rows of a run.
 
-    Source: https://labelstud.io/tags/choices
+    Source: https://labelstud.io/tags/choices and https://labelstud.io/tags/table
 
     Example:
         >>> import pandas as pd
@@ -65,6 +65,8 @@ def label_studio_config(rows: RunRows) -> str:
             f'  <Image name="{_ITEM}" value="$image"/>',
             '  <Text name="told" value="$text"/>',
         ]
+    if rows.contents:
+        lines += ['  <Table name="cells" value="$cells"/>']
     if rows.classes:
         lines += ['  <Header value="What is the true label?"/>']
         lines += _choices(TRUE_LABEL, rows.spelled)
@@ -83,6 +85,8 @@ def _choices(name: str, values: Any) -> list[str]:
 def _task(rows: RunRows, line: dict[str, Any]) -> dict[str, Any]:
     media = rows.media.get(line["row"])
     data = {**line, "text": rows.described(line), **({} if media is None else {"image": media})}
+    if rows.contents:
+        data["cells"] = rows.contents[line["row"]]
     if "suggested_label" in line:
         name, value = TRUE_LABEL, shown(line["suggested_label"])
         score = line["suggested_probability"]

@@ -1,6 +1,7 @@
 """Rows of a run as other tools get them."""
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, Literal
@@ -38,9 +39,12 @@ class RunRows:
             detection score. A column inclusion_probability is passed on.
         classes: Names of the classes as texts; empty if targets are not labels.
         media: Path or address of the picture of each row, by row; empty if rows are not pictures.
+        cells: Columns of the data, for people who judge a row. The index has the names of the rows
+            as texts. None if the columns are not known.
 
     Raises:
-        DataError: Two classes look the same after control characters are shown as text.
+        DataError: Two classes or two columns look the same after control characters are shown as
+            text.
 
     Example:
         >>> table = pd.DataFrame({"row": [0], "label": ["a"], "responsibility": [0.9]})
@@ -52,12 +56,16 @@ class RunRows:
     table: pd.DataFrame
     classes: tuple[str, ...] = ()
     media: dict[str, str] = field(default_factory=dict)
+    cells: pd.DataFrame | None = None
 
     def __post_init__(self) -> None:
-        if len(self.spelled) != len(self.classes):
-            raise DataError(
-                "Two classes differ only in characters that cannot be shown. Rename one of them."
-            )
+        columns = [] if self.cells is None else [str(name) for name in self.cells]
+        for what, names in (("classes", self.classes), ("columns", columns)):
+            if len(set(map(shown, names))) != len(names):
+                raise DataError(
+                    f"Two {what} differ only in characters that cannot be shown. Rename one of "
+                    "them."
+                )
 
     @property
     def question(self) -> str:
@@ -77,6 +85,15 @@ class RunRows:
         cells = self.table["label"].map(as_text)
         return dict(zip(self.table["row"].map(str), cells, strict=True))
 
+    @cached_property
+    def contents(self) -> Mapping[str, dict[str, str]]:
+        """Columns of the data as texts, by row and name of the column; empty if not known."""
+        if self.cells is None:
+            return {}
+        texts = self.cells.astype(object).map(lambda cell: shown(as_text(cell)))
+        texts.columns = pd.Index([shown(str(name)) for name in texts])
+        return dict(zip(texts.index, texts.to_dict("records"), strict=True))
+
     @property
     def in_order(self) -> pd.DataFrame:
         """The table in the order of the data: by number, or by name if rows have names."""
@@ -84,6 +101,26 @@ class RunRows:
         numbered = names.str.fullmatch(r"\d+").all()
         order = np.argsort(names.astype(int) if numbered else names, kind="stable")
         return self.table.iloc[np.asarray(order)].reset_index(drop=True)
+
+    def with_cells(self, table: pd.DataFrame) -> pd.DataFrame:
+        """Return a table of rows with the columns of the data behind its own columns.
+
+        A column of the data whose name the table has gets " (data)" behind its name. If the columns
+        of the data are not known, the table is returned.
+
+        Args:
+            table: Table with a column row.
+        """
+        if self.cells is None:
+            return table
+        cells = self.cells.loc[table["row"].map(str).tolist()].set_axis(table.index)
+        taken = {*table, *cells}
+        names = {}
+        for name in cells.columns.intersection(table.columns):
+            names[name] = f"{name} (data)"
+            while names[name] in taken:
+                names[name] += " (data)"
+        return pd.concat([table, cells.rename(columns=names)], axis=1)
 
     def described(self, line: dict[str, Any]) -> str:
         """Return what the run says about a row as one line of text.
@@ -123,13 +160,15 @@ def as_text(cell: object) -> str:
     """Return a cell as text; missing cells are empty.
 
     Args:
-        cell: Text, number, boolean, None or NaN.
+        cell: Text, number, boolean, or a missing value such as None or NaN.
 
     Example:
         >>> as_text(None), as_text(7), as_text("a")
         ('', '7', 'a')
     """
-    return "" if cell is None or (isinstance(cell, float) and math.isnan(cell)) else str(cell)
+    if cell is None or cell is pd.NA or cell is pd.NaT:
+        return ""
+    return "" if isinstance(cell, float | np.floating) and math.isnan(cell) else str(cell)
 
 
 def shown(text: str) -> str:

@@ -1,5 +1,7 @@
 """`nbam compare` on small files."""
 
+from unittest.mock import patch
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -88,3 +90,33 @@ def test_estimators_prepare_what_they_would_fit(estimator):
     assert rows.shape == (59, 2)
     comparison = compare_priors(stories, rows, targets, folds=2, epochs=2, num_draws=5)
     assert len(comparison.table) == 2
+
+
+def test_runs_with_a_file_of_verified_rows_are_compared(folder, tmp_path):
+    table = pd.read_csv(folder / "data.csv").drop(columns="truth")
+    table.to_csv(tmp_path / "data.csv", index=False)
+    answers = pd.DataFrame({"row": [10, 11, 12], "verdict": ["right", "wrong", "unsure"]})
+    answers.to_csv(tmp_path / "answers.csv", index=False)
+    verified, runs = tmp_path / "v.csv", [tmp_path / "low", tmp_path / "open"]
+    fit = ["fit", tmp_path / "data.csv", "--label", "species", "--epochs", 3, "--out"]
+    assert nbam(*fit, tmp_path / "first").exit_code == 0
+    done = nbam("verify", tmp_path / "first", tmp_path / "answers.csv", "--out", verified)
+    assert done.exit_code == 0, done.output
+    for run, prior in zip(runs, ("0.02", "beta:1,1"), strict=True):
+        fitted = nbam(*fit, run, "--verified", verified, "--contamination", prior)
+        assert fitted.exit_code == 0, fitted.output
+    with patch("nbam_pyro.cli.runs.comparing.compare_priors", wraps=compare_priors) as compared:
+        result = nbam("compare", *runs, "--folds", 2)
+    assert result.exit_code == 0, result.output
+    assert "2 folds of 86 rows" in result.output
+    known = compared.call_args.kwargs["verified"]
+    assert np.flatnonzero(known.known.numpy()).tolist() == [6, 7]  # rows 0 to 3 have no label
+    assert known.contaminated[6:8].tolist() == [0, 1]
+    other = nbam("compare", runs[0], tmp_path / "first")
+    assert other.exit_code == 2
+    assert "has verified" in other.output
+    verified.unlink()
+    gone = nbam("compare", *runs, "--folds", 2)
+    assert gone.exit_code == 2
+    assert "v.csv" in gone.output
+    assert len(gone.output.strip().splitlines()) == 1

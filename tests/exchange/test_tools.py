@@ -1,6 +1,7 @@
 """What is exported for each tool, also with hostile labels, and against the tools themselves."""
 
 import json
+from dataclasses import replace
 from xml.etree import ElementTree
 
 import numpy as np
@@ -19,6 +20,7 @@ from nbam_pyro.exchange import (
     label_studio_config,
     label_studio_tasks,
     spotlight_issues,
+    spotlight_table,
 )
 
 HOSTILE = ("\x1b[31mred", "<script>alert(1)</script>", "=HYPERLINK(1)", 'a"&\nb', "café")
@@ -68,7 +70,7 @@ def test_label_studio_tasks_show_hostile_labels_as_text(rows):
 def test_label_studio_accepts_the_tasks(rows, measured):
     reason = "the SDK of Label Studio is large, and not among the packages of the tests"
     interface = pytest.importorskip("label_studio_sdk.label_interface", reason=reason)
-    for one in (rows, measured):
+    for one in (rows, replace(rows, cells=CELLS), measured):
         studio = interface.LabelInterface(label_studio_config(one))
         studio.validate()
         for task in label_studio_tasks(one):
@@ -85,6 +87,23 @@ def test_argilla_accepts_the_records(rows):
         record = argilla.Record.from_dict(made)
         assert record.id == made["id"]
         assert record.suggestions["true_label"].score == made["suggestions"]["true_label"]["score"]
+
+
+def test_spotlight_accepts_the_issues(rows):
+    reason = "Spotlight is large, and not among the packages of the tests"
+    analysis = pytest.importorskip("renumics.spotlight.analysis", reason=reason)
+    for issue in spotlight_issues(rows):
+        assert analysis.DataIssue(**issue).rows == issue["rows"]
+
+
+def test_fiftyone_accepts_the_samples(rows):
+    reason = "FiftyOne is large, and not among the packages of the tests"
+    fiftyone = pytest.importorskip("fiftyone.core.sample", reason=reason)
+    media = {name: f"in/{name}.png" for name in rows.table["row"].map(str)}
+    for made in fiftyone_samples(replace(rows, media=media)):
+        sample = fiftyone.Sample.from_dict(made)
+        assert sample["mistakenness"] == made["mistakenness"]
+        assert sample["suggestion"].label == made["suggestion"]["label"]
 
 
 def test_argilla_records_have_suggestions(rows, measured):
@@ -173,3 +192,57 @@ def test_classes_that_look_the_same_are_refused():
     table = pd.DataFrame({"row": [0], "label": ["a"], "responsibility": [0.1]})
     with pytest.raises(DataError, match="cannot be shown"):
         RunRows(task="classification", table=table, classes=("\x1b", "\\x1b"))
+
+
+CELLS = pd.DataFrame(
+    {"code": ["007", "=1+1", "\x1b[2Jx", "<b>", None], "label": [1.5, np.nan, 2, 3, 4]},
+    index=["0", "1", "2", "3", "10"],
+)
+
+
+def test_tasks_show_the_columns_of_the_data(rows):
+    shown = replace(rows, cells=CELLS)
+    tasks = label_studio_tasks(shown)
+    assert no_control(tasks)
+    assert {task["data"]["row"]: task["data"]["cells"]["code"] for task in tasks} == {
+        "0": "007",
+        "1": "=1+1",
+        "2": r"\x1b[2Jx",
+        "3": "<b>",
+        "10": "",
+    }
+    assert tasks[3]["data"]["cells"]["label"] == ""
+    tree = ElementTree.fromstring(label_studio_config(shown))
+    assert tree.find("Table").get("value") == "$cells"
+    assert "Table" not in label_studio_config(rows)
+    record = argilla_records(shown)[0]
+    assert record["fields"]["text"].splitlines()[1:] == [r"code: \x1b[2Jx", "label: 2.0"]
+
+
+def test_columns_that_look_the_same_are_refused(rows):
+    with pytest.raises(DataError, match="Two columns differ"):
+        replace(rows, cells=CELLS.set_axis(["a\n", "a\\n"], axis=1))
+
+
+def test_a_cleaned_table_has_the_columns_of_the_data(rows):
+    table = cleaned(replace(rows, cells=CELLS), Rule(budget=0), flagged="relabel")
+    assert list(table)[-2:] == ["code", "label (data)"]
+    assert table["code"].fillna("").tolist() == ["007", "=1+1", "\x1b[2Jx", ""]
+    assert table["label (data)"].tolist()[2:] == [2, 4]
+
+
+def test_the_table_of_spotlight(rows, measured):
+    table = spotlight_table(replace(rows, cells=CELLS))
+    assert list(table)[-3:] == ["flagged", "code", "label (data)"]
+    assert table["row"].tolist() == [0, 1, 2, 3, 10]
+    assert table["flagged"].tolist() == [True, False, True, False, True]
+    shown = [HOSTILE[1], r'a"&\nb', r"\x1b[31mred"]
+    assert table["label"].astype(object).tolist()[:3] == shown
+    # Spotlight opens texts that are no categories.
+    assert {str(table[name].dtype) for name in ("label", "suggested_label", "code")} == {"category"}
+    assert table["code"].isna().tolist() == [False] * 4 + [True]
+    assert spotlight_table(measured)["prediction"].tolist() == [1.1, 2.0]
+    pictures = {str(name): f"/in/{name}.png" for name in rows.table["row"]}
+    pictures["0"] = "data:image/png;base64,YQ=="
+    images = spotlight_table(replace(rows, media=pictures))["image"]
+    assert images.tolist()[:2] == [b"a", "/in/1.png"]

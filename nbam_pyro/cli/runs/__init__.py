@@ -20,6 +20,7 @@ from nbam_pyro.cli.runs.priors import parse_clean_error, parse_contamination
 from nbam_pyro.cli.runs.reporting import report_run
 from nbam_pyro.cli.runs.reviewing import draw_review
 from nbam_pyro.cli.runs.scores import detect_scores
+from nbam_pyro.cli.runs.spotlight import open_spotlight
 from nbam_pyro.cli.runs.tables import write_csv
 from nbam_pyro.cli.runs.verifying import verify_run
 from nbam_pyro.cli.runs.words import corrected_lines, scored_line, show_lines, table_lines
@@ -43,6 +44,7 @@ __all__ = [
     "fit_file",
     "fit_outputs",
     "map_folder",
+    "open_spotlight",
     "parse_backbone",
     "parse_clean_error",
     "parse_contamination",

@@ -10,7 +10,7 @@ from nbam_pyro.cli.runs.tables import unquoted
 from nbam_pyro.errors import DataError
 from nbam_pyro.exchange.run_rows import as_text
 
-__all__ = ["read_cells"]
+__all__ = ["read_cells", "read_texts"]
 
 
 def read_cells(path: Path) -> pd.DataFrame:
@@ -28,16 +28,27 @@ def read_cells(path: Path) -> pd.DataFrame:
     if ending not in (".csv", ".parquet", ".pq"):
         raise problem(f"'{path}' is not a table. Give a file that ends in .csv or .parquet.")
     try:
-        if ending == ".csv":
-            twice = repeated(checked_header(path))
-            if twice:
-                raise problem(f"'{path}' has two columns {twice[0]!r}. Rename one of them.")
-            table = pd.read_csv(path, dtype=str, keep_default_na=False, encoding="utf-8-sig")
-        else:
-            table = pd.read_parquet(path)
+        table = read_texts(path) if ending == ".csv" else pd.read_parquet(path)
     except DataError:
         raise
     except (OSError, ValueError) as error:
         reason = " ".join(str(error).split())[:200]
         raise problem(f"'{path}' cannot be read ({reason}). Check the file.") from error
     return table.map(lambda cell: unquoted(as_text(cell))).astype(object)
+
+
+def read_texts(path: Path) -> pd.DataFrame:
+    """Read all cells of a CSV file as the texts that it has; missing cells are empty texts.
+
+    Args:
+        path: CSV file to read.
+
+    Raises:
+        DataError: Two columns have the same name.
+        OSError: The file cannot be opened.
+        ValueError: The file cannot be parsed.
+    """
+    twice = repeated(checked_header(path))
+    if twice:
+        raise problem(f"'{path}' has two columns {twice[0]!r}. Rename one of them.")
+    return pd.read_csv(path, dtype=str, keep_default_na=False, encoding="utf-8-sig")

@@ -12,6 +12,7 @@ from nbam_pyro.cli.files.messages import counted, repeated
 from nbam_pyro.cli.runs.cells import read_cells
 from nbam_pyro.cli.runs.folder import read_report
 from nbam_pyro.cli.runs.reviewing import check_outside
+from nbam_pyro.cli.runs.row_contents import with_contents
 from nbam_pyro.cli.runs.schema import FittedInfo, Settings
 from nbam_pyro.cli.runs.tables import formulas, write_csv
 from nbam_pyro.errors import DataError
@@ -32,11 +33,12 @@ from nbam_pyro.storage import check_file, check_files, new_file, read_json
 __all__ = ["export_run", "read_rows"]
 
 _CANNOT_TELL = "cannot tell"
-_STUDIO, _CLEANLAB, _SPOTLIGHT = "label-studio", "cleanlab", "spotlight"
+_STUDIO, _ARGILLA = "label-studio", "argilla"
+_CLEANLAB, _SPOTLIGHT = "cleanlab", "spotlight"
 _JSON: Mapping[str, Callable[[RunRows], Any]] = MappingProxyType(
     {
         _STUDIO: label_studio_tasks,
-        "argilla": argilla_records,
+        _ARGILLA: argilla_records,
         "fiftyone": fiftyone_samples,
         _SPOTLIGHT: spotlight_issues,
     }
@@ -96,6 +98,11 @@ def export_run(
         )
     if rows is not None:
         given = _chosen(given, rows)
+    missing = ""
+    if to in (_STUDIO, _ARGILLA):
+        given, missing = with_contents(run, given)
+    elif parsed is not None:
+        given, missing = with_contents(run, given, beside=True, typed=to != "csv")
     written = _table(given, to, parsed, flagged) if to not in _JSON else None
     if written is None:
         with new_file(out, overwrite=overwrite) as draft:
@@ -105,7 +112,8 @@ def export_run(
     if to == _STUDIO:
         with new_file(files[1], overwrite=overwrite) as draft:
             draft.write_text(label_studio_config(given) + "\n", encoding="utf-8")
-    return _said(given, written, files, level=level, rule=parsed)
+    lines = _said(given, written, files, level=level, rule=parsed)
+    return [*lines, *([f"Note: The data are not in the file: {missing}"] if missing else [])]
 
 
 def read_rows(run: Path, *, prefix: str | None = None) -> tuple[RunRows, str]:
@@ -234,6 +242,7 @@ def _said(
             "have a new label (column label; the old one is in old_label). The column weight is "
             "for the training of another model."
         ]
+        lines += _renamed(given, written)
     lines += [f"The labelling interface is in {one}." for one in files[1:]]
     if written is not None and out.suffix.lower() == ".csv" and (count := formulas(written)):
         lines.append(
@@ -243,3 +252,14 @@ def _said(
     if level == _CANNOT_TELL:
         lines.append("Verdict: cannot tell. Use the rows as an order for people, not as flags.")
     return lines
+
+
+def _renamed(given: RunRows, written: pd.DataFrame) -> list[str]:
+    """Say which columns of the data have another name in a cleaned table."""
+    old = [] if given.cells is None else list(given.cells)
+    new = list(written.columns[len(written.columns) - len(old) :])
+    return [
+        f"The column {one!r} of the data is the column {other!r} there."
+        for one, other in zip(old, new, strict=True)
+        if one != other
+    ]

@@ -1,4 +1,4 @@
-"""The data of a run as they are now: contents of its rows for a report, and groups of rows."""
+"""The data of a run as they are now: contents of its rows, and groups of rows."""
 
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -18,7 +18,7 @@ from nbam_pyro.pages.contents import Contents, contents_of
 from nbam_pyro.pages.findings import Group
 from nbam_pyro.storage import read_json
 
-__all__ = ["RunData", "data_of_run"]
+__all__ = ["RunData", "data_of_run", "names_beside", "target_of"]
 
 # Sides of the images of digits, in pixels.
 _DIGIT = 8
@@ -34,12 +34,14 @@ class RunData:
         positions: Position in the data of each row of flags.csv, (N,).
         contents: Contents of the rows in the order of the data; None if they cannot be shown.
         group: Groups of the rows in the order of the data, or None.
-        missing: Sentence that says why contents cannot be shown; empty if they can.
+        source: The data in the file or folder; None for the demonstration, or if they are missing.
+        missing: Sentence that says why the data are missing; empty if they are not.
     """
 
     positions: np.ndarray
     contents: Contents | None = None
     group: Group | None = None
+    source: Source | None = None
     missing: str = ""
 
 
@@ -67,14 +69,12 @@ def data_of_run(
     except DataError as error:
         if by is not None:
             raise
-        return RunData(
-            positions=np.arange(len(table)), missing=f"Cells and images are not shown: {error}"
-        )
+        return RunData(positions=np.arange(len(table)), missing=str(error))
     group = None if by is None else _group(source, by)
     if isinstance(source.x, pd.DataFrame) and not source.x.shape[1]:
-        return RunData(positions=positions, group=group)
+        return RunData(positions=positions, group=group, source=source)
     contents = replace(contents_of(source.x, len(table)), beside=_unused(run))
-    return RunData(positions=positions, contents=contents, group=group)
+    return RunData(positions=positions, contents=contents, group=group, source=source)
 
 
 def _demonstrated(settings: dict[str, Any], table: pd.DataFrame) -> RunData:
@@ -86,20 +86,33 @@ def _demonstrated(settings: dict[str, Any], table: pd.DataFrame) -> RunData:
 
 
 def _source(settings: dict[str, Any]) -> Source:
-    label = settings.get("label") or settings.get("class")
-    if settings["command"] == "detect-scores":
-        label = "score"
     return read(
         Path(settings["data"]),
-        label=label,
-        beside=_beside(settings),
+        label=target_of(settings),
+        beside=names_beside(settings),
         labelled="label" in settings,
         features=False,
         spelling="numbers" if settings.get("task") == "regression" else "auto",
     )
 
 
-def _beside(settings: dict[str, Any]) -> list[str]:
+def target_of(settings: dict[str, Any]) -> str | None:
+    """Return the name of the column or array of targets, classes or scores; None without one.
+
+    Args:
+        settings: Content of settings.json.
+    """
+    if settings["command"] == "detect-scores":
+        return "score"
+    return settings.get("label") or settings.get("class")
+
+
+def names_beside(settings: dict[str, Any]) -> list[str]:
+    """Return the names of columns or arrays that are neither features nor targets.
+
+    Args:
+        settings: Content of settings.json.
+    """
     names = [settings.get(name) for name in _BESIDE]
     verified = settings.get("verified")
     if isinstance(verified, str):  # nbam detect takes a column or a file; nbam fit takes files

@@ -69,10 +69,11 @@ def report_run(
     )
     table.index = pd.Index(data.positions)
     findings = _findings(run, summary, table, settings, data)
-    html = page(findings, data.contents, missing=data.missing, show_rows=show_rows)
+    missing = f"Cells and images are not shown: {data.missing}" if data.missing else ""
+    html = page(findings, data.contents, missing=missing, show_rows=show_rows)
     with new_file(out, overwrite=overwrite) as draft:
         draft.write_text(html, encoding="utf-8")
-    return data.missing if show_rows else ""
+    return missing if show_rows else ""
 
 
 def _findings(
