@@ -27,7 +27,8 @@ from benchmarks.label_noise.label_noise import LabelNoise
 from benchmarks.label_noise.loop_starts import LoopStarts
 from benchmarks.label_noise.p_wrong import P_WRONG, PWrong
 from benchmarks.label_noise.report import LABEL_NOISE
-from benchmarks.label_noise.review import Review, ReviewNames
+from benchmarks.label_noise.review import Review
+from benchmarks.label_noise.review_names import ReviewNames
 from benchmarks.regression.from_predictions import FromPredictions
 from benchmarks.regression.simulated_tables import SimulatedTables
 from benchmarks.regression.wrong_measurements import Regression

@@ -43,6 +43,11 @@ class Labelled:
     true: np.ndarray
     labels: np.ndarray
 
+    @property
+    def wrong(self) -> float:
+        """Share of wrong labels."""
+        return float((self.labels != self.true).mean())
+
 
 def labelled(table: Table, flips: str, *, rate: float, rows: int, seed: int) -> Labelled:
     """Draw rows of a table and flip some labels.

@@ -2,11 +2,13 @@
 
 import hashlib
 import warnings
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Annotated
 
 import numpy as np
+import typer
 from sklearn.base import ClassifierMixin
 from sklearn.discriminant_analysis import LinearDiscriminantAnalysis, QuadraticDiscriminantAnalysis
 from sklearn.ensemble import (
@@ -22,6 +24,7 @@ from sklearn.neural_network import MLPClassifier
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
+from benchmarks.benchmark import Case
 from benchmarks.calibration.labelled_tables import (
     CHECK_TABLES,
     DEVELOPMENT_TABLES,
@@ -30,7 +33,17 @@ from benchmarks.calibration.labelled_tables import (
     labelled,
 )
 
-__all__ = ["CHECK_CLASSIFIERS", "DEVELOPMENT_CLASSIFIERS", "Design", "check", "development"]
+__all__ = [
+    "CHECK_CLASSIFIERS",
+    "DEVELOPMENT_CLASSIFIERS",
+    "Cache",
+    "Design",
+    "check",
+    "development",
+    "unmeasured",
+]
+
+Cache = Annotated[Path, typer.Option(help="Folder of the probabilities.")]
 
 _FOLDS = 5
 _LARGEST_RATE = 0.4
@@ -100,6 +113,15 @@ class Design:
     rows: int
     seed: int
 
+    @property
+    def case(self) -> Case:
+        """Case of the design in the rows of a benchmark."""
+        settings = {"flips": self.flips, "probability": self.rate}
+        most = {"most": self.rows} if self.part == "development" else {}
+        return Case(
+            data=self.table, method=self.classifier, seed=self.seed, settings={**settings, **most}
+        )
+
     def predicted(self, data: Path, cache: Path) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Return true classes, (N,), labels, (N,), and probabilities, (N, K), out of sample.
 
@@ -138,6 +160,23 @@ class Design:
             )
         p = np.nan_to_num(p, nan=1 / p.shape[1])
         return rows.true, rows.labels, (p / p.sum(1, keepdims=True)).astype(np.float32)
+
+
+def unmeasured(
+    designs: Iterable[Design], known: Collection[Case], cache: Path
+) -> Iterator[tuple[Case, Design]]:
+    """Yield the designs that were not measured yet, and make the folder of the probabilities.
+
+    Args:
+        designs: Designs.
+        known: Cases that were measured.
+        cache: Folder of the probabilities.
+    """
+    cache.mkdir(parents=True, exist_ok=True)
+    for design in designs:
+        case = design.case
+        if case not in known:
+            yield case, design
 
 
 def development(designs: int) -> Iterator[Design]:

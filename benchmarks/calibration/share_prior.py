@@ -191,8 +191,7 @@ def _rows(
     seen = result.label_evidence
     if run.cross_fitted is None or run.plain is None or run.gain is None or seen is None:
         return
-    truth = float((data.labels != data.true).mean())
-    figures = figures_of(run.cross_fitted, run.plain, run.start, truth=truth)
+    figures = figures_of(run.cross_fitted, run.plain, run.start, truth=data.wrong)
     figures |= {"gain": run.gain, "echoed": seen.echoed or 0.0}
     figures |= {"margin": min(seen.margin_probability)}
     notes = {} if name is None else {"design": name}

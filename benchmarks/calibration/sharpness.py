@@ -16,7 +16,7 @@ import pandas as pd
 import typer
 
 from benchmarks.benchmark import CPU, Benchmark, Case, Row
-from benchmarks.calibration.predictions import check
+from benchmarks.calibration.predictions import Cache, check, unmeasured
 from benchmarks.label_noise.pruning import require_cleanlab
 from benchmarks.options import DataRoot, given
 from nbam_pyro import ContaminationReport, from_pred_probs
@@ -115,20 +115,13 @@ class Sharpness(Benchmark):
 
     draws: Annotated[int, typer.Option(min=1, help="Draws of each combination.")] = 1
     data_root: DataRoot = None
-    cache: Annotated[Path, typer.Option(help="Folder of the probabilities.")] = Path("cache")
+    cache: Cache = Path("cache")
 
     def measure(self, known: Collection[Case]) -> Iterator[Row]:
         """Yield the figures of every check design."""
         require_cleanlab()
         root = given(self.data_root)
-        self.cache.mkdir(parents=True, exist_ok=True)
-        for design in check(self.draws):
-            settings = {"flips": design.flips, "probability": design.rate}
-            case = Case(
-                data=design.table, method=design.classifier, seed=design.seed, settings=settings
-            )
-            if case in known:
-                continue
+        for case, design in unmeasured(check(self.draws), known, self.cache):
             figures, level = judged(*design.predicted(root, self.cache))
             yield Row(
                 case=case,

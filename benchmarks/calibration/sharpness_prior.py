@@ -19,7 +19,7 @@ from sklearn.linear_model import LogisticRegression
 
 from benchmarks.benchmark import CPU, Benchmark, Case, Row
 from benchmarks.calibration.large_designs import LARGE, DesignFeatures, More, larger
-from benchmarks.calibration.predictions import Design, development
+from benchmarks.calibration.predictions import Cache, Design, development, unmeasured
 from benchmarks.options import DataRoot, given
 from nbam_pyro import FlipPrior
 from nbam_pyro.outputs import estimate_transition
@@ -146,21 +146,12 @@ class SharpnessDevelopment(Benchmark):
     more: More = 100
     features: DesignFeatures = None
     data_root: DataRoot = None
-    cache: Annotated[Path, typer.Option(help="Folder of the probabilities.")] = Path("cache")
+    cache: Cache = Path("cache")
 
     def measure(self, known: Collection[Case]) -> Iterator[Row]:
         """Yield the measured numbers and the best sharpness of every design."""
         root = given(self.data_root)
-        self.cache.mkdir(parents=True, exist_ok=True)
-        for design in development(self.designs):
-            case = Case(
-                data=design.table,
-                method=design.classifier,
-                seed=design.seed,
-                settings={"flips": design.flips, "probability": design.rate, "most": design.rows},
-            )
-            if case in known:
-                continue
+        for case, design in unmeasured(development(self.designs), known, self.cache):
             numbers = numbers_of(design, root, self.cache)
             if numbers is not None:
                 yield Row(case=case, figures=numbers, device=CPU)
@@ -168,8 +159,7 @@ class SharpnessDevelopment(Benchmark):
         for case, one in larger(self.more, root, self.features, method=method, known=known):
             plain = one.fit()[1].plain
             if plain is not None:
-                rate = float((one.data.labels != one.data.true).mean())
-                numbers = _numbers(plain.log_probs.double(), plain.labels, rate)
+                numbers = _numbers(plain.log_probs.double(), plain.labels, one.data.wrong)
                 yield Row(case=case, figures=numbers, notes={"design": one.name}, device=CPU)
 
     @staticmethod

@@ -21,12 +21,13 @@ from nbam_pyro.detection.saved_report import (
 from nbam_pyro.detection.saved_rows import FILES, RowDetector, read_rows, write_rows
 from nbam_pyro.detection.schema import Patches, plain
 from nbam_pyro.errors import FolderError, StoryError
+from nbam_pyro.outputs.contamination_report import ContaminationReport
 from nbam_pyro.storage import write_json
 from nbam_pyro.storage.model_file import read_described, rehearsed, versions
 from nbam_pyro.storage.tensors import read_tensors, saved_tensor, write_tensors
 from nbam_pyro.training.contexts import exclusive
 
-__all__ = ["PATCHES", "files_of", "read_patches", "write_patches"]
+__all__ = ["PATCHES", "files_of", "read_patches", "read_patches_report", "write_patches"]
 
 PATCHES = ("patches.json", "patches.safetensors")
 """Names of the files."""
@@ -109,6 +110,21 @@ def read_patches(folder: Path, allow: Collection[str]) -> PatchDetector:
         usual = detector.whitening_(detector.whitening_.centre[None])
         detector.detector_.decision_function(usual)
     return detector
+
+
+def read_patches_report(folder: Path) -> ContaminationReport:
+    """Read only the report on the training images. The caller has checked the manifest.
+
+    Args:
+        folder: Folder of the detector.
+
+    Raises:
+        FolderError: A file is missing or was changed, or another version wrote it.
+    """
+    model = read_described(folder / PATCHES[0], Patches, format_version=_FORMAT_VERSION)
+    tensors = read_tensors(folder / PATCHES[1], unbounded=UNBOUNDED)
+    scores = saved_tensor(tensors, "maps").numpy().max((1, 2))
+    return loaded_report(model.report, tensors, scores=scores)
 
 
 def _loaded(

@@ -12,6 +12,7 @@ from torch import Tensor
 from nbam_pyro.detection.schema import SavedReport
 from nbam_pyro.outputs.contamination_report import ContaminationReport
 from nbam_pyro.outputs.scores.curve import ScoreCurve
+from nbam_pyro.outputs.scores.fitting import shares_before
 from nbam_pyro.storage.tensors import saved_tensor
 
 __all__ = ["UNBOUNDED", "is_curve", "loaded_report", "report_arrays", "report_entries"]
@@ -68,6 +69,7 @@ def loaded_report(
         kind="scores",
         rows=pd.DataFrame(columns),
         posterior=xr.Dataset(draws),
+        prior=xr.Dataset({"contamination": ("draw", shares_before(len(scores)))}),
         verdict=saved.verdict,
         note=saved.note,
         probability=saved.probability,

@@ -29,13 +29,14 @@ from nbam_pyro.detection.saved_representation import (
 from nbam_pyro.detection.scaling import Range
 from nbam_pyro.detection.schema import Detector
 from nbam_pyro.errors import DataError, FolderError
+from nbam_pyro.outputs.contamination_report import ContaminationReport
 from nbam_pyro.storage import write_json
 from nbam_pyro.storage.budget import building
 from nbam_pyro.storage.model_file import read_described, rehearsed, versions
 from nbam_pyro.storage.tensors import read_tensors, saved_tensor, write_tensors
 from nbam_pyro.training.contexts import exclusive
 
-__all__ = ["FILES", "RowDetector", "read_rows", "write_rows"]
+__all__ = ["FILES", "RowDetector", "read_rows", "read_rows_report", "write_rows"]
 
 RowDetector = AnomalyDetector | MixedDetector | Representation
 
@@ -102,6 +103,21 @@ def read_rows(folder: Path, allow: Collection[str]) -> RowDetector:
             with suppress(DataError):  # this row is not one of the user's
                 detector.decision_function(usual + detector.scale_.width)
     return detector
+
+
+def read_rows_report(folder: Path) -> ContaminationReport:
+    """Read only the report on the training rows. The caller has checked the manifest.
+
+    Args:
+        folder: Folder of the detector.
+
+    Raises:
+        FolderError: A file is missing or was changed, or another version wrote it.
+    """
+    model = read_described(folder / FILES[0], Detector, format_version=_FORMAT_VERSION)
+    tensors = read_tensors(folder / FILES[1], unbounded=_UNBOUNDED)
+    scores = saved_tensor(tensors, "scores").numpy()
+    return loaded_report(model.report, tensors, scores=scores)
 
 
 def _saved(detector: RowDetector) -> tuple[dict[str, Any], dict[str, torch.Tensor]]:

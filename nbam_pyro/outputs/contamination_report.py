@@ -45,6 +45,8 @@ class ContaminationReport:
         posterior: Draws of all unknown numbers, with the dimension "draw". "contamination" is the
             contaminated share of these rows, "population_rate" the probability of contamination of
             a new row.
+        prior: Draws of the same numbers before the data, with the dimension "draw": "rate" of each
+            class for labels, if labels may be wrong; "contamination" for measurements and scores.
         verdict: Verdict on whether the data identify the contamination.
         note: Sentences that state which uncertainties the intervals contain, and what they assume
             to be known.
@@ -56,6 +58,7 @@ class ContaminationReport:
     kind: Literal["labels", "measurements", "scores"]
     rows: pd.DataFrame
     posterior: xr.Dataset
+    prior: xr.Dataset
     verdict: Verdict
     note: str
     probability: float
@@ -141,10 +144,11 @@ class ContaminationReport:
         return self.curve(checked_scores(unwrapped(scores)))
 
     def to_datatree(self) -> xr.DataTree:
-        """Return an ArviZ tree with the groups "posterior" and "constant_data" (the rows)."""
-        chain = self.posterior.expand_dims("chain")
+        """Return an ArviZ tree: "posterior", "prior" and "constant_data" (the rows)."""
+        drawn = {"posterior": self.posterior, "prior": self.prior}
+        groups = {name: one.expand_dims("chain") for name, one in drawn.items()}
         rows = self.rows.rename_axis("row").to_xarray()
-        return xr.DataTree.from_dict({"posterior": chain, "constant_data": rows})
+        return xr.DataTree.from_dict({**groups, "constant_data": rows})
 
     def to_cleanlab(self) -> pd.DataFrame:
         """Return the rows of labels in the columns of cleanlab's `get_label_issues`.

@@ -22,6 +22,9 @@ __all__ = [
     "transition_intervals",
 ]
 
+# A smaller part of a variance is rounding.
+_ROUNDED = 1e-9
+
 
 @dataclass(frozen=True)
 class TransitionIntervals:
@@ -52,10 +55,13 @@ class TransitionDraws:
         rate: Contamination rate of each true class, (S, K) float64. The rates of different classes
             are drawn independently.
         share: Share of these rows that is contaminated, (S,).
+        flip_counts: Number of observations of each row of T that an entry rests on, (K, K): given
+            the rates, T_cy is Beta(n T_cy, n (1 - T_cy)), with the number n.
     """
 
     rate: Float[Tensor, "s k"]
     share: Float[Tensor, " s"]
+    flip_counts: Float[Tensor, "k k"]
 
 
 def check_probability(value: float) -> None:
@@ -136,10 +142,11 @@ def transition_intervals(
     check_probability(probability)
     shifted = transition.shifted(log_f)
     rows = RowsByLabel.of(shifted, labels, weights=weights, true_labels=true_labels)
-    rates, contaminated = transition_variances(rows, transition, prior)
-    rate_low, rate_high = _logit_interval(transition.rate, rates, probability)
+    found = transition_variances(rows, transition, prior)
+    rate_low, rate_high = _logit_interval(transition.rate, found.matrix.diagonal(), probability)
     tail = (1 - probability) / 2
-    low, high = _share_quantiles(transition, contaminated, rates.new_tensor([tail, 1 - tail]))
+    levels = rate_low.new_tensor([tail, 1 - tail])
+    low, high = _share_quantiles(transition, found.contaminated, levels)
     return TransitionIntervals(rate_low, rate_high, float(low), float(high), probability)
 
 
@@ -182,11 +189,30 @@ def transition_draws(
     rows = RowsByLabel.of(
         transition.shifted(log_f), labels, weights=weights, true_labels=true_labels
     )
-    variances, contaminated = transition_variances(rows, transition, prior)
-    z = torch.randn(draws, len(variances), dtype=variances.dtype, generator=generator)
-    levels = torch.rand(draws, dtype=variances.dtype, generator=generator)
-    rate = _logit_quantile(transition.rate, variances, z)
-    return TransitionDraws(rate, _share_quantiles(transition, contaminated, levels))
+    found = transition_variances(rows, transition, prior)
+    z = torch.randn(draws, len(found.matrix), dtype=found.matrix.dtype, generator=generator)
+    levels = torch.rand(draws, dtype=z.dtype, generator=generator)
+    rate = _logit_quantile(transition.rate, found.matrix.diagonal(), z)
+    share = _share_quantiles(transition, found.contaminated, levels)
+    return TransitionDraws(rate, share, _flip_counts(transition, found.matrix))
+
+
+def _flip_counts(transition: Transition, variances: Float[Tensor, "k k"]) -> Float[Tensor, "k k"]:
+    """Return the numbers of observations for which T_cy rate_c has the variance of M_cy.
+
+    With known true labels, rate_c and T_cy are independent, and T_cy is a Beta variable that rests
+    on the flipped rows of class c and the pseudo-counts of the prior.
+
+    Args:
+        transition: Estimated contamination rates and flips.
+        variances: Variances of the entries of M, (K, K).
+    """
+    relative = variances / transition.matrix.square()
+    of_rates = variances.diagonal() / transition.rate.square()
+    of_rates = torch.where(of_rates.isfinite(), of_rates, 0.0)
+    own = (relative - of_rates[:, None]).clamp_min(_ROUNDED * relative)
+    flip = transition.flip
+    return ((1 - flip) / (flip * own)).nan_to_num(0.0, posinf=0.0)
 
 
 def _share_quantiles(

@@ -31,22 +31,25 @@ def label_report(
     data = readings.data
     posterior, flagged = readings.class_posterior()
     rows = _rows(data, posterior)
-    draws = label_draws(readings)
-    matrix = readings.matrix()
-    tail = (1 - probability) / 2
-    low, high = np.quantile(draws["rate"].values, [tail, 1 - tail], axis=0)
+    draws = label_draws(readings, probability=probability)
+    matrix = readings.matrix().clamp(0, 1)
+    # A rare explanation can move a mean out of the interval.
+    low = np.minimum(draws.low, matrix.numpy())
+    high = np.maximum(draws.high, matrix.numpy())
     rates = pd.DataFrame(
         {
             "class": data.classes,
-            "rate": (1 - matrix.diagonal()).clamp(0, 1).numpy(),
-            "low": low,
-            "high": high,
+            "rate": 1 - matrix.diagonal().numpy(),
+            "low": 1 - high.diagonal(),
+            "high": 1 - low.diagonal(),
         }
     )
     tables = LabelTables(
         rates=rates,
-        transition_matrix=_frame(matrix, data.classes),
-        flip_matrix=_frame(_flips(matrix), data.classes),
+        transition_matrix=_frame(matrix.numpy(), data.classes),
+        transition_low=_frame(low, data.classes),
+        transition_high=_frame(high, data.classes),
+        flip_matrix=_frame(_flips(matrix).numpy(), data.classes),
         sharpness=pd.DataFrame(
             {
                 "sharpness": readings.sharpness,
@@ -62,10 +65,11 @@ def label_report(
     return ContaminationReport(
         kind="labels",
         rows=rows,
-        posterior=draws,
+        posterior=draws.posterior,
+        prior=draws.prior,
         verdict=label_verdict(
             readings,
-            draws["contamination"].values,
+            draws.posterior["contamination"].values,
             given=given,
             class_prior=class_prior,
             probability=probability,
@@ -102,7 +106,5 @@ def _flips(matrix: Float[Tensor, "k k"]) -> Float[Tensor, "k k"]:
     return flips / flips.sum(-1, keepdim=True)
 
 
-def _frame(matrix: Float[Tensor, "k k"], classes: pd.Index) -> pd.DataFrame:
-    return pd.DataFrame(
-        matrix.numpy(), index=classes.rename("true"), columns=classes.rename("observed")
-    )
+def _frame(matrix: np.ndarray, classes: pd.Index) -> pd.DataFrame:
+    return pd.DataFrame(matrix, index=classes.rename("true"), columns=classes.rename("observed"))

@@ -30,13 +30,13 @@ from nbam_pyro.storage import (
 __all__ = ["read_report", "write_report"]
 
 _REPORT, _ROWS, _DRAWS = "report.json", "rows.parquet", "draws.parquet"
-_CURVE = "curve.parquet"
-_TABLES = ("rates", "transition_matrix", "flip_matrix", "sharpness")
-_MATRICES = ("transition_matrix", "flip_matrix")
+_CURVE, _PRIOR = "curve.parquet", "prior.parquet"
+_MATRICES = ("transition_matrix", "transition_low", "transition_high", "flip_matrix")
+_TABLES = ("rates", *_MATRICES, "sharpness")
 
 
 class _Variable(Saved):
-    """Schema of a variable of the posterior: its dimensions after "draw", and their sizes."""
+    """Schema of a variable that is drawn: its dimensions after "draw", and their sizes."""
 
     dims: list[str]
     shape: list[Count]
@@ -50,6 +50,7 @@ class _Report(Saved):
     note: Annotated[str, Field(max_length=100_000)]
     probability: Probability
     variables: dict[str, _Variable]
+    prior: dict[str, _Variable]
     coords: dict[str, list[Label]]
     class_prior: Finite | None
     all_right: Probability | None
@@ -66,29 +67,22 @@ def write_report(folder: Path, parts: Mapping[str, Any], *, overwrite: bool) -> 
     Raises:
         FolderError: The folder exists and may not be replaced, or a part cannot be written.
     """
-    posterior, labels = parts["posterior"], parts["labels"]
-    variables = {str(name): one.transpose("draw", ...) for name, one in posterior.items()}
-    draws = {
-        f"{name}.{i}": column
-        for name, one in variables.items()
-        for i, column in enumerate(one.values.reshape(len(one), -1).T)
-    }
+    posterior, prior, labels = parts["posterior"], parts["prior"], parts["labels"]
     values = {
         "kind": parts["kind"],
         "verdict": dataclasses.asdict(parts["verdict"]),
         "note": parts["note"],
         "probability": parts["probability"],
-        "variables": {
-            name: {"dims": list(map(str, one.dims[1:])), "shape": list(one.shape[1:])}
-            for name, one in variables.items()
-        },
+        "variables": _variables(posterior),
+        "prior": _variables(prior),
         "coords": {str(name): one.values.tolist() for name, one in posterior.coords.items()},
         "class_prior": None if labels is None else labels.class_prior,
         "all_right": None if labels is None else labels.all_right,
     }
     with new_folder(folder, overwrite=overwrite) as draft:
         _write_table(draft / _ROWS, parts["rows"])
-        _write_table(draft / _DRAWS, pd.DataFrame(draws))
+        _write_table(draft / _DRAWS, _table(posterior))
+        _write_table(draft / _PRIOR, _table(prior))
         if parts["curve"] is not None:
             _write_table(draft / _CURVE, pd.DataFrame(vars(parts["curve"])))
         if labels is not None:
@@ -107,18 +101,42 @@ def read_report(folder: Path) -> dict[str, Any]:
     Raises:
         FolderError: The folder is not a report, or a file is missing or was changed.
     """
-    check_files(folder, [_REPORT, _ROWS, _DRAWS])
+    check_files(folder, [_REPORT, _ROWS, _DRAWS, _PRIOR])
     saved = read_json(folder / _REPORT, _Report)
     return {
         "kind": saved.kind,
         "rows": _read_table(folder / _ROWS),
-        "posterior": _posterior(saved, _read_table(folder / _DRAWS)),
+        "posterior": _drawn(saved.variables, saved.coords, _read_table(folder / _DRAWS)),
+        "prior": _drawn(saved.prior, saved.coords, _read_table(folder / _PRIOR)),
         "verdict": saved.verdict,
         "note": saved.note,
         "probability": saved.probability,
         "labels": _labels(folder, saved) if saved.kind == "labels" else None,
         "curve": _curve(folder) if saved.kind == "scores" else None,
     }
+
+
+def _variables(draws: xr.Dataset) -> dict[str, Any]:
+    """Return the dimensions and sizes of variables, for `_Variable`."""
+    return {
+        str(name): {
+            "dims": [str(dim) for dim in one.dims if dim != "draw"],
+            "shape": [size for dim, size in one.sizes.items() if dim != "draw"],
+        }
+        for name, one in draws.items()
+    }
+
+
+def _table(draws: xr.Dataset) -> pd.DataFrame:
+    """Return draws as a table with one column per number."""
+    arrays = {str(name): one.transpose("draw", ...).values for name, one in draws.items()}
+    return pd.DataFrame(
+        {
+            f"{name}.{i}": column
+            for name, values in arrays.items()
+            for i, column in enumerate(values.reshape(len(values), -1).T)
+        }
+    )
 
 
 def _plain(name: str, table: pd.DataFrame) -> pd.DataFrame:
@@ -149,13 +167,16 @@ def _curve(folder: Path) -> ScoreCurve:
     )
 
 
-def _posterior(saved: _Report, draws: pd.DataFrame) -> xr.Dataset:
+def _drawn(
+    saved: Mapping[str, _Variable], coords: Mapping[str, list[Any]], draws: pd.DataFrame
+) -> xr.Dataset:
     variables = {}
-    for name, one in saved.variables.items():
+    for name, one in saved.items():
         columns = [f"{name}.{i}" for i in range(int(np.prod(one.shape)))]
         values = draws[columns].to_numpy().reshape(len(draws), *one.shape)
         variables[name] = (["draw", *one.dims], values)
-    return xr.Dataset(variables, coords=saved.coords)
+    used = {dim for one in saved.values() for dim in one.dims}
+    return xr.Dataset(variables, coords={n: c for n, c in coords.items() if n in used})
 
 
 def _write_table(path: Path, table: pd.DataFrame) -> None:

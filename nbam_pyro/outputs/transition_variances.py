@@ -1,4 +1,7 @@
-"""Variances of contamination rates, from the observed information of the transition matrix M."""
+"""Variances of the transition matrix M, from its observed information."""
+
+from collections.abc import Iterator
+from typing import NamedTuple
 
 import torch
 from jaxtyping import Float
@@ -7,7 +10,7 @@ from torch import Tensor
 from nbam_pyro.models.priors.pseudo_counts import FlipPrior
 from nbam_pyro.outputs.transition import RowsByLabel, Transition
 
-__all__ = ["transition_variances"]
+__all__ = ["Variances", "transition_variances"]
 
 # A variance is the difference of two terms. If it is a smaller share of them, it is rounding.
 _LOST = 1e-12
@@ -15,50 +18,105 @@ _LOST = 1e-12
 _NEARLY_ZERO = 1e-6
 
 
-def transition_variances(
-    rows: RowsByLabel, transition: Transition, prior: FlipPrior
-) -> tuple[Float[Tensor, " k"], Float[Tensor, ""]]:
-    """Return the variances of the rates and of the number of contaminated rows.
+class Variances(NamedTuple):
+    """Variances by the observed information of M. A variance is infinite if rounding hides it.
+
+    Attributes:
+        matrix: Variance of each entry of M, (K, K).
+        contaminated: Variance of the number of contaminated rows, a scalar.
+    """
+
+    matrix: Float[Tensor, "k k"]
+    contaminated: Float[Tensor, ""]
+
+
+class _Block(NamedTuple):
+    """Block of one observed label y in units of M: C_y = diag(diagonal) - right' left.
+
+    Attributes:
+        label: Observed label y.
+        rows: Probabilities p(c | x) of its rows, (n, K), and their weights, (n,).
+        slopes: Matrix A for which A'A is the information of the rows in relative changes, (m, K).
+        prior: Diagonal of the prior's information in relative changes, (K,).
+        diagonal: Diagonal of C_y by the prior alone, (K,).
+        right: First factor, (m, K).
+        left: Second factor, (m, K).
+    """
+
+    label: int
+    rows: tuple[Float[Tensor, "n k"], Float[Tensor, " n"]]
+    slopes: Float[Tensor, "m k"]
+    prior: Float[Tensor, " k"]
+    diagonal: Float[Tensor, " k"]
+    right: Float[Tensor, "m k"]
+    left: Float[Tensor, "m k"]
+
+
+def transition_variances(rows: RowsByLabel, transition: Transition, prior: FlipPrior) -> Variances:
+    """Return the variances of the entries of M and of the number of contaminated rows.
+
+    The rate of a class is one minus an entry on the diagonal, and has the same variance.
 
     Args:
         rows: Rows, grouped by observed label.
         transition: Estimated contamination rates and flips.
         prior: Pseudo-counts of contamination rates and flips.
-
-    Returns:
-        Variance of the rate of each class, (K,), which is infinite if rounding hides it, and
-        variance of the number of contaminated rows, a scalar.
     """
     matrix = transition.matrix
-    total, own = torch.zeros_like(matrix), torch.zeros_like(matrix)
-    across = torch.zeros_like(transition.rate)
+    total, across = torch.zeros_like(matrix), torch.zeros_like(transition.rate)
     given_matrix, of_matrix = matrix.new_zeros(()), matrix.new_zeros(())
-    for y, (f, weights) in enumerate(rows.groups()):
-        column = matrix[:, y]
-        factor = _information_factor(f, weights, column)
-        prior_information = _prior_information(y, transition.rate, prior)
-        # Inverse of a diagonal matrix plus one of low rank (Woodbury): 1 / d - right' left.
-        right = factor / prior_information
-        left = torch.linalg.solve(_identity_like(right) + right @ factor.mT, right)
-        diagonal = column.square() / prior_information
-        total.diagonal().add_(diagonal)
-        total.addmm_((right * column).mT, left * column, alpha=-1)
-        own[y] = -(right[:, y] * column[y]) @ left * column
-        own[y, y] += diagonal[y]
-        # Derivative of the number of contaminated rows by u. The label's own entry is
-        # -sum r (1 - r); as a difference of sums, rounding could make it positive.
-        doubt = _doubt(f, weights, column, y)
-        slope = factor[:, y] @ factor
-        slope[y] = -doubt
-        answer = slope / prior_information - right.mT @ (left @ slope)
-        across += column * answer
-        of_matrix += slope @ answer
+    for one in _blocks(rows, transition, prior):
+        column = matrix[:, one.label]
+        total.diagonal().add_(one.diagonal)
+        total.addmm_(one.right.mT, one.left, alpha=-1)
+        # Derivative of the number of contaminated rows by relative changes. The label's own entry
+        # is -sum r (1 - r); as a difference of sums, rounding could make it positive.
+        doubt = _doubt(*one.rows, column, one.label)
+        slope = one.slopes[:, one.label] @ one.slopes
+        slope[one.label] = -doubt
+        answer = column * slope / one.prior - one.right.mT @ (one.left @ (slope / column))
+        across += answer
+        of_matrix += (slope / column) @ answer
         given_matrix += doubt
-    free = own.diagonal()
-    rates = free - (own * torch.linalg.solve(total, own.mT).mT).sum(-1)
-    rates = torch.where(rates > _LOST * free.abs(), rates, torch.inf)
     of_matrix -= across @ torch.linalg.solve(total, across)
-    return rates, given_matrix + of_matrix.clamp_min(0)
+    inverse = torch.linalg.inv(total)
+    columns = [_entries(one, inverse) for one in _blocks(rows, transition, prior)]
+    return Variances(torch.stack(columns, 1), given_matrix + of_matrix.clamp_min(0))
+
+
+def _blocks(rows: RowsByLabel, transition: Transition, prior: FlipPrior) -> Iterator[_Block]:
+    """Yield one block after another, because all of them together need much memory."""
+    for y, (f, weights) in enumerate(rows.groups()):
+        column = transition.matrix[:, y]
+        slopes = _information_factor(f, weights, column)
+        information = _prior_information(y, transition.rate, prior)
+        # Inverse of a diagonal matrix plus one of low rank (Woodbury): 1 / d - right' left.
+        right = slopes / information
+        left = torch.linalg.solve(_identity_like(right) + right @ slopes.mT, right)
+        yield _Block(
+            label=y,
+            rows=(f, weights),
+            slopes=slopes,
+            prior=information,
+            diagonal=column.square() / information,
+            right=right * column,
+            left=left * column,
+        )
+
+
+def _entries(block: _Block, inverse: Float[Tensor, "k k"]) -> Float[Tensor, " k"]:
+    """Return the diagonal of C_y - C_y S C_y, where S is the inverse of the sum of all C_z.
+
+    Args:
+        block: Block C_y.
+        inverse: Matrix S, (K, K).
+    """
+    own = torch.diag(block.diagonal) - block.right.mT @ block.left
+    # S C_y, without a product of two (K, K) matrices.
+    other = inverse * block.diagonal - (inverse @ block.right.mT) @ block.left
+    free = own.diagonal()
+    variance = free - (own * other.mT).sum(1)
+    return torch.where(variance > _LOST * free.abs(), variance, torch.inf)
 
 
 def _information_factor(

@@ -67,7 +67,8 @@ class Findings:
         classes: Names of the classes, (K,); None without classes.
         matrix: Transition matrix p(observed | true) with the names of its classes, or None.
         class_rates: Table with the columns class, rate, low and high, or None.
-        tree: Posterior and prior of the rates, or None.
+        tree: Posterior and prior of the rates or of the share, or None.
+        about_tree: Sentence about the prior and the posterior; without a tree, why there is none.
         truth: Rows of which the truth is known, or None.
         group: Groups of all rows of the data, or None.
         notes: Sentences about the data.
@@ -88,6 +89,7 @@ class Findings:
     matrix: Matrix | None = None
     class_rates: pd.DataFrame | None = None
     tree: xr.DataTree | None = None
+    about_tree: str = ""
     truth: Truth | None = None
     group: Group | None = None
     notes: Sequence[str] = field(default=())

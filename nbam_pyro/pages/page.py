@@ -16,7 +16,7 @@ from nbam_pyro.pages.contents import Contents
 from nbam_pyro.pages.findings import Findings
 from nbam_pyro.pages.listing import listing_of
 from nbam_pyro.pages.next_steps import next_steps
-from nbam_pyro.pages.pictures import pictures_of
+from nbam_pyro.pages.pictures import NAMED, pictures_of
 from nbam_pyro.pages.sentences import (
     WORDS,
     directions,
@@ -41,6 +41,9 @@ _MAPPED = 2
 _HINT = (
     "In Python, known_flips measures it: it flips some labels on purpose, and fits again. Give its "
     "result to report."
+)
+_MANY_CLASSES = (
+    f"The prior is shown beside the posterior for up to {NAMED} classes, and here are more."
 )
 
 
@@ -69,6 +72,7 @@ def page(
     environment.filters |= {"text": shortened, "percent": percent, "safe_text": printable}
     shown = contents if show_rows else None
     script, style = (parts.get_source(environment, name)[0] for name in ("page.js", "page.css"))
+    pictures = pictures_of(findings, _features(findings, shown))
     fixed: dict[str, Any] = {
         "findings": findings,
         "title": f"{WORDS[findings.kind].title} in {shortened(findings.data)}",
@@ -83,7 +87,10 @@ def page(
         "matrix": matrix_rows(findings),
         "classes": _records(by_class(findings)),
         "groups": _records(by_group(findings)),
-        "pictures": pictures_of(findings, _features(findings, shown)),
+        "pictures": pictures,
+        "about_tree": findings.about_tree
+        if "rates" in pictures or findings.tree is None
+        else _MANY_CLASSES,
         "steps": next_steps(findings),
         "version": version("nbam-pyro"),
         "missing": missing,

@@ -19,13 +19,14 @@ from nbam_pyro.pages.findings import Findings
 from nbam_pyro.pages.sentences import WORDS
 from nbam_pyro.pages.texts import short_names, shortened
 
-__all__ = ["Picture", "pictures_of"]
+__all__ = ["NAMED", "Picture", "pictures_of"]
+
+NAMED = 40
+"""More classes than this are not drawn by name."""
 
 # Size of a picture in inches, which is also its size in a narrow window; least height of a picture
 # with a bar for each class, and height of a bar.
 _WIDTH, _HEIGHT, _LOWEST, _BAR = 4.6, 3.5, 1.8, 0.22
-# More classes than this are not drawn by name.
-_CLASSES = 40
 # Stands for the colour of the text of the page. No plot uses it.
 _INK = "#010203"
 
@@ -86,7 +87,7 @@ def _pictures(findings: Findings, features: np.ndarray | None) -> Iterator[Pictu
             _reliability_text(known.responsibility, known.contaminated),
             lambda ax: plots.reliability(known.responsibility, known.contaminated, ax=ax),
         )
-    if findings.tree is not None and len(findings.classes or []) <= _CLASSES:
+    if findings.tree is not None and len(findings.classes or []) <= NAMED:
         tree = findings.tree
         yield _picture(
             "rates",
@@ -95,7 +96,7 @@ def _pictures(findings: Findings, features: np.ndarray | None) -> Iterator[Pictu
             lambda ax: plots.rate_posterior(tree, ax=ax),
             bars=2 * len(findings.classes or [1]),
         )
-    if findings.class_rates is not None and len(findings.class_rates) <= _CLASSES:
+    if findings.class_rates is not None and len(findings.class_rates) <= NAMED:
         table = findings.class_rates
         table = table.assign(**{"class": short_names(table["class"].tolist())})
         yield _picture(
@@ -168,7 +169,8 @@ def _rates_text(findings: Findings) -> str:
             f"{one} {percent(after[0])} to {percent(after[1])} (before the data "
             f"{percent(before[0])} to {percent(before[1])})"
         )
-    return f"90% intervals of the rate of contamination: {'; '.join(parts)}."
+    what = "contaminated share" if name == "contamination" else "rate of contamination"
+    return f"90% intervals of the {what}: {'; '.join(parts)}."
 
 
 def _picture(

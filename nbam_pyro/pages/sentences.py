@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from nbam_pyro.outputs.share import Share
-from nbam_pyro.outputs.wording.sentences import percent
+from nbam_pyro.outputs.wording.sentences import percent, rows_are
 from nbam_pyro.pages.findings import Findings
 
 __all__ = ["WORDS", "Words", "directions", "how_much", "how_sure", "meaning", "new_rows", "sides"]
@@ -120,8 +120,8 @@ def how_sure(findings: Findings) -> Iterator[str]:
     number, right = int(flagged.sum()), float(r[flagged].sum())
     if number:
         yield (
-            f"{_rows(number)} flagged. By the probabilities, about {right:,.0f} of the flags are "
-            f"right and {number - right:,.0f} are false alarms."
+            f"{rows_are(number)} flagged. By the probabilities, about {right:,.0f} of the flags "
+            f"are right and {number - right:,.0f} are false alarms."
         )
     else:
         yield "No row is flagged."
@@ -136,10 +136,6 @@ def how_sure(findings: Findings) -> Iterator[str]:
         yield f"About {missed:,.0f} {what} are expected among the rows without a flag."
     if findings.basis:
         yield findings.basis
-
-
-def _rows(number: int) -> str:
-    return f"{number:,} row is" if number == 1 else f"{number:,} rows are"
 
 
 def sides(findings: Findings) -> str:

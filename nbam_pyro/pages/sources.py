@@ -11,17 +11,15 @@ from nbam_pyro.checks.containers import unwrapped
 from nbam_pyro.detection.scored import ScoredDetector
 from nbam_pyro.errors import DataError, StoryError
 from nbam_pyro.estimators.base import NBAMEstimator
-from nbam_pyro.inference import Fit, transition_matrix
-from nbam_pyro.inference.posterior.latents_tree import prior_and_posterior
+from nbam_pyro.inference import Fit
 from nbam_pyro.inference.workflow.predictive_checks import KnownFlips
 from nbam_pyro.outputs import ContaminationReport
 from nbam_pyro.outputs.share import Share
 from nbam_pyro.pages.findings import Findings, Group, Truth
-from nbam_pyro.pages.texts import short_names
-from nbam_pyro.plots.class_rates import rates_table
-from nbam_pyro.plots.sources import Matrix, matrix_of, truth
+from nbam_pyro.pages.rates import parts_of_fit, parts_of_report
+from nbam_pyro.plots.sources import truth
 
-__all__ = ["BASES", "Given", "findings_of", "parts_of_fit", "rows_of"]
+__all__ = ["BASES", "Given", "findings_of", "rows_of"]
 
 BASES = {
     "cross-fitted": "Shares and probabilities rest on predictions for rows that the network has "
@@ -95,26 +93,6 @@ def rows_of(source: Any) -> int:
         case ScoredDetector():
             return len(source.decision_scores_)
     return len(source.rows)
-
-
-def parts_of_fit(fit: Fit, names: Sequence[str] | None) -> dict[str, Any]:
-    """Return the attributes of `Findings` that only a fit has: matrix, class_rates and tree.
-
-    Args:
-        fit: Fit.
-        names: Names of the classes, (K,); None without classes.
-    """
-    parts: dict[str, Any] = {}
-    labels = fit.story.latent_label
-    if labels is not None and not labels.deviates and names is not None:
-        estimate = transition_matrix(fit)
-        parts["matrix"] = matrix_of(estimate)._replace(names=list(names))
-        parts["class_rates"] = rates_table(estimate).assign(**{"class": list(names)})
-    short = None if labels is None or names is None else short_names(names)
-    tree = prior_and_posterior(fit, class_names=short)
-    if {"rate", "contamination"} & set(map(str, tree.posterior.data_vars)):
-        parts["tree"] = tree
-    return parts
 
 
 def _of_fit(fit: Fit, given: Given) -> Findings:
@@ -202,7 +180,6 @@ def _of_report(
     if flagged is not None:
         table["flagged"] = flagged
     names: list[str] | None = None
-    parts: dict[str, Any] = {}
     if report.labels is not None:
         classes = report.labels.rates["class"].tolist()
         names = _names(given.names, len(classes)) if given.names else [str(c) for c in classes]
@@ -210,8 +187,6 @@ def _of_report(
         for column in ("label", "suggested_label"):
             table[column] = own[column].map(renamed).to_numpy()
         table["suggested_probability"] = own["suggested_probability"].to_numpy()
-        parts["matrix"] = Matrix(report.labels.transition_matrix.to_numpy(), names=names)
-        parts["class_rates"] = report.labels.rates.assign(**{"class": names})
     elif report.kind == "measurements":
         table["label"] = own["measurement"].to_numpy()
         table["prediction"] = own["prediction"].to_numpy()
@@ -229,7 +204,7 @@ def _of_report(
         explanations=verdict.explanations,
         basis=report.note,
         classes=names,
-        **parts,
+        **parts_of_report(report, names),
         **_shared(given, len(r), r),
     )
 

@@ -12,7 +12,7 @@ from matplotlib.axes import Axes
 from nbam_pyro.errors import DataError, StoryError
 from nbam_pyro.inference.posterior.latents_tree import named_numbers
 from nbam_pyro.outputs import ContaminationReport
-from nbam_pyro.plots.sources import label_tables, tree_of
+from nbam_pyro.plots.sources import tree_of
 
 __all__ = ["guide_and_chains", "prior_comparison", "rate_posterior"]
 
@@ -20,34 +20,29 @@ __all__ = ["guide_and_chains", "prior_comparison", "rate_posterior"]
 def rate_posterior(source: Any, *, var_name: str | None = None, ax: Axes | None = None) -> Axes:
     """Draw the posterior (blue) and prior (grey) of rates: medians, 50 and 90 % intervals.
 
-    A report of `from_pred_probs` has rates with one interval each, and no prior.
+    The prior of a report of `from_pred_probs` is that of its rates if labels may be wrong.
 
     Args:
         source: Object that contains the posterior: a tree of `to_datatree` or `nuts`, a `Fit`, a
-            fitted estimator, or a report of `from_pred_probs`.
-        var_name: Variable of the posterior; None means "rate" or "contamination", whichever the
-            posterior has.
+            fitted estimator, or a report of `from_pred_probs`, `from_predictions` or `from_scores`.
+        var_name: Variable of posterior and prior; None means "rate" or "contamination", the first
+            of them that both have.
         ax: Axes to draw on; None for the current axes.
 
     Raises:
         DataError: The object contains no posterior.
         StoryError: The posterior has no such variable.
     """
-    if isinstance(source, ContaminationReport):
-        rates = label_tables(source).rates
-        ax = ax or plt.gca()
-        at = np.arange(len(rates))
-        ax.hlines(at, rates["low"], rates["high"], color="tab:blue", linewidth=1.5)
-        ax.plot(rates["rate"], at, "o", color="tab:blue", markeredgecolor="black", markersize=4)
-        return _labelled(ax, [str(name) for name in rates["class"]])
-    tree = tree_of(source)
-    present = [str(name) for name in tree.posterior.data_vars]
+    tree = source.to_datatree() if isinstance(source, ContaminationReport) else tree_of(source)
+    if "prior" not in tree.children:
+        raise DataError("The tree has no group 'prior'. Make it with to_datatree or nuts.")
+    present = [str(name) for name in tree.posterior.data_vars if name in tree.prior.data_vars]
     wanted = ["rate", "contamination"] if var_name is None else [var_name]
     names = [name for name in wanted if name in present]
     if not names:
-        raise StoryError(f"The posterior has variables {present}. Give one of them as var_name.")
-    if "prior" not in tree.children:
-        raise DataError("The tree has no group 'prior'. Make it with to_datatree or nuts.")
+        raise StoryError(
+            f"Posterior and prior have variables {present}. Give one of them as var_name."
+        )
     ax = ax or plt.gca()
     after, before = (_flat(tree, group, names) for group in ("posterior", "prior"))
     _intervals(ax, before, -0.15, "lightgrey", "prior")

@@ -214,7 +214,14 @@ def matrix_of(source: Any) -> Matrix:
     if isinstance(source, MatrixEstimate):
         return Matrix(source.mean, source.low, source.high, source.probability, names)
     if isinstance(source, ContaminationReport):
-        source = label_tables(source).transition_matrix
+        tables = label_tables(source)
+        return Matrix(
+            tables.transition_matrix.to_numpy(),
+            tables.transition_low.to_numpy(),
+            tables.transition_high.to_numpy(),
+            source.probability,
+            [str(name) for name in tables.transition_matrix.index],
+        )
     if isinstance(source, pd.DataFrame):
         names = [str(name) for name in source.index]
     takes = "a Fit, an estimator, a report of from_pred_probs, a MatrixEstimate, or an array (K, K)"

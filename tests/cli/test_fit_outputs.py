@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from nbam_pyro import load_report
 from tests.cli.helpers import bugs, distances, nbam, refused
 
 NAMES = ["ant", "bee", "cat"]
@@ -48,6 +49,9 @@ def test_labels_are_judged_by_probabilities(tmp_path):
     assert (flagged.to_numpy()[1:] == wrong[1:]).mean() > 0.97
     top = flags.iloc[0]
     assert top["suggested_label"] == NAMES[top["row"] % 3]
+    report = load_report(tmp_path / "run" / "report")
+    assert report.labels.transition_matrix.index.tolist() == NAMES
+    assert report.contamination == pytest.approx(summary["contamination"])
     shown = nbam("show", tmp_path / "run")
     assert shown.exit_code == 0, shown.output
     assert "Verdict: " in shown.output

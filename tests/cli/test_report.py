@@ -1,9 +1,12 @@
 """`nbam report`: one HTML file from a run folder, with the cells of the data if they are there."""
 
+import shutil
+
 import numpy as np
 import pandas as pd
 import pytest
 
+from nbam_pyro.storage import write_manifest
 from tests.cli.helpers import bugs, distances, nbam, refused
 from tests.pages.helpers import Page
 
@@ -50,6 +53,10 @@ def test_data_that_changed_or_went_are_not_shown(tmp_path):
     made("fit", data, "--label", "species", "--pred-probs", tmp_path / "p.csv", "--out", run)
     assert "Note" not in made("report", run, "--out", out).stdout
     assert "cell 7" in out.read_text()
+    page = Page(out)
+    assert "given the true label, with 90% intervals" in page.text
+    assert "Wrong labels by class" in page.text
+    assert "What the data add to the prior" in page.text
     for change, words in [
         (lambda: frame.iloc[::-1].to_csv(data, index=False), "have changed since the run"),
         (lambda: frame[:50].to_csv(data, index=False), "the data have 50 rows"),
@@ -74,11 +81,20 @@ def test_measurements_and_detectors(quick, tmp_path):
     made("report", tmp_path / "odd")
     page = Page(tmp_path / "odd.html")
     assert "Anomalies in far.csv" in page.text
+    assert "What the data add to the prior" in page.text
     assert "nbam review" in page.text
     frame.rename(columns={"far": "score"})[["score"]].to_csv(tmp_path / "s.csv", index=False)
     made("detect", "--scores", tmp_path / "s.csv", "--out", tmp_path / "scored")
     made("report", tmp_path / "scored")
-    assert "P(anomaly)" in Page(tmp_path / "scored.html").text
+    page = Page(tmp_path / "scored.html")
+    assert "P(anomaly)" in page.text
+    assert "What the data add to the prior" in page.text
+    shutil.rmtree(tmp_path / "scored" / "report")  # as an earlier version wrote it
+    write_manifest(tmp_path / "scored")
+    made("report", tmp_path / "scored", "--overwrite")
+    page = Page(tmp_path / "scored.html")
+    assert "What the data add to the prior" not in page.text
+    assert "did not keep them" in page.text
 
 
 @pytest.mark.parametrize("task", ["classification", "regression"])

@@ -18,7 +18,7 @@ from nbam_pyro.detection import (
     load_detector,
     save_detector,
 )
-from nbam_pyro.detection.saved_patches import PATCHES
+from nbam_pyro.detection.saved_patches import PATCHES, read_patches_report
 from nbam_pyro.errors import FolderError, StoryError
 from nbam_pyro.storage import write_manifest
 from tests.detection.test_patches import grids
@@ -54,6 +54,10 @@ def test_a_loaded_detector_is_the_one_that_was_saved(kind, tmp_path):
     assert again.contamination_interval_ == detector.contamination_interval_
     assert again.population_rate_interval_ == detector.population_rate_interval_
     pd.testing.assert_frame_equal(again.report_.rows, detector.report_.rows)
+    alone = read_patches_report(tmp_path / "detector")
+    pd.testing.assert_frame_equal(alone.rows, detector.report_.rows)
+    assert alone.prior.identical(detector.report_.prior)
+    assert alone.posterior.identical(detector.report_.posterior)
     save_detector(again, tmp_path / "again")
     third = load_detector(tmp_path / "again")
     np.testing.assert_array_equal(third.maps(new), detector.maps(new))

@@ -24,7 +24,7 @@ from nbam_pyro.detection import (
     load_detector,
     save_detector,
 )
-from nbam_pyro.detection.saved_rows import FILES
+from nbam_pyro.detection.saved_rows import FILES, read_rows_report
 from nbam_pyro.errors import FolderError, StoryError
 from nbam_pyro.storage import write_manifest
 
@@ -82,6 +82,10 @@ def test_a_loaded_detector_is_the_one_that_was_saved(case, rows, tmp_path):
     assert again.contamination_interval_ == detector.contamination_interval_
     assert again.population_rate_interval_ == detector.population_rate_interval_
     pd.testing.assert_frame_equal(again.report_.rows, detector.report_.rows)
+    alone = read_rows_report(tmp_path / "detector")
+    pd.testing.assert_frame_equal(alone.rows, detector.report_.rows)
+    assert alone.prior.identical(detector.report_.prior)
+    assert alone.posterior.identical(detector.report_.posterior)
     with pytest.raises(FolderError, match="exists already"):
         save_detector(detector, tmp_path / "detector")
     save_detector(again, tmp_path / "detector", overwrite=True)

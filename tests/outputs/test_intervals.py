@@ -2,20 +2,23 @@
 
 import dataclasses
 
+import numpy as np
 import pytest
 import torch
 
-from nbam_pyro import FlipPrior
+from nbam_pyro import FlipPrior, from_pred_probs
 from nbam_pyro import functional as nf
 from nbam_pyro.errors import DataError
 from nbam_pyro.outputs.intervals import transition_intervals
-from nbam_pyro.outputs.transition import estimate_transition
+from nbam_pyro.outputs.transition import RowsByLabel, estimate_transition
+from nbam_pyro.outputs.transition_variances import transition_variances
 from tests.outputs.cases import (
     MATRIX,
     balanced,
     evidence,
     logits_of,
     objective,
+    simulated,
 )
 
 F = torch.full((4, 2), 0.5).log()
@@ -57,7 +60,15 @@ def test_intervals_are_laplace_in_logits(n, sharpness, prior):
         log_flip = nf.zero_diagonal(rows.log_softmax(-1), fill=-torch.inf)
         return nf.responsibility(*nf.label_flip_log_joint(log_f, y, rates, log_flip))
 
+    def matrix(values):
+        rates, rows = of(values)
+        return nf.transition_matrix(rates.sigmoid(), nf.zero_diagonal(rows.softmax(-1)))
+
     covariance = torch.linalg.inv(-torch.autograd.functional.hessian(value, base[free]))
+    change = torch.autograd.functional.jacobian(matrix, base[free])
+    rows = RowsByLabel.of(log_f, y, weights=None, true_labels=None)
+    entries = transition_variances(rows, fitted, prior).matrix
+    assert torch.allclose(entries, ((change @ covariance) * change).sum(-1), rtol=1e-3)
     found = transition_intervals(log_f, y, fitted, prior=prior, probability=0.95)
     width = found.rate_high.logit() - found.rate_low.logit()
     assert torch.allclose(width / 2 / 1.959964, covariance.diagonal()[:3].sqrt(), rtol=1e-3)
@@ -82,6 +93,39 @@ def test_intervals_cover(sharpness):
         shares += found.share_low <= (true != y).double().mean() <= found.share_high
     assert 0.86 < covered.mean() / times < 0.95
     assert 0.82 < shares / times < 0.97
+
+
+def test_intervals_of_the_matrix_cover():
+    """Rates and flips are drawn from their priors, and predictions are right."""
+    inside, large = [], []
+    for seed in range(40):
+        rng = np.random.default_rng(seed)
+        f = rng.dirichlet([0.2] * 4, 400)
+        true = (f.cumsum(1) > rng.random((400, 1))).argmax(1)
+        rate, flips = (
+            rng.beta(2, 6, 4),
+            nf.zero_diagonal(torch.as_tensor(rng.dirichlet([0.1] * 3, 4))),
+        )
+        matrix = nf.transition_matrix(torch.as_tensor(rate), flips).numpy()
+        y = (matrix[true].cumsum(1) > rng.random((400, 1))).argmax(1)
+        tables = from_pred_probs(y, f, sharpness=1.0, prior=FlipPrior(rate=(2.0, 6.0))).labels
+        low, high = tables.transition_low.to_numpy(), tables.transition_high.to_numpy()
+        covered, off = (low <= matrix) & (matrix <= high), ~np.eye(4, dtype=bool)
+        inside += covered[off].tolist()
+        large += covered[off & (matrix > 0.02)].tolist()
+    assert 0.82 < np.mean(inside) < 0.97
+    assert 0.82 < np.mean(large) < 0.97
+
+
+def test_intervals_of_the_matrix_agree_with_those_of_the_rates():
+    y, p, _ = simulated(200, 2)
+    tables = from_pred_probs(y, p).labels
+    low, high = tables.transition_low.to_numpy(), tables.transition_high.to_numpy()
+    rates = tables.rates
+    assert np.allclose(rates["low"], [low[0, 1], low[1, 0]], atol=1e-6)
+    assert np.allclose(rates["high"], 1 - low.diagonal())
+    mean = tables.transition_matrix.to_numpy()
+    assert ((low <= mean) & (mean <= high) & (low >= 0) & (high <= 1)).all()
 
 
 def test_a_share_known_to_be_zero_has_no_width():

@@ -28,6 +28,7 @@ def scores():
             },
             coords={"part": ["low", "high"]},
         ),
+        prior=xr.Dataset({"contamination": ("draw", share**2)}),
         verdict=Verdict(
             level="weak",
             sure="Some rows are anomalies.",
@@ -94,6 +95,7 @@ def test_a_report_comes_back_from_its_folder(kind, tmp_path):
     found = load_report(tmp_path / "report")
     assert found.rows.equals(report.rows)
     assert found.posterior.identical(report.posterior)
+    assert found.prior.identical(report.prior)
     assert found.verdict == report.verdict
     assert str(found) == str(report)
     assert found.contamination_interval == report.contamination_interval
@@ -118,4 +120,5 @@ def test_a_report_is_not_overwritten_by_accident_nor_read_if_changed(tmp_path):
 def test_the_tree_has_posterior_and_rows():
     tree = scores().to_datatree()
     assert tree["posterior"]["weight"].dims == ("chain", "draw", "part")
+    assert tree["prior"]["contamination"].dims == ("chain", "draw")
     assert tree["constant_data"]["responsibility"].sizes == {"row": 3}

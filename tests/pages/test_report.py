@@ -8,10 +8,11 @@ import pytest
 import torch
 from torch import nn
 
-from nbam_pyro import LabelFlip, NBAMClassifier, NBAMRegressor, fit, report
+from nbam_pyro import LabelFlip, NBAMClassifier, NBAMRegressor, fit, from_pred_probs, report
 from nbam_pyro.detection import MixedDetector
 from nbam_pyro.errors import DataError, FolderError
 from nbam_pyro.inference import Joint, RobustStart
+from nbam_pyro.outputs import from_scores
 from tests.pages.helpers import HOSTILE, Page, anomalies, labels, measurements
 
 pytestmark = [
@@ -33,7 +34,11 @@ def test_labels_tell_how_much_which_and_how_sure(tmp_path):
     assert "Wrong labels in bugs.csv" in page.text
     assert "Verdict:" in page.text
     assert re.search(r"of the labels are probably wrong: \d+ of 300 \(90% interval", page.text)
-    assert re.search(r"ant is labelled bee in \d+% of cases", page.text)
+    assert re.search(r"ant is labelled bee in \d+% of cases \(\d+% to \d+%\)", page.text)
+    assert "given the true label, with 90% intervals" in page.text
+    assert "Wrong labels by class" in page.text
+    assert "What the data add to the prior" in page.text
+    assert re.search(r"rate of contamination: ant [\d.]+% to .* \(before the data", page.text)
     assert "Rows by observed label" in page.text
     assert "Rows by place" in page.text
     assert "Are the probabilities right?" in page.text
@@ -69,10 +74,27 @@ def test_measurements_and_anomalies(tmp_path):
     page = written(tmp_path, found, rows=table)
     assert "Of 10 flagged measurements, 10 lie above and 0 below the prediction" in page.text
     assert len(page.all("mark")) == 20
+    share = r"contaminated share: all rows [\d.]+% to [\d.]+% \(before the data 0.0% to"
+    assert re.search(share, page.text)
     found, table = anomalies()
     page = written(tmp_path, found, rows=table, overwrite=True)
     assert "Anomalies in data" in page.text
+    assert re.search(share, page.text)
+    assert "These draws contain only anomalies that the scores show" not in page.text
     assert "P(anomaly)" in page.text
+
+
+def test_the_page_says_what_its_prior_and_posterior_are(tmp_path):
+    found = from_scores(np.random.default_rng(0).normal(size=200))
+    assert found.verdict.level == "cannot tell"
+    page = written(tmp_path, found)
+    assert "What the data add to the prior" in page.text
+    assert "These draws contain only anomalies that the scores show" in page.text
+    y, p = np.arange(90) % 45, np.full((90, 45), 0.05 / 44)
+    p[np.arange(90), y] = 0.95
+    page = written(tmp_path, from_pred_probs(y, p), overwrite=True)
+    assert "What the data add to the prior" not in page.text
+    assert "for up to 40 classes, and here are more" in page.text
 
 
 def test_estimators_fits_and_detectors(tmp_path):
@@ -98,6 +120,7 @@ def test_estimators_fits_and_detectors(tmp_path):
     detector = MixedDetector(random_state=0).fit(x)
     page = written(tmp_path, detector, rows=x, overwrite=True)
     assert "Anomalies in data" in page.text
+    assert "What the data add to the prior" in page.text
 
 
 def test_images_are_in_the_page_with_words(tmp_path):
@@ -116,7 +139,7 @@ def test_every_picture_has_a_text_and_no_identifier_is_used_twice(tmp_path):
     found, table, wrong = labels()
     page = written(tmp_path, found, rows=table, known=wrong)
     pictures = [one for one in page.all("div") if one.get("role") == "img"]
-    assert len(pictures) == 5
+    assert len(pictures) == 6
     ids = [one["id"] for _, one in page.elements if "id" in one]
     assert len(set(ids)) == len(ids)
     for one in pictures:

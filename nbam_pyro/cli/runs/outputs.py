@@ -14,7 +14,7 @@ from nbam_pyro.cli.files import read
 from nbam_pyro.cli.runs.given import pred_probs_of, predictions_of
 from nbam_pyro.cli.runs.priors import check_label_options
 from nbam_pyro.cli.runs.schema import Settings, Summary
-from nbam_pyro.cli.runs.scores import share_entries
+from nbam_pyro.cli.runs.scores import REPORT, share_entries
 from nbam_pyro.cli.runs.tables import write_table
 from nbam_pyro.cli.runs.targets import TrainingTargets, columns_beside
 from nbam_pyro.cli.runs.verified_files import check_one_source, verified_targets
@@ -157,6 +157,7 @@ def fit_outputs(
         write_table(ordered, draft / "flags.csv")
         write_json(draft / "summary.json", summary, Summary)
         write_json(draft / "settings.json", settings, Settings)
+        found.report.save(draft / REPORT)
         write_manifest(draft)
         return summary
 
@@ -181,23 +182,25 @@ def _labels(
     )
     known = _of_present(verified, codes, present)
     report = from_pred_probs(
-        codes,
+        given.classes[codes],
         given.probabilities[present],
+        classes=given.classes.tolist(),
         verified=known if len(known) else None,
         prior=None if prior is None else FlipPrior(rate=prior),
         clean_error=clean_error,
     )
     # A row without a label has the probability that a new row is wrong.
     r = np.full(len(present), report.population_rate)
-    best, chance = given.probabilities.argmax(1), given.probabilities.max(1)
+    suggested = given.classes[given.probabilities.argmax(1)]
+    chance = given.probabilities.max(1)
     r[present] = report.rows["responsibility"]
-    best[present] = report.rows["suggested_label"]
+    suggested[present] = report.rows["suggested_label"]
     chance[present] = report.rows["suggested_probability"]
     table = pd.DataFrame(
         {
             "label": column.cells,
             "responsibility": r,
-            "suggested_label": given.classes[best],
+            "suggested_label": suggested,
             "suggested_probability": chance,
         }
     )

@@ -6,16 +6,23 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from nbam_pyro.cli.runs.detecting import is_detected
 from nbam_pyro.cli.runs.folder import read_report, read_run
+from nbam_pyro.cli.runs.mapping import is_mapped
 from nbam_pyro.cli.runs.report_data import RunData, data_of_run
 from nbam_pyro.cli.runs.reviewing import check_outside
 from nbam_pyro.cli.runs.schema import Settings
+from nbam_pyro.cli.runs.scores import REPORT
 from nbam_pyro.data import flipped_digits
+from nbam_pyro.detection.saved_patches import read_patches_report
+from nbam_pyro.detection.saved_rows import read_rows_report
+from nbam_pyro.outputs import ContaminationReport, load_report
 from nbam_pyro.outputs.share import Share
 from nbam_pyro.outputs.verdict import Explanation
 from nbam_pyro.pages.findings import Findings, Kind, Truth
 from nbam_pyro.pages.page import page
-from nbam_pyro.pages.sources import BASES, parts_of_fit
+from nbam_pyro.pages.rates import parts_of_fit, parts_of_report
+from nbam_pyro.pages.sources import BASES
 from nbam_pyro.storage import check_file, new_file, read_json
 
 __all__ = ["report_run"]
@@ -27,6 +34,10 @@ _KINDS: dict[str, Kind] = {
 }
 # Intervals of detectors have this probability.
 _PROBABILITY = 0.9
+_NO_DRAWS = (
+    "The prior is not shown beside the posterior, because an earlier version of this library made "
+    "the run and did not keep them. Make the run again to see them."
+)
 
 
 def report_run(
@@ -92,10 +103,15 @@ def _findings(
     if (run / "model.json").exists():
         fit, info = read_run(run)
         names = None if info.classes is None else [str(one) for one in info.classes]
-        parts = parts_of_fit(fit, names)
-        parts["classes"] = names
-    elif kind == "labels":
-        parts["classes"] = sorted({*rows["label"], *rows["suggested_label"]})
+        parts = parts_of_fit(fit, names) | {"classes": names}
+    elif (report := _report(run)) is not None:
+        tables = report.labels
+        names = None if tables is None else [str(one) for one in tables.rates["class"]]
+        parts = parts_of_report(report, names) | {"classes": names}
+    else:
+        parts = {"about_tree": _NO_DRAWS}
+        if kind == "labels":
+            parts["classes"] = sorted({*rows["label"], *rows["suggested_label"]})
     if settings["command"] == "demo":
         parts["truth"] = _demonstrated(settings, rows["row"], rows["responsibility"])
     probability = summary.get("contamination_probability", _PROBABILITY)
@@ -119,6 +135,15 @@ def _findings(
         command=_command(settings),
         **parts,
     )
+
+
+def _report(run: Path) -> ContaminationReport | None:
+    """Return the report of a run without a fit; None if the run does not have it."""
+    if is_detected(run):
+        return read_rows_report(run)
+    if is_mapped(run):
+        return read_patches_report(run)
+    return load_report(run / REPORT) if (run / REPORT).exists() else None
 
 
 def _command(settings: dict[str, Any]) -> list[str]:

@@ -17,7 +17,10 @@ from nbam_pyro.outputs.contamination_report import ContaminationReport
 from nbam_pyro.outputs.scores.from_scores import from_scores
 from nbam_pyro.storage import new_folder, write_json, write_manifest
 
-__all__ = ["detect_scores", "share_entries"]
+__all__ = ["REPORT", "detect_scores", "share_entries"]
+
+REPORT = "report"
+"""Folder of the `ContaminationReport` in a run folder without a model."""
 
 # The column that holds the scores.
 _SCORE = "score"
@@ -80,6 +83,7 @@ def detect_scores(
         write_table(table.iloc[order], draft / "flags.csv")
         write_json(draft / "summary.json", summary, Summary)
         write_json(draft / "settings.json", settings | {"seed": seed}, Settings)
+        report.save(draft / REPORT)
         write_manifest(draft)
         return summary
 

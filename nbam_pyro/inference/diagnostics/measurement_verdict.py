@@ -6,7 +6,7 @@ import numpy as np
 
 from nbam_pyro.inference.variational.peak import Peak
 from nbam_pyro.outputs.verdict import Explanation, Level, Verdict
-from nbam_pyro.outputs.wording.sentences import percent, sentence
+from nbam_pyro.outputs.wording.sentences import percent, rows_are, sentence
 
 __all__ = ["different", "modes_verdict"]
 
@@ -144,15 +144,11 @@ def _shared(responsibilities: Sequence[np.ndarray]) -> str:
     """Say how many rows all explanations flag, and how many only some of them flag."""
     flagged = np.stack(responsibilities) > 0.5
     everywhere, somewhere = int(flagged.all(0).sum()), int(flagged.any(0).sum())
-    always = _rows(everywhere) if everywhere else "No row is"
+    always = rows_are(everywhere) if everywhere else "No row is"
     return (
         f"{always} contaminated in every explanation, and {somewhere - everywhere} only in some of "
         "them."
     )
-
-
-def _rows(count: int) -> str:
-    return "1 row is" if count == 1 else f"{count} rows are"
 
 
 def _text(responsibility: np.ndarray, best: np.ndarray) -> str:
@@ -162,7 +158,7 @@ def _text(responsibility: np.ndarray, best: np.ndarray) -> str:
     if not count:
         return "No row is contaminated, and all deviations are noise."
     shared = int((flagged & (best > 0.5)).sum())
-    rows = _rows(count)
+    rows = rows_are(count)
     if responsibility is best:
         return f"{rows} contaminated."
     return f"{rows} contaminated, {shared} of them as in the first explanation."

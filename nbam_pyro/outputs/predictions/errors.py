@@ -3,12 +3,12 @@
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.special import expit, gammaln, logit
+from scipy.special import expit, gammaln, logit, softmax
 
 from nbam_pyro.models.priors.pseudo_counts import Beta
 from nbam_pyro.outputs.predictions.cells import ResidualCells
 
-__all__ = ["Errors"]
+__all__ = ["Errors", "prior_rates"]
 
 # Normal priors (mean, standard deviation) of the unknowns. Lengths are in robust standard
 # deviations of the residuals. They are wide; benchmarks/regression/from_predictions.py names the
@@ -147,6 +147,18 @@ class Errors:
         area = area + right_scale / (2 * np.exp(_log_peak(tail)))
         freedom = np.where(right, tail, left)
         return np.asarray(-(freedom + 1) / 2 * np.log1p(z**2 / freedom) - np.log(area))
+
+
+def prior_rates(prior: Beta, count: int, rng: np.random.Generator) -> np.ndarray:
+    """Draw the contamination rate from its prior, if there is contamination, (P,).
+
+    Args:
+        prior: Pseudo-counts of the contamination rate.
+        count: Number of draws, P.
+        rng: Source of randomness.
+    """
+    rates = rng.beta(prior.a, prior.b, count)
+    return np.asarray(rng.choice(rates, count, p=softmax(-_MAJORITY * np.maximum(rates - 0.5, 0))))
 
 
 def _log_peak(freedom: np.ndarray) -> np.ndarray:

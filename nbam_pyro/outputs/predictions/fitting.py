@@ -7,10 +7,10 @@ from scipy.special import softmax
 
 from nbam_pyro.models.priors.pseudo_counts import Beta
 from nbam_pyro.outputs.predictions.cells import ResidualCells
-from nbam_pyro.outputs.predictions.errors import Errors
+from nbam_pyro.outputs.predictions.errors import Errors, prior_rates
 from nbam_pyro.outputs.tempering import temper
 
-__all__ = ["PredictionsPosterior", "fit_errors"]
+__all__ = ["PredictionsPosterior", "fit_errors", "shares_before"]
 
 _TINY = 1e-12
 _PARTICLES, _DRAWS = 300, 1000
@@ -98,6 +98,19 @@ def fit_errors(
         contamination=drawn,
         population_rate=rng.beta(prior.a + drawn, prior.b + count - drawn),
     )
+
+
+def shares_before(rows: int, prior: Beta) -> np.ndarray:
+    """Draw the contaminated share of some rows before any measurement is seen, (S,).
+
+    Args:
+        rows: Number of rows.
+        prior: Pseudo-counts of the contamination rate.
+    """
+    rng = np.random.default_rng(0)
+    mixed = np.array([mixed for _, mixed in _KINDS])
+    rates = prior_rates(prior, _DRAWS, rng) * np.repeat(mixed, _sizes(np.array(_PRIOR)))
+    return np.asarray(rng.binomial(rows, rates) / rows)
 
 
 def _sizes(weights: np.ndarray) -> np.ndarray:

@@ -12,7 +12,7 @@ from nbam_pyro.models.priors.pseudo_counts import Beta
 from nbam_pyro.outputs.contamination_report import ContaminationReport
 from nbam_pyro.outputs.intervals import check_probability
 from nbam_pyro.outputs.predictions.cells import cells_of
-from nbam_pyro.outputs.predictions.fitting import fit_errors
+from nbam_pyro.outputs.predictions.fitting import fit_errors, shares_before
 from nbam_pyro.outputs.predictions.residuals import Residuals
 from nbam_pyro.outputs.predictions.spread import evened
 from nbam_pyro.outputs.predictions.wording import predictions_note, predictions_verdict
@@ -144,6 +144,7 @@ def from_predictions(
             index=data.index,
         ),
         posterior=xr.Dataset({name: ("draw", drawn) for name, drawn in posterior.items()}),
+        prior=xr.Dataset({"contamination": ("draw", shares_before(n, prior))}),
         verdict=predictions_verdict(
             found,
             count=int(present.sum()),

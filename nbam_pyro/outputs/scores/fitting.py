@@ -5,10 +5,10 @@ from dataclasses import dataclass, replace
 import numpy as np
 from scipy.special import softmax
 
-from nbam_pyro.outputs.scores.shape import BULK, MIXED, Shape
+from nbam_pyro.outputs.scores.shape import BULK, MIXED, Shape, prior_shares
 from nbam_pyro.outputs.tempering import temper
 
-__all__ = ["ScoresPosterior", "fit_scores"]
+__all__ = ["ScoresPosterior", "fit_scores", "shares_before"]
 
 # Prior probabilities of a skewed bulk alone, an even bulk alone, and a second part above a skewed
 # bulk. With them, and with the prior on hidden anomalies, the share is about 2 % on development
@@ -84,6 +84,21 @@ def fit_scores(shape: Shape, *, seed: int) -> ScoresPosterior:
         contamination=drawn / count,
         population_rate=rng.beta(first + drawn, last + count - drawn),
     )
+
+
+def shares_before(rows: int) -> np.ndarray:
+    """Draw the share of anomalies among some rows before any score is seen, (S,).
+
+    Args:
+        rows: Number of rows.
+    """
+    rng = np.random.default_rng(0)
+    sizes = _sizes(np.array(_PRIOR))
+    shares = [
+        prior_shares(size, unknowns, rng)
+        for size, unknowns in zip(sizes, (BULK, BULK, MIXED), strict=True)
+    ]
+    return np.asarray(rng.binomial(rows, np.concatenate(shares)) / rows)
 
 
 def _sizes(weights: np.ndarray) -> np.ndarray:

@@ -11,7 +11,7 @@ from nbam_pyro.outputs.contamination_report import ContaminationReport
 from nbam_pyro.outputs.intervals import check_probability
 from nbam_pyro.outputs.scores.cells import cells_of
 from nbam_pyro.outputs.scores.curve import ScoreCurve, checked_scores
-from nbam_pyro.outputs.scores.fitting import fit_scores
+from nbam_pyro.outputs.scores.fitting import fit_scores, shares_before
 from nbam_pyro.outputs.scores.shape import Shape
 from nbam_pyro.outputs.scores.wording import scores_note, scores_verdict
 from nbam_pyro.outputs.switch_codes import switch_codes
@@ -96,6 +96,7 @@ def from_scores(
         kind="scores",
         rows=pd.DataFrame({"score": values, "responsibility": responsibility}, index=index),
         posterior=xr.Dataset({name: ("draw", drawn) for name, drawn in draws.items()}),
+        prior=xr.Dataset({"contamination": ("draw", shares_before(len(values)))}),
         verdict=verdict,
         note=scores_note(verified=codes),
         probability=probability,

@@ -4,11 +4,11 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
-from scipy.special import expit, ndtr, ndtri
+from scipy.special import expit, ndtr, ndtri, softmax
 
 from nbam_pyro.outputs.scores.cells import Cells
 
-__all__ = ["BULK", "MIXED", "PartShares", "Shape"]
+__all__ = ["BULK", "MIXED", "PartShares", "Shape", "prior_shares"]
 
 # Normal priors (mean, standard deviation) of the unknowns, in units of the standardised scores.
 # Means and widths of slopes, place and spread describe scores of four detectors on the development
@@ -149,6 +149,21 @@ class Shape:
         below = np.minimum.accumulate(r[:, middle::-1], axis=1)[:, ::-1]
         above = np.maximum.accumulate(r[:, middle:], axis=1)
         return np.concatenate([below, above[:, 1:]], axis=1)
+
+
+def prior_shares(count: int, unknowns: int, rng: np.random.Generator) -> np.ndarray:
+    """Draw the share of anomalies from its prior, (P,).
+
+    Args:
+        count: Number of draws, P.
+        unknowns: Number of unknowns of the model: `BULK` or `MIXED`.
+        rng: Source of randomness.
+    """
+    values = rng.normal(_MEANS[:unknowns], _WIDTHS[:unknowns], (count, unknowns))
+    hidden = expit(values[:, 4]) / 2
+    visible = expit(values[:, 5]) / 2 if unknowns == MIXED else np.zeros(count)
+    share = visible + (1 - visible) * hidden
+    return np.asarray(rng.choice(share, count, p=softmax(-_MAJORITY * np.maximum(share - 0.5, 0))))
 
 
 def _of_even(values: np.ndarray, edges: np.ndarray) -> np.ndarray:

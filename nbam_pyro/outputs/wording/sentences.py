@@ -8,6 +8,7 @@ __all__ = [
     "halving_rows",
     "listed",
     "percent",
+    "rows_are",
     "sentence",
     "share_clause",
     "verified_clause",
@@ -78,6 +79,19 @@ def percent(share: float, decimals: int = 1) -> str:
     if share < 1 and text == f"{1:.{decimals}%}":
         return f">{1 - step:.{decimals}%}"
     return text
+
+
+def rows_are(count: int) -> str:
+    """Return a number of rows with its verb.
+
+    Args:
+        count: Number of rows.
+
+    Example:
+        >>> rows_are(1), rows_are(2000)
+        ('1 row is', '2,000 rows are')
+    """
+    return "1 row is" if count == 1 else f"{count:,} rows are"
 
 
 def share_clause(interval: tuple[float, float], what: str, *, probability: float = 0.9) -> str:
