@@ -141,6 +141,7 @@ def fit_file(
             settings={
                 "command": "fit",
                 "data": str(data),
+                "sha256": source.sha256,
                 "label": label,
                 "true_label": true_label,
                 "contaminated": contaminated,

@@ -142,6 +142,7 @@ def fit_outputs(
         settings = {
             "command": "fit-outputs",
             "data": str(data),
+            "sha256": source.sha256,
             "pred_probs": None if pred_probs is None else str(pred_probs),
             "predictions": None if predictions is None else str(predictions),
             "label": label,
