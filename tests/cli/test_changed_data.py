@@ -77,3 +77,14 @@ def test_answers_are_not_used_for_other_rows(folder):
         assert "delete the column 'data_sha256'" in refused(*again)
         pd.read_csv(verified, dtype=str).drop(columns="data_sha256").to_csv(verified, index=False)
         made(*again)
+
+
+def test_wrong_labels_without_a_true_label_are_named_by_their_row(folder):
+    frame = pd.read_csv(folder / "d.csv")
+    frame.loc[[0, 2], "species"] = None
+    frame["checked"] = pd.Series(1, index=[7]).reindex(frame.index)
+    frame.to_csv(folder / "d.csv", index=False)
+    more = ["--contaminated", "checked", "--out", folder / "again"]
+    said = refused("fit", folder / "d.csv", *_options(folder), *more)
+    assert "1 label is verified as wrong without a true label, the first in row '7'" in said
+    assert "column true_label" in said

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import torch
 
 from nbam_pyro.checks.column import Column
 from nbam_pyro.cli.files import Source
@@ -15,12 +16,14 @@ from nbam_pyro.cli.runs.targets import TrainingTargets, are_labels, whole
 from nbam_pyro.errors import DataError
 from nbam_pyro.exchange import VerifiedRows
 from nbam_pyro.exchange.run_rows import as_text
+from nbam_pyro.verified import Verified
 
 __all__ = [
     "CONTAMINATED",
     "HASH",
     "TRUE_LABEL",
     "check_one_source",
+    "check_true_labels",
     "is_file",
     "verified_targets",
     "with_verified",
@@ -142,6 +145,29 @@ def verified_targets(
         contaminated=CONTAMINATED if files else contaminated,
     )
     return source, targets
+
+
+def check_true_labels(verified: Verified, codes: np.ndarray, rows: np.ndarray) -> None:
+    """Raise an error if a label is verified as wrong, but its true label is not known.
+
+    Args:
+        verified: What is verified about n labels.
+        codes: Labels as class indices, (n,).
+        rows: Names of the rows, (n,).
+
+    Raises:
+        DataError: There is such a label. Given probabilities need true labels.
+    """
+    if not len(verified):
+        return
+    labels = torch.as_tensor(codes)
+    unnamed = ((verified.switch(labels) == 1) & (verified.label(labels) < 0)).numpy()
+    if unnamed.any():
+        raise DataError(
+            f"{counted(int(unnamed.sum()), 'label', were=('is', 'are'))} verified as wrong without "
+            f"a true label, the first in row '{rows[unnamed][0]}'. With --pred-probs, true labels "
+            "are needed: add them (column true_label), or leave these rows unverified."
+        )
 
 
 def _check_file(table: pd.DataFrame, source: Source, names: str) -> None:
