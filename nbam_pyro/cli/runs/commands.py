@@ -243,8 +243,8 @@ def _repeats(x: np.ndarray) -> list[str]:
     if not repeated:
         return []
     return [
-        f"{counted(repeated, 'row', were=('has', 'have'))} the same features as an earlier row; a wrong label that is repeated "
-        "in such rows is hard to find"
+        f"{counted(repeated, 'row', were=('has', 'have'))} the same features as an earlier row; a "
+        "wrong label that is repeated in such rows is hard to find"
     ]
 
 
