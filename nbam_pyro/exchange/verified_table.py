@@ -1,8 +1,8 @@
 """The table of verified rows: from answers of people, and to what a fit takes."""
 
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass, field, replace
 
 import pandas as pd
 
@@ -48,7 +48,8 @@ def verified_table(answers: Sequence[Answer], rows: RunRows) -> pd.DataFrame:
         ['4', 'b', '1', '']
     """
     names = {str(name) for name in rows.table["row"]}
-    lines = [_line(one, rows, known=one.row in names) for one in answers]
+    named = [replace(one, row=_spelled(one.row, names)) for one in answers]
+    lines = [_line(one, rows, known=one.row in names) for one in named]
     return pd.DataFrame(lines, columns=list(COLUMNS), dtype=object)
 
 
@@ -102,9 +103,19 @@ def _problems(
 
 def _named(text: str, rows: RunRows) -> str | None:
     """Return the name of a class as the run has it; None if the run does not have it."""
+    text = _spelled(text, rows.classes)
     if not text or text in rows.classes:
         return text
     return rows.spelled.get(text)
+
+
+def _spelled(text: str, names: Collection[str]) -> str:
+    """Return a name as it was before a table was saved again, if `names` has it.
+
+    Spreadsheets write True as TRUE, and pandas writes 7 as 7.0 in a column with empty cells.
+    """
+    other = text.capitalize() if text.lower() in ("true", "false") else text.removesuffix(".0")
+    return other if text not in names and other in names else text
 
 
 @dataclass(frozen=True, kw_only=True)

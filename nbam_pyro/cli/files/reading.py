@@ -1,6 +1,8 @@
 """Reading of data files and image folders. The file extension decides the format."""
 
+import hashlib
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from types import MappingProxyType
 
@@ -103,7 +105,7 @@ def _read(
             f"'{path}' needs a label column, but none is given. Name the column or array that "
             "holds the labels (--label NAME)."
         )
-    return reader(
+    source = reader(
         path,
         label=label,
         beside=beside,
@@ -111,3 +113,5 @@ def _read(
         features=features,
         spelling=spelling,
     )
+    with path.open("rb") as file:
+        return replace(source, sha256=hashlib.file_digest(file, "sha256").hexdigest())

@@ -45,6 +45,8 @@ class Source:
         beside: Columns or arrays that are neither features nor labels: a mapping from names to
             values of the same types as y, (N,).
         notes: Messages for the user about data that were not read.
+        sha256: Hash of the file. Rows of files have numbers, so results belong to this file only.
+            None for folders, whose rows have names.
     """
 
     x: Features
@@ -52,6 +54,7 @@ class Source:
     rows: np.ndarray
     beside: Mapping[str, np.ndarray] = field(default_factory=dict)
     notes: Sequence[str] = ()
+    sha256: str | None = None
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from nbam_pyro.cli.files import read
+from nbam_pyro.cli.files.messages import counted
 from nbam_pyro.cli.files.precision import rounded
 from nbam_pyro.cli.runs.detecting import is_detected, score_detected
 from nbam_pyro.cli.runs.features import learn, named, oddities
@@ -141,6 +142,7 @@ def fit_file(
             settings={
                 "command": "fit",
                 "data": str(data),
+                "sha256": source.sha256,
                 "label": label,
                 "true_label": true_label,
                 "contaminated": contaminated,
@@ -241,8 +243,8 @@ def _repeats(x: np.ndarray) -> list[str]:
     if not repeated:
         return []
     return [
-        f"{repeated} rows have the same features as an earlier row; a wrong label that is repeated "
-        "in such rows is hard to find"
+        f"{counted(repeated, 'row', were=('has', 'have'))} the same features as an earlier row; a "
+        "wrong label that is repeated in such rows is hard to find"
     ]
 
 

@@ -10,6 +10,7 @@ from nbam_pyro.cli.runs.features import named
 from nbam_pyro.cli.runs.folder import read_run
 from nbam_pyro.cli.runs.frozen import FeatureOptions, with_features
 from nbam_pyro.cli.runs.info import RunInfo
+from nbam_pyro.cli.runs.report_data import check_unchanged
 from nbam_pyro.cli.runs.schema import Settings
 from nbam_pyro.cli.runs.verified_files import CONTAMINATED, TRUE_LABEL, with_verified
 from nbam_pyro.errors import DataError, FolderError
@@ -71,6 +72,8 @@ def compare_runs(
                 "--keep."
             )
     source = read(Path(first["data"]), label=info.label, beside=info.beside, spelling=info.spelling)
+    for settings_of_run in settings.values():
+        check_unchanged(source, settings_of_run)
     source = with_features(
         source,
         FeatureOptions.of_json(first["features"]),

@@ -74,7 +74,7 @@ def detect_file(options: DetectOptions, *, backbone: BackboneName | None = None)
             encoding=learned.encoding,
             features=learned.x[0].size,
             notes=learned.notes,
-            settings=row_settings(options, backbone=name),
+            settings=row_settings(options, source, backbone=name),
             summary={"backbone": name},
         )
         write_rows(draft, detector)
@@ -83,15 +83,17 @@ def detect_file(options: DetectOptions, *, backbone: BackboneName | None = None)
         return summary
 
 
-def row_settings(options: DetectOptions, *, backbone: str | None) -> dict[str, Any]:
+def row_settings(options: DetectOptions, source: Source, *, backbone: str | None) -> dict[str, Any]:
     """Return the entries of settings.json that detectors of rows have.
 
     Args:
         options: Options of the command.
+        source: The data.
         backbone: Name of the neural model; None if there is none.
     """
     return {
         "command": "detect",
+        "sha256": source.sha256,
         "backbone": backbone,
         "drop": list(options.drop),
         "keep": list(options.keep),

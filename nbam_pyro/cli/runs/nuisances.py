@@ -113,7 +113,7 @@ def detect_nuisance(options: DetectOptions, *, told: Told) -> dict[str, Any]:
             encoding=learned.encoding,
             features=learned.x.shape[1],
             notes=[*learned.notes, *_notes(detector)],
-            settings=row_settings(options, backbone=None) | columns,
+            settings=row_settings(options, source, backbone=None) | columns,
             summary={"backbone": None, **columns},
             ignored=[told.nuisance, told.label],
         )

@@ -17,7 +17,11 @@ from nbam_pyro.cli.runs.schema import Settings, Summary
 from nbam_pyro.cli.runs.scores import REPORT, share_entries
 from nbam_pyro.cli.runs.tables import write_table
 from nbam_pyro.cli.runs.targets import TrainingTargets, columns_beside
-from nbam_pyro.cli.runs.verified_files import check_one_source, verified_targets
+from nbam_pyro.cli.runs.verified_files import (
+    check_one_source,
+    check_true_labels,
+    verified_targets,
+)
 from nbam_pyro.errors import DataError
 from nbam_pyro.estimators.contamination import rate_prior
 from nbam_pyro.estimators.targets import encode_labels, encode_measurements
@@ -115,7 +119,9 @@ def fit_outputs(
         if not present.any():
             raise DataError(f"'{data}' has no label or measurement. Give at least one.")
         if pred_probs is not None:
-            found = _labels(pred_probs, targets, prior=prior, clean_error=clean_error)
+            found = _labels(
+                pred_probs, targets, rows=source.rows, prior=prior, clean_error=clean_error
+            )
         else:
             found = _measurements(predictions, targets, prior=prior, seed=seed)
         table = found.table
@@ -142,6 +148,7 @@ def fit_outputs(
         settings = {
             "command": "fit-outputs",
             "data": str(data),
+            "sha256": source.sha256,
             "pred_probs": None if pred_probs is None else str(pred_probs),
             "predictions": None if predictions is None else str(predictions),
             "label": label,
@@ -166,6 +173,7 @@ def _labels(
     path: Path,
     targets: TrainingTargets,
     *,
+    rows: np.ndarray,
     prior: Beta | None,
     clean_error: CleanErrorLike,
 ) -> _Found:
@@ -181,6 +189,7 @@ def _labels(
         encode=lambda values: encode_labels(values, given.classes),
     )
     known = _of_present(verified, codes, present)
+    check_true_labels(known, codes, rows[present])
     report = from_pred_probs(
         given.classes[codes],
         given.probabilities[present],

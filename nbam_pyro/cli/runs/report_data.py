@@ -18,7 +18,7 @@ from nbam_pyro.pages.contents import Contents, contents_of
 from nbam_pyro.pages.findings import Group
 from nbam_pyro.storage import read_json
 
-__all__ = ["RunData", "data_of_run", "names_beside", "target_of"]
+__all__ = ["RunData", "check_unchanged", "data_of_run", "names_beside", "target_of"]
 
 # Sides of the images of digits, in pixels.
 _DIGIT = 8
@@ -66,6 +66,7 @@ def data_of_run(
         positions = _positions(table, source.rows)
         measured = "prediction" in table
         _check_targets(table, positions, source.y, measured=measured, path=settings["data"])
+        check_unchanged(source, settings)
     except DataError as error:
         if by is not None:
             raise
@@ -94,6 +95,24 @@ def _source(settings: dict[str, Any]) -> Source:
         features=False,
         spelling="numbers" if settings.get("task") == "regression" else "auto",
     )
+
+
+def check_unchanged(source: Source, settings: dict[str, Any]) -> None:
+    """Raise an error if the file of a run was changed, because its rows may have other numbers.
+
+    Args:
+        source: The data as they are now.
+        settings: Content of settings.json. Without a hash of the file, nothing is checked.
+
+    Raises:
+        DataError: The hash of the file is not the one of the run.
+    """
+    before = settings.get("sha256")
+    if before is not None and source.sha256 != before:
+        raise DataError(
+            f"'{settings['data']}' has changed since the run, so its rows may have other numbers. "
+            "Restore the file or fit again."
+        )
 
 
 def target_of(settings: dict[str, Any]) -> str | None:

@@ -78,11 +78,17 @@ def detect_scores(
             "notes": [report.note.removesuffix(".")],
             "seconds": round(time.perf_counter() - started, 1),
         }
-        settings = {"command": "detect-scores", "data": str(scores), "verified": verified}
+        settings = {
+            "command": "detect-scores",
+            "data": str(scores),
+            "sha256": source.sha256,
+            "verified": verified,
+            "seed": seed,
+        }
         order = np.lexsort((-table["score"], -table["responsibility"]))
         write_table(table.iloc[order], draft / "flags.csv")
         write_json(draft / "summary.json", summary, Summary)
-        write_json(draft / "settings.json", settings | {"seed": seed}, Settings)
+        write_json(draft / "settings.json", settings, Settings)
         report.save(draft / REPORT)
         write_manifest(draft)
         return summary

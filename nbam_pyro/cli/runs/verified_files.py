@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import torch
 
 from nbam_pyro.checks.column import Column
 from nbam_pyro.cli.files import Source
@@ -15,11 +16,14 @@ from nbam_pyro.cli.runs.targets import TrainingTargets, are_labels, whole
 from nbam_pyro.errors import DataError
 from nbam_pyro.exchange import VerifiedRows
 from nbam_pyro.exchange.run_rows import as_text
+from nbam_pyro.verified import Verified
 
 __all__ = [
     "CONTAMINATED",
+    "HASH",
     "TRUE_LABEL",
     "check_one_source",
+    "check_true_labels",
     "is_file",
     "verified_targets",
     "with_verified",
@@ -27,6 +31,9 @@ __all__ = [
 
 TRUE_LABEL, CONTAMINATED = "true_label (--verified)", "contaminated (--verified)"
 """Names of the columns that files of verified rows become."""
+
+HASH = "data_sha256"
+"""Column of files of verified rows: hash of the data file that the answers are about."""
 
 _ENDINGS = (".csv", ".parquet", ".pq")
 
@@ -75,13 +82,14 @@ def with_verified(source: Source, files: Sequence[Path], *, task: str | None) ->
 
     Raises:
         DataError: A file cannot be read, names a row that the data do not have, is about another
-            label than that of the data, or verifies nothing.
+            label than that of the data or another data file, or verifies nothing.
     """
     if not files:
         return source
     names = ", ".join(f"'{file}'" for file in files)
     try:
-        found = VerifiedRows.of(pd.concat([read_cells(file) for file in files]).fillna(""))
+        table = pd.concat([read_cells(file) for file in files]).fillna("")
+        found = VerifiedRows.of(table)
     except DataError as error:
         raise DataError(f"{names}: {error}") from error
     where = {str(row): place for place, row in enumerate(source.rows)}
@@ -105,6 +113,7 @@ def with_verified(source: Source, files: Sequence[Path], *, task: str | None) ->
         _check_labels(column, found, where, names, labels=labels)
         if labels:
             beside[TRUE_LABEL] = _true_labels(found.true_label, where, column, names)
+    _check_file(table, source, names)
     return replace(source, beside=beside, notes=[*source.notes, *_notes(found)])
 
 
@@ -136,6 +145,40 @@ def verified_targets(
         contaminated=CONTAMINATED if files else contaminated,
     )
     return source, targets
+
+
+def check_true_labels(verified: Verified, codes: np.ndarray, rows: np.ndarray) -> None:
+    """Raise an error if a label is verified as wrong, but its true label is not known.
+
+    Args:
+        verified: What is verified about n labels.
+        codes: Labels as class indices, (n,).
+        rows: Names of the rows, (n,).
+
+    Raises:
+        DataError: There is such a label. Given probabilities need true labels.
+    """
+    if not len(verified):
+        return
+    labels = torch.as_tensor(codes)
+    unnamed = ((verified.switch(labels) == 1) & (verified.label(labels) < 0)).numpy()
+    if unnamed.any():
+        raise DataError(
+            f"{counted(int(unnamed.sum()), 'label', were=('is', 'are'))} verified as wrong without "
+            f"a true label, the first in row '{rows[unnamed][0]}'. With --pred-probs, true labels "
+            "are needed: add them (column true_label), or leave these rows unverified."
+        )
+
+
+def _check_file(table: pd.DataFrame, source: Source, names: str) -> None:
+    """Raise an error if answers are about another data file, whose rows may have other numbers."""
+    about = set(table.get(HASH, [])) - {""}
+    if about - {source.sha256}:
+        raise DataError(
+            f"{names} is about a data file with another content, so its rows may have other "
+            "numbers. Give the data of the run from which the rows were taken; or, if the rows are "
+            f"the same in the same order, delete the column {HASH!r}."
+        )
 
 
 def _check_labels(

@@ -10,7 +10,9 @@ from nbam_pyro.cli.files.messages import counted, listing
 from nbam_pyro.cli.runs.cells import read_cells
 from nbam_pyro.cli.runs.exporting import read_rows
 from nbam_pyro.cli.runs.reviewing import check_outside
+from nbam_pyro.cli.runs.schema import Settings
 from nbam_pyro.cli.runs.tables import write_csv
+from nbam_pyro.cli.runs.verified_files import HASH
 from nbam_pyro.errors import DataError
 from nbam_pyro.exchange import (
     Answer,
@@ -20,7 +22,7 @@ from nbam_pyro.exchange import (
     answers_from_table,
     verified_table,
 )
-from nbam_pyro.storage import check_file
+from nbam_pyro.storage import check_file, read_json
 
 __all__ = ["verify_run"]
 
@@ -58,6 +60,8 @@ def verify_run(run: Path, answers: Path, out: Path, *, overwrite: bool = False) 
     known = len({*found.contaminated, *found.true_label})
     if not known:
         raise DataError(f"No answer in '{answers}' verifies a row of '{run}'. {' '.join(lines)}")
+    settings = read_json(run / "settings.json", Settings).model_dump()
+    table[HASH] = settings.get("sha256") or ""
     write_csv(table, out, overwrite=overwrite)
     return [
         *lines,
