@@ -18,7 +18,7 @@ from nbam_pyro.cli.runs.folder import read_run, write_run
 from nbam_pyro.cli.runs.frozen import FeatureOptions, with_features
 from nbam_pyro.cli.runs.info import RunInfo
 from nbam_pyro.cli.runs.mapping import is_mapped, score_mapped
-from nbam_pyro.cli.runs.priors import check_label_options
+from nbam_pyro.cli.runs.priors import check_label_options, clean_error_text
 from nbam_pyro.cli.runs.tables import write_table
 from nbam_pyro.cli.runs.targets import TrainingTargets, columns_beside
 from nbam_pyro.cli.runs.verified_files import check_one_source, verified_targets
@@ -151,7 +151,7 @@ def fit_file(
                 "drop": list(drop),
                 "keep": list(keep),
                 "contamination": contamination,
-                "clean_error": clean_error,
+                "clean_error": clean_error_text(clean_error),
                 "difficulty": difficulty,
                 "head": head,
                 "features": None if features is None else features.to_json(),

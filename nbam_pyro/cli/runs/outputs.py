@@ -12,7 +12,7 @@ import torch
 
 from nbam_pyro.cli.files import read
 from nbam_pyro.cli.runs.given import pred_probs_of, predictions_of
-from nbam_pyro.cli.runs.priors import check_label_options
+from nbam_pyro.cli.runs.priors import check_label_options, clean_error_text
 from nbam_pyro.cli.runs.schema import Settings, Summary
 from nbam_pyro.cli.runs.scores import REPORT, share_entries
 from nbam_pyro.cli.runs.tables import write_table
@@ -157,7 +157,7 @@ def fit_outputs(
             "verified": [str(file) for file in verified],
             "task": task,
             "contamination": contamination,
-            "clean_error": clean_error,
+            "clean_error": clean_error_text(clean_error),
             "seed": seed,
         }
         ordered = table.sort_values("responsibility", ascending=False, kind="stable")

@@ -4,7 +4,7 @@ from nbam_pyro.errors import DataError
 from nbam_pyro.estimators.contamination import rate_prior
 from nbam_pyro.models import Beta, CleanError, CleanErrorLike
 
-__all__ = ["check_label_options", "parse_clean_error", "parse_contamination"]
+__all__ = ["check_label_options", "clean_error_text", "parse_clean_error", "parse_contamination"]
 
 _BETA = "beta:"
 
@@ -67,6 +67,22 @@ def parse_clean_error(text: str | None) -> CleanErrorLike:
             "as in 0.2,0.5, or two positive numbers as in beta:2,6, or open."
         ) from error
     return prior
+
+
+def clean_error_text(prior: CleanErrorLike) -> str | None:
+    """Return a prior of the clean error as `parse_clean_error` reads it; None for the default.
+
+    Args:
+        prior: Prior of the clean error.
+
+    Example:
+        >>> clean_error_text(Beta(2, 6)), clean_error_text((0.2, 0.5))
+        ('beta:2.0,6.0', '0.2,0.5')
+    """
+    if prior is None or isinstance(prior, str):
+        return prior
+    numbers = ",".join(str(float(number)) for number in prior)
+    return f"{_BETA}{numbers}" if isinstance(prior, Beta) else numbers
 
 
 def check_label_options(

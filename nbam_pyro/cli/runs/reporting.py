@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from nbam_pyro.cli.runs.command_words import command_words
 from nbam_pyro.cli.runs.detecting import is_detected
 from nbam_pyro.cli.runs.folder import read_report, read_run
 from nbam_pyro.cli.runs.mapping import is_mapped
@@ -132,7 +133,7 @@ def _findings(
         group=data.group,
         notes=[f"{note.removesuffix('.')}." for note in summary["notes"]],
         run=str(run),
-        command=_command(settings),
+        command=command_words(settings),
         **parts,
     )
 
@@ -144,19 +145,6 @@ def _report(run: Path) -> ContaminationReport | None:
     if is_mapped(run):
         return read_patches_report(run)
     return load_report(run / REPORT) if (run / REPORT).exists() else None
-
-
-def _command(settings: dict[str, Any]) -> list[str]:
-    """Return the beginning of the command that made a run of `nbam fit`."""
-    if settings["command"] not in ("fit", "fit-outputs"):
-        return []
-    words = ["fit", settings["data"]]
-    for name in ("label", "pred_probs", "predictions"):
-        if settings.get(name) is not None:
-            words += [f"--{name.replace('_', '-')}", str(settings[name])]
-    for file in settings.get("verified", []):
-        words += ["--verified", file]
-    return words
 
 
 def _demonstrated(settings: dict[str, Any], names: pd.Series, r: pd.Series) -> Truth:
