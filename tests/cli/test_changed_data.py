@@ -88,3 +88,9 @@ def test_wrong_labels_without_a_true_label_are_named_by_their_row(folder):
     said = refused("fit", folder / "d.csv", *_options(folder), *more)
     assert "1 label is verified as wrong without a true label, the first in row '7'" in said
     assert "column true_label" in said
+
+
+def test_verify_says_which_true_labels_a_fit_would_need(folder):
+    (folder / "a.csv").write_text("row,verdict,true_label\n7,wrong,\n8,right,\n", encoding="utf-8")
+    said = made("verify", folder / "run", folder / "a.csv", "--out", folder / "v.csv")
+    assert "1 row is wrong without a true label: '7'." in said

@@ -63,10 +63,23 @@ def verify_run(run: Path, answers: Path, out: Path, *, overwrite: bool = False) 
     settings = read_json(run / "settings.json", Settings).model_dump()
     table[HASH] = settings.get("sha256") or ""
     write_csv(table, out, overwrite=overwrite)
+    if settings.get("pred_probs") is not None:
+        lines += _open_labels(found, out)
     return [
         *lines,
         f"{out} has all answers, {counted(known, 'row', were=('is', 'are'))} verified. Add "
         f"--verified {out} to the command that made the run, to fit again with them.",
+    ]
+
+
+def _open_labels(found: VerifiedRows, out: Path) -> list[str]:
+    """Say which rows `nbam fit --pred-probs` would refuse."""
+    wrong = [row for row, one in found.contaminated.items() if one and row not in found.true_label]
+    if not wrong:
+        return []
+    return [
+        f"{counted(len(wrong), 'row', were=('is', 'are'))} wrong without a true label: "
+        f"{listing(wrong)}. nbam fit --pred-probs needs it: fill in the column true_label of {out}."
     ]
 
 
