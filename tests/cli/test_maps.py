@@ -1,5 +1,6 @@
 """`nbam detect --maps`."""
 
+import hashlib
 import json
 
 import numpy as np
@@ -70,6 +71,8 @@ def test_verified_images_of_an_archive(folder):
         "--maps", "--verified", "checked", "--cache", folder / "cache", "--out", run,
     )  # fmt: skip
     assert result.exit_code == 0, result.output
+    digest = hashlib.sha256((folder / "data.npz").read_bytes()).hexdigest()
+    assert json.loads((run / "settings.json").read_text())["sha256"] == digest
     flags = pd.read_csv(run / "flags.csv")
     assert flags["verified_anomaly"][0] == 1
     assert len(list((run / "maps").iterdir())) == 30

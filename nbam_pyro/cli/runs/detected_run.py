@@ -112,6 +112,7 @@ def write_detected(
     detector: AnyDetector,
     table: pd.DataFrame,
     *,
+    sha256: str | None,
     encoding: Encoding,
     features: int,
     notes: Sequence[str],
@@ -126,6 +127,7 @@ def write_detected(
         options: Options of the command.
         detector: Fitted detector.
         table: One row per training row, as `training_table` makes it.
+        sha256: Hash of the data file, as `Source` has it.
         encoding: Encoding of new rows.
         features: Number of features, or of channels of images.
         notes: Notes on the data and the fit, without full stops.
@@ -150,6 +152,7 @@ def write_detected(
     }
     given = {
         "data": str(options.data),
+        "sha256": sha256,
         "verified": options.verified,
         "contamination": options.contamination,
         "features": None if options.features is None else options.features.to_json(),

@@ -71,10 +71,11 @@ def detect_file(options: DetectOptions, *, backbone: BackboneName | None = None)
             options,
             detector,
             training_table(source.rows, detector, codes),
+            sha256=source.sha256,
             encoding=learned.encoding,
             features=learned.x[0].size,
             notes=learned.notes,
-            settings=row_settings(options, source, backbone=name),
+            settings=row_settings(options, backbone=name),
             summary={"backbone": name},
         )
         write_rows(draft, detector)
@@ -83,17 +84,15 @@ def detect_file(options: DetectOptions, *, backbone: BackboneName | None = None)
         return summary
 
 
-def row_settings(options: DetectOptions, source: Source, *, backbone: str | None) -> dict[str, Any]:
+def row_settings(options: DetectOptions, *, backbone: str | None) -> dict[str, Any]:
     """Return the entries of settings.json that detectors of rows have.
 
     Args:
         options: Options of the command.
-        source: The data.
         backbone: Name of the neural model; None if there is none.
     """
     return {
         "command": "detect",
-        "sha256": source.sha256,
         "backbone": backbone,
         "drop": list(options.drop),
         "keep": list(options.keep),

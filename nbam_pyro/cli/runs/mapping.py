@@ -105,6 +105,7 @@ def map_folder(options: DetectOptions, *, frames: bool = False) -> dict[str, Any
             options,
             detector,
             table,
+            sha256=source.sha256,
             encoding=FrozenEncoding(network, channels),
             features=channels,
             notes=notes,

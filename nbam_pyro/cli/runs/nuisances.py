@@ -110,10 +110,11 @@ def detect_nuisance(options: DetectOptions, *, told: Told) -> dict[str, Any]:
             options,
             detector,
             training_table(source.rows, detector, codes),
+            sha256=source.sha256,
             encoding=learned.encoding,
             features=learned.x.shape[1],
             notes=[*learned.notes, *_notes(detector)],
-            settings=row_settings(options, source, backbone=None) | columns,
+            settings=row_settings(options, backbone=None) | columns,
             summary={"backbone": None, **columns},
             ignored=[told.nuisance, told.label],
         )
