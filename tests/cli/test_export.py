@@ -184,6 +184,7 @@ def test_files_for_tools_contain_no_control_characters(folder, tmp_path):
 
 def test_a_cleaned_table(folder, tmp_path):
     said = exported(folder / "run", "csv", tmp_path / "c.csv", "--rule", "budget:50")
+    assert "no label is changed" in said
     assert f"{N - 55} rows of {N} are in" in said
     exported(folder / "run", "csv", tmp_path / "d.csv", "--rule", "fdr:0.3", "--flagged", "relabel")
     rows = pd.read_csv(tmp_path / "d.csv", dtype=str)

@@ -237,10 +237,11 @@ def _said(
         lines = [f"{counted(len(given.table), 'row')} are in {out}."]
     else:
         changed = int((written["action"] == "relabel").sum())
+        new = f"{changed} of them have a new label (column label; the old one is in old_label)"
         lines = [
-            f"{counted(len(written), 'row')} of {len(given.table)} are in {out}; {changed} of them "
-            "have a new label (column label; the old one is in old_label). The column weight is "
-            "for the training of another model."
+            f"{counted(len(written), 'row')} of {len(given.table)} are in {out}; "
+            f"{new if changed else 'no label is changed'}. The column weight is for the training "
+            "of another model."
         ]
         lines += _renamed(given, written)
     lines += [f"The labelling interface is in {one}." for one in files[1:]]
