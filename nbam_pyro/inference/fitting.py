@@ -192,7 +192,13 @@ def fit(
             history=pd.DataFrame(run.history),
             held_out=np.isin(np.arange(len(rows)), run.held_out_index),
             kind=RowKind.of(few.x, few.y),
-            training_rows=score_training_rows(story, posterior, rows, run.cross_fitted, readings),
+            training_rows=score_training_rows(
+                story,
+                posterior,
+                rows,
+                run.cross_fitted,
+                None if readings is None else readings.trust,
+            ),
         )
         result, warning = with_reports(result, run, readings)
     if warning is not None:

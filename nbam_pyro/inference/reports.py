@@ -45,7 +45,7 @@ def with_reports(
     """Return the fit with its reports, and a warning if the data cannot tell (otherwise None).
 
     Args:
-        fit: Fit without reports.
+        fit: Fit without reports, which trusts the predictions of its network.
         run: Run of the steps that made the fit.
         readings: How far the predictions out of fold can be trusted; None without them.
     """
@@ -63,7 +63,12 @@ def with_reports(
     if len(run.rows.verified) and not collapse.collapsed:
         chosen = verified_clause(len(run.rows.looked_at), len(run.rows))
         verdict = dataclasses.replace(verdict, assumed=sentence(verdict.assumed, chosen))
-    fit = dataclasses.replace(fit, collapse=collapse, label_evidence=evidence).judged(verdict)
+    fit = dataclasses.replace(
+        fit,
+        collapse=collapse,
+        label_evidence=evidence,
+        trust=None if readings is None else readings.trust,
+    ).judged(verdict)
     if collapse.collapsed:
         return fit, _collapse_warning(run.story, collapse)
     return fit, CannotTellWarning(_CANNOT_TELL) if verdict.level == "cannot tell" else None
@@ -82,7 +87,7 @@ def _label_evidence(
         true_label,
         matrices,
         share=None if readings is None else fit.training_rows.share,
-        all_right=0.0 if readings is None else readings.all_right,
+        all_right=0.0 if readings is None else readings.trust.all_right,
         labels=run.rows.y.numpy(),
         collapse=collapse,
         echoed=_echoed(fit, run, labels, matrices),
@@ -90,7 +95,7 @@ def _label_evidence(
         attempts=run.attempts,
         undecided=run.undecided,
         open_error=labels.clean_error is not None and labels.clean_error.open,
-        hesitant=0.0 if readings is None else readings.hesitant,
+        hesitant=0.0 if readings is None else readings.trust.hesitant,
         other_share=_other_share(run, labels, readings),
     )
 

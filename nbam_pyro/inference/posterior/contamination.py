@@ -8,10 +8,14 @@ from torch import Tensor
 from nbam_pyro import functional as nf
 from nbam_pyro.inference.posterior.draws import Scored
 from nbam_pyro.inference.posterior.fit_result import Fit
-from nbam_pyro.inference.posterior.scoring import in_evaluation_mode, per_draw
+from nbam_pyro.inference.posterior.scoring import (
+    explained,
+    in_evaluation_mode,
+    per_draw,
+)
 from nbam_pyro.inference.variational.enumeration import log_joint
 from nbam_pyro.inference.variational.guides import Draw
-from nbam_pyro.outputs.share import Share, share_of
+from nbam_pyro.outputs.share import NETWORK_ERROR, Share, share_of
 from nbam_pyro.verified import NOTHING, Verified
 
 
@@ -28,7 +32,8 @@ def contaminated_share(
     """Estimate the share of these rows that is contaminated, with a central interval.
 
     The interval covers the uncertainty of the global latents, and of the switches given the
-    latents. It is conditional on the fitted networks, which are point estimates. Networks may have
+    latents. It also covers how far the network can be trusted, if the fit knows it (`fit.trust`);
+    otherwise it is conditional on the fitted networks, which are point estimates. Networks may have
     memorised the labels of rows that they were trained on. For training rows,
     `fit.training_rows.share` is therefore the better estimate where
     `fit.training_rows.evidence` is "cross-fitted".
@@ -55,6 +60,11 @@ def contaminated_share(
         pair = log_joint(fit.story, rows.x, rows.y, latents, verified=rows.verified)
         return nf.responsibility(*pair)
 
+    labels = explained(fit, x, y, num_draws=num_draws, verified=verified)
+    if labels is not None:
+        drawn = np.concatenate([one.responsibility.flatten(1).cpu().numpy() for one in labels], 1)
+        known = verified.known.numpy() if len(verified) else None
+        return share_of(drawn, error=NETWORK_ERROR, known=known, probability=probability, seed=seed)
     r = per_draw(fit, responsibility, x, y, num_draws=num_draws, verified=verified)
     # Without global latents every draw is the same, and only the switches differ.
     r = np.broadcast_to(r, (num_draws, *r.shape[1:]))

@@ -24,10 +24,15 @@ class Scored(NamedTuple):
     y: Tensor
     verified: Verified = NOTHING
 
-    def parts(self) -> "list[Scored]":
-        """Return the rows in parts of limited size, in order."""
-        starts = range(0, len(self.x), _CHUNK)
-        return [self._part(slice(start, start + _CHUNK)) for start in starts]
+    def parts(self, size: int | None = None) -> "list[Scored]":
+        """Return the rows in parts of limited size, in order.
+
+        Args:
+            size: Largest number of rows in a part; None for the usual one.
+        """
+        size = size or _CHUNK
+        starts = range(0, len(self.x), size)
+        return [self._part(slice(start, start + size)) for start in starts]
 
     def _part(self, rows: slice) -> "Scored":
         return Scored(self.x[rows], self.y[rows], self.verified[rows])

@@ -10,6 +10,7 @@ from nbam_pyro.inference.diagnostics.collapse import CollapseReport
 from nbam_pyro.inference.diagnostics.label_evidence import LabelEvidence
 from nbam_pyro.inference.diagnostics.verdicts import UNCHECKED
 from nbam_pyro.inference.posterior.training_rows import TrainingRows
+from nbam_pyro.inference.posterior.trust import NetworkTrust
 from nbam_pyro.inference.variational.guides import guide_draws, guide_median
 from nbam_pyro.inference.variational.modes_guide import Mode, ModesGuide
 from nbam_pyro.models import Story
@@ -36,6 +37,8 @@ class Fit:
       network may have memorised the labels of its training rows, and wrong labels can then look
       correct.
 
+    Both are averages over how far the network can be trusted, if `trust` is not None.
+
     Attributes:
         story: Story with its fitted networks. The networks are point estimates.
         guide: Variational posterior of the global latents, such as contamination rates and the flip
@@ -53,6 +56,8 @@ class Fit:
             `verdict.named(names)` has names instead.
         label_evidence: Numbers from which the verdict on a latent true label was made; None for
             stories without one.
+        trust: How far the predictions of the network can be trusted where they contradict labels;
+            None if no predictions out of fold tell it, or the story has no latent true label.
     """
 
     story: Story
@@ -64,6 +69,7 @@ class Fit:
     collapse: CollapseReport | None = None
     verdict: Verdict = UNCHECKED
     label_evidence: LabelEvidence | None = None
+    trust: NetworkTrust | None = None
 
     @property
     def modes(self) -> tuple[Mode, ...]:

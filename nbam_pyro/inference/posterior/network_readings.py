@@ -1,12 +1,9 @@
-r"""How far a network can be trusted where it contradicts labels: its sharpness, and its weight.
+"""Estimates of how far a network can be trusted where it contradicts labels (`NetworkTrust`).
 
-The predictions f of the true label come from networks that did not see the label of the row. They
-may be too certain or too uncertain. Labels cannot distinguish many difficult rows and few wrong
-labels from few difficult rows and many wrong labels. So they do not choose the sharpness a of
-
-.. math:: f_{ic}(a) = (1 - \epsilon) \frac{f_{ic}^a}{\sum_d f_{id}^a} + \epsilon\, \bar f_c .
-
-Instead, each sharpness has the weight of the share of wrong labels that it leads to, and "no label
+The predictions of the true label come from networks that did not see the label of the row. They may
+be too certain or too uncertain. Labels cannot distinguish many difficult rows and few wrong labels
+from few difficult rows and many wrong labels. So they do not choose the sharpness. Instead, each
+sharpness has the weight of the share of wrong labels that it leads to, and "no label
 is wrong" has a weight of its own. The prior of the share depends on numbers that can be seen, and
 was fitted across data sets (`share_prior`): a cut posterior (Plummer 2015). Verified rows update
 it. They also decide whether labels are wrong more often where the network hesitates (`difficulty`).
@@ -17,11 +14,9 @@ rows as in others, since this is how the prior was fitted.
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import NamedTuple
 
 import numpy as np
 import torch
-from jaxtyping import Bool, Float
 from scipy.special import logsumexp
 from torch import Tensor
 
@@ -41,21 +36,17 @@ from nbam_pyro.inference.posterior.sharpness_estimates import (
     some_rows,
     usual_at,
 )
+from nbam_pyro.inference.posterior.trust import NetworkTrust
 from nbam_pyro.inference.steps.attempts import LEARNED
 from nbam_pyro.inference.steps.evidence import Evidence
 from nbam_pyro.inference.steps.run import Run
-from nbam_pyro.inference.variational.guides import Draw, guide_median
+from nbam_pyro.inference.variational.guides import guide_median
 from nbam_pyro.models.priors.clean_error import CleanError
 from nbam_pyro.models.priors.pseudo_counts import FlipPrior
 from nbam_pyro.outputs.sharpness_prior import PLAUSIBLE, WIDE
-from nbam_pyro.outputs.sharpness_seen import sharpened
 from nbam_pyro.outputs.transition import Transition
 
-__all__ = [
-    "NetworkReadings",
-    "ReadDraws",
-    "readings_of",
-]
+__all__ = ["NetworkReadings", "readings_of"]
 
 # Least prior weight of "no label is wrong" if the network has learned nothing: both explanations
 # are then equally good.
@@ -65,74 +56,19 @@ _LEAST_RIGHT = 0.5
 _HESITANT = 0.1
 
 
-class ReadDraws(NamedTuple):
-    """Draws of the explanations, with rates and flips.
-
-    Attributes:
-        latents: Draws of the global latents by site name, (S, ...).
-        sharpness: Sharpness of the predictions at each draw, (S,).
-        difficulty: Difficulty at each draw, (S,).
-        right: Whether no label is wrong at a draw, (S,).
-        mean: Mean predictions over all rows, (K,).
-    """
-
-    latents: Draw
-    sharpness: Float[Tensor, " s"]
-    difficulty: Float[Tensor, " s"]
-    right: Bool[Tensor, " s"]
-    mean: Float[Tensor, " k"]
-
-    def powered(
-        self, log_f: Float[Tensor, "n k"], sharpness: Float[Tensor, ""]
-    ) -> Float[Tensor, "n k"]:
-        """Return log probabilities of the true label at a sharpness.
-
-        Args:
-            log_f: Log probabilities of the true label at sharpness 1.
-            sharpness: Sharpness a.
-        """
-        return sharpened(log_f, sharpness, self.mean.to(log_f))
-
-    def with_right(
-        self, posterior: Float[Tensor, "s n k"], prior: Float[Tensor, "s n"], labels: Tensor
-    ) -> tuple[Float[Tensor, "s n k"], Float[Tensor, "s n"]]:
-        """Return the posteriors, in which the draws without wrong labels contain the labels.
-
-        Args:
-            posterior: Probabilities of the true label if labels may be wrong.
-            prior: P(z=1 | x) if labels may be wrong.
-            labels: Observed labels, (n,).
-        """
-        observed = torch.nn.functional.one_hot(labels, posterior.shape[-1]).to(posterior)
-        return (
-            torch.where(self.right[:, None, None], observed, posterior),
-            torch.where(self.right[:, None], 0.0, prior),
-        )
-
-
 @dataclass(frozen=True, kw_only=True)
 class NetworkReadings:
-    """Explanations of the labels, given the predictions of a network, with weights that sum to one.
+    """Explanations of the labels, given the predictions of a network out of fold.
 
-    One explanation says that no label is wrong. The others say that labels are wrong, one for each
-    sharpness, and for each difficulty if verified rows choose between several. A deviation g(x) of
-    the rates does not change their weights.
+    A deviation g(x) of the rates does not change their weights.
 
     Attributes:
-        mean: Mean predictions over all rows, (K,).
-        sharpness: Sharpness of each explanation, (G,), from small to large for each difficulty.
-        difficulty: Difficulty of each explanation, (G,).
-        weight: Posterior probability of each explanation, (G,).
-        all_right: Posterior probability that no label is wrong.
-        transitions: Rates and flips of each explanation, G of them.
+        trust: The explanations and their weights.
+        transitions: Rates and flips of each explanation in which labels are wrong, G of them.
         usual: Estimate at sharpness 1 and difficulty 0.
     """
 
-    mean: Float[Tensor, " k"]
-    sharpness: np.ndarray
-    difficulty: np.ndarray
-    weight: np.ndarray
-    all_right: float
+    trust: NetworkTrust
     transitions: tuple[Transition, ...]
     usual: Transition
 
@@ -199,47 +135,18 @@ class NetworkReadings:
                 ),
             ]
         after = np.exp(log_weight - logsumexp(log_weight))
-        return cls(
+        rates = torch.stack([one.rate.logit() for one in transitions])
+        flips = torch.stack([_log_flips(one) for one in transitions])
+        trust = NetworkTrust(
             mean=mean,
             sharpness=np.array([a for a, _ in explanations]),
             difficulty=np.array([d for _, d in explanations]),
             weight=after[1:],
             all_right=float(after[0]),
-            transitions=tuple(transitions),
-            usual=usual,
+            rate_shift=rates - usual.rate.logit(),
+            flip_shift=(flips - _log_flips(usual)).float(),  # with many classes it is large
         )
-
-    @property
-    def hesitant(self) -> float:
-        """Probability that labels are wrong more often where the network hesitates."""
-        total = self.weight.sum()
-        return float(self.weight[self.difficulty > 0].sum() / total) if total > 0 else 0.0
-
-    def draws(self, latents: Draw) -> ReadDraws:
-        """Assign an explanation to each draw, and move rates and flips to its estimate.
-
-        Args:
-            latents: Draws of rates and rows of T at sharpness 1, by site name, (S, ...).
-        """
-        count = len(latents["rate"])
-        edges = np.r_[self.all_right, self.weight].cumsum()
-        chosen = np.searchsorted(edges, (np.arange(count) + 0.5) / count * edges[-1])
-        at = torch.as_tensor(np.maximum(chosen - 1, 0))
-        rates = torch.stack([one.rate.logit() for one in self.transitions])
-        flips = torch.stack([off_diagonal(one.flip).log() for one in self.transitions])
-        by_rate = (rates - self.usual.rate.logit()).to(latents["rate"])
-        by_flip = (flips - off_diagonal(self.usual.flip).log()).to(latents["flip"])
-        moved = {
-            "rate": (latents["rate"].logit() + by_rate[at]).sigmoid(),
-            "flip": (latents["flip"].log() + by_flip[at]).softmax(-1),
-        }
-        return ReadDraws(
-            latents={**latents, **moved},
-            sharpness=torch.as_tensor(self.sharpness[at]).to(latents["rate"]),
-            difficulty=torch.as_tensor(self.difficulty[at]).to(latents["rate"]),
-            right=torch.as_tensor(chosen == 0),
-            mean=self.mean,
-        )
+        return cls(trust=trust, transitions=tuple(transitions), usual=usual)
 
 
 def readings_of(run: Run) -> NetworkReadings | None:
@@ -283,6 +190,11 @@ def _difficulties(given: float | None, evidence: Evidence) -> dict[float, float]
     if many or not len(evidence.verified):
         return {0.0: 1.0}
     return {0.0: 1 - _HESITANT, DIFFICULTY: _HESITANT}
+
+
+def _log_flips(transition: Transition) -> Tensor:
+    flips = off_diagonal(transition.flip)
+    return flips.clamp_min(torch.finfo(flips.dtype).tiny).log()
 
 
 def _log_right(known: Evidence) -> float:

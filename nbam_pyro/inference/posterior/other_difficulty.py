@@ -35,17 +35,18 @@ def other_share(
         evidence: Out-of-fold predictions of the true label, and observed labels.
         prior: Prior on rates and flips; None for the default.
     """
-    hesitant = readings.hesitant
-    decided = len(set(readings.difficulty)) > 1 and not _OPEN < hesitant < 1 - _OPEN
-    slow = len(readings.mean) > MANY_CLASSES and not hesitant
-    if decided or slow or not readings.weight.sum() > 0:
+    trust = readings.trust
+    hesitant = trust.hesitant
+    decided = len(set(trust.difficulty)) > 1 and not _OPEN < hesitant < 1 - _OPEN
+    slow = len(trust.mean) > MANY_CLASSES and not hesitant
+    if decided or slow or not trust.weight.sum() > 0:
         return None
-    order = readings.weight.cumsum()
+    order = trust.weight.cumsum()
     middle = int(np.searchsorted(order, order[-1] / 2))
     some, start = some_rows(evidence), readings.transitions[middle]
-    every = max(1, len(some.labels) * len(readings.mean) // _ENTRIES)
-    few = evidence_at(some[::every], float(readings.sharpness[middle]), readings.mean)
-    high = float(readings.difficulty.max()) or DIFFICULTY
+    every = max(1, len(some.labels) * len(trust.mean) // _ENTRIES)
+    few = evidence_at(some[::every], float(trust.sharpness[middle]), trust.mean)
+    high = float(trust.difficulty.max()) or DIFFICULTY
     shares = [
         estimate_at_difficulty(few, prior or FlipPrior(), start, d).share for d in (0.0, high)
     ]

@@ -1,13 +1,16 @@
 """Posteriors of any rows, as functions of a `Fit`.
 
 Probabilities are averaged over draws of the global latents. The networks are point estimates, so
-all results are conditional on them.
+all results are conditional on them. Probabilities that labels are wrong are also averaged over how
+far the network can be trusted, if the fit knows it (`Fit.trust`).
 """
 
 import warnings
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
+import torch
 from pyro.distributions import Categorical
 from torch import Tensor
 
@@ -17,6 +20,7 @@ from nbam_pyro.inference.posterior.draws import Scored
 from nbam_pyro.inference.posterior.fit_result import Fit
 from nbam_pyro.inference.posterior.scoring import (
     at_median,
+    explained,
     in_evaluation_mode,
     mean_over_draws,
     per_draw,
@@ -42,7 +46,11 @@ def responsibilities(
 ) -> np.ndarray:
     """Return P(z=1 | x, y) of any rows: the probability that the target of a row is contaminated.
 
-    The final network of the fit scores the rows. It may have memorised the labels of its training
+    The final network of the fit scores the rows. If the fit knows how far it can be trusted
+    (`fit.trust`), the result is an average over it, as for the training rows: over the sharpness of
+    the predictions, and over the explanation that no label is wrong.
+
+    The network may have memorised the labels of its training
     rows. Wrong labels of training rows can therefore look correct. For those rows use
     `fit.training_rows.responsibility`. Where `fit.training_rows.evidence` is "cross-fitted", those
     values use predictions of networks that have not seen the label of the row.
@@ -68,6 +76,9 @@ def responsibilities(
     def responsibility(rows: Scored, latents: Draw) -> Tensor:
         return nf.responsibility(*_log_joint(fit, rows, latents))
 
+    labels = explained(fit, x, y, num_draws=num_draws, verified=verified)
+    if labels is not None:
+        return _mean(part.responsibility for part in labels)
     values = mean_over_draws(fit, responsibility, x, y, num_draws=num_draws, verified=verified)
     outside = at_median(fit, lambda rows, one: fit.story.outside(rows.x, rows.y, one), x, y)
     if len(verified):
@@ -86,6 +97,8 @@ def responsibilities(
 def prior_contamination(fit: Fit, x: Any, *, num_draws: int = 100) -> np.ndarray:
     """Return P(z=1 | x): the probability of contamination of rows whose targets are unknown.
 
+    It is an average over `fit.trust`, as in `responsibilities`.
+
     Args:
         fit: Fitted story.
         x: Rows, (N, ...).
@@ -103,6 +116,9 @@ def prior_contamination(fit: Fit, x: Any, *, num_draws: int = 100) -> np.ndarray
     def prior(rows: Scored, latents: Draw) -> Tensor:
         return switch_logits(fit.story, rows.x, rows.y, latents).sigmoid()
 
+    labels = explained(fit, x, None, num_draws=num_draws)
+    if labels is not None:
+        return _mean(part.prior for part in labels)
     return mean_over_draws(fit, prior, x, None, num_draws=num_draws)
 
 
@@ -170,7 +186,8 @@ def true_label_posterior(
 ) -> np.ndarray:
     """Return p(c | x, y), the probability of each true class c given the observed label.
 
-    As in `responsibilities`, the final network scores the rows. Use `fit.training_rows.true_label`
+    As in `responsibilities`, the final network scores the rows, and the result is an average over
+    `fit.trust`. Use `fit.training_rows.true_label`
     for the rows that the fit was made from.
 
     Args:
@@ -195,6 +212,9 @@ def true_label_posterior(
         with with_verified(story, rows.verified):
             return story.true_label_log_posterior(rows.x, rows.y, latents, **known).exp()
 
+    labels = explained(fit, x, y, num_draws=num_draws, verified=verified)
+    if labels is not None:
+        return _mean(part.true_label for part in labels)
     return mean_over_draws(fit, posterior, x, y, num_draws=num_draws, verified=verified)
 
 
@@ -224,6 +244,11 @@ def predict(fit: Fit, x: Any) -> np.ndarray:
         return predictor.probs if isinstance(predictor, Categorical) else predictor.mean
 
     return at_median(fit, prediction, x)
+
+
+def _mean(parts: Iterator[Tensor]) -> np.ndarray:
+    """Return the mean over draws of values of all rows, (N, ...), from parts (S, n, ...)."""
+    return torch.cat([part.mean(0).cpu() for part in parts]).numpy()
 
 
 def _log_joint(fit: Fit, rows: Scored, latents: Draw) -> tuple[Tensor, Tensor]:

@@ -18,6 +18,7 @@ from nbam_pyro.inference.posterior.latents_tree import posterior_tree
 from nbam_pyro.inference.posterior.row_posteriors import responsibilities
 from nbam_pyro.inference.posterior.saved_guides import blank_guide, guide_name
 from nbam_pyro.inference.posterior.training_rows import SavedRows, TrainingRows
+from nbam_pyro.inference.posterior.trust import NetworkTrust
 from nbam_pyro.models import Story
 from nbam_pyro.outputs.verdict import Verdict
 from nbam_pyro.storage import (
@@ -45,7 +46,7 @@ from nbam_pyro.training.row_kind import RowKind
 
 __all__ = ["load", "save", "write_fit"]
 
-FORMAT_VERSION = 9
+FORMAT_VERSION = 10
 
 
 class _Described(Saved):
@@ -96,8 +97,9 @@ def save(fit: Fit, folder: str | Path, *, overwrite: bool = False) -> None:
     * `model.json`: the version of the format ("format_version"), the list of fitted copies
       ("copies", each with the class and arguments of its story and the family of its guide; at
       present there is one copy), history, reports and versions of packages.
-    * `model.safetensors`: networks, guides and posteriors of the training rows. Tensors of the
-      first copy have names that begin with "copies.0.".
+    * `model.safetensors`: networks, guides, posteriors of the training rows, and how far the
+      network can be trusted (names that begin with "trust."). Tensors of the first copy have names
+      that begin with "copies.0.".
     * `posterior.nc`: draws of the global latents, for ArviZ.
     * `manifest.json`: checksums of the other files.
 
@@ -120,7 +122,10 @@ def write_fit(folder: Path, fit: Fit) -> None:
     """Write the files of a fit to a folder that exists. The caller writes the manifest."""
     tensors = tensors_of("copies.0.story", fit.story) | tensors_of("copies.0.guide", fit.guide)
     tensors["held_out"] = torch.as_tensor(fit.held_out)
-    write_tensors(folder / "model.safetensors", tensors | fit.training_rows.tensors())
+    tensors |= fit.training_rows.tensors()
+    if fit.trust is not None:
+        tensors |= fit.trust.tensors()
+    write_tensors(folder / "model.safetensors", tensors)
     posterior_tree(fit).to_netcdf(folder / "posterior.nc", engine="h5netcdf")
     write_json(
         folder / "model.json",
@@ -211,6 +216,7 @@ def _loaded(
     fill(posterior, "copies.0.guide", tensors)
     story.eval()
     posterior.eval()
+    labels = story.latent_label
     fit = Fit(
         story=story,
         guide=posterior,
@@ -221,6 +227,9 @@ def _loaded(
         collapse=model.collapse,
         verdict=model.verdict,
         label_evidence=model.label_evidence,
+        trust=NetworkTrust.from_saved(
+            tensors, num_classes=None if labels is None else labels.num_classes
+        ),
     )
     _check_rows(folder, fit)
     with rehearsed(folder):

@@ -1,5 +1,6 @@
 """Evaluate a function of rows and global latents over the posterior of a fit."""
 
+from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
@@ -11,6 +12,11 @@ from nbam_pyro.checks.numbers import check_finite
 from nbam_pyro.errors import DataError
 from nbam_pyro.inference.posterior.draws import RowFunction, Scored, at_draws
 from nbam_pyro.inference.posterior.fit_result import Fit
+from nbam_pyro.inference.posterior.label_posteriors import (
+    LabelPosteriors,
+    label_posteriors,
+    rows_at_once,
+)
 from nbam_pyro.inference.variational.guides import guide_draws, guide_median
 from nbam_pyro.training.contexts import evaluated
 from nbam_pyro.training.tensors import as_tensor, in_precision, precision_of
@@ -107,6 +113,27 @@ def mean_over_draws(
     rows = scored_rows(fit, x, y, verified)
     draws = guide_draws(fit.guide, num_draws)
     return torch.cat([part.mean(0) for part in at_draws(fit.story, function, rows, draws)]).numpy()
+
+
+def explained(
+    fit: Fit, x: Any, y: Any, *, num_draws: int, verified: Verified = NOTHING, seed: int = 0
+) -> Iterator[LabelPosteriors] | None:
+    """Return the posteriors of labels, part by part, at draws of the explanations of the labels.
+
+    The arguments and errors are those of `per_draw`, with the seed of the draws.
+
+    Returns:
+        An iterator over parts of the rows, in order; None if the fit has no explanations, and
+        trusts its network.
+    """
+    story, trust = fit.story.latent_label, fit.trust
+    if story is None or trust is None:
+        return None
+    rows = scored_rows(fit, x, y, verified)
+    draws = guide_draws(fit.guide, num_draws, seed=seed)
+    read = trust.draws(draws)
+    parts = rows.parts(rows_at_once(story, rows.y, num_draws))
+    return (label_posteriors(story, part, draws, read) for part in parts)
 
 
 def at_median(

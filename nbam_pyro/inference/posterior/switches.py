@@ -6,10 +6,11 @@ import numpy as np
 import torch
 from pyro import poutine
 from pyro.infer import infer_discrete
+from torch import Tensor
 
 from nbam_pyro.inference.posterior.draws import Scored
 from nbam_pyro.inference.posterior.fit_result import Fit
-from nbam_pyro.inference.posterior.scoring import in_evaluation_mode, scored_rows
+from nbam_pyro.inference.posterior.scoring import explained, in_evaluation_mode, scored_rows
 from nbam_pyro.inference.variational.enumeration import first_enumerated_dim, with_verified
 from nbam_pyro.inference.variational.guides import Draw, each_draw, guide_draws, guide_median
 from nbam_pyro.models.stories.sites import local_parameters
@@ -17,6 +18,9 @@ from nbam_pyro.training.contexts import seeded
 from nbam_pyro.verified import NOTHING, Verified
 
 __all__ = ["switch_draws", "switch_map"]
+
+# Number of draws of the explanations from which the most probable switches are computed.
+_DRAWS = 100
 
 
 def switch_draws(
@@ -29,11 +33,13 @@ def switch_draws(
     most_probable: bool = False,
     verified: Verified = NOTHING,
 ) -> np.ndarray:
-    """Draw the switches of all rows from their joint posterior, by Pyro's `infer_discrete`.
+    """Draw the switches of all rows from their joint posterior.
 
     Each draw of the global latents comes from the guide. The story is conditioned on this draw and
-    run under `infer_discrete`. (`Predictive` around `infer_discrete` would draw the latents from
-    the prior instead.)
+    run under Pyro's `infer_discrete`. (`Predictive` around `infer_discrete` would draw the latents
+    from the prior instead.) If the fit knows how far its network can be trusted (`fit.trust`), each
+    draw also has an explanation of the labels. Given both, the switches are independent, and are
+    drawn from their probabilities.
 
     Args:
         fit: Fitted story.
@@ -52,6 +58,11 @@ def switch_draws(
         DataError: The rows are invalid (see `responsibilities`).
     """
     fit = in_evaluation_mode(fit)
+    labels = explained(fit, x, y, num_draws=num_draws, verified=verified, seed=seed)
+    if labels is not None:
+        with seeded(seed):
+            parts = [_switches(one.responsibility, most_probable) for one in labels]
+        return torch.cat(parts, 1).cpu().numpy()
     rows = scored_rows(fit, x, y, verified)
     draws = guide_draws(fit.guide, num_draws, seed=seed)
     with torch.no_grad(), seeded(seed):
@@ -60,7 +71,10 @@ def switch_draws(
 
 
 def switch_map(fit: Fit, x: Any, y: Any, *, verified: Verified = NOTHING) -> np.ndarray:
-    """Return the most probable switches at the guide's median, by Pyro's `infer_discrete`.
+    """Return the most probable switches.
+
+    They are those at the guide's median, by Pyro's `infer_discrete`. If the fit knows how far its
+    network can be trusted (`fit.trust`), they are those of the average over its explanations.
 
     Args:
         fit: Fitted story.
@@ -75,9 +89,19 @@ def switch_map(fit: Fit, x: Any, y: Any, *, verified: Verified = NOTHING) -> np.
         DataError: The rows are invalid (see `responsibilities`).
     """
     fit = in_evaluation_mode(fit)
+    labels = explained(fit, x, y, num_draws=_DRAWS, verified=verified)
+    if labels is not None:
+        return torch.cat([one.responsibility.mean(0) > 0.5 for one in labels]).cpu().numpy()
     with torch.no_grad():
         rows = scored_rows(fit, x, y, verified)
         return _discrete(fit, rows, guide_median(fit.guide), True)
+
+
+def _switches(responsibility: Tensor, most_probable: bool) -> Tensor:
+    """Return drawn or most probable switches given their probabilities."""
+    if most_probable:
+        return responsibility > 0.5
+    return torch.rand_like(responsibility) < responsibility
 
 
 def _discrete(fit: Fit, rows: Scored, latents: Draw, most_probable: bool) -> np.ndarray:

@@ -8,11 +8,10 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from nbam_pyro import functional as nf
 from nbam_pyro.errors import StoryError
-from nbam_pyro.inference.posterior.difficulty import flips_at, rate_change
 from nbam_pyro.inference.posterior.draws import Scored, draw_by_draw
-from nbam_pyro.inference.posterior.network_readings import NetworkReadings, ReadDraws
+from nbam_pyro.inference.posterior.label_posteriors import label_posteriors, rows_at_once
+from nbam_pyro.inference.posterior.trust import ExplainedDraws, NetworkTrust
 from nbam_pyro.inference.steps.evidence import Evidence
 from nbam_pyro.inference.variational.enumeration import responsibility_and_prior
 from nbam_pyro.inference.variational.guides import Draw, guide_draws
@@ -20,12 +19,12 @@ from nbam_pyro.models import LatentLabelStory, Story
 from nbam_pyro.outputs.share import NETWORK_ERROR, Share, rate_of, share_of
 from nbam_pyro.storage import Saved
 from nbam_pyro.storage.tensors import saved_tensor
-from nbam_pyro.training.rows import Batch, Rows
+from nbam_pyro.training.rows import Rows
 
 EvidenceKind = Literal["cross-fitted", "in-sample"]
 # Draws of the global latents, without and with explanations of the labels.
 _DRAWS, _READ_DRAWS = 100, 200
-# Draws x rows x classes that are in memory at once.
+# Draws x classes x classes that are in memory at once.
 _ENTRIES = 20_000_000
 
 
@@ -42,7 +41,7 @@ class TrainingRows:
 
     How far such predictions can be trusted is not known. With "cross-fitted" predictions, all
     attributes are averages over the sharpness of the predictions, and over the explanation that no
-    label is wrong (see `NetworkReadings`). Where the data cannot tell, no responsibility is
+    label is wrong (see `NetworkTrust`). Where the data cannot tell, no responsibility is
     therefore near 1 only because the network contradicts the label.
 
     `evidence` states which predictions were used:
@@ -139,7 +138,7 @@ def score_training_rows(
     guide: nn.Module,
     rows: Rows,
     cross_fitted: Evidence | None,
-    readings: NetworkReadings | None,
+    trust: NetworkTrust | None,
 ) -> TrainingRows:
     """Compute the posteriors of the rows of a fit.
 
@@ -149,19 +148,19 @@ def score_training_rows(
         rows: Rows of the fit.
         cross_fitted: Log probabilities of the true labels by networks that have not seen the
             labels; None to use the networks of the story.
-        readings: How far these networks can be trusted; None if `cross_fitted` is None.
+        trust: How far these networks can be trusted; None if `cross_fitted` is None.
     """
     labels = story.latent_label
-    draws = guide_draws(guide, _number_of_draws(labels, readings))
+    draws = guide_draws(guide, _number_of_draws(labels, trust))
     if labels is not None:
-        read = None if readings is None else readings.draws(draws)
-        each = _label_posteriors(labels, rows, cross_fitted, draws, read)
+        read = None if trust is None else trust.draws(draws)
+        each = _cross_fitted(labels, rows, cross_fitted, draws, read)
     else:
         each = _in_sample(story, rows, draws)
     batches = list(each)
     true_label = [one.true_label for one in batches if one.true_label is not None]
     drawn = np.concatenate([one.drawn for one in batches], 1)
-    error = None if readings is None else NETWORK_ERROR
+    error = None if trust is None else NETWORK_ERROR
     known = rows.verified.known.numpy() if len(rows.verified) else None
     return TrainingRows(
         responsibility=torch.cat([one.responsibility for one in batches]).numpy(),
@@ -172,9 +171,9 @@ def score_training_rows(
     )
 
 
-def _number_of_draws(story: LatentLabelStory | None, readings: NetworkReadings | None) -> int:
+def _number_of_draws(story: LatentLabelStory | None, trust: NetworkTrust | None) -> int:
     """Return how many draws are averaged over; fewer if there are very many classes."""
-    if story is None or readings is None:
+    if story is None or trust is None:
         return _DRAWS
     return max(_DRAWS // 2, min(_READ_DRAWS, _ENTRIES // story.num_classes**2))
 
@@ -217,75 +216,21 @@ def _in_sample(story: Story, rows: Rows, draws: Draw) -> Iterator[_Posteriors]:
         yield _Posteriors.of(*pair.expand(_DRAWS, *pair.shape[1:]).unbind(1))
 
 
-def _label_posteriors(
+def _cross_fitted(
     story: LatentLabelStory,
     rows: Rows,
     cross_fitted: Evidence | None,
     draws: Draw,
-    read: ReadDraws | None,
+    read: ExplainedDraws | None,
 ) -> Iterator[_Posteriors]:
     """Yield the posteriors of one batch after another, for a story with true labels."""
-    size = max(1, min(1024, _ENTRIES // (_READ_DRAWS * rows.y[0].numel() * story.num_classes)))
     start = 0
-    with torch.no_grad():
-        for batch in rows.loader(np.arange(len(rows)), size):
-            stop = start + batch.y.numel()
-            out_of_fold = None if cross_fitted is None else cross_fitted.log_probs[start:stop]
-            start = stop
-            posterior, prior = _true_labels(story, batch, out_of_fold, draws, read)
-            own = batch.y.expand(posterior.shape[:-1])[..., None]
-            # The other classes are summed, because 1 - p(c = y) would round small values to 0.
-            yield _Posteriors.of(posterior.scatter(-1, own, 0.0).sum(-1), prior, posterior)
-
-
-def _true_labels(
-    story: LatentLabelStory,
-    batch: Batch,
-    out_of_fold: Tensor | None,
-    draws: Draw,
-    read: ReadDraws | None,
-) -> tuple[Tensor, Tensor]:
-    """Return p(c | x, y), (S, n, *dims, K), and P(z=1 | x), (S, n * ...), at each draw.
-
-    Args:
-        story: Story with its fitted networks.
-        batch: Rows.
-        out_of_fold: Log probabilities of the true labels, (n * ..., K); None to use the networks.
-        draws: Draws of the global latents, (S, ...).
-        read: The same draws with an explanation for each; None to trust the predictions.
-    """
-    log_f, g = out_of_fold, None
-    if log_f is None or story.deviates:
-        medians = {name: value.median(0).values for name, value in draws.items()}
-        in_sample, g = story.log_predictor(batch.x, medians)
-        flat = in_sample.flatten(end_dim=-2)
-        log_f = flat if out_of_fold is None else out_of_fold.to(in_sample)
-    labels = batch.y.flatten()
-    known = batch.verified.flatten().codes
-
-    def both(
-        latents: Draw, f: Tensor, g: Tensor | None, difficulty: Tensor | None = None
-    ) -> tuple[Tensor, Tensor]:
-        alpha, log_flip = story.rates_and_flips(latents)
-        row_flip = None
-        if difficulty is not None:
-            change = rate_change(f, difficulty)
-            g = change if g is None else g + change
-            row_flip = flips_at(f, labels, log_flip, difficulty)
-        posterior = nf.label_flip_log_posterior(
-            f, labels, alpha, log_flip, g, row_flip=row_flip, **known
-        )
-        return posterior.exp(), nf.label_flip_switch_logits(f, alpha, g).sigmoid()
-
-    if read is None:
-        posterior, prior = torch.vmap(lambda latents: both(latents, log_f, g))(draws)
-    else:
-        # Flips that do not depend on the row take less time.
-        hesitant = bool(read.difficulty.any())
-
-        def explained(latents: Draw, a: Tensor, difficulty: Tensor) -> tuple[Tensor, Tensor]:
-            return both(latents, read.powered(log_f, a), g, difficulty if hesitant else None)
-
-        posterior, prior = torch.vmap(explained)(read.latents, read.sharpness, read.difficulty)
-        posterior, prior = read.with_right(posterior, prior, labels)
-    return posterior.reshape(-1, *batch.y.shape, story.num_classes), prior
+    for x, y, _, verified in rows.loader(
+        np.arange(len(rows)), rows_at_once(story, rows.y, _READ_DRAWS)
+    ):
+        stop = start + y.numel()
+        out_of_fold = None if cross_fitted is None else cross_fitted.log_probs[start:stop]
+        start = stop
+        scored = Scored(x, y, verified)
+        found = label_posteriors(story, scored, draws, read, out_of_fold=out_of_fold)
+        yield _Posteriors.of(found.responsibility, found.prior, found.true_label)

@@ -105,21 +105,21 @@ def test_verified_rows_decide_whether_labels_depend_on_difficulty(true_difficult
     verified = Verified(torch.full((N,), -1), known)
     rows = dataclasses.replace(rows, verified=verified)
     found = NetworkReadings.of(rows, FlipPrior(), LATENTS, learned=True)
-    assert (found.hesitant > 0.5) == (true_difficulty > 0)
-    assert set(found.difficulty) == {0.0, DIFFICULTY}
-    assert found.weight.sum() + found.all_right == pytest.approx(1)
+    assert (found.trust.hesitant > 0.5) == (true_difficulty > 0)
+    assert set(found.trust.difficulty) == {0.0, DIFFICULTY}
+    assert found.trust.weight.sum() + found.trust.all_right == pytest.approx(1)
 
 
 def test_without_verified_rows_the_difficulty_is_0_and_the_other_share_is_larger():
     rows, _ = simulated(1.0)
     plain = NetworkReadings.of(rows, FlipPrior(), LATENTS, learned=True)
-    assert not plain.difficulty.any()
-    assert plain.hesitant == 0
+    assert not plain.trust.difficulty.any()
+    assert plain.trust.hesitant == 0
     factor = other_share(plain, rows, FlipPrior())
     assert factor > 1.05
     asked = NetworkReadings.of(rows, FlipPrior(), LATENTS, learned=True, difficulty=1.0)
-    np.testing.assert_allclose(asked.weight, plain.weight)
-    assert asked.hesitant == 1
+    np.testing.assert_allclose(asked.trust.weight, plain.trust.weight)
+    assert asked.trust.hesitant == 1
     assert other_share(asked, rows, FlipPrior()) == pytest.approx(1 / factor, abs=0.05)
 
 

@@ -34,13 +34,13 @@ def readings(given, *, learned=True, plain=None, clean_error=None):
 
 
 def mean_share(found):
-    return float(found.weight @ np.array([one.share for one in found.transitions]))
+    return float(found.trust.weight @ np.array([one.share for one in found.transitions]))
 
 
 def test_weights_are_a_distribution_and_shares_rise_with_the_sharpness():
     found = readings(evidence()[0])
-    assert found.weight.sum() + found.all_right == pytest.approx(1)
-    assert (np.diff(found.sharpness) > 0).all()
+    assert found.trust.weight.sum() + found.trust.all_right == pytest.approx(1)
+    assert (np.diff(found.trust.sharpness) > 0).all()
     shares = [one.share for one in found.transitions]
     assert shares[0] < shares[-1]
     assert found.usual.share == pytest.approx(0.2, abs=0.05)
@@ -59,12 +59,12 @@ def test_a_given_clean_error_is_that_of_the_explanations(limits):
     rows, _ = evidence()
     low, high = limits
     found = readings(rows, clean_error=CleanError(low=low, high=high))
-    assert found.weight.sum() + found.all_right == pytest.approx(1)
+    assert found.trust.weight.sum() + found.trust.all_right == pytest.approx(1)
     errors = [
-        clean_error_of(evidence_at(rows, float(a), found.mean), one)
-        for a, one in zip(found.sharpness, found.transitions, strict=True)
+        clean_error_of(evidence_at(rows, float(a), found.trust.mean), one)
+        for a, one in zip(found.trust.sharpness, found.transitions, strict=True)
     ]
-    mean = found.all_right + float(found.weight @ np.array(errors))
+    mean = found.trust.all_right + float(found.trust.weight @ np.array(errors))
     assert mean == pytest.approx((low + high) / 2, abs=0.05)
 
 
@@ -90,11 +90,11 @@ def test_without_disagreement_the_clean_error_is_one():
 def test_draws_follow_the_weights_and_move_rates_to_each_estimate():
     found = readings(evidence()[0])
     latents = {name: value.expand(400, *value.shape) for name, value in LATENTS.items()}
-    drawn = found.draws(latents)
-    assert float(drawn.right.double().mean()) == pytest.approx(found.all_right, abs=0.01)
+    drawn = found.trust.draws(latents)
+    assert float(drawn.right.double().mean()) == pytest.approx(found.trust.all_right, abs=0.01)
     wrong = drawn.sharpness[~drawn.right].numpy()
-    for a, weight in zip(found.sharpness, found.weight, strict=True):
-        share = np.isclose(wrong, a).mean() * (1 - found.all_right)
+    for a, weight in zip(found.trust.sharpness, found.trust.weight, strict=True):
+        share = np.isclose(wrong, a).mean() * (1 - found.trust.all_right)
         assert share == pytest.approx(weight, abs=0.01)
     low = drawn.latents["rate"][~drawn.right][wrong == wrong.min()][0]
     high = drawn.latents["rate"][~drawn.right][wrong == wrong.max()][0]
@@ -104,7 +104,7 @@ def test_draws_follow_the_weights_and_move_rates_to_each_estimate():
 
 def test_a_draw_without_wrong_labels_contains_the_labels():
     found = readings(evidence()[0])
-    drawn = found.draws({name: v.expand(100, *v.shape) for name, v in LATENTS.items()})
+    drawn = found.trust.draws({name: v.expand(100, *v.shape) for name, v in LATENTS.items()})
     labels = torch.tensor([0, 1, 1])
     posterior, prior = drawn.with_right(torch.full((100, 3, 2), 0.5), torch.ones(100, 3), labels)
     assert torch.equal(
@@ -116,7 +116,7 @@ def test_a_draw_without_wrong_labels_contains_the_labels():
 
 def test_a_network_that_learned_nothing_leaves_both_explanations_open():
     given = evidence(apart=0.0)[0]
-    assert readings(given, learned=False).all_right >= 0.5
+    assert readings(given, learned=False).trust.all_right >= 0.5
 
 
 def test_verified_rows_decide():
@@ -125,17 +125,17 @@ def test_verified_rows_decide():
     codes = torch.full((N,), -1)
     codes[wrong] = true[wrong]
     one_wrong = evidence(verified=Verified.of(given.labels, true_label=codes))[0]
-    assert readings(one_wrong).all_right == 0
+    assert readings(one_wrong).trust.all_right == 0
     every = evidence(verified=Verified.of(given.labels, true_label=true))[0]
     found = readings(every)
-    centre = float(np.exp(found.weight @ np.log(found.sharpness)))
+    centre = float(np.exp(found.trust.weight @ np.log(found.trust.sharpness)))
     assert 0.6 < centre < 1.6  # the predictions are exact
-    spread = readings(given).weight @ np.log(readings(given).sharpness) ** 2
-    assert found.weight @ np.log(found.sharpness) ** 2 < spread
+    spread = readings(given).trust.weight @ np.log(readings(given).trust.sharpness) ** 2
+    assert found.trust.weight @ np.log(found.trust.sharpness) ** 2 < spread
     switch = torch.full((N,), -1)
     switch[wrong] = 1
     known = evidence(verified=Verified.of(given.labels, contaminated=switch))[0]
-    assert readings(known).all_right == 0
+    assert readings(known).trust.all_right == 0
 
 
 def test_predictions_stay_distributions():
@@ -151,8 +151,8 @@ def test_a_class_without_rows_or_weight_stops_nothing():
     light = dataclasses.replace(given, weights=(given.labels == 0).float())
     for one in (same, light):
         found = readings(one)
-        assert np.isfinite(found.weight).all()
-        assert 0 <= found.all_right <= 1
+        assert np.isfinite(found.trust.weight).all()
+        assert 0 <= found.trust.all_right <= 1
 
 
 def test_many_rows_are_sampled_at_random():
@@ -175,5 +175,7 @@ def test_verified_rows_without_weight_do_not_count():
     codes[:100] = true[:100]
     known = evidence(verified=Verified.of(given.labels, true_label=codes))[0]
     light = dataclasses.replace(known, weights=torch.where(torch.arange(N) < 100, 0.0, 1.0))
-    spread = [one.weight @ np.log(one.sharpness) ** 2 for one in map(readings, (known, light))]
+    spread = [
+        one.trust.weight @ np.log(one.trust.sharpness) ** 2 for one in map(readings, (known, light))
+    ]
     assert spread[0] < spread[1]

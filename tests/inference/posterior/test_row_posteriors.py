@@ -1,23 +1,35 @@
 """Posteriors of rows and of transition matrices from a fit of labels."""
 
+from dataclasses import replace
+
 import arviz_stats
 import numpy as np
 import pytest
 import torch
 from torch import nn
 
-from nbam_pyro import LabelFlip, fit, flip_matrix, responsibilities, to_datatree, transition_matrix
-from nbam_pyro.errors import DataError, StoryError
+from nbam_pyro import (
+    LabelFlip,
+    Verified,
+    fit,
+    flip_matrix,
+    responsibilities,
+    to_datatree,
+    transition_matrix,
+)
+from nbam_pyro.errors import DataError, NBAMWarning, StoryError
 from nbam_pyro.inference import (
     Joint,
+    contaminated_share,
     log_marginals,
     occam_penalties,
     predict,
+    prior_contamination,
     switch_draws,
     switch_map,
     true_label_posterior,
 )
-from nbam_pyro.models import robust_regression, three_heads
+from nbam_pyro.models import mlp, robust_regression, three_heads
 from tests.inference.cases import SHORT, blobs, network, untrained
 from tests.rows import FEATURES
 
@@ -39,6 +51,48 @@ def test_flags_are_right_on_separated_classes(blob_fit):
     assert 1 - corrected[np.arange(len(y)), y] == pytest.approx(r, abs=1e-5)
     assert transition_matrix(fitted).directions(above=0.1) == [(0, 1)]
     assert not fitted.collapse.collapsed
+
+
+@pytest.fixture(scope="module")
+def vague_fit():
+    """A fit of labels that nothing predicts, and rows that it has not seen."""
+    rng = np.random.default_rng(0)
+    x, y = rng.normal(size=(600, 3)), rng.integers(3, size=600)
+    with pytest.warns(NBAMWarning):
+        fitted = fit(LabelFlip(mlp(3, 3), 3), (x[:400], y[:400]), epochs=8, seed=0)
+    return fitted, x[400:], y[400:]
+
+
+def test_new_rows_are_averaged_over_how_far_the_network_can_be_trusted(vague_fit):
+    fitted, x, y = vague_fit
+    assert fitted.verdict.level == "cannot tell"
+    assert fitted.trust.weight.sum() + fitted.trust.all_right == pytest.approx(1)
+    r, trusting = (responsibilities(f, x, y) for f in (fitted, replace(fitted, trust=None)))
+    assert r.max() < 0.9
+    assert r.mean() < trusting.mean()
+    assert r.mean() == pytest.approx(fitted.training_rows.responsibility.mean(), abs=0.05)
+    corrected = true_label_posterior(fitted, x, y)
+    assert corrected.sum(1) == pytest.approx(np.ones(len(y)), abs=1e-5)
+    assert 1 - corrected[np.arange(len(y)), y] == pytest.approx(r, abs=1e-5)
+    share = contaminated_share(fitted, x, y, num_draws=100)
+    assert share.mean == pytest.approx(r.mean(), abs=0.01)
+    assert share.low == 0  # perhaps no label is wrong
+    assert prior_contamination(fitted, x).mean() == pytest.approx(
+        fitted.training_rows.population_rate.mean, abs=0.05
+    )
+
+
+def test_verified_new_rows_are_certain_whatever_the_explanation(vague_fit):
+    fitted, x, y = vague_fit
+    codes = np.full(len(y), -1)
+    codes[:2] = 1, 0
+    true = np.full(len(y), -1)
+    true[2] = (y[2] + 1) % 3
+    verified = Verified.of(y, contaminated=codes, true_label=true)
+    r = responsibilities(fitted, x, y, verified=verified)
+    assert r[:3].tolist() == [1, 0, 1]
+    assert r[3:] == pytest.approx(responsibilities(fitted, x, y)[3:])
+    assert true_label_posterior(fitted, x, y, verified=verified)[2, true[2]] == 1
 
 
 def test_matrices_have_ordered_intervals(blob_fit):

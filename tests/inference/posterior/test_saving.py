@@ -21,6 +21,7 @@ from nbam_pyro.inference import Joint, default_steps, predict
 from nbam_pyro.models import mlp, resnet18, small_cnn
 from nbam_pyro.storage import write_manifest
 from nbam_pyro.storage.description import build, describe
+from nbam_pyro.storage.tensors import read_tensors, write_tensors
 from tests.cases import ALL_STORIES, ThreeStates
 from tests.rows import FEATURES
 
@@ -238,6 +239,51 @@ def test_a_damaged_folder_is_named(saved, tmp_path, damage, says):
     with pytest.raises(NBAMError, match=says) as caught:
         load(folder)
     assert "\n" not in str(caught.value)
+
+
+@pytest.fixture(scope="module")
+def cross_fitted():
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(300, FEATURES))
+    y = (x[:, 0] > 0).astype(int) ^ (rng.random(300) < 0.1)
+    return fit(LabelFlip(mlp(FEATURES, 2), 2), (x, y), epochs=3, seed=0), x, y
+
+
+@untrained
+def test_how_far_a_network_can_be_trusted_is_saved(cross_fitted, tmp_path):
+    fitted, x, y = cross_fitted
+    save(fitted, tmp_path / "fit")
+    again = load(tmp_path / "fit")
+    assert np.array_equal(responsibilities(again, x, y), responsibilities(fitted, x, y))
+    assert again.trust.all_right == fitted.trust.all_right
+    assert again.trust.hesitant == fitted.trust.hesitant
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("weight", lambda w: w * 2),
+        ("weight", lambda w: -w),
+        ("all_right", lambda w: torch.tensor(7.0)),
+        ("sharpness", lambda a: a[:-1]),
+        ("sharpness", lambda a: a * 0),
+        ("mean", lambda m: torch.cat([m, m])),
+        ("flip_shift", lambda f: f[:, :1]),
+        ("rate_shift", None),
+    ],
+)
+@untrained
+def test_damaged_explanations_are_named(cross_fitted, tmp_path, name, value):
+    save(cross_fitted[0], tmp_path / "fit")
+    path = tmp_path / "fit" / "model.safetensors"
+    tensors = read_tensors(path)
+    changed = tensors.pop(f"trust.{name}")
+    if value is not None:
+        tensors[f"trust.{name}"] = value(changed)
+    write_tensors(path, tensors)
+    write_manifest(tmp_path / "fit")
+    with pytest.raises(FolderError, match=r"explanations of the labels|has no tensor"):
+        load(tmp_path / "fit")
 
 
 def test_a_failed_save_leaves_nothing(saved, tmp_path):
