@@ -20,6 +20,7 @@ from .posterior.saving import save as save
 from .posterior.switches import switch_draws as switch_draws
 from .posterior.switches import switch_map as switch_map
 from .posterior.training_rows import TrainingRows as TrainingRows
+from .posterior.trust import NetworkTrust as NetworkTrust
 from .recipes import default_steps as default_steps
 from .steps.by_rows import ByRows as ByRows
 from .steps.by_rows import UseAll as UseAll

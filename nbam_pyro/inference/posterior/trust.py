@@ -99,6 +99,20 @@ class NetworkTrust:
         all_right: Posterior probability that no label is wrong.
         rate_shift: What each explanation adds to the logits of the rates, (G, K).
         flip_shift: What each explanation adds to the logarithms of the rows of T, (G, K, K-1).
+
+    Example:
+        >>> trust = NetworkTrust(
+        ...     mean=torch.full((2,), 0.5),
+        ...     sharpness=np.ones(1),
+        ...     difficulty=np.zeros(1),
+        ...     weight=np.array([0.75]),
+        ...     all_right=0.25,
+        ...     rate_shift=torch.zeros(1, 2),
+        ...     flip_shift=torch.zeros(1, 2, 1),
+        ... )
+        >>> drawn = trust.draws({"rate": torch.full((4, 2), 0.2), "flip": torch.ones(4, 2, 1)})
+        >>> drawn.right
+        tensor([ True, False, False, False])
     """
 
     mean: Float[Tensor, " k"]
