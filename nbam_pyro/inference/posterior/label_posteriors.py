@@ -106,10 +106,14 @@ def _at_each(
     # Flips that do not depend on the row take less time.
     hesitant = bool(read.difficulty.any())
 
-    def explained(latents: Draw, a: Tensor, difficulty: Tensor) -> tuple[Tensor, Tensor]:
-        return both(latents, read.powered(log_f, a), g, difficulty if hesitant else None)
+    # Few sharpnesses, many draws.
+    values, which = read.sharpness.unique(return_inverse=True)
+    powered = torch.stack([read.powered(log_f, a) for a in values])[which]
 
-    posterior, prior = torch.vmap(explained)(read.latents, read.sharpness, read.difficulty)
+    def explained(latents: Draw, f: Tensor, difficulty: Tensor) -> tuple[Tensor, Tensor]:
+        return both(latents, f, g, difficulty if hesitant else None)
+
+    posterior, prior = torch.vmap(explained)(read.latents, powered, read.difficulty)
     return read.with_right(
         posterior, prior, labels, known=verified.known if len(verified) else None
     )
