@@ -73,6 +73,9 @@ class NBAMEstimator(BaseEstimator, ABC):
     def responsibility(self, X: Any, y: Any) -> np.ndarray:
         """Estimate the responsibility P(z=1 | x, y): the probability that a target is wrong.
 
+        The fitted model scores the rows, as in `nbam_pyro.responsibilities`. Rows of the training
+        data have better ones in `responsibility_`.
+
         Args:
             X: Features, (N, D), or images, (N, C, H, W).
             y: Observed targets, (N,). A row without a target (NaN or None) gets P(z=1 | x).
