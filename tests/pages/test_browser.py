@@ -15,6 +15,12 @@ pytestmark = [
     pytest.mark.filterwarnings("ignore::nbam_pyro.errors.CannotTellWarning"),
 ]
 
+# Captions that one has to scroll for.
+CUT = """
+[...document.querySelectorAll(".scroll caption")].filter((one) =>
+  one.firstElementChild.getBoundingClientRect().right >
+  one.closest(".scroll").getBoundingClientRect().right).map((one) => one.textContent)
+"""
 # Texts with too little contrast to their ground, by the rules of WCAG AA.
 LOW_CONTRAST = """
 () => {
@@ -103,6 +109,7 @@ def test_pages_open_without_errors_fit_the_window_and_can_be_read(opened, name, 
     page = opened(name, width=width, scheme=scheme)
     assert page.complaints == []
     assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
+    assert page.evaluate(CUT) == []
     assert page.evaluate(LOW_CONTRAST) == []
 
 
