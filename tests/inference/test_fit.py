@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+from dataclasses import replace
 
 import numpy as np
 import pyro
@@ -78,7 +79,8 @@ def test_objectives_reach_the_same_fit():
         torch.manual_seed(2)
         steps = [CrossFit(folds=2), WarmUp(), Joint(epochs=3, guide_lr=1e-3)]
         fitted = fit(LabelFlip(network(), 3), (x, y), steps=steps, objective=objective)
-        rs.append(responsibilities(fitted, x, y))
+        # The weights of explanations magnify the differences of the draws.
+        rs.append(responsibilities(replace(fitted, trust=None), x, y))
     assert rs[0] == pytest.approx(rs[1], abs=0.03)  # the draws differ
 
 
