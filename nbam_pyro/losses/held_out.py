@@ -6,14 +6,15 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from nbam_pyro.errors import CannotTellWarning, InSampleWarning
+from nbam_pyro.errors import CannotTellWarning, InSampleWarning, NothingLearnedWarning
 from nbam_pyro.losses.criterion import newest_version
 from nbam_pyro.losses.elements import Elements
 from nbam_pyro.models.priors.pseudo_counts import FlipPrior
+from nbam_pyro.outputs.gains import LEARNED, gain_over_frequencies
 from nbam_pyro.outputs.transition import Transition, estimate_transition
 from nbam_pyro.outputs.transition_inputs import EXPONENTS, without_wrong_labels
 
-__all__ = ["Memorised", "recounted", "say_merged", "summary"]
+__all__ = ["Memorised", "recounted", "say_merged", "say_nothing_learned", "summary"]
 
 # Iterations of EM, as many as in the default recipe of `fit`.
 _ITERATIONS = 100
@@ -73,6 +74,34 @@ def say_merged(elements: Elements) -> None:
             "another class, and responsibilities of both are wrong. Call start_from some epochs "
             "later, go back to the weights after the first epoch, and train again.",
             CannotTellWarning,
+            stacklevel=4,  # The line that calls the loss.
+        )
+
+
+def say_nothing_learned(elements: Elements, matrix: Float[Tensor, "k k"]) -> None:
+    """Warn if the network predicts labels no better than their frequencies do.
+
+    Verified rows are left out. If all labels are of one class, nothing can be said.
+
+    Args:
+        elements: Labels of held-out rows and their predictions.
+        matrix: Transition matrix M, (K, K).
+    """
+    verified = elements.verified
+    weights = torch.ones_like(elements.labels, dtype=matrix.dtype)
+    if len(verified):
+        weights[verified.known] = 0
+    if len(elements.labels[weights > 0].unique()) < 2:
+        return
+    probabilities = elements.log_f.double().exp() @ matrix.double()
+    log_marginals = probabilities.gather(1, elements.labels[:, None])[:, 0].log()
+    gain = gain_over_frequencies(log_marginals, elements.labels, weights, len(matrix))
+    if gain < LEARNED:
+        warnings.warn(
+            "The network predicts held-out labels no better than their frequencies do. Its "
+            "responsibilities mean nothing. Use more rows, features with more information about "
+            "the labels, more epochs, or another network.",
+            NothingLearnedWarning,
             stacklevel=4,  # The line that calls the loss.
         )
 

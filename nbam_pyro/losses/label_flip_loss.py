@@ -19,7 +19,13 @@ from nbam_pyro.losses.elements import (
     log_flip_of,
     verified_of,
 )
-from nbam_pyro.losses.held_out import Memorised, recounted, say_merged, summary
+from nbam_pyro.losses.held_out import (
+    Memorised,
+    recounted,
+    say_merged,
+    say_nothing_learned,
+    summary,
+)
 from nbam_pyro.losses.label_flip import checked_pair, cross_entropy, nbam_loss, prior_penalty
 from nbam_pyro.models.priors.pseudo_counts import FlipPrior
 from nbam_pyro.outputs.anchors import anchor_counts, anchor_start
@@ -208,6 +214,7 @@ class NBAMLoss(nn.Module):
 
         Warns:
             CannotTellWarning: Almost no row is predicted as a class that has labels.
+            NothingLearnedWarning: The network predicts labels no better than frequencies do.
 
         Example:
             >>> logits, target = torch.eye(3).repeat(20, 1) * 4, torch.arange(3).repeat(20)
@@ -225,6 +232,7 @@ class NBAMLoss(nn.Module):
         adopt_precision(self, logits)
         power, found = recounted(rows, self.prior, self.transition_matrix)
         say_merged(rows)
+        say_nothing_learned(rows.sharpened(power), found.matrix)
         self._set(found.rate, nf.off_diagonal(found.flip))
         self.fixed.fill_(True)
         self.power.fill_(power)

@@ -11,7 +11,12 @@ from hypothesis import strategies as st
 from torch import nn
 
 from nbam_pyro import NBAMLoss
-from nbam_pyro.errors import CannotTellWarning, DataError, InSampleWarning
+from nbam_pyro.errors import (
+    CannotTellWarning,
+    DataError,
+    InSampleWarning,
+    NothingLearnedWarning,
+)
 from nbam_pyro.losses.held_out import summary
 from nbam_pyro.outputs.transition import estimate_transition
 
@@ -104,6 +109,18 @@ def test_predictions_that_are_too_uncertain_or_too_certain_are_corrected(power):
     assert torch.allclose(loss.transition_matrix.diagonal(), torch.tensor(0.7), atol=0.06)
     r = says_nothing(loss, logits / power, target)
     assert ((r > 0.5) == (logits.argmax(1) != target)).float().mean() > 0.98
+
+
+def test_a_network_that_has_learned_nothing_is_said():
+    logits, target = 0.1 * torch.randn(1200, K), torch.randint(K, (1200,))
+    loss = NBAMLoss(K)
+    loss.start_from(logits, target, held_out=True)
+    with pytest.warns(NothingLearnedWarning, match="no better than their frequencies") as caught:
+        loss.recount(logits, target)
+    assert caught[-1].filename == __file__
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        loss.recount(*flipped())
 
 
 def test_merged_classes_are_said():

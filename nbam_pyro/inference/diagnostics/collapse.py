@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from nbam_pyro.inference.steps.attempts import LEARNED
+from nbam_pyro.outputs.gains import LEARNED
 from nbam_pyro.storage import Probability
 
 __all__ = ["COLLAPSE_ADVICE", "CollapseReport", "collapse_clause", "collapse_report"]

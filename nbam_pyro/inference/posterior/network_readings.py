@@ -37,12 +37,12 @@ from nbam_pyro.inference.posterior.sharpness_estimates import (
     usual_at,
 )
 from nbam_pyro.inference.posterior.trust import NetworkTrust
-from nbam_pyro.inference.steps.attempts import LEARNED
 from nbam_pyro.inference.steps.evidence import Evidence
 from nbam_pyro.inference.steps.run import Run
 from nbam_pyro.inference.variational.guides import guide_median
 from nbam_pyro.models.priors.clean_error import CleanError
 from nbam_pyro.models.priors.pseudo_counts import FlipPrior
+from nbam_pyro.outputs.gains import LEARNED
 from nbam_pyro.outputs.sharpness_prior import PLAUSIBLE, WIDE
 from nbam_pyro.outputs.transition import Transition
 

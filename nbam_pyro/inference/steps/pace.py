@@ -11,12 +11,12 @@ import torch
 from torch import Tensor
 
 from nbam_pyro.errors import StoryError
-from nbam_pyro.inference.steps.attempts import mean_in_standard_errors
 from nbam_pyro.inference.steps.robust_start import RobustStart
 from nbam_pyro.inference.steps.run import Run
 from nbam_pyro.inference.steps.step import Step, reinitialise
 from nbam_pyro.inference.steps.warm_up import WarmUp
 from nbam_pyro.models import Location, Story
+from nbam_pyro.outputs.gains import mean_in_standard_errors
 from nbam_pyro.training.contexts import evaluating
 from nbam_pyro.training.folds import split
 from nbam_pyro.training.lightning import Task, train
