@@ -23,6 +23,8 @@ from nbam_pyro.models import Recipe, Story
 # Training budget of the recipe for labels before `Distil`, in plain training runs, without
 # predictions.
 _BUDGET = 2.1
+# From this number of training rows, `Distil` has more rounds: networks still learn from them.
+_MANY = 4000
 
 
 def default_steps(
@@ -47,8 +49,9 @@ def default_steps(
     trained. Rates that are estimated on the network's own training rows are biased towards no
     contamination. A network that learns fast still memorises labels. For this reason new networks
     then learn the posterior of the true label twice, out of fold (`Distil`), and their predictions
-    replace the others, unless they are worse. With fewer than a thousand training rows, `Distil`
-    directly follows `CrossFit`.
+    replace the others, unless they are worse. With 4,000 training rows or more they do so four
+    times, and the predictions of the last two times are averaged. With fewer than a thousand
+    training rows, `Distil` directly follows `CrossFit`.
 
     **Measurements** (a `LatentSwitch` whose clean likelihood has a location and a scale). Several
     short attempts start from robust fits (`RobustStart`), and the best attempt continues with a
@@ -156,12 +159,16 @@ class _Recipes:
             patience=share(0.05),
             **adamw,
         )
+        more = replace(rounds, rounds=4, averaged=2)
         longer = replace(joint(share(0.7) - first), budget=_BUDGET * epochs)
         return [
             *self._pace(),
             ByRows(
                 few=[UseAll(), cross_fit, distil],
-                many=[cross_fit, joint(first), Recount(), longer, Recount(), rounds],
+                many=[
+                    *(cross_fit, joint(first), Recount(), longer, Recount()),
+                    ByRows(few=[rounds], many=[more], limit=_MANY),
+                ],
             ),
             Spread(),
         ]

@@ -42,6 +42,8 @@ class Distil(Step):
     Args:
         folds: Number of folds, at least 2.
         rounds: Number of times that new copies learn the posterior. Each round has other folds.
+        averaged: Number of last rounds whose predictions are averaged. Networks of other folds make
+            other mistakes.
         calibrate: Whether the sharpness of the predictions is fitted to the labels. Networks that
             have learned from few rows are not certain enough. With many rows leave it out, because
             labels are as probable under few wrong labels and an uncertain network.
@@ -66,6 +68,7 @@ class Distil(Step):
 
     folds: int = 3
     rounds: int = 1
+    averaged: int = 1
     calibrate: bool = True
     compare: bool = False
     fold_epochs: int = 50
@@ -82,14 +85,19 @@ class Distil(Step):
             )
         random = torch.get_rng_state()
         evidence, transition = self._estimate(story, run.cross_fitted, run.start)
+        probs = []
         for number in range(self.rounds):
             targets = _posterior(run, evidence, transition)
             latents = evidence.latents(transition)
             log_probs = self._out_of_fold(run, story, targets, seed=run.seed + number)
             evidence = replace(evidence, log_probs=log_probs)
+            probs.append(log_probs.exp())
             if number == 0 and self.compare and not _better(run, evidence, latents):
                 torch.set_rng_state(random)  # later steps then go on as without this one
                 return
+            if number == self.rounds - 1 and self.averaged > 1:
+                mean = torch.stack(probs[-self.averaged :]).mean(0)
+                evidence = replace(evidence, log_probs=safe_log(mean))
             evidence, transition = self._estimate(story, evidence, latents)
         run.out_of_fold = evidence
         targets = _posterior(run, evidence, transition)

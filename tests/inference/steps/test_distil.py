@@ -1,6 +1,6 @@
 """Distillation for few rows: networks memorise no label that they predict."""
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pytest
@@ -67,6 +67,9 @@ def test_what_is_few():
     ] == [0, 12]
     recipe = next(s for s in default_steps(LabelFlip(nn.Linear(3, 3), 3)) if isinstance(s, ByRows))
     assert recipe.limit == 1000
+    last = recipe.many[-1]
+    assert last.limit == 4000
+    assert [(one.rounds, one.averaged) for (one,) in (last.few, last.many)] == [(2, 1), (4, 2)]
 
 
 def distilled(data, **options):
@@ -105,6 +108,30 @@ def test_rounds_end_early_and_learn_what_is_wrong():
     epochs = fitted.history.query("step == 'distil out of fold'").groupby("held_out_loss").size()
     assert 4 * 3 <= epochs.sum() < 4 * 40  # two rounds of two copies stop before the last epoch
     assert ((fitted.training_rows.responsibility > 0.5) == (y != true)).mean() > 0.97
+
+
+def test_predictions_of_the_last_rounds_are_averaged():
+    """The last round's predictions are those of a fit without an average."""
+    x, y, true = blobs()
+    seen = {}
+
+    @dataclass(frozen=True, kw_only=True)
+    class Look(Step):
+        averaged: int
+
+        def __call__(self, run):
+            seen[self.averaged] = run.cross_fitted.log_probs.exp()
+
+    for averaged in (1, 2):
+        torch.manual_seed(0)
+        rounds = replace(DISTIL, rounds=2, averaged=averaged, calibrate=False)
+        steps = [BEFORE, rounds, Look(averaged=averaged)]
+        fitted = fit(LabelFlip(nn.Linear(3, 3), 3), (x, y), steps=steps)
+        assert ((fitted.training_rows.responsibility > 0.5) == (y != true)).mean() > 0.9
+    torch.manual_seed(0)
+    steps = [BEFORE, replace(DISTIL, calibrate=False), Look(averaged=0)]
+    fit(LabelFlip(nn.Linear(3, 3), 3), (x, y), steps=steps)
+    assert torch.allclose(seen[2], (seen[0] + seen[1]) / 2, atol=1e-6)
 
 
 def test_copies_that_predict_worse_than_those_before_are_discarded():
