@@ -27,11 +27,11 @@ from nbam_pyro import FlipPrior
 from nbam_pyro.inference import Fit
 from nbam_pyro.inference.posterior.share_prior import LOG_SCALES, Seen, SharePrior
 from nbam_pyro.inference.posterior.sharpness_estimates import estimates_at, usual_at
-from nbam_pyro.inference.steps.attempts import LEARNED
 from nbam_pyro.inference.steps.by_rows import FEW
 from nbam_pyro.inference.steps.evidence import Evidence
 from nbam_pyro.inference.steps.run import Run
 from nbam_pyro.inference.variational.guides import Draw
+from nbam_pyro.outputs.gains import LEARNED
 from nbam_pyro.outputs.sharpness_prior import PLAUSIBLE, POINT_WEIGHTS, POINTS, WIDE
 
 __all__ = ["ShareDevelopment", "figures_of", "fitted"]

@@ -66,10 +66,12 @@ def figures(problem: Problem, outcome: Outcome) -> dict[str, float | int | str |
         "auroc": _auroc(truth, flags),
         "auroc_resolvable": _auroc(truth[known], flags[known]),
         "auroc_within_label": auroc_within_label(truth, flags, problem.labels.observed),
-        "average_precision": average_precision_score(truth, flags) if truth.any() else None,
+        "average_precision": _average_precision(truth, flags),
+        "average_precision_resolvable": _average_precision(truth[known], flags[known]),
         "brier": _brier(truth, flags),
         "brier_resolvable": _brier(truth[known], flags[known]),
         "ece": expected_calibration_error(flags, truth),
+        "ece_resolvable": expected_calibration_error(flags[known], truth[known]),
         "log_score": log_loss(truth, flags.clip(*_CERTAIN), labels=[0, 1]),
         "rate_estimate": outcome.rate,
         "rate_true": problem.labels.rate,
@@ -80,6 +82,10 @@ def figures(problem: Problem, outcome: Outcome) -> dict[str, float | int | str |
         **_directions(problem, outcome),
         "transition_error": None if matrix is None else transition_error(problem.matrix, matrix),
     }
+
+
+def _average_precision(truth: np.ndarray, flags: np.ndarray) -> float | None:
+    return float(average_precision_score(truth, flags)) if truth.any() else None
 
 
 def _interval(rate: float, interval: tuple[float, float] | None) -> dict[str, float | None]:
