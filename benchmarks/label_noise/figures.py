@@ -70,8 +70,8 @@ def figures(problem: Problem, outcome: Outcome) -> dict[str, float | int | str |
         "average_precision_resolvable": _average_precision(truth[known], flags[known]),
         "brier": _brier(truth, flags),
         "brier_resolvable": _brier(truth[known], flags[known]),
-        "ece": expected_calibration_error(flags, truth),
-        "ece_resolvable": expected_calibration_error(flags[known], truth[known]),
+        "ece": _ece(truth, flags),
+        "ece_resolvable": _ece(truth[known], flags[known]),
         "log_score": log_loss(truth, flags.clip(*_CERTAIN), labels=[0, 1]),
         "rate_estimate": outcome.rate,
         "rate_true": problem.labels.rate,
@@ -86,6 +86,10 @@ def figures(problem: Problem, outcome: Outcome) -> dict[str, float | int | str |
 
 def _average_precision(truth: np.ndarray, flags: np.ndarray) -> float | None:
     return float(average_precision_score(truth, flags)) if truth.any() else None
+
+
+def _ece(truth: np.ndarray, flags: np.ndarray) -> float | None:
+    return expected_calibration_error(flags, truth) if len(truth) else None
 
 
 def _interval(rate: float, interval: tuple[float, float] | None) -> dict[str, float | None]:

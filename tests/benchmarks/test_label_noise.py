@@ -16,6 +16,7 @@ from .running import exit_code
 ESTIMATES = {"rate_estimate", "directions_found", "directions_false", "transition_error"}
 ACCURACIES = {"accuracy_last", "accuracy_selected", "accuracy_resolvable"}
 FLAGS = {"auroc", "auroc_resolvable", "auroc_within_label", "average_precision", "ece"}
+FLAGS |= {"average_precision_resolvable", "ece_resolvable"}
 SHARES = FLAGS | {"brier", "brier_resolvable", "rate_overall", "rate_true", "flagged", "recall"}
 CASE = {"data", "kind", "method", "seed", "device", "rate_per_class", "train_size", "epochs"}
 FIELDS = CASE | SHARES | ACCURACIES | ESTIMATES | {"directions_total", "verdict", "seconds"}

@@ -188,13 +188,16 @@ class TestFigures:
         assert (found["auroc"], found["auroc_resolvable"]) == (0.25, 1.0)
         assert (found["accuracy_selected"], found["accuracy_resolvable"]) == (0.5, 1.0)
         assert found["brier_resolvable"] == pytest.approx(0.01)
+        assert found["average_precision_resolvable"] == 1.0
+        assert found["ece_resolvable"] == pytest.approx(0.1)
 
     def test_undefined_is_none(self):
         problem = self.problem([0, 0, 1, 1], [False] * 4, [0, 0, 1, 1], resolvable=[False, False])
         found = figures.figures(problem, Outcome(flags=np.full(4, 0.2)))
         undefined = {name for name, value in found.items() if value is None}
         assert undefined >= {"auroc", "auroc_within_label", "average_precision", "accuracy_last"}
-        assert undefined >= {"brier_resolvable", "rate_estimate", "transition_error"}
+        assert undefined >= {"brier_resolvable", "ece_resolvable", "rate_estimate"}
+        assert "transition_error" in undefined
         assert found["brier"] == pytest.approx(0.04)
         assert found["ece"] == pytest.approx(0.2)
 
