@@ -9,9 +9,18 @@ from sklearn.datasets import load_digits
 from torch import nn
 from torch.utils.data import Dataset
 
-from nbam_pyro import LabelFlip, NBAMClassifier, fit
+from nbam_pyro import LabelFlip, NBAMClassifier, fit, responsibilities
 from nbam_pyro.errors import StoryError
-from nbam_pyro.inference import ByRows, CrossFit, Distil, Step, UseAll, WarmUp, default_steps
+from nbam_pyro.inference import (
+    ByRows,
+    CrossFit,
+    Distil,
+    Step,
+    UseAll,
+    WarmUp,
+    default_steps,
+    true_label_posterior,
+)
 from nbam_pyro.training.sources import as_rows
 from nbam_pyro.verified import Verified
 
@@ -161,10 +170,14 @@ def test_pixels_and_what_deviates():
     rows = np.stack([x, np.roll(x, 1, 0)], -1), np.stack([y, np.roll(y, 1)], -1)
     fitted = fit(pixels, rows, steps=[BEFORE, DISTIL])
     assert fitted.training_rows.true_label.shape == (120, 2, 3)
+    r, label = (of(fitted, *rows) for of in (responsibilities, true_label_posterior))
+    assert (r.shape, label.shape) == ((120, 2), (120, 2, 3))
+    assert np.abs(r - fitted.training_rows.responsibility).mean() < 0.1
     torch.manual_seed(0)
     local = nn.Sequential(nn.Sequential(nn.Linear(3, 4), nn.Tanh()), nn.Linear(4, 3))
     fitted = fit(LabelFlip(local, 3, locality=1.0), (x, y), steps=[BEFORE, DISTIL])
     assert np.isfinite(fitted.training_rows.responsibility).all()
+    assert np.isfinite(responsibilities(fitted, x, y)).all()
 
 
 def test_it_needs_evidence():
