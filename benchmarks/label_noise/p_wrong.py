@@ -171,8 +171,9 @@ class PWrong(Benchmark):
 
 def _heading(rows: pd.DataFrame) -> str:
     first = rows.iloc[0]
-    rate = "" if pd.isna(first["rate_per_class"]) else f", {first['rate_per_class']:g} per class"
-    most = first["rate_per_class"] > 0.5
+    given = first["rate_per_class"]
+    rate = "" if pd.isna(given) else f", {given:g} per class"
+    most = not pd.isna(given) and given > 0.5
     return (
         f"### {first['data']}, {first['noise']}{rate}\n\n"
         f"True share {rows['rate_true'].mean():.3f} of {first['train_size']} rows; "

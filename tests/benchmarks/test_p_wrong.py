@@ -47,6 +47,8 @@ def test_planted_noise_and_labels_of_people(features, tmp_path):
     table = PWrong.summary(rows)
     assert "### features, people me" in table
     assert "| `pred_probs` |" in table
+    people = rows[rows["noise"] == "people me"]
+    assert "people me" in PWrong.summary(people.assign(rate_per_class=None))
 
 
 def test_without_a_file_of_features_other_data_are_measured(tmp_path):
