@@ -62,10 +62,15 @@ def contaminated_share(
 
     labels = explained(fit, x, y, num_draws=num_draws, verified=verified)
     if labels is not None:
-        drawn = np.concatenate([one.responsibility.flatten(1).cpu().numpy() for one in labels], 1)
-        known = verified.known.numpy() if len(verified) else None
-        return share_of(drawn, error=NETWORK_ERROR, known=known, probability=probability, seed=seed)
-    r = per_draw(fit, responsibility, x, y, num_draws=num_draws, verified=verified)
-    # Without global latents every draw is the same, and only the switches differ.
-    r = np.broadcast_to(r, (num_draws, *r.shape[1:]))
-    return share_of(r, probability=probability, seed=seed)
+        r = np.concatenate([one.responsibility.cpu().numpy() for one in labels], 1)
+    else:
+        r = per_draw(fit, responsibility, x, y, num_draws=num_draws, verified=verified)
+        # Without global latents every draw is the same, and only the switches differ.
+        r = np.broadcast_to(r, (num_draws, *r.shape[1:]))
+    return share_of(
+        r,
+        error=None if labels is None else NETWORK_ERROR,
+        known=verified.known.numpy() if len(verified) else None,
+        probability=probability,
+        seed=seed,
+    )

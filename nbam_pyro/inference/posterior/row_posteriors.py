@@ -6,11 +6,9 @@ far the network can be trusted, if the fit knows it (`Fit.trust`).
 """
 
 import warnings
-from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
-import torch
 from pyro.distributions import Categorical
 from torch import Tensor
 
@@ -20,7 +18,6 @@ from nbam_pyro.inference.posterior.draws import Scored
 from nbam_pyro.inference.posterior.fit_result import Fit
 from nbam_pyro.inference.posterior.scoring import (
     at_median,
-    explained,
     in_evaluation_mode,
     mean_over_draws,
     per_draw,
@@ -76,10 +73,15 @@ def responsibilities(
     def responsibility(rows: Scored, latents: Draw) -> Tensor:
         return nf.responsibility(*_log_joint(fit, rows, latents))
 
-    labels = explained(fit, x, y, num_draws=num_draws, verified=verified)
-    if labels is not None:
-        return _mean(part.responsibility for part in labels)
-    values = mean_over_draws(fit, responsibility, x, y, num_draws=num_draws, verified=verified)
+    values = mean_over_draws(
+        fit,
+        responsibility,
+        x,
+        y,
+        labels=lambda found: found.responsibility,
+        num_draws=num_draws,
+        verified=verified,
+    )
     outside = at_median(fit, lambda rows, one: fit.story.outside(rows.x, rows.y, one), x, y)
     if len(verified):
         outside &= verified.contaminated.numpy() < 0
@@ -116,10 +118,9 @@ def prior_contamination(fit: Fit, x: Any, *, num_draws: int = 100) -> np.ndarray
     def prior(rows: Scored, latents: Draw) -> Tensor:
         return switch_logits(fit.story, rows.x, rows.y, latents).sigmoid()
 
-    labels = explained(fit, x, None, num_draws=num_draws)
-    if labels is not None:
-        return _mean(part.prior for part in labels)
-    return mean_over_draws(fit, prior, x, None, num_draws=num_draws)
+    return mean_over_draws(
+        fit, prior, x, None, labels=lambda found: found.prior, num_draws=num_draws
+    )
 
 
 def log_marginals(
@@ -212,10 +213,15 @@ def true_label_posterior(
         with with_verified(story, rows.verified):
             return story.true_label_log_posterior(rows.x, rows.y, latents, **known).exp()
 
-    labels = explained(fit, x, y, num_draws=num_draws, verified=verified)
-    if labels is not None:
-        return _mean(part.true_label for part in labels)
-    return mean_over_draws(fit, posterior, x, y, num_draws=num_draws, verified=verified)
+    return mean_over_draws(
+        fit,
+        posterior,
+        x,
+        y,
+        labels=lambda found: found.true_label,
+        num_draws=num_draws,
+        verified=verified,
+    )
 
 
 def predict(fit: Fit, x: Any) -> np.ndarray:
@@ -244,11 +250,6 @@ def predict(fit: Fit, x: Any) -> np.ndarray:
         return predictor.probs if isinstance(predictor, Categorical) else predictor.mean
 
     return at_median(fit, prediction, x)
-
-
-def _mean(parts: Iterator[Tensor]) -> np.ndarray:
-    """Return the mean over draws of values of all rows, (N, ...), from parts (S, n, ...)."""
-    return torch.cat([part.mean(0).cpu() for part in parts]).numpy()
 
 
 def _log_joint(fit: Fit, rows: Scored, latents: Draw) -> tuple[Tensor, Tensor]:

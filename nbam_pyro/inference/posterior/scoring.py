@@ -1,6 +1,6 @@
 """Evaluate a function of rows and global latents over the posterior of a fit."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from typing import Any
 
@@ -102,17 +102,26 @@ def mean_over_draws(
     x: Any,
     y: Any,
     *,
+    labels: Callable[[LabelPosteriors], Tensor],
     num_draws: int,
     verified: Verified = NOTHING,
 ) -> np.ndarray:
     """Average a function of every row over draws of the global latents, (N, ...).
 
-    The arguments and errors are those of `per_draw`. Only the draws of a part of the rows are in
-    memory at once.
+    The other arguments and errors are those of `per_draw`. Only the draws of a part of the rows are
+    in memory at once.
+
+    Args:
+        labels: The same values from the posteriors of labels, (S, n, ...). It replaces the function
+            if the fit has explanations of the labels (`explained`).
     """
-    rows = scored_rows(fit, x, y, verified)
-    draws = guide_draws(fit.guide, num_draws)
-    return torch.cat([part.mean(0) for part in at_draws(fit.story, function, rows, draws)]).numpy()
+    found = explained(fit, x, y, num_draws=num_draws, verified=verified)
+    if found is not None:
+        each: Iterable[Tensor] = map(labels, found)
+    else:
+        rows = scored_rows(fit, x, y, verified)
+        each = at_draws(fit.story, function, rows, guide_draws(fit.guide, num_draws))
+    return torch.cat([part.mean(0).cpu() for part in each]).numpy()
 
 
 def explained(
