@@ -77,7 +77,7 @@ def figures(problem: Problem, outcome: Outcome) -> dict[str, float | int | str |
         "rate_true": problem.labels.rate,
         **_interval(problem.labels.rate, outcome.interval),
         "flagged": float((flags > 0.5).mean()),
-        **_at_a_false_discovery_rate(truth, flags),
+        **_at_false_discovery_rates(truth, flags),
         "verdict": outcome.verdict,
         **_directions(problem, outcome),
         "transition_error": None if matrix is None else transition_error(problem.matrix, matrix),
@@ -100,10 +100,11 @@ def _interval(rate: float, interval: tuple[float, float] | None) -> dict[str, fl
     return {"interval_width": high - low, "interval_covers": float(low <= rate <= high)}
 
 
-def _at_a_false_discovery_rate(truth: np.ndarray, flags: np.ndarray) -> dict[str, float | None]:
-    """Return false discoveries and recall at an expected false discovery rate of .1."""
-    flagged = decisions.flags(flags, fdr=0.1).flagged
+def _at_false_discovery_rates(truth: np.ndarray, flags: np.ndarray) -> dict[str, float | None]:
+    """Return false discoveries at expected rates of .05 and .1, and the recall at .1."""
+    strict, flagged = (decisions.flags(flags, fdr=rate).flagged for rate in (0.05, 0.1))
     return {
+        "false_discoveries_strict": float((~truth)[strict].mean()) if strict.any() else None,
         "false_discoveries": float((~truth)[flagged].mean()) if flagged.any() else None,
         "recall": float(flagged[truth].mean()) if truth.any() else None,
     }

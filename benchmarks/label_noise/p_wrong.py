@@ -48,7 +48,8 @@ _COLUMNS = {
     "share": "rate_estimate",
     "width": "interval_width",
     "covers": "interval_covers",
-    "false": "false_discoveries",
+    "false .05": "false_discoveries_strict",
+    "false .1": "false_discoveries",
     "accuracy": "accuracy_resolvable",
     "seconds": "seconds",
 }
