@@ -16,6 +16,7 @@ from lightning.pytorch.callbacks import Callback, EarlyStopping, ModelCheckpoint
 from torch import Tensor, nn
 
 from nbam_pyro.training.hooks import StepHook
+from nbam_pyro.training.journal import Entry, Journal, RandomStateCheckpoint
 from nbam_pyro.training.rows import Batch, Rows
 
 BatchLoss = Callable[[Batch], Tensor]
@@ -28,15 +29,15 @@ class Options:
     Args:
         batch_size: Number of rows in a training step.
         progress: Whether a progress bar is shown.
-        folder: Folder for temporary checkpoints, which are removed after each run; None for the
-            temporary folder of the system.
+        journal: Finished training runs of an earlier, interrupted job, and place for those of this
+            job. By default nothing is kept, and checkpoints are temporary.
         trainer: Further arguments of `lightning.pytorch.Trainer`, such as accelerator, devices and
-            precision. Its `default_root_dir` is used for checkpoints if `folder` is None.
+            precision. Temporary checkpoints are in its `default_root_dir`.
     """
 
     batch_size: int = 64
     progress: bool = False
-    folder: Path | None = None
+    journal: Journal = field(default_factory=Journal)
     trainer: Mapping[str, Any] = field(default_factory=dict)
 
 
@@ -131,24 +132,31 @@ def train(
         One record per epoch with "epoch", "loss" and, with held-out rows, "held_out_loss"; and the
         device that was trained on.
     """
+    entry = options.journal.entry(label, epochs=int(epochs), rows=len(index))
+    finished = None if entry is None else entry.read(task, callbacks)
+    if finished is not None:
+        return finished["records"], torch.device(finished["device"])
     history = _History()
     given = dict(options.trainer)
-    callbacks = [history, *callbacks, *given.pop("callbacks", [])]
+    used = [history, *callbacks, *given.pop("callbacks", [])]
     if options.progress:
-        callbacks.append(_Bar(label))
+        used.append(_Bar(label))
     selecting = len(held_out) > 0
-    root = given.pop("default_root_dir", None)
-    with quiet(), tempfile.TemporaryDirectory(dir=options.folder or root) as folder:
+    with quiet(), _checkpoints(entry, given.pop("default_root_dir", None)) as folder:
         best = ModelCheckpoint(folder, monitor="held_out_loss", save_weights_only=True)
         if selecting:
-            callbacks.append(best)
+            used.append(best)
         if selecting and patience is not None:
-            callbacks.append(EarlyStopping("held_out_loss", patience=patience))
+            used.append(_EarlyStopping("held_out_loss", patience=patience))
+        # The optimiser of a hook is not in a checkpoint, so such a run begins again.
+        resumable = entry is not None and task.hook is None
+        if resumable:
+            used += [RandomStateCheckpoint(), _each_epoch(folder)]
         trainer = pl.Trainer(
             max_epochs=int(epochs),  # Lightning does not accept integers of NumPy
-            callbacks=callbacks,
+            callbacks=used,
             default_root_dir=folder,
-            enable_checkpointing=selecting,
+            enable_checkpointing=selecting or resumable,
             enable_progress_bar=options.progress,
             **{**_DEFAULTS, **given},
         )
@@ -156,11 +164,29 @@ def train(
         rows = rows.near(device)
         batches = rows.loader(index, options.batch_size, shuffle=True, passes=passes)
         held_out_batches = rows.loader(held_out, 1024) if selecting else None
-        trainer.fit(task, batches, held_out_batches)
+        last = None if entry is None else entry.last
+        trainer.fit(task, batches, held_out_batches, ckpt_path=last, weights_only=True)
         if selecting:
             state = torch.load(best.best_model_path, weights_only=True)
             task.load_state_dict(state["state_dict"])
+    if entry is not None:
+        entry.finish(task, callbacks, {"records": history.records, "device": str(device)})
     return history.records, device
+
+
+@contextmanager
+def _checkpoints(entry: Entry | None, root: Any) -> Iterator[str]:
+    """Return a folder for checkpoints: that of a journal's entry, or a temporary one in `root`."""
+    if entry is None:
+        with tempfile.TemporaryDirectory(dir=root) as folder:
+            yield folder
+    else:
+        yield str(entry.checkpoints)
+
+
+def _each_epoch(folder: str) -> ModelCheckpoint:
+    """Return the callback that writes a checkpoint after each epoch, in place of the last one."""
+    return ModelCheckpoint(folder, save_last=True, save_top_k=0, save_on_train_epoch_end=True)
 
 
 _DEFAULTS: dict[str, Any] = {
@@ -182,6 +208,13 @@ class _Bar(RichProgressBar):
         self, trainer: pl.Trainer, pl_module: pl.LightningModule
     ) -> dict[str, int | str | float | dict[str, float]]:
         return {"step": self.label, **super().get_metrics(trainer, pl_module)}
+
+
+class _EarlyStopping(EarlyStopping):
+    """Early stopping that does not begin another epoch if a checkpoint is one of a stopped run."""
+
+    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        trainer.should_stop = trainer.should_stop or self.wait_count >= self.patience
 
 
 class _History(Callback):
@@ -206,6 +239,12 @@ class _History(Callback):
         loss = float(torch.stack(losses) @ weights / weights.sum())
         others = {name: float(value) for name, value in trainer.callback_metrics.items()}
         self.records.append({"epoch": trainer.current_epoch, "loss": loss, **others})
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"records": self.records}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        self.records = state_dict["records"]
 
 
 @contextmanager

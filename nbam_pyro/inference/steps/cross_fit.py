@@ -274,6 +274,12 @@ class _EpochAverage(Callback):
         self.total = self.total + class_probs(self.run, self.fold.story, self.fold.predicted_index)
         self.count += 1
 
+    def state_dict(self) -> dict[str, Any]:
+        return {"early": self.early, "total": self.total, "count": self.count}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        vars(self).update(state_dict)
+
 
 def _states(folds: list[Copy]) -> list[dict[str, Any]]:
     """Return copies of the parameters of all folds."""

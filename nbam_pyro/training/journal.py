@@ -1,0 +1,236 @@
+"""`Journal`: the finished training runs of a long job, which a repeated job does not train again."""
+
+import hashlib
+import json
+import os
+import shutil
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import torch
+from lightning.pytorch.callbacks import Callback
+from torch import Tensor, nn
+
+from nbam_pyro.errors import FolderError
+
+__all__ = ["Entry", "Journal", "RandomStateCheckpoint", "digest", "note"]
+
+_JOB = "job.json"
+_WHOLE = "whole.pt"
+_BEGUN = "begun.json"
+_LAST = "last"
+
+
+@dataclass
+class Journal:
+    """The training runs of a job in the order in which they begin, in a folder.
+
+    A job that is interrupted and repeated makes the same training runs in the same order. Those
+    that the folder has as finished are not trained again: their parameters, their records and the
+    state of the random generators after them are read. A run that was interrupted continues after
+    its last finished epoch. The repeated job therefore ends as it would have without the
+    interruption.
+
+    Args:
+        folder: Folder of the training runs; None to keep nothing.
+    """
+
+    folder: Path | None = None
+    _count: int = field(default=0, init=False)
+
+    @classmethod
+    def of(cls, folder: Path, job: Mapping[str, Any]) -> "Journal":
+        """Return the journal of a job in a folder, which is created if it does not exist.
+
+        Args:
+            folder: Folder of the journal.
+            job: What tells this job from others: texts and numbers. Versions and the number of
+                threads are added, because other ones would not continue with the same numbers.
+
+        Raises:
+            FolderError: The folder has the progress of another job, or cannot be written.
+        """
+        versions = {name: version(name) for name in ("nbam-pyro", "torch", "pyro-ppl", "lightning")}
+        note(folder / _JOB, {**job, **versions, "threads": torch.get_num_threads()})
+        return cls(folder)
+
+    def child(self, name: str) -> "Journal":
+        """Return the journal of a part of the job, which counts its training runs itself.
+
+        Args:
+            name: Name of the part, different for each part of a job.
+        """
+        return Journal(None if self.folder is None else self.folder / name)
+
+    def entry(self, label: str, *, epochs: int, rows: int) -> "Entry | None":
+        """Return the entry of the training run that begins; None if nothing is kept.
+
+        Args:
+            label: Name of the training run.
+            epochs: Largest number of its epochs.
+            rows: Number of rows it trains on.
+
+        Raises:
+            FolderError: The folder has another training run at this place.
+        """
+        if self.folder is None:
+            return None
+        folder = self.folder / f"{self._count:04d}"
+        self._count += 1
+        entry = Entry(folder)
+        entry.begin({"label": label, "epochs": epochs, "rows": rows})
+        return entry
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One training run of a journal.
+
+    Attributes:
+        folder: Folder of the training run.
+    """
+
+    folder: Path
+
+    @property
+    def checkpoints(self) -> Path:
+        """Folder for Lightning's checkpoints of the training run."""
+        return self.folder / "checkpoints"
+
+    @property
+    def last(self) -> Path | None:
+        """Checkpoint of the last finished epoch; None before there is one."""
+        path = self.checkpoints / f"{_LAST}.ckpt"
+        return path if path.exists() else None
+
+    def begin(self, description: dict[str, Any]) -> None:
+        """Note what the training run is, or check that it is the one that was interrupted.
+
+        Args:
+            description: What tells this training run from others.
+
+        Raises:
+            FolderError: The folder has another training run.
+        """
+        if self.last is None:
+            shutil.rmtree(self.checkpoints, ignore_errors=True)
+        note(self.folder / _BEGUN, description)
+
+    def read(self, module: nn.Module, callbacks: Sequence[Callback]) -> dict[str, Any] | None:
+        """Set modules, callbacks and random generators to those of the finished training run.
+
+        Args:
+            module: Module that would be trained.
+            callbacks: Callbacks of the training run.
+
+        Returns:
+            What `finish` was given; None if the training run has not finished.
+        """
+        path = self.folder / _WHOLE
+        if not path.exists():
+            return None
+        state = torch.load(path, weights_only=True)
+        module.load_state_dict(state["module"])
+        for callback, own in zip(callbacks, state["callbacks"], strict=True):
+            callback.load_state_dict(own)
+        set_random_state(state["random"])
+        further: dict[str, Any] = state["further"]
+        return further
+
+    def finish(
+        self, module: nn.Module, callbacks: Sequence[Callback], further: dict[str, Any]
+    ) -> None:
+        """Write that the training run has finished, and remove its checkpoints.
+
+        Args:
+            module: Module that was trained.
+            callbacks: Callbacks of the training run.
+            further: What the training run returns: numbers and texts, in lists and dictionaries.
+        """
+        state = {
+            "module": module.state_dict(),
+            "callbacks": [callback.state_dict() for callback in callbacks],
+            "random": random_state(),
+            "further": further,
+        }
+        _replace(self.folder / _WHOLE, lambda draft: torch.save(state, draft))
+        shutil.rmtree(self.checkpoints, ignore_errors=True)
+
+
+class RandomStateCheckpoint(Callback):
+    """Keep the state of torch's random generators in checkpoints, and restore it."""
+
+    def state_dict(self) -> dict[str, Any]:
+        return random_state()
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        # Lightning calls this before it asks the loader for batches.
+        set_random_state(state_dict)
+
+
+def random_state() -> dict[str, Any]:
+    """Return the state of torch's default generators of the CPU and of all GPUs."""
+    return {"cpu": torch.get_rng_state(), "cuda": torch.cuda.get_rng_state_all()}
+
+
+def set_random_state(state: dict[str, Any]) -> None:
+    """Set torch's default generators to a state that `random_state` returned.
+
+    Args:
+        state: State of the generators.
+    """
+    torch.set_rng_state(state["cpu"])
+    torch.cuda.set_rng_state_all(state["cuda"])
+
+
+def note(path: Path, description: Mapping[str, Any]) -> None:
+    """Write a description to a file, or check that the file has this description.
+
+    Args:
+        path: JSON file.
+        description: Texts and numbers by name.
+
+    Raises:
+        FolderError: The file has another description, or it cannot be written.
+    """
+    try:
+        before = json.loads(path.read_text()) if path.exists() else None
+        if before is None:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            _replace(path, lambda draft: draft.write_text(json.dumps(description)))
+    except (OSError, ValueError) as error:
+        raise FolderError(
+            f"'{path}' cannot be used ({error}). Remove '{path.parent}', or choose another folder "
+            "for the progress."
+        ) from error
+    if before not in (None, description):
+        names = sorted(name for name in description if before.get(name) != description[name])
+        raise FolderError(
+            f"'{path.parent}' has the progress of another job (another {', '.join(names)}). Call "
+            "that job again to continue it, remove the folder, or choose another one."
+        )
+
+
+def digest(tensors: Mapping[str, Tensor]) -> str:
+    """Return the SHA-256 of tensors with their names, in hexadecimal digits.
+
+    Args:
+        tensors: Tensors by name.
+    """
+    sha = hashlib.sha256()
+    for name, tensor in sorted(tensors.items()):
+        sha.update(f"{name} {tensor.dtype} {tuple(tensor.shape)} ".encode())
+        sha.update(tensor.detach().cpu().contiguous().flatten().view(torch.uint8).numpy())
+    return sha.hexdigest()
+
+
+def _replace(path: Path, write: Callable[[Path], Any]) -> None:
+    """Write a file under another name and move it to its place once it is on the disk."""
+    draft = path.with_suffix(".draft")
+    write(draft)
+    with draft.open("rb+") as file:
+        os.fsync(file.fileno())
+    draft.replace(path)
