@@ -87,6 +87,10 @@ RunOut: TypeAlias = Annotated[
 ReplaceRun: TypeAlias = Annotated[
     bool, typer.Option("--overwrite", help="Replace the run folder if it exists.")
 ]
+Restart: TypeAlias = Annotated[
+    bool,
+    typer.Option("--restart", help="Throw away the progress of an interrupted command first."),
+]
 ReplaceFile: TypeAlias = Annotated[
     bool, typer.Option("--overwrite", help="Replace the CSV file if it exists.")
 ]

@@ -14,6 +14,7 @@ from nbam_pyro.cli.common import (
     Keep,
     Network,
     ReplaceRun,
+    Restart,
     RunOut,
     mistakes,
     progress_wanted,
@@ -117,11 +118,16 @@ def detect(
     keep: Keep = None,
     out: RunOut = Path("nbam-run"),
     overwrite: ReplaceRun = False,
+    restart: Restart = False,
     seed: Annotated[
         int, typer.Option(help="Seed for weights and batches.", min=0, max=2**32 - 1)
     ] = 0,
 ) -> None:
-    """Find anomalies in DATA, or in the scores of any detector, and write a run folder."""
+    """Find anomalies in DATA, or in the scores of any detector, and write a run folder.
+
+    If training with --backbone is interrupted, the same command continues after the last finished
+    epoch.
+    """
     with mistakes():
         from nbam_pyro.storage import check_folder
 
@@ -164,7 +170,9 @@ def detect(
             others={"--backbone": backbone, "--maps": maps or None, "--scores": scores},
         )
         if scores is not None:
-            summary = detect_scores(scores, out, verified=verified, overwrite=overwrite, seed=seed)
+            summary = detect_scores(
+                scores, out, verified=verified, overwrite=overwrite, restart=restart, seed=seed
+            )
         elif data is not None:
             options = DetectOptions(
                 data=data,
@@ -176,6 +184,7 @@ def detect(
                 drop=drop or (),
                 keep=keep or (),
                 overwrite=overwrite,
+                restart=restart,
                 seed=seed,
                 progress=progress_wanted(),
                 say=say,

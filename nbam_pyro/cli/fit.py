@@ -14,6 +14,7 @@ from nbam_pyro.cli.common import (
     Keep,
     Network,
     ReplaceRun,
+    Restart,
     RunOut,
     mistakes,
     progress_wanted,
@@ -139,11 +140,15 @@ def fit(
     keep: Keep = None,
     out: RunOut = Path("nbam-run"),
     overwrite: ReplaceRun = False,
+    restart: Restart = False,
     seed: Annotated[
         int, typer.Option(help="Seed for weights, folds and batches.", min=0, max=2**32 - 1)
     ] = 0,
 ) -> None:
-    """Find wrong labels or measurements in DATA and write a run folder."""
+    """Find wrong labels or measurements in DATA and write a run folder.
+
+    If the command is interrupted, the same command continues after the last finished epoch.
+    """
     with mistakes():
         from nbam_pyro.storage import check_folder
 
@@ -185,6 +190,7 @@ def fit(
                 contamination=parse_contamination(contamination),
                 clean_error=parse_clean_error(clean_error),
                 overwrite=overwrite,
+                restart=restart,
                 seed=seed,
             )
         else:
@@ -205,6 +211,7 @@ def fit(
                 drop=drop or (),
                 keep=keep or (),
                 overwrite=overwrite,
+                restart=restart,
                 seed=seed,
                 progress=progress_wanted(),
                 say=say,

@@ -1,6 +1,7 @@
 """`AnomalyDetector`: a backbone, an assignment and a rate, with the interface of PyOD."""
 
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
@@ -21,6 +22,7 @@ from nbam_pyro.detection.settings import Schedule, check_settings, check_verifie
 from nbam_pyro.detection.training import Prior, energies_of, train_backbone
 from nbam_pyro.outputs.switch_codes import switch_codes
 from nbam_pyro.training.contexts import exclusive
+from nbam_pyro.training.journal import Journal
 from nbam_pyro.training.lightning import Options
 
 __all__ = ["AnomalyDetector"]
@@ -66,6 +68,8 @@ class AnomalyDetector(ScoredDetector):
             see only the direction of a row from 0, not its size.
         random_state: Seed for weights and batches.
         progress: Whether a progress bar is shown.
+        progress_folder: Folder that keeps the progress of the training, so that it continues after
+            an interruption, as in `nbam_pyro.fit`. None to keep nothing.
         trainer: Further arguments of `lightning.pytorch.Trainer`, such as `accelerator`.
 
     Attributes:
@@ -122,6 +126,7 @@ class AnomalyDetector(ScoredDetector):
         scale: Literal["range"] | None = "range",
         random_state: Any = None,
         progress: bool = False,
+        progress_folder: str | Path | None = None,
         trainer: Mapping[str, Any] | None = None,
     ) -> None:
         self.backbone = backbone
@@ -136,6 +141,7 @@ class AnomalyDetector(ScoredDetector):
         self.scale = scale
         self.random_state = random_state
         self.progress = progress
+        self.progress_folder = progress_folder
         self.trainer = trainer
 
     def fit(self, X: Any, y: Any = None, *, verified: Any = None) -> "AnomalyDetector":
@@ -207,17 +213,22 @@ class AnomalyDetector(ScoredDetector):
         self.rates_ = self._rate.training_rates(self.members)
         self.backbone_ = self.backbone(rows.shape[2], members=len(self.rates_))
         check_row_dims(self.backbone_, rows)
+        schedule = Schedule(
+            epochs=self.epochs, warm_up=self.warm_up, lr=self.lr, weight_decay=self.weight_decay
+        )
+        job = [self.backbone_, assignment, rows, codes, self.rates_, schedule, self.batch_size]
         self.history_: list[dict[str, Any]] = train_backbone(
             self.backbone_,
             assignment,
             rows,
             Prior(self.rates_.tolist(), learned=self._rate.learned),
             verified=codes,
-            schedule=Schedule(
-                epochs=self.epochs, warm_up=self.warm_up, lr=self.lr, weight_decay=self.weight_decay
-            ),
+            schedule=schedule,
             options=Options(
-                batch_size=self.batch_size, progress=self.progress, trainer=self.trainer or {}
+                batch_size=self.batch_size,
+                progress=self.progress,
+                journal=Journal.of(self.progress_folder, job, self.trainer),
+                trainer=self.trainer or {},
             ),
         )
 

@@ -3,6 +3,7 @@
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
+from pathlib import Path
 from typing import Any, Literal, get_args
 
 import numpy as np
@@ -56,6 +57,7 @@ class NBAMEstimator(BaseEstimator, ABC):
         n_jobs: int | None,
         random_state: Any,
         progress: bool,
+        progress_folder: str | Path | None,
         trainer: Mapping[str, Any] | None,
     ) -> None:
         self.network = network
@@ -68,6 +70,7 @@ class NBAMEstimator(BaseEstimator, ABC):
         self.n_jobs = n_jobs
         self.random_state = random_state
         self.progress = progress
+        self.progress_folder = progress_folder
         self.trainer = trainer
 
     def responsibility(self, X: Any, y: Any) -> np.ndarray:
@@ -250,6 +253,7 @@ class NBAMEstimator(BaseEstimator, ABC):
             batch_size=self.batch_size,
             seed=seed,
             progress=self.progress,
+            progress_folder=self.progress_folder,
             trainer=self.trainer,
         )
 

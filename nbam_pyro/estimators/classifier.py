@@ -1,6 +1,7 @@
 """A scikit-learn classifier for labels, some of which may be wrong."""
 
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import Any, Literal, get_args
 
 import numpy as np
@@ -68,6 +69,8 @@ class NBAMClassifier(ClassifierMixin, NBAMEstimator):
         n_jobs: Number of processes of the bootstrap; None for one, -1 for all processors.
         random_state: Seed for weights, folds and batches.
         progress: True to show progress bars.
+        progress_folder: Folder that keeps the progress of the fit, so that it continues after an
+            interruption, as in `nbam_pyro.fit`. None to keep nothing.
         trainer: Further arguments of `lightning.pytorch.Trainer`.
 
     Attributes:
@@ -127,6 +130,7 @@ class NBAMClassifier(ClassifierMixin, NBAMEstimator):
         n_jobs: int | None = None,
         random_state: Any = None,
         progress: bool = False,
+        progress_folder: str | Path | None = None,
         trainer: Mapping[str, Any] | None = None,
     ) -> None:
         super().__init__(
@@ -140,6 +144,7 @@ class NBAMClassifier(ClassifierMixin, NBAMEstimator):
             n_jobs=n_jobs,
             random_state=random_state,
             progress=progress,
+            progress_folder=progress_folder,
             trainer=trainer,
         )
         self.head = head

@@ -3,6 +3,7 @@
 import copy
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
+from pathlib import Path
 from typing import Any, Literal, get_args
 
 import numpy as np
@@ -72,6 +73,8 @@ class NBAMRegressor(RegressorMixin, NBAMEstimator):
         n_jobs: Number of processes of the bootstrap; None for one, -1 for all processors.
         random_state: Seed for weights and batches.
         progress: True to show progress bars.
+        progress_folder: Folder that keeps the progress of the fit, so that it continues after an
+            interruption, as in `nbam_pyro.fit`. None to keep nothing.
         trainer: Further arguments of `lightning.pytorch.Trainer`.
 
     Attributes:
@@ -121,6 +124,7 @@ class NBAMRegressor(RegressorMixin, NBAMEstimator):
         n_jobs: int | None = None,
         random_state: Any = None,
         progress: bool = False,
+        progress_folder: str | Path | None = None,
         trainer: Mapping[str, Any] | None = None,
     ) -> None:
         super().__init__(
@@ -134,6 +138,7 @@ class NBAMRegressor(RegressorMixin, NBAMEstimator):
             n_jobs=n_jobs,
             random_state=random_state,
             progress=progress,
+            progress_folder=progress_folder,
             trainer=trainer,
         )
         self.mean = mean

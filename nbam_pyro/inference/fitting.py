@@ -26,7 +26,7 @@ from nbam_pyro.models import Story
 from nbam_pyro.models.likelihoods.component import check_whole
 from nbam_pyro.training.contexts import evaluating, seeded
 from nbam_pyro.training.folds import split, together
-from nbam_pyro.training.journal import Journal, digest
+from nbam_pyro.training.journal import Journal
 from nbam_pyro.training.lightning import Options
 from nbam_pyro.training.row_kind import RowKind
 from nbam_pyro.training.rows import Rows
@@ -110,8 +110,8 @@ def fit(
         progress: Whether progress bars are shown.
         progress_folder: Folder that keeps the progress of the fit. A fit that was interrupted
             continues after its last finished epoch if it is called again with the same arguments
-            and the same folder, and ends with the same result. The folder stays; remove it when the
-            fit has ended. With None, nothing is kept.
+            and the same folder, and ends with the same result. Several fits may share the folder.
+            It stays; remove it when the fit has ended. With None, nothing is kept.
         trainer: Further arguments of `lightning.pytorch.Trainer` (accelerator, devices, precision,
             callbacks, ...). By default a GPU is used if there is one.
 
@@ -123,7 +123,7 @@ def fit(
         DataError: The data have missing values, too few rows, or targets that the story cannot
             produce; `groups` is not one value per row; or the verified values contradict the
             targets or each other.
-        FolderError: `progress_folder` has the progress of another fit.
+        FolderError: `progress_folder` cannot be written.
         StoryError: The story, the steps and the objective are not compatible; weights are given and
             the objective is not the closed form; or verified rows are given and the story cannot
             take them as observed.
@@ -164,6 +164,9 @@ def fit(
             story.train()
         _check_targets(story, rows)
         is_held_out = _split(rows, held_out, seed)
+        if steps is None:
+            steps = default_steps(story, epochs=epochs)
+        job = [story, steps, closed, guide, rows.contents, is_held_out, batch_size, seed]
         run = Run(
             story=story,
             rows=rows,
@@ -174,14 +177,12 @@ def fit(
             options=Options(
                 batch_size=int(batch_size or rows.batch_size or 64),
                 progress=progress,
-                journal=_journal(progress_folder, story, rows, is_held_out, seed),
+                journal=Journal.of(progress_folder, job, trainer),
                 trainer=trainer or {},
             ),
             seed=seed,
             family=guide,
         )
-        if steps is None:
-            steps = default_steps(story, epochs=epochs)
         for step in steps:
             step(run)
         posterior = run.guide_or_new()
@@ -224,26 +225,6 @@ def check_epochs(epochs: int | None, steps: Sequence[Callable[[Run], None]] | No
         )
     if epochs is not None:
         check_whole("epochs", epochs, least=1)
-
-
-def _journal(
-    folder: str | Path | None, story: Story, rows: Rows, held_out: np.ndarray, seed: int
-) -> Journal:
-    """Return the journal of a fit, after a check that its folder has no other fit.
-
-    Args:
-        folder: Folder of the journal; None to keep nothing.
-        story: Story before the fit.
-        rows: All rows.
-        held_out: Which rows are held out, (N,).
-        seed: Seed of the fit.
-    """
-    if folder is None:
-        return Journal()
-    given = {"y": rows.y, "weights": rows.weights, "held out": torch.as_tensor(held_out)}
-    table = {} if rows.table is None else {"x": rows.table}
-    tensors = story.state_dict() | rows.verified.codes | given | table
-    return Journal.of(Path(folder), {"fit": digest(tensors), "seed": seed})
 
 
 def _check_numbers(*modules: nn.Module) -> None:

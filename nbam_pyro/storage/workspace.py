@@ -1,8 +1,10 @@
 """A hidden folder beside the folder or file that a run writes, with a lock and a draft.
 
-The hidden folder of RUN is `.RUN.nbam`. It has the entries `lock`, `draft` (the new version) and
-`before` (the old version, while it is being replaced). The lock belongs to the process. The
-operating system releases it when the process ends, even if the process was killed.
+The hidden folder of RUN is `.RUN.nbam`. It has the entries `lock`, `draft` (the new version),
+`before` (the old version, while it is being replaced) and `progress` (what an interrupted command
+has finished; it stays until the same command has ended, or until somebody throws it away). The lock
+belongs to the process. The operating system releases it when the process ends, even if the process
+was killed.
 """
 
 import fcntl
@@ -20,6 +22,7 @@ __all__ = ["Workspace", "workspace"]
 _LOCK = "lock"
 _DRAFT = "draft"
 _BEFORE = "before"
+_PROGRESS = "progress"
 
 
 @dataclass(frozen=True)
@@ -44,6 +47,11 @@ class Workspace:
         """Path of the old version of the target, while it is being replaced."""
         return self.folder / _BEFORE
 
+    @property
+    def progress(self) -> Path:
+        """Path of the folder for the progress of the command that writes the target."""
+        return self.folder / _PROGRESS
+
     def publish(self) -> None:
         """Move the draft to the target. An old version of the target is kept until it is replaced.
 
@@ -61,20 +69,21 @@ class Workspace:
         """Remove the draft, and restore an old version that an interrupted run had moved away."""
         if self.before.exists() and not self.target.exists():
             self.before.rename(self.target)
-        for path in (self.draft, self.before):
-            if path.is_dir() and not path.is_symlink():
-                shutil.rmtree(path, ignore_errors=True)
-            else:
-                path.unlink(missing_ok=True)
+        _remove(self.draft)
+        _remove(self.before)
+
+    def forget(self) -> None:
+        """Remove the progress."""
+        _remove(self.progress)
 
 
 @contextmanager
 def workspace(target: Path) -> Iterator[Workspace]:
     """Lock a target, and return a hidden folder beside it that exists inside the block.
 
-    Files that a killed process has left in the hidden folder are removed first. At the end the
-    hidden folder is removed. Parent folders of the target are created, and removed again if the
-    target was not written.
+    Files that a killed process has left in the hidden folder are removed first, except for its
+    progress. At the end the hidden folder is removed if it has no progress. Parent folders of the
+    target are created, and removed again if the target was not written.
 
     Args:
         target: Folder or file that will be written; an absolute path without symbolic links.
@@ -105,6 +114,13 @@ def workspace(target: Path) -> Iterator[Workspace]:
                 for parent in made:
                     parent.rmdir()
         os.close(handle)
+
+
+def _remove(path: Path) -> None:
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path, ignore_errors=True)
+    else:
+        path.unlink(missing_ok=True)
 
 
 def cannot_be_written(target: Path, error: OSError) -> FolderError:
@@ -159,7 +175,7 @@ def _same(handle: int, path: Path) -> bool:
 
 def _check_names(folder: Path) -> None:
     """Raise a `FolderError` if a hidden folder has entries that this library does not create."""
-    others = sorted({path.name for path in folder.iterdir()} - {_LOCK, _DRAFT, _BEFORE})
+    others = sorted({path.name for path in folder.iterdir()} - {_LOCK, _DRAFT, _BEFORE, _PROGRESS})
     if others:
         raise FolderError(
             f"'{folder}' has '{others[0]}', which this library did not write. Move this file or "

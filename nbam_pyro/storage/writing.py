@@ -4,11 +4,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from nbam_pyro.errors import FolderError
+from nbam_pyro.errors import FolderError, NBAMError
 from nbam_pyro.storage.manifest import check_replaceable
-from nbam_pyro.storage.workspace import cannot_be_written, workspace
+from nbam_pyro.storage.progress import Command, Progress, check_unfinished, write_command
+from nbam_pyro.storage.workspace import Workspace, cannot_be_written, workspace
 
-__all__ = ["check_file", "check_folder", "new_file", "new_folder"]
+__all__ = ["check_file", "check_folder", "continued_folder", "new_file", "new_folder"]
 
 
 def check_folder(folder: Path, *, overwrite: bool) -> None:
@@ -60,33 +61,81 @@ def check_file(out: Path, *, overwrite: bool) -> None:
 
 
 @contextmanager
-def new_folder(folder: Path, *, overwrite: bool) -> Iterator[Path]:
+def new_folder(folder: Path, *, overwrite: bool, restart: bool = False) -> Iterator[Path]:
     """Create a draft of a run folder, and move it to its place if the block ends without an error.
 
     Args:
         folder: Run folder to write. Its parent folders are created if they do not exist.
         overwrite: Whether a run folder that exists is replaced. It does not change until the draft
             is complete.
+        restart: Whether to throw away the progress of an interrupted command first.
 
     Returns:
         The path of the draft, an empty folder. The caller writes the manifest last.
 
     Raises:
-        FolderError: The folder exists and may not be replaced, another process writes it, or the
-            file system does not allow it.
+        FolderError: The folder exists and may not be replaced, another process writes it, an
+            interrupted command waits to be continued, or the file system does not allow it.
     """
     folder = _resolved(folder)
     check_folder(folder, overwrite=overwrite)
     with workspace(folder) as space:
-        # A folder that an interrupted run moved away is back, so this is checked again.
-        check_folder(folder, overwrite=overwrite)
+        if restart:
+            space.forget()
+        check_unfinished(space)
+        with _draft_of(space, overwrite=overwrite) as draft:
+            yield draft
+
+
+@contextmanager
+def continued_folder(
+    folder: Path, *, overwrite: bool, command: Command, restart: bool
+) -> Iterator[Progress]:
+    """Create a draft as `new_folder` does, for a command that continues after an interruption.
+
+    If the block ends without an error, nothing of the progress is left. It also goes if the block
+    ends with an error of the library, because that would occur again. In all other cases it stays,
+    and the same command finds it.
+
+    Args:
+        folder: Run folder to write. Its parent folders are created if they do not exist.
+        overwrite: Whether a run folder that exists is replaced.
+        command: Command that writes the folder.
+        restart: Whether to throw away the progress of an interrupted command first.
+
+    Returns:
+        The draft and the folder for the progress.
+
+    Raises:
+        FolderError: As for `new_folder`; or the progress is that of another command.
+    """
+    folder = _resolved(folder)
+    check_folder(folder, overwrite=overwrite)
+    with workspace(folder) as space:
+        if restart:
+            space.forget()
+        continued = check_unfinished(space, command)
         try:
-            space.draft.mkdir()
-        except OSError as error:
-            raise cannot_be_written(folder, error) from error
-        yield space.draft
-        check_folder(folder, overwrite=overwrite)  # something may have been written there meanwhile
-        space.publish()
+            with _draft_of(space, overwrite=overwrite) as draft:
+                write_command(space, command)
+                yield Progress(draft, space.progress, continued)
+        except NBAMError:
+            space.forget()
+            raise
+        space.forget()
+
+
+@contextmanager
+def _draft_of(space: Workspace, *, overwrite: bool) -> Iterator[Path]:
+    # A folder that an interrupted run moved away is back, so this is checked again.
+    check_folder(space.target, overwrite=overwrite)
+    try:
+        space.draft.mkdir()
+    except OSError as error:
+        raise cannot_be_written(space.target, error) from error
+    yield space.draft
+    check_folder(space.target, overwrite=overwrite)  # something may have been written there
+    space.publish()
 
 
 @contextmanager
@@ -107,6 +156,7 @@ def new_file(out: Path, *, overwrite: bool) -> Iterator[Path]:
     out = _resolved(out)
     check_file(out, overwrite=overwrite)
     with workspace(out) as space:
+        check_unfinished(space)
         yield space.draft
         check_file(out, overwrite=overwrite)
         space.publish()

@@ -1,8 +1,10 @@
-"""`Journal`: the finished training runs of a long job, which a repeated job does not train again."""
+"""`Journal`: finished training runs of a job, which are not trained again if it is repeated."""
 
 import hashlib
+import io
 import json
 import os
+import pickle
 import shutil
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -14,14 +16,14 @@ import torch
 from lightning.pytorch.callbacks import Callback
 from torch import Tensor, nn
 
-from nbam_pyro.errors import FolderError
+from nbam_pyro.errors import FolderError, StoryError
 
-__all__ = ["Entry", "Journal", "RandomStateCheckpoint", "digest", "note"]
+__all__ = ["Entry", "Journal", "RandomStateCheckpoint"]
 
-_JOB = "job.json"
 _WHOLE = "whole.pt"
 _BEGUN = "begun.json"
 _LAST = "last"
+_PLAIN = (bool, int, float, str)
 
 
 @dataclass
@@ -42,28 +44,34 @@ class Journal:
     _count: int = field(default=0, init=False)
 
     @classmethod
-    def of(cls, folder: Path, job: Mapping[str, Any]) -> "Journal":
-        """Return the journal of a job in a folder, which is created if it does not exist.
+    def of(
+        cls, folder: str | Path | None, job: Sequence[Any], trainer: Mapping[str, Any] | None
+    ) -> "Journal":
+        """Return the journal of a job in a folder of several jobs.
 
         Args:
-            folder: Folder of the journal.
-            job: What tells this job from others: texts and numbers. Versions and the number of
-                threads are added, because other ones would not continue with the same numbers.
+            folder: Folder of all jobs; None to keep nothing.
+            job: Everything that the numbers of this job depend on, in any structures that pickle
+                can write. Versions and the number of threads are added.
+            trainer: Arguments of `lightning.pytorch.Trainer`. Numbers and texts are a part of the
+                job; others, such as callbacks, are not.
 
         Raises:
-            FolderError: The folder has the progress of another job, or cannot be written.
+            StoryError: A part of the job has no contents that could be compared, such as a lambda.
         """
-        versions = {name: version(name) for name in ("nbam-pyro", "torch", "pyro-ppl", "lightning")}
-        note(folder / _JOB, {**job, **versions, "threads": torch.get_num_threads()})
-        return cls(folder)
-
-    def child(self, name: str) -> "Journal":
-        """Return the journal of a part of the job, which counts its training runs itself.
-
-        Args:
-            name: Name of the part, different for each part of a job.
-        """
-        return Journal(None if self.folder is None else self.folder / name)
+        if folder is None:
+            return cls()
+        versions = [version(name) for name in ("nbam-pyro", "torch", "pyro-ppl", "lightning")]
+        plain = [pair for pair in (trainer or {}).items() if isinstance(pair[1], _PLAIN)]
+        try:
+            name = _hash([job, plain, versions, torch.get_num_threads()])
+        except (AttributeError, TypeError, pickle.PicklingError) as error:
+            raise StoryError(
+                "The progress of a fit can be kept only if its story and its steps can be pickled, "
+                f"so that it is recognised ({error}). Define functions and classes at the top of a "
+                "module, or leave out progress_folder."
+            ) from error
+        return cls(Path(folder) / name)
 
     def entry(self, label: str, *, epochs: int, rows: int) -> "Entry | None":
         """Return the entry of the training run that begins; None if nothing is kept.
@@ -117,7 +125,22 @@ class Entry:
         """
         if self.last is None:
             shutil.rmtree(self.checkpoints, ignore_errors=True)
-        note(self.folder / _BEGUN, description)
+        path = self.folder / _BEGUN
+        try:
+            if not path.exists():
+                self.folder.mkdir(parents=True, exist_ok=True)
+                _replace(path, lambda draft: draft.write_text(json.dumps(description)))
+            same = json.loads(path.read_text()) == description
+        except OSError as error:
+            raise FolderError(
+                f"'{path}' cannot be written or read ({error.strerror}). Choose another folder for "
+                "the progress."
+            ) from error
+        if not same:
+            raise FolderError(
+                f"'{self.folder}' has another training run than the job that continues. Remove "
+                f"'{self.folder.parent}'."
+            )
 
     def read(self, module: nn.Module, callbacks: Sequence[Callback]) -> dict[str, Any] | None:
         """Set modules, callbacks and random generators to those of the finished training run.
@@ -186,45 +209,22 @@ def set_random_state(state: dict[str, Any]) -> None:
     torch.cuda.set_rng_state_all(state["cuda"])
 
 
-def note(path: Path, description: Mapping[str, Any]) -> None:
-    """Write a description to a file, or check that the file has this description.
+class _Hasher(pickle.Pickler):
+    """A pickler for which tensors with the same contents are equal, wherever they are stored."""
 
-    Args:
-        path: JSON file.
-        description: Texts and numbers by name.
-
-    Raises:
-        FolderError: The file has another description, or it cannot be written.
-    """
-    try:
-        before = json.loads(path.read_text()) if path.exists() else None
-        if before is None:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            _replace(path, lambda draft: draft.write_text(json.dumps(description)))
-    except (OSError, ValueError) as error:
-        raise FolderError(
-            f"'{path}' cannot be used ({error}). Remove '{path.parent}', or choose another folder "
-            "for the progress."
-        ) from error
-    if before not in (None, description):
-        names = sorted(name for name in description if before.get(name) != description[name])
-        raise FolderError(
-            f"'{path.parent}' has the progress of another job (another {', '.join(names)}). Call "
-            "that job again to continue it, remove the folder, or choose another one."
-        )
+    def reducer_override(self, obj: Any) -> Any:
+        if not isinstance(obj, Tensor):
+            return NotImplemented
+        numbers = obj.detach().cpu().contiguous().flatten().view(torch.uint8).numpy()
+        described = type(obj).__name__, str(obj.dtype), tuple(obj.shape), obj.requires_grad
+        return tuple, ((*described, numbers.tobytes()),)
 
 
-def digest(tensors: Mapping[str, Tensor]) -> str:
-    """Return the SHA-256 of tensors with their names, in hexadecimal digits.
-
-    Args:
-        tensors: Tensors by name.
-    """
-    sha = hashlib.sha256()
-    for name, tensor in sorted(tensors.items()):
-        sha.update(f"{name} {tensor.dtype} {tuple(tensor.shape)} ".encode())
-        sha.update(tensor.detach().cpu().contiguous().flatten().view(torch.uint8).numpy())
-    return sha.hexdigest()
+def _hash(job: Any) -> str:
+    """Return hexadecimal digits that are the same for jobs with the same contents."""
+    written = io.BytesIO()
+    _Hasher(written).dump(job)
+    return hashlib.sha256(written.getbuffer()).hexdigest()[:32]
 
 
 def _replace(path: Path, write: Callable[[Path], Any]) -> None:

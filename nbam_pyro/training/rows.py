@@ -164,6 +164,15 @@ class Rows:
         return x if x.ndim == 2 and x.is_floating_point() else None
 
     @property
+    def contents(self) -> list[Any]:
+        """What tells these rows from others: their tensors, but not x of a data set that reads it.
+
+        Reading all x from files could take as long as a fit.
+        """
+        x = self.dataset.tensors[0] if self._is_tensors else type(self.dataset).__name__  # type: ignore[attr-defined]
+        return [x, self.y, self.weights, self.verified.codes, self.groups]
+
+    @property
     def _is_tensors(self) -> bool:
         return isinstance(self.dataset, TensorDataset) and self.collate is default_collate
 

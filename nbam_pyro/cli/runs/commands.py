@@ -11,6 +11,7 @@ import pandas as pd
 from nbam_pyro.cli.files import read
 from nbam_pyro.cli.files.messages import counted
 from nbam_pyro.cli.files.precision import rounded
+from nbam_pyro.cli.runs.continuing import continuing
 from nbam_pyro.cli.runs.detecting import is_detected, score_detected
 from nbam_pyro.cli.runs.features import learn, named, oddities
 from nbam_pyro.cli.runs.flags import flags
@@ -26,7 +27,7 @@ from nbam_pyro.errors import DataError
 from nbam_pyro.estimators import NBAMClassifier, NBAMRegressor
 from nbam_pyro.estimators.contamination import rate_prior
 from nbam_pyro.models import Beta, CleanErrorLike
-from nbam_pyro.storage import new_file, new_folder
+from nbam_pyro.storage import new_file
 
 __all__ = ["fit_file", "score_file"]
 
@@ -49,6 +50,7 @@ def fit_file(
     drop: Sequence[str] = (),
     keep: Sequence[str] = (),
     overwrite: bool = False,
+    restart: bool = False,
     seed: int = 0,
     progress: bool = False,
     say: Callable[[str], None] = lambda _: None,
@@ -74,6 +76,7 @@ def fit_file(
         drop: Names of columns to leave out. Identifiers are left out, too.
         keep: Names of columns to keep although they look like identifiers.
         overwrite: True to replace an existing run folder.
+        restart: True to throw away the progress of an interrupted command.
         seed: Seed for weights, folds and batches.
         progress: True to show progress bars.
         say: Function that is called with each message about the progress.
@@ -83,11 +86,30 @@ def fit_file(
 
     Raises:
         DataError: The data cannot be used. The message says why.
-        FolderError: The folder exists and `overwrite` is False, or it cannot be written.
+        FolderError: The folder exists and `overwrite` is False, it cannot be written, or another
+            command was interrupted that would have written it.
     """
     rate_prior(contamination)  # before the slow part
     check_one_source(verified, true_label, contaminated)
-    with new_folder(out, overwrite=overwrite) as draft:
+    settings: dict[str, Any] = {
+        "command": "fit",
+        "data": str(data),
+        "label": label,
+        "true_label": true_label,
+        "contaminated": contaminated,
+        "verified": [str(file) for file in verified],
+        "task": task,
+        "drop": list(drop),
+        "keep": list(keep),
+        "contamination": contamination,
+        "clean_error": clean_error_text(clean_error),
+        "difficulty": difficulty,
+        "head": head,
+        "features": None if features is None else features.to_json(),
+        "epochs": epochs,
+        "seed": seed,
+    }
+    with continuing(out, settings, overwrite=overwrite, restart=restart, say=say) as place:
         started = time.perf_counter()
         source = read(
             data,
@@ -112,7 +134,7 @@ def fit_file(
             "epochs": epochs,
             "random_state": seed,
             "progress": progress,
-            "trainer": {"default_root_dir": draft},
+            "progress_folder": place.folder,
         }
         if targets.labels:
             options |= {
@@ -133,31 +155,13 @@ def fit_file(
             contaminated=contaminated,
         )
         return write_run(
-            draft,
+            place.draft,
             estimator.fit_,
             info,
             learned.x,
             estimator.targets_,
             rows=source.rows,
-            settings={
-                "command": "fit",
-                "data": str(data),
-                "sha256": source.sha256,
-                "label": label,
-                "true_label": true_label,
-                "contaminated": contaminated,
-                "verified": [str(file) for file in verified],
-                "task": task,
-                "drop": list(drop),
-                "keep": list(keep),
-                "contamination": contamination,
-                "clean_error": clean_error_text(clean_error),
-                "difficulty": difficulty,
-                "head": head,
-                "features": None if features is None else features.to_json(),
-                "epochs": epochs,
-                "seed": seed,
-            },
+            settings=settings | {"sha256": source.sha256},
             notes=notes,
             further={"seconds": round(time.perf_counter() - started, 1)},
         )

@@ -73,11 +73,10 @@ def run_demo(
         with seeded(seed, devices=True):
             story = LabelFlip(mlp(64, 10), num_classes=10)
         say("Fitting the latent-true-label story")
-        fitted = fit(
-            story, (digits.x, digits.labels.observed), seed=seed, progress=progress, folder=draft
-        )
+        rows, temporary = (digits.x, digits.labels.observed), {"default_root_dir": draft}
+        fitted = fit(story, rows, seed=seed, progress=progress, trainer=temporary)
         say("Training the same network with cross-entropy for comparison")
-        options = Options(progress=progress, folder=draft)
+        options = Options(progress=progress, trainer=temporary)
         baseline = _cross_entropy_accuracy(digits, fitted.held_out, seed, options)
         summary = judge(fitted, digits)
         summary["accuracy_cross_entropy"] = baseline

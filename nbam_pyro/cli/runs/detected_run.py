@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -10,6 +11,7 @@ import numpy as np
 import pandas as pd
 
 from nbam_pyro.cli.files import Encoding, Source, read
+from nbam_pyro.cli.runs.continuing import continuing
 from nbam_pyro.cli.runs.frozen import FeatureOptions, with_features
 from nbam_pyro.cli.runs.schema import DetectedInfo, Settings, Summary
 from nbam_pyro.cli.runs.scores import share_entries
@@ -17,7 +19,7 @@ from nbam_pyro.cli.runs.tables import write_table
 from nbam_pyro.cli.runs.verified_rows import verified_codes, verified_column
 from nbam_pyro.detection import ScoredDetector
 from nbam_pyro.detection.saving import AnyDetector
-from nbam_pyro.storage import write_json
+from nbam_pyro.storage import Progress, write_json
 
 __all__ = ["DetectOptions", "flagged", "ordered", "training_table", "write_detected"]
 
@@ -40,6 +42,7 @@ class DetectOptions:
             `id`) and a different value in every row are also left out.
         keep: Columns to use as features although they look like identifiers.
         overwrite: True to replace an existing run folder.
+        restart: True to throw away the progress of an interrupted command.
         seed: Seed for weights and batches, or for random parts of the rows.
         progress: True to show progress bars.
         say: Function that is called with each message about the progress.
@@ -55,6 +58,7 @@ class DetectOptions:
     drop: Sequence[str] = ()
     keep: Sequence[str] = ()
     overwrite: bool = False
+    restart: bool = False
     seed: int = 0
     progress: bool = False
     say: Callable[[str], None]
@@ -105,6 +109,38 @@ class DetectOptions:
         """
         return verified_codes(source, self.verified)
 
+    def given(self, settings: Mapping[str, Any]) -> dict[str, Any]:
+        """Return the content of settings.json without the hash of the data.
+
+        Args:
+            settings: Entries that only one way to find anomalies has.
+        """
+        return {
+            "data": str(self.data),
+            "verified": self.verified,
+            "contamination": self.contamination,
+            "features": None if self.features is None else self.features.to_json(),
+            "seed": self.seed,
+            **settings,
+        }
+
+    def continuing(self, settings: Mapping[str, Any]) -> AbstractContextManager[Progress]:
+        """Create the draft of the run folder, for a command that continues after an interruption.
+
+        Args:
+            settings: Entries of settings.json that only this way to find anomalies has.
+
+        Raises:
+            FolderError: As for the function `continuing`.
+        """
+        return continuing(
+            self.out,
+            self.given(settings),
+            overwrite=self.overwrite,
+            restart=self.restart,
+            say=self.say,
+        )
+
 
 def write_detected(
     draft: Path,
@@ -150,15 +186,7 @@ def write_detected(
         "notes": list(notes),
         "seconds": round(time.perf_counter() - options.started, 1),
     }
-    given = {
-        "data": str(options.data),
-        "sha256": sha256,
-        "verified": options.verified,
-        "contamination": options.contamination,
-        "features": None if options.features is None else options.features.to_json(),
-        "seed": options.seed,
-        **settings,
-    }
+    given = {"sha256": sha256, **options.given(settings)}
     info = {
         "verified": verified_column(options.verified),
         "encoding": asdict(encoding),

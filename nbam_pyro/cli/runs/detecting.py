@@ -24,7 +24,7 @@ from nbam_pyro.cli.runs.schema import DetectedInfo
 from nbam_pyro.detection import AnomalyDetector, MixedDetector, ScoredDetector
 from nbam_pyro.detection.saved_rows import FILES, RowDetector, read_rows, write_rows
 from nbam_pyro.errors import DataError, FolderError
-from nbam_pyro.storage import check_files, new_folder, read_json, write_manifest
+from nbam_pyro.storage import check_files, read_json, write_manifest
 
 __all__ = ["detect_file", "is_detected", "picture", "row_settings", "score_detected"]
 
@@ -46,7 +46,9 @@ def detect_file(options: DetectOptions, *, backbone: BackboneName | None = None)
     epochs = options.epochs
     if backbone is None and epochs is not None:
         raise DataError("--epochs is for neural models. Leave it out, or add --backbone.")
-    with new_folder(options.out, overwrite=options.overwrite) as draft:
+    name = None if backbone is None else backbone.value
+    settings = row_settings(options, backbone=name)
+    with options.continuing(settings) as place:
         source = options.with_features(options.read())
         _check_kind(source, backbone, data=options.data)
         learned = learn(source, data=options.data.name, drop=options.drop, keep=options.keep)
@@ -61,13 +63,12 @@ def detect_file(options: DetectOptions, *, backbone: BackboneName | None = None)
                 contamination=options.contamination,
                 random_state=options.seed,
                 progress=options.progress,
-                trainer={"default_root_dir": draft},
+                progress_folder=place.folder,
                 **(backbone.settings | ({} if epochs is None else {"epochs": epochs})),
             )
         detector.fit(named(learned.encoding, learned.x), verified=codes)
-        name = None if backbone is None else backbone.value
         summary = write_detected(
-            draft,
+            place.draft,
             options,
             detector,
             training_table(source.rows, detector, codes),
@@ -75,12 +76,12 @@ def detect_file(options: DetectOptions, *, backbone: BackboneName | None = None)
             encoding=learned.encoding,
             features=learned.x[0].size,
             notes=learned.notes,
-            settings=row_settings(options, backbone=name),
+            settings=settings,
             summary={"backbone": name},
         )
-        write_rows(draft, detector)
-        picture(draft, detector)
-        write_manifest(draft)
+        write_rows(place.draft, detector)
+        picture(place.draft, detector)
+        write_manifest(place.draft)
         return summary
 
 

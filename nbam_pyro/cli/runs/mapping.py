@@ -77,7 +77,7 @@ def map_folder(options: DetectOptions, *, frames: bool = False) -> dict[str, Any
         DataError: The data cannot be used, or the network returns no grid. The message says why.
         FolderError: The folder exists and `overwrite` is False, or it cannot be written.
     """
-    with new_folder(options.out, overwrite=options.overwrite) as draft:
+    with new_folder(options.out, overwrite=options.overwrite, restart=options.restart) as draft:
         source = options.read()
         images = source.x
         source = options.with_features(source, pool=False)

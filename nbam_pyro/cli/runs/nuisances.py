@@ -80,7 +80,7 @@ def detect_nuisance(options: DetectOptions, *, told: Told) -> dict[str, Any]:
         DataError: The data cannot be used. The message says why.
         FolderError: The folder exists and `overwrite` is False, or it cannot be written.
     """
-    with new_folder(options.out, overwrite=options.overwrite) as draft:
+    with new_folder(options.out, overwrite=options.overwrite, restart=options.restart) as draft:
         source = options.read(label=told.label, others=[told.nuisance])
         source = options.with_features(source)
         learned = learn(source, data=options.data.name, drop=options.drop, keep=options.keep)

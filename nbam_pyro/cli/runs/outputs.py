@@ -65,6 +65,7 @@ def fit_outputs(
     contamination: float | Beta | None = None,
     clean_error: CleanErrorLike = None,
     overwrite: bool = False,
+    restart: bool = False,
     seed: int = 0,
 ) -> dict[str, Any]:
     """Find wrong labels or measurements by outputs of a model, and write a run folder.
@@ -86,6 +87,7 @@ def fit_outputs(
         contamination: Prior of the share of wrong targets, as in the estimators.
         clean_error: Prior of the clean error, as in `from_pred_probs`; None for measurements.
         overwrite: True to replace an existing run folder.
+        restart: True to throw away the progress of an interrupted command.
         seed: Seed for the draws.
 
     Returns:
@@ -103,7 +105,7 @@ def fit_outputs(
         option = "--pred-probs" if labels else "--predictions"
         raise DataError(f"--task is {task!r}, but {option} is for {expected}. Leave out --task.")
     check_label_options(labels=labels, clean_error=clean_error)
-    with new_folder(out, overwrite=overwrite) as draft:
+    with new_folder(out, overwrite=overwrite, restart=restart) as draft:
         started = time.perf_counter()
         source = read(
             data,

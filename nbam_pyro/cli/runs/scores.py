@@ -34,6 +34,7 @@ def detect_scores(
     *,
     verified: str | None = None,
     overwrite: bool = False,
+    restart: bool = False,
     seed: int = 0,
 ) -> dict[str, Any]:
     """Find anomalies in a file of scores and write a run folder without a detector.
@@ -46,6 +47,7 @@ def detect_scores(
             anomaly, 0 or false for a normal row, empty where nothing is verified. None if no row is
             verified.
         overwrite: True to replace an existing run folder.
+        restart: True to throw away the progress of an interrupted command.
         seed: Seed for the draws.
 
     Returns:
@@ -55,7 +57,7 @@ def detect_scores(
         DataError: The scores cannot be used. The message says why.
         FolderError: The folder exists and `overwrite` is False, or it cannot be written.
     """
-    with new_folder(out, overwrite=overwrite) as draft:
+    with new_folder(out, overwrite=overwrite, restart=restart) as draft:
         started = time.perf_counter()
         column = verified_column(verified)
         beside = [] if column is None else [column]
