@@ -1,13 +1,15 @@
-"""Test the exit codes and remaining files of commands that are killed at random moments.
+"""Test exit codes, remaining files and results of commands that are killed at random moments.
 
 `nbam fit`, `score` and `detect` are each stopped by SIGTERM, SIGINT and SIGKILL at a random moment.
-The output folder also contains another run and another file, which must stay unchanged. After a
-SIGKILL, the same command runs again and must succeed. The summary counts the kills with errors.
+Then the same command runs again. It must succeed with the result of a command that was not stopped,
+and leave nothing else. The output folder also contains another run and another file, which must
+stay unchanged. The summary counts the kills with errors.
 """
 
 import hashlib
 import os
 import random
+import shutil
 import signal
 import subprocess
 import sys
@@ -66,52 +68,83 @@ def prepare(folder: Path) -> None:
     (folder / "mine.txt").write_text("mine")
     (folder / "tmp").mkdir()
     command = ["fit", "data.csv", "--label", "y", "--epochs", "2", "--out", "run"]
-    _started(folder, command).communicate()
+    started(folder, command).communicate()
 
 
-def kill(folder: Path, name: str, sent: signal.Signals, *, after: float) -> Outcome:
-    """Start a command, stop it with a signal, and check the folder.
+def kill(
+    folder: Path, name: str, sent: signal.Signals, *, after: float, whole: dict[str, str]
+) -> Outcome:
+    """Start a command, stop it with a signal, check the folder, and run the command again.
 
     Args:
         folder: Folder that `prepare` has filled.
         name: Name of the command to start.
         sent: Signal to send.
         after: Seconds between the start and the signal.
+        whole: Result of the command, as `finished` returns it.
     """
     arguments, target = _COMMANDS[name]
     before = contents(folder)
-    process = _started(folder, arguments)
+    process = started(folder, arguments)
     time.sleep(after)
     process.send_signal(sent)
     _, said = process.communicate()
     outcome = Outcome(name, sent.name, after, process.returncode)
     done = (folder / target).exists()  # a result is complete or absent
-    if process.returncode == 0:
-        if not done:
-            outcome.wrong.append("no result")
-    elif sent is signal.SIGKILL:
-        hidden = f".{target}.nbam"  # the next run recognises this name
-        known = {hidden, target} if done else {hidden}
-        new = {path for path in contents(folder).keys() - before if path.split("/")[0] not in known}
-        outcome.wrong += [f"left {path}" for path in sorted(new)]
-        if process.returncode != -signal.SIGKILL:
-            outcome.wrong.append("exit code")
-    else:
+    hidden = f".{target}.nbam"  # the next run recognises this name
+    known = {hidden, target} if done else {hidden}
+    new = contents(folder).keys() - before.keys()
+    outcome.wrong += [f"left {path}" for path in sorted(new) if path.split("/")[0] not in known]
+    if process.returncode != 0:
         # A signal that arrives while Python starts gives the exit code of the signal.
-        if process.returncode not in (128 + sent, -sent):
+        codes = (-sent,) if sent is signal.SIGKILL else (128 + sent, -sent)
+        if process.returncode not in codes:
             outcome.wrong.append("exit code")
         if process.returncode > 0 and said.count("\n") != 1:
             outcome.wrong.append(f"said {said!r}")
-        outcome.wrong += [f"left {path}" for path in sorted(contents(folder).keys() - before)]
-    if sent is signal.SIGKILL and process.returncode != 0:
-        again = _started(folder, [*arguments, "--overwrite"] if done else arguments)
-        _, said = again.communicate()
-        if again.returncode != 0:
-            outcome.wrong.append(f"the next run ended with {again.returncode}: {said!r}")
-    _remove(folder, target)
+    if done:
+        outcome.wrong += _differences(folder / target, whole)
+    again = started(folder, [*arguments, "--overwrite"] if done else arguments)
+    _, said = again.communicate()
+    if again.returncode != 0:
+        outcome.wrong.append(f"the next run ended with {again.returncode}: {said!r}")
+    else:
+        outcome.wrong += _differences(folder / target, whole)
+    remove(folder / target)
     if contents(folder) != before:
         outcome.wrong.append("an unrelated file was changed, or temporary files remain")
     return outcome
+
+
+def finished(folder: Path, name: str) -> tuple[dict[str, str], float]:
+    """Return the result of a command that is not stopped, and the seconds that it takes.
+
+    Args:
+        folder: Folder that `prepare` has filled.
+        name: Name of the command.
+
+    Returns:
+        Checksums of the files that the command writes, without those that contain times.
+    """
+    arguments, target = _COMMANDS[name]
+    start = time.perf_counter()
+    started(folder, arguments).communicate()
+    seconds = time.perf_counter() - start
+    whole = _checksums(folder / target)
+    remove(folder / target)
+    return whole, seconds
+
+
+def _checksums(target: Path) -> dict[str, str]:
+    if target.is_file():
+        return {target.name: hashlib.sha256(target.read_bytes()).hexdigest()}
+    timed = ("summary.json", "manifest.json")
+    return {path: one for path, one in contents(target).items() if path not in timed}
+
+
+def _differences(target: Path, whole: dict[str, str]) -> list[str]:
+    here = _checksums(target) if target.exists() else {}
+    return [f"another {path}" for path in whole if here.get(path) != whole[path]]
 
 
 def contents(folder: Path) -> dict[str, str]:
@@ -124,17 +157,25 @@ def contents(folder: Path) -> dict[str, str]:
     }
 
 
-def _remove(folder: Path, target: str) -> None:
-    path = folder / target
-    for inside in sorted(path.rglob("*"), reverse=True) if path.is_dir() else []:
-        inside.rmdir() if inside.is_dir() else inside.unlink()
+def remove(path: Path) -> None:
+    """Remove a run folder or a file.
+
+    Args:
+        path: Path of the folder or file; nothing happens if it does not exist.
+    """
     if path.is_dir():
-        path.rmdir()
+        shutil.rmtree(path)
     else:
         path.unlink(missing_ok=True)
 
 
-def _started(folder: Path, arguments: list[str]) -> subprocess.Popen[str]:
+def started(folder: Path, arguments: list[str]) -> subprocess.Popen[str]:
+    """Start a command in a folder, with one thread.
+
+    Args:
+        folder: Folder that the command works in.
+        arguments: Words of the command after `nbam`.
+    """
     return subprocess.Popen(
         [sys.executable, "-m", "nbam_pyro.cli", *arguments],
         cwd=folder,
@@ -145,19 +186,10 @@ def _started(folder: Path, arguments: list[str]) -> subprocess.Popen[str]:
     )
 
 
-def _lasts(folder: Path, name: str) -> float:
-    """Return the seconds that a command takes if it is not stopped."""
-    arguments, target = _COMMANDS[name]
-    started = time.perf_counter()
-    _started(folder, arguments).communicate()
-    _remove(folder, target)
-    return time.perf_counter() - started
-
-
 @final
 @dataclass(frozen=True, kw_only=True)
 class Kills(Benchmark):
-    """Test exit codes and remaining files of commands that are killed at random moments."""
+    """Test exit codes, files and results of commands that are killed at random moments."""
 
     kills: Annotated[int, typer.Option(min=1, help="Number of commands to kill.")] = 30
     seed: Seed = 0
@@ -170,15 +202,16 @@ class Kills(Benchmark):
         with tempfile.TemporaryDirectory() as parent:
             folder = Path(parent)
             prepare(folder)
-            seconds = {name: _lasts(folder, name) for name in _COMMANDS}
+            results = {name: finished(folder, name) for name in _COMMANDS}
             for number in range(self.kills):
                 name = list(_COMMANDS)[number % 3]
                 sent = _SIGNALS[number // 3 % 3]
-                after = rng.uniform(0, 1.05 * seconds[name])
+                whole, seconds = results[name]
+                after = rng.uniform(0, 1.05 * seconds)
                 settings = {"signal": sent.name, "number": number}
                 case = Case(data="rows", method=name, seed=self.seed, settings=settings)
                 if case not in known:
-                    yield _row(case, kill(folder, name, sent, after=after))
+                    yield _row(case, kill(folder, name, sent, after=after, whole=whole))
 
     @staticmethod
     def summary(rows: pd.DataFrame) -> str:

@@ -1,6 +1,7 @@
-"""SIGTERM, Ctrl-C and SIGKILL while a command works: exit codes, and nothing left."""
+"""SIGTERM, Ctrl-C and SIGKILL while a command works: exit codes, and what is left."""
 
 import os
+import random
 import signal
 import subprocess
 import sys
@@ -8,7 +9,7 @@ import time
 
 import pytest
 
-from benchmarks.robustness.kills import contents, kill, prepare
+from benchmarks.robustness.kills import contents, finished, kill, prepare, remove, started
 
 
 @pytest.fixture(scope="module")
@@ -28,8 +29,8 @@ def training(folder, out, *command):
         stderr=subprocess.PIPE,
         text=True,
     )
-    draft = folder / f".{out}.nbam" / "draft"
-    while process.poll() is None and not (draft.is_dir() and any(draft.iterdir())):
+    progress = folder / f".{out}.nbam" / "progress"
+    while process.poll() is None and not any(progress.rglob("last.ckpt")):
         time.sleep(0.05)
     time.sleep(0.5)
     return process
@@ -47,35 +48,54 @@ def test_a_signal_in_the_middle_of_training_ends_it(folder, sent, command):
     before = contents(folder)
     process = training(folder, "new", *command)
     process.send_signal(sent)
-    _, said = process.communicate()
+    printed, said = process.communicate()
     assert process.returncode == 128 + sent, said
     assert said == f"nbam: stopped by {sent.name}.\n"
+    assert "The same command continues here; with --restart it begins again." in printed
+    left = contents(folder).keys() - before.keys()
+    assert left
+    assert all(path.startswith((".new.nbam/progress", ".new.nbam")) for path in left)
+    assert ".new.nbam/draft" not in left
+    remove(folder / ".new.nbam")
     assert contents(folder) == before
 
 
-def test_what_sigkill_leaves_is_removed_by_the_next_run(folder):
+def test_an_interrupted_command_is_named_to_another_one(folder):
     before = contents(folder)
     process = training(folder, "new", "fit", "data.csv", "--label", "y")
     process.kill()
     process.communicate()
-    left = contents(folder).keys() - before.keys()
-    assert left
-    assert all(path.startswith(".new.nbam") for path in left)
-    command = ["fit", "data.csv", "--label", "y", "--epochs", "1", "--out", "new"]
-    subprocess.run(
-        [sys.executable, "-m", "nbam_pyro.cli", *command],
-        cwd=folder,
-        check=True,
-        capture_output=True,
-    )
-    after = contents(folder)
-    assert {path for path in after if not path.startswith("new")} == set(before)
+    assert all(path.startswith(".new.nbam") for path in contents(folder).keys() - before.keys())
+    others = {
+        "fit": ["fit", "data.csv", "--label", "y", "--epochs", "1", "--out", "new"],
+        "demo": ["demo", "--out", "new"],
+    }
+    for command in others.values():
+        other = started(folder, command)
+        _, said = other.communicate()
+        assert other.returncode == 2
+        assert "another command was interrupted, nbam fit data.csv --label y --epochs" in said
+    again = started(folder, [*others["fit"], "--restart"])
+    _, said = again.communicate()
+    assert again.returncode == 0, said
     assert (folder / "new" / "manifest.json").exists()
+    remove(folder / "new")
+    assert contents(folder) == before
+
+
+@pytest.mark.parametrize(("name", "kills"), [("fit", 10), ("detect", 6), ("score", 4)])
+def test_a_command_killed_again_and_again_ends_with_the_same_result(folder, name, kills):
+    rng = random.Random(name)
+    whole, seconds = finished(folder, name)
+    for _ in range(kills):
+        outcome = kill(folder, name, signal.SIGKILL, after=rng.uniform(0, seconds), whole=whole)
+        assert outcome.wrong == []
 
 
 @pytest.mark.parametrize(("sent", "after"), [(signal.SIGTERM, 0.3), (signal.SIGINT, 3.0)])
 def test_a_signal_at_any_moment_ends_scoring(folder, sent, after):
-    assert kill(folder, "score", sent, after=after).wrong == []
+    whole, _ = finished(folder, "score")
+    assert kill(folder, "score", sent, after=after, whole=whole).wrong == []
 
 
 def test_a_signal_that_is_ignored_stays_ignored():
