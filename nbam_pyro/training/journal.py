@@ -6,6 +6,7 @@ import json
 import os
 import pickle
 import shutil
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib.metadata import version
@@ -13,16 +14,17 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from lightning.pytorch.callbacks import Callback
+from lightning.pytorch import LightningModule, Trainer
+from lightning.pytorch.callbacks import Callback, Checkpoint
+from lightning.pytorch.plugins.io import TorchCheckpointIO
 from torch import Tensor, nn
 
 from nbam_pyro.errors import FolderError, StoryError
 
-__all__ = ["Entry", "Journal", "RandomStateCheckpoint"]
+__all__ = ["EachEpoch", "Entry", "Journal", "RandomStateCheckpoint", "WholeFiles"]
 
 _WHOLE = "whole.pt"
 _BEGUN = "begun.json"
-_LAST = "last"
 _PLAIN = (bool, int, float, str)
 
 
@@ -109,10 +111,9 @@ class Entry:
         return self.folder / "checkpoints"
 
     @property
-    def last(self) -> Path | None:
-        """Checkpoint of the last finished epoch; None before there is one."""
-        path = self.checkpoints / f"{_LAST}.ckpt"
-        return path if path.exists() else None
+    def last(self) -> Path:
+        """Path of the checkpoint of the last finished epoch, which may not exist yet."""
+        return self.checkpoints / "last.ckpt"
 
     def begin(self, description: dict[str, Any]) -> None:
         """Note what the training run is, or check that it is the one that was interrupted.
@@ -123,7 +124,7 @@ class Entry:
         Raises:
             FolderError: The folder has another training run.
         """
-        if self.last is None:
+        if not self.last.exists():
             shutil.rmtree(self.checkpoints, ignore_errors=True)
         path = self.folder / _BEGUN
         try:
@@ -181,6 +182,38 @@ class Entry:
         }
         _replace(self.folder / _WHOLE, lambda draft: torch.save(state, draft))
         shutil.rmtree(self.checkpoints, ignore_errors=True)
+
+
+class WholeFiles(TorchCheckpointIO):
+    """Write checkpoints beside their place first, so that no part of one is ever read."""
+
+    def save_checkpoint(
+        self, checkpoint: dict[str, Any], path: Any, storage_options: Any | None = None
+    ) -> None:
+        # Lightning itself would write to the temporary folder of the system.
+        Path(path).parent.mkdir(parents=True, exist_ok=True)
+        _replace(Path(path), lambda draft: torch.save(checkpoint, draft))
+
+
+class EachEpoch(Checkpoint):
+    """Write a checkpoint after an epoch, in place of that of an epoch before.
+
+    Short epochs share a checkpoint: there is at most one in a second.
+
+    Args:
+        path: Path of the checkpoint.
+        pause: Seconds between two checkpoints.
+    """
+
+    def __init__(self, path: Path, *, pause: float = 1.0) -> None:
+        self.path = path
+        self.pause = pause
+        self.written = time.monotonic()
+
+    def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        if time.monotonic() - self.written >= self.pause:
+            trainer.save_checkpoint(self.path)
+            self.written = time.monotonic()
 
 
 class RandomStateCheckpoint(Callback):

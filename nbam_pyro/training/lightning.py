@@ -15,7 +15,7 @@ from lightning.pytorch.callbacks import Callback, EarlyStopping, ModelCheckpoint
 from torch import Tensor, nn
 
 from nbam_pyro.training.hooks import StepHook
-from nbam_pyro.training.journal import Entry, Journal, RandomStateCheckpoint
+from nbam_pyro.training.journal import EachEpoch, Entry, Journal, RandomStateCheckpoint, WholeFiles
 from nbam_pyro.training.rows import Batch, Rows
 
 BatchLoss = Callable[[Batch], Tensor]
@@ -141,6 +141,8 @@ def train(
     if options.progress:
         used.append(_Bar(label))
     selecting = len(held_out) > 0
+    if entry is not None:
+        given["plugins"] = [WholeFiles(), *given.get("plugins", [])]
     with quiet(), _checkpoints(entry, given.pop("default_root_dir", None)) as folder:
         best = ModelCheckpoint(folder, monitor="held_out_loss", save_weights_only=True)
         if selecting:
@@ -148,14 +150,14 @@ def train(
         if selecting and patience is not None:
             used.append(_EarlyStopping("held_out_loss", patience=patience))
         # The optimiser of a hook is not in a checkpoint, so such a run begins again.
-        resumable = entry is not None and task.hook is None
-        if resumable:
-            used += [RandomStateCheckpoint(), _each_epoch(folder)]
+        continues = entry is not None and task.hook is None
+        if entry is not None and continues:
+            used += [RandomStateCheckpoint(), EachEpoch(entry.last)]
         trainer = pl.Trainer(
             max_epochs=int(epochs),  # Lightning does not accept integers of NumPy
             callbacks=used,
             default_root_dir=folder,
-            enable_checkpointing=selecting or resumable,
+            enable_checkpointing=selecting or continues,
             enable_progress_bar=options.progress,
             **{**_DEFAULTS, **given},
         )
@@ -163,7 +165,7 @@ def train(
         rows = rows.near(device)
         batches = rows.loader(index, options.batch_size, shuffle=True, passes=passes)
         held_out_batches = rows.loader(held_out, 1024) if selecting else None
-        last = None if entry is None else entry.last
+        last = entry.last if entry is not None and entry.last.exists() else None
         trainer.fit(task, batches, held_out_batches, ckpt_path=last, weights_only=True)
         if selecting:
             state = torch.load(best.best_model_path, weights_only=True)
@@ -181,11 +183,6 @@ def _checkpoints(entry: Entry | None, root: Any) -> Iterator[str]:
             yield folder
     else:
         yield str(entry.checkpoints)
-
-
-def _each_epoch(folder: str) -> ModelCheckpoint:
-    """Return the callback that writes a checkpoint after each epoch, in place of the last one."""
-    return ModelCheckpoint(folder, save_last=True, save_top_k=0, save_on_train_epoch_end=True)
 
 
 _DEFAULTS: dict[str, Any] = {

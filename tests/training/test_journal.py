@@ -11,11 +11,16 @@ from nbam_pyro.detection import AnomalyDetector, AutoEncoder
 from nbam_pyro.errors import FolderError, StoryError
 from nbam_pyro.inference import Joint, fit
 from nbam_pyro.models import LabelFlip
-from nbam_pyro.training.journal import Journal
+from nbam_pyro.training.journal import EachEpoch, Journal
 from tests.inference.cases import blobs
 from tests.rows import FEATURES
 
 MOMENTS = ["train_batch_end", "train_epoch_start", "train_epoch_end", "validation_end"]
+
+
+@pytest.fixture(autouse=True)
+def after_every_epoch(monkeypatch):
+    monkeypatch.setattr(EachEpoch.__init__, "__kwdefaults__", {"pause": 0.0})
 
 
 class StopError(Exception):
@@ -45,7 +50,7 @@ def labels(folder, *callbacks):
     fitted = fit(
         LabelFlip(network(), 3),
         (x, y),
-        epochs=3,
+        epochs=10,
         progress_folder=folder,
         trainer={"callbacks": list(callbacks)},
     )
@@ -85,14 +90,16 @@ def anomalies(folder, *callbacks):
 def test_an_interrupted_job_ends_as_one_that_was_not(job, tmp_path):
     whole = job(None)
     rng = np.random.default_rng(0)
-    interrupted = 0
+    interrupted = within = 0
     for number in range(6):
-        moment, n = MOMENTS[number % 4], int(rng.integers(1, 9))
+        moment, n = MOMENTS[number % 4], int(rng.integers(2, 14))
         try:
             job(tmp_path, Interrupt(moment, n))
         except StopError:
             interrupted += 1
+            within += any(tmp_path.rglob("last.ckpt"))  # after an epoch of an unfinished run
     assert interrupted >= 2
+    assert within
     for one, other in zip(whole, job(tmp_path), strict=True):
         np.testing.assert_array_equal(one, other)
 
