@@ -45,12 +45,12 @@ def network():
 
 
 def labels(folder, *callbacks):
-    x, y, _ = blobs(120)
+    x, y, _ = blobs(90)
     torch.manual_seed(1)
     fitted = fit(
         LabelFlip(network(), 3),
         (x, y),
-        epochs=10,
+        epochs=8,
         progress_folder=folder,
         trainer={"callbacks": list(callbacks)},
     )
@@ -77,7 +77,7 @@ def anomalies(folder, *callbacks):
     x = np.random.default_rng(0).normal(size=(80, 3))
     detector = AnomalyDetector(
         AutoEncoder,
-        epochs=12,
+        epochs=40,
         random_state=0,
         progress_folder=folder,
         trainer={"callbacks": list(callbacks)},
@@ -91,7 +91,7 @@ def test_an_interrupted_job_ends_as_one_that_was_not(job, tmp_path):
     whole = job(None)
     rng = np.random.default_rng(0)
     interrupted = within = 0
-    for number in range(6):
+    for number in range(5):
         moment, n = MOMENTS[number % 4], int(rng.integers(2, 14))
         try:
             job(tmp_path, Interrupt(moment, n))
