@@ -27,6 +27,7 @@ from nbam_pyro.estimators import NBAMClassifier, NBAMRegressor
 from nbam_pyro.estimators.contamination import rate_prior
 from nbam_pyro.models import Beta, CleanErrorLike
 from nbam_pyro.storage import new_file, new_folder
+from nbam_pyro.training.contexts import deterministic_algorithms
 
 __all__ = ["fit_file", "score_file"]
 
@@ -50,6 +51,8 @@ def fit_file(
     keep: Sequence[str] = (),
     overwrite: bool = False,
     seed: int = 0,
+    n_jobs: int | None = None,
+    deterministic: bool = False,
     progress: bool = False,
     say: Callable[[str], None] = lambda _: None,
 ) -> dict[str, Any]:
@@ -75,6 +78,8 @@ def fit_file(
         keep: Names of columns to keep although they look like identifiers.
         overwrite: True to replace an existing run folder.
         seed: Seed for weights, folds and batches.
+        n_jobs: Number of processes for independent fits, as in `fit`.
+        deterministic: Whether only algorithms that give the same bits in every run are used.
         progress: True to show progress bars.
         say: Function that is called with each message about the progress.
 
@@ -111,6 +116,7 @@ def fit_file(
             "contamination": contamination,
             "epochs": epochs,
             "random_state": seed,
+            "n_jobs": n_jobs,
             "progress": progress,
             "trainer": {"default_root_dir": draft},
         }
@@ -122,7 +128,8 @@ def fit_file(
             }
         estimator = NBAMClassifier(**options) if targets.labels else NBAMRegressor(**options)
         x = named(learned.encoding, learned.x)
-        estimator.fit(x, targets.column, **targets.verified)
+        with deterministic_algorithms(deterministic):
+            estimator.fit(x, targets.column, **targets.verified)
         notes += _chosen(estimator, head)
         info = RunInfo(
             data=data.name,

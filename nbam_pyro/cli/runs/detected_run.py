@@ -41,6 +41,7 @@ class DetectOptions:
         keep: Columns to use as features although they look like identifiers.
         overwrite: True to replace an existing run folder.
         seed: Seed for weights and batches, or for random parts of the rows.
+        n_jobs: Number of processes in which the fits of a `Representation` run.
         progress: True to show progress bars.
         say: Function that is called with each message about the progress.
         started: When the command started, in seconds of `time.perf_counter`.
@@ -56,6 +57,7 @@ class DetectOptions:
     keep: Sequence[str] = ()
     overwrite: bool = False
     seed: int = 0
+    n_jobs: int | None = None
     progress: bool = False
     say: Callable[[str], None]
     started: float = field(default_factory=time.perf_counter)
