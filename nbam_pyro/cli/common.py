@@ -18,6 +18,14 @@ from nbam_pyro.errors import (
     printable,
 )
 
+
+def _not_zero(jobs: int | None) -> int | None:
+    """Return a number of processes, and refuse 0."""
+    if jobs == 0:
+        raise typer.BadParameter("0 processes cannot fit anything. Give 1 or more, or -1.")
+    return jobs
+
+
 RunArgument: TypeAlias = Annotated[
     Path,
     typer.Argument(metavar="RUN", help="Run folder that nbam fit, detect or demo wrote."),
@@ -79,6 +87,17 @@ Cache: TypeAlias = Annotated[
         metavar="FOLDER",
         help="Folder for the features of images. Default: nbam_pyro/features in the user's cache "
         "folder.",
+    ),
+]
+Jobs: TypeAlias = Annotated[
+    int | None,
+    typer.Option(
+        "--jobs",
+        metavar="N",
+        help="Number of processes for independent fits: 1 by default, -1 for one per processor. "
+        "It does not change the result, except for the rounding of sums if torch has several "
+        "threads.",
+        callback=_not_zero,
     ),
 ]
 RunOut: TypeAlias = Annotated[

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from nbam_pyro.cli.common import ReplaceFile, mistakes, say
+from nbam_pyro.cli.common import Jobs, ReplaceFile, mistakes, say
 
 
 def compare(
@@ -25,6 +25,7 @@ def compare(
         ),
     ] = None,
     overwrite: ReplaceFile = False,
+    jobs: Jobs = None,
 ) -> None:
     """Compare the priors of runs by their predictions of rows that were not used in the fit."""
     with mistakes():
@@ -33,7 +34,7 @@ def compare(
 
         if out is not None:
             check_file(out, overwrite=overwrite)
-        comparison = compare_runs(runs, folds=folds, say=say)
+        comparison = compare_runs(runs, folds=folds, n_jobs=jobs, say=say)
         if out is not None:
             write_csv(comparison.table.rename_axis("run").reset_index(), out, overwrite=overwrite)
     say(str(comparison))

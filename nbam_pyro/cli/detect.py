@@ -11,6 +11,7 @@ from nbam_pyro.cli.common import (
     Drop,
     ImageScale,
     ImageSize,
+    Jobs,
     Keep,
     Network,
     ReplaceRun,
@@ -122,6 +123,7 @@ def detect(
     seed: Annotated[
         int, typer.Option(help="Seed for weights and batches.", min=0, max=2**32 - 1)
     ] = 0,
+    jobs: Jobs = None,
 ) -> None:
     """Find anomalies in DATA, or in the scores of any detector, and write a run folder.
 
@@ -169,6 +171,11 @@ def detect(
             class_column,
             others={"--backbone": backbone, "--maps": maps or None, "--scores": scores},
         )
+        if jobs is not None and told is None:
+            raise DataError(
+                "--jobs is for --nuisance, which makes several fits. Other detectors train all "
+                "their models together. Leave it out."
+            )
         if scores is not None:
             summary = detect_scores(
                 scores, out, verified=verified, overwrite=overwrite, restart=restart, seed=seed
@@ -186,6 +193,7 @@ def detect(
                 overwrite=overwrite,
                 restart=restart,
                 seed=seed,
+                n_jobs=jobs,
                 progress=progress_wanted(),
                 say=say,
             )

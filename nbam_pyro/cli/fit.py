@@ -11,6 +11,7 @@ from nbam_pyro.cli.common import (
     Drop,
     ImageScale,
     ImageSize,
+    Jobs,
     Keep,
     Network,
     ReplaceRun,
@@ -144,6 +145,15 @@ def fit(
     seed: Annotated[
         int, typer.Option(help="Seed for weights, folds and batches.", min=0, max=2**32 - 1)
     ] = 0,
+    jobs: Jobs = None,
+    deterministic: Annotated[
+        bool,
+        typer.Option(
+            "--deterministic",
+            help="Use only algorithms of torch that give the same bits in every run. With --jobs, "
+            "every process then uses all threads of torch.",
+        ),
+    ] = False,
 ) -> None:
     """Find wrong labels or measurements in DATA and write a run folder.
 
@@ -175,6 +185,8 @@ def fit(
                 drop=drop or (),
                 keep=keep or (),
                 features=features,
+                jobs=jobs,
+                deterministic=deterministic,
                 both=both,
             )
             summary = fit_outputs(
@@ -213,6 +225,8 @@ def fit(
                 overwrite=overwrite,
                 restart=restart,
                 seed=seed,
+                n_jobs=jobs,
+                deterministic=deterministic,
                 progress=progress_wanted(),
                 say=say,
             )

@@ -252,6 +252,7 @@ class NBAMEstimator(BaseEstimator, ABC):
             held_out=self.held_out if held_out is None else held_out,
             batch_size=self.batch_size,
             seed=seed,
+            n_jobs=self.n_jobs,
             progress=self.progress,
             progress_folder=self.progress_folder,
             trainer=self.trainer,

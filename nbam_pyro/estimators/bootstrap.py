@@ -5,10 +5,10 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-from joblib import Parallel, delayed
 
 from nbam_pyro.errors import NBAMWarning
 from nbam_pyro.outputs.share import Share
+from nbam_pyro.training.parallel import independent
 
 __all__ = ["bootstrapped"]
 
@@ -36,16 +36,16 @@ def bootstrapped(
         share: Share of the rows that is contaminated.
         rate: Probability that a new row is contaminated.
         rows: Number of rows, N.
-        n_jobs: Number of processes, as in joblib; None for one.
+        n_jobs: Number of processes, as in `fit`.
         seed: Seed of weights and refits.
 
     Source: Rubin (1981).
     """
     rng = np.random.default_rng(seed)
     weights = rows * rng.dirichlet(np.ones(rows), size=_REFITS)
-    refits = Parallel(n_jobs=n_jobs)(
-        delayed(_summary)(refit, one, seed + 1 + number) for number, one in enumerate(weights)
-    )
+    seeds = [seed + 1 + number for number in range(_REFITS)]
+    calls = [(refit, one, own) for one, own in zip(weights, seeds, strict=True)]
+    refits = independent(_summary, calls, n_jobs=n_jobs, seeds=seeds)
     middles, deviations = np.array(refits).transpose(1, 2, 0)[..., None]
     drawn = middles + deviations * rng.normal(size=(2, _REFITS, _DRAWS))
     return _joined(share, drawn[0]), _joined(rate, drawn[1])

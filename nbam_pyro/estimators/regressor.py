@@ -70,7 +70,8 @@ class NBAMRegressor(RegressorMixin, NBAMEstimator):
         intervals: "posterior" for intervals that take the trained network as given. "bootstrap"
             for intervals that also contain what another training would change: the estimator is
             fitted 20 more times, with random weights of the rows and other seeds.
-        n_jobs: Number of processes of the bootstrap; None for one, -1 for all processors.
+        n_jobs: Number of processes for independent fits: the parts of a fit (as in `nbam_pyro.fit`)
+            and the bootstrap. None for one, -1 for all processors.
         random_state: Seed for weights and batches.
         progress: True to show progress bars.
         progress_folder: Folder that keeps the progress of the fit, so that it continues after an

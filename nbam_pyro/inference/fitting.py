@@ -11,7 +11,6 @@ import numpy as np
 import pandas as pd
 import torch
 from pyro.infer.autoguide import AutoNormal
-from sklearn.model_selection import train_test_split
 from torch import nn
 
 from nbam_pyro.checks.spacing import check_spacing
@@ -24,10 +23,12 @@ from nbam_pyro.inference.reports import with_reports
 from nbam_pyro.inference.steps.run import Run
 from nbam_pyro.models import Story
 from nbam_pyro.models.likelihoods.component import check_whole
-from nbam_pyro.training.contexts import evaluating, seeded
-from nbam_pyro.training.folds import split, together
+from nbam_pyro.training.contexts import deterministic_algorithms, evaluating, seeded
+from nbam_pyro.training.folds import together
+from nbam_pyro.training.held_out import held_out_rows
 from nbam_pyro.training.journal import Journal
 from nbam_pyro.training.lightning import Options
+from nbam_pyro.training.parallel import check_n_jobs
 from nbam_pyro.training.row_kind import RowKind
 from nbam_pyro.training.rows import Rows
 from nbam_pyro.training.sources import Data, as_rows
@@ -57,6 +58,8 @@ def fit(
     held_out: float | np.ndarray | None = None,
     batch_size: int | None = None,
     seed: int = 0,
+    deterministic: bool = False,
+    n_jobs: int | None = None,
     progress: bool = False,
     progress_folder: str | Path | None = None,
     trainer: Mapping[str, Any] | None = None,
@@ -107,7 +110,17 @@ def fit(
             for other data.
         seed: Seed for held-out rows, folds, batches and draws of the guide. Torch's global random
             state is not changed.
-        progress: Whether progress bars are shown.
+        deterministic: Whether torch uses only algorithms that give the same bits in every run
+            (`torch.use_deterministic_algorithms`, which is restored afterwards). On a GPU these are
+            other algorithms, and torch raises an error for an operation that has none.
+        n_jobs: Number of processes for independent parts of the fit: copies and starts of
+            `CrossFit`, copies of `Distil` and attempts of `Restarts`. None for one, or the number
+            that `joblib.parallel_config` sets; -1 for all processors. The result does not depend on
+            it if torch uses one thread, or with `deterministic`. Otherwise workers share the
+            threads of this process, and sums may be rounded differently. Several processes may
+            share one GPU if its memory is large enough.
+        progress: Whether progress bars are shown. With several processes, the parallel parts have
+            none.
         progress_folder: Folder that keeps the progress of the fit. A fit that was interrupted
             continues after its last finished epoch if it is called again with the same arguments
             and the same folder, and ends with the same result. Several fits may share the folder.
@@ -122,7 +135,8 @@ def fit(
     Raises:
         DataError: The data have missing values, too few rows, or targets that the story cannot
             produce; `groups` is not one value per row; or the verified values contradict the
-            targets or each other.
+            targets or each other; or `n_jobs` is 0 or no whole number, or the fit cannot be sent to
+            other processes.
         FolderError: `progress_folder` cannot be written.
         StoryError: The story, the steps and the objective are not compatible; weights are given and
             the objective is not the closed form; or verified rows are given and the story cannot
@@ -147,13 +161,19 @@ def fit(
     if batch_size is not None:
         check_whole("batch_size", batch_size, least=1)
     check_whole("seed", seed, least=0)
+    check_n_jobs(n_jobs)
     closed = story.closed_form is not None if objective is None else objective == "closed"
     if weights is not None and not closed:
         raise StoryError(
             "weights need the closed form of the story: Pyro's enumeration counts every row once. "
             "Leave weights out, or fit a story that has a closed form."
         )
-    with torch.inference_mode(False), torch.enable_grad(), seeded(seed, devices=True):
+    with (
+        torch.inference_mode(False),
+        torch.enable_grad(),
+        seeded(seed, devices=True),
+        deterministic_algorithms(deterministic),
+    ):
         _check_trainable(story)
         rows = as_rows(data, weights, verified, dtype=precision_of(story))
         rows = replace(rows, groups=together(rows.table, groups, count=len(rows)))
@@ -163,10 +183,11 @@ def fit(
         if not story.training:  # an earlier fit leaves it in evaluation mode
             story.train()
         _check_targets(story, rows)
-        is_held_out = _split(rows, held_out, seed)
+        is_held_out = held_out_rows(rows, held_out, seed=seed)
         if steps is None:
             steps = default_steps(story, epochs=epochs)
-        job = [story, steps, closed, guide, rows.contents, is_held_out, batch_size, seed]
+        data_used = [rows.contents, is_held_out, batch_size]
+        job = [story, steps, closed, guide, data_used, seed, deterministic, n_jobs]
         run = Run(
             story=story,
             rows=rows,
@@ -182,6 +203,7 @@ def fit(
             ),
             seed=seed,
             family=guide,
+            n_jobs=n_jobs,
         )
         for step in steps:
             step(run)
@@ -260,50 +282,3 @@ def _check_precision(story: Story, rows: Rows) -> None:
         values = rows.y.reshape(len(rows), -1).numpy() - story.centre
         names = ["y"] if values.shape[1] == 1 else [f"y[:, {i}]" for i in range(values.shape[1])]
         check_spacing(values, names, kind=np.float32, mend=_CENTRE)
-
-
-def _split(rows: Rows, held_out: float | np.ndarray | None, seed: int) -> np.ndarray:
-    """Return a boolean array (N,) that is True for held-out rows, stratified by label if possible.
-
-    Args:
-        rows: Rows of the fit.
-        held_out: Share of the rows, or a boolean array (N,); None for the default of `fit`.
-        seed: Seed for the choice of rows.
-
-    Raises:
-        DataError: `held_out` is neither a share in [0, 1) nor a boolean array with a False value.
-    """
-    n = len(rows)
-    if held_out is None:
-        held_out = 1 / 6 if rows.held_out is None else rows.held_out
-    if isinstance(held_out, np.ndarray):
-        if held_out.shape != (n,) or held_out.dtype != bool or held_out.all():
-            raise DataError(
-                f"held_out has shape {held_out.shape} and type {held_out.dtype}. It must be a "
-                f"boolean array of shape ({n},) that leaves some rows for training (False)."
-            )
-        return held_out
-    if not isinstance(held_out, Real) or not 0 <= held_out < 1:
-        raise DataError(
-            f"held_out is {held_out!r}. Give the share of rows to hold out, a number in [0, 1), or "
-            "a boolean array."
-        )
-    flags = np.zeros(n, dtype=bool)
-    count = round(held_out * n)
-    if count:
-        labels = rows.y.numpy()
-        classes, sizes = np.unique(labels, return_counts=True)
-        if rows.groups is not None and len(np.unique(rows.groups)) > 1:
-            parts = max(2, round(1 / held_out))
-            chosen = next(iter(split(labels, parts, seed=seed, groups=rows.groups)))[1]
-        else:
-            enough = sizes.min() >= 2 and len(classes) <= min(count, n - count)
-            enough = enough and labels.ndim == 1 and not rows.y.is_floating_point()
-            chosen = train_test_split(
-                np.arange(n),
-                test_size=count,
-                random_state=seed,
-                stratify=labels if enough else None,
-            )[1]
-        flags[chosen] = True
-    return flags

@@ -17,7 +17,14 @@ from torch import nn
 
 from nbam_pyro.errors import NBAMWarning
 
-__all__ = ["each_warning_once", "evaluated", "evaluating", "exclusive", "seeded"]
+__all__ = [
+    "deterministic_algorithms",
+    "each_warning_once",
+    "evaluated",
+    "evaluating",
+    "exclusive",
+    "seeded",
+]
 
 _LOCK = threading.RLock()
 
@@ -55,6 +62,33 @@ def seeded(seed: int, *, devices: bool = False) -> Iterator[None]:
     with exclusive(), torch.random.fork_rng(devices=None if devices else []):
         (torch.manual_seed if devices else torch.default_generator.manual_seed)(seed)
         yield
+
+
+@contextmanager
+def deterministic_algorithms(wanted: bool) -> Iterator[None]:
+    """Use only those algorithms of torch inside the block that give the same bits in every run.
+
+    Torch raises an error for an operation that has no such algorithm. The setting is restored
+    afterwards.
+
+    Args:
+        wanted: Whether the setting is switched on; if not, it is left as it is.
+
+    Example:
+        >>> with deterministic_algorithms(True):
+        ...     torch.are_deterministic_algorithms_enabled()
+        True
+        >>> torch.are_deterministic_algorithms_enabled()
+        False
+    """
+    with exclusive():
+        before = torch.get_deterministic_debug_mode()
+        if wanted:
+            torch.use_deterministic_algorithms(True)
+        try:
+            yield
+        finally:
+            torch.set_deterministic_debug_mode(before)
 
 
 M = TypeVar("M", bound=nn.Module)

@@ -75,6 +75,10 @@ class Journal:
             ) from error
         return cls(Path(folder) / name)
 
+    def child(self) -> "Journal":
+        """Return the journal of a part of the job that may run in another process."""
+        return Journal(None if self.folder is None else self._next(self.folder))
+
     def entry(self, label: str, *, epochs: int, rows: int) -> "Entry | None":
         """Return the entry of the training run that begins; None if nothing is kept.
 
@@ -88,11 +92,14 @@ class Journal:
         """
         if self.folder is None:
             return None
-        folder = self.folder / f"{self._count:04d}"
-        self._count += 1
-        entry = Entry(folder)
+        entry = Entry(self._next(self.folder))
         entry.begin({"label": label, "epochs": epochs, "rows": rows})
         return entry
+
+    def _next(self, folder: Path) -> Path:
+        """Return the path of the next training run or part of the job."""
+        self._count += 1
+        return folder / f"{self._count:04d}"
 
 
 @dataclass(frozen=True)

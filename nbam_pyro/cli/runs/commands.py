@@ -28,6 +28,7 @@ from nbam_pyro.estimators import NBAMClassifier, NBAMRegressor
 from nbam_pyro.estimators.contamination import rate_prior
 from nbam_pyro.models import Beta, CleanErrorLike
 from nbam_pyro.storage import new_file
+from nbam_pyro.training.contexts import deterministic_algorithms
 
 __all__ = ["fit_file", "score_file"]
 
@@ -52,6 +53,8 @@ def fit_file(
     overwrite: bool = False,
     restart: bool = False,
     seed: int = 0,
+    n_jobs: int | None = None,
+    deterministic: bool = False,
     progress: bool = False,
     say: Callable[[str], None] = lambda _: None,
 ) -> dict[str, Any]:
@@ -78,6 +81,8 @@ def fit_file(
         overwrite: True to replace an existing run folder.
         restart: True to throw away the progress of an interrupted command.
         seed: Seed for weights, folds and batches.
+        n_jobs: Number of processes for independent fits, as in `fit`.
+        deterministic: Whether only algorithms that give the same bits in every run are used.
         progress: True to show progress bars.
         say: Function that is called with each message about the progress.
 
@@ -133,6 +138,7 @@ def fit_file(
             "contamination": contamination,
             "epochs": epochs,
             "random_state": seed,
+            "n_jobs": n_jobs,
             "progress": progress,
             "progress_folder": place.folder,
         }
@@ -144,7 +150,8 @@ def fit_file(
             }
         estimator = NBAMClassifier(**options) if targets.labels else NBAMRegressor(**options)
         x = named(learned.encoding, learned.x)
-        estimator.fit(x, targets.column, **targets.verified)
+        with deterministic_algorithms(deterministic):
+            estimator.fit(x, targets.column, **targets.verified)
         notes += _chosen(estimator, head)
         info = RunInfo(
             data=data.name,

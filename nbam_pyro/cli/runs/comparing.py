@@ -29,6 +29,7 @@ def compare_runs(
     runs: Sequence[Path],
     *,
     folds: int = 5,
+    n_jobs: int | None = None,
     say: Callable[[str], None] = lambda _: None,
 ) -> Comparison:
     """Compare the priors of runs by how well they predict held-out rows.
@@ -38,6 +39,7 @@ def compare_runs(
     Args:
         runs: Run folders of one data file that differ in `--contamination`.
         folds: Number of folds.
+        n_jobs: Number of processes in which fits run, as in `compare_priors`.
         say: Function that is called with each message about the progress.
 
     Returns:
@@ -109,6 +111,7 @@ def compare_runs(
         folds=folds,
         epochs=first["epochs"],
         seed=first["seed"],
+        n_jobs=n_jobs,
     )
 
 

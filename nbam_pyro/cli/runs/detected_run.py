@@ -44,6 +44,7 @@ class DetectOptions:
         overwrite: True to replace an existing run folder.
         restart: True to throw away the progress of an interrupted command.
         seed: Seed for weights and batches, or for random parts of the rows.
+        n_jobs: Number of processes in which the fits of a `Representation` run.
         progress: True to show progress bars.
         say: Function that is called with each message about the progress.
         started: When the command started, in seconds of `time.perf_counter`.
@@ -60,6 +61,7 @@ class DetectOptions:
     overwrite: bool = False
     restart: bool = False
     seed: int = 0
+    n_jobs: int | None = None
     progress: bool = False
     say: Callable[[str], None]
     started: float = field(default_factory=time.perf_counter)

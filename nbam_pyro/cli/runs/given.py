@@ -61,6 +61,8 @@ def check_alone(
     drop: Sequence[str],
     keep: Sequence[str],
     features: str | None,
+    jobs: int | None,
+    deterministic: bool,
     both: bool,
 ) -> None:
     """Raise an error for options that have no effect if nothing is trained.
@@ -72,6 +74,8 @@ def check_alone(
         drop: Values of `--drop`.
         keep: Values of `--keep`.
         features: Value of `--features`.
+        jobs: Value of `--jobs`.
+        deterministic: Value of `--deterministic`.
         both: Whether `--pred-probs` and `--predictions` are given together.
 
     Raises:
@@ -79,10 +83,12 @@ def check_alone(
     """
     if both:
         raise DataError("Give --pred-probs for labels or --predictions for measurements, not both.")
-    if drop or keep or not all(given is None for given in (epochs, difficulty, head, features)):
+    values = (epochs, difficulty, head, features, jobs)
+    if drop or keep or deterministic or not all(given is None for given in values):
         raise DataError(
             "With --pred-probs or --predictions nothing is trained, and features are not used. "
-            "Leave out --epochs, --difficulty, --head, --drop, --keep and --features."
+            "Leave out --epochs, --difficulty, --head, --drop, --keep, --features, --jobs and "
+            "--deterministic."
         )
 
 

@@ -95,6 +95,7 @@ def detect_nuisance(options: DetectOptions, *, told: Told) -> dict[str, Any]:
             contamination=options.contamination,
             epochs=_EPOCHS if options.epochs is None else options.epochs,
             random_state=options.seed,
+            n_jobs=options.n_jobs,
             progress=options.progress,
             trainer={"default_root_dir": draft},
         )

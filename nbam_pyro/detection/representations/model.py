@@ -23,6 +23,7 @@ from nbam_pyro.detection.representations.switches import assigned
 from nbam_pyro.detection.settings import Schedule
 from nbam_pyro.training.contexts import exclusive
 from nbam_pyro.training.lightning import Options
+from nbam_pyro.training.parallel import processes
 
 __all__ = ["Learned", "learn"]
 
@@ -141,7 +142,7 @@ def _trained(
             ),
             options=Options(
                 batch_size=settings.batch_size,
-                progress=settings.progress,
+                progress=settings.progress and processes(settings.n_jobs) == 1,
                 trainer=settings.trainer or {},
             ),
         )

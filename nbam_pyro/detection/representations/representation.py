@@ -2,6 +2,7 @@
 
 import warnings
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any, Literal
 
 import numpy as np
@@ -34,6 +35,7 @@ from nbam_pyro.detection.scores import grain_of, settle
 from nbam_pyro.errors import DataError, NuisanceWarning
 from nbam_pyro.outputs.switch_codes import switch_codes
 from nbam_pyro.training.folds import split
+from nbam_pyro.training.parallel import independent
 
 __all__ = ["Representation"]
 
@@ -87,7 +89,9 @@ class Representation(ScoredDetector):
         held_out: Share of the rows in a fold. The rows of the first fold choose the epoch and are
             used for the accuracy and the probe. It is rounded to one over a whole number.
         random_state: Seed for weights, batches, held-out rows and probe.
-        progress: Whether a progress bar is shown.
+        n_jobs: Number of processes in which the fits of the folds run, as in `nbam_pyro.fit`. None
+            for one, -1 for all processors.
+        progress: Whether a progress bar is shown, if there is one process.
         trainer: Further arguments of `lightning.pytorch.Trainer`, such as `accelerator`.
 
     Attributes:
@@ -144,6 +148,7 @@ class Representation(ScoredDetector):
         batch_size: int = 128,
         held_out: float = 0.2,
         random_state: Any = None,
+        n_jobs: int | None = None,
         progress: bool = False,
         trainer: Mapping[str, Any] | None = None,
     ) -> None:
@@ -161,6 +166,7 @@ class Representation(ScoredDetector):
         self.batch_size = batch_size
         self.held_out = held_out
         self.random_state = random_state
+        self.n_jobs = n_jobs
         self.progress = progress
         self.trainer = trainer
 
@@ -204,7 +210,12 @@ class Representation(ScoredDetector):
         beyond = self.scale_.beyond(x)
         x = self.scale_(x)
         folds = list(split(classes.codes, round(1 / self.held_out), seed=seed))
-        self.learned_ = learn(self, x, known, codes, folds[0], seed=seed)
+        self.learned_, *others = independent(
+            partial(learn, seed=seed),
+            [(self, x, known, codes, rows) for rows in folds],
+            n_jobs=self.n_jobs,
+            seeds=[seed] * len(folds),
+        )
         self.classes_ = classes.names
         apart = folds[0][1]
         first = self._raw(self.learned_, x[apart])
@@ -212,8 +223,7 @@ class Representation(ScoredDetector):
         self.grain_ = grain_of(torch.from_numpy(first)[None])
         scores = np.empty(len(x))
         scores[apart] = first
-        for rows in folds[1:]:
-            model = learn(self, x, known, codes, rows, seed=seed)
+        for model, rows in zip(others, folds[1:], strict=True):
             scores[rows[1]] = on_scale_of(first, self._raw(model, x[rows[1]]))
         scores = self._settled(scores)
         self._settle(scores, scores, beyond, codes)

@@ -5,6 +5,7 @@ from typing import Any
 from nbam_pyro.detection.settings import check_contamination
 from nbam_pyro.errors import DataError
 from nbam_pyro.models.likelihoods.component import check_positive, check_whole
+from nbam_pyro.training.parallel import check_n_jobs
 
 __all__ = ["check_given", "check_settings"]
 
@@ -18,6 +19,7 @@ def check_settings(detector: Any) -> None:
         detector: The detector, before it is fitted.
     """
     check_contamination(detector.contamination)
+    check_n_jobs(detector.n_jobs)
     check_whole("epochs", detector.epochs, least=1)
     check_whole("batch_size", detector.batch_size, least=2)
     check_positive("lr", detector.lr)

@@ -1,21 +1,26 @@
 """`CrossFit`: estimate rates and flips from predictions by networks that did not see the labels."""
 
-import copy
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 import numpy as np
-import torch
-from lightning.pytorch import Callback, LightningModule, Trainer
 from torch import Tensor
 
 from nbam_pyro import functional as nf
 from nbam_pyro.errors import StoryError
 from nbam_pyro.inference.steps.attempts import Attempt
-from nbam_pyro.inference.steps.copies import Copy, class_probs, copies, empty_probs, safe_log
+from nbam_pyro.inference.steps.copies import (
+    Copy,
+    EpochAverage,
+    Predicted,
+    copies,
+    empty_probs,
+    joined,
+    safe_log,
+)
 from nbam_pyro.inference.steps.evidence import Evidence
 from nbam_pyro.inference.steps.run import Run
+from nbam_pyro.inference.steps.side_by_side import each
 from nbam_pyro.inference.steps.starts import Anchors, Start, Vertices
 from nbam_pyro.inference.steps.step import Step
 from nbam_pyro.inference.steps.warm_up import WarmUp
@@ -27,7 +32,10 @@ from nbam_pyro.models.priors.class_frequency import check_class_prior
 from nbam_pyro.models.priors.pseudo_counts import FlipPrior
 from nbam_pyro.outputs.anchors import anchor_start
 from nbam_pyro.training.lightning import Task
+from nbam_pyro.training.parallel import fresh_seeds
 from nbam_pyro.training.rows import Batch
+
+Fitted = tuple[Copy, Predicted]
 
 # A later start is preferred if its gain is larger than this many standard errors.
 _CLEARLY = 2.0
@@ -117,29 +125,52 @@ class CrossFit(Step):
 
     def __call__(self, run: Run) -> None:
         story = run.latent_label("CrossFit")
-        folds = list(copies(run, story, self.folds))
-        warm = run.plain = self._warm_up(run, folds)
-        early, random = _states(folds), torch.get_rng_state()
-        best, states = None, early
-        for start, latents in self._starting_values(run, story, warm):
-            torch.set_rng_state(random)
-            _restore(folds, early)
-            attempt = self._first_round(run, folds, start, latents, best)
-            if attempt is None:
-                continue
-            run.attempts.append(attempt)
-            if best is None or attempt.gain(best, information=self.information) > _CLEARLY:
-                best, states = attempt, _states(folds)
-                run.undecided.clear()  # they were compared with the attempt that was best before
-        if best is None:
+        run.plain, folds = self._warm_up(run, copies(run, story, self.folds))
+        starts = list(self._starting_values(run, story, run.plain))
+        if not starts:
             raise StoryError("CrossFit has no starts. Give it at least one, such as Anchors().")
-        _restore(folds, states)
+        best, folds = self._best(run, folds, starts)
         for _ in range(self.rounds):
-            best = self._round(run, folds, best)
+            fitted = self._fit_each(run, [(fold, best.latents) for fold in folds])
+            folds = [fold for fold, _ in fitted]
+            best = self._attempt(run, best.start, best.latents, fitted)
         story.load_state_dict(folds[0].story.state_dict())
         run.cross_fitted = run.out_of_fold = best.evidence
         run.start = best.latents
         run.guide = None
+
+    def _best(
+        self, run: Run, folds: list[Copy], starts: list[tuple[Start, Draw]]
+    ) -> tuple[Attempt, list[Copy]]:
+        """Return the best attempt, and the copies that were fitted in it.
+
+        Args:
+            run: State of the fit.
+            folds: Copies after their warm-up.
+            starts: Starts with their values of rates and T.
+        """
+        seeds = fresh_seeds(len(folds))
+        values = [latents for _, latents in starts]
+        # Every start is fitted on the first fold, and the first start on all folds.
+        begun = self._fit_each(
+            run,
+            [(folds[0], latents) for latents in values] + [(fold, values[0]) for fold in folds[1:]],
+            seeds=seeds[:1] * len(starts) + seeds[1:],
+        )
+        firsts, others = begun[: len(starts)], begun[len(starts) :]
+        best, fitted = self._attempt(run, *starts[0], [firsts[0], *others]), [firsts[0], *others]
+        run.attempts.append(best)
+        for (start, latents), first in zip(starts[1:], firsts[1:], strict=True):
+            if not self._promising(run, start, latents, first, best):
+                continue
+            rest = [(fold, latents) for fold in folds[1:]]
+            whole = [first, *self._fit_each(run, rest, seeds=seeds[1:])]
+            attempt = self._attempt(run, start, latents, whole)
+            run.attempts.append(attempt)
+            if attempt.gain(best, information=self.information) > _CLEARLY:
+                best, fitted = attempt, whole
+                run.undecided.clear()  # they were compared with the attempt that was best before
+        return best, [fold for fold, _ in fitted]
 
     def _starting_values(
         self, run: Run, story: LatentLabelStory, warm: Evidence
@@ -154,61 +185,41 @@ class CrossFit(Step):
                 matrices.append(matrix)
                 yield start, {"rate": rate, "flip": flip}
 
-    def _warm_up(self, run: Run, folds: list[Copy]) -> Evidence:
-        """Warm up all copies and return their averaged predictions of the training rows."""
+    def _warm_up(self, run: Run, folds: list[Copy]) -> tuple[Evidence, list[Copy]]:
+        """Return averaged predictions of the training rows, and copies from before the average."""
+        arguments = [(fold,) for fold in folds]
+        warmed = each(run, self._warm_up_one, arguments, seeds=fresh_seeds(len(folds)))
         probs = empty_probs(run)
-        for fold in folds:
-            average = _EpochAverage(run, fold, self.skip)
-            run.train(
-                "warm-up out of fold",
-                self.warm_up.task(fold.story, speed=run.speed),
-                epochs=self.warm_up.epochs,
-                index=fold.training_index,
-                select=False,
-                callbacks=[average],
-            )
-            probs[fold.predicted_index] = average.value
-            fold.story.load_state_dict(average.early)
-        return Evidence.of(safe_log(probs[run.training_index]), run.rows, run.training_index)
+        for fold, average in warmed:
+            probs[fold.predicted_index] = average
+        log_probs = safe_log(probs[run.training_index])
+        return Evidence.of(log_probs, run.rows, run.training_index), [fold for fold, _ in warmed]
 
-    def _first_round(
-        self, run: Run, folds: list[Copy], start: Start, latents: Draw, rival: Attempt | None
-    ) -> Attempt | None:
-        """Return the first estimate from a start; None if its score on the first fold is too low.
+    def _warm_up_one(self, run: Run, fold: Copy) -> tuple[Copy, Tensor]:
+        """Warm up a copy with new weights, and return it with its averaged predictions."""
+        fold = fold.fresh()
+        average = EpochAverage(run, fold, self.skip)
+        run.train(
+            "warm-up out of fold",
+            self.warm_up.task(fold.story, speed=run.speed),
+            epochs=self.warm_up.epochs,
+            index=fold.training_index,
+            select=False,
+            callbacks=[average],
+        )
+        fold.story.load_state_dict(average.early)
+        return fold, average.value
 
-        Args:
-            run: State of the fit.
-            folds: Copies of the story, one for each fold.
-            start: Start that the attempt begins with.
-            latents: Contamination rates and rows of T at the start.
-            rival: Best attempt so far; None before the first attempt.
-        """
-        first = self._fit(run, folds[0], latents, len(folds))
-        if rival is not None:
-            index = folds[0].predicted_index
-            log_probs = rival.evidence.log_probs.view_as(first)[index]
-            other = self._attempt(run, rival.start, rival.latents, log_probs, index)
-            new = self._attempt(run, start, latents, safe_log(first[index]), index)
-            gain = new.gain(other, information=self.information)
-            if gain <= 0:
-                if gain > -_CLEARLY:
-                    run.undecided.append(new.transition.matrix)
-                return None
-        probs = sum((self._fit(run, fold, latents, len(folds)) for fold in folds[1:]), start=first)
-        return self._attempt(run, start, latents, safe_log(probs), np.arange(len(run.rows)))
+    def _fit_each(
+        self, run: Run, arguments: list[tuple[Copy, Draw]], *, seeds: list[int] | None = None
+    ) -> list[Fitted]:
+        """Fit copies to the log marginal, each with fixed rates and T."""
+        seeds = fresh_seeds(len(arguments)) if seeds is None else seeds
+        return each(run, self._fit, arguments, seeds=seeds)
 
-    def _round(self, run: Run, folds: list[Copy], best: Attempt) -> Attempt:
-        """Fit the copies with fixed rates and T of an attempt, then estimate rates and T again."""
-        fitted = (self._fit(run, fold, best.latents, len(folds)) for fold in folds)
-        log_probs = safe_log(sum(fitted, start=torch.zeros(())))
-        return self._attempt(run, best.start, best.latents, log_probs, np.arange(len(run.rows)))
-
-    def _fit(self, run: Run, fold: Copy, latents: Draw, folds: int) -> Tensor:
-        """Fit one copy and return its part of the predictions of all rows, (N, *dims, K).
-
-        Rows that the copy does not predict are 0. Predictions of held-out rows are divided by the
-        number of folds; the sum over copies is then their mean.
-        """
+    def _fit(self, run: Run, fold: Copy, latents: Draw) -> Fitted:
+        """Fit one copy further, and return it with its predictions."""
+        fold = fold.again()
         run.train(
             "joint out of fold",
             self._joint(fold.story, latents, run.speed * self.lr),
@@ -216,12 +227,36 @@ class CrossFit(Step):
             index=fold.training_index,
             select=False,
         )
-        probs = empty_probs(run)
-        probs[fold.predicted_index] = class_probs(run, fold.story, fold.predicted_index)
-        probs[run.held_out_index] = class_probs(run, fold.story, run.held_out_index) / folds
-        return probs
+        return fold, Predicted.by(fold, run)
 
-    def _attempt(
+    def _promising(
+        self, run: Run, start: Start, latents: Draw, first: Fitted, rival: Attempt
+    ) -> bool:
+        """Return whether the score of a start on the rows of the first fold is larger.
+
+        Args:
+            run: State of the fit.
+            start: Start that is compared.
+            latents: Contamination rates and rows of T at the start.
+            first: First copy, fitted from this start.
+            rival: Best attempt so far.
+        """
+        fold, predicted = first
+        index = fold.predicted_index
+        log_probs = rival.evidence.log_probs.view(*run.rows.y.shape, -1)[index]
+        other = self._estimate(run, rival.start, rival.latents, log_probs, index)
+        new = self._estimate(run, start, latents, safe_log(predicted.own), index)
+        gain = new.gain(other, information=self.information)
+        if -_CLEARLY < gain <= 0:
+            run.undecided.append(new.transition.matrix)
+        return gain > 0
+
+    def _attempt(self, run: Run, start: Start, latents: Draw, fitted: list[Fitted]) -> Attempt:
+        """Estimate rates and T from the predictions of all copies."""
+        probs = joined(run, [fold for fold, _ in fitted], [predicted for _, predicted in fitted])
+        return self._estimate(run, start, latents, safe_log(probs), np.arange(len(run.rows)))
+
+    def _estimate(
         self, run: Run, start: Start, latents: Draw, log_probs: Tensor, index: np.ndarray
     ) -> Attempt:
         """Estimate rates and T from predictions; shift the evidence to the class frequencies."""
@@ -242,51 +277,3 @@ class CrossFit(Step):
         parameters = list(story.parameters())
         groups = [{"params": parameters, "lr": lr, "weight_decay": self.weight_decay}]
         return Task([story], loss=loss, groups=groups, one_cycle=True)
-
-
-class _EpochAverage(Callback):
-    """Average the predictions of a fold over the later epochs, and save the copy before them.
-
-    Args:
-        run: State of the fit.
-        fold: Copy of the story for one fold.
-        skip: Number of first epochs, whose predictions are not averaged.
-    """
-
-    def __init__(self, run: Run, fold: Copy, skip: int) -> None:
-        self.run, self.fold, self.skip = run, fold, skip
-        self.early = copy.deepcopy(fold.story.state_dict())
-        self.total = torch.zeros(())
-        self.count = 0
-
-    @property
-    def value(self) -> Tensor:
-        """Averaged class probabilities of the predicted rows, (n, *dims, K)."""
-        return self.total / self.count
-
-    def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        epochs = trainer.max_epochs or 1
-        if trainer.current_epoch + 1 == min(self.skip, epochs):
-            self.early = copy.deepcopy(self.fold.story.state_dict())
-        if trainer.current_epoch < min(self.skip, epochs - 1):
-            return
-        self.run.device = pl_module.device
-        self.total = self.total + class_probs(self.run, self.fold.story, self.fold.predicted_index)
-        self.count += 1
-
-    def state_dict(self) -> dict[str, Any]:
-        return {"early": self.early, "total": self.total, "count": self.count}
-
-    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        vars(self).update(state_dict)
-
-
-def _states(folds: list[Copy]) -> list[dict[str, Any]]:
-    """Return copies of the parameters of all folds."""
-    return [copy.deepcopy(fold.story.state_dict()) for fold in folds]
-
-
-def _restore(folds: list[Copy], states: list[dict[str, Any]]) -> None:
-    """Set the parameters of all folds to those that `_states` returned."""
-    for fold, state in zip(folds, states, strict=True):
-        fold.story.load_state_dict(state)

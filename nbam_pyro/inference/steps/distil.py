@@ -7,10 +7,11 @@ import torch
 from torch import Tensor
 
 from nbam_pyro.errors import StoryError
-from nbam_pyro.inference.steps.copies import class_probs, copies, empty_probs, safe_log
+from nbam_pyro.inference.steps.copies import Copy, Predicted, copies, joined, safe_log
 from nbam_pyro.inference.steps.evidence import Evidence
 from nbam_pyro.inference.steps.recount import set_evidence
 from nbam_pyro.inference.steps.run import Run
+from nbam_pyro.inference.steps.side_by_side import each
 from nbam_pyro.inference.steps.step import Step
 from nbam_pyro.inference.variational.guides import Draw
 from nbam_pyro.inference.variational.objectives import weighted_mean
@@ -18,6 +19,7 @@ from nbam_pyro.models import LatentLabelStory
 from nbam_pyro.models.priors.pseudo_counts import FlipPrior
 from nbam_pyro.outputs.transition import Transition
 from nbam_pyro.training.lightning import Task
+from nbam_pyro.training.parallel import fresh_seeds
 from nbam_pyro.training.rows import Batch
 
 
@@ -131,20 +133,23 @@ class Distil(Step):
             targets: p(true label | x, y) of every row, (N, *dims, K).
             seed: Seed of the folds.
         """
-        probs = empty_probs(run)
-        folds = min(self.folds, len(run.training_index))
-        for one in copies(run, story, folds, seed=seed):
-            self._train(
-                run,
-                one.story,
-                targets,
-                one.training_index,
-                step="distil out of fold",
-                epochs=self.fold_epochs,
-            )
-            probs[one.predicted_index] = class_probs(run, one.story, one.predicted_index)
-            probs[run.held_out_index] += class_probs(run, one.story, run.held_out_index) / folds
-        return safe_log(probs).flatten(end_dim=-2)
+        folds = copies(run, story, self.folds, seed=seed)
+        arguments = [(fold, targets) for fold in folds]
+        predicted = each(run, self._learn, arguments, seeds=fresh_seeds(len(folds)))
+        return safe_log(joined(run, folds, predicted)).flatten(end_dim=-2)
+
+    def _learn(self, run: Run, fold: Copy, targets: Tensor) -> Predicted:
+        """Train a copy with new weights on soft labels, and return its predictions."""
+        fold = fold.fresh()
+        self._train(
+            run,
+            fold.story,
+            targets,
+            fold.training_index,
+            step="distil out of fold",
+            epochs=self.fold_epochs,
+        )
+        return Predicted.by(fold, run)
 
     def _train(
         self,

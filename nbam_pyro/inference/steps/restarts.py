@@ -3,14 +3,19 @@
 import copy
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any
 
 import numpy as np
-from torch import nn
 
 from nbam_pyro.inference.steps.run import Run
+from nbam_pyro.inference.steps.side_by_side import each
 from nbam_pyro.inference.steps.step import Step
+from nbam_pyro.inference.variational.guides import DrawnGuide
+from nbam_pyro.training.parallel import fresh_seeds
+
+# Attributes of a run that an attempt does not set, or that are added up.
+_KEPT = {"story", "rows", "closed", "options", "seed", "family", "n_jobs", "history", "spent"}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,31 +42,64 @@ class Restarts(Step):
     all_rows: bool = False
 
     def __call__(self, run: Run) -> None:
-        before = _state(run)
-        everything = np.arange(len(run.rows))
-        compared = (
-            everything if self.all_rows or not len(run.held_out_index) else run.held_out_index
-        )
-        outcomes = []
-        for steps in self.attempts:
-            _restore(run, before)
-            for step in steps:
-                step(run)
-            exchanged = run.exchanged()
-            loss = run.judge(compared)[0]
-            outcomes.append(((exchanged, math.inf if math.isnan(loss) else loss), _state(run)))
+        before = _State.of(run)
+        arguments = [(steps, before, self.all_rows) for steps in self.attempts]
+        outcomes = each(run, _outcome, arguments, seeds=fresh_seeds(len(arguments)))
         _, best = min(outcomes, key=lambda outcome: outcome[0])
-        _restore(run, best)
+        best.restore(run)
 
 
-def _state(run: Run) -> tuple[nn.Module, dict[str, Any], dict[str, Any]]:
-    """Return the guide of a run, and copies of the parameters of its story and its guide."""
-    guide = run.guide_or_new()
-    return guide, *copy.deepcopy((run.story.state_dict(), guide.state_dict()))
+@dataclass(frozen=True)
+class _State:
+    """What steps change in a run.
+
+    Attributes:
+        values: Attributes of the run by name, without its story, its rows and its records. A guide
+            that can be trained is None, because it belongs to the story of one process.
+        story: Parameters of the story.
+        guide: Parameters of the guide.
+    """
+
+    values: dict[str, Any]
+    story: dict[str, Any]
+    guide: dict[str, Any]
+
+    @classmethod
+    def of(cls, run: Run) -> "_State":
+        """Return a copy of the state of a run."""
+        guide = run.guide_or_new()
+        names = {one.name for one in fields(run)} - _KEPT
+        values = {name: copy.copy(getattr(run, name)) for name in names}
+        values["guide"] = guide if isinstance(guide, DrawnGuide) else None
+        return cls(values, *copy.deepcopy((run.story.state_dict(), guide.state_dict())))
+
+    def restore(self, run: Run) -> None:
+        """Set a run to this state."""
+        for name, value in self.values.items():
+            setattr(run, name, copy.copy(value))
+        run.story.load_state_dict(self.story)
+        run.guide_or_new().load_state_dict(self.guide)
 
 
-def _restore(run: Run, state: tuple[nn.Module, dict[str, Any], dict[str, Any]]) -> None:
-    """Set the guide of a run and all parameters to a state that `_state` returned."""
-    run.guide, of_story, of_guide = state
-    run.story.load_state_dict(of_story)
-    run.guide.load_state_dict(of_guide)
+def _outcome(
+    run: Run, steps: Sequence[Step], before: _State, all_rows: bool
+) -> tuple[tuple[bool, float], _State]:
+    """Make one attempt, and return its loss and the state of the run after it.
+
+    Args:
+        run: State of the fit.
+        steps: Steps of the attempt.
+        before: State that the attempt starts from.
+        all_rows: Whether the loss is that of all rows instead of the held-out rows.
+
+    Returns:
+        Whether most rows are contaminated (see `Run.exchanged`), and the loss; and the state.
+    """
+    before.restore(run)
+    for step in steps:
+        step(run)
+    everything = np.arange(len(run.rows))
+    compared = everything if all_rows or not len(run.held_out_index) else run.held_out_index
+    exchanged = run.exchanged()
+    loss = run.judge(compared)[0]
+    return (exchanged, math.inf if math.isnan(loss) else loss), _State.of(run)

@@ -46,6 +46,7 @@ class Run:
         options: Options of every Lightning run.
         seed: Seed for folds and for the steps' random choices.
         family: Family of the guide, the argument `guide` of `fit`.
+        n_jobs: Number of processes for independent parts of the fit, as in `fit`.
         guide: Posterior of the global latents. None until the first step that needs a guide creates
             it.
         start: Starting values of the guide's locations, by site name.
@@ -77,6 +78,7 @@ class Run:
     options: Options
     seed: int
     family: Callable[..., nn.Module] = AutoNormal
+    n_jobs: int | None = None
     guide: nn.Module | None = None
     start: Draw = field(default_factory=dict)
     cross_fitted: Evidence | None = None

@@ -5,7 +5,7 @@ import math
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import arviz_stats
 import numpy as np
@@ -21,6 +21,7 @@ from nbam_pyro.inference.steps.run import Run
 from nbam_pyro.models import Story
 from nbam_pyro.training.contexts import each_warning_once, exclusive
 from nbam_pyro.training.folds import split, together
+from nbam_pyro.training.parallel import check_n_jobs, independent, processes
 from nbam_pyro.training.sources import as_rows
 from nbam_pyro.training.tensors import as_tensor
 from nbam_pyro.verified import NOTHING, Verified
@@ -81,6 +82,7 @@ def compare_priors(
     steps: Steps | None = None,
     num_draws: int = 200,
     seed: int = 0,
+    n_jobs: int | None = None,
     **options: Any,
 ) -> Comparison:
     r"""Compare candidate stories by cross-validation: each is fitted once for every fold.
@@ -113,6 +115,9 @@ def compare_priors(
         steps: Steps of every fit; None for the default steps of each story.
         num_draws: Number of draws of the global latents, S.
         seed: Seed of the folds and the fits.
+        n_jobs: Number of processes in which fits run, one fit for each candidate and fold. None for
+            one, or the number that `joblib.parallel_config` sets; -1 for all processors. The result
+            does not depend on it in the sense of `fit`.
         options: Further arguments of `fit`, such as `batch_size`, `epochs`, or `held_out` as a
             share.
 
@@ -120,8 +125,8 @@ def compare_priors(
         The ranking, with standard errors of the differences.
 
     Raises:
-        DataError: There are too few rows or folds, lengths differ, or an option has one value per
-            row.
+        DataError: There are too few rows or folds, lengths differ, an option has one value per row,
+            or `n_jobs` is 0 or no whole number.
         StoryError: There are fewer than two candidates.
 
     Source: cross-validated ELPD and its standard error, Vehtari et al. (2017); stacking, Yao et
@@ -132,6 +137,7 @@ def compare_priors(
             f"A comparison needs at least two stories, but the number of stories is "
             f"{len(stories)}. Pass them by name in a dictionary."
         )
+    check_n_jobs(n_jobs)
     per_row = {"weights", "held_out"} & {n for n, v in options.items() if np.ndim(v)}
     if per_row:
         raise DataError(
@@ -143,37 +149,76 @@ def compare_priors(
     units = together(rows.numpy() if rows.ndim == 2 else None, groups, count=len(rows))
     fold = _folds(targets, folds, seed, units)
     first = next(iter(stories.values()))
-    pointwise = {name: np.zeros(len(targets)) for name in stories}
+    given = {"steps": steps, **options}
+    if processes(n_jobs) > 1:  # several progress bars would overwrite each other
+        given["progress"] = False
+    parts = [(k, name) for k in range(fold.max() + 1) for name in stories]
+    data = _Data(rows, targets, verified, units, num_draws)
     with each_warning_once():
-        for k in range(fold.max() + 1):
-            inside, outside = np.flatnonzero(fold != k), np.flatnonzero(fold == k)
-            for name, story in stories.items():
-                candidate = copy.deepcopy(story)
-                _copy_weights(first, candidate)
-                fitted = fit_story(
-                    candidate,
-                    (rows[inside], targets[inside]),
-                    verified=verified[torch.as_tensor(inside)],
-                    groups=None if units is None else units[inside],
-                    steps=steps,
-                    seed=seed + k,
-                    **options,
-                )
-                pointwise[name][outside] = _log_density(
-                    log_marginals(
-                        fitted,
-                        rows[outside],
-                        targets[outside],
-                        num_draws=num_draws,
-                        verified=verified[torch.as_tensor(outside)],
-                    )
-                )
+        densities = independent(
+            _density_out_of_fold,
+            [
+                (first, stories[name], data, fold == k, given | {"seed": seed + k})
+                for k, name in parts
+            ],
+            n_jobs=n_jobs,
+            seeds=[seed + k for k, _ in parts],
+        )
+    pointwise = {name: np.zeros(len(targets)) for name in stories}
+    for (k, name), density in zip(parts, densities, strict=True):
+        pointwise[name][fold == k] = density
     elpd = {name: _elpd(values, folds, num_draws) for name, values in pointwise.items()}
     # ArviZ 0.8 sorts in place. pandas 3 deprecates that, so its warning is ignored.
     with exclusive(), warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="The inplace keyword")
         table = arviz_stats.compare(elpd)
     return Comparison(elpd, table, fold)
+
+
+class _Data(NamedTuple):
+    """All rows, targets, verified rows and groups of a comparison, and its number of draws."""
+
+    x: torch.Tensor
+    y: torch.Tensor
+    verified: Verified
+    groups: np.ndarray | None
+    num_draws: int
+
+
+def _density_out_of_fold(
+    first: Story,
+    story: Story,
+    data: _Data,
+    own: np.ndarray,
+    options: dict[str, Any],
+) -> np.ndarray:
+    """Fit a copy of a candidate, and return the log densities of the rows of a fold, (n,).
+
+    Args:
+        first: First candidate, whose weights are copied.
+        story: Candidate.
+        data: All rows.
+        own: True for the rows of the fold, (N,).
+        options: Further arguments of `fit`.
+    """
+    candidate = copy.deepcopy(story)
+    _copy_weights(first, candidate)
+    outside, inside = torch.as_tensor(own), torch.as_tensor(~own)
+    fitted = fit_story(
+        candidate,
+        (data.x[inside], data.y[inside]),
+        verified=data.verified[inside],
+        groups=None if data.groups is None else data.groups[~own],
+        **options,
+    )
+    draws = log_marginals(
+        fitted,
+        data.x[outside],
+        data.y[outside],
+        num_draws=data.num_draws,
+        verified=data.verified[outside],
+    )
+    return _log_density(draws)
 
 
 def readable(number: float) -> str:

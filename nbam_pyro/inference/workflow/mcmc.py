@@ -11,7 +11,6 @@ import numpy as np
 import pyro
 import torch
 import xarray as xr
-from joblib import Parallel, delayed
 from pyro.infer import MCMC, NUTS
 from pyro.infer.autoguide import init_to_value
 
@@ -30,6 +29,7 @@ from nbam_pyro.inference.workflow.chain_groups import group_chains
 from nbam_pyro.models import ClosedStory, Story
 from nbam_pyro.models.stories.sites import local_parameters
 from nbam_pyro.training.contexts import evaluated, seeded
+from nbam_pyro.training.parallel import independent
 from nbam_pyro.training.rows import Batch
 from nbam_pyro.training.tensors import precision_of
 from nbam_pyro.verified import NOTHING, Verified
@@ -220,10 +220,9 @@ def sample_chains(
         )
     small = _frozen(story, rows)
     settings = _Settings(num_samples, num_warmup, target_accept)
-    results = Parallel(n_jobs=min(workers, len(starts)))(
-        delayed(_chain)(*small, start, settings, seed + 1000 * number)
-        for number, start in enumerate(starts)
-    )
+    seeds = [seed + 1000 * number for number in range(len(starts))]
+    calls = [(*small, one, settings, own) for one, own in zip(starts, seeds, strict=True)]
+    results = independent(_chain, calls, n_jobs=min(workers, len(starts)), seeds=seeds)
     draws = {name: torch.stack([chain[name] for chain, _ in results]) for name in starts[0]}
     return draws, np.stack([diverging for _, diverging in results])
 
