@@ -39,6 +39,7 @@ from benchmarks.robustness.precision import Precision
 from benchmarks.robustness.small_tables import SmallTables
 from benchmarks.speed.overhead import Overhead
 from benchmarks.speed.pred_probs import PredProbs
+from benchmarks.speed.startup import Startup
 
 __all__ = ["BENCHMARKS", "REPORTS"]
 
@@ -78,6 +79,7 @@ BENCHMARKS: tuple[type[Benchmark], ...] = (
     SmallTables,
     Overhead,
     PredProbs,
+    Startup,
 )
 REPORTS: tuple[Report, ...] = (
     LABEL_NOISE,

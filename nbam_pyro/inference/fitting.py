@@ -11,22 +11,16 @@ import numpy as np
 import pandas as pd
 import torch
 from pyro.infer.autoguide import AutoNormal
-from sklearn.model_selection import train_test_split
 from torch import nn
 
 from nbam_pyro.checks.spacing import check_spacing
 from nbam_pyro.errors import DataError, StoryError
 from nbam_pyro.inference.posterior.fit_result import Fit
-from nbam_pyro.inference.posterior.network_readings import readings_of
-from nbam_pyro.inference.posterior.training_rows import score_training_rows
-from nbam_pyro.inference.recipes import default_steps
-from nbam_pyro.inference.reports import with_reports
 from nbam_pyro.inference.steps.run import Run
 from nbam_pyro.models import Story
 from nbam_pyro.models.likelihoods.component import check_whole
 from nbam_pyro.training.contexts import evaluating, seeded
 from nbam_pyro.training.folds import split, together
-from nbam_pyro.training.lightning import Options
 from nbam_pyro.training.row_kind import RowKind
 from nbam_pyro.training.rows import Rows
 from nbam_pyro.training.sources import Data, as_rows
@@ -139,6 +133,12 @@ def fit(
         >>> line.training_rows.responsibility.argmax()
         np.int64(7)
     """
+    from nbam_pyro.inference.posterior.network_readings import readings_of
+    from nbam_pyro.inference.posterior.training_rows import score_training_rows
+    from nbam_pyro.inference.recipes import default_steps
+    from nbam_pyro.inference.reports import with_reports
+    from nbam_pyro.training.lightning import Options
+
     check_epochs(epochs, steps)
     if batch_size is not None:
         check_whole("batch_size", batch_size, least=1)
@@ -294,6 +294,8 @@ def _split(rows: Rows, held_out: float | np.ndarray | None, seed: int) -> np.nda
         else:
             enough = sizes.min() >= 2 and len(classes) <= min(count, n - count)
             enough = enough and labels.ndim == 1 and not rows.y.is_floating_point()
+            from sklearn.model_selection import train_test_split
+
             chosen = train_test_split(
                 np.arange(n),
                 test_size=count,
