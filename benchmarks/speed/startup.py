@@ -37,7 +37,7 @@ _COMMANDS = {"--help": _PANDAS, "show": _PANDAS, "score": _PYRO}
 @final
 @dataclass(frozen=True, kw_only=True)
 class Startup(Benchmark):
-    """CPU seconds of imports and of short commands, compared with `import pyro, torch` or pandas."""
+    """CPU seconds of imports and of short commands, compared with imports of pandas or Pyro."""
 
     rounds: Annotated[int, typer.Option(min=1, help="Rounds of each comparison.")] = 9
 
