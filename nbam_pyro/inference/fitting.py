@@ -29,6 +29,11 @@ from nbam_pyro.verified import NOTHING, Verified
 
 __all__ = ["fit"]
 
+# How to compute the networks of a story in half precision.
+_MIXED = (
+    "Call story.float(), and fit with trainer={'precision': 'bf16-mixed'}: networks then compute "
+    "in half precision, and likelihoods in single precision."
+)
 # How to mend a story in single precision that would lose digits of the measurements.
 _CENTRE = (
     "give the clean likelihood a centre near the measurements (centre=), as robust_regression "
@@ -114,9 +119,9 @@ def fit(
         DataError: The data have missing values, too few rows, or targets that the story cannot
             produce; `groups` is not one value per row; or the verified values contradict the
             targets or each other.
-        StoryError: The story, the steps and the objective are not compatible; weights are given and
-            the objective is not the closed form; or verified rows are given and the story cannot
-            take them as observed.
+        StoryError: The story, the steps and the objective are not compatible; the story or the
+            trainer has half precision throughout; weights are given and the objective is not the
+            closed form; or verified rows are given and the story cannot take them as observed.
 
     Example:
         >>> from nbam_pyro.models import BetaSwitch, BroadNormal, LatentSwitch, NormalLikelihood
@@ -151,6 +156,8 @@ def fit(
         )
     with torch.inference_mode(False), torch.enable_grad(), seeded(seed, devices=True):
         _check_trainable(story)
+        if str((trainer or {}).get("precision")) in ("16-true", "bf16-true"):
+            raise StoryError(f"Lightning would convert likelihoods to half precision. {_MIXED}")
         rows = as_rows(data, weights, verified, dtype=precision_of(story))
         rows = replace(rows, groups=together(rows.table, groups, count=len(rows)))
         _check_precision(story, rows)
@@ -232,7 +239,12 @@ def _check_numbers(*modules: nn.Module) -> None:
 
 
 def _check_trainable(story: Story) -> None:
-    """Raise a `StoryError` if the parameters of a story cannot have gradients."""
+    """Raise a `StoryError` if the parameters of a story cannot be trained precisely enough."""
+    if any(p.is_floating_point() and p.element_size() < 4 for p in story.parameters()):
+        raise StoryError(
+            f"The story has parameters in half precision, which is too coarse for likelihoods. "
+            f"{_MIXED}"
+        )
     if any(p.is_inference() for p in story.parameters()):
         raise StoryError(
             "The story was created inside torch.inference_mode, so its networks cannot be trained. "
