@@ -37,8 +37,10 @@ from benchmarks.robustness.kills import Kills
 from benchmarks.robustness.mutated_runs import MutatedRuns
 from benchmarks.robustness.precision import Precision
 from benchmarks.robustness.small_tables import SmallTables
+from benchmarks.speed.host_syncs import HostSyncs
 from benchmarks.speed.overhead import Overhead
 from benchmarks.speed.pred_probs import PredProbs
+from benchmarks.speed.startup import Startup
 
 __all__ = ["BENCHMARKS", "REPORTS"]
 
@@ -77,7 +79,9 @@ BENCHMARKS: tuple[type[Benchmark], ...] = (
     Precision,
     SmallTables,
     Overhead,
+    HostSyncs,
     PredProbs,
+    Startup,
 )
 REPORTS: tuple[Report, ...] = (
     LABEL_NOISE,

@@ -10,7 +10,6 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from sklearn.utils import column_or_1d
 
 from nbam_pyro.checks.containers import unwrapped
 from nbam_pyro.errors import DataError
@@ -72,7 +71,7 @@ class Column:
         elif isinstance(y, list | tuple) or pd.api.types.is_extension_array_dtype(y):
             y = np.asarray(y, dtype=object)
         with as_data_errors():
-            cells = np.asarray(column_or_1d(y, warn=True))
+            cells = _in_one_dimension(y)
         present = ~pd.isna(cells)
         values = cells[present]
         if cells.dtype.kind in "OmMcV":
@@ -99,6 +98,15 @@ class Column:
     def __getitem__(self, rows: np.ndarray) -> "Column":
         values = self.values[rows[self.present]]
         return Column(self.cells[rows], values, self.present[rows])
+
+
+def _in_one_dimension(y: Any) -> np.ndarray:
+    """Return targets as an array with one dimension, (N,)."""
+    if isinstance(y, np.ndarray | pd.Series) and y.ndim == 1:
+        return np.asarray(y)
+    from sklearn.utils import column_or_1d
+
+    return np.asarray(column_or_1d(y, warn=True))
 
 
 def _check_target(one: Any) -> None:

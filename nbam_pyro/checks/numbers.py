@@ -1,9 +1,10 @@
 """Checks of tensors; error messages name the first place where something is wrong."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
+import torch
 from torch import Tensor
 
 from nbam_pyro.errors import DataError
@@ -11,6 +12,7 @@ from nbam_pyro.errors import DataError
 __all__ = [
     "LARGEST",
     "as_class_codes",
+    "check_all_finite",
     "check_finite",
     "check_log_probs",
     "check_predictions",
@@ -73,13 +75,9 @@ def check_finite(
         nan in row 0, column 'size': fill them in, or leave such rows out.
     """
     if isinstance(values, Tensor):
-        values = values.detach()
-        if not values.numel():
+        if _within(values, largest=largest):
             return
-        lowest, highest = values.aminmax()
-        if lowest > -largest and highest < largest:  # Both are NaN if any number is.
-            return
-        values = values.cpu().double().numpy()
+        values = values.detach().cpu().double().numpy()
     good = np.isfinite(values) if largest == math.inf else np.abs(values) < largest
     if good.all():
         return
@@ -90,6 +88,41 @@ def check_finite(
         f"{name} has {count} {said} missing (NaN){bound}, the first is {values[~good][0]} in "
         f"{first_place(~good, columns)}: {mend}."
     )
+
+
+def check_all_finite(
+    values: Mapping[str, Tensor],
+    *,
+    largest: float = math.inf,
+    mend: str = "fill them in, or leave such rows out",
+) -> None:
+    """Raise an error if a number of several tensors is missing, infinite, or too large.
+
+    The host waits once for the device, and not once for each tensor.
+
+    Args:
+        values: Numbers of any shape, by the name that the error message shows.
+        largest: Largest absolute value that is accepted.
+        mend: Text added to the error message that says how to fix the problem.
+
+    Raises:
+        DataError: A number is NaN, infinite or too large; the message names the first place.
+    """
+    if not _within(*values.values(), largest=largest):
+        for name, one in values.items():
+            check_finite(one, name, largest=largest, mend=mend)
+
+
+def _within(*values: Tensor, largest: float) -> bool:
+    """Return whether all numbers are finite and below a limit; True inside `torch.compile`.
+
+    A compiled graph cannot raise an error that depends on values.
+    """
+    if torch.compiler.is_compiling():
+        return True
+    ends = [end.double() for one in values if one.numel() for end in one.detach().aminmax()]
+    # aminmax is NaN if any number is NaN, and comparisons with NaN are false.
+    return not ends or bool((torch.stack(ends).abs() < largest).all())
 
 
 def check_predictions(values: Tensor, name: str) -> None:
@@ -185,10 +218,10 @@ def as_class_codes(
             f"{num_classes - 1}. Convert it, for instance with .long()."
         )
     codes = values.detach().long()
-    if not codes.numel():
+    if torch.compiler.is_compiling() or not codes.numel():
         return codes
     lowest, highest = codes.aminmax()
-    if lowest >= 0 and highest < num_classes:
+    if (lowest >= 0) & (highest < num_classes):
         return codes
     wrong = (codes < 0) | (codes >= num_classes)
     if unlabelled is not None:

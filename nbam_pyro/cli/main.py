@@ -1,10 +1,10 @@
 """The application `nbam` and its commands. Slow packages load only when a command runs."""
 
-from importlib.metadata import version
 from typing import Annotated
 
 import typer
 
+from nbam_pyro import __version__
 from nbam_pyro.cli.compare import compare
 from nbam_pyro.cli.demo import demo
 from nbam_pyro.cli.detect import detect
@@ -30,7 +30,7 @@ for command in (fit, score, show, report, review, export, verify, compare, detec
 
 def _show_version(wanted: bool) -> None:
     if wanted:
-        typer.echo(f"nbam_pyro {version('nbam_pyro')}")
+        typer.echo(f"nbam_pyro {__version__}")
         raise typer.Exit
 
 

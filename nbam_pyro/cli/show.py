@@ -8,8 +8,9 @@ def show(
 ) -> None:
     """Show the results of a run: the share of wrong rows, flips of labels, and suspicious rows."""
     with mistakes():
-        from nbam_pyro.cli.runs import read_report, show_lines, table_lines
+        from nbam_pyro.cli.runs import read_summary, show_lines, suspicious_lines
 
-        summary, flags = read_report(run)
-    for line in [*show_lines(summary), "", *table_lines(flags)]:
+        summary = read_summary(run)
+        rows = suspicious_lines(run / "flags.csv", labels=summary["task"] == "classification")
+    for line in [*show_lines(summary), "", *rows]:
         say(line)

@@ -5,8 +5,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from scipy import stats
-from scipy.optimize import brentq, minimize
 from scipy.special import expit, log_expit, logit
 
 from nbam_pyro.checks.arguments import as_number, as_numbers
@@ -188,6 +186,8 @@ def _inclusion(values: Any, place: np.ndarray, rows: int) -> np.ndarray:
 
 def _recalibrated(raw: np.ndarray, place: np.ndarray, z: np.ndarray) -> np.ndarray:
     """Return shifted and stretched logits of all data, fitted to some verified switches."""
+    from scipy.optimize import minimize
+
     at, sign = raw[place], 2 * z - 1
 
     def loss(shift_slope: np.ndarray) -> float:
@@ -234,6 +234,8 @@ def _share(sample: _Sample, level: float) -> tuple[float, float, float, str]:
 
 def _counted(z: np.ndarray, w: np.ndarray, rows: int, tail: float) -> tuple[float, float]:
     """Return the interval of the share from counts: those verified, and a beta-binomial rest."""
+    from scipy import stats
+
     size = w.sum() ** 2 / (w @ w)  # number of equally weighted data that say as much
     wrong = size * (w @ z) / w.sum()
     rest = stats.betabinom(rows - len(z), wrong + 0.5, size - wrong + 0.5)
@@ -243,6 +245,8 @@ def _counted(z: np.ndarray, w: np.ndarray, rows: int, tail: float) -> tuple[floa
 
 def _small_share(mean: float, variance: float, n: int, tail: float) -> tuple[float, float]:
     """Return the interval of a share with an estimate and a variance, also where it is small."""
+    from scipy import stats
+
     inside = min(max(mean, 1 / (10 * n)), 1 - 1 / (10 * n))
     if variance <= 0:
         return mean, mean
@@ -256,6 +260,8 @@ def _small_share(mean: float, variance: float, n: int, tail: float) -> tuple[flo
 
 def _shifted(sample: _Sample, share: float) -> np.ndarray:
     """Return responsibilities of all data, with their mean at a share and verified ones known."""
+    from scipy.optimize import brentq
+
     rows = len(sample.logits)
     open_ = np.ones(rows, bool)
     open_[sample.place] = False

@@ -9,6 +9,7 @@ from sklearn.base import clone
 from torch import Tensor
 
 from nbam_pyro.detection.cells import NearCells, Whitening
+from nbam_pyro.detection.file_names import PATCHES, ROWS
 from nbam_pyro.detection.patches import PatchDetector
 from nbam_pyro.detection.reporting import set_report
 from nbam_pyro.detection.saved_report import (
@@ -18,7 +19,7 @@ from nbam_pyro.detection.saved_report import (
     report_arrays,
     report_entries,
 )
-from nbam_pyro.detection.saved_rows import FILES, RowDetector, read_rows, write_rows
+from nbam_pyro.detection.saved_rows import RowDetector, read_rows, write_rows
 from nbam_pyro.detection.schema import Patches, plain
 from nbam_pyro.errors import FolderError, StoryError
 from nbam_pyro.outputs.contamination_report import ContaminationReport
@@ -27,10 +28,7 @@ from nbam_pyro.storage.model_file import read_described, rehearsed, versions
 from nbam_pyro.storage.tensors import read_tensors, saved_tensor, write_tensors
 from nbam_pyro.training.contexts import exclusive
 
-__all__ = ["PATCHES", "files_of", "read_patches", "read_patches_report", "write_patches"]
-
-PATCHES = ("patches.json", "patches.safetensors")
-"""Names of the files."""
+__all__ = ["files_of", "read_patches", "read_patches_report", "write_patches"]
 
 # Folder of a detector of cells that has files of its own.
 _CELLS = "cells"
@@ -44,7 +42,7 @@ def files_of(folder: Path) -> list[str]:
     Args:
         folder: Folder of the detector.
     """
-    inner = [f"{_CELLS}/{name}" for name in FILES] if (folder / _CELLS).exists() else []
+    inner = [f"{_CELLS}/{name}" for name in ROWS] if (folder / _CELLS).exists() else []
     return [*PATCHES, *inner]
 
 

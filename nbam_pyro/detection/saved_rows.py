@@ -9,6 +9,7 @@ import numpy as np
 import torch
 
 from nbam_pyro.detection.detector import AnomalyDetector
+from nbam_pyro.detection.file_names import ROWS
 from nbam_pyro.detection.mixed import MixedDetector
 from nbam_pyro.detection.reporting import set_report
 from nbam_pyro.detection.representations import Representation
@@ -36,11 +37,10 @@ from nbam_pyro.storage.model_file import read_described, rehearsed, versions
 from nbam_pyro.storage.tensors import read_tensors, saved_tensor, write_tensors
 from nbam_pyro.training.contexts import exclusive
 
-__all__ = ["FILES", "RowDetector", "read_rows", "read_rows_report", "write_rows"]
+__all__ = ["RowDetector", "read_rows", "read_rows_report", "write_rows"]
 
 RowDetector = AnomalyDetector | MixedDetector | Representation
 
-FILES = ("detector.json", "detector.safetensors")
 _FORMAT_VERSION = 6
 _FITTED = ("threshold_", "n_features_in_")
 # Tensors that may hold infinity: rows that are not scaled have no largest value, and the weight of
@@ -77,8 +77,8 @@ def write_rows(folder: Path, detector: RowDetector) -> None:
         **report_arrays(report),
     }
     tensors = {name: torch.as_tensor(array) for name, array in arrays.items()}
-    write_tensors(folder / FILES[1], tensors | further, unbounded=_UNBOUNDED)
-    write_json(folder / FILES[0], described, Detector)
+    write_tensors(folder / ROWS[1], tensors | further, unbounded=_UNBOUNDED)
+    write_json(folder / ROWS[0], described, Detector)
 
 
 def read_rows(folder: Path, allow: Collection[str]) -> RowDetector:
@@ -92,8 +92,8 @@ def read_rows(folder: Path, allow: Collection[str]) -> RowDetector:
         FolderError: A file is missing or was changed, or another version wrote it.
         StoryError: A class is not in `allow`, or its tensors do not match the saved ones.
     """
-    model = read_described(folder / FILES[0], Detector, format_version=_FORMAT_VERSION)
-    tensors = read_tensors(folder / FILES[1], unbounded=_UNBOUNDED)
+    model = read_described(folder / ROWS[0], Detector, format_version=_FORMAT_VERSION)
+    tensors = read_tensors(folder / ROWS[1], unbounded=_UNBOUNDED)
     with exclusive(), rehearsed(folder):
         with building(tensors):
             detector = _loaded(model, tensors, allow)
@@ -114,8 +114,8 @@ def read_rows_report(folder: Path) -> ContaminationReport:
     Raises:
         FolderError: A file is missing or was changed, or another version wrote it.
     """
-    model = read_described(folder / FILES[0], Detector, format_version=_FORMAT_VERSION)
-    tensors = read_tensors(folder / FILES[1], unbounded=_UNBOUNDED)
+    model = read_described(folder / ROWS[0], Detector, format_version=_FORMAT_VERSION)
+    tensors = read_tensors(folder / ROWS[1], unbounded=_UNBOUNDED)
     scores = saved_tensor(tensors, "scores").numpy()
     return loaded_report(model.report, tensors, scores=scores)
 

@@ -5,9 +5,10 @@ from pathlib import Path
 
 from sklearn.utils.validation import check_is_fitted
 
+from nbam_pyro.detection.file_names import PATCHES, ROWS
 from nbam_pyro.detection.patches import PatchDetector
-from nbam_pyro.detection.saved_patches import PATCHES, files_of, read_patches, write_patches
-from nbam_pyro.detection.saved_rows import FILES, RowDetector, read_rows, write_rows
+from nbam_pyro.detection.saved_patches import files_of, read_patches, write_patches
+from nbam_pyro.detection.saved_rows import RowDetector, read_rows, write_rows
 from nbam_pyro.storage import check_files, new_folder, write_manifest
 
 __all__ = ["AnyDetector", "load_detector", "save_detector"]
@@ -90,5 +91,5 @@ def load_detector(folder: str | Path, *, allow: Collection[str] = ()) -> AnyDete
     if (folder / PATCHES[0]).exists():
         check_files(folder, files_of(folder))
         return read_patches(folder, allow)
-    check_files(folder, FILES)
+    check_files(folder, ROWS)
     return read_rows(folder, allow)

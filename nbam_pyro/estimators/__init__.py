@@ -1,7 +1,8 @@
-"""scikit-learn estimators, which call `fit` on tables and image arrays."""
+"""scikit-learn estimators, which call `fit` on tables and image arrays.
 
-from nbam_pyro.estimators.choices import ModelChoice
-from nbam_pyro.estimators.classifier import NBAMClassifier
-from nbam_pyro.estimators.regressor import NBAMRegressor
+Names load when first used.
+"""
 
-__all__ = ["ModelChoice", "NBAMClassifier", "NBAMRegressor"]
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

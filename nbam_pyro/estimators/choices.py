@@ -12,7 +12,8 @@ import pandas as pd
 from nbam_pyro.errors import NBAMWarning
 from nbam_pyro.inference import Fit
 from nbam_pyro.inference.diagnostics.measurement_verdict import different
-from nbam_pyro.outputs.verdict import Explanation, Verdict
+from nbam_pyro.outputs.explanation import Explanation
+from nbam_pyro.outputs.verdict import Verdict
 from nbam_pyro.outputs.wording.sentences import sentence
 
 __all__ = ["ModelChoice", "Trial", "judged_choice", "simplest", "tried"]

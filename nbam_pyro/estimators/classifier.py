@@ -17,7 +17,7 @@ from nbam_pyro.estimators.heads import Head, candidate_heads, choose_head, head_
 from nbam_pyro.estimators.row_weights import check_classes_count, labelled
 from nbam_pyro.estimators.targets import check_labels, check_same_kind, encode_labels
 from nbam_pyro.estimators.used_rows import UsedRows
-from nbam_pyro.inference import Fit, default_steps, flip_matrix, predict, transition_matrix
+from nbam_pyro.inference import Fit, flip_matrix, predict, transition_matrix
 from nbam_pyro.inference.fitting import check_epochs
 from nbam_pyro.inference.steps.run import Run
 from nbam_pyro.models import CleanError, CleanErrorLike, LabelFlip, mlp, small_cnn
@@ -283,6 +283,8 @@ class NBAMClassifier(ClassifierMixin, NBAMEstimator):
             story = one._drawn(rows.x, rows.y, seed)
             steps = self.steps
             if steps is None:
+                from nbam_pyro.inference import default_steps
+
                 steps = default_steps(story, epochs=self.epochs)
             one.set_params(epochs=None, steps=[*steps, runs.append])
             return one._fit_story(story, rows, seed), runs[0]

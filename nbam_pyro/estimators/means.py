@@ -12,7 +12,7 @@ import torch
 from nbam_pyro.errors import StoryError
 from nbam_pyro.estimators.choices import ModelChoice, Trial, judged_choice, simplest, tried
 from nbam_pyro.estimators.used_rows import UsedRows
-from nbam_pyro.inference import Fit, log_marginals, loo
+from nbam_pyro.inference import Fit, log_marginals
 from nbam_pyro.models import LeverageSwitch
 from nbam_pyro.training.folds import split, together
 
@@ -133,6 +133,8 @@ def _tried(
 
 def _left_out(trial: Trial, x: np.ndarray, y: np.ndarray) -> np.ndarray | None:
     """Return the log density of each target given the other rows, or None if it is not known."""
+    from nbam_pyro.inference import loo
+
     with warnings.catch_warnings():
         # A few rows of large influence do not decide between means.
         warnings.filterwarnings("ignore", "Estimated shape parameter of Pareto", UserWarning)

@@ -29,6 +29,7 @@ from .steps.distil import Distil as Distil
 from .steps.explore import Explore as Explore
 from .steps.joint import Joint as Joint
 from .steps.joint import Spread as Spread
+from .steps.joint import Task as Task
 from .steps.pace import Pace as Pace
 from .steps.recount import Recount as Recount
 from .steps.restarts import Restarts as Restarts
@@ -36,7 +37,6 @@ from .steps.robust_start import RobustStart as RobustStart
 from .steps.robust_start import Settle as Settle
 from .steps.run import Batch as Batch
 from .steps.run import Run as Run
-from .steps.run import Task as Task
 from .steps.starts import Anchors as Anchors
 from .steps.starts import Start as Start
 from .steps.starts import Vertices as Vertices

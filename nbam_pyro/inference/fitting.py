@@ -16,10 +16,6 @@ from torch import nn
 from nbam_pyro.checks.spacing import check_spacing
 from nbam_pyro.errors import DataError, StoryError
 from nbam_pyro.inference.posterior.fit_result import Fit
-from nbam_pyro.inference.posterior.network_readings import readings_of
-from nbam_pyro.inference.posterior.training_rows import score_training_rows
-from nbam_pyro.inference.recipes import default_steps
-from nbam_pyro.inference.reports import with_reports
 from nbam_pyro.inference.steps.run import Run
 from nbam_pyro.models import Story
 from nbam_pyro.models.likelihoods.component import check_whole
@@ -27,7 +23,6 @@ from nbam_pyro.training.contexts import deterministic_algorithms, evaluating, se
 from nbam_pyro.training.folds import together
 from nbam_pyro.training.held_out import held_out_rows
 from nbam_pyro.training.journal import Journal
-from nbam_pyro.training.lightning import Options
 from nbam_pyro.training.parallel import check_n_jobs
 from nbam_pyro.training.row_kind import RowKind
 from nbam_pyro.training.rows import Rows
@@ -37,6 +32,11 @@ from nbam_pyro.verified import NOTHING, Verified
 
 __all__ = ["fit"]
 
+# How to compute the networks of a story in half precision.
+_MIXED = (
+    "Call story.float(), and fit with trainer={'precision': 'bf16-mixed'}: networks then compute "
+    "in half precision, and likelihoods in single precision."
+)
 # How to mend a story in single precision that would lose digits of the measurements.
 _CENTRE = (
     "give the clean likelihood a centre near the measurements (centre=), as robust_regression "
@@ -138,9 +138,9 @@ def fit(
             targets or each other; or `n_jobs` is 0 or no whole number, or the fit cannot be sent to
             other processes.
         FolderError: `progress_folder` cannot be written.
-        StoryError: The story, the steps and the objective are not compatible; weights are given and
-            the objective is not the closed form; or verified rows are given and the story cannot
-            take them as observed.
+        StoryError: The story, the steps and the objective are not compatible; the story or the
+            trainer has half precision throughout; weights are given and the objective is not the
+            closed form; or verified rows are given and the story cannot take them as observed.
 
     Example:
         >>> from nbam_pyro.models import BetaSwitch, BroadNormal, LatentSwitch, NormalLikelihood
@@ -157,6 +157,12 @@ def fit(
         >>> line.training_rows.responsibility.argmax()
         np.int64(7)
     """
+    from nbam_pyro.inference.posterior.network_readings import readings_of
+    from nbam_pyro.inference.posterior.training_rows import score_training_rows
+    from nbam_pyro.inference.recipes import default_steps
+    from nbam_pyro.inference.reports import with_reports
+    from nbam_pyro.training.lightning import Options
+
     check_epochs(epochs, steps)
     if batch_size is not None:
         check_whole("batch_size", batch_size, least=1)
@@ -175,6 +181,8 @@ def fit(
         deterministic_algorithms(deterministic),
     ):
         _check_trainable(story)
+        if str((trainer or {}).get("precision")) in ("16-true", "bf16-true"):
+            raise StoryError(f"Lightning would convert likelihoods to half precision. {_MIXED}")
         rows = as_rows(data, weights, verified, dtype=precision_of(story))
         rows = replace(rows, groups=together(rows.table, groups, count=len(rows)))
         _check_precision(story, rows)
@@ -259,7 +267,12 @@ def _check_numbers(*modules: nn.Module) -> None:
 
 
 def _check_trainable(story: Story) -> None:
-    """Raise a `StoryError` if the parameters of a story cannot have gradients."""
+    """Raise a `StoryError` if the parameters of a story cannot be trained precisely enough."""
+    if any(p.is_floating_point() and p.element_size() < 4 for p in story.parameters()):
+        raise StoryError(
+            f"The story has parameters in half precision, which is too coarse for likelihoods. "
+            f"{_MIXED}"
+        )
     if any(p.is_inference() for p in story.parameters()):
         raise StoryError(
             "The story was created inside torch.inference_mode, so its networks cannot be trained. "

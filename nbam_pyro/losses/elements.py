@@ -9,6 +9,7 @@ from torch import Tensor
 from nbam_pyro import functional as nf
 from nbam_pyro.checks.numbers import LARGEST, as_class_codes, check_finite
 from nbam_pyro.errors import DataError
+from nbam_pyro.training.tensors import at_least_single
 from nbam_pyro.verified import NOTHING, Verified, verified_codes
 
 __all__ = ["Elements", "checked_labels", "elements_of", "log_flip_of", "verified_of"]
@@ -97,9 +98,7 @@ def elements_of(
         verified: Verified values, in the shape of target.
         ignore_index: Value of target that means "no label".
     """
-    # Half precision keeps only two or three digits of a log probability.
-    precise = logits.to(torch.promote_types(logits.dtype, torch.float32))
-    rows = precise.movedim(1, -1).reshape(-1, logits.shape[1])
+    rows = at_least_single(logits).movedim(1, -1).reshape(-1, logits.shape[1])
     labels = target.reshape(-1)
     labelled = labels != ignore_index
     return Elements(

@@ -7,7 +7,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from nbam_pyro import functional as nf
-from nbam_pyro.checks.numbers import LARGEST, check_finite
+from nbam_pyro.checks.numbers import LARGEST, check_all_finite
 from nbam_pyro.losses.criterion import Reduction, rate_penalty
 from nbam_pyro.losses.elements import Elements, checked_labels, elements_of, verified_of
 from nbam_pyro.models.priors.pseudo_counts import FlipPrior
@@ -39,6 +39,10 @@ def nbam_loss(
 
     The rate logit :math:`\alpha_c` belongs to class c, and g(x) is an optional deviation of the
     row. If a label is verified, the sum keeps only the terms that agree with the verified value.
+
+    `torch.compile(nbam_loss, fullgraph=True)` makes one graph of it. A compiled graph checks shapes
+    and types, but not values: NaN in the arguments gives NaN in the loss. Check the labels and the
+    first batch with the loss itself.
 
     Shape:
         - logits: (N, K) or (N, K, d1, ...), the network's prediction of the true label before the
@@ -90,8 +94,11 @@ def checked_pair(
     elements: Elements, rate_logits: Tensor, flip_logits: Tensor
 ) -> tuple[Tensor, Tensor]:
     """Check the parameters, and return the log joint probabilities of `Elements.pair`."""
-    for name, values in {"rate_logits": rate_logits, "flip_logits": flip_logits}.items():
-        check_finite(values, name, largest=LARGEST, mend="check whether the training has diverged")
+    check_all_finite(
+        {"rate_logits": rate_logits, "flip_logits": flip_logits},
+        largest=LARGEST,
+        mend="check whether the training has diverged",
+    )
     return elements.pair(rate_logits, flip_logits)
 
 

@@ -124,7 +124,8 @@ class NBAMLoss(nn.Module):
             verified = verified_of(logits, target, contaminated, true_label, self.ignore_index)
             return cross_entropy(logits, target, verified, self.reduction, self.ignore_index)
         own = self.rate_logits, self.flip_logits
-        rates, flips = (p.detach() if self.fixed else p for p in own)
+        fixed = bool(self.fixed)
+        rates, flips = (p.detach() if fixed else p for p in own)
         value = nbam_loss(
             logits,
             target,
@@ -137,7 +138,7 @@ class NBAMLoss(nn.Module):
             ignore_index=self.ignore_index,
         )
         if self.training and torch.is_grad_enabled():
-            if not self.fixed:
+            if not fixed:
                 self._movement.check(self.parameters(), logits)
             if self._memorised.changes(logits):  # The statistics describe an earlier network.
                 self.held_out.zero_()

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from nbam_pyro import functional as nf
-from nbam_pyro.checks.numbers import LARGEST, check_finite, first_place
+from nbam_pyro.checks.numbers import LARGEST, check_all_finite, check_finite, first_place
 from nbam_pyro.errors import DataError
 from nbam_pyro.verified import Verified
 
@@ -88,8 +88,7 @@ def regression_pair(
         "anomaly_loc": anomaly_loc,
         "anomaly_scale": anomaly_scale,
     }
-    for name, values in settings.items():
-        check_finite(values, name, largest=LARGEST, mend="check whether the training has diverged")
+    check_all_finite(settings, largest=LARGEST, mend="check whether the training has diverged")
     if not (anomaly_scale > 0).all():
         raise DataError(f"anomaly_scale is {anomaly_scale.min().item()}; it must be positive.")
     clean = _normal_log_prob((target - prediction) / log_scale.exp(), log_scale)

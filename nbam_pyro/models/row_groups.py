@@ -5,8 +5,6 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
-from sklearn.exceptions import ConvergenceWarning
-from sklearn.mixture import GaussianMixture
 from torch import Tensor
 
 __all__ = ["Apart", "group_apart", "row_groups"]
@@ -93,6 +91,9 @@ def _scaled(h: Tensor) -> np.ndarray:
 
 def _clusters(points: np.ndarray, count: int) -> np.ndarray | None:
     """Return the index of the cluster of each row, (N,); None if there are too few rows."""
+    from sklearn.exceptions import ConvergenceWarning
+    from sklearn.mixture import GaussianMixture
+
     kept = points[:: -(-len(points) // _ROWS)]
     if len(np.unique(kept, axis=0)) < 2 * _FEWEST * count:
         return None

@@ -2,6 +2,8 @@ from .anchors import anchor_counts as anchor_counts
 from .anchors import anchor_start as anchor_start
 from .contamination_report import ContaminationReport as ContaminationReport
 from .contamination_report import load_report as load_report
+from .explanation import Explanation as Explanation
+from .explanation import Level as Level
 from .intervals import TransitionIntervals as TransitionIntervals
 from .intervals import transition_intervals as transition_intervals
 from .label_tables import LabelTables as LabelTables
@@ -12,6 +14,4 @@ from .scores.from_scores import from_scores as from_scores
 from .share import Share as Share
 from .transition import Transition as Transition
 from .transition import estimate_transition as estimate_transition
-from .verdict import Explanation as Explanation
-from .verdict import Level as Level
 from .verdict import Verdict as Verdict

@@ -5,9 +5,10 @@ from collections.abc import Iterator
 import numpy as np
 
 from nbam_pyro.models.priors.class_frequency import class_prior_sentence
+from nbam_pyro.outputs.explanation import Explanation, Level
 from nbam_pyro.outputs.label_readings import Readings, unskilled
 from nbam_pyro.outputs.open_share import COMPETES, MAJORITY, open_share, unknown_share
-from nbam_pyro.outputs.verdict import Explanation, Level, Verdict
+from nbam_pyro.outputs.verdict import Verdict
 from nbam_pyro.outputs.wording.labels import (
     all_right,
     every_class_clause,

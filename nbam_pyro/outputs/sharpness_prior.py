@@ -24,8 +24,7 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.special import expit
-from scipy.stats import t as student_t
+from scipy.special import expit, stdtr
 
 from nbam_pyro.outputs.sharpness_seen import Seen
 
@@ -37,7 +36,7 @@ POINTS = np.array([-5.0, -3.0, -2.0, -1.4, -0.9, -0.45, 0.0, 0.45, 0.9, 1.4, 2.0
 """Points of the log sharpness, in scales from its centre."""
 
 _EDGES = np.r_[-np.inf, (POINTS[1:] + POINTS[:-1]) / 2, np.inf]
-POINT_WEIGHTS = np.diff(student_t.cdf(_EDGES, FREEDOM))
+POINT_WEIGHTS = np.diff(stdtr(FREEDOM, _EDGES))
 """Prior weights of the points, which sum to one."""
 
 WIDE = np.exp(np.linspace(-3.0, 3.4, 25))

@@ -5,7 +5,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from jaxtyping import Float, Int
-from scipy.optimize import minimize, minimize_scalar
 from scipy.special import expit
 from torch import Tensor
 
@@ -150,6 +149,7 @@ def _class(wrong: Tensor, doubt: Tensor) -> tuple[float, ...]:
 
 def _power(log_p: Tensor, labels: Tensor) -> float:
     """Return the log of the power at which normalised powers of f predict the labels best."""
+    from scipy.optimize import minimize_scalar
 
     def loss(log_a: float) -> float:
         f = _mixed(log_p, math.exp(log_a), EPSILON)
@@ -160,6 +160,7 @@ def _power(log_p: Tensor, labels: Tensor) -> float:
 
 def _broad_share(log_p: Tensor, labels: Tensor) -> tuple[float, float]:
     """Fit a power and the share of a broad distribution to the labels: log power and logit."""
+    from scipy.optimize import minimize
 
     def loss(at: np.ndarray) -> float:
         f = _mixed(log_p, math.exp(at[0]), float(expit(at[1])))

@@ -3,38 +3,19 @@
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Literal
+from typing import Any
 
 import pandas as pd
 from pydantic import TypeAdapter
 
-from nbam_pyro.storage import Probability
+from nbam_pyro.outputs.explanation import Explanation, Level
 
-__all__ = ["Explanation", "Level", "Verdict"]
-
-Level = Literal["identified", "weak", "cannot tell"]
-"""Level of a `Verdict`: how well the data identify the contamination."""
+__all__ = ["Verdict"]
 
 # Explanations of less weight do not widen intervals.
 _LIGHT = 0.05
 # Largest contamination that the prior allows.
 _HALF = 0.5
-
-
-@dataclass(frozen=True, kw_only=True)
-class Explanation:
-    """One of several explanations of the same data.
-
-    Attributes:
-        text: Sentence that describes the explanation, such as "Two classes have exchanged names."
-        contamination: Share of these rows that is contaminated if the explanation is right.
-        weight: Probability of the explanation given the data, or its predictive weight. None if
-            neither can be computed from the data.
-    """
-
-    text: str
-    contamination: Probability
-    weight: Probability | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

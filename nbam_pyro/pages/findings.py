@@ -10,8 +10,8 @@ import pandas as pd
 import xarray as xr
 
 from nbam_pyro.outputs.contamination_report import FLAGGED
+from nbam_pyro.outputs.explanation import Explanation, Level
 from nbam_pyro.outputs.share import Share
-from nbam_pyro.outputs.verdict import Explanation, Level
 from nbam_pyro.plots.sources import Matrix
 
 __all__ = ["Findings", "Group", "Kind", "Truth"]

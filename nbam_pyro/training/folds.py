@@ -4,9 +4,6 @@ from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
-from scipy.sparse import coo_array
-from scipy.sparse.csgraph import connected_components
-from sklearn.model_selection import GroupKFold, KFold, StratifiedGroupKFold, StratifiedKFold
 
 from nbam_pyro.errors import DataError
 
@@ -39,6 +36,8 @@ def split(
         >>> sorted(own.tolist() for _, own in split(np.zeros(4), 2, seed=0, groups=pairs))
         [[0, 1], [2, 3]]
     """
+    from sklearn.model_selection import GroupKFold, KFold, StratifiedGroupKFold, StratifiedKFold
+
     count = 1 if groups is None else len(np.unique(groups))
     folds = folds if count == 1 else min(folds, count)
     labels = y.ndim == 1 and y.dtype.kind in "iu"
@@ -69,6 +68,9 @@ def together(x: Any, groups: Any = None, *, count: int | None = None) -> np.ndar
         >>> together(np.array([[1.0], [2.0], [1.0], [3.0]]), ["a", "a", "b", "c"])
         array([0, 0, 0, 1])
     """
+    from scipy.sparse import coo_array
+    from scipy.sparse.csgraph import connected_components
+
     parts = []
     if x is not None:
         count = len(x)

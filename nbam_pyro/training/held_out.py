@@ -3,7 +3,6 @@
 from numbers import Real
 
 import numpy as np
-from sklearn.model_selection import train_test_split
 
 from nbam_pyro.errors import DataError
 from nbam_pyro.training.folds import split
@@ -49,6 +48,8 @@ def held_out_rows(rows: Rows, held_out: float | np.ndarray | None, *, seed: int)
         else:
             enough = sizes.min() >= 2 and len(classes) <= min(count, n - count)
             enough = enough and labels.ndim == 1 and not rows.y.is_floating_point()
+            from sklearn.model_selection import train_test_split
+
             chosen = train_test_split(
                 np.arange(n),
                 test_size=count,

@@ -6,22 +6,21 @@ import json
 import os
 import pickle
 import shutil
-import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
-from lightning.pytorch import LightningModule, Trainer
-from lightning.pytorch.callbacks import Callback, Checkpoint
-from lightning.pytorch.plugins.io import TorchCheckpointIO
 from torch import Tensor, nn
 
 from nbam_pyro.errors import FolderError, StoryError
 
-__all__ = ["EachEpoch", "Entry", "Journal", "RandomStateCheckpoint", "WholeFiles"]
+if TYPE_CHECKING:
+    from lightning.pytorch import Callback
+
+__all__ = ["Entry", "Journal", "random_state", "set_random_state", "write_whole"]
 
 _WHOLE = "whole.pt"
 _BEGUN = "begun.json"
@@ -137,7 +136,7 @@ class Entry:
         try:
             if not path.exists():
                 self.folder.mkdir(parents=True, exist_ok=True)
-                _replace(path, lambda draft: draft.write_text(json.dumps(description)))
+                write_whole(path, lambda draft: draft.write_text(json.dumps(description)))
             same = json.loads(path.read_text()) == description
         except OSError as error:
             raise FolderError(
@@ -150,7 +149,7 @@ class Entry:
                 f"'{self.folder.parent}'."
             )
 
-    def read(self, module: nn.Module, callbacks: Sequence[Callback]) -> dict[str, Any] | None:
+    def read(self, module: nn.Module, callbacks: Sequence["Callback"]) -> dict[str, Any] | None:
         """Set modules, callbacks and random generators to those of the finished training run.
 
         Args:
@@ -172,7 +171,7 @@ class Entry:
         return further
 
     def finish(
-        self, module: nn.Module, callbacks: Sequence[Callback], further: dict[str, Any]
+        self, module: nn.Module, callbacks: Sequence["Callback"], further: dict[str, Any]
     ) -> None:
         """Write that the training run has finished, and remove its checkpoints.
 
@@ -187,51 +186,8 @@ class Entry:
             "random": random_state(),
             "further": further,
         }
-        _replace(self.folder / _WHOLE, lambda draft: torch.save(state, draft))
+        write_whole(self.folder / _WHOLE, lambda draft: torch.save(state, draft))
         shutil.rmtree(self.checkpoints, ignore_errors=True)
-
-
-class WholeFiles(TorchCheckpointIO):
-    """Write checkpoints beside their place first, so that no part of one is ever read."""
-
-    def save_checkpoint(
-        self, checkpoint: dict[str, Any], path: Any, storage_options: Any | None = None
-    ) -> None:
-        # Lightning itself would write to the temporary folder of the system.
-        Path(path).parent.mkdir(parents=True, exist_ok=True)
-        _replace(Path(path), lambda draft: torch.save(checkpoint, draft))
-
-
-class EachEpoch(Checkpoint):
-    """Write a checkpoint after an epoch, in place of that of an epoch before.
-
-    Short epochs share a checkpoint: there is at most one in a second.
-
-    Args:
-        path: Path of the checkpoint.
-        pause: Seconds between two checkpoints.
-    """
-
-    def __init__(self, path: Path, *, pause: float = 1.0) -> None:
-        self.path = path
-        self.pause = pause
-        self.written = time.monotonic()
-
-    def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        if time.monotonic() - self.written >= self.pause:
-            trainer.save_checkpoint(self.path)
-            self.written = time.monotonic()
-
-
-class RandomStateCheckpoint(Callback):
-    """Keep the state of torch's random generators in checkpoints, and restore it."""
-
-    def state_dict(self) -> dict[str, Any]:
-        return random_state()
-
-    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        # Lightning calls this before it asks the loader for batches.
-        set_random_state(state_dict)
 
 
 def random_state() -> dict[str, Any]:
@@ -267,8 +223,13 @@ def _hash(job: Any) -> str:
     return hashlib.sha256(written.getbuffer()).hexdigest()[:32]
 
 
-def _replace(path: Path, write: Callable[[Path], Any]) -> None:
-    """Write a file under another name and move it to its place once it is on the disk."""
+def write_whole(path: Path, write: Callable[[Path], Any]) -> None:
+    """Write a file under another name and move it to its place once it is on the disk.
+
+    Args:
+        path: Place of the file.
+        write: Function that writes the file to the path that it is given.
+    """
     draft = path.with_suffix(".draft")
     write(draft)
     with draft.open("rb+") as file:

@@ -14,8 +14,9 @@ import torch
 from lightning.pytorch.callbacks import Callback, EarlyStopping, ModelCheckpoint, RichProgressBar
 from torch import Tensor, nn
 
+from nbam_pyro.training.checkpoints import EachEpoch, RandomStateCheckpoint, WholeFiles
 from nbam_pyro.training.hooks import StepHook
-from nbam_pyro.training.journal import EachEpoch, Entry, Journal, RandomStateCheckpoint, WholeFiles
+from nbam_pyro.training.journal import Entry, Journal
 from nbam_pyro.training.rows import Batch, Rows
 
 BatchLoss = Callable[[Batch], Tensor]

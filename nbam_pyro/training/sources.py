@@ -1,11 +1,10 @@
 """Conversion of arrays, data sets, loaders and data modules to `Rows`."""
 
 from dataclasses import replace
-from typing import Any
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 import torch
-from lightning.pytorch import LightningDataModule
 from torch import Tensor
 from torch.utils.data import (
     ConcatDataset,
@@ -29,7 +28,28 @@ _DOUBLE = (
 )
 
 
-Data = tuple[Any, Any] | Dataset | DataLoader | LightningDataModule
+@runtime_checkable
+class DataModule(Protocol):
+    """The methods of a `LightningDataModule` that give its rows."""
+
+    def prepare_data(self) -> None:
+        """Download or write the data."""
+
+    def setup(self, stage: str) -> None:
+        """Make the data sets of a stage.
+
+        Args:
+            stage: Name of the stage, "fit".
+        """
+
+    def train_dataloader(self) -> Any:
+        """Return the loader of the training rows."""
+
+    def val_dataloader(self) -> Any:
+        """Return the loader of the validation rows; anything else if there are none."""
+
+
+Data = tuple[Any, Any] | Dataset | DataLoader | DataModule
 
 
 def as_rows(
@@ -60,7 +80,7 @@ def as_rows(
     """
     dtype = dtype or torch.get_default_dtype()
     match data:
-        case LightningDataModule():
+        case DataModule():
             rows = _of_module(data, dtype)
         case DataLoader():
             rows = _of_loader(data, dtype)
@@ -110,7 +130,7 @@ def _of_loader(loader: DataLoader, dtype: torch.dtype) -> Rows:
     )
 
 
-def _of_module(module: LightningDataModule, dtype: torch.dtype) -> Rows:
+def _of_module(module: DataModule, dtype: torch.dtype) -> Rows:
     module.prepare_data()
     module.setup("fit")
     training, held_out = module.train_dataloader(), module.val_dataloader()

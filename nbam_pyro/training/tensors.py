@@ -47,6 +47,24 @@ def in_precision(x: Tensor, dtype: torch.dtype | None) -> Tensor:
     return x.to(dtype) if dtype is not None and x.is_floating_point() else x
 
 
+def at_least_single(values: Tensor) -> Tensor:
+    """Convert numbers in half precision to single precision; others do not change.
+
+    Networks may compute in half precision. Likelihoods need more digits: half precision keeps only
+    two or three digits of a log probability.
+
+    Args:
+        values: Outputs of a network, of a floating-point type and any shape.
+
+    Example:
+        >>> at_least_single(torch.zeros(1, dtype=torch.bfloat16)).dtype
+        torch.float32
+        >>> at_least_single(torch.zeros(1, dtype=torch.float64)).dtype
+        torch.float64
+    """
+    return values.to(torch.promote_types(values.dtype, torch.float32))
+
+
 def precision_of(*modules: nn.Module) -> torch.dtype:
     """Return the floating point type of the first parameter or buffer, or torch's default."""
     for module in modules:

@@ -11,7 +11,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from nbam_pyro.cli.files import Columns, encoding_of, read
-from nbam_pyro.cli.runs import scored_line, table_lines
+from nbam_pyro.cli.runs import scored_line, suspicious_lines
+from nbam_pyro.cli.runs.tables import write_table
 from nbam_pyro.outputs.wording.sentences import percent
 from tests.cli.files.helpers import refused as not_taken
 from tests.cli.helpers import bugs, distances, nbam, refused
@@ -236,16 +237,20 @@ def test_one_long_text_costs_only_itself():
     assert len(Columns.of(frame).encode(frame).x) == 4001
 
 
-def test_what_is_not_zero_does_not_look_so():
+def test_what_is_not_zero_does_not_look_so(tmp_path):
+    def shown():
+        write_table(rare, tmp_path / "flags.csv")
+        return suspicious_lines(tmp_path / "flags.csv", labels=True)
+
     assert [percent(share) for share in (0, 1e-9, 0.0004, 0.0005, 0.5, 0.9999, 1)] == [
         *["0.0%", "<0.1%", "<0.1%", "0.1%", "50.0%", ">99.9%", "100.0%"]
     ]
     rare = pd.DataFrame({"row": range(30), "responsibility": 1e-5})
-    (line,) = table_lines(rare)
+    (line,) = shown()
     assert "No row is suspicious" in line
     assert "none of them is suspicious" in scored_line(rare)
     rare.loc[0, "responsibility"] = 0.02
-    lines = table_lines(rare)
+    lines = shown()
     assert "20 most suspicious rows" in lines[0]
     assert "0.020" in lines[2]
     assert "<0.001" in lines[3]

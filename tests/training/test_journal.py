@@ -11,7 +11,8 @@ from nbam_pyro.detection import AnomalyDetector, AutoEncoder
 from nbam_pyro.errors import FolderError, StoryError
 from nbam_pyro.inference import Joint, fit
 from nbam_pyro.models import LabelFlip
-from nbam_pyro.training.journal import EachEpoch, Journal
+from nbam_pyro.training.checkpoints import EachEpoch
+from nbam_pyro.training.journal import Journal
 from tests.inference.cases import blobs
 from tests.rows import FEATURES
 

@@ -8,8 +8,8 @@ import numpy as np
 from nbam_pyro.checks.codes import codes_of, switches
 from nbam_pyro.cli.files import Source, read
 from nbam_pyro.cli.files.messages import counted, repeated
+from nbam_pyro.cli.runs.formulas import unquoted
 from nbam_pyro.cli.runs.reviewing import Reviewable
-from nbam_pyro.cli.runs.tables import unquoted
 from nbam_pyro.decisions.queue import inclusion_probabilities
 from nbam_pyro.errors import DataError
 

@@ -6,7 +6,7 @@ import pandas as pd
 
 from nbam_pyro.cli.files.csv_check import checked_header
 from nbam_pyro.cli.files.messages import problem, repeated
-from nbam_pyro.cli.runs.tables import unquoted
+from nbam_pyro.cli.runs.formulas import unquoted
 from nbam_pyro.errors import DataError
 from nbam_pyro.exchange.run_rows import as_text
 

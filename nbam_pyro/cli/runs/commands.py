@@ -12,19 +12,17 @@ from nbam_pyro.cli.files import read
 from nbam_pyro.cli.files.messages import counted
 from nbam_pyro.cli.files.precision import rounded
 from nbam_pyro.cli.runs.continuing import continuing
-from nbam_pyro.cli.runs.detecting import is_detected, score_detected
 from nbam_pyro.cli.runs.features import learn, named, oddities
 from nbam_pyro.cli.runs.flags import flags
 from nbam_pyro.cli.runs.folder import read_run, write_run
 from nbam_pyro.cli.runs.frozen import FeatureOptions, with_features
 from nbam_pyro.cli.runs.info import RunInfo
-from nbam_pyro.cli.runs.mapping import is_mapped, score_mapped
 from nbam_pyro.cli.runs.priors import check_label_options, clean_error_text
+from nbam_pyro.cli.runs.run_kinds import is_detected, is_mapped
 from nbam_pyro.cli.runs.tables import write_table
 from nbam_pyro.cli.runs.targets import TrainingTargets, columns_beside
 from nbam_pyro.cli.runs.verified_files import check_one_source, verified_targets
 from nbam_pyro.errors import DataError
-from nbam_pyro.estimators import NBAMClassifier, NBAMRegressor
 from nbam_pyro.estimators.contamination import rate_prior
 from nbam_pyro.models import Beta, CleanErrorLike
 from nbam_pyro.storage import new_file
@@ -94,6 +92,8 @@ def fit_file(
         FolderError: The folder exists and `overwrite` is False, it cannot be written, or another
             command was interrupted that would have written it.
     """
+    from nbam_pyro.estimators import NBAMClassifier, NBAMRegressor
+
     rate_prior(contamination)  # before the slow part
     check_one_source(verified, true_label, contaminated)
     settings: dict[str, Any] = {
@@ -212,6 +212,8 @@ def score_file(
     with new_file(out, overwrite=overwrite) as draft:
         options: dict[str, Any] = {"features": features, "progress": progress, "say": say}
         if is_mapped(run):
+            from nbam_pyro.cli.runs.mapping import score_mapped
+
             options |= {"maps": maps, "frames": frames, "overwrite": overwrite}
             table = score_mapped(run, data, **options)
         elif maps is not None or frames:
@@ -219,9 +221,12 @@ def score_file(
                 f"--maps and --frames are for runs of nbam detect --maps, and '{run}' is another "
                 "run. Leave them out."
             )
+        elif is_detected(run):
+            from nbam_pyro.cli.runs.detecting import score_detected
+
+            table = score_detected(run, data, **options)
         else:
-            score = score_detected if is_detected(run) else _score_labelled
-            table = score(run, data, **options)
+            table = _score_labelled(run, data, **options)
         write_table(table, draft)
     return table
 
@@ -259,9 +264,9 @@ def _repeats(x: np.ndarray) -> list[str]:
     ]
 
 
-def _chosen(estimator: NBAMClassifier | NBAMRegressor, head: str | None) -> list[str]:
+def _chosen(estimator: Any, head: str | None) -> list[str]:
     """Say which head was chosen, if that was asked for."""
-    if head != "auto" or isinstance(estimator, NBAMRegressor):
+    if head != "auto":  # None for measurements
         return []
     compared = ", ".join(map(str, estimator.head_.scores.index))
     return [

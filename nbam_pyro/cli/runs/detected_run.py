@@ -13,7 +13,8 @@ import pandas as pd
 from nbam_pyro.cli.files import Encoding, Source, read
 from nbam_pyro.cli.runs.continuing import continuing
 from nbam_pyro.cli.runs.frozen import FeatureOptions, with_features
-from nbam_pyro.cli.runs.schema import DetectedInfo, Settings, Summary
+from nbam_pyro.cli.runs.info_schema import DetectedInfo
+from nbam_pyro.cli.runs.schema import Settings, Summary
 from nbam_pyro.cli.runs.scores import share_entries
 from nbam_pyro.cli.runs.tables import write_table
 from nbam_pyro.cli.runs.verified_rows import verified_codes, verified_column

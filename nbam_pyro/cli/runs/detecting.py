@@ -20,13 +20,14 @@ from nbam_pyro.cli.runs.detector_options import BackboneName
 from nbam_pyro.cli.runs.features import learn, named, oddities
 from nbam_pyro.cli.runs.folder import shape_of
 from nbam_pyro.cli.runs.frozen import FeatureOptions, with_features
-from nbam_pyro.cli.runs.schema import DetectedInfo
+from nbam_pyro.cli.runs.info_schema import DetectedInfo
 from nbam_pyro.detection import AnomalyDetector, MixedDetector, ScoredDetector
-from nbam_pyro.detection.saved_rows import FILES, RowDetector, read_rows, write_rows
+from nbam_pyro.detection.file_names import ROWS
+from nbam_pyro.detection.saved_rows import RowDetector, read_rows, write_rows
 from nbam_pyro.errors import DataError, FolderError
 from nbam_pyro.storage import check_files, read_json, write_manifest
 
-__all__ = ["detect_file", "is_detected", "picture", "row_settings", "score_detected"]
+__all__ = ["detect_file", "picture", "row_settings", "score_detected"]
 
 
 def detect_file(options: DetectOptions, *, backbone: BackboneName | None = None) -> dict[str, Any]:
@@ -122,7 +123,7 @@ def score_detected(
         DataError: The data are of another kind than the training data.
         FolderError: The run is incomplete or was changed.
     """
-    check_files(run, ["run.json", *FILES])
+    check_files(run, ["run.json", *ROWS])
     info = read_json(run / "run.json", DetectedInfo)
     detector = read_rows(run, allow=())
     # For images, the number of features is that of the channels.
@@ -159,15 +160,6 @@ def _check_kind(source: Source, backbone: BackboneName | None, *, data: Path) ->
             "images without --features, or an NPZ file with an array X of shape (rows, channels, "
             "height, width). For tables, give ntl, icl, svdd or ae."
         )
-
-
-def is_detected(run: Path) -> bool:
-    """Return True if a run folder has a detector of rows.
-
-    Args:
-        run: Run folder.
-    """
-    return (run / FILES[0]).exists()
 
 
 def picture(folder: Path, detector: ScoredDetector) -> None:

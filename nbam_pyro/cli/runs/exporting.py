@@ -10,10 +10,11 @@ import pandas as pd
 
 from nbam_pyro.cli.files.messages import counted, repeated
 from nbam_pyro.cli.runs.cells import read_cells
-from nbam_pyro.cli.runs.folder import read_report
+from nbam_pyro.cli.runs.info_schema import FittedInfo
+from nbam_pyro.cli.runs.results import read_report
 from nbam_pyro.cli.runs.reviewing import check_outside
 from nbam_pyro.cli.runs.row_contents import with_contents
-from nbam_pyro.cli.runs.schema import FittedInfo, Settings
+from nbam_pyro.cli.runs.schema import Settings
 from nbam_pyro.cli.runs.tables import formulas, write_csv
 from nbam_pyro.errors import DataError
 from nbam_pyro.exchange import (

@@ -7,25 +7,21 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from matplotlib.figure import Figure
 
-from nbam_pyro import plots
 from nbam_pyro.cli.files import ArrayShape, Columns, Encoding, FrozenEncoding, ImageShape
 from nbam_pyro.cli.runs.flags import flags
 from nbam_pyro.cli.runs.info import RunInfo
-from nbam_pyro.cli.runs.schema import FittedInfo, Settings, Summary
+from nbam_pyro.cli.runs.info_schema import FittedInfo
+from nbam_pyro.cli.runs.schema import Settings, Summary
 from nbam_pyro.cli.runs.summary import summarise
-from nbam_pyro.cli.runs.tables import read_table, write_table
+from nbam_pyro.cli.runs.tables import write_table
 from nbam_pyro.errors import FolderError
 from nbam_pyro.estimators.targets import Targets
 from nbam_pyro.inference import Fit, load, transition_matrix
 from nbam_pyro.inference.posterior.saving import write_fit
 from nbam_pyro.storage import check_files, read_json, write_json, write_manifest
 
-__all__ = ["RunInfo", "read_report", "read_run", "write_run"]
-
-# Columns of flags.csv that hold a number in every row, if the file has them.
-_NUMBERS = ("responsibility", "suggested_probability", "prediction", "score")
+__all__ = ["RunInfo", "read_run", "write_run"]
 
 
 def write_run(
@@ -115,35 +111,13 @@ def shape_of(encoding: Encoding) -> tuple[int, ...]:
             return (encoding.columns,)
 
 
-def read_report(folder: Path) -> tuple[dict[str, Any], pd.DataFrame]:
-    """Read the summary and the flags of a run.
-
-    Args:
-        folder: Run folder that a command wrote.
-
-    Returns:
-        The content of summary.json, and the table in flags.csv.
-
-    Raises:
-        FolderError: The folder is not a run folder, or one of its files is missing or was changed.
-    """
-    check_files(folder, ["summary.json", "flags.csv"])
-    summary = read_json(folder / "summary.json", Summary).model_dump(exclude_unset=True)
-    texts = ["label", "suggested_label"] if summary.get("task") == "classification" else []
-    table = read_table(folder / "flags.csv", texts=texts)  # 001 and 01 are two labels
-    verified = "verified" not in table or table["verified"].dtype == bool
-    numbers = [pd.api.types.is_numeric_dtype(table[name]) for name in _NUMBERS if name in table]
-    if "row" not in table or not verified or not numbers or not all(numbers):
-        raise FolderError(
-            f"'{folder / 'flags.csv'}' was changed or is damaged: a column is missing, or a column "
-            "of numbers or booleans has cells of another type. Restore the file or fit again."
-        )
-    return summary, table
-
-
 def _plots(
     folder: Path, fit: Fit, info: RunInfo, table: pd.DataFrame, contaminated: np.ndarray | None
 ) -> None:
+    from matplotlib.figure import Figure
+
+    from nbam_pyro import plots
+
     folder.mkdir()
     r = table.sort_index()["responsibility"].to_numpy()  # in the order of the rows
     with_axes = {

@@ -8,7 +8,7 @@ import numpy as np
 from nbam_pyro.checks.column import Column
 from nbam_pyro.cli.files import Encoding, Source
 from nbam_pyro.cli.files.labels import Spelling
-from nbam_pyro.cli.runs.schema import FittedInfo
+from nbam_pyro.cli.runs.info_schema import FittedInfo
 from nbam_pyro.cli.runs.targets import whole
 from nbam_pyro.estimators.targets import Targets, encode_labels, encode_measurements, in_words
 from nbam_pyro.estimators.verified import verified_rows

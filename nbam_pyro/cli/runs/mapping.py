@@ -18,14 +18,15 @@ from nbam_pyro.cli.runs.detected_run import (
 )
 from nbam_pyro.cli.runs.frames import DEPENDENT, write_frames
 from nbam_pyro.cli.runs.frozen import FeatureOptions, with_features
+from nbam_pyro.cli.runs.info_schema import DetectedInfo
 from nbam_pyro.cli.runs.overlays import write_overlays
-from nbam_pyro.cli.runs.schema import DetectedInfo
 from nbam_pyro.detection import PatchDetector
-from nbam_pyro.detection.saved_patches import PATCHES, read_patches, write_patches
+from nbam_pyro.detection.file_names import PATCHES
+from nbam_pyro.detection.saved_patches import read_patches, write_patches
 from nbam_pyro.errors import DataError, FolderError
 from nbam_pyro.storage import check_files, new_folder, read_json, write_manifest
 
-__all__ = ["check_maps", "is_mapped", "map_folder", "score_mapped"]
+__all__ = ["check_maps", "map_folder", "score_mapped"]
 
 # Folder of the pictures in a run folder.
 _MAPS = "maps"
@@ -178,15 +179,6 @@ def score_mapped(
                 write_frames(draft, table, threshold=detector.threshold_)
             write_manifest(draft)
         return ordered(table)
-
-
-def is_mapped(run: Path) -> bool:
-    """Return True if `map_folder` wrote a run folder.
-
-    Args:
-        run: Run folder.
-    """
-    return (run / PATCHES[0]).exists()
 
 
 def _read(run: Path) -> tuple[DetectedInfo, FrozenEncoding, PatchDetector]:

@@ -9,7 +9,7 @@ import pandas as pd
 
 from nbam_pyro.checks.column import Column
 from nbam_pyro.cli.files import Columns, Source, read
-from nbam_pyro.cli.runs.schema import DetectedInfo, FittedInfo
+from nbam_pyro.cli.runs.info_schema import DetectedInfo, FittedInfo
 from nbam_pyro.cli.runs.targets import whole
 from nbam_pyro.cli.runs.verified_rows import verified_column
 from nbam_pyro.data import flipped_digits

@@ -7,19 +7,19 @@ import numpy as np
 import pandas as pd
 
 from nbam_pyro.cli.runs.command_words import command_words
-from nbam_pyro.cli.runs.detecting import is_detected
-from nbam_pyro.cli.runs.folder import read_report, read_run
-from nbam_pyro.cli.runs.mapping import is_mapped
+from nbam_pyro.cli.runs.folder import read_run
 from nbam_pyro.cli.runs.report_data import RunData, data_of_run
+from nbam_pyro.cli.runs.results import read_report
 from nbam_pyro.cli.runs.reviewing import check_outside
+from nbam_pyro.cli.runs.run_kinds import is_detected, is_mapped
 from nbam_pyro.cli.runs.schema import Settings
 from nbam_pyro.cli.runs.scores import REPORT
 from nbam_pyro.data import flipped_digits
 from nbam_pyro.detection.saved_patches import read_patches_report
 from nbam_pyro.detection.saved_rows import read_rows_report
 from nbam_pyro.outputs import ContaminationReport, load_report
+from nbam_pyro.outputs.explanation import Explanation
 from nbam_pyro.outputs.share import Share
-from nbam_pyro.outputs.verdict import Explanation
 from nbam_pyro.pages.findings import Findings, Kind, Truth
 from nbam_pyro.pages.page import page
 from nbam_pyro.pages.rates import parts_of_fit, parts_of_report

@@ -6,7 +6,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from nbam_pyro.cli.runs.folder import read_report, read_run
+from nbam_pyro.cli.runs.folder import read_run
+from nbam_pyro.cli.runs.results import read_report
 from nbam_pyro.cli.runs.tables import write_csv
 from nbam_pyro.decisions import review_queue
 from nbam_pyro.decisions.goals import GOALS, Posteriors

@@ -9,8 +9,8 @@ import pandas as pd
 
 from nbam_pyro.cli.files.labels import spelled_labels
 from nbam_pyro.cli.runs.cells import read_texts
-from nbam_pyro.cli.runs.folder import read_report
 from nbam_pyro.cli.runs.report_data import RunData, data_of_run, names_beside, target_of
+from nbam_pyro.cli.runs.results import read_report
 from nbam_pyro.cli.runs.schema import Settings
 from nbam_pyro.exchange import RunRows
 from nbam_pyro.storage import read_json

@@ -1,45 +1,33 @@
-"""Schemas of the JSON files in a run folder, except for those of the model."""
+"""Schemas of settings.json, summary.json and reviewed.json in a run folder."""
 
+from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import ConfigDict, Field, RootModel, model_validator
 
-from nbam_pyro.cli.files import Encoding
-from nbam_pyro.outputs.verdict import Explanation, Level
-from nbam_pyro.storage import Count, Finite, Label, Probability, Saved
+from nbam_pyro.errors import FolderError
+from nbam_pyro.outputs.explanation import Explanation, Level
+from nbam_pyro.storage import (
+    Count,
+    Finite,
+    Label,
+    Probability,
+    Saved,
+    check_files,
+    read_json,
+)
 
-__all__ = ["DetectedInfo", "FittedInfo", "ReviewedShare", "Settings", "Summary"]
+__all__ = [
+    "FLAG_NUMBERS",
+    "ReviewedShare",
+    "Settings",
+    "Summary",
+    "damaged_flags",
+    "read_summary",
+]
 
-_Whole = Annotated[int, Field(ge=-(2**63), lt=2**63)]
-
-
-class FittedInfo(Saved):
-    """The content of run.json of `nbam fit`."""
-
-    data: str
-    label: str | None
-    classes: list[str] | list[bool] | list[_Whole] | list[Finite] | None
-    encoding: Encoding
-    true_label: str | None
-    contaminated: str | None
-
-    @model_validator(mode="after")
-    def _sorted(self) -> "FittedInfo":
-        classes: list[Any] | None = self.classes
-        if classes is not None and (len(classes) < 2 or classes != sorted(set(classes))):
-            raise ValueError("there must be at least two classes, sorted and all different")
-        return self
-
-
-class DetectedInfo(Saved):
-    """The content of run.json of `nbam detect`.
-
-    New rows may have the columns in `ignored`, such as a nuisance. They are not features.
-    """
-
-    verified: str | None
-    encoding: Encoding
-    ignored: tuple[str, ...] = ()
+FLAG_NUMBERS = ("responsibility", "suggested_probability", "prediction", "score")
+"""Columns of flags.csv that hold a number in every row, if the file has them."""
 
 
 class _Open(Saved):
@@ -251,3 +239,28 @@ class ReviewedShare(Saved):
     skipped: Count
     verified_before: Count
     note: str
+
+
+def read_summary(folder: Path) -> dict[str, Any]:
+    """Return the content of summary.json, after a check of all files of the run.
+
+    Args:
+        folder: Run folder that a command wrote.
+
+    Raises:
+        FolderError: The folder is not a run folder, or one of its files is missing or was changed.
+    """
+    check_files(folder, ["summary.json", "flags.csv"])
+    return read_json(folder / "summary.json", Summary).model_dump(exclude_unset=True)
+
+
+def damaged_flags(path: Path) -> FolderError:
+    """Return the error about a file of flags whose columns are not those that a command wrote.
+
+    Args:
+        path: Path of flags.csv.
+    """
+    return FolderError(
+        f"'{path}' was changed or is damaged: a column is missing, or a column of numbers or "
+        "booleans has cells of another type. Restore the file or fit again."
+    )

@@ -1,23 +1,19 @@
 """CSV files of a run: safe to open in a spreadsheet, and read back unchanged."""
 
 import csv
-import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TypeGuard
 
 import pandas as pd
 
+from nbam_pyro.cli.runs.formulas import is_text, quoted, unquoted
 from nbam_pyro.errors import FolderError
 from nbam_pyro.storage import new_file
 
-__all__ = ["formulas", "read_table", "unquoted", "write_csv", "write_table"]
+__all__ = ["formulas", "read_table", "write_csv", "write_table"]
 
-# A spreadsheet runs a text with such a beginning as a formula, unless an apostrophe precedes it.
-_RUN = re.compile(r"'*[=+\-@\t\r]")
 # Largest number of bytes in a header.
 _HEADER = 2**14
-_NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
 
 
 def write_table(table: pd.DataFrame, path: Path) -> None:
@@ -30,10 +26,10 @@ def write_table(table: pd.DataFrame, path: Path) -> None:
         table: Table to write, without its index.
         path: File to write.
     """
-    safe = _changed(table, _quoted)
+    safe = _changed(table, quoted)
     # A carriage return also ends a row, unless its cell has quotes around it.
     texts = safe.select_dtypes(exclude=["number", "bool"])
-    returns = bool(texts.map(lambda cell: _is_text(cell) and "\r" in cell).any(axis=None))
+    returns = bool(texts.map(lambda cell: is_text(cell) and "\r" in cell).any(axis=None))
     safe.to_csv(path, index=False, quoting=csv.QUOTE_NONNUMERIC if returns else csv.QUOTE_MINIMAL)
 
 
@@ -89,7 +85,7 @@ def formulas(table: pd.DataFrame) -> int:
         1
     """
     texts = table.select_dtypes(exclude=["number", "bool"])
-    return int(texts.map(lambda cell: _quoted(cell) != cell).to_numpy().sum())
+    return int(texts.map(lambda cell: quoted(cell) != cell).to_numpy().sum())
 
 
 def _changed(table: pd.DataFrame, change: Callable[[object], object]) -> pd.DataFrame:
@@ -104,28 +100,3 @@ def _mapped(column: pd.Series, change: Callable[[object], object]) -> pd.Series:
     changed = column.map(change)
     # Without a text, pandas has turned whole numbers beside missing cells into floats.
     return column if pd.api.types.is_numeric_dtype(changed) else changed
-
-
-def _is_text(cell: object) -> TypeGuard[str]:
-    return isinstance(cell, str)
-
-
-def _quoted(cell: object) -> object:
-    if _is_text(cell) and _RUN.match(cell) and not _NUMBER.fullmatch(cell):
-        return f"'{cell}"
-    return cell
-
-
-def unquoted(cell: object) -> object:
-    """Return a cell without the apostrophe that `write_table` puts in front of a formula.
-
-    Args:
-        cell: Cell of a table, a text or anything else.
-
-    Example:
-        >>> unquoted("'=A1"), unquoted("'twas"), unquoted(3)
-        ('=A1', "'twas", 3)
-    """
-    if _is_text(cell) and cell.startswith("'") and _RUN.match(cell):
-        return cell[1:]
-    return cell

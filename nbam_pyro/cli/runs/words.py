@@ -1,17 +1,25 @@
 """The summary of a run, and of scored rows, in words."""
 
 from collections.abc import Iterator
-from typing import Any
-
-import pandas as pd
+from typing import TYPE_CHECKING, Any
 
 from nbam_pyro.outputs.wording.sentences import percent
 
-__all__ = ["corrected_lines", "probability", "scored_line", "show_lines", "table_lines"]
+if TYPE_CHECKING:
+    import pandas as pd
 
-# Below this, a probability of three decimals is 0.000.
-_VISIBLE = 0.0005
-_NONE = "no label or measurement is wrong with a probability of 0.001 or more"
+__all__ = [
+    "NONE_SUSPICIOUS",
+    "VISIBLE",
+    "corrected_lines",
+    "probability",
+    "scored_line",
+    "show_lines",
+]
+
+VISIBLE = 0.0005
+"""Below this, a probability of three decimals is 0.000."""
+NONE_SUSPICIOUS = "no label or measurement is wrong with a probability of 0.001 or more"
 
 
 def show_lines(summary: dict[str, Any]) -> list[str]:
@@ -31,21 +39,22 @@ def show_lines(summary: dict[str, Any]) -> list[str]:
     return [*lines, *_how_sure(summary), *_verdict(summary)]
 
 
-def scored_line(table: pd.DataFrame) -> str:
+def scored_line(table: "pd.DataFrame") -> str:
     """Describe in one line what scoring new rows found.
 
     Args:
         table: Table that `score_file` returned.
 
     Example:
+        >>> import pandas as pd
         >>> scored_line(pd.DataFrame({"score": [2.0, 1.0], "flagged": [True, False]}))
         '2 rows scored; 1 of them is flagged'
     """
     n = len(table)
     if "flagged" not in table:
         expected = table["responsibility"].sum()
-        if not (table["responsibility"] >= _VISIBLE).any():
-            return f"{n} rows scored; none of them is suspicious: {_NONE}"
+        if not (table["responsibility"] >= VISIBLE).any():
+            return f"{n} rows scored; none of them is suspicious: {NONE_SUSPICIOUS}"
         share = percent(expected / n)
         return f"{n} rows scored; about {expected:.0f} of them ({share}) are probably wrong"
     flagged = int(table["flagged"].sum())
@@ -85,25 +94,6 @@ def probability(value: float) -> str:
     if value > 0 and text == "0.000":
         return "<0.001"
     return ">0.999" if value < 1 and text == "1.000" else text
-
-
-def table_lines(table: pd.DataFrame) -> list[str]:
-    """List the 20 most suspicious rows of a run, or say that there are none.
-
-    Args:
-        table: Table of flags, with the most suspicious rows first.
-    """
-    which = f"of {len(table)}"
-    if "verified" in table:
-        table = table[~table["verified"]].drop(columns="verified")
-        which = f"of {len(table)} that are not verified"
-    if "responsibility" in table and not (table["responsibility"] >= _VISIBLE).any():
-        return [f"No row is suspicious ({which}): {_NONE}."]
-    formats = {
-        name: probability for name in ("responsibility", "suggested_probability") if name in table
-    }
-    rows = table.head(20).to_string(index=False, formatters=formats, float_format="{:.4g}".format)
-    return [f"The {min(20, len(table))} most suspicious rows ({which}):", *rows.splitlines()]
 
 
 def _what(summary: dict[str, Any]) -> Iterator[str]:

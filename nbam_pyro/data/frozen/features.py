@@ -3,12 +3,10 @@
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from torch import Tensor, nn
 
 from nbam_pyro.data.frozen.network import FrozenNetwork, Precision, network_digest
@@ -16,6 +14,9 @@ from nbam_pyro.data.frozen.preparation import Preparation
 from nbam_pyro.data.frozen.rows import ImageRows, Images, image_rows
 from nbam_pyro.data.frozen.store import Store, default_cache, opened_store
 from nbam_pyro.errors import DataError
+
+if TYPE_CHECKING:
+    from rich.progress import Progress
 
 __all__ = ["image_features"]
 
@@ -151,14 +152,14 @@ class _Work:
             "precision": self.frozen.precision,
         }
 
-    def digests(self, bar: Progress) -> list[bytes]:
+    def digests(self, bar: "Progress") -> list[bytes]:
         """Hashes of all images."""
         return [
             self.rows.digest(row)
             for row in bar.track(range(len(self.rows)), description="Reading images")
         ]
 
-    def add_missing(self, store: Store, digests: Sequence[bytes], bar: Progress) -> None:
+    def add_missing(self, store: Store, digests: Sequence[bytes], bar: "Progress") -> None:
         """Compute features that the store does not have, block by block."""
         first: dict[bytes, int] = {}  # copies of an image share its features
         for row, one in enumerate(digests):
@@ -220,7 +221,16 @@ def _check_probe(store: Store, frozen: FrozenNetwork, shape: tuple[int, ...]) ->
         )
 
 
-def _bar(*, shown: bool) -> Progress:
+def _bar(*, shown: bool) -> "Progress":
+    from rich.console import Console
+    from rich.progress import (
+        BarColumn,
+        MofNCompleteColumn,
+        Progress,
+        TextColumn,
+        TimeRemainingColumn,
+    )
+
     return Progress(
         TextColumn("{task.description}"),
         BarColumn(),

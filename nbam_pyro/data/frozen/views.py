@@ -2,7 +2,6 @@
 
 import torch
 from torch import Tensor
-from torchvision.transforms.v2.functional import five_crop, resize
 
 __all__ = ["MOST", "views_of"]
 
@@ -30,6 +29,8 @@ def views_of(images: Tensor, count: int) -> list[Tensor]:
         >>> [view.flatten().tolist() for view in views_of(torch.tensor([[[[1.0, 2.0]]]]), 2)]
         [[1.0, 2.0], [2.0, 1.0]]
     """
+    from torchvision.transforms.v2.functional import five_crop, resize
+
     whole = [images]
     if count > 2:
         height, width = images.shape[-2:]

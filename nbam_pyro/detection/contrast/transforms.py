@@ -8,7 +8,6 @@ from collections.abc import Callable
 
 import torch
 from torch import Tensor, nn
-from torchvision.transforms.v2.functional import gaussian_blur
 
 __all__ = ["TRANSFORMS", "pseudo_anomalies"]
 
@@ -122,6 +121,8 @@ def stretched(x: Tensor) -> Tensor:
     Args:
         x: Images, (N, C, H, W).
     """
+    from torchvision.transforms.v2.functional import gaussian_blur
+
     n, _, height, width = x.shape
     sigma = _BLUR * min(height, width)
     size = 2 * min(math.ceil(2 * sigma), (min(height, width) - 1) // 2) + 1

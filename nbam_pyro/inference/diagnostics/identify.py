@@ -2,7 +2,6 @@
 
 import numpy as np
 import torch
-from scipy.optimize import linear_sum_assignment
 from torch import Tensor
 
 from nbam_pyro.inference.diagnostics.collapse import CollapseReport
@@ -116,6 +115,8 @@ def permutation_margins(matrices: np.ndarray, occupancy: np.ndarray) -> np.ndarr
 
 def _margin(joint: np.ndarray, c: int) -> float:
     """Return the permutation margin of class c for one matrix J, (K, K)."""
+    from scipy.optimize import linear_sum_assignment
+
     forbidden = joint.copy()
     forbidden[c, c] = -1e3
     rows, columns = linear_sum_assignment(-forbidden)

@@ -5,8 +5,9 @@ from collections.abc import Iterator
 from nbam_pyro.inference.diagnostics.collapse import COLLAPSE_ADVICE, collapse_clause
 from nbam_pyro.inference.diagnostics.label_evidence import DECIDING, LabelEvidence, MutualPair
 from nbam_pyro.models.priors.class_frequency import class_prior_sentence
+from nbam_pyro.outputs.explanation import Explanation, Level
 from nbam_pyro.outputs.open_share import COMPETES, MAJORITY, open_share, unknown_share
-from nbam_pyro.outputs.verdict import Explanation, Level, Verdict
+from nbam_pyro.outputs.verdict import Verdict
 from nbam_pyro.outputs.wording.labels import (
     all_right,
     class_list,

@@ -5,7 +5,8 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from nbam_pyro.inference.variational.peak import Peak
-from nbam_pyro.outputs.verdict import Explanation, Level, Verdict
+from nbam_pyro.outputs.explanation import Explanation, Level
+from nbam_pyro.outputs.verdict import Verdict
 from nbam_pyro.outputs.wording.sentences import percent, rows_are, sentence
 
 __all__ = ["different", "modes_verdict"]

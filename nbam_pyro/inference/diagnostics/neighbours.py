@@ -2,7 +2,6 @@
 
 import numpy as np
 import torch
-from sklearn.neighbors import NearestNeighbors
 
 from nbam_pyro.models import Standardise
 
@@ -42,6 +41,8 @@ def label_excess(
         >>> round(label_excess(x, labels, np.arange(40) == 3, predicted), 1)
         -0.2
     """
+    from sklearn.neighbors import NearestNeighbors
+
     if not flagged.any() or len(x) <= _NEIGHBOURS:
         return None
     rng = np.random.default_rng(0)

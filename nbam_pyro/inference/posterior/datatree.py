@@ -4,7 +4,6 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import arviz_base
 import numpy as np
 import torch
 import xarray as xr
@@ -137,6 +136,8 @@ def tree_of_draws(
         DataError: There are more or fewer names than classes or rows, or `num_predictive` is below
             one.
     """
+    import arviz_base
+
     if num_predictive is not None:
         check_whole("num_predictive", num_predictive, least=1)
     posterior, names, axes = latent_arrays(story, draws, class_names)

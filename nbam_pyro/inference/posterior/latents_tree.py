@@ -3,7 +3,6 @@
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-import arviz_base
 import numpy as np
 import torch
 import xarray as xr
@@ -37,6 +36,8 @@ def named_numbers(
         kept: Names of dimensions that are not split into single numbers. The yielded values are
             arrays over these dimensions.
     """
+    import arviz_base
+
     labeller = arviz_base.labels.BaseLabeller()
     for name, where, at, values in arviz_base.xarray_var_iter(
         data, var_names=list(names), skip_dims=set(kept)
@@ -76,6 +77,8 @@ def latents_dataset(
         coords: Further coordinates by dimension.
         dims: Names of the dimensions of a site.
     """
+    import arviz_base
+
     values, names, axes = latent_arrays(story, draws, class_names)
     axes |= {site: list(own) for site, own in (dims or {}).items()}
     tree = arviz_base.from_dict({"posterior": values}, coords=names | dict(coords or {}), dims=axes)

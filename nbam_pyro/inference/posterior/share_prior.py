@@ -19,8 +19,7 @@ import numpy as np
 import pandas as pd
 import torch
 from jaxtyping import Float
-from scipy.special import expit, logit
-from scipy.stats import t as student_t
+from scipy.special import expit, logit, stdtr
 
 from nbam_pyro.inference.steps.by_rows import FEW
 from nbam_pyro.inference.steps.evidence import Evidence
@@ -160,7 +159,7 @@ class SharePrior:
         centre = seen.for_centre @ np.array(self.centre)
         log_scale = np.clip(seen.for_spread @ np.array(self.spread), *LOG_SCALES)
         with np.errstate(divide="ignore"):  # The logit of 0 is minus infinity.
-            below = student_t.cdf((logit(middle) - centre) / np.exp(log_scale), FREEDOM)
+            below = stdtr(FREEDOM, (logit(middle) - centre) / np.exp(log_scale))
         return np.r_[np.zeros(first), np.diff(np.r_[0.0, below, 1.0])]
 
 

@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 import torch
 from jaxtyping import Bool, Float, Int
-from scipy.optimize import minimize_scalar
 from torch import Tensor
 
 from nbam_pyro.functional import (
@@ -170,6 +169,7 @@ class Evidence:
         Source: Ranjan & Gneiting (2010) show that pooled predictions need recalibration. Guo et al.
         (2017) recalibrate with one exponent.
         """
+        from scipy.optimize import minimize_scalar
 
         def loss(log_a: float) -> float:
             marginals = self._power(math.exp(log_a)).log_marginals(latents)

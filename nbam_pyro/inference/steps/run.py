@@ -2,11 +2,10 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
-from lightning.pytorch import Callback
 from pyro.infer.autoguide import AutoNormal
 from torch import Tensor, nn
 from torch.utils.data import TensorDataset
@@ -21,10 +20,14 @@ from nbam_pyro.inference.variational.objectives import weighted_mean
 from nbam_pyro.inference.variational.peak import Peak
 from nbam_pyro.models import LatentLabelStory, Location, Story
 from nbam_pyro.training.contexts import evaluating
-from nbam_pyro.training.lightning import Options, Task, train
 from nbam_pyro.training.rows import Batch, Rows
 from nbam_pyro.training.tensors import precision_of
 from nbam_pyro.verified import NOTHING
+
+if TYPE_CHECKING:
+    from lightning.pytorch import Callback
+
+    from nbam_pyro.training.lightning import Options, Task
 
 # `Spread` needs at most this many training steps per epoch, so its batches may be large.
 SPREAD_STEPS = 20
@@ -75,7 +78,7 @@ class Run:
     held_out_index: np.ndarray
     drawn: bool
     closed: bool
-    options: Options
+    options: "Options"
     seed: int
     family: Callable[..., nn.Module] = AutoNormal
     n_jobs: int | None = None
@@ -230,13 +233,13 @@ class Run:
     def train(
         self,
         step: str,
-        module: Task,
+        module: "Task",
         *,
         epochs: int,
         index: np.ndarray | None = None,
         select: bool = True,
         patience: int | None = None,
-        callbacks: Sequence[Callback] = (),
+        callbacks: "Sequence[Callback]" = (),
     ) -> None:
         """Train modules with Lightning, and add the epochs to the history and to the cost.
 
@@ -250,6 +253,8 @@ class Run:
                 no early stopping.
             callbacks: Callbacks for Lightning.
         """
+        from nbam_pyro.training.lightning import train
+
         rows = self.training_index if index is None else index
         records, self.device = train(
             module,

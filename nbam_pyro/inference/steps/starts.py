@@ -6,9 +6,6 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from scipy.optimize import linear_sum_assignment
-from sklearn.cluster import KMeans
-from sklearn.exceptions import ConvergenceWarning
 from torch import Tensor
 
 from nbam_pyro.inference.steps.evidence import Evidence
@@ -124,6 +121,9 @@ class Vertices(Start):
 
         The prediction of a row is approximately the sum of the centres times these weights.
         """
+        from sklearn.cluster import KMeans
+        from sklearn.exceptions import ConvergenceWarning
+
         classes = probs.shape[1]
         if self.restarts:
             means = KMeans(classes, n_init=self.restarts, random_state=seed)
@@ -170,6 +170,8 @@ def _in_class_order(counts: Tensor, verified: Tensor) -> Tensor:
         counts: Counts by cluster and by observed label, (K, K).
         verified: Numbers of verified rows by cluster and by true label, (K, K).
     """
+    from scipy.optimize import linear_sum_assignment
+
     share = counts / counts.sum(1, keepdim=True).clamp_min(1)
     score = share.clamp_min(1e-3).log() + _VERIFIED_GAIN * verified
     cluster, label = linear_sum_assignment(-score.numpy())

@@ -8,8 +8,6 @@ from functools import cached_property
 
 import numpy as np
 import torch
-from arviz_stats.base import array_stats
-from scipy.sparse.csgraph import connected_components
 from torch import Tensor
 
 from nbam_pyro.inference.variational.chains import bridge_evidence, hamiltonian_draws
@@ -155,6 +153,8 @@ class _Mixture:
 
 def _weighted(points: Tensor, values: Tensor, mixtures: list[_Mixture]) -> Sampled:
     """Weight draws of several mixtures, as many from each, against the average of the mixtures."""
+    from arviz_stats.base import array_stats
+
     parts = torch.stack([mixture.log_parts(points) for mixture in mixtures])
     by_mode = parts.logsumexp(0) - math.log(len(mixtures))
     proposal = by_mode.logsumexp(1)
@@ -241,6 +241,8 @@ def _groups(draws: list[Tensor], usual: Tensor) -> list[list[int]]:
         draws: Draws of the chains from each mode, (S, D).
         usual: Covariance around each mode, (M, D, D), for chains that have not moved.
     """
+    from scipy.sparse.csgraph import connected_components
+
     means, covariances = zip(*(_moments(own) for own in draws), strict=True)
     linked = np.eye(len(draws), dtype=bool)
     for one, other in itertools.combinations(range(len(draws)), 2):

@@ -7,6 +7,7 @@ from torch import Tensor, nn
 
 from nbam_pyro.models.latents import Latents
 from nbam_pyro.models.likelihoods.component import Component, check_positive
+from nbam_pyro.training.tensors import at_least_single
 
 
 class PoissonLikelihood(Component):
@@ -27,7 +28,7 @@ class PoissonLikelihood(Component):
         self.head = head
 
     def forward(self, h: Tensor, latents: Latents) -> TorchDistribution:
-        return dist.Poisson(self.head(h).squeeze(-1).exp(), validate_args=False)
+        return dist.Poisson(at_least_single(self.head(h)).squeeze(-1).exp(), validate_args=False)
 
 
 class NegativeBinomialLikelihood(Component):
@@ -59,7 +60,7 @@ class NegativeBinomialLikelihood(Component):
         self.log_concentration = nn.Parameter(torch.tensor(float(concentration)).log())
 
     def forward(self, h: Tensor, latents: Latents) -> TorchDistribution:
-        logits = self.head(h).squeeze(-1) - self.log_concentration
+        logits = at_least_single(self.head(h)).squeeze(-1) - self.log_concentration
         return dist.NegativeBinomial(
             self.log_concentration.exp(), logits=logits, validate_args=False
         )

@@ -7,6 +7,7 @@ from torch import Tensor, nn
 
 from nbam_pyro.models.latents import Latents
 from nbam_pyro.models.likelihoods.component import Component
+from nbam_pyro.training.tensors import at_least_single
 
 
 class CategoricalLikelihood(Component):
@@ -29,7 +30,7 @@ class CategoricalLikelihood(Component):
         self.head = head
 
     def forward(self, h: Tensor, latents: Latents) -> TorchDistribution:
-        return dist.Categorical(logits=self.head(h), validate_args=False)
+        return dist.Categorical(logits=at_least_single(self.head(h)), validate_args=False)
 
 
 class BernoulliLikelihood(Component):
@@ -56,7 +57,7 @@ class BernoulliLikelihood(Component):
         self.multi_label = multi_label
 
     def forward(self, h: Tensor, latents: Latents) -> TorchDistribution:
-        logits = self.head(h)
+        logits = at_least_single(self.head(h))
         logits = logits if self.multi_label else logits.squeeze(-1)
         return _Binary(logits=logits, validate_args=False)
 

@@ -13,6 +13,7 @@ from nbam_pyro.models.latents import Latents
 from nbam_pyro.models.likelihoods.centred import centred
 from nbam_pyro.models.likelihoods.component import Component, check_positive
 from nbam_pyro.models.likelihoods.two_piece import TwoPieceNormal
+from nbam_pyro.training.tensors import at_least_single
 
 
 class LocationScale(Component, ABC):
@@ -68,7 +69,7 @@ class LocationScale(Component, ABC):
         Args:
             h: Features of the rows, (N, ...).
         """
-        columns = self.head(h)
+        columns = at_least_single(self.head(h))
         relative: Tensor = self.log_relative_scale
         if columns.shape[-1] > 1:
             relative = relative + 3 * torch.tanh(columns[..., 1] / 3)

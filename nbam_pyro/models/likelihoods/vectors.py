@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from nbam_pyro.errors import DataError, StoryError
 from nbam_pyro.models.latents import Latents
 from nbam_pyro.models.likelihoods.component import Component, check_positive
+from nbam_pyro.training.tensors import at_least_single
 
 __all__ = ["BroadVector", "NormalVector", "OneSwitch"]
 
@@ -58,7 +59,7 @@ class NormalVector(Component):
         self.log_relative_scale = nn.Parameter(torch.zeros(len(self.scale)))
 
     def forward(self, h: Tensor, latents: Latents) -> TorchDistribution:
-        means = self.head(h)
+        means = at_least_single(self.head(h))
         if means.shape[-1] != len(self.scale):
             raise StoryError(
                 f"The head has {means.shape[-1]} outputs, but there are {len(self.scale)} scales. "

@@ -6,7 +6,6 @@ from typing import Any, Literal
 
 import numpy as np
 from jaxtyping import Float
-from scipy.stats import beta
 
 from nbam_pyro.errors import DataError
 from nbam_pyro.models.priors.pseudo_counts import Beta
@@ -95,6 +94,8 @@ class CleanError:
             low: Smaller number.
             high: Larger number.
         """
+        from scipy.stats import beta
+
         width = self.high - self.low
         below = beta.cdf([(low - self.low) / width, (high - self.low) / width], self.a, self.b)
         return float(below[1] - below[0])

@@ -3,7 +3,6 @@
 import pyro.distributions as dist
 import torch
 from pyro.distributions import TorchDistribution
-from scipy.stats import chi2
 from torch import Tensor
 
 from nbam_pyro.errors import DataError
@@ -73,6 +72,8 @@ class LeverageSwitch(Component):
     way: Tensor
 
     def __init__(self, features: int, *, a: float = 1.0, b: float = 2.0, most: float = 0.5) -> None:
+        from scipy.stats import chi2
+
         super().__init__()
         check_positive("features", features)
         check_positive("a", a)

@@ -12,6 +12,7 @@ from nbam_pyro.errors import DataError
 from nbam_pyro.models.latents import Latents
 from nbam_pyro.models.likelihoods.component import Component, check_positive
 from nbam_pyro.models.priors.groups import group_deviation, group_priors
+from nbam_pyro.training.tensors import at_least_single
 
 
 class FixedSwitch(Component):
@@ -122,7 +123,7 @@ class HeadSwitch(Component):
         self.multi_label = multi_label
 
     def forward(self, h: Tensor, latents: Latents) -> TorchDistribution:
-        logits = self.head(h)
+        logits = at_least_single(self.head(h))
         logits = logits if self.multi_label else logits.squeeze(-1)
         return dist.Bernoulli(logits=logits, validate_args=False)
 

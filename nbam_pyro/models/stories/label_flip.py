@@ -26,6 +26,7 @@ from nbam_pyro.models.stories.latent_label_story import LatentLabelStory
 from nbam_pyro.models.stories.recipes import Recipe, Recipes
 from nbam_pyro.models.stories.sites import observe_verified
 from nbam_pyro.models.stories.story import Story
+from nbam_pyro.training.tensors import at_least_single
 from nbam_pyro.verified import NOTHING, Verified
 
 
@@ -200,8 +201,8 @@ class LabelFlip(LatentLabelStory):
         h = self.network[:-1](x) if self.features else None  # type: ignore[index]
         logits = self.network(x).movedim(1, -1) if h is None else self._logits(h, latents)
         inputs = self.rate_deviation.inputs(h, codes, self.rate_counts)
-        g = None if inputs is None else self.deviation(inputs, latents)
-        return logits.log_softmax(-1), g
+        g = None if inputs is None else at_least_single(self.deviation(inputs, latents))
+        return at_least_single(logits).log_softmax(-1), g
 
     def deviation(self, inputs: Tensor, latents: Latents) -> Tensor:
         return self.rate_deviation.of(inputs, latents)

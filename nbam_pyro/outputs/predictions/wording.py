@@ -2,8 +2,9 @@
 
 from collections.abc import Iterator
 
+from nbam_pyro.outputs.explanation import Explanation, Level
 from nbam_pyro.outputs.predictions.fitting import PredictionsPosterior
-from nbam_pyro.outputs.verdict import Explanation, Level, Verdict
+from nbam_pyro.outputs.verdict import Verdict
 from nbam_pyro.outputs.wording.parts import (
     CLEAR,
     EVEN,

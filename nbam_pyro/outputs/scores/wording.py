@@ -4,8 +4,9 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from nbam_pyro.outputs.explanation import Explanation, Level
 from nbam_pyro.outputs.scores.fitting import ScoresPosterior
-from nbam_pyro.outputs.verdict import Explanation, Level, Verdict
+from nbam_pyro.outputs.verdict import Verdict
 from nbam_pyro.outputs.wording.parts import (
     CLEAR,
     EVEN,

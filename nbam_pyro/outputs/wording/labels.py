@@ -2,8 +2,8 @@
 
 from collections.abc import Iterable, Sequence
 
+from nbam_pyro.outputs.explanation import Explanation
 from nbam_pyro.outputs.open_share import COMPETES
-from nbam_pyro.outputs.verdict import Explanation
 from nbam_pyro.outputs.wording.sentences import halving_rows, listed, percent
 
 __all__ = [

@@ -3,7 +3,7 @@
 The numbers are the scores of a detector, or the residuals of measurements.
 """
 
-from nbam_pyro.outputs.verdict import Explanation
+from nbam_pyro.outputs.explanation import Explanation
 
 __all__ = [
     "CLEAR",
