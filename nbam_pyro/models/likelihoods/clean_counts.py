@@ -9,6 +9,9 @@ from nbam_pyro.models.latents import Latents
 from nbam_pyro.models.likelihoods.component import Component, check_positive
 from nbam_pyro.training.tensors import at_least_single
 
+# Largest absolute logarithm of a mean. A mean of infinity would make log densities NaN.
+_FARTHEST = 80.0
+
 
 class PoissonLikelihood(Component):
     r"""y ~ Poisson(exp(head(h))): the clean likelihood of counts.
@@ -16,7 +19,8 @@ class PoissonLikelihood(Component):
     The clean likelihood is the distribution of uncontaminated targets.
 
     Args:
-        head: Network that maps features h, (N, ...), to the logarithm of the mean, (N, 1).
+        head: Network that maps features h, (N, ...), to the logarithm of the mean, (N, 1). A
+            logarithm beyond -80 or 80 counts as -80 or 80.
 
     Example:
         >>> PoissonLikelihood(nn.Linear(4, 1))(torch.zeros(2, 4), {}).batch_shape
@@ -28,7 +32,8 @@ class PoissonLikelihood(Component):
         self.head = head
 
     def forward(self, h: Tensor, latents: Latents) -> TorchDistribution:
-        return dist.Poisson(at_least_single(self.head(h)).squeeze(-1).exp(), validate_args=False)
+        log_mean = at_least_single(self.head(h)).squeeze(-1).clamp(-_FARTHEST, _FARTHEST)
+        return dist.Poisson(log_mean.exp(), validate_args=False)
 
 
 class NegativeBinomialLikelihood(Component):

@@ -38,6 +38,7 @@ class ShiftedComponent(Component, ABC):
 
     Raises:
         DataError: The scale or the separation is not positive.
+        StoryError: The clean likelihood has no location and scale.
     """
 
     def __init__(
@@ -49,6 +50,12 @@ class ShiftedComponent(Component, ABC):
         separation: float = 3.0,
     ) -> None:
         super().__init__()
+        if not isinstance(clean, LocationScale):
+            raise StoryError(
+                f"The clean likelihood is a {type(clean).__name__}, which has no location and "
+                "scale for a shift. Use a LocationScale such as NormalLikelihood, or an anomaly "
+                "likelihood of its own location such as BroadStudentT."
+            )
         check_positive("scale", scale)
         check_positive("separation", separation)
         self.clean = clean
