@@ -1,11 +1,14 @@
 """The table of flags: every row with its responsibility, the most suspicious first."""
 
+from typing import Any
+
 import numpy as np
 import pandas as pd
 
 from nbam_pyro.cli.runs.info import RunInfo
 from nbam_pyro.estimators.targets import Targets, score
-from nbam_pyro.inference import Fit, predict, prior_contamination, true_label_posterior
+from nbam_pyro.inference import Fit, predict, prior_contamination
+from nbam_pyro.inference.posterior.row_posteriors import label_scores
 
 
 def flags(
@@ -36,24 +39,13 @@ def flags(
         verified).
     """
     present = targets.present
-    if fitted:
-        r = np.empty(len(x))
-        r[present] = fit.training_rows.responsibility
-        if not present.all():
-            r[~present] = prior_contamination(fit, x[~present])
-    else:
-        r = score(fit, x, targets)
-    columns = {"row": rows, "label": targets.column.cells, "responsibility": r}
+    columns: dict[str, Any] = {"row": rows, "label": targets.column.cells}
     if info.classes is None:
+        columns["responsibility"] = _trained(fit, x, present) if fitted else score(fit, x, targets)
         columns["prediction"] = predict(fit, x)
     else:
-        suggested = predict(fit, x)
-        if fitted:
-            suggested[present] = fit.training_rows.true_label
-        elif present.any():
-            suggested[present] = true_label_posterior(
-                fit, x[present], targets.codes, verified=targets.verified_present
-            )
+        r, suggested = _labels(fit, x, targets, fitted=fitted)
+        columns["responsibility"] = r
         columns["suggested_label"] = info.classes[suggested.argmax(1)]
         columns["suggested_probability"] = suggested.max(1)
     if fitted:
@@ -63,3 +55,34 @@ def flags(
     if len(targets.verified):
         columns["verified"] = targets.verified.known.numpy()
     return pd.DataFrame(columns).sort_values("responsibility", ascending=False, kind="stable")
+
+
+def _trained(fit: Fit, x: np.ndarray, present: np.ndarray) -> np.ndarray:
+    """Return the responsibilities of training rows, and P(z=1 | x) of rows without a target."""
+    r = np.empty(len(x))
+    r[present] = fit.training_rows.responsibility
+    if not present.all():
+        r[~present] = prior_contamination(fit, x[~present])
+    return r
+
+
+def _labels(
+    fit: Fit, x: np.ndarray, targets: Targets, *, fitted: bool
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return responsibilities, (N,), and probabilities of the true classes, (N, K).
+
+    Rows without a label have P(z=1 | x) and p(c | x).
+    """
+    present = targets.present
+    trained = fit.training_rows
+    if fitted and trained.true_label is not None:
+        found = trained.responsibility, trained.true_label
+    elif present.any():
+        found = label_scores(fit, x[present], targets.codes, verified=targets.verified_present)
+    if present.all():
+        return found
+    r, suggested = np.empty(len(x)), predict(fit, x)
+    r[~present] = prior_contamination(fit, x[~present])
+    if present.any():
+        r[present], suggested[present] = found
+    return r, suggested
