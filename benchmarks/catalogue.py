@@ -39,6 +39,7 @@ from benchmarks.robustness.precision import Precision
 from benchmarks.robustness.small_tables import SmallTables
 from benchmarks.speed.overhead import Overhead
 from benchmarks.speed.pred_probs import PredProbs
+from benchmarks.speed.scale import Scale
 
 __all__ = ["BENCHMARKS", "REPORTS"]
 
@@ -78,6 +79,7 @@ BENCHMARKS: tuple[type[Benchmark], ...] = (
     SmallTables,
     Overhead,
     PredProbs,
+    Scale,
 )
 REPORTS: tuple[Report, ...] = (
     LABEL_NOISE,

@@ -1,5 +1,7 @@
 """`nbam score`."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated
 
@@ -14,6 +16,7 @@ from nbam_pyro.cli.common import (
     progress_wanted,
     say,
 )
+from nbam_pyro.cli.stopping import Stopped
 
 
 def score(
@@ -23,7 +26,14 @@ def score(
         typer.Argument(metavar="DATA", help="New rows, with the columns of the training data."),
     ],
     *,
-    out: Annotated[Path, typer.Option(metavar="FILE", help="CSV file for the scores.")],
+    out: Annotated[
+        Path,
+        typer.Option(
+            metavar="FILE",
+            help="CSV file for the scores, the most suspicious rows first; or NAME.parquet, a "
+            "folder of Parquet files in the order of the data, for any number of rows.",
+        ),
+    ],
     features: Network = None,
     download: Download = False,
     cache: Cache = None,
@@ -47,7 +57,15 @@ def score(
     overwrite: Annotated[
         bool,
         typer.Option(
-            "--overwrite", help="Replace the CSV file and the folder of --maps if they exist."
+            "--overwrite", help="Replace the scores and the folder of --maps if they exist."
+        ),
+    ] = False,
+    restart: Annotated[
+        bool,
+        typer.Option(
+            "--restart",
+            help="Throw away what an interrupted command has written to NAME.parquet, and begin "
+            "again. Without it, the same command goes on.",
         ),
     ] = False,
 ) -> None:
@@ -56,10 +74,10 @@ def score(
     The score is the probability that a target is wrong, or for `nbam detect` how unusual a row is.
     A run with `--features` needs the same network again.
     """
-    with mistakes():
-        from nbam_pyro.cli.runs import feature_options, score_file, scored_line
+    with mistakes(), _goes_on(out):
+        from nbam_pyro.cli.runs import feature_options, is_folder, score_file, scored_line
 
-        flags = score_file(
+        found = score_file(
             run,
             data,
             out,
@@ -67,10 +85,23 @@ def score(
             maps=maps,
             frames=frames,
             overwrite=overwrite,
+            restart=restart,
             progress=progress_wanted(),
             say=say,
         )
-        said = scored_line(flags)
-    say(f"{said}. All rows are in {out}, with the most suspicious first.")
+        said = scored_line(found)
+    order = "in the order of the data" if is_folder(out) else "with the most suspicious first"
+    say(f"{said}. All rows are in {out}, {order}.")
     if maps is not None:
         say(f"Pictures of the most suspicious images are in {maps}/.")
+
+
+@contextmanager
+def _goes_on(out: Path) -> Iterator[None]:
+    """Say how to go on if a signal ends the command."""
+    try:
+        yield
+    except (KeyboardInterrupt, Stopped):
+        if out.suffix.lower() == ".parquet":
+            say(f"{out} is not finished. Start the same command again to go on.", err=True)
+        raise

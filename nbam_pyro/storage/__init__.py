@@ -1,6 +1,7 @@
 """Run folders and their files. They are never written partially, and they are checked when read."""
 
 from nbam_pyro.storage.manifest import check_files, write_manifest
+from nbam_pyro.storage.progress import Command, resumable_folder
 from nbam_pyro.storage.schema import (
     Count,
     Finite,
@@ -14,6 +15,7 @@ from nbam_pyro.storage.schema import (
 from nbam_pyro.storage.writing import check_file, check_folder, new_file, new_folder
 
 __all__ = [
+    "Command",
     "Count",
     "Finite",
     "Label",
@@ -25,6 +27,7 @@ __all__ = [
     "new_file",
     "new_folder",
     "read_json",
+    "resumable_folder",
     "validated",
     "write_json",
     "write_manifest",

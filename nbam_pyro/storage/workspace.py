@@ -1,8 +1,9 @@
 """A hidden folder beside the folder or file that a run writes, with a lock and a draft.
 
-The hidden folder of RUN is `.RUN.nbam`. It has the entries `lock`, `draft` (the new version) and
-`before` (the old version, while it is being replaced). The lock belongs to the process. The
-operating system releases it when the process ends, even if the process was killed.
+The hidden folder of RUN is `.RUN.nbam`. It has the entries `lock`, `draft` (the new version),
+`before` (the old version, while it is being replaced) and `progress` (unfinished results of a
+command that can go on later). The lock belongs to the process. The operating system releases it
+when the process ends, even if the process was killed.
 """
 
 import fcntl
@@ -20,6 +21,8 @@ __all__ = ["Workspace", "workspace"]
 _LOCK = "lock"
 _DRAFT = "draft"
 _BEFORE = "before"
+_PROGRESS = "progress"
+_RESULTS = "results"
 
 
 @dataclass(frozen=True)
@@ -44,8 +47,21 @@ class Workspace:
         """Path of the old version of the target, while it is being replaced."""
         return self.folder / _BEFORE
 
-    def publish(self) -> None:
+    @property
+    def progress(self) -> Path:
+        """Path of a folder that stays after an interruption."""
+        return self.folder / _PROGRESS
+
+    @property
+    def results(self) -> Path:
+        """Path of the unfinished results in this folder. Without them, it is of no use."""
+        return self.progress / _RESULTS
+
+    def publish(self, new: Path | None = None) -> None:
         """Move the draft to the target. An old version of the target is kept until it is replaced.
+
+        Args:
+            new: Path of the new version; None for the draft.
 
         Raises:
             FolderError: The file system does not allow it.
@@ -53,7 +69,7 @@ class Workspace:
         try:
             if self.target.is_dir():
                 self.target.rename(self.before)
-            self.draft.replace(self.target)
+            (new or self.draft).replace(self.target)
         except OSError as error:
             raise cannot_be_written(self.target, error) from error
 
@@ -61,6 +77,8 @@ class Workspace:
         """Remove the draft, and restore an old version that an interrupted run had moved away."""
         if self.before.exists() and not self.target.exists():
             self.before.rename(self.target)
+        if not self.results.exists():
+            shutil.rmtree(self.progress, ignore_errors=True)
         for path in (self.draft, self.before):
             if path.is_dir() and not path.is_symlink():
                 shutil.rmtree(path, ignore_errors=True)
@@ -69,7 +87,7 @@ class Workspace:
 
 
 @contextmanager
-def workspace(target: Path) -> Iterator[Workspace]:
+def workspace(target: Path, *, resumes: bool = False) -> Iterator[Workspace]:
     """Lock a target, and return a hidden folder beside it that exists inside the block.
 
     Files that a killed process has left in the hidden folder are removed first. At the end the
@@ -78,10 +96,11 @@ def workspace(target: Path) -> Iterator[Workspace]:
 
     Args:
         target: Folder or file that will be written; an absolute path without symbolic links.
+        resumes: Whether the caller goes on with unfinished results, which otherwise stop it.
 
     Raises:
-        FolderError: Another process writes the target, the hidden folder has a file that this
-            library did not write, or the file system does not allow it.
+        FolderError: Another process writes the target, there are unfinished results, the hidden
+            folder has a file that this library did not write, or the file system does not allow it.
     """
     space = Workspace(target, target.with_name(f".{target.name}.nbam"))
     made = [parent for parent in target.parents if not parent.exists()]
@@ -93,6 +112,11 @@ def workspace(target: Path) -> Iterator[Workspace]:
         raise cannot_be_written(target, error) from error
     try:
         _check_names(space.folder)
+        if space.results.exists() and not resumes:
+            raise FolderError(
+                f"'{target}' has unfinished results of another command in '{space.progress}'. "
+                "Start that command again to finish them, or delete this folder to throw them away."
+            )
         space.clear()
         yield space
     finally:
@@ -159,7 +183,7 @@ def _same(handle: int, path: Path) -> bool:
 
 def _check_names(folder: Path) -> None:
     """Raise a `FolderError` if a hidden folder has entries that this library does not create."""
-    others = sorted({path.name for path in folder.iterdir()} - {_LOCK, _DRAFT, _BEFORE})
+    others = sorted({path.name for path in folder.iterdir()} - {_LOCK, _DRAFT, _BEFORE, _PROGRESS})
     if others:
         raise FolderError(
             f"'{folder}' has '{others[0]}', which this library did not write. Move this file or "

@@ -8,7 +8,7 @@ from nbam_pyro.errors import FolderError
 from nbam_pyro.storage.manifest import check_replaceable
 from nbam_pyro.storage.workspace import cannot_be_written, workspace
 
-__all__ = ["check_file", "check_folder", "new_file", "new_folder"]
+__all__ = ["check_file", "check_folder", "new_file", "new_folder", "resolved"]
 
 
 def check_folder(folder: Path, *, overwrite: bool) -> None:
@@ -22,7 +22,7 @@ def check_folder(folder: Path, *, overwrite: bool) -> None:
     Raises:
         FolderError: The folder exists and may not be replaced.
     """
-    folder = _resolved(folder)
+    folder = resolved(folder)
     if not folder.exists():
         return
     if not overwrite:
@@ -48,7 +48,7 @@ def check_file(out: Path, *, overwrite: bool) -> None:
     Raises:
         FolderError: The file exists and may not be replaced, or it is a folder, a device or a pipe.
     """
-    out = _resolved(out)
+    out = resolved(out)
     if out.is_dir():
         raise FolderError(f"'{out}' is a folder. Give the name of the CSV file to write as --out.")
     if out.exists() and not out.is_file():
@@ -75,7 +75,7 @@ def new_folder(folder: Path, *, overwrite: bool) -> Iterator[Path]:
         FolderError: The folder exists and may not be replaced, another process writes it, or the
             file system does not allow it.
     """
-    folder = _resolved(folder)
+    folder = resolved(folder)
     check_folder(folder, overwrite=overwrite)
     with workspace(folder) as space:
         # A folder that an interrupted run moved away is back, so this is checked again.
@@ -104,7 +104,7 @@ def new_file(out: Path, *, overwrite: bool) -> Iterator[Path]:
         FolderError: The file exists and may not be replaced, another process writes it, or the
             file system does not allow it.
     """
-    out = _resolved(out)
+    out = resolved(out)
     check_file(out, overwrite=overwrite)
     with workspace(out) as space:
         yield space.draft
@@ -112,8 +112,15 @@ def new_file(out: Path, *, overwrite: bool) -> Iterator[Path]:
         space.publish()
 
 
-def _resolved(path: Path) -> Path:
-    """Return an absolute path without symbolic links."""
+def resolved(path: Path) -> Path:
+    """Return an absolute path without symbolic links.
+
+    Args:
+        path: Path that will be written.
+
+    Raises:
+        FolderError: The path cannot exist.
+    """
     try:
         return path.resolve()
     except (OSError, RuntimeError, ValueError) as error:  # a loop of links, a NUL character

@@ -3,7 +3,7 @@
 Use `read_run` in Python to load the fit of a run and the encoding of its features.
 """
 
-from nbam_pyro.cli.runs.commands import fit_file, score_file
+from nbam_pyro.cli.runs.commands import fit_file
 from nbam_pyro.cli.runs.comparing import compare_runs
 from nbam_pyro.cli.runs.corrected import correct_run
 from nbam_pyro.cli.runs.detected_run import DetectOptions
@@ -20,6 +20,7 @@ from nbam_pyro.cli.runs.priors import parse_clean_error, parse_contamination
 from nbam_pyro.cli.runs.reporting import report_run
 from nbam_pyro.cli.runs.reviewing import draw_review
 from nbam_pyro.cli.runs.scores import detect_scores
+from nbam_pyro.cli.runs.scoring import is_folder, score_file
 from nbam_pyro.cli.runs.spotlight import open_spotlight
 from nbam_pyro.cli.runs.tables import write_csv
 from nbam_pyro.cli.runs.verifying import verify_run
@@ -43,6 +44,7 @@ __all__ = [
     "feature_options",
     "fit_file",
     "fit_outputs",
+    "is_folder",
     "map_folder",
     "open_spotlight",
     "parse_backbone",

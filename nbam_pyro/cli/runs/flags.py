@@ -20,7 +20,27 @@ def flags(
     *,
     fitted: bool = False,
 ) -> pd.DataFrame:
-    """Score rows and make the table of flags.
+    """Score rows and make the table of flags, with the most suspicious rows first.
+
+    The arguments and columns are those of `row_table`.
+
+    Returns:
+        A table of N rows, sorted by responsibility. Its index is the order of the data.
+    """
+    table = row_table(fit, info, x, targets, rows, fitted=fitted)
+    return table.sort_values("responsibility", ascending=False, kind="stable")
+
+
+def row_table(
+    fit: Fit,
+    info: RunInfo,
+    x: np.ndarray,
+    targets: Targets,
+    rows: np.ndarray,
+    *,
+    fitted: bool = False,
+) -> pd.DataFrame:
+    """Score rows, and return a table in their order.
 
     Args:
         fit: Fit of the run.
@@ -32,11 +52,10 @@ def flags(
             fit; the default recipe for labels cross-fits them.
 
     Returns:
-        A table of N rows, sorted by responsibility. Its index is the order of the data. Columns:
-        row, label, responsibility; for labels suggested_label and suggested_probability; for
-        measurements prediction; for training rows held_out (True if the row was used only to select
-        epochs). If verified values are given, there is also a column verified (True if the row is
-        verified).
+        A table of N rows. Columns: row, label, responsibility; for labels suggested_label and
+        suggested_probability; for measurements prediction; for training rows held_out (True if the
+        row was used only to select epochs). If verified values are given, there is also a column
+        verified (True if the row is verified).
     """
     present = targets.present
     columns: dict[str, Any] = {"row": rows, "label": targets.column.cells}
@@ -54,7 +73,7 @@ def flags(
         columns["held_out"] = held_out
     if len(targets.verified):
         columns["verified"] = targets.verified.known.numpy()
-    return pd.DataFrame(columns).sort_values("responsibility", ascending=False, kind="stable")
+    return pd.DataFrame(columns)
 
 
 def _trained(fit: Fit, x: np.ndarray, present: np.ndarray) -> np.ndarray:

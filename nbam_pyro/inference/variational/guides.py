@@ -170,8 +170,8 @@ def _draw_normal(guide: AutoNormal, num_draws: int, generator: torch.Generator) 
     noise: dict[str, list[torch.Tensor]] = {name: [] for name, *_ in sites}
     for _ in range(num_draws):
         for name, loc, _ in sites:
-            shape, like = loc.shape, {"dtype": loc.dtype, "device": loc.device}
-            noise[name].append(torch.randn(shape, generator=generator, **like))
+            one = torch.randn(loc.shape, generator=generator, dtype=loc.dtype, device=loc.device)
+            noise[name].append(one)
     return {
         name: transform(loc + attrgetter(name)(guide.scales) * torch.stack(noise[name]))
         for name, loc, transform in sites
