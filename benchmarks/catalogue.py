@@ -40,6 +40,7 @@ from benchmarks.robustness.small_tables import SmallTables
 from benchmarks.speed.host_syncs import HostSyncs
 from benchmarks.speed.overhead import Overhead
 from benchmarks.speed.pred_probs import PredProbs
+from benchmarks.speed.scale import Scale
 from benchmarks.speed.startup import Startup
 
 __all__ = ["BENCHMARKS", "REPORTS"]
@@ -81,6 +82,7 @@ BENCHMARKS: tuple[type[Benchmark], ...] = (
     Overhead,
     HostSyncs,
     PredProbs,
+    Scale,
     Startup,
 )
 REPORTS: tuple[Report, ...] = (

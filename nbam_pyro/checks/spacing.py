@@ -8,14 +8,23 @@ from jaxtyping import Float
 
 from nbam_pyro.errors import DataError
 
-__all__ = ["all_equal", "blocks", "check_spacing", "middles", "robust_widths", "too_coarse"]
+__all__ = [
+    "QUARTILES",
+    "all_equal",
+    "blocks",
+    "check_spacing",
+    "middles",
+    "robust_widths",
+    "too_coarse",
+]
+
+QUARTILES = 1.349
+"""Interquartile range of a Normal, in standard deviations."""
 
 # Largest spacing of numbers, as a share of a column's scatter.
 _SHARE = 0.01
 # Values that differ by at most this number of steps of their type are equal up to rounding.
 _SAME = 2
-# Interquartile range of a Normal, in standard deviations.
-_QUARTILES = 1.349
 # Largest number of values in a block.
 _ENTRIES = 4_000_000
 
@@ -72,7 +81,7 @@ def robust_widths(x: Float[np.ndarray, "n d"]) -> Float[np.ndarray, " d"]:
     n = len(x)
     ordered = np.sort(x, axis=0)
     low, middle, high = (ordered[_place(n, share)] for share in (0.25, 0.5, 0.75))
-    width = (high - low) / _QUARTILES
+    width = (high - low) / QUARTILES
     flat = np.flatnonzero(width == 0)
     if len(flat):
         distances = np.sort(np.abs(x[:, flat] - middle[flat]), axis=0)

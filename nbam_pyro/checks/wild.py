@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float
 
-from nbam_pyro.checks.spacing import blocks, middles, robust_widths
+from nbam_pyro.checks.spacing import QUARTILES, blocks, middles, robust_widths
 
 __all__ = ["WildValues", "column_limits", "describe_wild", "wild_values"]
 
@@ -23,6 +23,8 @@ _DIFFERENT = 0.01
 _SOME, _MANY = 3, 20
 # If most values of a column are equal, its scatter is known from this number of other values.
 _OTHERS = 4
+# In tables of at least this number of rows, columns are looked at first by this number of rows.
+_LARGE, _SAMPLE = 10_000, 2000
 # Largest number of values and of rows that a message names.
 _NAMED = 3
 
@@ -66,12 +68,34 @@ def column_limits(
         >>> low, high.round(1)
         (array([-inf]), array([14.4]))
     """
-    lows, highs = [], []
+    lows, highs = np.full((2, x.shape[1]), [[-np.inf], [np.inf]])
     for block in blocks(x):
-        low, high = _limits(x[:, block].astype(np.float64, copy=False))
-        lows.append(low)
-        highs.append(high)
-    return np.concatenate(lows), np.concatenate(highs)
+        columns = np.arange(x.shape[1])[block]
+        if len(x) >= _LARGE:
+            columns = columns[~_surely_none(x[:, block])]
+        if len(columns):
+            lows[columns], highs[columns] = _limits(x[:, columns].astype(np.float64, copy=False))
+    return lows, highs
+
+
+def _surely_none(x: np.ndarray) -> np.ndarray:
+    """Return the columns of a large table whose range shows that they have no wild value, (D,).
+
+    Quantiles of some rows bound the median and the robust width of all rows, after a count. This
+    takes a fraction of the time of sorting.
+    """
+    n = len(x)
+    sample = np.sort(x[:: n // _SAMPLE].astype(np.float64), axis=0)
+    a, low, high, b = (sample[int(share * len(sample))] for share in (0.3, 0.45, 0.55, 0.7))
+    bounded = (
+        (np.count_nonzero(x < a, axis=0) > n / 4)
+        & (np.count_nonzero(x > b, axis=0) > n / 4 + 1)
+        & (np.count_nonzero(x < low, axis=0) < n / 2 - 1)
+        & (np.count_nonzero(x > high, axis=0) < n / 2 - 1)
+    )
+    furthest = np.maximum(x.max(0) - low, high - x.min(0))
+    none: np.ndarray = bounded & (furthest < _FAR * (b - a) / QUARTILES)
+    return none
 
 
 def _limits(x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

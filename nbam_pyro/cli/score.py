@@ -23,7 +23,14 @@ def score(
         typer.Argument(metavar="DATA", help="New rows, with the columns of the training data."),
     ],
     *,
-    out: Annotated[Path, typer.Option(metavar="FILE", help="CSV file for the scores.")],
+    out: Annotated[
+        Path,
+        typer.Option(
+            metavar="FILE",
+            help="CSV file for the scores, the most suspicious rows first; or NAME.parquet, a "
+            "folder of Parquet files in the order of the data, for any number of rows.",
+        ),
+    ],
     features: Network = None,
     download: Download = False,
     cache: Cache = None,
@@ -47,7 +54,15 @@ def score(
     overwrite: Annotated[
         bool,
         typer.Option(
-            "--overwrite", help="Replace the CSV file and the folder of --maps if they exist."
+            "--overwrite", help="Replace the scores and the folder of --maps if they exist."
+        ),
+    ] = False,
+    restart: Annotated[
+        bool,
+        typer.Option(
+            "--restart",
+            help="Throw away what an interrupted command has written to NAME.parquet, and begin "
+            "again. Without it, the same command goes on.",
         ),
     ] = False,
 ) -> None:
@@ -57,9 +72,9 @@ def score(
     A run with `--features` needs the same network again.
     """
     with mistakes():
-        from nbam_pyro.cli.runs import feature_options, score_file, scored_line
+        from nbam_pyro.cli.runs import feature_options, is_folder, score_file, scored_line
 
-        flags = score_file(
+        found = score_file(
             run,
             data,
             out,
@@ -67,10 +82,12 @@ def score(
             maps=maps,
             frames=frames,
             overwrite=overwrite,
+            restart=restart,
             progress=progress_wanted(),
             say=say,
         )
-        said = scored_line(flags)
-    say(f"{said}. All rows are in {out}, with the most suspicious first.")
+        said = scored_line(found)
+    order = "in the order of the data" if is_folder(out) else "with the most suspicious first"
+    say(f"{said}. All rows are in {out}, {order}.")
     if maps is not None:
         say(f"Pictures of the most suspicious images are in {maps}/.")

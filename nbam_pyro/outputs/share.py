@@ -7,7 +7,7 @@ import numpy as np
 
 from nbam_pyro.storage import Probability
 
-__all__ = ["NETWORK_ERROR", "EstimateError", "Share", "rate_of", "share_of", "summarise"]
+__all__ = ["NETWORK_ERROR", "EstimateError", "Share", "ShareDraws", "rate_of", "summarise"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -94,36 +94,59 @@ class Share:
         return self.including(np.clip([0.0, 0.5], least, most).tolist())
 
 
-def share_of(
-    r: np.ndarray,
-    *,
-    probability: float = 0.9,
-    seed: int = 0,
-    error: EstimateError | None = None,
-    known: np.ndarray | None = None,
-) -> Share:
-    """Estimate the share that is contaminated from responsibilities at draws of the latents.
+class ShareDraws:
+    """Draws of the contaminated share of rows that are added part by part.
+
+    Only sums over rows are kept, two numbers for each draw.
 
     Args:
-        r: Responsibilities P(z=1 | x, y, latents) at each draw of the global latents, (S, N, ...).
-        probability: Posterior probability that the interval contains, for example 0.9.
         seed: Seed for the switches. One set of switches is drawn for each draw of the latents.
-        error: Error of the share that the draws do not contain; None without one.
-        known: Whether each target is verified, (N, ...); such targets have no error. None if no
-            target is.
 
     Example:
-        >>> share_of(np.array([[0.0, 0.0, 1.0, 1.0]]))
+        >>> draws = ShareDraws()
+        >>> draws.add(np.array([[0.0, 0.0], [0.0, 0.0]]))
+        >>> draws.add(np.array([[1.0, 1.0], [1.0, 1.0]]))
+        >>> draws.summary()
         Share(mean=0.5, low=0.5, high=0.5, probability=0.9)
     """
-    rng = np.random.default_rng(seed)
-    drawn = (rng.random(r.shape) < r).reshape(len(r), -1)
-    open_ = np.full(drawn.shape[1], True) if known is None else ~known.ravel()
-    shares = drawn.mean(1)
-    if error is not None and open_.any():
-        of_open = drawn[:, open_].mean(1)
-        shares += open_.mean() * (error.added(of_open, rng) - of_open)
-    return summarise(float(r.mean()), shares, probability)
+
+    def __init__(self, *, seed: int = 0) -> None:
+        self._rng = np.random.default_rng(seed)
+        self._rows = self._open_rows = 0
+        self._expected = 0.0
+        self._wrong: np.ndarray | float = 0.0
+        self._open_wrong: np.ndarray | float = 0.0
+
+    def add(self, r: np.ndarray, *, known: np.ndarray | None = None) -> None:
+        """Add rows.
+
+        Args:
+            r: Responsibilities P(z=1 | x, y, latents) at each draw of the global latents,
+                (S, n, ...), with the same S in every call.
+            known: Whether each target is verified, (n, ...); such targets have no error. None if no
+                target is.
+        """
+        drawn = (self._rng.random(r.shape) < r).reshape(len(r), -1)
+        open_ = np.full(drawn.shape[1], True) if known is None else ~known.ravel()
+        self._rows += drawn.shape[1]
+        self._open_rows += int(open_.sum())
+        self._expected += float(r.mean(dtype=np.float64)) * drawn.shape[1]
+        self._wrong = self._wrong + drawn.sum(1)
+        self._open_wrong = self._open_wrong + drawn[:, open_].sum(1)
+
+    def summary(self, *, probability: float = 0.9, error: EstimateError | None = None) -> Share:
+        """Return the share of all rows that were added.
+
+        Args:
+            probability: Posterior probability that the interval contains, for example 0.9.
+            error: Error of the share that the draws do not contain; None without one.
+        """
+        shares = np.asarray(self._wrong / self._rows)
+        if error is not None and self._open_rows:
+            of_open = np.asarray(self._open_wrong / self._open_rows)
+            part = self._open_rows / self._rows
+            shares = shares + part * (error.added(of_open, self._rng) - of_open)
+        return summarise(self._expected / self._rows, shares, probability)
 
 
 def rate_of(

@@ -14,6 +14,8 @@ from nbam_pyro.storage.schema import Saved, read_json, write_json
 __all__ = ["check_files", "check_replaceable", "write_manifest"]
 
 _MANIFEST = "manifest.json"
+# Name in folders of Parquet files, whose readers pass over names that begin with an underscore.
+_HIDDEN = "_manifest.json"
 _PART = re.compile(r"[^/\\\x00-\x1f\x7f]{1,255}")
 
 
@@ -33,20 +35,22 @@ class _Manifest(Saved):
     """Schema of manifest.json."""
 
     written_by: Literal["nbam_pyro"] | None = None
-    sha256: Annotated[dict[_Name, _Checksum], Field(max_length=10_000)]
+    sha256: Annotated[dict[_Name, _Checksum], Field(max_length=100_000)]
 
 
-def write_manifest(folder: Path) -> None:
+def write_manifest(folder: Path, *, hidden: bool = False) -> None:
     """Write the manifest of a folder, with the checksums of all its files.
 
     This is the last step of writing a folder.
 
     Args:
         folder: Folder whose other files are already there.
+        hidden: Whether readers of Parquet files must pass over the manifest.
     """
+    own = _HIDDEN if hidden else _MANIFEST
     names = sorted(p.relative_to(folder).as_posix() for p in folder.rglob("*") if p.is_file())
-    digests = {name: _digest(folder / name) for name in names if name != _MANIFEST}
-    write_json(folder / _MANIFEST, {"written_by": "nbam_pyro", "sha256": digests}, _Manifest)
+    digests = {name: _digest(folder / name) for name in names if name != own}
+    write_json(folder / own, {"written_by": "nbam_pyro", "sha256": digests}, _Manifest)
 
 
 def check_files(folder: Path, needed: Iterable[str] = ()) -> None:
@@ -95,10 +99,11 @@ def check_replaceable(folder: Path) -> None:
             f"'{folder}' is not overwritten: its {_MANIFEST} does not state that this library "
             "wrote the folder. Choose another folder."
         )
+    own = _path(folder).name
     above = {parent.as_posix() for name in manifest.sha256 for parent in Path(name).parents}
     for path in sorted(folder.rglob("*")):
         name = path.relative_to(folder).as_posix()
-        if name == _MANIFEST or (name in above and path.is_dir() and not path.is_symlink()):
+        if name == own or (name in above and path.is_dir() and not path.is_symlink()):
             continue
         if name not in manifest.sha256 or not _is_there(folder, name):
             raise FolderError(
@@ -114,17 +119,24 @@ def check_replaceable(folder: Path) -> None:
 
 def _manifest(folder: Path) -> _Manifest:
     """Read the manifest of a folder."""
-    if not (folder / _MANIFEST).is_file():
+    path = _path(folder)
+    if not path.is_file():
         raise FolderError(
             f"'{folder}' is not a run folder: it has no file {_MANIFEST}. Give a folder that this "
             "library wrote."
         )
     try:
-        return read_json(folder / _MANIFEST, _Manifest)
+        return read_json(path, _Manifest)
     except FolderError as error:
         raise FolderError(
             f"'{folder}' is not a run folder that this version of the library can read. {error}"
         ) from error
+
+
+def _path(folder: Path) -> Path:
+    """Return the path of the manifest of a folder."""
+    hidden = folder / _HIDDEN
+    return hidden if hidden.is_file() else folder / _MANIFEST
 
 
 def _is_there(folder: Path, name: str) -> bool:

@@ -67,10 +67,15 @@ def check_unfinished(space: Workspace, command: Command | None = None) -> bool:
         ) from error
     if command is not None and settings == _plain(command.settings):
         return True
+    if command is not None and words == list(command.words):
+        raise FolderError(
+            f"'{space.target}' is not finished, and its data, its options or the library have "
+            f"changed since {shlex.join(words)} was interrupted. Pass --restart to begin again."
+        )
     raise FolderError(
         f"'{space.target}' is not finished: another command was interrupted, {shlex.join(words)}. "
-        "Run it again to continue it. To throw its work away, pass --restart to nbam fit or nbam "
-        f"detect, or remove '{space.progress}'."
+        "Run it again to continue it. To throw its work away, pass --restart to nbam fit, detect "
+        f"or score, or remove '{space.progress}'."
     )
 
 

@@ -7,7 +7,10 @@ import numpy as np
 
 from nbam_pyro.errors import DataError
 
-__all__ = ["split", "together"]
+__all__ = ["row_hashes", "split", "together"]
+
+# Rows that are copied at once.
+_BLOCK = 10_000
 
 
 def split(
@@ -74,10 +77,9 @@ def together(x: Any, groups: Any = None, *, count: int | None = None) -> np.ndar
     parts = []
     if x is not None:
         count = len(x)
-        table = np.ascontiguousarray(x) + 0.0  # -0.0 becomes 0.0
-        rows = [hash(row.tobytes()) for row in table]
-        if 2 * len(set(rows)) >= len(rows):
-            parts.append(rows)
+        rows = row_hashes(x)
+        if 2 * len(np.unique(rows)) >= len(rows):
+            parts.append(rows.tolist())
     if groups is not None:
         values = np.asarray(groups)
         if values.ndim != 1 or count not in (None, len(values)):
@@ -95,6 +97,25 @@ def together(x: Any, groups: Any = None, *, count: int | None = None) -> np.ndar
         joined = connected_components(edges, directed=False)[1][numbers]
         numbers = _numbered(joined.tolist())
     return None if numbers.max() + 1 == len(numbers) else numbers
+
+
+def row_hashes(x: Any) -> np.ndarray:
+    """Return a number for each row of a table, (N,), that is the same for equal rows only.
+
+    Rows of different numbers get the same one by chance, with a probability of about 1e-19 a pair.
+
+    Args:
+        x: Rows of numbers, (N, D).
+
+    Example:
+        >>> len(np.unique(row_hashes(np.array([[0.0], [-0.0], [1.0]]))))
+        2
+    """
+    found = np.empty(len(x), dtype=np.int64)
+    for start in range(0, len(x), _BLOCK):
+        block = np.ascontiguousarray(x[start : start + _BLOCK]) + 0.0  # -0.0 becomes 0.0
+        found[start : start + len(block)] = [hash(row.tobytes()) for row in block]
+    return found
 
 
 def _numbered(values: list[Any]) -> np.ndarray:

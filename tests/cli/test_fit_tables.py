@@ -12,6 +12,7 @@ import pytest
 
 from nbam_pyro.cli.files import Columns, encoding_of, read
 from nbam_pyro.cli.runs import scored_line, suspicious_lines
+from nbam_pyro.cli.runs.scored import Scored
 from nbam_pyro.cli.runs.tables import write_table
 from nbam_pyro.outputs.wording.sentences import percent
 from tests.cli.files.helpers import refused as not_taken
@@ -248,14 +249,14 @@ def test_what_is_not_zero_does_not_look_so(tmp_path):
     rare = pd.DataFrame({"row": range(30), "responsibility": 1e-5})
     (line,) = shown()
     assert "No row is suspicious" in line
-    assert "none of them is suspicious" in scored_line(rare)
+    assert "none of them is suspicious" in scored_line(Scored.of(rare))
     rare.loc[0, "responsibility"] = 0.02
     lines = shown()
     assert "20 most suspicious rows" in lines[0]
     assert "0.020" in lines[2]
     assert "<0.001" in lines[3]
     rare["responsibility"] = np.where(rare.index == 0, 6e-4, 0)
-    assert "30 rows scored; about 0 of them (<0.1%)" in scored_line(rare)
+    assert "30 rows scored; about 0 of them (<0.1%)" in scored_line(Scored.of(rare))
 
 
 def test_clean_labels_are_said_to_be_so(tmp_path):

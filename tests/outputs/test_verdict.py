@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from nbam_pyro.outputs import Explanation, Verdict
-from nbam_pyro.outputs.share import NETWORK_ERROR, rate_of, share_of
+from nbam_pyro.outputs.share import NETWORK_ERROR, ShareDraws, rate_of
 
 VERDICT = Verdict(
     level="weak",
@@ -40,6 +40,21 @@ def test_names_of_classes_replace_their_numbers_everywhere():
     assert table["contamination"].tolist() == [0.2, 0.8]
     np.testing.assert_equal(table["weight"].to_numpy(), [0.75, np.nan])
     assert VERDICT.table()["explanation"][1] == "0 is named 2."
+
+
+def share_of(r, *, parts=1, known=None, **options):
+    draws = ShareDraws()
+    for one in np.array_split(np.arange(r.shape[1]), parts):
+        draws.add(r[:, one], known=None if known is None else known[one])
+    return draws.summary(**options)
+
+
+def test_a_share_does_not_depend_on_the_parts_in_which_rows_are_added():
+    r = np.random.default_rng(1).random((2000, 40))
+    known = np.arange(40) < 10
+    one, many = (share_of(r, parts=n, known=known, error=NETWORK_ERROR) for n in (1, 7))
+    assert one.mean == pytest.approx(many.mean)
+    assert (one.low, one.high) == pytest.approx((many.low, many.high), abs=0.03)
 
 
 def test_sentences_that_are_empty_are_left_out():

@@ -6,7 +6,7 @@ from nbam_pyro.cli.files.encoding import Encoding, encoding_of
 from nbam_pyro.cli.files.frozen import FrozenEncoding
 from nbam_pyro.cli.files.identifiers import Choice, chosen
 from nbam_pyro.cli.files.images import ImageShape
-from nbam_pyro.cli.files.reading import read
+from nbam_pyro.cli.files.reading import blocks, read
 from nbam_pyro.cli.files.source import Encoded, NetworkFeatures, Source
 from nbam_pyro.cli.files.used_network import UsedNetwork
 
@@ -21,6 +21,7 @@ __all__ = [
     "NetworkFeatures",
     "Source",
     "UsedNetwork",
+    "blocks",
     "chosen",
     "encoding_of",
     "read",

@@ -7,10 +7,10 @@ import numpy as np
 import pandas as pd
 
 from nbam_pyro.cli.files.cells import cell_kind, numbers, texts
+from nbam_pyro.cli.files.column_names import NAMELESS
 from nbam_pyro.cli.files.columns import tells_rows_apart
 from nbam_pyro.cli.files.messages import listing, option, problem
 from nbam_pyro.cli.files.source import Features
-from nbam_pyro.cli.files.tables import NAMELESS
 
 __all__ = ["Choice", "chosen"]
 

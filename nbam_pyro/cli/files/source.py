@@ -1,7 +1,7 @@
 """Data of a file before their encoding, and features after their encoding."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TypeAlias
 
@@ -45,8 +45,8 @@ class Source:
         beside: Columns or arrays that are neither features nor labels: a mapping from names to
             values of the same types as y, (N,).
         notes: Messages for the user about data that were not read.
-        sha256: Hash of the file. Rows of files have numbers, so results belong to this file only.
-            None for folders, whose rows have names.
+        sha256: Hash of the file, or of a folder of Parquet files. Their rows have numbers, so
+            results belong to these files only. None for images, whose names are the rows.
     """
 
     x: Features
@@ -55,6 +55,27 @@ class Source:
     beside: Mapping[str, np.ndarray] = field(default_factory=dict)
     notes: Sequence[str] = ()
     sha256: str | None = None
+
+    def without_features(self) -> "Source":
+        """Return the same rows without their features, so that these need no memory."""
+        return replace(self, x=[])
+
+    def __getitem__(self, rows: slice) -> "Source":
+        """Return some rows, without the notes and the hash.
+
+        Args:
+            rows: Places of the rows.
+        """
+        x: Features
+        match self.x:
+            case pd.DataFrame():
+                x = self.x.iloc[rows]
+            case NetworkFeatures():
+                x = NetworkFeatures(self.x.values[rows], self.x.network)
+            case _:
+                x = self.x[rows]
+        beside = {name: values[rows] for name, values in self.beside.items()}
+        return Source(x=x, y=self.y[rows], rows=self.rows[rows], beside=beside)
 
 
 @dataclass(frozen=True)

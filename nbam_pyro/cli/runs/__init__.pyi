@@ -1,5 +1,4 @@
 from .commands import fit_file as fit_file
-from .commands import score_file as score_file
 from .comparing import compare_runs as compare_runs
 from .corrected import correct_run as correct_run
 from .detected_run import DetectOptions as DetectOptions
@@ -25,6 +24,8 @@ from .results import read_report as read_report
 from .reviewing import draw_review as draw_review
 from .schema import read_summary as read_summary
 from .scores import detect_scores as detect_scores
+from .scoring import is_folder as is_folder
+from .scoring import score_file as score_file
 from .spotlight import open_spotlight as open_spotlight
 from .suspicious import suspicious_lines as suspicious_lines
 from .tables import write_csv as write_csv

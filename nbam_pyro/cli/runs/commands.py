@@ -1,4 +1,4 @@
-"""The work of `nbam fit` and `nbam score`."""
+"""The work of `nbam fit`."""
 
 import time
 from collections.abc import Callable, Sequence
@@ -6,29 +6,26 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pandas as pd
 
 from nbam_pyro.cli.files import read
 from nbam_pyro.cli.files.messages import counted
 from nbam_pyro.cli.files.precision import rounded
+from nbam_pyro.cli.runs.command_words import command_words
 from nbam_pyro.cli.runs.continuing import continuing
-from nbam_pyro.cli.runs.features import learn, named, oddities
-from nbam_pyro.cli.runs.flags import flags
-from nbam_pyro.cli.runs.folder import read_run, write_run
+from nbam_pyro.cli.runs.features import learn, named
+from nbam_pyro.cli.runs.folder import write_run
 from nbam_pyro.cli.runs.frozen import FeatureOptions, with_features
 from nbam_pyro.cli.runs.info import RunInfo
 from nbam_pyro.cli.runs.priors import check_label_options, clean_error_text
-from nbam_pyro.cli.runs.run_kinds import is_detected, is_mapped
-from nbam_pyro.cli.runs.tables import write_table
 from nbam_pyro.cli.runs.targets import TrainingTargets, columns_beside
 from nbam_pyro.cli.runs.verified_files import check_one_source, verified_targets
-from nbam_pyro.errors import DataError
 from nbam_pyro.estimators.contamination import rate_prior
 from nbam_pyro.models import Beta, CleanErrorLike
-from nbam_pyro.storage import new_file
+from nbam_pyro.storage import Command
 from nbam_pyro.training.contexts import deterministic_algorithms
+from nbam_pyro.training.folds import row_hashes
 
-__all__ = ["fit_file", "score_file"]
+__all__ = ["fit_file"]
 
 
 def fit_file(
@@ -114,7 +111,8 @@ def fit_file(
         "epochs": epochs,
         "seed": seed,
     }
-    with continuing(out, settings, overwrite=overwrite, restart=restart, say=say) as place:
+    command = Command(["nbam", *command_words(settings)], settings)
+    with continuing(out, command, overwrite=overwrite, restart=restart, say=say) as place:
         started = time.perf_counter()
         source = read(
             data,
@@ -130,6 +128,7 @@ def fit_file(
         )
         source = with_features(source, features, data=data.name, progress=progress, say=say)
         learned = learn(source, data=data.name, drop=drop, keep=keep)
+        source = source.without_features()  # many rows take much memory
         notes = [*source.notes, *learned.notes, *_lost_digits(targets), *_repeats(learned.x)]
         kind = "labels" if targets.labels else "measurements"
         more = " (if they are something else, use --task)" if task == "auto" else ""
@@ -174,88 +173,8 @@ def fit_file(
         )
 
 
-def score_file(
-    run: Path,
-    data: Path,
-    out: Path,
-    *,
-    features: FeatureOptions | None = None,
-    maps: Path | None = None,
-    frames: bool = False,
-    overwrite: bool = False,
-    progress: bool = False,
-    say: Callable[[str], None] = lambda _: None,
-) -> pd.DataFrame:
-    """Score new rows with a saved run and write them as CSV, the most suspicious first.
-
-    Args:
-        run: Run folder.
-        data: New rows, of the same kind as the training rows.
-        out: File to write. It is written completely or not at all.
-        features: Network that computed the features of the training images; None if there is none.
-        maps: Folder to write for pictures of suspicious places in images, for a run of
-            `map_folder`. None to write no pictures.
-        frames: True if the images are frames of videos in the order of their names.
-        overwrite: True to replace an existing file and an existing folder of pictures.
-        progress: True to show progress bars.
-        say: Function that is called with each message about the progress.
-
-    Returns:
-        The table that was written.
-
-    Raises:
-        DataError: The data are of another kind than the training data, or the run makes no
-            pictures.
-        FolderError: The run is incomplete or was changed; or the file exists and `overwrite` is
-            False, another process is writing it, or it cannot be written.
-    """
-    with new_file(out, overwrite=overwrite) as draft:
-        options: dict[str, Any] = {"features": features, "progress": progress, "say": say}
-        if is_mapped(run):
-            from nbam_pyro.cli.runs.mapping import score_mapped
-
-            options |= {"maps": maps, "frames": frames, "overwrite": overwrite}
-            table = score_mapped(run, data, **options)
-        elif maps is not None or frames:
-            raise DataError(
-                f"--maps and --frames are for runs of nbam detect --maps, and '{run}' is another "
-                "run. Leave them out."
-            )
-        elif is_detected(run):
-            from nbam_pyro.cli.runs.detecting import score_detected
-
-            table = score_detected(run, data, **options)
-        else:
-            table = _score_labelled(run, data, **options)
-        write_table(table, draft)
-    return table
-
-
-def _score_labelled(
-    run: Path,
-    data: Path,
-    *,
-    features: FeatureOptions | None,
-    progress: bool,
-    say: Callable[[str], None],
-) -> pd.DataFrame:
-    fit, info = read_run(run)
-    source = read(data, label=info.label, beside=info.beside, optional=True, spelling=info.spelling)
-    source = with_features(
-        source, features, data=data.name, trained=info.encoding, progress=progress, say=say
-    )
-    encoded = info.encoding.encode(source.x)
-    for note in [
-        *source.notes,
-        *encoded.notes,
-        *oddities(info.encoding, source, encoded.x, data=data.name),
-    ]:
-        say(f"Note: {note}.")
-    return flags(fit, info, encoded.x, info.targets(source), source.rows)
-
-
 def _repeats(x: np.ndarray) -> list[str]:
-    repeated = int(pd.DataFrame(x.reshape(len(x), -1)).duplicated().sum())
+    repeated = len(x) - len(np.unique(row_hashes(x.reshape(len(x), -1))))
     if not repeated:
         return []
     return [

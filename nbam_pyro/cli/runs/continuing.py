@@ -1,11 +1,9 @@
-"""Run folders of commands that continue after an interruption."""
+"""Folders of commands that continue after an interruption."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
-from nbam_pyro.cli.runs.command_words import command_words
 from nbam_pyro.cli.stopping import Stopped
 from nbam_pyro.storage import Command, Progress, continued_folder
 
@@ -15,18 +13,18 @@ __all__ = ["continuing"]
 @contextmanager
 def continuing(
     out: Path,
-    settings: Mapping[str, Any],
+    command: Command,
     *,
     overwrite: bool,
     restart: bool,
     say: Callable[[str], None],
 ) -> Iterator[Progress]:
-    """Create the draft of a run folder, and say how an interrupted command continues.
+    """Create the draft of a folder, and say how an interrupted command continues.
 
     Args:
-        out: Run folder to write.
-        settings: Content of settings.json: everything that the result depends on.
-        overwrite: True to replace an existing run folder.
+        out: Folder to write.
+        command: Command that writes the folder.
+        overwrite: True to replace an existing folder.
         restart: True to throw away the progress of an interrupted command.
         say: Function that is called with each message about the progress.
 
@@ -37,8 +35,6 @@ def continuing(
         FolderError: The folder exists and `overwrite` is False, it cannot be written, or another
             command was interrupted that would have written it.
     """
-    words = ["nbam", *(command_words(settings) or [settings["command"]])]
-    command = Command(words, settings)
     with continued_folder(out, overwrite=overwrite, command=command, restart=restart) as progress:
         if progress.continued:
             say("Continuing the command that was interrupted ...")

@@ -20,7 +20,7 @@ from nbam_pyro.cli.runs.tables import write_table
 from nbam_pyro.cli.runs.verified_rows import verified_codes, verified_column
 from nbam_pyro.detection import ScoredDetector
 from nbam_pyro.detection.saving import AnyDetector
-from nbam_pyro.storage import Progress, write_json
+from nbam_pyro.storage import Command, Progress, write_json
 
 __all__ = ["DetectOptions", "flagged", "ordered", "training_table", "write_detected"]
 
@@ -138,7 +138,7 @@ class DetectOptions:
         """
         return continuing(
             self.out,
-            self.given(settings),
+            Command(["nbam", "detect", str(self.data)], self.given(settings)),
             overwrite=self.overwrite,
             restart=self.restart,
             say=self.say,

@@ -8,11 +8,10 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from nbam_pyro.cli.files import Source, read
+from nbam_pyro.cli.files import Source
 from nbam_pyro.cli.runs.detected_run import (
     DetectOptions,
     flagged,
-    ordered,
     training_table,
     write_detected,
 )
@@ -21,13 +20,14 @@ from nbam_pyro.cli.runs.features import learn, named, oddities
 from nbam_pyro.cli.runs.folder import shape_of
 from nbam_pyro.cli.runs.frozen import FeatureOptions, with_features
 from nbam_pyro.cli.runs.info_schema import DetectedInfo
+from nbam_pyro.cli.runs.scorer import Scorer
 from nbam_pyro.detection import AnomalyDetector, MixedDetector, ScoredDetector
 from nbam_pyro.detection.file_names import ROWS
 from nbam_pyro.detection.saved_rows import RowDetector, read_rows, write_rows
 from nbam_pyro.errors import DataError, FolderError
 from nbam_pyro.storage import check_files, read_json, write_manifest
 
-__all__ = ["detect_file", "picture", "row_settings", "score_detected"]
+__all__ = ["detect_file", "detected_scorer", "picture", "row_settings"]
 
 
 def detect_file(options: DetectOptions, *, backbone: BackboneName | None = None) -> dict[str, Any]:
@@ -102,47 +102,50 @@ def row_settings(options: DetectOptions, *, backbone: str | None) -> dict[str, A
     }
 
 
-def score_detected(
+def detected_scorer(
     run: Path,
     data: Path,
     *,
     features: FeatureOptions | None = None,
     progress: bool = False,
     say: Callable[[str], None],
-) -> pd.DataFrame:
-    """Score new rows with the detector of a run.
+) -> Scorer:
+    """Return what scores new rows with the detector of a run.
 
     Args:
         run: Run folder that `detect_file` or `detect_nuisance` wrote.
-        data: New rows, of the same kind as the training rows.
+        data: File of the new rows, for messages.
         features: Network that computed the features of the training images; None if there is none.
         progress: True to show progress bars.
         say: Function that is called with each message about the progress.
 
     Raises:
-        DataError: The data are of another kind than the training data.
         FolderError: The run is incomplete or was changed.
     """
     check_files(run, ["run.json", *ROWS])
     info = read_json(run / "run.json", DetectedInfo)
     detector = read_rows(run, allow=())
+    encoding = info.encoding
     # For images, the number of features is that of the channels.
-    if shape_of(info.encoding)[0] != detector.n_features_in_:
+    if shape_of(encoding)[0] != detector.n_features_in_:
         raise FolderError(
             f"'{run / 'run.json'}' describes other data than the detector in this folder. Restore "
             "the file or detect again."
         )
+
+    def table(source: Source) -> tuple[pd.DataFrame, list[str]]:
+        source = with_features(
+            source, features, data=data.name, trained=encoding, progress=progress, say=say
+        )
+        encoded = encoding.encode(source.x)
+        scores = detector.decision_function(named(encoding, encoded.x))
+        notes = [*encoded.notes, *oddities(encoding, source, encoded.x, data=data.name)]
+        return flagged(source.rows, scores, detector), notes
+
     beside = [*([] if info.verified is None else [info.verified]), *info.ignored]
-    source = read(data, label=None, beside=beside, optional=True, labelled=False)
-    encoding = info.encoding
-    source = with_features(
-        source, features, data=data.name, trained=encoding, progress=progress, say=say
+    return Scorer(
+        label=None, beside=beside, labelled=False, encoding=encoding, table=table, by="score"
     )
-    encoded = encoding.encode(source.x)
-    for note in [*encoded.notes, *oddities(encoding, source, encoded.x, data=data.name)]:
-        say(f"Note: {note}.")
-    scores = detector.decision_function(named(encoding, encoded.x))
-    return ordered(flagged(source.rows, scores, detector))
 
 
 def _check_kind(source: Source, backbone: BackboneName | None, *, data: Path) -> None:

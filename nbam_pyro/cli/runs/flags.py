@@ -1,11 +1,14 @@
 """The table of flags: every row with its responsibility, the most suspicious first."""
 
+from typing import Any
+
 import numpy as np
 import pandas as pd
 
 from nbam_pyro.cli.runs.info import RunInfo
 from nbam_pyro.estimators.targets import Targets, score
-from nbam_pyro.inference import Fit, predict, prior_contamination, true_label_posterior
+from nbam_pyro.inference import Fit, predict, prior_contamination
+from nbam_pyro.inference.posterior.row_posteriors import label_scores
 
 
 def flags(
@@ -17,7 +20,27 @@ def flags(
     *,
     fitted: bool = False,
 ) -> pd.DataFrame:
-    """Score rows and make the table of flags.
+    """Score rows and make the table of flags, with the most suspicious rows first.
+
+    The arguments and columns are those of `row_table`.
+
+    Returns:
+        A table of N rows, sorted by responsibility. Its index is the order of the data.
+    """
+    table = row_table(fit, info, x, targets, rows, fitted=fitted)
+    return table.sort_values("responsibility", ascending=False, kind="stable")
+
+
+def row_table(
+    fit: Fit,
+    info: RunInfo,
+    x: np.ndarray,
+    targets: Targets,
+    rows: np.ndarray,
+    *,
+    fitted: bool = False,
+) -> pd.DataFrame:
+    """Score rows, and return a table in their order.
 
     Args:
         fit: Fit of the run.
@@ -29,31 +52,19 @@ def flags(
             fit; the default recipe for labels cross-fits them.
 
     Returns:
-        A table of N rows, sorted by responsibility. Its index is the order of the data. Columns:
-        row, label, responsibility; for labels suggested_label and suggested_probability; for
-        measurements prediction; for training rows held_out (True if the row was used only to select
-        epochs). If verified values are given, there is also a column verified (True if the row is
-        verified).
+        A table of N rows. Columns: row, label, responsibility; for labels suggested_label and
+        suggested_probability; for measurements prediction; for training rows held_out (True if the
+        row was used only to select epochs). If verified values are given, there is also a column
+        verified (True if the row is verified).
     """
     present = targets.present
-    if fitted:
-        r = np.empty(len(x))
-        r[present] = fit.training_rows.responsibility
-        if not present.all():
-            r[~present] = prior_contamination(fit, x[~present])
-    else:
-        r = score(fit, x, targets)
-    columns = {"row": rows, "label": targets.column.cells, "responsibility": r}
+    columns: dict[str, Any] = {"row": rows, "label": targets.column.cells}
     if info.classes is None:
+        columns["responsibility"] = _trained(fit, x, present) if fitted else score(fit, x, targets)
         columns["prediction"] = predict(fit, x)
     else:
-        suggested = predict(fit, x)
-        if fitted:
-            suggested[present] = fit.training_rows.true_label
-        elif present.any():
-            suggested[present] = true_label_posterior(
-                fit, x[present], targets.codes, verified=targets.verified_present
-            )
+        r, suggested = _labels(fit, x, targets, fitted=fitted)
+        columns["responsibility"] = r
         columns["suggested_label"] = info.classes[suggested.argmax(1)]
         columns["suggested_probability"] = suggested.max(1)
     if fitted:
@@ -62,4 +73,35 @@ def flags(
         columns["held_out"] = held_out
     if len(targets.verified):
         columns["verified"] = targets.verified.known.numpy()
-    return pd.DataFrame(columns).sort_values("responsibility", ascending=False, kind="stable")
+    return pd.DataFrame(columns)
+
+
+def _trained(fit: Fit, x: np.ndarray, present: np.ndarray) -> np.ndarray:
+    """Return the responsibilities of training rows, and P(z=1 | x) of rows without a target."""
+    r = np.empty(len(x))
+    r[present] = fit.training_rows.responsibility
+    if not present.all():
+        r[~present] = prior_contamination(fit, x[~present])
+    return r
+
+
+def _labels(
+    fit: Fit, x: np.ndarray, targets: Targets, *, fitted: bool
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return responsibilities, (N,), and probabilities of the true classes, (N, K).
+
+    Rows without a label have P(z=1 | x) and p(c | x).
+    """
+    present = targets.present
+    trained = fit.training_rows
+    if fitted and trained.true_label is not None:
+        found = trained.responsibility, trained.true_label
+    elif present.any():
+        found = label_scores(fit, x[present], targets.codes, verified=targets.verified_present)
+    if present.all():
+        return found
+    r, suggested = np.empty(len(x)), predict(fit, x)
+    r[~present] = prior_contamination(fit, x[~present])
+    if present.any():
+        r[present], suggested[present] = found
+    return r, suggested

@@ -10,8 +10,8 @@ import pandas as pd
 
 from nbam_pyro.checks.arguments import as_numbers
 from nbam_pyro.cli.files import read
+from nbam_pyro.cli.files.column_names import NAMELESS
 from nbam_pyro.cli.files.messages import listing
-from nbam_pyro.cli.files.tables import NAMELESS
 from nbam_pyro.errors import DataError
 
 __all__ = ["PredProbs", "Predictions", "check_alone", "pred_probs_of", "predictions_of"]

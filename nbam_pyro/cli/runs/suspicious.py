@@ -11,7 +11,8 @@ from pathlib import Path
 
 from nbam_pyro.cli.runs.formulas import NUMBER, unquoted
 from nbam_pyro.cli.runs.schema import FLAG_NUMBERS, damaged_flags
-from nbam_pyro.cli.runs.words import NONE_SUSPICIOUS, VISIBLE, probability
+from nbam_pyro.cli.runs.scored import VISIBLE
+from nbam_pyro.cli.runs.words import NONE_SUSPICIOUS, probability
 from nbam_pyro.errors import FolderError
 
 __all__ = ["suspicious_lines"]

@@ -1,24 +1,13 @@
 """The summary of a run, and of scored rows, in words."""
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from nbam_pyro.cli.runs.scored import Scored
 from nbam_pyro.outputs.wording.sentences import percent
 
-if TYPE_CHECKING:
-    import pandas as pd
+__all__ = ["NONE_SUSPICIOUS", "corrected_lines", "probability", "scored_line", "show_lines"]
 
-__all__ = [
-    "NONE_SUSPICIOUS",
-    "VISIBLE",
-    "corrected_lines",
-    "probability",
-    "scored_line",
-    "show_lines",
-]
-
-VISIBLE = 0.0005
-"""Below this, a probability of three decimals is 0.000."""
 NONE_SUSPICIOUS = "no label or measurement is wrong with a probability of 0.001 or more"
 
 
@@ -39,26 +28,25 @@ def show_lines(summary: dict[str, Any]) -> list[str]:
     return [*lines, *_how_sure(summary), *_verdict(summary)]
 
 
-def scored_line(table: "pd.DataFrame") -> str:
+def scored_line(found: Scored) -> str:
     """Describe in one line what scoring new rows found.
 
     Args:
-        table: Table that `score_file` returned.
+        found: Sums that `score_file` returned.
 
     Example:
-        >>> import pandas as pd
-        >>> scored_line(pd.DataFrame({"score": [2.0, 1.0], "flagged": [True, False]}))
+        >>> scored_line(Scored(rows=2, expected=1.0, suspicious=1, flagged=1))
         '2 rows scored; 1 of them is flagged'
     """
-    n = len(table)
-    if "flagged" not in table:
-        expected = table["responsibility"].sum()
-        if not (table["responsibility"] >= VISIBLE).any():
-            return f"{n} rows scored; none of them is suspicious: {NONE_SUSPICIOUS}"
-        share = percent(expected / n)
-        return f"{n} rows scored; about {expected:.0f} of them ({share}) are probably wrong"
-    flagged = int(table["flagged"].sum())
-    return f"{n} rows scored; {flagged} of them {'is' if flagged == 1 else 'are'} flagged"
+    if found.flagged is not None:
+        are = "is" if found.flagged == 1 else "are"
+        return f"{found.rows} rows scored; {found.flagged} of them {are} flagged"
+    if not found.suspicious:
+        return f"{found.rows} rows scored; none of them is suspicious: {NONE_SUSPICIOUS}"
+    share = percent(found.expected / found.rows)
+    return (
+        f"{found.rows} rows scored; about {found.expected:.0f} of them ({share}) are probably wrong"
+    )
 
 
 def corrected_lines(summary: dict[str, Any]) -> list[str]:

@@ -1,5 +1,6 @@
 """The share of some rows that is contaminated, with an interval."""
 
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import numpy as np
@@ -8,14 +9,11 @@ from torch import Tensor
 from nbam_pyro import functional as nf
 from nbam_pyro.inference.posterior.draws import Scored
 from nbam_pyro.inference.posterior.fit_result import Fit
-from nbam_pyro.inference.posterior.scoring import (
-    explained,
-    in_evaluation_mode,
-    per_draw,
-)
+from nbam_pyro.inference.posterior.label_posteriors import LabelPosteriors
+from nbam_pyro.inference.posterior.scoring import explained, in_evaluation_mode, per_draw
 from nbam_pyro.inference.variational.enumeration import log_joint
 from nbam_pyro.inference.variational.guides import Draw
-from nbam_pyro.outputs.share import NETWORK_ERROR, Share, share_of
+from nbam_pyro.outputs.share import NETWORK_ERROR, Share, ShareDraws
 from nbam_pyro.verified import NOTHING, Verified
 
 
@@ -60,17 +58,25 @@ def contaminated_share(
         pair = log_joint(fit.story, rows.x, rows.y, latents, verified=rows.verified)
         return nf.responsibility(*pair)
 
-    labels = explained(fit, x, y, num_draws=num_draws, verified=verified)
-    if labels is not None:
-        r = np.concatenate([one.responsibility.cpu().numpy() for one in labels], 1)
-    else:
-        r = per_draw(fit, responsibility, x, y, num_draws=num_draws, verified=verified)
-        # Without global latents every draw is the same, and only the switches differ.
-        r = np.broadcast_to(r, (num_draws, *r.shape[1:]))
-    return share_of(
-        r,
-        error=None if labels is None else NETWORK_ERROR,
-        known=verified.known.numpy() if len(verified) else None,
-        probability=probability,
-        seed=seed,
+    draws = ShareDraws(seed=seed)
+    labels = explained(fit, x, y, num_draws=num_draws, verified=verified, drawn=True)
+    each = (
+        _of_labels(labels)
+        if labels is not None
+        else per_draw(fit, responsibility, x, y, num_draws=num_draws, verified=verified)
     )
+    start = 0
+    for r in each:
+        # Without global latents every draw is the same, and only the switches differ.
+        drawn = np.broadcast_to(r, (num_draws, *r.shape[1:]))
+        known = verified[start : start + r.shape[1]].known.numpy() if len(verified) else None
+        draws.add(drawn, known=known)
+        start += r.shape[1]
+    return draws.summary(probability=probability, error=None if labels is None else NETWORK_ERROR)
+
+
+def _of_labels(found: Iterable[LabelPosteriors]) -> Iterator[np.ndarray]:
+    """Yield the responsibilities at each draw, (S, n, *dims), part by part."""
+    for one in found:
+        if one.drawn is not None:
+            yield one.drawn.responsibility.cpu().numpy()

@@ -9,6 +9,7 @@ import warnings
 from typing import Any
 
 import numpy as np
+import torch
 from pyro.distributions import Categorical
 from torch import Tensor
 
@@ -18,6 +19,7 @@ from nbam_pyro.inference.posterior.draws import Scored
 from nbam_pyro.inference.posterior.fit_result import Fit
 from nbam_pyro.inference.posterior.scoring import (
     at_median,
+    explained,
     in_evaluation_mode,
     mean_over_draws,
     per_draw,
@@ -82,10 +84,12 @@ def responsibilities(
         num_draws=num_draws,
         verified=verified,
     )
+    values = _of_verified(values, verified)
+    if fit.story.latent_label is not None:  # every label has a range
+        return values
     outside = at_median(fit, lambda rows, one: fit.story.outside(rows.x, rows.y, one), x, y)
     if len(verified):
         outside &= verified.contaminated.numpy() < 0
-        values = np.where(verified.contaminated.numpy() > 0, 1.0, values)
     if outside.any():
         warnings.warn(
             f"{int(outside.sum())} targets lie outside the range of the anomaly likelihood. They "
@@ -150,7 +154,8 @@ def log_marginals(
     def log_marginal(rows: Scored, latents: Draw) -> Tensor:
         return nf.log_marginal(*_log_joint(fit, rows, latents))
 
-    return per_draw(fit, log_marginal, x, y, num_draws=num_draws, verified=verified)
+    each = per_draw(fit, log_marginal, x, y, num_draws=num_draws, verified=verified)
+    return np.concatenate(list(each), 1)
 
 
 def occam_penalties(fit: Fit, x: Any, y: Any, *, verified: Verified = NOTHING) -> np.ndarray:
@@ -222,6 +227,32 @@ def true_label_posterior(
         num_draws=num_draws,
         verified=verified,
     )
+
+
+def label_scores(
+    fit: Fit, x: Any, y: Any, *, num_draws: int = 100, verified: Verified = NOTHING
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return the results of `responsibilities` and `true_label_posterior` of the same rows.
+
+    The networks run once if the fit has explanations of the labels. The arguments and errors are
+    those of `true_label_posterior`.
+    """
+    fit = in_evaluation_mode(fit)
+    latent_label_of(fit)
+    found = explained(fit, x, y, num_draws=num_draws, verified=verified)
+    if found is None:
+        return (
+            responsibilities(fit, x, y, num_draws=num_draws, verified=verified),
+            true_label_posterior(fit, x, y, num_draws=num_draws, verified=verified),
+        )
+    parts = [(one.responsibility.cpu(), one.true_label.cpu()) for one in found]
+    r, true_label = (torch.cat(values).numpy() for values in zip(*parts, strict=True))
+    return _of_verified(r, verified), true_label
+
+
+def _of_verified(r: np.ndarray, verified: Verified) -> np.ndarray:
+    """Return responsibilities that are exactly 1 where a target is verified as contaminated."""
+    return np.where(verified.contaminated.numpy() > 0, 1.0, r) if len(verified) else r
 
 
 def predict(fit: Fit, x: Any) -> np.ndarray:

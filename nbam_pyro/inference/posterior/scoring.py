@@ -1,6 +1,6 @@
 """Evaluate a function of rows and global latents over the posterior of a fit."""
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import Any
 
@@ -76,8 +76,8 @@ def per_draw(
     *,
     num_draws: int,
     verified: Verified = NOTHING,
-) -> np.ndarray:
-    """Evaluate a function of every row at every draw of the global latents, (S, N, ...).
+) -> Iterator[np.ndarray]:
+    """Evaluate a function of every row at every draw of the global latents, part by part.
 
     Args:
         fit: Fitted story, in evaluation mode.
@@ -88,12 +88,15 @@ def per_draw(
         num_draws: Number of draws of the global latents, S.
         verified: Verified switches and true labels of the rows.
 
+    Returns:
+        An iterator over parts of the rows, in order, with values (S, n, ...).
+
     Raises:
         DataError: The rows are invalid (see `scored_rows`).
     """
     rows = scored_rows(fit, x, y, verified)
     draws = guide_draws(fit.guide, num_draws)
-    return torch.cat(list(at_draws(fit.story, function, rows, draws)), 1).numpy()
+    return (part.numpy() for part in at_draws(fit.story, function, rows, draws))
 
 
 def mean_over_draws(
@@ -112,24 +115,33 @@ def mean_over_draws(
     in memory at once.
 
     Args:
-        labels: The same values from the posteriors of labels, (S, n, ...). It replaces the function
-            if the fit has explanations of the labels (`explained`).
+        labels: The mean from the posteriors of labels, (n, ...). It replaces the function if the
+            fit has explanations of the labels (`explained`).
     """
     found = explained(fit, x, y, num_draws=num_draws, verified=verified)
     if found is not None:
-        each: Iterable[Tensor] = map(labels, found)
-    else:
-        rows = scored_rows(fit, x, y, verified)
-        each = at_draws(fit.story, function, rows, guide_draws(fit.guide, num_draws))
-    return torch.cat([part.mean(0).cpu() for part in each]).numpy()
+        return torch.cat([labels(part).cpu() for part in found]).numpy()
+    each = per_draw(fit, function, x, y, num_draws=num_draws, verified=verified)
+    return np.concatenate([part.mean(0) for part in each])
 
 
 def explained(
-    fit: Fit, x: Any, y: Any, *, num_draws: int, verified: Verified = NOTHING, seed: int = 0
+    fit: Fit,
+    x: Any,
+    y: Any,
+    *,
+    num_draws: int,
+    verified: Verified = NOTHING,
+    seed: int = 0,
+    drawn: bool = False,
 ) -> Iterator[LabelPosteriors] | None:
-    """Return the posteriors of labels, part by part, at draws of the explanations of the labels.
+    """Return the posteriors of labels, part by part, over draws of the explanations of the labels.
 
-    The arguments and errors are those of `per_draw`, with the seed of the draws.
+    The other arguments and errors are those of `per_draw`.
+
+    Args:
+        seed: Seed of the draws.
+        drawn: Whether to return the probabilities at each draw, too.
 
     Returns:
         An iterator over parts of the rows, in order; None if the fit has no explanations, and
@@ -141,8 +153,8 @@ def explained(
     rows = scored_rows(fit, x, y, verified)
     draws = guide_draws(fit.guide, num_draws, seed=seed)
     read = trust.draws(draws)
-    parts = rows.parts(rows_at_once(story, rows.y, num_draws))
-    return (label_posteriors(story, part, draws, read) for part in parts)
+    parts = rows.parts(rows_at_once(story, rows.y, num_draws, drawn=drawn))
+    return (label_posteriors(story, part, draws, read, drawn=drawn) for part in parts)
 
 
 def at_median(

@@ -58,10 +58,14 @@ def switch_draws(
         DataError: The rows are invalid (see `responsibilities`).
     """
     fit = in_evaluation_mode(fit)
-    labels = explained(fit, x, y, num_draws=num_draws, verified=verified, seed=seed)
+    labels = explained(fit, x, y, num_draws=num_draws, verified=verified, seed=seed, drawn=True)
     if labels is not None:
         with seeded(seed):
-            parts = [_switches(one.responsibility, most_probable) for one in labels]
+            parts = [
+                _switches(one.drawn.responsibility, most_probable)
+                for one in labels
+                if one.drawn is not None
+            ]
         return torch.cat(parts, 1).cpu().numpy()
     rows = scored_rows(fit, x, y, verified)
     draws = guide_draws(fit.guide, num_draws, seed=seed)
@@ -91,7 +95,7 @@ def switch_map(fit: Fit, x: Any, y: Any, *, verified: Verified = NOTHING) -> np.
     fit = in_evaluation_mode(fit)
     labels = explained(fit, x, y, num_draws=_DRAWS, verified=verified)
     if labels is not None:
-        return torch.cat([one.responsibility.mean(0) > 0.5 for one in labels]).cpu().numpy()
+        return torch.cat([one.responsibility > 0.5 for one in labels]).cpu().numpy()
     with torch.no_grad():
         rows = scored_rows(fit, x, y, verified)
         return _discrete(fit, rows, guide_median(fit.guide), True)

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from nbam_pyro.errors import StoryError
+from nbam_pyro.inference.posterior.by_label import Drawn
 from nbam_pyro.inference.posterior.draws import Scored, draw_by_draw
 from nbam_pyro.inference.posterior.label_posteriors import label_posteriors, rows_at_once
 from nbam_pyro.inference.posterior.trust import ExplainedDraws, NetworkTrust
@@ -16,16 +17,19 @@ from nbam_pyro.inference.steps.evidence import Evidence
 from nbam_pyro.inference.variational.enumeration import responsibility_and_prior
 from nbam_pyro.inference.variational.guides import Draw, guide_draws
 from nbam_pyro.models import LatentLabelStory, Story
-from nbam_pyro.outputs.share import NETWORK_ERROR, Share, rate_of, share_of
+from nbam_pyro.outputs.share import NETWORK_ERROR, Share, ShareDraws, rate_of
 from nbam_pyro.storage import Saved
 from nbam_pyro.storage.tensors import saved_tensor
 from nbam_pyro.training.rows import Rows
+from nbam_pyro.verified import Verified
 
 EvidenceKind = Literal["cross-fitted", "in-sample"]
 # Draws of the global latents, without and with explanations of the labels.
 _DRAWS, _READ_DRAWS = 100, 200
 # Draws x classes x classes that are in memory at once.
 _ENTRIES = 20_000_000
+# Rows in a batch that the networks need.
+_BATCH = 1024
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -157,16 +161,21 @@ def score_training_rows(
         each = _cross_fitted(labels, rows, cross_fitted, draws, read)
     else:
         each = _in_sample(story, rows, draws)
-    batches = list(each)
-    true_label = [one.true_label for one in batches if one.true_label is not None]
-    drawn = np.concatenate([one.drawn for one in batches], 1)
+    responsibility, true_label = [], []
+    shares, prior = ShareDraws(), np.zeros(1)
+    for one in each:  # of each draw, only sums over the rows are kept
+        responsibility.append(one.responsibility)
+        if one.true_label is not None:
+            true_label.append(one.true_label)
+        shares.add(one.drawn, known=one.known)
+        prior = prior + one.prior
     error = None if trust is None else NETWORK_ERROR
-    known = rows.verified.known.numpy() if len(rows.verified) else None
+    elements = sum(part.numel() for part in responsibility)
     return TrainingRows(
-        responsibility=torch.cat([one.responsibility for one in batches]).numpy(),
+        responsibility=torch.cat(responsibility).numpy(),
         true_label=torch.cat(true_label).numpy() if true_label else None,
-        share=share_of(drawn, error=error, known=known),
-        population_rate=rate_of(sum(one.prior for one in batches) / drawn.shape[1], error=error),
+        share=shares.summary(error=error),
+        population_rate=rate_of(prior / elements, error=error),
         evidence="in-sample" if cross_fitted is None else "cross-fitted",
     )
 
@@ -186,21 +195,31 @@ class _Posteriors(NamedTuple):
         true_label: Mean probabilities of the true classes, (n, *dims, K); None without them.
         drawn: Responsibilities at each draw, (S, n * ...).
         prior: Sum of P(z=1 | x) over the rows at each draw, (S,).
+        known: Whether each target is verified, (n * ...); None if no target of the fit is.
     """
 
     responsibility: Tensor
     true_label: Tensor | None
     drawn: np.ndarray
     prior: np.ndarray
+    known: np.ndarray | None
 
     @classmethod
-    def of(cls, r: Tensor, prior: Tensor, true_label: Tensor | None = None) -> "_Posteriors":
-        """Summarise values at each draw, (S, n, *dims) and (S, n, *dims, K)."""
+    def of(
+        cls,
+        drawn: Drawn,
+        verified: Verified,
+        *,
+        responsibility: Tensor,
+        true_label: Tensor | None = None,
+    ) -> "_Posteriors":
+        """Summarise values at each draw, (S, n, *dims)."""
         return cls(
-            r.mean(0),
-            None if true_label is None else true_label.mean(0),
-            r.flatten(1).numpy(),
-            prior.flatten(1).double().sum(1).numpy(),
+            responsibility,
+            true_label,
+            drawn.responsibility.flatten(1).numpy(),
+            drawn.prior.flatten(1).double().sum(1).numpy(),
+            verified.known.flatten().numpy() if len(verified) else None,
         )
 
 
@@ -211,9 +230,10 @@ def _in_sample(story: Story, rows: Rows, draws: Draw) -> Iterator[_Posteriors]:
         x, y, verified = scored
         return torch.stack(responsibility_and_prior(story, x, y, latents, verified=verified))
 
-    for x, y, _, verified in rows.loader(np.arange(len(rows)), 1024):
+    for x, y, _, verified in rows.loader(np.arange(len(rows)), _BATCH):
         pair = draw_by_draw(story, both, Scored(x, y, verified), draws)
-        yield _Posteriors.of(*pair.expand(_DRAWS, *pair.shape[1:]).unbind(1))
+        drawn = Drawn(*pair.expand(_DRAWS, *pair.shape[1:]).unbind(1))
+        yield _Posteriors.of(drawn, verified, responsibility=drawn.responsibility.mean(0))
 
 
 def _cross_fitted(
@@ -224,13 +244,19 @@ def _cross_fitted(
     read: ExplainedDraws | None,
 ) -> Iterator[_Posteriors]:
     """Yield the posteriors of one batch after another, for a story with true labels."""
-    start = 0
-    for x, y, _, verified in rows.loader(
-        np.arange(len(rows)), rows_at_once(story, rows.y, _READ_DRAWS)
-    ):
+    start, size = 0, rows_at_once(story, rows.y, _READ_DRAWS, drawn=True)
+    if rows.table is None:  # images are large
+        size = min(size, _BATCH)
+    for x, y, _, verified in rows.loader(np.arange(len(rows)), size):
         stop = start + y.numel()
         out_of_fold = None if cross_fitted is None else cross_fitted.log_probs[start:stop]
         start = stop
         scored = Scored(x, y, verified)
-        found = label_posteriors(story, scored, draws, read, out_of_fold=out_of_fold)
-        yield _Posteriors.of(found.responsibility, found.prior, found.true_label)
+        found = label_posteriors(story, scored, draws, read, out_of_fold=out_of_fold, drawn=True)
+        if found.drawn is not None:
+            yield _Posteriors.of(
+                found.drawn,
+                verified,
+                responsibility=found.responsibility,
+                true_label=found.true_label,
+            )

@@ -19,7 +19,7 @@ from torch import Tensor
 
 from nbam_pyro.errors import FolderError
 from nbam_pyro.inference.variational.guides import Draw
-from nbam_pyro.outputs.sharpness_seen import sharpened
+from nbam_pyro.outputs.sharpness_seen import EPSILON, sharpened
 from nbam_pyro.storage.tensors import saved_tensor
 
 __all__ = ["ExplainedDraws", "NetworkTrust"]
@@ -57,6 +57,19 @@ class ExplainedDraws(NamedTuple):
             sharpness: Sharpness a.
         """
         return sharpened(log_f, sharpness, self.mean.to(log_f))
+
+    def mixed(
+        self, log_f: Float[Tensor, "k n"], sharpness: Float[Tensor, ""]
+    ) -> Float[Tensor, "k n"]:
+        """Return probabilities of the true label at a sharpness, with classes before rows.
+
+        Args:
+            log_f: Log probabilities of the true label at sharpness 1.
+            sharpness: Sharpness a.
+        """
+        mean = self.mean.to(log_f)[:, None]
+        f = (log_f * sharpness.to(log_f)).softmax(0)
+        return f.mul_(1 - EPSILON).add_(mean / mean.sum(), alpha=EPSILON)
 
     def with_right(
         self,

@@ -137,7 +137,7 @@ def sample_guide(guide: nn.Module, *args: Any, **kwargs: Any) -> tuple[Draw, Ten
         The values by site name, in the space of the sites, and the log density summed over sites.
     """
     if type(guide) is AutoNormal:
-        return _sample_normal(guide, None)
+        return _sample_normal(guide)
     with local_parameters():
         trace = poutine.trace(guide).get_trace(*args, **kwargs)
     nodes: dict[str, Any] = dict(trace.iter_stochastic_nodes())
@@ -147,13 +147,13 @@ def sample_guide(guide: nn.Module, *args: Any, **kwargs: Any) -> tuple[Draw, Ten
     return draw, torch.as_tensor(trace.log_prob_sum())
 
 
-def _sample_normal(guide: AutoNormal, generator: torch.Generator | None) -> tuple[Draw, Tensor]:
-    """Return one draw from an `AutoNormal` and its log density. None for torch's generator."""
+def _sample_normal(guide: AutoNormal) -> tuple[Draw, Tensor]:
+    """Return one draw from an `AutoNormal` and its log density."""
     draw: Draw = {}
     log_q = torch.zeros(())
     for name, loc, transform in normal_sites(guide):
         scale = attrgetter(name)(guide.scales)
-        noise = torch.randn(loc.shape, generator=generator, dtype=loc.dtype, device=loc.device)
+        noise = torch.randn(loc.shape, dtype=loc.dtype, device=loc.device)
         unconstrained = loc + scale * noise
         value = transform(unconstrained)
         log_det = transform.log_abs_det_jacobian(unconstrained, value)
@@ -162,6 +162,20 @@ def _sample_normal(guide: AutoNormal, generator: torch.Generator | None) -> tupl
         log_q = log_q + log_normal - log_det.sum() - 0.5 * _LOG_2PI * loc.numel()
         draw[name] = value
     return draw, log_q
+
+
+def _draw_normal(guide: AutoNormal, num_draws: int, generator: torch.Generator) -> Draw:
+    """Return draws from an `AutoNormal`, stacked along a first dimension, (S, ...)."""
+    sites = list(normal_sites(guide))
+    noise: dict[str, list[torch.Tensor]] = {name: [] for name, *_ in sites}
+    for _ in range(num_draws):
+        for name, loc, _ in sites:
+            one = torch.randn(loc.shape, generator=generator, dtype=loc.dtype, device=loc.device)
+            noise[name].append(one)
+    return {
+        name: transform(loc + attrgetter(name)(guide.scales) * torch.stack(noise[name]))
+        for name, loc, transform in sites
+    }
 
 
 _LOG_2PI = 1.8378770664093453
@@ -211,11 +225,9 @@ def guide_draws(guide: nn.Module, num_draws: int, *, seed: int = 0) -> Draw:
         if isinstance(guide, DrawnGuide):
             return guide.draws(num_draws, seed=seed)
         if type(guide) is AutoNormal:
-            generator = torch.Generator().manual_seed(seed)
-            draws = [_sample_normal(guide, generator)[0] for _ in range(num_draws)]
-        else:
-            with seeded(seed):
-                draws = [sample_guide(guide)[0] for _ in range(num_draws)]
+            return _draw_normal(guide, num_draws, torch.Generator().manual_seed(seed))
+        with seeded(seed):
+            draws = [sample_guide(guide)[0] for _ in range(num_draws)]
     return {name: torch.stack([draw[name] for draw in draws]) for name in draws[0]}
 
 

@@ -173,8 +173,10 @@ def test_a_damaged_parquet_file(tmp_path, damage):
 def test_a_parquet_file_with_damaged_metadata(tmp_path):
     path = tmp_path / "a.parquet"
     TABLE.to_parquet(path)
+    before = read(path, label="kind")
     path.write_bytes(path.read_bytes().replace(b'"index_columns"', b'"index_colons "'))
-    refused("rite it again", call=lambda: read(path, label="kind"))
+    # Arrow keeps a second copy of the metadata, which is used.
+    assert read(path, label="kind").x.equals(before.x)
 
 
 def test_parquet_names_and_decimals_become_text_and_numbers(tmp_path):
