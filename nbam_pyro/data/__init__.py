@@ -1,5 +1,6 @@
-"""Data sets for demonstrations and benchmarks, and artificial contamination with known truth."""
+"""Data sets, rows of large files, and artificial contamination with known truth."""
 
+from nbam_pyro.data.arrow import arrow_rows
 from nbam_pyro.data.corruption import Contaminated, Corruption, contaminate
 from nbam_pyro.data.digits import Digits, flipped_digits
 from nbam_pyro.data.flips import (
@@ -31,6 +32,7 @@ __all__ = [
     "PairFlips",
     "Shift",
     "SymmetricFlips",
+    "arrow_rows",
     "contaminate",
     "flipped_digits",
     "half_space",

@@ -188,8 +188,10 @@ class NBAMEstimator(BaseEstimator, ABC):
         self.targets_ = Targets(column, codes, verified)
         weights = weights[used] * self._target_weights(learned)
         seed = self._seed()
-        kept = x if used.all() else x[used]  # many rows are not copied
-        rows = UsedRows(kept, encoded, weights, verified[used], groups_of(groups, used))
+        used_x = x[used]
+        if used.all():  # a second copy of many rows takes much memory
+            x = used_x
+        rows = UsedRows(used_x, encoded, weights, verified[used], groups_of(groups, used))
         self.fit_ = self._fitted(rows, seed)
         if x.ndim == 2:  # so that the score of a row does not depend on the rows scored with it
             self.fit_.story.double()

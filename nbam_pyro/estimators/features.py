@@ -45,14 +45,11 @@ def as_features(X: Any) -> Any:
     if issparse(X):
         raise DataError("X is a sparse matrix, which is not supported. Give X.toarray().")
     if isinstance(X, pd.DataFrame):
-        if (X.dtypes == np.float64).all():
-            values = X.to_numpy()  # often the table itself, without a copy
-        else:
-            values = np.empty(X.shape)
-            for number, (name, column) in enumerate(X.items()):
-                values[:, number] = _numbers(f"Column {name!r}", column, table=True)
+        values = np.empty(X.shape)
+        for number, (name, column) in enumerate(X.items()):
+            values[:, number] = _numbers(f"Column {name!r}", column, table=True)
         check_finite(values, "X", columns=list(X.columns), mend=_MEND)
-        return pd.DataFrame(values, index=X.index, columns=X.columns)
+        return pd.DataFrame(values, index=X.index, columns=X.columns, copy=False)
     return _array(X)
 
 

@@ -1,7 +1,7 @@
 """Conversion of arrays to tensors, and their precision."""
 
 from itertools import chain
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
@@ -28,7 +28,8 @@ def as_tensor(values: Any) -> Tensor:
     if isinstance(values, np.ndarray) and (
         not values.flags.writeable or any(stride < 0 for stride in values.strides)
     ):
-        values = values.copy()  # torch accepts neither read-only memory nor negative strides
+        # Torch accepts neither read-only memory nor negative strides.
+        values = mapped(values) if is_mapped(values) else values.copy()
     try:
         tensor = torch.as_tensor(values).detach().cpu()
     except (TypeError, ValueError) as error:
@@ -40,6 +41,45 @@ def as_tensor(values: Any) -> Tensor:
     if not tensor.is_floating_point():
         return tensor.long()
     return tensor if tensor.dtype in (torch.float32, torch.float64) else tensor.float()
+
+
+def is_mapped(values: np.ndarray) -> bool:
+    """Return whether an array is a whole `np.memmap`, also as an ordinary array.
+
+    Args:
+        values: Array of any kind.
+    """
+    return _map_of(values) is not None
+
+
+def mapped(values: np.ndarray) -> np.ndarray:
+    """Return an array of a file without reading it, with a private copy of what is written.
+
+    Args:
+        values: Array for which `is_mapped` is true. What is written to the result does not change
+            it.
+    """
+    whole = _map_of(values)
+    if whole is None or whole.filename is None:
+        return values.copy()
+    order: Literal["C", "F"] = "C" if whole.flags.c_contiguous else "F"
+    kind, offset, shape = whole.dtype, whole.offset, whole.shape
+    try:
+        return np.memmap(whole.filename, kind, "c", offset, shape, order)
+    except OSError:  # the file is no longer there
+        return values.copy()
+
+
+def _map_of(values: np.ndarray) -> np.memmap | None:
+    """Return the `np.memmap` that an array is the whole of."""
+    one: Any = values
+    while isinstance(one, np.ndarray):
+        # The base of an array of a part of the file is another `np.memmap`.
+        if isinstance(one, np.memmap) and not isinstance(one.base, np.ndarray):
+            same = one.shape == values.shape and one.strides == values.strides
+            return one if same and one.ctypes.data == values.ctypes.data else None
+        one = one.base
+    return None
 
 
 def in_precision(x: Tensor, dtype: torch.dtype | None) -> Tensor:

@@ -102,14 +102,19 @@ class Columns:
         """
         frame = _named(x)
         self._check_names({str(name) for name in frame})
-        encoded = [column.encode(frame[column.name]) for column in self.columns]
+        values, start = np.empty((len(frame), len(self.feature_names))), 0
+        of_columns: list[str] = []
+        for column in self.columns:  # one column at a time, because a table may be large
+            encoded = column.encode(frame[column.name])
+            values[:, start : start + encoded.x.shape[1]] = encoded.x
+            start += encoded.x.shape[1]
+            of_columns += encoded.notes
         notes = [
             f"column {name!r} was left out: it holds too many different texts"
             for name in self.left_out
             if name in frame
         ]
-        notes += [note for part in encoded for note in part.notes]
-        return Encoded(np.hstack([part.x for part in encoded]), notes)
+        return Encoded(values, notes + of_columns)
 
     def numbers(self, x: Features) -> tuple[np.ndarray, list[str]]:
         """The columns that hold numbers, before missing cells are filled.

@@ -78,5 +78,5 @@ def named(encoding: Encoding, x: np.ndarray) -> np.ndarray | pd.DataFrame:
         x: Encoded rows. Rows of arrays and images are returned unchanged.
     """
     if isinstance(encoding, Columns):
-        return pd.DataFrame(x, columns=encoding.feature_names)
+        return pd.DataFrame(x, columns=encoding.feature_names, copy=False)
     return x
