@@ -130,7 +130,8 @@ class RunRows:
         """
         told = [f"Row {line['row']}"]
         told += [f"{name} {line[name]}" for name in ("label", "score") if name in line]
-        told.append(f"probability that it is wrong {line['responsibility']:.3f}")
+        what = "an anomaly" if self.task == "detection" else "wrong"
+        told.append(f"probability that it is {what} {line['responsibility']:.3f}")
         if "suggested_label" in line:
             chance = line["suggested_probability"]
             told.append(f"suggested label {line['suggested_label']} ({chance:.3f})")

@@ -32,7 +32,7 @@ class Cells:
     of_row: np.ndarray
 
 
-def cells_of(scores: np.ndarray) -> Cells:
+def cells_of(scores: np.ndarray, *, lone: int = 0) -> Cells:
     """Count scores in cells that are bounded by quantiles and become narrow at the high end.
 
     Rows with equal scores are in the same cell. An edge lies halfway between two scores. Edges are
@@ -41,6 +41,7 @@ def cells_of(scores: np.ndarray) -> Cells:
 
     Args:
         scores: Finite scores, (N,).
+        lone: Number of highest scores that do not share a cell with lower ones.
 
     Example:
         >>> cells_of(np.array([0.0, 1.0, 1.0, 4.0])).counts
@@ -49,7 +50,7 @@ def cells_of(scores: np.ndarray) -> Cells:
     # Values near the largest floating-point number would overflow in differences.
     scores = scores / (abs(scores).max() or 1.0)
     ordered = np.sort(scores)
-    first = _first_of_cells(ordered)
+    first = _first_of_cells(ordered, lone)
     edges = (ordered[first - 1] + ordered[first]) / 2
     of_row = np.searchsorted(ordered[first], scores, side="right")
     middle, width = _standard(ordered)
@@ -60,14 +61,14 @@ def cells_of(scores: np.ndarray) -> Cells:
     )
 
 
-def _first_of_cells(ordered: np.ndarray) -> np.ndarray:
+def _first_of_cells(ordered: np.ndarray, lone: int) -> np.ndarray:
     """Places of sorted scores where a cell starts, except the first cell."""
     count = len(ordered)
     shares = np.concatenate(
         [
             np.arange(_LOWEST, _TAIL, _STEP),
             1 - np.geomspace(1 - _TAIL, min(1 - _TAIL, 1 / count), _TAIL_CELLS),
-            1 - np.arange(1, _SINGLE + 1) / count,
+            1 - np.r_[np.arange(1, _SINGLE + 1), lone or 1] / count,
         ]
     )
     places = np.round(shares * count).astype(int).clip(0, count - 1)

@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from scipy.special import softmax
 
+from nbam_pyro.outputs.scores.lone import Lone
 from nbam_pyro.outputs.scores.shape import BULK, MIXED, Shape, prior_shares
 from nbam_pyro.outputs.tempering import temper
 
@@ -33,6 +34,9 @@ class ScoresPosterior:
         overlap: Part of the visible anomalies that cannot be distinguished from normal rows, if
             there is a second part, from 0 to 1: the sum of r (1 - r) divided by the sum of r, with
             the responsibilities r.
+        lone: Number of unverified rows that score far above all others, and the probability that
+            they are anomalies even if there is no second part.
+        lone_responsibility: Least probability that one of them is an anomaly; 1 if there are none.
         contamination: Draws of the share of anomalies among these rows, (S,).
         population_rate: Draws of the probability that a new row is an anomaly, (S,).
     """
@@ -42,15 +46,18 @@ class ScoresPosterior:
     share_bulk: float
     share_mixed: float
     overlap: float
+    lone: Lone
+    lone_responsibility: float
     contamination: np.ndarray
     population_rate: np.ndarray
 
 
-def fit_scores(shape: Shape, *, seed: int) -> ScoresPosterior:
+def fit_scores(shape: Shape, *, lone: Lone, seed: int) -> ScoresPosterior:
     """Sample the unknowns of both models, weigh the models by evidence, and draw the shares.
 
     Args:
         shape: Cells and verified rows.
+        lone: Rows that score far above all others. They have cells of their own.
         seed: Seed for all draws.
     """
     rng = np.random.default_rng(seed)
@@ -72,15 +79,24 @@ def fit_scores(shape: Shape, *, seed: int) -> ScoresPosterior:
             for part, size in zip(r, _sizes(weights), strict=True)
         ]
     )
+    far, alone = _far_cells(shape, lone)
+    if far.any():
+        # In a share of the draws, all lone rows are anomalies together.
+        together = rng.permutation(_DRAWS) < round(alone.probability * _DRAWS)
+        chosen[np.ix_(together, far)] = 1.0
     drawn = rng.binomial(free, chosen.clip(0, 1)).sum(1) + known
     shares = [(part.mean(0) @ free + known) / count for part in r]
+    responsibility = sum(weight * part.mean(0) for weight, part in zip(weights, r, strict=True))
+    responsibility[far] += (1 - responsibility[far]) * alone.probability
     first, last = _RATE_PRIOR
     return ScoresPosterior(
         second_part=float(weights[-1]),
-        responsibility=sum(weight * part.mean(0) for weight, part in zip(weights, r, strict=True)),
+        responsibility=responsibility,
         share_bulk=float(weights[:-1] @ shares[:-1] / max(weights[:-1].sum(), _TINY)),
         share_mixed=float(shares[-1]),
         overlap=_overlap(r[-1], free),
+        lone=alone,
+        lone_responsibility=float(responsibility[far].min(initial=1.0)),
         contamination=drawn / count,
         population_rate=rng.beta(first + drawn, last + count - drawn),
     )
@@ -104,6 +120,19 @@ def shares_before(rows: int) -> np.ndarray:
 def _sizes(weights: np.ndarray) -> np.ndarray:
     """Numbers of draws from each model, in proportion to the weights, with the sum `_DRAWS`."""
     return np.diff(np.round(np.r_[0, weights.cumsum() / weights.sum()] * _DRAWS).astype(int))
+
+
+def _far_cells(shape: Shape, lone: Lone) -> tuple[np.ndarray, Lone]:
+    """Return which cells have lone rows, (K,), and these rows without verified ones.
+
+    If one of them is verified as normal, normal rows have such scores, and no row is lone.
+    """
+    counts = shape.cells.counts
+    far = counts[::-1].cumsum()[::-1] <= lone.count
+    open_rows = int((counts - shape.anomalous)[far].sum())
+    if not open_rows or shape.normal[far].any():
+        return np.zeros_like(far), Lone()
+    return far, replace(lone, count=open_rows)
 
 
 def _overlap(r: np.ndarray, free: np.ndarray) -> float:

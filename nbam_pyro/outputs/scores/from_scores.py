@@ -12,6 +12,7 @@ from nbam_pyro.outputs.intervals import check_probability
 from nbam_pyro.outputs.scores.cells import cells_of
 from nbam_pyro.outputs.scores.curve import ScoreCurve, checked_scores
 from nbam_pyro.outputs.scores.fitting import fit_scores, shares_before
+from nbam_pyro.outputs.scores.lone import lone_scores
 from nbam_pyro.outputs.scores.shape import Shape
 from nbam_pyro.outputs.scores.wording import scores_note, scores_verdict
 from nbam_pyro.outputs.switch_codes import switch_codes
@@ -34,7 +35,9 @@ def from_scores(
 
     M is one of the two models, theta are its unknown numbers, and z = 1 means an anomaly. Scores of
     normal rows often have a heavy tail. A tail alone says little about anomalies, and the verdict
-    is then "cannot tell". Verified rows show how many anomalies there are at each score.
+    is then "cannot tell". A few scores that lie far above all others are judged by the gap below
+    them (`lone_scores`), which can raise their responsibilities. Verified rows show how many
+    anomalies there are at each score.
 
     The result depends only on the order and the relative distances of scores: rows may be in any
     order, and scores may be shifted or multiplied by a positive number.
@@ -72,11 +75,13 @@ def from_scores(
     plain = unwrapped(scores)
     values = checked_scores(plain)
     codes = switch_codes(verified, len(values)).numpy()
-    cells = cells_of(values)
+    lone = lone_scores(values)
+    cells = cells_of(values, lone=lone.count)
     normal, anomalous = (
         np.bincount(cells.of_row[codes == code], minlength=len(cells.counts)) for code in (0, 1)
     )
-    found = fit_scores(Shape(cells=cells, normal=normal, anomalous=anomalous), seed=seed)
+    shape = Shape(cells=cells, normal=normal, anomalous=anomalous)
+    found = fit_scores(shape, lone=lone, seed=seed)
     unverified = found.responsibility[cells.of_row]
     responsibility = np.where(codes >= 0, codes, unverified)
     draws = {"contamination": found.contamination, "population_rate": found.population_rate}
@@ -85,6 +90,7 @@ def from_scores(
     repeats = np.unique(values, return_counts=True)[1]
     verdict = scores_verdict(
         found,
+        rows=len(values),
         verified=int((codes >= 0).sum()),
         different=len(repeats),
         tied=float(repeats.max() / len(values)),

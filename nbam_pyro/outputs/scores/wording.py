@@ -27,11 +27,14 @@ __all__ = ["scores_note", "scores_verdict"]
 _SEPARATE = 0.15
 # Widest interval of a share that is identified or weak.
 _WIDE = 0.2
+# Numbers of rows to verify: at random, and among the highest scores.
+_RANDOM, _HIGHEST = 50, 20
 
 
 def scores_verdict(
     found: ScoresPosterior,
     *,
+    rows: int,
     verified: int,
     different: int,
     tied: float,
@@ -42,6 +45,7 @@ def scores_verdict(
 
     Args:
         found: Posterior of the contaminated shares.
+        rows: Number of rows.
         verified: Number of verified rows.
         different: Number of different scores.
         tied: Share of rows that have the most frequent score.
@@ -49,16 +53,6 @@ def scores_verdict(
         probability: Probability that this interval contains.
     """
     level = _level(found, verified, different, tied, interval)
-    bulk = Explanation(
-        text="The scores have one part with a long tail; visible anomalies are absent.",
-        contamination=found.share_bulk,
-        weight=1 - found.second_part,
-    )
-    mixed = Explanation(
-        text="The scores have a second part above the bulk. This part is the anomalies.",
-        contamination=found.share_mixed,
-        weight=found.second_part,
-    )
     share = share_clause(interval, "rows are anomalies", probability=probability)
     rests = (
         f"the estimate rests on {verified} verified rows and the shape of the scores"
@@ -66,6 +60,11 @@ def scores_verdict(
         else "the estimate rests on the shape of the scores alone: no verified row shows how many "
         "anomalies have the scores of normal rows"
     )
+    if found.second_part > EVEN:
+        rests += (
+            f"{', and' if verified else '; it'} takes the second part of the scores as anomalies, "
+            "although this part may be a second group of normal rows"
+        )
     if level == "identified":
         return Verdict(level=level, sure=sentence(share), assumed=sentence(rests))
     doubts = [*_doubts(found, different, tied)]
@@ -74,11 +73,63 @@ def scores_verdict(
         level=level,
         sure=sentence(*shown),
         assumed=sentence(rests),
-        decides=(
-            "About 50 verified rows, drawn at random, and 20 more among the highest scores would "
-            "show how many rows are anomalies."
-        ),
-        explanations=likelier_first(mixed, bulk),
+        decides=_decides(rows, verified),
+        explanations=_explanations(found, rows),
+    )
+
+
+def _explanations(found: ScoresPosterior, rows: int) -> tuple[Explanation, ...]:
+    """Return the competing explanations, the likelier of one and two parts first."""
+    bulk = Explanation(
+        text="The scores have one part with a long tail; visible anomalies are absent.",
+        contamination=found.share_bulk,
+        weight=(1 - found.second_part) * (1 - found.lone.probability),
+    )
+    mixed = Explanation(
+        text="The scores have a second part above the bulk. This part is the anomalies.",
+        contamination=found.share_mixed,
+        weight=found.second_part,
+    )
+    if not found.lone.count:
+        return likelier_first(mixed, bulk)
+    alone = Explanation(
+        text="The scores have one part. The few scores far above all others are the anomalies.",
+        contamination=found.share_bulk + found.lone.count / rows,
+        weight=(1 - found.second_part) * found.lone.probability,
+    )
+    return tuple(sorted((mixed, alone, bulk), key=lambda one: -(one.weight or 0.0)))
+
+
+def _decides(rows: int, verified: int) -> str:
+    """Return which verified rows would decide, never more than the table has."""
+    rest = rows - verified
+    if not rest:
+        return ""
+    if rest > _RANDOM + _HIGHEST:
+        return (
+            f"About {_RANDOM} verified rows, drawn at random, and {_HIGHEST} more among the "
+            "highest scores would show how many rows are anomalies."
+        )
+    what = "1 row that is" if rest == 1 else f"{rest} rows that are"
+    return f"Verify the {what} not verified yet: this would show how many rows are anomalies."
+
+
+def _lone_clause(found: ScoresPosterior) -> str:
+    """Return a clause about rows that score far above all others."""
+    count, r = found.lone.count, found.lone_responsibility
+    subject, they, an = (
+        ("the row with the highest score lies", "it is", "an anomaly")
+        if count == 1
+        else (f"the {count} rows with the highest scores lie", "they are", "anomalies")
+    )
+    if r > EVEN:
+        return (
+            f"{subject} far above all others, and {they} more probably {an} ({percent(r, 0)}) "
+            "than the end of a long tail of normal rows"
+        )
+    return (
+        f"{subject} far above all others, and the scores cannot tell whether {they} {an} "
+        f"({percent(r, 0)}) or the end of a long tail of normal rows"
     )
 
 
@@ -97,24 +148,29 @@ def _level(
         return "identified"
     if verified:
         return "identified" if width <= NARROW else "weak" if width <= _WIDE else "cannot tell"
-    return "weak" if found.second_part > EVEN and different >= FEWEST else "cannot tell"
+    likely = found.second_part > EVEN or (found.lone.count and found.lone_responsibility > EVEN)
+    return "weak" if likely and different >= FEWEST else "cannot tell"
 
 
 def _doubts(found: ScoresPosterior, different: int, tied: float) -> Iterator[str]:
     """Yield clauses about what the shape of the scores leaves open."""
     if different < FEWEST:
         yield few_clause(different, "different scores", "scores")
+    elif found.lone.count:
+        yield _lone_clause(found)
+        if found.second_part <= EVEN:
+            yield "the other scores have no clear second part"
     elif found.second_part <= EVEN:
         yield (
             "the scores have no clear second part, and anomalies, if there are any, have the "
             "scores of normal rows"
         )
-    elif found.second_part < CLEAR:
+    if different >= FEWEST and EVEN < found.second_part < CLEAR:
         yield (
             f"with a probability of {percent(1 - found.second_part, 0)} the second part of the "
             "scores is the tail of normal rows"
         )
-    elif found.overlap > _SEPARATE:
+    elif different >= FEWEST and found.second_part >= CLEAR and found.overlap > _SEPARATE:
         yield "the two parts of the scores overlap"
     if found.second_part > EVEN and found.share_mixed > GROUP:
         yield group_clause("second part", "normal rows")

@@ -40,14 +40,15 @@ def few_clause(count: int, what: str, shape: str) -> str:
 
     Args:
         count: How many numbers there are.
-        what: What they are, such as "different scores".
+        what: What they are, in the plural with an s, such as "different scores".
         shape: What has the distribution, such as "scores".
 
     Example:
         >>> few_clause(8, "measurements", "residuals")
         'there are only 8 measurements, too few to estimate the distribution of the residuals'
     """
-    return f"there are only {count} {what}, too few to estimate the distribution of the {shape}"
+    there = f"is only 1 {what.removesuffix('s')}" if count == 1 else f"are only {count} {what}"
+    return f"there {there}, too few to estimate the distribution of the {shape}"
 
 
 def tied_clause(tied: float, what: str) -> str:
