@@ -29,6 +29,7 @@ from benchmarks.label_noise.p_wrong import P_WRONG, PWrong
 from benchmarks.label_noise.report import LABEL_NOISE
 from benchmarks.label_noise.review import Review
 from benchmarks.label_noise.review_names import ReviewNames
+from benchmarks.label_noise.verified_rows import VerifiedRows
 from benchmarks.regression.from_predictions import FromPredictions
 from benchmarks.regression.simulated_tables import SimulatedTables
 from benchmarks.regression.wrong_measurements import Regression
@@ -50,6 +51,7 @@ BENCHMARKS: tuple[type[Benchmark], ...] = (
     PWrong,
     Review,
     ReviewNames,
+    VerifiedRows,
     Digits,
     Loop,
     LoopStarts,

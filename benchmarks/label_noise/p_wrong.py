@@ -4,20 +4,21 @@ Other benchmarks of label noise compare the accuracy of classifiers. This one co
 probabilities that labels are wrong, for planted noise and for labels that people gave.
 """
 
-from collections.abc import Callable, Collection, Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Annotated, NamedTuple, final
+from typing import Annotated, final
 
 import pandas as pd
 import typer
 
 from benchmarks.benchmark import Benchmark, Case, Row
-from benchmarks.label_noise.features import NAME, features_data, label_columns, people_problem
+from benchmarks.label_noise.features import NAME
 from benchmarks.label_noise.label_noise import rows_of
 from benchmarks.label_noise.methods import METHODS
-from benchmarks.label_noise.problems import DATASETS, KINDS, DataSet, Problem, make_problem
+from benchmarks.label_noise.parts import PEOPLE, Part, parts
+from benchmarks.label_noise.problems import DATASETS, KINDS
 from benchmarks.label_noise.pruning import require_cleanlab
 from benchmarks.options import DataRoot, Device, Epochs, FirstSeed, Names, Seeds
 from benchmarks.report import DOCS, RESULTS, Report
@@ -36,7 +37,6 @@ _PLANTED = (
     ("instance", 0.4),
     ("local", 0.4),
 )
-_PEOPLE = "people"
 _DATA = (*DATASETS, NAME)
 # Figures of the table, with their headers.
 _COLUMNS = {
@@ -58,15 +58,6 @@ _COLUMNS = {
 _RESOLVABLE = ("auroc", "average_precision", "brier", "ece")
 
 
-class _Part(NamedTuple):
-    """A kind of noise on a data set, and the function that makes the problem of a `seed`."""
-
-    data: str
-    noise: str
-    rate: float | None
-    problem: Callable[..., Problem]
-
-
 @final
 @dataclass(frozen=True, kw_only=True)
 class PWrong(Benchmark):
@@ -79,9 +70,9 @@ class PWrong(Benchmark):
     noise: Annotated[
         Names,
         typer.Option(
-            parser=Names.among([*KINDS, _PEOPLE]), metavar="NAME,...", help="Kinds of noise to use."
+            parser=Names.among([*KINDS, PEOPLE]), metavar="NAME,...", help="Kinds of noise to use."
         ),
-    ] = Names([*KINDS, _PEOPLE])
+    ] = Names([*KINDS, PEOPLE])
     methods: Annotated[
         Names,
         typer.Option(parser=Names.among(METHODS), metavar="NAME,...", help="Methods to measure."),
@@ -110,33 +101,21 @@ class PWrong(Benchmark):
         """
         if "cleanlab" in self.methods:
             require_cleanlab()
-        for name in self.data:
-            if name == NAME and self.features is None:
-                continue
-            data = DATASETS[name] if name in DATASETS else features_data(Path(str(self.features)))
-            data = replace(
-                data,
-                train_size=min(self.train_size or data.train_size, data.train_size),
-                epochs=self.epochs or data.epochs,
-            )
-            for part in self._parts(name, data):
-                for seed in range(self.first_seed, self.first_seed + self.seeds):
-                    yield from self._rows(part, data, seed, known)
+        chosen = parts(
+            self.data,
+            self.noise,
+            _PLANTED,
+            features=self.features,
+            train_size=self.train_size,
+            epochs=self.epochs,
+            root=self.data_root,
+        )
+        for part in chosen:
+            for seed in range(self.first_seed, self.first_seed + self.seeds):
+                yield from self._rows(part, seed, known)
 
-    def _parts(self, name: str, data: DataSet) -> Iterator[_Part]:
-        for kind, rate in _PLANTED:
-            if kind in self.noise:
-                planted = partial(make_problem, data, kind, rate=rate, root=self.data_root)
-                yield _Part(name, kind, rate, planted)
-        if name == NAME and _PEOPLE in self.noise:
-            path = Path(str(self.features))
-            for column in label_columns(path):
-                people = partial(people_problem, data, path, column)
-                yield _Part(name, f"{_PEOPLE} {column}", None, people)
-
-    def _rows(
-        self, part: _Part, data: DataSet, seed: int, known: Collection[Case]
-    ) -> Iterator[Row]:
+    def _rows(self, part: Part, seed: int, known: Collection[Case]) -> Iterator[Row]:
+        data = part.data
         settings = {
             "noise": part.noise,
             "rate_per_class": part.rate,
@@ -144,7 +123,7 @@ class PWrong(Benchmark):
             "epochs": data.epochs,
         }
         cases = [
-            Case(data=part.data, method=method, seed=seed, settings=settings)
+            Case(data=part.name, method=method, seed=seed, settings=settings)
             for method in self.methods
         ]
         yield from rows_of(
