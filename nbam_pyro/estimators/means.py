@@ -16,13 +16,16 @@ from nbam_pyro.inference import Fit, log_marginals
 from nbam_pyro.models import LeverageSwitch
 from nbam_pyro.training.folds import split, together
 
-__all__ = ["Mean", "candidate_means", "choose_mean"]
+__all__ = ["SEARCHED", "Mean", "candidate_means", "choose_mean"]
 
 Mean = Literal["linear", "spline", "gp", "network"]
 """Kind of the clean mean of a regression, from the simplest to the most flexible."""
 
-# Fewest rows of a network, and most rows of the other means.
-_NETWORK, _SEARCHED = 200, 10_000
+SEARCHED = 10_000
+"""With more rows, the only mean that is tried is a network."""
+
+# Fewest rows of a network.
+_NETWORK = 200
 # One of this many parts of the rows is held out from a network.
 _PARTS = 6
 # Fewest rows for each number of a mean, and most numbers of a mean whose modes are searched.
@@ -47,7 +50,7 @@ def candidate_means(rows: int, columns: int) -> list[Mean]:
         >>> candidate_means(39, 2), candidate_means(40, 30), candidate_means(5000, 100)
         (['linear', 'spline'], ['linear'], ['network'])
     """
-    if rows > _SEARCHED:
+    if rows > SEARCHED:
         return ["network"]
     numbers: dict[Mean, int] = {"linear": columns, "spline": (1 + _CURVES) * columns}
     found: list[Mean] = [

@@ -17,6 +17,7 @@ from nbam_pyro.cli.runs.folder import write_run
 from nbam_pyro.cli.runs.frozen import FeatureOptions, with_features
 from nbam_pyro.cli.runs.info import RunInfo
 from nbam_pyro.cli.runs.priors import check_label_options, clean_error_text
+from nbam_pyro.cli.runs.sizes import size_notes
 from nbam_pyro.cli.runs.targets import TrainingTargets, columns_beside
 from nbam_pyro.cli.runs.verified_files import check_one_source, verified_targets
 from nbam_pyro.estimators.contamination import rate_prior
@@ -151,7 +152,7 @@ def fit_file(
         x = named(learned.encoding, learned.x)
         with deterministic_algorithms(deterministic):
             estimator.fit(x, targets.column, **targets.verified)
-        notes += _chosen(estimator, head)
+        notes += [*_chosen(estimator, head), *size_notes(estimator, len(targets.column.values))]
         info = RunInfo(
             data=data.name,
             label=label,

@@ -13,10 +13,10 @@ from nbam_pyro.models.priors.pseudo_counts import FlipPrior
 from nbam_pyro.outputs.sharpness_seen import sharpened
 from nbam_pyro.outputs.transition import Transition
 
-# Rates and flips at other sharpnesses are estimated from at most this number of rows.
-_MOST = 20_000
+MOST = 20_000
+"""Rates and flips at other sharpnesses are estimated from at most this number of rows."""
 
-__all__ = ["clean_error_of", "estimates_at", "evidence_at", "some_rows", "usual_at"]
+__all__ = ["MOST", "clean_error_of", "estimates_at", "evidence_at", "some_rows", "usual_at"]
 
 
 def some_rows(evidence: Evidence) -> Evidence:
@@ -26,9 +26,9 @@ def some_rows(evidence: Evidence) -> Evidence:
         evidence: Out-of-fold predictions of the true label, and observed labels.
     """
     index = (evidence.weights > 0).nonzero()[:, 0]
-    if len(index) > _MOST:
+    if len(index) > MOST:
         generator = torch.Generator().manual_seed(0)
-        index = index[torch.randperm(len(index), generator=generator)[:_MOST]]
+        index = index[torch.randperm(len(index), generator=generator)[:MOST]]
     if len(evidence.verified):
         index = torch.cat([index, evidence.verified.known.nonzero()[:, 0]]).unique()
     return evidence[index]
