@@ -209,6 +209,14 @@ def test_kinds_that_are_no_kinds_are_refused(tmp_path):
             load_detector(tmp_path / "detector")
 
 
+def test_a_blatant_outlier_is_flagged():
+    x = np.random.default_rng(2).normal(size=(300, 3))
+    x[7] = 500, -500, 500
+    detector = MixedDetector(random_state=0).fit(x)
+    assert np.flatnonzero(detector.labels_).tolist() == [7]
+    assert "far above all others" in detector.verdict_.sure
+
+
 @settings(max_examples=20, deadline=None)
 @given(
     st.integers(0, 2**32 - 1),
