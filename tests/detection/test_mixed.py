@@ -20,8 +20,8 @@ from nbam_pyro.detection import (
     load_detector,
     save_detector,
 )
+from nbam_pyro.detection.file_names import ROWS
 from nbam_pyro.detection.mixing import Mixing
-from nbam_pyro.detection.saved_rows import FILES
 from nbam_pyro.errors import FolderError, NBAMError, StoryError
 from nbam_pyro.storage import write_manifest
 from tests.detection.cases import contaminated, stuck
@@ -187,7 +187,7 @@ def test_a_loaded_detector_is_the_one_that_was_saved(kinds, tmp_path):
 )
 def test_arrays_that_were_changed_are_refused(name, change, words, tmp_path):
     save_detector(mixed().fit(contaminated()), tmp_path / "detector")
-    path = tmp_path / "detector" / FILES[1]
+    path = tmp_path / "detector" / ROWS[1]
     tensors = load_file(path)
     save_file(tensors | {name: np.ascontiguousarray(change(tensors[name]))}, path)
     _sign(tmp_path / "detector")
@@ -197,7 +197,7 @@ def test_arrays_that_were_changed_are_refused(name, change, words, tmp_path):
 
 def test_kinds_that_are_no_kinds_are_refused(tmp_path):
     save_detector(mixed().fit(contaminated()), tmp_path / "detector")
-    path = tmp_path / "detector" / FILES[0]
+    path = tmp_path / "detector" / ROWS[0]
     model = json.loads(path.read_text())
     for kinds, words in (
         ([{"class": "nbam_pyro.detection.Soft", "arguments": {}}], "must be a Kind"),
@@ -207,6 +207,14 @@ def test_kinds_that_are_no_kinds_are_refused(tmp_path):
         _sign(tmp_path / "detector")
         with pytest.raises(StoryError, match=words):
             load_detector(tmp_path / "detector")
+
+
+def test_a_blatant_outlier_is_flagged():
+    x = np.random.default_rng(2).normal(size=(300, 3))
+    x[7] = 500, -500, 500
+    detector = MixedDetector(random_state=0).fit(x)
+    assert np.flatnonzero(detector.labels_).tolist() == [7]
+    assert "far above all others" in detector.verdict_.sure
 
 
 @settings(max_examples=20, deadline=None)

@@ -160,7 +160,10 @@ def test_measurements_and_anomalies():
     assert "a verdict is needed" in one(measured, row="0", true_label="2")["problem"]
     line = one(measured, row="0", verdict="wrong", true_label="2")
     assert (line["contaminated"], line["true_label"], line["problem"]) == ("1", "2", "")
+    assert "that it is wrong 0.900" in measured.described(measured.lines()[0])
     anomalies = RunRows(task="detection", table=table.drop(columns="label"))
+    described = anomalies.described(anomalies.lines()[0])
+    assert "probability that it is an anomaly 0.900" in described
     assert one(anomalies, row="1", verdict="anomaly")["contaminated"] == "1"
     assert one(anomalies, row="1", verdict="normal")["contaminated"] == "0"
 

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from nbam_pyro import Verified
 from nbam_pyro.errors import DataError
 from nbam_pyro.outputs import ScoreCurve, from_scores
+from nbam_pyro.outputs.scores.lone import lone_scores
 
 FEW = settings(max_examples=5, deadline=None)
 
@@ -129,6 +130,66 @@ def test_a_large_second_part_may_be_a_group_of_normal_rows():
 def test_one_enormous_score_is_an_anomaly():
     report = from_scores(np.r_[two_parts(count=200), 1e300])
     assert report.rows["responsibility"].iloc[-1] > 0.5
+
+
+@pytest.mark.parametrize(("count", "far"), [(300, [60.0]), (2000, [60.0]), (500, [50, 50.5, 51])])
+def test_a_few_scores_far_above_all_others_are_anomalies(count, far):
+    normal = np.random.default_rng(1).normal(size=count - len(far))
+    report = from_scores(np.r_[normal, far])
+    r = report.rows["responsibility"].to_numpy()
+    low, high = report.contamination_interval
+    assert (r[-len(far) :] > 0.5).all()
+    assert (r[: -len(far)] < 0.5).all()
+    assert low <= len(far) / count <= high
+    assert report.verdict.level == "weak"
+    assert "far above all others" in report.verdict.sure
+    assert "have the scores of normal rows" not in report.verdict.sure
+    assert sum(one.weight for one in report.verdict.explanations) == pytest.approx(1)
+
+
+def test_a_doubtful_gap_is_named_and_cannot_tell():
+    normal = np.random.default_rng(1).exponential(size=299)
+    report = from_scores(np.r_[normal, 30.0])
+    assert report.rows["responsibility"].iloc[-1] < 0.5
+    assert report.verdict.level == "cannot tell"
+    assert "the scores cannot tell whether it is an anomaly" in report.verdict.sure
+    assert "anomalies, if there are any" not in report.verdict.sure
+
+
+def test_a_far_score_that_is_verified_as_normal_is_not_alone():
+    scores = np.r_[np.random.default_rng(1).normal(size=297), 60.0, 60.5, 61.0]
+    codes = np.where(np.arange(300) == 298, 0, -1)
+    report = from_scores(scores, verified=codes)
+    assert report.rows["responsibility"].iloc[-1] < 0.5
+    assert "far above" not in report.verdict.sure
+
+
+@pytest.mark.parametrize("kind", ["normal", "exponential", "heavy", "lognormal"])
+@pytest.mark.parametrize("count", [100, 1000])
+def test_the_gap_of_lone_scores_holds_its_false_alarms(kind, count):
+    draw = {
+        "normal": lambda rng: rng.normal(size=count),
+        "exponential": lambda rng: rng.exponential(size=count),
+        "heavy": lambda rng: rng.standard_t(3, count),
+        "lognormal": lambda rng: rng.lognormal(size=count),
+    }[kind]
+    found = [lone_scores(draw(np.random.default_rng(seed))) for seed in range(100)]
+    assert np.mean([one.probability > 0.5 for one in found]) <= 0.03
+
+
+@pytest.mark.parametrize("share", [0.05, 0.2])
+def test_a_second_part_is_assumed_not_to_be_normal_rows(share):
+    report = from_scores(two_parts(share=share))
+    assert report.verdict.level == "identified"
+    assert "may be a second group of normal rows" in report.verdict.assumed
+
+
+def test_a_small_table_is_asked_for_no_more_rows_than_it_has():
+    verdict = from_scores([1.0, 1.0, 1.0]).verdict
+    assert "only 1 different score, too few" in verdict.sure
+    assert "50" not in verdict.decides
+    assert "3 rows" in verdict.decides
+    assert from_scores([1.0, 2.0], verified=[0, 1]).verdict.decides == ""
 
 
 def test_random_verified_rows_show_anomalies_that_score_like_normal_rows():

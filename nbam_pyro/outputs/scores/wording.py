@@ -55,7 +55,8 @@ def scores_verdict(
     level = _level(found, verified, different, tied, interval)
     share = share_clause(interval, "rows are anomalies", probability=probability)
     rests = (
-        f"the estimate rests on {verified} verified rows and the shape of the scores"
+        f"the estimate rests on {verified} verified row{'s' * (verified > 1)} and the shape of the "
+        "scores"
         if verified
         else "the estimate rests on the shape of the scores alone: no verified row shows how many "
         "anomalies have the scores of normal rows"
@@ -163,7 +164,7 @@ def _doubts(found: ScoresPosterior, different: int, tied: float) -> Iterator[str
     elif found.second_part <= EVEN:
         yield (
             "the scores have no clear second part, and anomalies, if there are any, have the "
-            "scores of normal rows"
+            "scores of normal rows or lie in their tail"
         )
     if different >= FEWEST and EVEN < found.second_part < CLEAR:
         yield (
