@@ -36,3 +36,5 @@ from .outputs import load_report as load_report
 from .pages import report as report
 from .verified import NOTHING as NOTHING
 from .verified import Verified as Verified
+
+__version__: str
