@@ -6,6 +6,7 @@ train the same parameters as the joint step of the default recipe: the network a
 the guide.
 """
 
+import shutil
 import statistics
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping
@@ -22,6 +23,7 @@ from benchmarks.benchmark import CPU, Benchmark, Case, Row
 from nbam_pyro import LabelFlip, NBAMLoss
 from nbam_pyro.inference import ClosedObjective, EnumeratedObjective, make_guide
 from nbam_pyro.inference.variational.guides import spreads_and_locations
+from nbam_pyro.losses import nbam_loss
 from nbam_pyro.models import mlp, resnet18
 from nbam_pyro.training.rows import Batch
 
@@ -82,6 +84,32 @@ def criterion(batch: int = 1024, k: int = 1000, *, rounds: int = 60) -> dict[str
         "peak_mb": peak_mb(ours),
         "peak_mb_cross_entropy": peak_mb(plain),
     }
+
+
+def compiled(batch: int = 1024, k: int = 1000, *, rounds: int = 60) -> dict[str, float | None]:
+    """Compare `nbam_loss` in one graph of `torch.compile` with the same function without it.
+
+    The figures are None if the machine has no C++ compiler.
+    """
+    if shutil.which("g++") is None:
+        return {"compiled_ratio": None, "compile_seconds": None}
+    logits = torch.randn(batch, k, requires_grad=True)
+    target = torch.randint(k, (batch,))
+    rates = torch.full((k,), -2.0, requires_grad=True)
+    flips = torch.zeros(k, k - 1, requires_grad=True)
+
+    def step(loss: Callable[..., Tensor]) -> None:
+        for parameter in (logits, rates, flips):
+            parameter.grad = None
+        loss(logits, target, rates, flips).backward()
+
+    one_graph = torch.compile(nbam_loss, fullgraph=True)
+    started = time.perf_counter()
+    step(one_graph)
+    seconds = time.perf_counter() - started
+    actions = {"compiled": lambda: step(one_graph), "plain": lambda: step(nbam_loss)}
+    times = interleave(actions, rounds=rounds, inner=1)
+    return {"compiled_ratio": _ratio(times, "compiled", "plain"), "compile_seconds": seconds}
 
 
 def interleave(actions: Mapping[str, Action], *, rounds: int, inner: int) -> dict[str, list[float]]:
@@ -163,16 +191,17 @@ class Overhead(Benchmark):
     criterion_rounds: Annotated[int, typer.Option(min=1, help="Rounds of the loss.")] = 60
 
     def measure(self, known: Collection[Case]) -> Iterator[Row]:
-        """Yield one row each for the perceptron, ResNet-18 and the loss alone."""
+        """Yield one row each for the perceptron, ResNet-18, the loss alone and a compiled loss."""
         torch.manual_seed(0)
         rows, images = torch.randn(BATCH, 64), torch.randn(BATCH, 3, 32, 32)
         mlp_rounds, resnet_rounds = self.mlp_rounds, self.resnet_rounds
-        actions: dict[str, Callable[[], dict[str, float]]] = {
+        actions: dict[str, Callable[[], Mapping[str, float | None]]] = {
             "mlp": lambda: overhead(lambda: mlp(64, 10), rows, rounds=mlp_rounds, inner=10),
             "resnet18": lambda: overhead(
                 lambda: resnet18(3, 10), images, rounds=resnet_rounds, inner=1
             ),
             "criterion": lambda: criterion(rounds=self.criterion_rounds),
+            "compiled": lambda: compiled(rounds=self.criterion_rounds),
         }
         for name, measured in actions.items():
             case = Case(data="random", method=name)

@@ -4,7 +4,6 @@ from itertools import chain
 from typing import Any, Literal
 
 import numpy as np
-import pandas as pd
 import torch
 from torch import Tensor, nn
 
@@ -23,6 +22,8 @@ def as_tensor(values: Any) -> Tensor:
     Raises:
         DataError: The values are not numbers.
     """
+    import pandas as pd
+
     if isinstance(values, pd.DataFrame | pd.Series):
         values = values.to_numpy()
     if isinstance(values, np.ndarray) and (

@@ -8,10 +8,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
 
-from nbam_pyro import LabelFlip, LatentSwitch
+from nbam_pyro import LabelFlip, LatentSwitch, fit, robust_regression
 from nbam_pyro import functional as nf
-from nbam_pyro.errors import NBAMError, StoryError
-from nbam_pyro.inference import enumerate_states
+from nbam_pyro.errors import DataError, NBAMError, StoryError
+from nbam_pyro.inference import Joint, enumerate_states
 from nbam_pyro.models import (
     BernoulliLikelihood,
     BetaSwitch,
@@ -197,3 +197,32 @@ def test_counts_far_from_their_mean_are_finite(log_mean):
     values.sum().backward()
     assert values.isfinite().all()
     assert head.bias.grad.isfinite().all()
+
+
+@pytest.mark.filterwarnings("ignore::nbam_pyro.errors.CannotTellWarning")
+@pytest.mark.parametrize("kind", ["labels", "measurements", "counts"])
+def test_a_last_batch_of_one_row_is_trained_on(kind):
+    x, n = torch.randn(13, FEATURES), 13
+    y = torch.arange(n) % 3 if kind != "measurements" else torch.randn(n)
+    stories = {
+        "labels": lambda: LabelFlip(nn.Linear(FEATURES, 3), 3),
+        "measurements": lambda: robust_regression(nn.Linear(FEATURES, 1), y),
+        "counts": lambda: LatentSwitch(
+            switch=BetaSwitch(),
+            clean=PoissonLikelihood(nn.Linear(FEATURES, 1)),
+            anomaly=BroadCounts(30.0),
+        ),
+    }
+    target = y.float() if kind == "counts" else y
+    steps = [Joint(epochs=2)]
+    found = fit(stories[kind](), (x, target), steps=steps, batch_size=4, held_out=0)
+    r = found.training_rows.responsibility
+    assert ((r >= 0) & (r <= 1)).all()
+
+
+@pytest.mark.parametrize("label", [-1, 3, 127])
+def test_labels_that_are_no_class_are_refused(label):
+    x, y = torch.randn(9, FEATURES), torch.arange(9) % 3
+    y[4] = label
+    with pytest.raises(DataError, match=str(label)):
+        fit(LabelFlip(nn.Linear(FEATURES, 3), 3), (x, y), steps=[Joint(epochs=1)])
