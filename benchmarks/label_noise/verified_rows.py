@@ -193,7 +193,7 @@ def figures(r: np.ndarray, truth: np.ndarray, draws: list[_Drawn]) -> dict[str, 
                 "ece": expected_calibration_error(after, true),
             }
         )
-    means = {name: float(value) for name, value in pd.DataFrame(each).mean().items()}
+    means = {str(name): float(value) for name, value in pd.DataFrame(each).mean().items()}
     spread = share * (1 - share)
     return {
         "rate_true": share,

@@ -11,8 +11,9 @@ from nbam_pyro.errors import DataError
 
 __all__ = ["inclusion_probabilities", "review_queue"]
 
-# Every datum is drawn at least with this part of the probability of a uniform draw.
-_FLOOR = 0.25
+# Every datum is drawn at least with this part of the probability of a uniform draw. With a smaller
+# part, contaminated data that look certainly clean are too often missing from the sample.
+_FLOOR = 0.5
 
 
 def review_queue(
@@ -43,7 +44,7 @@ def review_queue(
 
     A sorted queue does not show how many contaminated data are left, because the other data are
     never looked at. For that, use the random design: each datum is drawn with its own known
-    probability, and at least a quarter of that of a uniform draw. This probability is proportional
+    probability, and at least half of that of a uniform draw. This probability is proportional
     to :math:`\sqrt{r (1 - r)}`, which is best for the share, or to the value if the goal is
     "verdict" or "rates". `reviewed` corrects for it.
 
@@ -135,7 +136,7 @@ def inclusion_probabilities(r: np.ndarray, count: int) -> np.ndarray:
 
     Example:
         >>> inclusion_probabilities(np.array([0.5, 0.5, 0.0]), 2).round(2)
-        array([0.92, 0.92, 0.17])
+        array([0.83, 0.83, 0.33])
     """
     return _drawn_by(np.sqrt(r * (1 - r)), count)
 

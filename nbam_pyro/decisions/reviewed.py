@@ -9,6 +9,7 @@ from scipy.special import expit, log_expit, logit
 
 from nbam_pyro.checks.arguments import as_number, as_numbers
 from nbam_pyro.decisions.probabilities import as_probabilities, as_switches
+from nbam_pyro.decisions.shares import counted, small_share, unseen
 from nbam_pyro.errors import DataError
 
 __all__ = ["Reviewed", "reviewed"]
@@ -64,7 +65,10 @@ def reviewed(
        mean of :math:`z - \lambda r` over the verified ones, where z is the verified switch and
        :math:`\lambda` is the slope of z on r. It is unbiased however wrong the responsibilities
        are, and its interval is short if they are good. Its variance is that of a sample without
-       replacement. The ends of the interval are whole numbers of data.
+       replacement. Contaminated data among those that look certainly clean (r below .05) can be
+       missing from the sample. Therefore the upper end is at least as high as an upper limit of
+       their share, from the number of such data that were verified, demands. The lower end is
+       treated likewise. The ends of the interval are whole numbers of data.
     3. One shift of all logits makes the mean responsibility equal to the share.
 
     With fewer than ten verified data of either answer, the interval is that of counting the
@@ -90,7 +94,8 @@ def reviewed(
 
     Source: Särndal, Swensson & Wretman (1992) for the difference estimator; Angelopoulos, Duchi &
     Zrnic (2023), PPI++, for :math:`\lambda`; Zrnic & Candès (2024) for the folds; Korn & Graubard
-    (1998) for intervals of small shares.
+    (1998) for intervals of small shares; Zou & Donner (2008) for limits of sums; Kerman (2011) for
+    the limit of a share of which nothing was seen.
 
     Example:
         >>> rng = np.random.default_rng(0)
@@ -207,7 +212,7 @@ def _share(sample: _Sample, level: float) -> tuple[float, float, float, str]:
     least, most = z.sum() / rows, 1 - (1 - z).sum() / rows
     if min(z.sum(), n - z.sum()) < _FEW:
         mean = float(expit(sample.logits).mean())
-        low, high = _counted(z, w, rows, tail)
+        low, high = counted(z, w, rows, tail)
         note = (
             f"Fewer than {_FEW} of the {n} verified data are contaminated, or fewer are clean, so "
             "the interval is that of counting them."
@@ -219,9 +224,12 @@ def _share(sample: _Sample, level: float) -> tuple[float, float, float, str]:
         slope = float(np.clip((w * z) @ centred / spread, 0, 1)) if spread > 0 else 0.0
         error = z - slope * (sample.own - sample.mean)
         mean = float(w @ error / total)
-        # Linearised variance of a ratio, of a sample without replacement.
-        variance = n / (n - 1) * (w**2 * (1 - 1 / w)) @ (error - mean) ** 2 / total**2
-        low, high = _small_share(mean, float(variance), n, tail)
+        # Linearised variance of a ratio, of a sample without replacement; one term per datum.
+        variance = n / (n - 1) * w**2 * (1 - 1 / w) * (error - mean) ** 2 / total**2
+        low, high = small_share(mean, float(variance.sum()), n, tail)
+        # Few of the data that look certain are drawn. Perhaps none of those that are not so is.
+        low = min(low, mean - unseen(1 - sample.own, 1 - z, w, variance, tail))
+        high = max(high, mean + unseen(sample.own, z, w, variance, tail))
         note = (
             f"The interval rests on {n} data that were verified at random, and on the "
             "responsibilities as far as these confirm them."
@@ -230,32 +238,6 @@ def _share(sample: _Sample, level: float) -> tuple[float, float, float, str]:
     low, high = math.floor(low * rows + _NEAR) / rows, math.ceil(high * rows - _NEAR) / rows
     ends = np.clip([mean, low, high], least, most)
     return float(ends[0]), float(ends[1]), float(ends[2]), note
-
-
-def _counted(z: np.ndarray, w: np.ndarray, rows: int, tail: float) -> tuple[float, float]:
-    """Return the interval of the share from counts: those verified, and a beta-binomial rest."""
-    from scipy import stats
-
-    size = w.sum() ** 2 / (w @ w)  # number of equally weighted data that say as much
-    wrong = size * (w @ z) / w.sum()
-    rest = stats.betabinom(rows - len(z), wrong + 0.5, size - wrong + 0.5)
-    low, high = (z.sum() + rest.ppf([tail, 1 - tail])) / rows
-    return float(low), float(high)
-
-
-def _small_share(mean: float, variance: float, n: int, tail: float) -> tuple[float, float]:
-    """Return the interval of a share with an estimate and a variance, also where it is small."""
-    from scipy import stats
-
-    inside = min(max(mean, 1 / (10 * n)), 1 - 1 / (10 * n))
-    if variance <= 0:
-        return mean, mean
-    # A Student-t variate is wider than a Normal one.
-    wider = stats.t.ppf(1 - tail, n - 1) / stats.norm.ppf(1 - tail)
-    size = inside * (1 - inside) / (variance * wider**2)
-    low = stats.beta.ppf(tail, inside * size + 0.5, (1 - inside) * size + 0.5)
-    high = stats.beta.ppf(1 - tail, inside * size + 0.5, (1 - inside) * size + 0.5)
-    return float(low), float(high)
 
 
 def _shifted(sample: _Sample, share: float) -> np.ndarray:
