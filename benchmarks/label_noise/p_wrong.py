@@ -165,10 +165,8 @@ def _heading(rows: pd.DataFrame) -> str:
 def _seeds(rows: pd.DataFrame) -> str:
     """Return a clause about the number of seeds, which may be larger for some methods."""
     counts = rows.groupby("method", sort=False)["seed"].nunique()
-    clauses = {
-        count: f"{count} seed{'s' if count > 1 else ''}"
-        for count in sorted({*counts}, reverse=True)
-    }
+    numbers = sorted({*counts}, reverse=True)
+    clauses = {one: f"{one} seed{'s' if one > 1 else ''}" for one in numbers}
     if len(clauses) == 1:
         return f"means of {clauses[counts.iloc[0]]}"
     named = [
