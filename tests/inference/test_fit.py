@@ -53,7 +53,8 @@ import os, sys, torch
 from nbam_pyro import LabelFlip, fit
 from nbam_pyro.inference import Joint
 x, y = torch.randn(30, 4), torch.arange(30) % 3
-fit(LabelFlip(torch.nn.Linear(4, 3), 3), (x, y), steps=[Joint(epochs=2)], folder=sys.argv[1])
+where = {"default_root_dir": sys.argv[1]}
+fit(LabelFlip(torch.nn.Linear(4, 3), 3), (x, y), steps=[Joint(epochs=2)], trainer=where)
 """
 
 

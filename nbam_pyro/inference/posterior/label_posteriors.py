@@ -101,6 +101,8 @@ def label_posteriors(
     posterior = (sums.true_label / count).reshape(*shape, story.num_classes)
     # The other classes are summed, because 1 - p(c = y) would round small values to 0.
     wrong = posterior.scatter(-1, rows.y[..., None], 0.0).sum(-1)
+    switch = rows.verified.switch(rows.y)  # sums over draws could round a verified 1 down
+    wrong = torch.where(switch >= 0, switch.to(wrong), wrong)
     each = None
     if sums.drawn is not None:
         each = Drawn(*(values.reshape(-1, *shape) for values in sums.drawn))
