@@ -20,8 +20,8 @@ from nbam_pyro.detection import (
     load_detector,
     save_detector,
 )
+from nbam_pyro.detection.file_names import ROWS
 from nbam_pyro.detection.mixing import Mixing
-from nbam_pyro.detection.saved_rows import FILES
 from nbam_pyro.errors import FolderError, NBAMError, StoryError
 from nbam_pyro.storage import write_manifest
 from tests.detection.cases import contaminated, stuck
@@ -187,7 +187,7 @@ def test_a_loaded_detector_is_the_one_that_was_saved(kinds, tmp_path):
 )
 def test_arrays_that_were_changed_are_refused(name, change, words, tmp_path):
     save_detector(mixed().fit(contaminated()), tmp_path / "detector")
-    path = tmp_path / "detector" / FILES[1]
+    path = tmp_path / "detector" / ROWS[1]
     tensors = load_file(path)
     save_file(tensors | {name: np.ascontiguousarray(change(tensors[name]))}, path)
     _sign(tmp_path / "detector")
@@ -197,7 +197,7 @@ def test_arrays_that_were_changed_are_refused(name, change, words, tmp_path):
 
 def test_kinds_that_are_no_kinds_are_refused(tmp_path):
     save_detector(mixed().fit(contaminated()), tmp_path / "detector")
-    path = tmp_path / "detector" / FILES[0]
+    path = tmp_path / "detector" / ROWS[0]
     model = json.loads(path.read_text())
     for kinds, words in (
         ([{"class": "nbam_pyro.detection.Soft", "arguments": {}}], "must be a Kind"),
