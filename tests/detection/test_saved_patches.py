@@ -18,7 +18,8 @@ from nbam_pyro.detection import (
     load_detector,
     save_detector,
 )
-from nbam_pyro.detection.saved_patches import PATCHES, read_patches_report
+from nbam_pyro.detection.file_names import PATCHES
+from nbam_pyro.detection.saved_patches import read_patches_report
 from nbam_pyro.errors import FolderError, StoryError
 from nbam_pyro.storage import write_manifest
 from tests.detection.test_patches import grids

@@ -24,7 +24,8 @@ from nbam_pyro.detection import (
     load_detector,
     save_detector,
 )
-from nbam_pyro.detection.saved_rows import FILES, read_rows_report
+from nbam_pyro.detection.file_names import ROWS
+from nbam_pyro.detection.saved_rows import read_rows_report
 from nbam_pyro.errors import FolderError, StoryError
 from nbam_pyro.storage import write_manifest
 
@@ -148,7 +149,7 @@ def test_a_detector_that_is_not_fitted_is_not_saved(tmp_path):
 def test_what_was_changed_is_refused(rows, tmp_path):
     folder = tmp_path / "detector"
     save_detector(AnomalyDetector(AutoEncoder, contamination=0.1, epochs=1).fit(rows), folder)
-    path = folder / FILES[0]
+    path = folder / ROWS[0]
     model = json.loads(path.read_text())
     for change, error, words in (
         ({"format_version": 0}, FolderError, "another format"),
@@ -170,7 +171,7 @@ def test_what_was_changed_is_refused(rows, tmp_path):
 def test_classes_that_a_saved_detector_names_are_public(case, rows, tmp_path):
     detector = AnomalyDetector(epochs=1, random_state=0, **CASES[case]).fit(rows)
     save_detector(detector, tmp_path / "detector")
-    saved = json.loads((tmp_path / "detector" / FILES[0]).read_text())
+    saved = json.loads((tmp_path / "detector" / ROWS[0]).read_text())
     for part in (saved["backbone"], saved["assignment"]):
         if part is not None:
             assert hasattr(nbam_pyro.detection, part["class"].rpartition(".")[2])

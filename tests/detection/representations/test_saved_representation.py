@@ -12,8 +12,8 @@ from safetensors.torch import load_file, save_file
 from torch import nn
 
 from nbam_pyro.detection import Blind, Soft, load_detector, save_detector
+from nbam_pyro.detection.file_names import ROWS
 from nbam_pyro.detection.representations import Independence, Representation, perceptron
-from nbam_pyro.detection.saved_rows import FILES
 from nbam_pyro.errors import DataError, FolderError, NBAMError, StoryError
 from nbam_pyro.storage import write_manifest
 
@@ -158,7 +158,7 @@ JSON = {
 def test_changed_descriptions_are_refused(saved, case, tmp_path):
     folder = tmp_path / "detector"
     shutil.copytree(saved, folder)
-    path = folder / FILES[0]
+    path = folder / ROWS[0]
     path.write_text(json.dumps(JSON[case](json.loads(path.read_text()))))
     with pytest.raises(FolderError, match="was changed"):
         load_detector(folder)
@@ -184,12 +184,12 @@ CHANGES = {
 def test_changed_tensors_are_refused(saved, name, how, tmp_path):
     folder = tmp_path / "detector"
     shutil.copytree(saved, folder)
-    tensors = load_file(folder / FILES[1])
+    tensors = load_file(folder / ROWS[1])
     if how == "missing":
         del tensors[name]
     else:
         tensors[name] = CHANGES[how](tensors[name])
-    save_file({key: one.contiguous().clone() for key, one in tensors.items()}, folder / FILES[1])
+    save_file({key: one.contiguous().clone() for key, one in tensors.items()}, folder / ROWS[1])
     signed(folder)
     with pytest.raises(NBAMError):
         load_detector(folder)
