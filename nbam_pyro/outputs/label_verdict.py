@@ -17,6 +17,7 @@ from nbam_pyro.outputs.wording.labels import (
     open_error_clause,
     pair_list,
     random_rows_clause,
+    seen_clause,
     trust_clause,
     unknown_clause,
 )
@@ -26,6 +27,8 @@ __all__ = ["label_verdict"]
 
 # Names of two classes are in doubt if this probability or more says that they are exchanged.
 _EXCHANGED = 0.05
+# A classifier that disagrees with at most this share of the labels may have been trained on them.
+_SEEN = 0.01
 # What predicts the labels.
 _CLASSIFIER = "classifier"
 
@@ -128,6 +131,8 @@ def _open_error(readings: Readings) -> bool:
 
 def _taken_as_given(readings: Readings, given: bool, class_prior: float | None) -> Iterator[str]:
     """Yield clauses about assumptions that do not change the level."""
+    if readings.data.disagreement <= _SEEN:
+        yield seen_clause(readings.data.disagreement)
     if given:
         yield f"sharpness {readings.sharpness[0]:g} was given and is taken as known"
     if class_prior is not None:

@@ -60,6 +60,24 @@ def test_a_run_says_what_is_left_of_the_nuisance(table, tmp_path):
 
 
 @pytest.mark.filterwarnings("ignore::nbam_pyro.errors.NuisanceWarning")
+@pytest.mark.filterwarnings("ignore::nbam_pyro.errors.NuisanceWarning")
+def test_a_nuisance_of_numbers_is_the_same_in_csv_and_parquet(table, tmp_path):
+    frame = pd.read_csv(table)
+    rng = np.random.default_rng(1)
+    frame["mass"] = rng.normal(size=len(frame)) + (frame["kind"] == "ant")
+    frame = frame.drop(columns="colour")
+    frame.to_csv(tmp_path / "mass.csv", index=False)
+    frame.to_parquet(tmp_path / "mass.parquet")
+    tables = []
+    for name in ("mass.csv", "mass.parquet"):
+        out = tmp_path / name.replace(".", "-")
+        columns = ("--nuisance", "mass", "--class", "kind", "--epochs", 1)
+        result = nbam("detect", tmp_path / name, *columns, "--out", out)
+        assert result.exit_code == 0, result.output
+        tables.append(pd.read_csv(out / "flags.csv"))
+    pd.testing.assert_frame_equal(*tables)
+
+
 def test_a_file_of_verified_rows_is_no_column_of_the_run(table, tmp_path):
     columns = ("--nuisance", "colour", "--class", "kind", "--epochs", 2)
     first = tmp_path / "first"

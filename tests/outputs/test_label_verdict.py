@@ -39,3 +39,12 @@ def test_the_verdict_has_three_sentences(labels, probabilities, options, level, 
     assert ("may be exchanged" in verdict.sure) == (
         exchange in [one.text for one in verdict.explanations]
     )
+
+
+def test_probabilities_that_agree_with_every_label_may_have_seen_them():
+    labels = np.arange(300) % 3
+    memorised = np.full((300, 3), 0.001)
+    memorised[np.arange(300), labels] = 0.998
+    verdict = from_pred_probs(labels, memorised).verdict
+    assert "may have memorised wrong labels" in verdict.assumed
+    assert "0.0% of the labels" in verdict.assumed

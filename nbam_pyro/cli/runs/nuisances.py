@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from nbam_pyro.checks.column import Column
+from nbam_pyro.cli.files.labels import as_numbers
 from nbam_pyro.cli.runs.detected_run import DetectOptions, training_table, write_detected
 from nbam_pyro.cli.runs.detecting import picture, row_settings
 from nbam_pyro.cli.runs.features import learn, named
@@ -101,7 +102,7 @@ def detect_nuisance(options: DetectOptions, *, told: Told) -> dict[str, Any]:
         detector.fit(
             named(learned.encoding, learned.x),
             _present(source.y, told.label),
-            nuisance=_present(source.beside[told.nuisance], told.nuisance),
+            nuisance=_present(as_numbers(source.beside[told.nuisance]), told.nuisance),
             verified=codes,
         )
         columns = {"nuisance": told.nuisance, "class": told.label}

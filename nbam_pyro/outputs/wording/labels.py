@@ -114,6 +114,24 @@ def difficulty_clause(share: float, *, hesitant: bool) -> str:
     )
 
 
+def seen_clause(disagreement: float) -> str:
+    """Return a clause about a classifier that agrees with nearly all labels.
+
+    Args:
+        disagreement: Share of the rows on which classifier and label disagree.
+
+    Example:
+        >>> seen_clause(0.002)
+        'the classifier disagrees with only 0.2% of the labels: if it was trained on these rows, its
+        agreement says nothing, because it may have memorised wrong labels'
+    """
+    return (
+        f"the classifier disagrees with only {percent(disagreement)} of the labels: if it was "
+        "trained on these rows, its agreement says nothing, because it may have memorised wrong "
+        "labels"
+    )
+
+
 def open_error_clause() -> str:
     """Return a clause that says why nothing can be told if the clean error is open."""
     return "the clean error is open, so the data cannot tell wrong labels from ambiguous rows"
