@@ -178,9 +178,23 @@ def _heading(rows: pd.DataFrame) -> str:
     return (
         f"### {first['data']}, {first['noise']}{rate}\n\n"
         f"True share {rows['rate_true'].mean():.3f} of {first['train_size']} rows; "
-        f"{first['epochs']} epochs; means of {rows['seed'].nunique()} seeds."
+        f"{first['epochs']} epochs; {_seeds(rows)}."
         f"{' AUROC, AP, Brier, ECE and accuracy are those of resolvable rows.' if most else ''}\n\n"
     )
+
+
+def _seeds(rows: pd.DataFrame) -> str:
+    """Return a clause about the number of seeds, which may be larger for some methods."""
+    counts = rows.groupby("method", sort=False)["seed"].nunique()
+    numbers = sorted({*counts}, reverse=True)
+    clauses = {one: f"{one} seed{'s' if one > 1 else ''}" for one in numbers}
+    if len(clauses) == 1:
+        return f"means of {clauses[counts.iloc[0]]}"
+    named = [
+        f"{clause} ({', '.join(f'`{name}`' for name in counts.index[counts == count])})"
+        for count, clause in clauses.items()
+    ]
+    return "means of " + " and of ".join(named)
 
 
 def _table(rows: pd.DataFrame) -> str:
