@@ -45,9 +45,12 @@ def as_features(X: Any) -> Any:
     if issparse(X):
         raise DataError("X is a sparse matrix, which is not supported. Give X.toarray().")
     if isinstance(X, pd.DataFrame):
-        values = np.empty(X.shape)
-        for number, (name, column) in enumerate(X.items()):
-            values[:, number] = _numbers(f"Column {name!r}", column, table=True)
+        if (X.dtypes == np.float64).all():
+            values = X.to_numpy()  # often without a copy, which many rows need
+        else:
+            values = np.empty(X.shape)
+            for number, (name, column) in enumerate(X.items()):
+                values[:, number] = _numbers(f"Column {name!r}", column, table=True)
         check_finite(values, "X", columns=list(X.columns), mend=_MEND)
         return pd.DataFrame(values, index=X.index, columns=X.columns, copy=False)
     return _array(X)

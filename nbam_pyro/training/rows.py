@@ -2,18 +2,15 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from itertools import chain
 from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 from torch import Tensor
 from torch.utils.data import (
-    BatchSampler,
     DataLoader,
     Dataset,
     Sampler,
-    SubsetRandomSampler,
     TensorDataset,
     default_collate,
 )
@@ -105,7 +102,7 @@ class Rows:
             shuffle: Whether each pass has a random order.
             passes: Number of passes over the rows.
         """
-        batches = _Batches(index.tolist(), batch_size, shuffle, passes)
+        batches = _Batches(index, batch_size, shuffle, passes)
         if not self._is_tensors:
             return DataLoader(
                 _Numbered(self.dataset),
@@ -192,16 +189,24 @@ class Rows:
 class _Batches(Sampler[list[int]]):
     """Indices of the rows of each batch, pass after pass. Shuffling is new in each pass."""
 
-    def __init__(self, index: list[int], batch_size: int, shuffle: bool, passes: int) -> None:
-        order = SubsetRandomSampler(index) if shuffle else index
-        self.one_pass = BatchSampler(order, batch_size, shuffle and _leaves_one(index, batch_size))
-        self.passes = passes
+    def __init__(self, index: np.ndarray, batch_size: int, shuffle: bool, passes: int) -> None:
+        # A list of Python's numbers would take five times the memory.
+        self.index, self.batch_size = torch.as_tensor(index), batch_size
+        self.shuffle, self.passes = shuffle, passes
+        count, rest = divmod(len(index), batch_size)
+        # Batch normalisation fails on a last batch of one row, so that batch is dropped.
+        self.count = count + (0 if shuffle and count and rest == 1 else bool(rest))
 
     def __iter__(self) -> Iterator[list[int]]:
-        return chain.from_iterable(iter(self.one_pass) for _ in range(self.passes))
+        for _ in range(self.passes):
+            order = self.index
+            if self.shuffle:
+                order = order[torch.randperm(len(order))]
+            for start in range(0, self.count * self.batch_size, self.batch_size):
+                yield order[start : start + self.batch_size].tolist()
 
     def __len__(self) -> int:
-        return self.passes * len(self.one_pass)
+        return self.passes * self.count
 
 
 class _Tensors(Dataset):
@@ -251,8 +256,3 @@ class _Collate:
         rows = in_precision(as_tensor(x), self.dtype)
         targets = in_precision(as_tensor(y), self.y_dtype)
         return Batch(rows, targets, self.weights[index], self.verified[index])
-
-
-def _leaves_one(index: Sequence[int], batch_size: int) -> bool:
-    # Batch normalisation fails on a last batch of one row, so that batch is dropped.
-    return len(index) > 1 and len(index) % batch_size == 1

@@ -116,25 +116,45 @@ class Columns:
         ]
         return Encoded(values, notes + of_columns)
 
-    def numbers(self, x: Features) -> tuple[np.ndarray, list[str]]:
-        """The columns that hold numbers, before missing cells are filled.
+    @property
+    def number_names(self) -> list[str]:
+        """Names of the columns that hold numbers."""
+        return [column.name for column in self.columns if isinstance(column, NumberColumn)]
+
+    @property
+    def number_places(self) -> np.ndarray:
+        """Places of these columns among the encoded columns."""
+        numeric = [isinstance(column, NumberColumn) for column in self.columns]
+        sizes = [len(column.feature_names) for column in self.columns]
+        return (np.cumsum(sizes) - sizes)[numeric]
+
+    def incomplete(self, x: Features) -> set[str]:
+        """Return the names of the columns of numbers in which a cell is missing.
 
         Args:
             x: Table with the columns of the training table.
+        """
+        frame = _named(x)
+        return {name for name in self.number_names if frame[name].hasnans}
 
-        Returns:
-            Numbers, (N, number of such columns) float64, with NaN for missing cells; and the names
-            of these columns.
+    def numbers(self, x: Features, names: Sequence[str]) -> np.ndarray:
+        """Return columns of numbers before missing cells are filled, (N, len(names)) float64.
+
+        Args:
+            x: Table with the columns of the training table.
+            names: Names of columns that hold numbers.
 
         Raises:
             DataError: A column that held numbers in training now holds texts or infinite cells.
         """
         frame = _named(x)
-        columns = [column for column in self.columns if isinstance(column, NumberColumn)]
-        values = np.empty((len(frame), len(columns)))
-        for place, column in enumerate(columns):
-            values[:, place] = column.numbers(frame[column.name])
-        return values, [column.name for column in columns]
+        known = {column.name: column for column in self.columns}
+        values = np.empty((len(frame), len(names)))
+        for place, name in enumerate(names):
+            column = known[name]
+            if isinstance(column, NumberColumn):
+                values[:, place] = column.numbers(frame[name])
+        return values
 
     def _check_names(self, names: set[str]) -> None:
         known = {column.name for column in self.columns}

@@ -121,6 +121,7 @@ def parquet_blocks(
             raise problem(f"'{path}' has columns but no rows. Add the data.")
     start = skip * size
     for table in _tables(dataset, path, size=size, start=start):
+        first, start = start, start + table.num_rows  # the conversion frees the table
         yield _source(
             table,
             path,
@@ -129,9 +130,8 @@ def parquet_blocks(
             optional=optional,
             features=True,
             spelling=spelling,
-            start=start,
+            start=first,
         )
-        start += table.num_rows
 
 
 def _tables(dataset: "pads.Dataset", path: Path, *, size: int, start: int) -> Iterator["pa.Table"]:
@@ -272,7 +272,8 @@ def _frame(table: "pa.Table") -> pd.DataFrame:
         pa.uint64(): pd.UInt64Dtype(),
         pa.bool_(): pd.BooleanDtype(),
     }
-    frame = table.to_pandas(types_mapper=own.get)
+    # Columns are freed while they are converted, because two copies of many rows may be too many.
+    frame = table.to_pandas(types_mapper=own.get, self_destruct=True, split_blocks=True)
     named = [name for name in frame.index.names if name is not None]
     return frame.reset_index(level=named) if named else frame
 

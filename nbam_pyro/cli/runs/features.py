@@ -1,13 +1,15 @@
 """The features of a file: choosing columns, encoding them, and notes on unusual values."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
 
-from nbam_pyro.checks.wild import describe_wild, wild_values
+from nbam_pyro.checks.spacing import blocks
+from nbam_pyro.checks.wild import WildValues, describe_wild, wild_values
 from nbam_pyro.cli.files import ArrayShape, Columns, Encoding, Source, chosen, encoding_of
+from nbam_pyro.cli.files.source import Features
 
 __all__ = ["Learned", "learn", "named", "oddities"]
 
@@ -56,12 +58,11 @@ def oddities(encoding: Encoding, source: Source, x: np.ndarray, *, data: str) ->
         data: Name of the file, for the note.
     """
     if isinstance(encoding, Columns):
-        numbers, names = encoding.numbers(source.x)
+        wild, names = _wild_cells(encoding, source.x, x)
     elif isinstance(encoding, ArrayShape) and x.ndim == 2:
-        numbers, names = x, [f"X[:, {number}]" for number in range(x.shape[1])]
+        wild, names = wild_values(x), [f"X[:, {number}]" for number in range(x.shape[1])]
     else:
         return []
-    wild = wild_values(numbers)
     if not wild:
         return []
     return [
@@ -80,3 +81,23 @@ def named(encoding: Encoding, x: np.ndarray) -> np.ndarray | pd.DataFrame:
     if isinstance(encoding, Columns):
         return pd.DataFrame(x, columns=encoding.feature_names, copy=False)
     return x
+
+
+def _wild_cells(
+    encoding: Columns, cells: Features, x: np.ndarray
+) -> tuple[list[WildValues], list[str]]:
+    """Return the wild values of the columns of numbers, some columns at a time, and their names.
+
+    Encoded columns are used where no cell is missing.
+    """
+    names, places = encoding.number_names, encoding.number_places
+    missing = encoding.incomplete(cells)
+    found: list[WildValues] = []
+    for part in blocks(np.broadcast_to(0.0, (len(x), len(names)))):
+        if missing.isdisjoint(names[part]):
+            numbers = x[:, places[part]]
+        else:
+            numbers = encoding.numbers(cells, names[part])
+        for one in wild_values(numbers):
+            found.append(replace(one, column=one.column + part.start))
+    return found, names

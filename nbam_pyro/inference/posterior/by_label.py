@@ -12,12 +12,16 @@ computed once for each sharpness.
 
 from typing import NamedTuple
 
+import numpy as np
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
 from nbam_pyro.inference.posterior.trust import ExplainedDraws
 from nbam_pyro.models import LatentLabelStory
+
+# Labels below this number are numbers of 16 bits.
+_SHORT = 2**15
 
 __all__ = ["Drawn", "Sums", "sums_by_label"]
 
@@ -86,7 +90,7 @@ def sums_by_label(
         probabilities.
     """
     groups = _groups(story, read, log_f)
-    order = labels.argsort()
+    order = _order(labels)
     sizes = labels.bincount(minlength=story.num_classes).tolist()
     true_label, prior = torch.empty_like(log_f), torch.empty_like(log_f[:, 0])
     each = []
@@ -97,9 +101,18 @@ def sums_by_label(
             true_label[index] = found.true_label.T
             prior[index] = found.prior
             each.append(found.drawn)
+    if not drawn:
+        return Sums(true_label, prior)
     back = order.argsort()
-    at_draws = [torch.cat(parts, 1)[:, back] for parts in zip(*filter(None, each), strict=True)]
-    return Sums(true_label, prior, Drawn(*at_draws) if drawn else None)
+    parts = zip(*filter(None, each), strict=True)
+    return Sums(true_label, prior, Drawn(*(torch.cat(one, 1)[:, back] for one in parts)))
+
+
+def _order(labels: Int[Tensor, " n"]) -> Int[Tensor, " n"]:
+    """Return indices that sort labels. Numbers of 16 bits are sorted by counting, which is fast."""
+    few = labels.cpu().numpy()
+    few = few.astype(np.int16) if len(few) and few.max() < _SHORT else few
+    return torch.from_numpy(np.argsort(few, kind="stable")).to(labels.device)
 
 
 def _groups(story: LatentLabelStory, read: ExplainedDraws, log_f: Tensor) -> list[_Group]:

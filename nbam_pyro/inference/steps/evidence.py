@@ -233,10 +233,9 @@ class Evidence:
             transition = powered.updated_transition(prior, latents, class_prior=class_prior)
             evidence = powered.shifted(transition, class_prior)
             log_marginals = evidence.log_marginals(evidence.latents(transition))
-            candidates.append((float(log_marginals @ self.weights), a, transition))
-        # The evidence is computed again, because that of all candidates may not fit into memory.
-        _, a, transition = max(candidates, key=lambda candidate: candidate[0])
-        return self._power(a).shifted(transition, class_prior), transition
+            candidates.append((float(log_marginals @ self.weights), evidence, transition))
+        _, evidence, transition = max(candidates, key=lambda candidate: candidate[0])
+        return evidence, transition
 
     def shifted(self, transition: Transition, class_prior: float | None) -> "Evidence":
         """Return the evidence with the class frequencies of an estimate.
