@@ -42,9 +42,13 @@ def test_the_library_loads_nothing_slow():
     assert loaded("from nbam_pyro import LabelFlip, fit, load, responsibilities, save", SLOW) == []
 
 
-def test_estimators_load_only_scikit_learn():
+def test_estimators_and_detectors_load_only_scikit_learn():
     others = set(SLOW) - {"sklearn", "scipy.stats", "scipy.optimize", "rich"}
-    assert loaded("from nbam_pyro import NBAMClassifier, NBAMRegressor", list(others)) == []
+    code = """
+from nbam_pyro import NBAMClassifier, NBAMRegressor
+from nbam_pyro.detection import AnomalyDetector, MixedDetector, PatchDetector
+from nbam_pyro.detection.representations import Representation"""
+    assert loaded(code, list(others)) == []
 
 
 def test_losses_load_neither_pyro_nor_tables():

@@ -25,9 +25,10 @@ from nbam_pyro.detection import (
     Rotations,
     Soft,
 )
+from nbam_pyro.detection.energies import Prior, energies_of
 from nbam_pyro.detection.scaling import Range
 from nbam_pyro.detection.settings import Schedule
-from nbam_pyro.detection.training import Prior, energies_of, train_backbone
+from nbam_pyro.detection.training import train_backbone
 from nbam_pyro.errors import DataError
 from nbam_pyro.outputs.switch_codes import UNKNOWN
 from nbam_pyro.training.lightning import Options

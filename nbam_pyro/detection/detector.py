@@ -14,16 +14,15 @@ from nbam_pyro.detection.assignments import Assignment, Soft
 from nbam_pyro.detection.backbones.base import Backbone, Energies
 from nbam_pyro.detection.backbones.neural_transformations import NeuralTransformations
 from nbam_pyro.detection.checks import check_row_dims, features_of
+from nbam_pyro.detection.energies import Prior, energies_of
 from nbam_pyro.detection.rates import rate_of
 from nbam_pyro.detection.scaling import learned_range
 from nbam_pyro.detection.scored import ScoredDetector
 from nbam_pyro.detection.scores import grain_of, in_order_of, settle
 from nbam_pyro.detection.settings import Schedule, check_settings, check_verified
-from nbam_pyro.detection.training import Prior, energies_of, train_backbone
 from nbam_pyro.outputs.switch_codes import switch_codes
 from nbam_pyro.training.contexts import exclusive
 from nbam_pyro.training.journal import Journal
-from nbam_pyro.training.lightning import Options
 
 __all__ = ["AnomalyDetector"]
 
@@ -209,6 +208,9 @@ class AnomalyDetector(ScoredDetector):
             self._train(rows.to(torch.get_default_dtype()), codes, assignment)
 
     def _train(self, rows: Tensor, codes: Tensor, assignment: Assignment) -> None:
+        from nbam_pyro.detection.training import train_backbone
+        from nbam_pyro.training.lightning import Options
+
         self._rate = rate_of(self.contamination, assignment)
         self.rates_ = self._rate.training_rates(self.members)
         self.backbone_ = self.backbone(rows.shape[2], members=len(self.rates_))

@@ -13,7 +13,7 @@ from nbam_pyro.detection import (
     Refine,
     Soft,
 )
-from nbam_pyro.detection.training import Prior
+from nbam_pyro.detection.energies import Prior
 from nbam_pyro.errors import DataError
 
 ASSIGNMENTS = [Blind(), Refine(), Hard(), Soft(), Exact()]

@@ -27,7 +27,7 @@ from nbam_pyro.detection import (
     load_detector,
     save_detector,
 )
-from nbam_pyro.detection.training import Prior, check_energies, energies_of
+from nbam_pyro.detection.energies import Prior, check_energies, energies_of
 from nbam_pyro.errors import DataError, StoryError
 from tests.detection.cases import TABULAR, contaminated, quick, rows
 

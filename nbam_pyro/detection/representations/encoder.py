@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from itertools import pairwise
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -16,8 +16,10 @@ from nbam_pyro.detection.representations.critic import CriticHook, Independence
 from nbam_pyro.detection.scaling import MIDDLE
 from nbam_pyro.detection.settings import Schedule
 from nbam_pyro.errors import DataError
-from nbam_pyro.training.lightning import Options, Task, train
 from nbam_pyro.training.rows import Batch, Rows
+
+if TYPE_CHECKING:
+    from nbam_pyro.training.lightning import Options
 
 __all__ = ["centred", "encoded", "perceptron", "train_encoder"]
 
@@ -52,7 +54,7 @@ def train_encoder(
     penalty: Independence | None,
     rows: tuple[np.ndarray, np.ndarray],
     schedule: Schedule,
-    options: Options,
+    options: "Options",
 ) -> list[dict[str, Any]]:
     """Train an encoder to predict the class, and leave it in evaluation mode.
 
@@ -74,6 +76,8 @@ def train_encoder(
     Raises:
         DataError: The encoder returns an array of another shape, or numbers that are not finite.
     """
+    from nbam_pyro.training.lightning import Task, train
+
     own, held_out = rows
     width = encoded(encoder, x[:2]).shape[1]
     head = nn.Linear(width, len(known.classes.names))

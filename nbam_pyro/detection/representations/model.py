@@ -22,7 +22,6 @@ from nbam_pyro.detection.representations.latent_classes import (
 from nbam_pyro.detection.representations.switches import assigned
 from nbam_pyro.detection.settings import Schedule
 from nbam_pyro.training.contexts import exclusive
-from nbam_pyro.training.lightning import Options
 from nbam_pyro.training.parallel import processes
 
 __all__ = ["Learned", "learn"]
@@ -128,6 +127,8 @@ def _trained(
     rows: tuple[np.ndarray, np.ndarray],
     seed: int,
 ) -> tuple[nn.Module, list[dict[str, Any]]]:
+    from nbam_pyro.training.lightning import Options
+
     with exclusive(), torch.random.fork_rng():
         torch.manual_seed(seed)
         encoder = settings.encoder(x.shape[1])
