@@ -136,7 +136,7 @@ class PatchDetector(BaseEstimator):
         self.decision_scores_ = self.maps_.max((1, 2))
         report = report_on(self.decision_scores_, self.decision_scores_, codes)
         set_report(self, report)
-        self.threshold_ = threshold_from(report, codes, self.contamination)
+        self.threshold_ = threshold_from(report, self.contamination)
         self.labels_ = (self.decision_scores_ > self.threshold_).astype(int)
         return self
 

@@ -13,9 +13,6 @@ from nbam_pyro.outputs.scores.from_scores import from_scores
 
 __all__ = ["report_on", "set_report", "threshold_from"]
 
-# The largest share that `threshold_of` takes.
-_HALF = 0.5
-
 
 def report_on(shape: np.ndarray, scores: np.ndarray, codes: Tensor) -> ContaminationReport:
     """Return the report of `from_scores` on the training rows, with the scores of the detector.
@@ -47,24 +44,17 @@ def set_report(detector: Any, report: ContaminationReport) -> None:
     detector.population_rate_interval_ = report.population_rate_interval
 
 
-def threshold_from(
-    report: ContaminationReport, codes: Tensor, contamination: float | Literal["auto"]
-) -> float:
+def threshold_from(report: ContaminationReport, contamination: float | Literal["auto"]) -> float:
     """Return the score above which a row is flagged.
 
-    If a share is given, this share of the rows is flagged. Otherwise rows are flagged that are more
-    probably anomalies than not, judged by rows that are not verified.
+    If a share is given, this share of the rows is flagged. Otherwise rows are flagged whose scores
+    are more probably those of anomalies than not, for a row that nobody has verified.
 
     Args:
-        report: Report on the training rows.
-        codes: Integer codes of verified rows, (N,).
+        report: Report on the training rows, with the scores of the detector.
         contamination: Given share of anomalies, or "auto".
     """
-    scores, r = (report.rows[name].to_numpy() for name in ("score", "responsibility"))
+    scores = report.rows["score"].to_numpy()
     if contamination != "auto":
         return threshold_of(scores, contamination)
-    free = codes.numpy() < 0
-    if not free.any():
-        return threshold_of(scores, min(report.contamination, _HALF))
-    # Verified rows have responsibilities of 0 or 1 at any score.
-    return threshold_of_responsibilities(scores, np.where(free, r, 0.0))
+    return threshold_of_responsibilities(scores, report.responsibility_of(scores))

@@ -120,7 +120,7 @@ class ScoredDetector(BaseEstimator, ABC):
         self.decision_scores_ = lift(scores, beyond, self.usual_)
         lifted = lift(shape, beyond, usual_of(shape, beyond))
         set_report(self, report_on(lifted, self.decision_scores_, codes))
-        self.threshold_ = threshold_from(self.report_, codes, self.contamination)
+        self.threshold_ = threshold_from(self.report_, self.contamination)
         self.labels_ = (self.decision_scores_ > self.threshold_).astype(int)
 
     def _confidence(self, scores: np.ndarray) -> np.ndarray:

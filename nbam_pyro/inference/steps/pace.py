@@ -48,6 +48,9 @@ class Pace(Step):
     contaminated. The first trials use 1, 4 and 16 times the usual step size. Further trials make
     two, four, ... passes over the rows in every epoch. The step size and the number of passes with
     a clearly lower loss on the remaining third are kept, and all later steps of the run use them.
+    If no trial is better than the prediction that ignores x, as with targets that are mostly
+    contaminated, the largest step size whose loss is not clearly higher is kept: a network that is
+    trained for too short a time has no better loss either.
 
     A trial has more than two hundred training steps only if the network has not learned anything by
     then, and never more than 700. If the usual step size and one pass are best, the run continues
@@ -88,7 +91,17 @@ class Pace(Step):
             elif trials.learned(best):
                 break
             passes *= 2 if trials.learned(best) else 4
+        if best is usual and not trials.learned(best):
+            best = self._fastest(trials, usual)
         run.speed, run.passes = best.speed, best.passes
+
+    def _fastest(self, trials: "_Trials", usual: "_Trial") -> "_Trial":
+        """Return the trial with the largest step size that is not clearly worse than the usual."""
+        for power in range(_TIMES, 0, -1):
+            faster = trials.trial(_FASTER**power, 1)
+            if not trials.better(usual, faster):
+                return faster
+        return usual
 
 
 class _Trial(NamedTuple):

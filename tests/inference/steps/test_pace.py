@@ -2,14 +2,22 @@
 
 import numpy as np
 import pytest
+import torch
 from sklearn.datasets import load_iris
 from torch import nn
 
 from nbam_pyro import LabelFlip, NBAMClassifier, NBAMRegressor, fit
 from nbam_pyro.errors import CollapseWarning, StoryError
-from nbam_pyro.inference import Pace
+from nbam_pyro.inference import Joint, Pace
 from nbam_pyro.inference.recipes import default_steps
-from nbam_pyro.models import BroadNormal, FixedSwitch, LatentSwitch, LinearNormal, mlp
+from nbam_pyro.models import (
+    BroadNormal,
+    FixedSwitch,
+    LatentSwitch,
+    LinearNormal,
+    mlp,
+    robust_regression,
+)
 
 
 def linear(inputs, classes):
@@ -56,6 +64,17 @@ def test_random_labels_teach_nothing_and_it_says_so(epochs):
     assert report.level == "cannot tell"
     assert "The fit has learned nothing" in str(report)
     assert model.fit_.collapse.learned_nothing
+
+
+@pytest.mark.filterwarnings("ignore::nbam_pyro.errors.CannotTellWarning")
+def test_targets_that_no_trial_predicts_are_not_fitted_for_too_short_a_time():
+    x = torch.linspace(-1, 1, 120)[:, None]
+    y = x[:, 0] + 4 * (torch.arange(120) % 5 < 3)  # most are contaminated
+    paces = []
+    steps = [Pace(), lambda run: paces.append(run.speed * run.passes), Joint(epochs=1)]
+    torch.manual_seed(0)
+    fit(robust_regression(nn.Linear(1, 1), y), (x, y), steps=steps)
+    assert paces[0] > 1
 
 
 def test_pace_is_for_stories_with_a_predictor():
