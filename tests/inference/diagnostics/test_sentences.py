@@ -16,6 +16,7 @@ from nbam_pyro.inference.variational.peak import Peak
 from nbam_pyro.outputs.predictions.fitting import PredictionsPosterior
 from nbam_pyro.outputs.predictions.wording import predictions_verdict
 from nbam_pyro.outputs.scores.fitting import ScoresPosterior
+from nbam_pyro.outputs.scores.lone import Lone
 from nbam_pyro.outputs.scores.wording import scores_verdict
 from tests.verdicts import check_verdict
 
@@ -136,8 +137,15 @@ def test_held_out_rows():
 
 
 @settings(max_examples=80, deadline=None)
-@given(UNIT, UNIT, UNIT, UNIT, UNIT, UNIT, st.sampled_from([0, 50]), st.sampled_from([5, 100]))
-def test_scores_and_measurements(weight, share, overlap, tied, one, other, verified, count):
+@given(
+    *(UNIT,) * 7,
+    st.sampled_from([0, 1, 3]),
+    st.sampled_from([0, 50]),
+    st.sampled_from([5, 100]),
+)
+def test_scores_and_measurements(
+    weight, share, overlap, tied, one, other, probability, lone, verified, count
+):
     interval = min(one, other), max(one, other)
     common = {"verified": verified, "tied": tied, "interval": interval, "probability": 0.9}
     scores = ScoresPosterior(
@@ -146,10 +154,12 @@ def test_scores_and_measurements(weight, share, overlap, tied, one, other, verif
         share_bulk=0.01,
         share_mixed=share,
         overlap=overlap,
+        lone=Lone(count=lone, probability=probability),
+        lone_responsibility=probability,
         contamination=NONE,
         population_rate=NONE,
     )
-    check_verdict(scores_verdict(scores, different=count, **common))
+    check_verdict(scores_verdict(scores, rows=200, different=count, **common))
     residuals = PredictionsPosterior(
         weights=np.array([1 - weight, 0, weight, 0]),
         shares=np.array([0, 0, share, share]),
