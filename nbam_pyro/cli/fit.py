@@ -19,8 +19,8 @@ from nbam_pyro.cli.common import (
     RunOut,
     mistakes,
     progress_wanted,
-    say,
 )
+from nbam_pyro.cli.devices import one_writer
 
 
 def fit(
@@ -146,6 +146,15 @@ def fit(
         int, typer.Option(help="Seed for weights, folds and batches.", min=0, max=2**32 - 1)
     ] = 0,
     jobs: Jobs = None,
+    devices: Annotated[
+        int | None,
+        typer.Option(
+            metavar="N",
+            help="Number of GPUs, or of processes on a CPU, that share each training run. 1 by "
+            "default.",
+            min=1,
+        ),
+    ] = None,
     deterministic: Annotated[
         bool,
         typer.Option(
@@ -159,10 +168,10 @@ def fit(
 
     If the command is interrupted, the same command continues after the last finished epoch.
     """
-    with mistakes():
+    with mistakes(), one_writer(out, devices) as (own, tell):
         from nbam_pyro.storage import check_folder
 
-        check_folder(out, overwrite=overwrite)  # before the slow imports
+        check_folder(own, overwrite=overwrite)  # before the slow imports
         from nbam_pyro.cli.runs import (
             check_alone,
             feature_options,
@@ -186,12 +195,13 @@ def fit(
                 keep=keep or (),
                 features=features,
                 jobs=jobs,
+                devices=devices,
                 deterministic=deterministic,
                 both=both,
             )
             summary = fit_outputs(
                 data,
-                out,
+                own,
                 pred_probs=pred_probs,
                 predictions=predictions,
                 label=label,
@@ -208,7 +218,7 @@ def fit(
         else:
             summary = fit_file(
                 data,
-                out,
+                own,
                 label=label,
                 true_label=true_label,
                 contaminated=contaminated,
@@ -226,10 +236,11 @@ def fit(
                 restart=restart,
                 seed=seed,
                 n_jobs=jobs,
+                devices=devices,
                 deterministic=deterministic,
                 progress=progress_wanted(),
-                say=say,
+                say=tell,
             )
-    for line in show_lines(summary):
-        say(line)
-    say(f"The run is in {out}/. flags.csv has every row; nbam show {out} shows a summary.")
+        for line in show_lines(summary):
+            tell(line)
+        tell(f"The run is in {out}/. flags.csv has every row; nbam show {out} shows a summary.")

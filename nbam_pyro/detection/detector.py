@@ -160,7 +160,8 @@ class AnomalyDetector(ScoredDetector):
             DataError: X has a wrong shape, or values that are not finite numbers; the backbone does
                 not support such rows; a setting is out of its range; `verified` has a wrong length
                 or wrong codes; or energies are not finite.
-            StoryError: The assignment does not work with this backbone or with this contamination.
+            StoryError: The assignment does not work with this backbone or with this contamination,
+                or the trainer has several devices.
         """
         x, names = features_of(self, X, reset=True)
         check_settings(self)

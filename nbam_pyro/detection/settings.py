@@ -9,6 +9,7 @@ from torch import Tensor
 
 from nbam_pyro.errors import DataError
 from nbam_pyro.models.likelihoods.component import check_positive, check_whole
+from nbam_pyro.training.devices import check_one_device
 
 __all__ = ["Schedule", "check_contamination", "check_settings", "check_verified"]
 
@@ -44,11 +45,16 @@ def check_contamination(given: Any) -> None:
 
 
 def check_settings(detector: Any) -> None:
-    """Raise a `DataError` if a setting of an `AnomalyDetector` is not allowed.
+    """Raise an error if a setting of an `AnomalyDetector` is not allowed.
 
     Args:
         detector: The detector, before it is fitted.
+
+    Raises:
+        DataError: A number is out of its range.
+        StoryError: The trainer has several devices.
     """
+    check_one_device(detector.trainer or {})
     check_contamination(detector.contamination)
     for name in ("members", "epochs", "batch_size"):
         check_whole(name, getattr(detector, name), least=1)

@@ -20,10 +20,11 @@ from nbam_pyro.inference.steps.run import Run
 from nbam_pyro.models import Story
 from nbam_pyro.models.likelihoods.component import check_whole
 from nbam_pyro.training.contexts import deterministic_algorithms, evaluating, seeded
+from nbam_pyro.training.devices import check_trainer
 from nbam_pyro.training.folds import together
 from nbam_pyro.training.held_out import held_out_rows
 from nbam_pyro.training.journal import Journal
-from nbam_pyro.training.parallel import check_n_jobs
+from nbam_pyro.training.parallel import check_n_jobs, processes
 from nbam_pyro.training.row_kind import RowKind
 from nbam_pyro.training.rows import Rows
 from nbam_pyro.training.sources import Data, as_rows
@@ -126,7 +127,9 @@ def fit(
             and the same folder, and ends with the same result. Several fits may share the folder.
             It stays; remove it when the fit has ended. With None, nothing is kept.
         trainer: Further arguments of `lightning.pytorch.Trainer` (accelerator, devices, precision,
-            callbacks, ...). By default a GPU is used if there is one.
+            callbacks, ...). By default a GPU is used if there is one. With several devices, every
+            process of Lightning trains on an equal part of each batch of at most `batch_size` rows,
+            and returns the same fit.
 
     Returns:
         The fit. A `CannotTellWarning` is given if the data do not identify the contamination. It
@@ -139,8 +142,10 @@ def fit(
             other processes.
         FolderError: `progress_folder` cannot be written.
         StoryError: The story, the steps and the objective are not compatible; the story or the
-            trainer has half precision throughout; weights are given and the objective is not the
-            closed form; or verified rows are given and the story cannot take them as observed.
+            trainer has half precision throughout; the trainer has several devices and a strategy
+            other than `DistributedDataParallel`, or together with `n_jobs` or `progress_folder`, or
+            with fewer than two rows of a batch for each; weights are given and the objective is not
+            the closed form; or verified rows are given and the story cannot take them as observed.
 
     Example:
         >>> from nbam_pyro.models import BetaSwitch, BroadNormal, LatentSwitch, NormalLikelihood
@@ -184,6 +189,13 @@ def fit(
         if str((trainer or {}).get("precision")) in ("16-true", "bf16-true"):
             raise StoryError(f"Lightning would convert likelihoods to half precision. {_MIXED}")
         rows = as_rows(data, weights, verified, dtype=precision_of(story))
+        size = int(batch_size or rows.batch_size or 64)
+        check_trainer(
+            trainer or {},
+            n_jobs=processes(n_jobs),
+            progress_folder=progress_folder,
+            batch_size=size,
+        )
         rows = replace(rows, groups=together(rows.table, groups, count=len(rows)))
         _check_precision(story, rows)
         if story.centre == 0:
@@ -204,7 +216,7 @@ def fit(
             drawn=isinstance(held_out, Real) or (held_out is None and rows.held_out is None),
             closed=closed,
             options=Options(
-                batch_size=int(batch_size or rows.batch_size or 64),
+                batch_size=size,
                 progress=progress,
                 journal=Journal.of(progress_folder, job, trainer),
                 trainer=trainer or {},

@@ -15,6 +15,7 @@ from lightning.pytorch.callbacks import Callback, EarlyStopping, ModelCheckpoint
 from torch import Tensor, nn
 
 from nbam_pyro.training.checkpoints import EachEpoch, RandomStateCheckpoint, WholeFiles
+from nbam_pyro.training.devices import Part, agreed, trainer_arguments
 from nbam_pyro.training.hooks import StepHook
 from nbam_pyro.training.journal import Entry, Journal
 from nbam_pyro.training.rows import Batch, Rows
@@ -32,7 +33,8 @@ class Options:
         journal: Finished training runs of an earlier, interrupted job, and place for those of this
             job. By default nothing is kept, and checkpoints are temporary.
         trainer: Further arguments of `lightning.pytorch.Trainer`, such as accelerator, devices and
-            precision. Temporary checkpoints are in its `default_root_dir`.
+            precision. Temporary checkpoints are in its `default_root_dir`. With several devices,
+            each process trains on its part of every batch.
     """
 
     batch_size: int = 64
@@ -137,7 +139,7 @@ def train(
     if finished is not None:
         return finished["records"], torch.device(finished["device"])
     history = _History()
-    given = dict(options.trainer)
+    given = trainer_arguments(options.trainer)
     used = [history, *callbacks, *given.pop("callbacks", [])]
     if options.progress:
         used.append(_Bar(label))
@@ -164,16 +166,26 @@ def train(
         )
         device = trainer.strategy.root_device
         rows = rows.near(device)
-        batches = rows.loader(index, options.batch_size, shuffle=True, passes=passes)
+        part = Part(trainer.global_rank, trainer.world_size)
+        batches = rows.loader(index, options.batch_size, shuffle=True, passes=passes, part=part)
         held_out_batches = rows.loader(held_out, 1024) if selecting else None
         last = entry.last if entry is not None and entry.last.exists() else None
         trainer.fit(task, batches, held_out_batches, ckpt_path=last, weights_only=True)
         if selecting:
-            state = torch.load(best.best_model_path, weights_only=True)
-            task.load_state_dict(state["state_dict"])
+            _load_best(task, best, part)
+        if part.total > 1:
+            torch.set_rng_state(agreed(torch.get_rng_state(), part))
     if entry is not None:
         entry.finish(task, callbacks, {"records": history.records, "device": str(device)})
     return history.records, device
+
+
+def _load_best(task: Task, best: ModelCheckpoint, part: Part) -> None:
+    """Set a task to its best epoch. The file may be on the machine of the first process alone."""
+    state = {}
+    if part.place == 0:
+        state = torch.load(best.best_model_path, weights_only=True)["state_dict"]
+    task.load_state_dict(agreed(state, part))
 
 
 @contextmanager
@@ -191,6 +203,7 @@ _DEFAULTS: dict[str, Any] = {
     "logger": False,
     "enable_model_summary": False,
     "num_sanity_val_steps": 0,
+    "use_distributed_sampler": False,  # batches of `Rows` are divided already
 }
 
 
@@ -233,7 +246,7 @@ class _History(Callback):
         losses, sizes = zip(*self.steps, strict=True)
         self.steps = []
         weights = torch.tensor(sizes, dtype=losses[0].dtype, device=losses[0].device)
-        loss = float(torch.stack(losses) @ weights / weights.sum())
+        loss = float(trainer.strategy.reduce(torch.stack(losses) @ weights / weights.sum()))
         others = {name: float(value) for name, value in trainer.callback_metrics.items()}
         self.records.append({"epoch": trainer.current_epoch, "loss": loss, **others})
 
@@ -247,9 +260,10 @@ class _History(Callback):
 @contextmanager
 def quiet() -> Iterator[None]:
     """Suppress messages of Lightning about hardware and loaders, but not those about training."""
-    logger = logging.getLogger("lightning.pytorch")
-    level = logger.level
-    logger.setLevel(logging.WARNING)
+    loggers = [logging.getLogger(name) for name in ("lightning.pytorch", "lightning.fabric")]
+    levels = [logger.level for logger in loggers]
+    for logger in loggers:
+        logger.setLevel(logging.WARNING)
     try:
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", message=".*does not have many workers")
@@ -258,6 +272,9 @@ def quiet() -> Iterator[None]:
             warnings.filterwarnings("ignore", message=".*no `val_dataloader`")
             warnings.filterwarnings("ignore", message=".*in eval mode at the start of training")
             warnings.filterwarnings("ignore", message=".*Checkpoint directory .* exists")
+            # Every process has the loss of all held-out rows.
+            warnings.filterwarnings("ignore", message=".*sync_dist=True")
             yield
     finally:
-        logger.setLevel(level)
+        for logger, level in zip(loggers, levels, strict=True):
+            logger.setLevel(level)

@@ -15,6 +15,7 @@ from torch.utils.data import (
     default_collate,
 )
 
+from nbam_pyro.training.devices import WHOLE, Part, agreed
 from nbam_pyro.training.tensors import as_tensor, in_precision
 from nbam_pyro.verified import NOTHING, Verified
 
@@ -92,7 +93,13 @@ class Rows:
         return None if self.groups is None else self.groups[index]
 
     def loader(
-        self, index: np.ndarray, batch_size: int, *, shuffle: bool = False, passes: int = 1
+        self,
+        index: np.ndarray,
+        batch_size: int,
+        *,
+        shuffle: bool = False,
+        passes: int = 1,
+        part: Part = WHOLE,
     ) -> DataLoader:
         """Return a loader of batches of some rows.
 
@@ -101,8 +108,10 @@ class Rows:
             batch_size: Number of rows in a batch.
             shuffle: Whether each pass has a random order.
             passes: Number of passes over the rows.
+            part: Part of every batch that this process takes. All parts are equally large, so a
+                pass may leave out some rows, fewer than there are processes.
         """
-        batches = _Batches(index, batch_size, shuffle, passes)
+        batches = _Batches(index, batch_size, shuffle, passes, part)
         if not self._is_tensors:
             return DataLoader(
                 _Numbered(self.dataset),
@@ -189,24 +198,33 @@ class Rows:
 class _Batches(Sampler[list[int]]):
     """Indices of the rows of each batch, pass after pass. Shuffling is new in each pass."""
 
-    def __init__(self, index: np.ndarray, batch_size: int, shuffle: bool, passes: int) -> None:
+    def __init__(
+        self, index: np.ndarray, batch_size: int, shuffle: bool, passes: int, part: Part
+    ) -> None:
         # A list of Python's numbers would take five times the memory.
-        self.index, self.batch_size = torch.as_tensor(index), batch_size
-        self.shuffle, self.passes = shuffle, passes
-        count, rest = divmod(len(index), batch_size)
+        self.index, self.shuffle = torch.as_tensor(index), shuffle
+        self.passes, self.part = passes, part
+        # Gradients of processes count equally, so all have the same number of rows.
+        self.batch_size = batch_size - batch_size % part.total
+        self.rows = len(index) - len(index) % part.total
+        rest = self.rows % self.batch_size
         # Batch normalisation fails on a last batch of one row, so that batch is dropped.
-        self.count = count + (0 if shuffle and count and rest == 1 else bool(rest))
+        if shuffle and rest == part.total < self.rows:
+            self.rows -= rest
 
     def __iter__(self) -> Iterator[list[int]]:
+        place, step = self.part
         for _ in range(self.passes):
             order = self.index
             if self.shuffle:
-                order = order[torch.randperm(len(order))]
-            for start in range(0, self.count * self.batch_size, self.batch_size):
-                yield order[start : start + self.batch_size].tolist()
+                # Networks with random layers draw different numbers in each process.
+                order = order[agreed(torch.randperm(len(order)), self.part)]
+            order = order[: self.rows]
+            for start in range(0, self.rows, self.batch_size):
+                yield order[start + place : start + self.batch_size : step].tolist()
 
     def __len__(self) -> int:
-        return self.passes * self.count
+        return self.passes * -(-self.rows // self.batch_size)
 
 
 class _Tensors(Dataset):

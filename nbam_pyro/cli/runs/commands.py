@@ -50,6 +50,7 @@ def fit_file(
     restart: bool = False,
     seed: int = 0,
     n_jobs: int | None = None,
+    devices: int | None = None,
     deterministic: bool = False,
     progress: bool = False,
     say: Callable[[str], None] = lambda _: None,
@@ -78,6 +79,8 @@ def fit_file(
         restart: True to throw away the progress of an interrupted command.
         seed: Seed for weights, folds and batches.
         n_jobs: Number of processes for independent fits, as in `fit`.
+        devices: Number of devices that share each training run; None for one. With several, an
+            interrupted command begins again.
         deterministic: Whether only algorithms that give the same bits in every run are used.
         progress: True to show progress bars.
         say: Function that is called with each message about the progress.
@@ -112,6 +115,7 @@ def fit_file(
         "epochs": epochs,
         "seed": seed,
     }
+    several = devices is not None and devices > 1
     command = Command(["nbam", *command_words(settings)], settings)
     with continuing(out, command, overwrite=overwrite, restart=restart, say=say) as place:
         started = time.perf_counter()
@@ -140,7 +144,7 @@ def fit_file(
             "random_state": seed,
             "n_jobs": n_jobs,
             "progress": progress,
-            "progress_folder": place.folder,
+            **({"trainer": {"devices": devices}} if several else {"progress_folder": place.folder}),
         }
         if targets.labels:
             options |= {

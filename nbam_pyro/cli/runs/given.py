@@ -62,6 +62,7 @@ def check_alone(
     keep: Sequence[str],
     features: str | None,
     jobs: int | None,
+    devices: int | None,
     deterministic: bool,
     both: bool,
 ) -> None:
@@ -75,6 +76,7 @@ def check_alone(
         keep: Values of `--keep`.
         features: Value of `--features`.
         jobs: Value of `--jobs`.
+        devices: Value of `--devices`.
         deterministic: Value of `--deterministic`.
         both: Whether `--pred-probs` and `--predictions` are given together.
 
@@ -83,12 +85,12 @@ def check_alone(
     """
     if both:
         raise DataError("Give --pred-probs for labels or --predictions for measurements, not both.")
-    values = (epochs, difficulty, head, features, jobs)
+    values = (epochs, difficulty, head, features, jobs, devices)
     if drop or keep or deterministic or not all(given is None for given in values):
         raise DataError(
             "With --pred-probs or --predictions nothing is trained, and features are not used. "
-            "Leave out --epochs, --difficulty, --head, --drop, --keep, --features, --jobs and "
-            "--deterministic."
+            "Leave out --epochs, --difficulty, --head, --drop, --keep, --features, --jobs, "
+            "--devices and --deterministic."
         )
 
 

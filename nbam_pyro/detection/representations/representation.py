@@ -188,7 +188,8 @@ class Representation(ScoredDetector):
                 missing; a class never occurs with a value or region of the nuisance; the effective
                 sample size is below a tenth of the rows; a class has too few held-out rows for a
                 probe (20); or a setting is out of its range.
-            StoryError: The assignment cannot learn the share of anomalies.
+            StoryError: The assignment cannot learn the share of anomalies, or the trainer has
+                several devices.
         """
         check_given(y, nuisance)
         x, names = features_of(self, X, reset=True)

@@ -5,6 +5,7 @@ from typing import Any
 from nbam_pyro.detection.settings import check_contamination
 from nbam_pyro.errors import DataError
 from nbam_pyro.models.likelihoods.component import check_positive, check_whole
+from nbam_pyro.training.devices import check_one_device
 from nbam_pyro.training.parallel import check_n_jobs
 
 __all__ = ["check_given", "check_settings"]
@@ -13,11 +14,16 @@ _SCORES = ("mahalanobis", "max_logit", "density")
 
 
 def check_settings(detector: Any) -> None:
-    """Raise a `DataError` if a setting of a `Representation` is not allowed.
+    """Raise an error if a setting of a `Representation` is not allowed.
 
     Args:
         detector: The detector, before it is fitted.
+
+    Raises:
+        DataError: A number is out of its range.
+        StoryError: The trainer has several devices.
     """
+    check_one_device(detector.trainer or {})
     check_contamination(detector.contamination)
     check_n_jobs(detector.n_jobs)
     check_whole("epochs", detector.epochs, least=1)

@@ -18,6 +18,7 @@ from nbam_pyro.inference.steps.warm_up import WarmUp
 from nbam_pyro.models import Location, Story
 from nbam_pyro.outputs.gains import mean_in_standard_errors
 from nbam_pyro.training.contexts import evaluating
+from nbam_pyro.training.devices import agreed, part_of
 from nbam_pyro.training.folds import split
 from nbam_pyro.training.lightning import Task, train
 from nbam_pyro.training.rows import Batch
@@ -148,7 +149,8 @@ class _Trials:
             torch.default_generator.manual_seed(self.run.seed + number)
             losses.append(self._losses_of_third(*third, speed, passes))
         torch.set_rng_state(random)
-        return _Trial(speed, passes, torch.cat(losses))
+        shared = agreed(torch.cat(losses), part_of(self.run.options.trainer))
+        return _Trial(speed, passes, shared)
 
     def _losses_of_third(
         self, trained: np.ndarray, held_out: np.ndarray, speed: float, passes: int

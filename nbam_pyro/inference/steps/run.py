@@ -20,6 +20,7 @@ from nbam_pyro.inference.variational.objectives import weighted_mean
 from nbam_pyro.inference.variational.peak import Peak
 from nbam_pyro.models import LatentLabelStory, Location, Story
 from nbam_pyro.training.contexts import evaluating
+from nbam_pyro.training.devices import agreed, gathered, part_of
 from nbam_pyro.training.rows import Batch, Rows
 from nbam_pyro.training.tensors import precision_of
 from nbam_pyro.verified import NOTHING
@@ -118,9 +119,12 @@ class Run:
             return torch.zeros(
                 0, *self.rows.y.shape[1:], story.num_classes, dtype=precision_of(story)
             )
+        part = part_of(self.options.trainer)
+        own = index[part.place :: part.total]
         with torch.no_grad(), evaluating(story, self.device):
-            batches = self.rows.near(self.device).loader(index, 1024)
-            return torch.cat([of(batch.x.to(self.device)).cpu() for batch in batches])
+            batches = self.rows.near(self.device).loader(own, 1024)
+            outputs = [of(batch.x.to(self.device)).cpu() for batch in batches]
+        return gathered(torch.cat(outputs), part)
 
     def latent_label(self, step: str) -> LatentLabelStory:
         """Return the story if it has a latent true label.
@@ -169,7 +173,7 @@ class Run:
                 share = len(batch[0]) / len(index)
                 loss -= share * float(weighted_mean(nf.log_marginal(*pair), batch[2]))
                 contamination += share * float(nf.responsibility(*pair).mean())
-        return loss, contamination
+        return agreed((loss, contamination), part_of(self.options.trainer))
 
     def exchanged(self) -> bool:
         """Return whether most rows are contaminated and the verified rows do not confirm it.
