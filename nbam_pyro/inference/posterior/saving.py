@@ -126,7 +126,10 @@ def write_fit(folder: Path, fit: Fit) -> None:
     if fit.trust is not None:
         tensors |= fit.trust.tensors()
     write_tensors(folder / "model.safetensors", tensors)
-    posterior_tree(fit).to_netcdf(folder / "posterior.nc", engine="h5netcdf")
+    posterior = posterior_tree(fit)
+    for node in posterior.subtree:
+        node.attrs.pop("created_at", None)  # the same fit has the same bytes
+    posterior.to_netcdf(folder / "posterior.nc", engine="h5netcdf")
     write_json(
         folder / "model.json",
         {
