@@ -17,8 +17,10 @@ from nbam_pyro.models import (
     Component,
     Conditionals,
     FixedSwitch,
+    GaussianProcessSwitch,
     GroupSwitch,
     HeadSwitch,
+    InducingFeatures,
     LabelFlip,
     LaplaceLikelihood,
     LatentSwitch,
@@ -42,7 +44,7 @@ from nbam_pyro.models import (
     three_heads,
 )
 from nbam_pyro.verified import NOTHING
-from tests.rows import FEATURES, counts, grouped, labels, line, pixels, tags, values, vectors
+from tests.rows import FEATURES, counts, grouped, labels, line, pixels, placed, tags, values, vectors
 
 
 class BayesianLine(Component):
@@ -259,6 +261,14 @@ CLOSED_STORIES = {
             lambda: BroadNormal(0.0, 20.0),
         ),
         values,
+    ),
+    "gaussian_process": (
+        _switch(
+            lambda: GaussianProcessSwitch(InducingFeatures(2, 5), appended=True),
+            lambda: LinearNormal(FEATURES),
+            lambda: BroadNormal(0.0, 20.0),
+        ),
+        placed,
     ),
     "label_flip_groups": (
         lambda: LabelFlip(_deep(3), 3, groups=3, locality=1.0),

@@ -1,4 +1,6 @@
 from .fourier import FourierFeatures as FourierFeatures
+from .inducing import InducingFeatures as InducingFeatures
+from .inducing import Kernel as Kernel
 from .latents import Latents as Latents
 from .likelihoods.anomalies import BroadCounts as BroadCounts
 from .likelihoods.anomalies import BroadNormal as BroadNormal
@@ -34,6 +36,7 @@ from .networks import resnet18 as resnet18
 from .networks import small_cnn as small_cnn
 from .priors.clean_error import CleanError as CleanError
 from .priors.clean_error import CleanErrorLike as CleanErrorLike
+from .priors.gaussian_process import GaussianProcessSwitch as GaussianProcessSwitch
 from .priors.leverage import LeverageSwitch as LeverageSwitch
 from .priors.pseudo_counts import Beta as Beta
 from .priors.pseudo_counts import FlipPrior as FlipPrior
