@@ -44,7 +44,19 @@ from nbam_pyro.models import (
     three_heads,
 )
 from nbam_pyro.verified import NOTHING
-from tests.rows import FEATURES, counts, grouped, labels, line, pixels, placed, tags, values, vectors
+from tests.rows import (
+    FEATURES,
+    counts,
+    grouped,
+    labels,
+    line,
+    pixels,
+    placed,
+    placed_labels,
+    tags,
+    values,
+    vectors,
+)
 
 
 class BayesianLine(Component):
@@ -273,6 +285,10 @@ CLOSED_STORIES = {
     "label_flip_groups": (
         lambda: LabelFlip(_deep(3), 3, groups=3, locality=1.0),
         grouped,
+    ),
+    "label_flip_over_coordinates": (
+        lambda: LabelFlip(_head(3), 3, locality=1.0, over=InducingFeatures(2, 5)),
+        placed_labels,
     ),
     "label_flip_last_layer": (
         lambda: LabelFlip(_deep(3), 3, last_layer=1.0),

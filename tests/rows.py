@@ -35,6 +35,11 @@ def placed(n=6):
     return torch.cat([x, torch.randn(n, 2)], 1), y
 
 
+def placed_labels(n=6):
+    x, y = labels(3, n)
+    return torch.cat([x, torch.randn(n, 2)], 1), y
+
+
 def line(n=6):
     x = torch.linspace(0, 5, n)[:, None]
     return x, x[:, 0] + torch.randn(n)

@@ -2,22 +2,25 @@
 
 import math
 
+import numpy as np
 import pyro
 import pyro.distributions as dist
 import pytest
 import torch
+from matplotlib.figure import Figure
 from pyro.infer import MCMC, NUTS
+from pyro.infer.autoguide import AutoMultivariateNormal
+from torch.nn.functional import logsigmoid
 
-from nbam_pyro import LatentSwitch, fit, load, save
+from nbam_pyro import LabelFlip, LatentSwitch, fit, load, plots, save
 from nbam_pyro.errors import DataError
-from nbam_pyro.inference import Explore, guide_draws, responsibilities
+from nbam_pyro.inference import Joint, RateMap, guide_draws, rate_map
 from nbam_pyro.models import (
     BetaSwitch,
     BroadNormal,
     Component,
     GaussianProcessSwitch,
     InducingFeatures,
-    LinearSwitch,
 )
 
 KERNELS = ["squared-exponential", "matern-5/2", "matern-3/2", "matern-1/2"]
@@ -108,51 +111,44 @@ def story(switch):
     return LatentSwitch(switch=switch, clean=Known(), anomaly=BroadNormal(0.0, 8.0)).double()
 
 
-@pytest.mark.filterwarnings("ignore::nbam_pyro.errors.NBAMWarning")
-def test_a_scale_near_0_and_a_constant_place_are_one_rate():
+def process(s, points=50, **options):
+    """A prior whose inducing points are the rows, if there are at most `points`."""
+    return GaussianProcessSwitch.of(s, points=points, length=2.0, scale=2.0, **options)
+
+
+def test_a_scale_of_0_is_one_rate():
     time, y = bursts()
-    one = fit(story(BetaSwitch(1, 9)), (time, y), steps=[Explore()], held_out=0)
-    flat = GaussianProcessSwitch.of(time, scale=1e-4)
-    steady = fit(story(flat), (time, y), steps=[Explore()], held_out=0)
-    line = fit(story(LinearSwitch(1, scale=1e-4)), (time, y), steps=[Explore()], held_out=0)
-    r, expected = (responsibilities(each, time, y, num_draws=1000) for each in (steady, line))
-    assert abs(r - expected).max() < 0.02
-    assert abs(r - responsibilities(one, time, y, num_draws=1000)).max() < 0.1  # other prior
-    still = torch.zeros_like(time)
-    switch = GaussianProcessSwitch.of(still, scale=2.0).double()
+    flat = GaussianProcessSwitch.of(time, scale=1e-6).double()
+    draw = {name: prior.sample() for name, prior in flat.priors().items()}
+    one = {"contamination": draw["intercept"].sigmoid()}
+    pairs = zip(
+        story(flat).log_joint(time, y, draw),
+        story(BetaSwitch()).log_joint(time, y, one),
+        strict=True,
+    )
+    for found, expected in pairs:
+        assert torch.allclose(found, expected, atol=1e-4)
+
+
+def test_at_one_place_there_is_one_rate():
+    still = torch.zeros(50, 1).double()
+    switch = process(still)
     latents = {"intercept": torch.tensor(-1.0).double(), "slope": torch.tensor([0.5]).double()}
     rates = switch(still, latents).mean
-    assert torch.allclose(rates, rates[:1].expand(50))
+    assert torch.allclose(rates, torch.tensor(-0.5).double().sigmoid(), atol=1e-6)
 
 
-@pytest.mark.filterwarnings("ignore::nbam_pyro.errors.NBAMWarning")
-def test_the_posterior_is_that_of_the_dense_process():
-    """Fitted features with a point at each row, beside NUTS of the dense Gaussian process."""
-    time, y = bursts()
-    switch = GaussianProcessSwitch.of(time, points=50, length=2.0, scale=2.0)
-    fitted = fit(story(switch), (time, y), steps=[Explore()], held_out=0)
-    draws = guide_draws(fitted.guide, 2000)
-    found = draws["intercept"][:, None] + draws["slope"].double() @ switch.features(time).mT
-    root = torch.linalg.cholesky(
-        4 * torch.exp(-0.0 * time) * 0 + 4 * dense_matern(time, 2.0) + 1e-9 * torch.eye(50)
-    )
-
-    def model():
-        intercept = pyro.sample("intercept", dist.Normal(torch.tensor(0.1).logit(), 1.5))
-        f = pyro.sample("f", dist.MultivariateNormal(torch.zeros(50).double(), scale_tril=root))
-        pair = story(BetaSwitch()).conditionals(time, {"contamination": torch.tensor(0.1)})
-        a = pair.clean.log_prob(y) + torch.nn.functional.logsigmoid(-(intercept + f))
-        b = pair.anomaly.log_prob(y) + torch.nn.functional.logsigmoid(intercept + f)
-        pyro.factor("y", torch.logaddexp(a, b).sum())
-
-    pyro.set_rng_seed(0)
-    chain = MCMC(NUTS(model), num_samples=400, warmup_steps=200, disable_progbar=True)
-    chain.run()
-    exact = chain.get_samples()
-    dense = exact["intercept"][:, None] + exact["f"]
-    shift = (found.mean(0) - dense.mean(0)) / dense.std(0)
-    assert shift.abs().max() < 0.25
-    assert ((found.std(0) / dense.std(0)).log().abs() < 0.25).all()
+def test_the_density_is_that_of_the_dense_process():
+    """With a point at each row, f = phi w has the density of N(0, K), whatever w is."""
+    time, _ = bursts()
+    switch = process(time).double()
+    prior = switch.priors()["slope"]
+    dense = dist.MultivariateNormal(torch.zeros(50).double(), 4 * dense_matern(time, 2.0))
+    phi = switch.features(time)
+    volume = torch.linalg.slogdet(phi).logabsdet
+    for _ in range(3):
+        w = prior.sample()
+        assert torch.allclose(prior.log_prob(w), dense.log_prob(phi @ w) + volume, atol=1e-4)
 
 
 def dense_matern(s, length):
@@ -160,21 +156,81 @@ def dense_matern(s, length):
     return (1 + r + r**2 / 3) * (-r).exp()
 
 
-@pytest.mark.filterwarnings("ignore::nbam_pyro.errors.NBAMWarning")
-def test_a_fit_is_saved_with_its_points(tmp_path):
+def fitted(made, x, y):
+    steps = [Joint(epochs=300, guide_lr=0.03, spread_lr=0.03, one_cycle=True)]
+    return fit(
+        made, (x, y), steps=steps, held_out=0, batch_size=len(y), guide=AutoMultivariateNormal
+    )
+
+
+def test_a_fit_finds_the_posterior_of_the_dense_process():
+    """A guide of the features with a point at each row, beside NUTS of the dense process."""
     time, y = bursts()
+    switch = process(time)
+    draws = guide_draws(fitted(story(switch), time, y).guide, 2000)
+    f = draws["slope"].double() @ switch.features(time).mT
+    found = draws["intercept"].double()[:, None] + f
+    root = torch.linalg.cholesky(4 * dense_matern(time, 2.0) + 1e-9 * torch.eye(50))
+    clean, wrong = (dist.Normal(torch.zeros_like(y), scale).log_prob(y) for scale in (1.0, 8.0))
+
+    def dense():
+        centre = torch.tensor(0.1).double().logit()
+        intercept = pyro.sample("intercept", dist.Normal(centre, 1.5))
+        unit = pyro.sample("unit", dist.Normal(torch.zeros_like(y), 1.0).to_event(1))
+        logits = intercept + root @ unit
+        a, b = clean + logsigmoid(-logits), wrong + logsigmoid(logits)
+        pyro.factor("y", torch.logaddexp(a, b).sum())
+
+    with torch.random.fork_rng():
+        pyro.set_rng_seed(0)
+        kernel = NUTS(dense, max_tree_depth=4)
+        chain = MCMC(kernel, num_samples=400, warmup_steps=150, disable_progbar=True)
+        chain.run()
+    exact = chain.get_samples()
+    expected = exact["intercept"][:, None] + exact["unit"] @ root.mT
+    shift = (found.mean(0) - expected.mean(0)) / expected.std(0)
+    assert shift.abs().max() < 0.2
+
+
+@pytest.mark.filterwarnings("ignore::nbam_pyro.errors.NBAMWarning")
+def test_a_map_shows_where_rows_are_contaminated_and_where_nothing_is_known(tmp_path):
+    time, y = bursts(200)
     x = torch.cat([torch.ones_like(time), time], 1)
-    switch = GaussianProcessSwitch.of(time, points=8, length=2.0, scale=2.0, appended=True)
-    fitted = fit(story(switch), (x, y), steps=[Explore()], held_out=0)
-    save(fitted, tmp_path / "run")
-    again = load(tmp_path / "run", allow=["tests.models.test_gaussian_process.Known"])
-    assert torch.equal(again.story.switch.features.places, switch.features.places)
-    before, after = (responsibilities(one, x, y) for one in (fitted, again))
-    assert abs(before - after).max() < 1e-6
+    made = story(process(time, points=20, appended=True))
+    found = fitted(made, x, y)
+    rates = rate_map(found, torch.tensor([1.0, 9.0, 500.0]))
+    assert rates.high[0] < rates.low[1]
+    assert rates.high[2] - rates.low[2] > 0.5  # far from all rows
+    assert ((rates.low <= rates.mean) & (rates.mean <= rates.high)).all()
+    known = Known.__module__ + ".Known"
+    save(found, tmp_path / "run")
+    again = load(tmp_path / "run", allow=[known])
+    assert torch.equal(again.story.switch.features.places, made.switch.features.places)
+    same = rate_map(again, torch.tensor([1.0, 9.0, 500.0]))
+    assert abs(same.mean - rates.mean).max() < 1e-6
+    plots.rate_map(rates, ax=Figure().subplots())
+    with pytest.raises(DataError, match="expected finite numbers of shape"):
+        rate_map(found, torch.zeros(3, 2))
+    with pytest.raises(DataError, match="no classes"):
+        rate_map(found, time, true_label=0)
+    with pytest.raises(DataError, match="strictly between"):
+        rate_map(found, time, probability=1.0)
 
 
 def test_coordinates_need_columns():
     time, y = bursts()
     switch = GaussianProcessSwitch.of(time, points=8, appended=True)
     with pytest.raises(DataError, match="coordinates of each row"):
-        fit(story(switch), (time, y), steps=[Explore()])
+        fit(story(switch), (time, y), steps=[Joint(epochs=1)])
+    with pytest.raises(DataError, match="locality is 0"):
+        LabelFlip(torch.nn.Linear(1, 3), 3, over=switch.features)
+
+
+@pytest.mark.parametrize("columns", [1, 2])
+def test_pictures_of_maps(columns):
+    n = 9
+    rate = np.linspace(0.1, 0.5, n)
+    rates = RateMap(np.zeros((n, columns)), rate, rate - 0.1, rate + 0.1, 0.9)
+    assert plots.rate_map(rates, ax=Figure().subplots()).get_title()
+    with pytest.raises(DataError, match="3 coordinates"):
+        plots.rate_map(RateMap(np.zeros((n, 3)), rate, rate, rate, 0.9), ax=Figure().subplots())
