@@ -16,6 +16,7 @@ from nbam_pyro.models import (
     CategoricalLikelihood,
     Component,
     Conditionals,
+    FeatureErrors,
     FixedSwitch,
     GaussianProcessSwitch,
     GroupSwitch,
@@ -159,6 +160,12 @@ def linear(family=LinearNormal):
     )
 
 
+def feature_errors():
+    clean = LinearNormal(FEATURES, scale=5.0)
+    unit = [1.0, 0.5, 1.0, 2.0]
+    return FeatureErrors(clean, LinearErrors(clean, scale=4.0), middle=4 * [0.1], unit=unit)
+
+
 def _deep(num_classes):
     return nn.Sequential(nn.Linear(FEATURES, 5), nn.Linear(5, num_classes))
 
@@ -209,6 +216,7 @@ CLOSED_STORIES = {
     ),
     "shifted": (shifted, values),
     "linear": (linear, values),
+    "feature_errors": (feature_errors, values),
     "linear_student_t": (lambda: linear(LinearStudentT), values),
     "linear_skewed": (lambda: linear(LinearSkewed), values),
     "binary": (

@@ -5,6 +5,7 @@ from .diagnostics.label_evidence import MutualPair as MutualPair
 from .fitting import fit as fit
 from .posterior.contamination import contaminated_share as contaminated_share
 from .posterior.datatree import to_datatree as to_datatree
+from .posterior.error_kinds import error_kinds as error_kinds
 from .posterior.fit_result import Fit as Fit
 from .posterior.matrix_estimates import MatrixEstimate as MatrixEstimate
 from .posterior.matrix_estimates import flip_matrix as flip_matrix

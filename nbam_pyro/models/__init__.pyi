@@ -49,6 +49,8 @@ from .random_view import RandomView as RandomView
 from .splines import Splines as Splines
 from .standardise import Standardise as Standardise
 from .stories.closed_story import ClosedStory as ClosedStory
+from .stories.errors_in_features import errors_in_features as errors_in_features
+from .stories.feature_errors import FeatureErrors as FeatureErrors
 from .stories.label_flip import LabelFlip as LabelFlip
 from .stories.latent_label_story import LatentLabelStory as LatentLabelStory
 from .stories.latent_switch import Conditionals as Conditionals

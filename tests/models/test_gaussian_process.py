@@ -156,8 +156,8 @@ def dense_matern(s, length):
     return (1 + r + r**2 / 3) * (-r).exp()
 
 
-def fitted(made, x, y):
-    steps = [Joint(epochs=300, guide_lr=0.03, spread_lr=0.03, one_cycle=True)]
+def fitted(made, x, y, epochs=400):
+    steps = [Joint(epochs=epochs, guide_lr=0.01, spread_lr=0.01, one_cycle=True)]
     return fit(
         made, (x, y), steps=steps, held_out=0, batch_size=len(y), guide=AutoMultivariateNormal
     )
@@ -167,7 +167,7 @@ def test_a_fit_finds_the_posterior_of_the_dense_process():
     """A guide of the features with a point at each row, beside NUTS of the dense process."""
     time, y = bursts()
     switch = process(time)
-    draws = guide_draws(fitted(story(switch), time, y).guide, 2000)
+    draws = guide_draws(fitted(story(switch), time, y, epochs=1000).guide, 2000)
     f = draws["slope"].double() @ switch.features(time).mT
     found = draws["intercept"].double()[:, None] + f
     root = torch.linalg.cholesky(4 * dense_matern(time, 2.0) + 1e-9 * torch.eye(50))
@@ -183,8 +183,7 @@ def test_a_fit_finds_the_posterior_of_the_dense_process():
 
     with torch.random.fork_rng():
         pyro.set_rng_seed(0)
-        kernel = NUTS(dense, max_tree_depth=4)
-        chain = MCMC(kernel, num_samples=400, warmup_steps=150, disable_progbar=True)
+        chain = MCMC(NUTS(dense), num_samples=400, warmup_steps=200, disable_progbar=True)
         chain.run()
     exact = chain.get_samples()
     expected = exact["intercept"][:, None] + exact["unit"] @ root.mT
