@@ -9,7 +9,7 @@ same features of the Gaussian process.
 import time
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
-from typing import Annotated, final
+from typing import Annotated, NamedTuple, final
 
 import numpy as np
 import pandas as pd
@@ -29,6 +29,13 @@ from nbam_pyro.models import InducingFeatures
 
 # Standard deviation of the Gaussian process, in logits.
 SCALE = 2.0
+
+
+class _Places(NamedTuple):
+    """Coordinates of the rows, (N, d), and the features of a Gaussian process over them."""
+
+    at: np.ndarray
+    features: InducingFeatures
 
 
 @final
@@ -52,15 +59,11 @@ class RateMaps(Benchmark):
             if not wanted:
                 continue
             problem = make_problem(data, "local", rate=self.rate, seed=seed, root=None)
-            places = _places(problem.x, self.components)
-            spread = float(places.var(0).mean() ** 0.5) * self.components**0.5
-            features = InducingFeatures.of(
-                torch.as_tensor(places), points=self.points, length=self.length * spread, seed=seed
-            )
+            places = self._places(problem, seed)
             truth = _true_rates(problem, data, self.rate)
             for name in wanted:
                 started = time.perf_counter()
-                rates, flags = self._found(name, problem, data, features, places, seed)
+                rates, flags = self._found(name, problem, data, places, seed)
                 figures = {
                     "correlation": None if rates is None else _correlation(rates, truth, problem),
                     "auroc": None if flags is None else _auroc(flags, problem),
@@ -68,30 +71,34 @@ class RateMaps(Benchmark):
                 }
                 yield Row(case=self._case(name, seed), figures=figures, device=CPU)
 
+    def _places(self, problem: Problem, seed: int) -> "_Places":
+        """Return principal components of the rows, and a Gaussian process over them."""
+        flat = problem.x.reshape(len(problem.x), -1)
+        at = PCA(self.components, random_state=0).fit_transform(flat).astype(np.float32)
+        spread = float(at.var(0).sum() ** 0.5)
+        features = InducingFeatures.of(
+            torch.as_tensor(at), points=self.points, length=self.length * spread, seed=seed
+        )
+        return _Places(at, features)
+
     def _found(
-        self,
-        name: str,
-        problem: Problem,
-        data: DataSet,
-        features: InducingFeatures,
-        places: np.ndarray,
-        seed: int,
+        self, name: str, problem: Problem, data: DataSet, places: "_Places", seed: int
     ) -> tuple[np.ndarray | None, np.ndarray | None]:
         """Return the estimated rate of each row given its true class, and its flag."""
         if name == "oracle":
-            return _oracle(problem, features(torch.as_tensor(places)), data.classes), None
+            return _oracle(problem, places.features(torch.as_tensor(places.at)), data.classes), None
         torch.manual_seed(seed)
         network = data.network()
         if name == "constant":
             fitted = self._fit(LabelFlip(network, data.classes), problem.x, problem, data, seed)
             return None, fitted.training_rows.responsibility
-        story = LabelFlip(network, data.classes, locality=SCALE, over=features)
-        x = np.concatenate([problem.x, places], 1)
+        story = LabelFlip(network, data.classes, locality=SCALE, over=places.features)
+        x = np.concatenate([problem.x, places.at], 1)
         fitted = self._fit(story, x, problem, data, seed)
         rates = np.zeros(len(x))
         for label in range(data.classes):
             own = problem.labels.clean == label
-            rates[own] = rate_map(fitted, places[own], true_label=label).mean
+            rates[own] = rate_map(fitted, places.at[own], true_label=label).mean
         return rates, fitted.training_rows.responsibility
 
     def _fit(
@@ -131,13 +138,6 @@ class RateMaps(Benchmark):
 
 
 METHODS = ("constant", "process", "oracle")
-
-
-def _places(x: np.ndarray, components: int) -> np.ndarray:
-    """Return the first principal components of the rows, (N, components)."""
-    flat = x.reshape(len(x), -1)
-    found: np.ndarray = PCA(components, random_state=0).fit_transform(flat)
-    return found.astype(np.float32)
 
 
 def _true_rates(problem: Problem, data: DataSet, rate: float) -> np.ndarray:

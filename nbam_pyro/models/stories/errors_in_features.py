@@ -58,7 +58,7 @@ def errors_in_features(x: Tensor, y: Tensor, *, rate: Beta | None = None) -> Fea
         )
     clean = LinearNormal(h.shape[1], scale=_WEIGHTS * scale, centre=centre, noise=_NOISE * scale)
     a, b = (1.0, 4.0) if rate is None else rate
-    return FeatureErrors(
+    story = FeatureErrors(
         clean,
         LinearErrors(clean, scale=scale),
         middle=middle.tolist(),
@@ -67,3 +67,4 @@ def errors_in_features(x: Tensor, y: Tensor, *, rate: Beta | None = None) -> Fea
         b=b,
         trunk=trunk,
     )
+    return story.to(h.dtype)
