@@ -18,7 +18,8 @@ from nbam_pyro.models import (
     errors_in_features,
 )
 from tests.estimators.test_means import STARS, assert_the_giants_are_flagged
-from tests.models.test_gaussian_process import bursts, fitted, story as switched
+from tests.models.test_gaussian_process import bursts, fitted
+from tests.models.test_gaussian_process import story as switched
 
 
 def small(columns):
@@ -88,7 +89,7 @@ def leverage_points(*, bad=5, seed=0):
     y = 2 * x[:, 0] + 0.3 * rng.normal(size=45)
     x[:bad] = 6 + 0.2 * rng.normal(size=(bad, 1))
     x[44], y[44] = -5.0, -9.9
-    y[40] += 6
+    y[40] += 25
     return torch.as_tensor(x).float(), torch.as_tensor(y).float()
 
 
