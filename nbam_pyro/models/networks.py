@@ -10,7 +10,7 @@ from itertools import pairwise
 import torch
 from torch import Tensor, nn
 
-from nbam_pyro.models.likelihoods.component import check_whole
+from nbam_pyro.errors import DataError
 
 
 def mlp(
@@ -111,7 +111,7 @@ class WithoutGroups(nn.Module):
         columns: Number of last columns to remove, 1 or more.
 
     Raises:
-        DataError: `columns` is no whole number, or less than 1.
+        DataError: `columns` is less than 1.
 
     Example:
         >>> import torch
@@ -121,7 +121,8 @@ class WithoutGroups(nn.Module):
 
     def __init__(self, columns: int = 1) -> None:
         super().__init__()
-        check_whole("columns", columns, least=1)
+        if columns < 1:
+            raise DataError(f"columns is {columns}; give the number of last columns, 1 or more.")
         self.columns = columns
 
     def forward(self, x: Tensor) -> Tensor:
