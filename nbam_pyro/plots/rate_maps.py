@@ -48,7 +48,7 @@ def rate_map(rates: RateMap, *, ax: Axes | None = None) -> Axes:
         ax.set_ylabel(said)
     else:
         size = 40 * (1 - (rates.high - rates.low)).clip(0.05, 1)
-        drawn = ax.scatter(*places.T, c=rates.mean, s=size, vmin=0, cmap="viridis")
+        drawn = ax.scatter(places[:, 0], places[:, 1], c=rates.mean, s=size, vmin=0, cmap="viridis")
         ax.figure.colorbar(drawn, ax=ax, label="contamination (larger mark: narrower interval)")
         ax.set_xlabel("first coordinate")
         ax.set_ylabel("second coordinate")

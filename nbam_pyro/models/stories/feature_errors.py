@@ -217,8 +217,8 @@ class FeatureErrors(ClosedStory):
     def starts(self, x: Tensor, y: Tensor, *, seed: int) -> Iterator[Latents]:
         h = self.trunk(x)
         shape = {name: prior.mean for name, prior in self.priors().items()}
-        rows = {name: shape[name].to(h) for name in ("spread", "mixing") if name in shape}
-        rows["centre"] = h.new_tensor(self.middle)
+        rows: dict[str, Tensor] = {"centre": h.new_tensor(self.middle)}
+        rows |= {name: shape[name].to(h) for name in ("spread", "mixing") if name in shape}
         for clean in self.clean.starts(h, y, seed=seed):
             expected = self.clean(h, clean)
             residual = (y - expected.mean).to(h.dtype)
