@@ -26,6 +26,7 @@ from benchmarks.label_noise.digits import Digits, Loop
 from benchmarks.label_noise.label_noise import LabelNoise
 from benchmarks.label_noise.loop_starts import LoopStarts
 from benchmarks.label_noise.p_wrong import P_WRONG, PWrong
+from benchmarks.label_noise.rate_maps import RateMaps
 from benchmarks.label_noise.report import LABEL_NOISE
 from benchmarks.label_noise.review import Review
 from benchmarks.label_noise.review_names import ReviewNames
@@ -51,6 +52,7 @@ BENCHMARKS: tuple[type[Benchmark], ...] = (
     PWrong,
     Review,
     ReviewNames,
+    RateMaps,
     VerifiedRows,
     Digits,
     Loop,

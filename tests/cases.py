@@ -16,9 +16,12 @@ from nbam_pyro.models import (
     CategoricalLikelihood,
     Component,
     Conditionals,
+    FeatureErrors,
     FixedSwitch,
+    GaussianProcessSwitch,
     GroupSwitch,
     HeadSwitch,
+    InducingFeatures,
     LabelFlip,
     LaplaceLikelihood,
     LatentSwitch,
@@ -42,7 +45,19 @@ from nbam_pyro.models import (
     three_heads,
 )
 from nbam_pyro.verified import NOTHING
-from tests.rows import FEATURES, counts, grouped, labels, line, pixels, tags, values, vectors
+from tests.rows import (
+    FEATURES,
+    counts,
+    grouped,
+    labels,
+    line,
+    pixels,
+    placed,
+    placed_labels,
+    tags,
+    values,
+    vectors,
+)
 
 
 class BayesianLine(Component):
@@ -145,6 +160,12 @@ def linear(family=LinearNormal):
     )
 
 
+def feature_errors():
+    clean = LinearNormal(FEATURES, scale=5.0)
+    unit = [1.0, 0.5, 1.0, 2.0]
+    return FeatureErrors(clean, LinearErrors(clean, scale=4.0), middle=4 * [0.1], unit=unit)
+
+
 def _deep(num_classes):
     return nn.Sequential(nn.Linear(FEATURES, 5), nn.Linear(5, num_classes))
 
@@ -195,6 +216,7 @@ CLOSED_STORIES = {
     ),
     "shifted": (shifted, values),
     "linear": (linear, values),
+    "feature_errors": (feature_errors, values),
     "linear_student_t": (lambda: linear(LinearStudentT), values),
     "linear_skewed": (lambda: linear(LinearSkewed), values),
     "binary": (
@@ -260,9 +282,21 @@ CLOSED_STORIES = {
         ),
         values,
     ),
+    "gaussian_process": (
+        _switch(
+            lambda: GaussianProcessSwitch(InducingFeatures(2, 5), appended=True),
+            lambda: LinearNormal(FEATURES),
+            lambda: BroadNormal(0.0, 20.0),
+        ),
+        placed,
+    ),
     "label_flip_groups": (
         lambda: LabelFlip(_deep(3), 3, groups=3, locality=1.0),
         grouped,
+    ),
+    "label_flip_over_coordinates": (
+        lambda: LabelFlip(_head(3), 3, locality=1.0, over=InducingFeatures(2, 5)),
+        placed_labels,
     ),
     "label_flip_last_layer": (
         lambda: LabelFlip(_deep(3), 3, last_layer=1.0),

@@ -30,6 +30,16 @@ def grouped(n=6):
     return torch.cat([x, torch.randint(-1, 3, (n, 1)).float()], 1), y
 
 
+def placed(n=6):
+    x, y = values(n)
+    return torch.cat([x, torch.randn(n, 2)], 1), y
+
+
+def placed_labels(n=6):
+    x, y = labels(3, n)
+    return torch.cat([x, torch.randn(n, 2)], 1), y
+
+
 def line(n=6):
     x = torch.linspace(0, 5, n)[:, None]
     return x, x[:, 0] + torch.randn(n)

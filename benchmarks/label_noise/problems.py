@@ -262,10 +262,21 @@ def _circle(data: DataSet) -> Mapping[int, int]:
     return {c: (c + 1) % data.classes for c in range(data.classes)}
 
 
-def _local(data: DataSet, x: np.ndarray, y: np.ndarray) -> Corruption:
+def local_region(data: DataSet, x: np.ndarray, y: np.ndarray) -> np.ndarray:
+    """Return the rows in the region of local noise, (N,) booleans.
+
+    Args:
+        data: Data set.
+        x: Training rows, (N, ...).
+        y: True labels, (N,).
+    """
     # Without centring, the half-space would contain whole classes; class rates can describe that.
     means = np.stack([x[y == c].mean(0) for c in range(data.classes)])
-    return Local(Flips(data.flips), half_space(x - means[y], share=0.5))
+    return half_space(x - means[y], share=0.5)
+
+
+def _local(data: DataSet, x: np.ndarray, y: np.ndarray) -> Corruption:
+    return Local(Flips(data.flips), local_region(data, x, y))
 
 
 KINDS: Mapping[str, Noise] = MappingProxyType(

@@ -5,10 +5,13 @@ from .diagnostics.label_evidence import MutualPair as MutualPair
 from .fitting import fit as fit
 from .posterior.contamination import contaminated_share as contaminated_share
 from .posterior.datatree import to_datatree as to_datatree
+from .posterior.error_kinds import error_kinds as error_kinds
 from .posterior.fit_result import Fit as Fit
 from .posterior.matrix_estimates import MatrixEstimate as MatrixEstimate
 from .posterior.matrix_estimates import flip_matrix as flip_matrix
 from .posterior.matrix_estimates import transition_matrix as transition_matrix
+from .posterior.rate_maps import RateMap as RateMap
+from .posterior.rate_maps import rate_map as rate_map
 from .posterior.row_posteriors import log_marginals as log_marginals
 from .posterior.row_posteriors import occam_penalties as occam_penalties
 from .posterior.row_posteriors import predict as predict

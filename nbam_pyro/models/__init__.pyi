@@ -1,4 +1,6 @@
 from .fourier import FourierFeatures as FourierFeatures
+from .inducing import InducingFeatures as InducingFeatures
+from .inducing import Kernel as Kernel
 from .latents import Latents as Latents
 from .likelihoods.anomalies import BroadCounts as BroadCounts
 from .likelihoods.anomalies import BroadNormal as BroadNormal
@@ -34,6 +36,7 @@ from .networks import resnet18 as resnet18
 from .networks import small_cnn as small_cnn
 from .priors.clean_error import CleanError as CleanError
 from .priors.clean_error import CleanErrorLike as CleanErrorLike
+from .priors.gaussian_process import GaussianProcessSwitch as GaussianProcessSwitch
 from .priors.leverage import LeverageSwitch as LeverageSwitch
 from .priors.pseudo_counts import Beta as Beta
 from .priors.pseudo_counts import FlipPrior as FlipPrior
@@ -46,6 +49,8 @@ from .random_view import RandomView as RandomView
 from .splines import Splines as Splines
 from .standardise import Standardise as Standardise
 from .stories.closed_story import ClosedStory as ClosedStory
+from .stories.errors_in_features import errors_in_features as errors_in_features
+from .stories.feature_errors import FeatureErrors as FeatureErrors
 from .stories.label_flip import LabelFlip as LabelFlip
 from .stories.latent_label_story import LatentLabelStory as LatentLabelStory
 from .stories.latent_switch import Conditionals as Conditionals

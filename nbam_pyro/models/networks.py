@@ -10,6 +10,8 @@ from itertools import pairwise
 import torch
 from torch import Tensor, nn
 
+from nbam_pyro.errors import DataError
+
 
 def mlp(
     in_features: int, out_features: int, *, widths: Sequence[int] = (256, 256), dropout: float = 0.5
@@ -102,7 +104,14 @@ class WithoutGroups(nn.Module):
     """A layer that removes the last column of x, which is the code of a row's group.
 
     Use it as the trunk of a story without groups to compare this story on the same rows with a
-    story that uses the groups.
+    story that uses the groups. It can also remove several last columns, such as the coordinates
+    that a `GaussianProcessSwitch` takes.
+
+    Args:
+        columns: Number of last columns to remove, 1 or more.
+
+    Raises:
+        DataError: `columns` is less than 1.
 
     Example:
         >>> import torch
@@ -110,8 +119,14 @@ class WithoutGroups(nn.Module):
         tensor([[0.5000]])
     """
 
+    def __init__(self, columns: int = 1) -> None:
+        super().__init__()
+        if columns < 1:
+            raise DataError(f"columns is {columns}; give the number of last columns, 1 or more.")
+        self.columns = columns
+
     def forward(self, x: Tensor) -> Tensor:
-        return x[:, :-1]
+        return x[:, : -self.columns]
 
 
 class Rescale(nn.Module):

@@ -14,6 +14,7 @@ from nbam_pyro.plots.flags import (
     responsibilities_by,
 )
 from nbam_pyro.plots.posteriors import guide_and_chains, prior_comparison, rate_posterior
+from nbam_pyro.plots.rate_maps import rate_map
 from nbam_pyro.plots.sculpted import sculpting
 from nbam_pyro.plots.story import story
 from nbam_pyro.plots.thresholds import precision_recall
@@ -26,6 +27,7 @@ __all__ = [
     "occam_penalty",
     "precision_recall",
     "prior_comparison",
+    "rate_map",
     "rate_posterior",
     "reliability",
     "responsibilities",

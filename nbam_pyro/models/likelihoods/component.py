@@ -33,6 +33,8 @@ class Component(nn.Module, ABC):
     Attributes:
         groups: Number of groups, if `forward` takes codes of groups instead of features; 0 if it
             takes features.
+        coordinates: Number of last columns of x that `forward` of a switch prior takes instead of
+            features; 0 if it takes features.
         one_sided: Whether most contaminated targets may lie on one side of the clean location.
             The default steps of `fit` then try errors upwards and errors downwards.
 
@@ -72,6 +74,7 @@ class Component(nn.Module, ABC):
     """
 
     groups: int = 0
+    coordinates: int = 0
     one_sided: bool = False
 
     @abstractmethod
@@ -81,7 +84,7 @@ class Component(nn.Module, ABC):
         Args:
             h: Features of the rows, (N, ...): the output of the story's trunk, or the rows
                 themselves where the story has no trunk. If `groups` is not 0, h are the codes of
-                the rows' groups, (N,).
+                the rows' groups, (N,). If `coordinates` is not 0, h are the last columns of x.
             latents: Value of every global latent of the story by site name.
 
         Returns:

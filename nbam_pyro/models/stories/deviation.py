@@ -17,8 +17,9 @@ class RateDeviation:
     """The deviation g = w . h + tau u_g of a row's rate from the rate of its true class, in logits.
 
     The rate is the probability that the label of the row is wrong. h are features of the row, and
-    tau u_g is the deviation of its group. Either part can be left out. The global latents are
-    "deviation" (w), "group_spread" (tau) and "group" (u).
+    tau u_g is the deviation of its group. Either part can be left out. h are the standardised
+    features of a network, or the `InducingFeatures` of the coordinates of the row. The global
+    latents are "deviation" (w), "group_spread" (tau) and "group" (u).
 
     Attributes:
         features: Number D of features h; 0 to leave this part out.
@@ -46,17 +47,12 @@ class RateDeviation:
     def inputs(self, h: Tensor | None, codes: Tensor | None, like: Tensor) -> Tensor | None:
         """Return the inputs of the deviation, (N, inputs); None if the deviation is 0.
 
-        The features of each row are standardised. No gradient flows through them into the network.
-
         Args:
-            h: Features, (N, D); None if they were not computed.
+            h: Features, (N, D); None if this part is left out.
             codes: Code of each row's group, (N,); None if the story has no groups.
             like: Tensor whose precision and device the codes get.
         """
-        parts = []
-        if self.features and h is not None:
-            standard = nn.functional.layer_norm(h.detach(), h.shape[1:])
-            parts.append(standard / math.sqrt(self.features))
+        parts = [h] if self.features and h is not None else []
         if codes is not None:
             parts.append(codes[:, None].to(like))
         return torch.cat(parts, 1) if parts else None
@@ -74,3 +70,12 @@ class RateDeviation:
         if self.groups:
             g = g + group_deviation(inputs[:, -1].long(), latents)
         return g
+
+
+def standardised(h: Tensor) -> Tensor:
+    """Return the features of each row with mean 0 and sum of squares 1, without a gradient.
+
+    Args:
+        h: Features, (N, D).
+    """
+    return nn.functional.layer_norm(h.detach(), h.shape[1:]) / math.sqrt(h.shape[1])

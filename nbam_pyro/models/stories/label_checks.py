@@ -11,6 +11,7 @@ from nbam_pyro.errors import DataError, StoryError
 def check_settings(
     *,
     locality: float,
+    over: bool,
     groups: int,
     last_layer: float,
     difficulty: float | None,
@@ -20,6 +21,7 @@ def check_settings(
 
     Args:
         locality: Prior standard deviation of the weights of the input-dependent deviation.
+        over: Whether the deviation is a Gaussian process over coordinates.
         groups: Number of groups.
         last_layer: Prior standard deviation of the weights of the last layer.
         difficulty: How much more often labels are wrong where the network hesitates; None if it is
@@ -27,7 +29,8 @@ def check_settings(
         dims: Names of the dimensions of a target.
 
     Raises:
-        DataError: A number is negative, or the difficulty is not finite.
+        DataError: A number is negative, the difficulty is not finite, or the Gaussian process has a
+            standard deviation of 0.
         StoryError: A target has several labels, and an optional part needs one label per row; or
             the last layer has a posterior and a difficulty is given.
     """
@@ -37,6 +40,11 @@ def check_settings(
                 f"{name} is {value}, but a standard deviation cannot be negative; give a positive "
                 "number, or 0 to leave this part out."
             )
+    if over and not locality:
+        raise DataError(
+            "over is given, but locality is 0, so all rows of a class have the same rate: give "
+            "locality, the standard deviation of the Gaussian process in logits, such as 2.0."
+        )
     if groups < 0:
         raise DataError(
             f"groups is {groups}, but a number of groups cannot be negative; give 0 for no groups."

@@ -14,12 +14,14 @@ from torch import Tensor, nn
 from nbam_pyro import functional as nf
 from nbam_pyro.checks.memory import check_flip_memory
 from nbam_pyro.errors import StoryError
+from nbam_pyro.models.inducing import InducingFeatures
 from nbam_pyro.models.latents import Latents
 from nbam_pyro.models.likelihoods.component import check_classes
 from nbam_pyro.models.priors.clean_error import CleanError
+from nbam_pyro.models.priors.coordinates import check_coordinates, split_coordinates
 from nbam_pyro.models.priors.groups import check_groups, split_groups
 from nbam_pyro.models.priors.pseudo_counts import FlipPrior
-from nbam_pyro.models.stories.deviation import RateDeviation
+from nbam_pyro.models.stories.deviation import RateDeviation, standardised
 from nbam_pyro.models.stories.label_checks import check_label_range, check_labels, check_settings
 from nbam_pyro.models.stories.last_layer import last_layer_priors, last_width, with_fixed_last_layer
 from nbam_pyro.models.stories.latent_label_story import LatentLabelStory
@@ -62,6 +64,11 @@ class LabelFlip(LatentLabelStory):
             site "deviation"; 0 for no deviation. With a deviation, a row gets a higher rate if its
             features are similar to the features of probably wrong rows. h are the standardised
             features before the network's last layer. No gradient flows from g into the network.
+        over: Features of the coordinates of a row, such as its time or its place. The deviation
+            g(x) is then a Gaussian process over these coordinates, with the standard deviation
+            `locality`, instead of a linear function of the network's features. The last columns or
+            channels of x (before the code of a group) are the coordinates, and the network takes x
+            without them. None for the network's features.
         groups: Number of groups of rows (sources, annotators or batches); each group has its own
             deviation. 0 for no groups. The last column or channel of x is the code of a row's
             group. As in `GroupSwitch`, the deviation of a small group is shrunk towards the average
@@ -84,11 +91,11 @@ class LabelFlip(LatentLabelStory):
             ("height", "width") for segmentation; () for one label per row.
 
     Raises:
-        DataError: There are fewer than two classes, T does not fit into memory, or a number is
-            negative or not finite.
-        StoryError: locality or last_layer is given and the network is not an `nn.Sequential` that
-            ends in `nn.Linear`; locality, groups or last_layer is given together with dims; or
-            difficulty is given together with last_layer.
+        DataError: There are fewer than two classes, T does not fit into memory, a number is
+            negative or not finite, or `over` is given and locality is 0.
+        StoryError: locality (without `over`) or last_layer is given and the network is not an
+            `nn.Sequential` that ends in `nn.Linear`; locality, groups or last_layer is given
+            together with dims; or difficulty is given together with last_layer.
 
     Source: the latent switch is that of NBAM (arXiv 2606.16524). Without g and without anchors,
     the story is the noise-transition layer of Goldberger & Ben-Reuven (2017) and of Patrini et al.
@@ -110,6 +117,7 @@ class LabelFlip(LatentLabelStory):
         *,
         prior: FlipPrior | None = None,
         locality: float = 0.0,
+        over: InducingFeatures | None = None,
         groups: int = 0,
         last_layer: float = 0.0,
         clean_error: CleanError | None = None,
@@ -120,6 +128,7 @@ class LabelFlip(LatentLabelStory):
         check_classes(num_classes)
         check_settings(
             locality=locality,
+            over=over is not None,
             groups=groups,
             last_layer=last_layer,
             difficulty=difficulty,
@@ -132,13 +141,16 @@ class LabelFlip(LatentLabelStory):
         self.num_classes = num_classes
         self.prior = prior
         self.locality = locality
+        self.over = over
         self.groups = groups
         self.last_layer = last_layer
         self.clean_error = clean_error
         self.difficulty = difficulty
-        self.features = last_width(network) if locality or last_layer else 0
+        own = locality and over is None
+        self.features = last_width(network) if own or last_layer else 0
+        columns = self.features if over is None else over.points
         self.rate_deviation = RateDeviation(
-            features=self.features if locality else 0, scale=locality, groups=groups
+            features=columns if locality else 0, scale=locality, groups=groups
         )
         prior = prior or FlipPrior()
         rate = torch.tensor([float(count) for count in prior.rate])
@@ -197,10 +209,10 @@ class LabelFlip(LatentLabelStory):
         return bool(self.locality or self.groups)
 
     def log_predictor(self, x: Tensor, latents: Latents) -> tuple[Tensor, Tensor | None]:
-        x, codes = split_groups(x) if self.groups else (x, None)
+        x, s, codes = self._split(x)
         h = self.network[:-1](x) if self.features else None  # type: ignore[index]
         logits = self.network(x).movedim(1, -1) if h is None else self._logits(h, latents)
-        inputs = self.rate_deviation.inputs(h, codes, self.rate_counts)
+        inputs = self._rate_inputs(h, s, codes)
         g = None if inputs is None else at_least_single(self.deviation(inputs, latents))
         return at_least_single(logits).log_softmax(-1), g
 
@@ -216,15 +228,32 @@ class LabelFlip(LatentLabelStory):
         Raises:
             StoryError: The story has neither locality nor groups.
         """
-        x, codes = split_groups(x) if self.groups else (x, None)
-        h = self.network[:-1](x) if self.locality else None  # type: ignore[index]
-        inputs = self.rate_deviation.inputs(h, codes, self.rate_counts)
+        x, s, codes = self._split(x)
+        own = self.locality and self.over is None
+        h = self.network[:-1](x) if own else None  # type: ignore[index]
+        inputs = self._rate_inputs(h, s, codes)
         if inputs is None:
             raise StoryError(
                 "The story has neither locality nor groups, so all rows of a class have the same "
                 "rate: create the story with locality=... or groups=...."
             )
         return inputs
+
+    def _split(self, x: Tensor) -> tuple[Tensor, Tensor | None, Tensor | None]:
+        """Return what the network takes, the coordinates, (N, d), and the codes of groups, (N,)."""
+        x, codes = split_groups(x) if self.groups else (x, None)
+        x, s = split_coordinates(x, self.over.inputs) if self.over is not None else (x, None)
+        return x, s, codes
+
+    def _rate_inputs(
+        self, h: Tensor | None, s: Tensor | None, codes: Tensor | None
+    ) -> Tensor | None:
+        """Return the inputs of the deviation g, (N, inputs), or None without a deviation."""
+        if self.over is not None and s is not None:
+            h = self.over(s)
+        elif self.locality and h is not None:
+            h = standardised(h)
+        return self.rate_deviation.inputs(h, codes, self.rate_counts)
 
     def _logits(self, h: Tensor, latents: Latents) -> Tensor:
         """Return the logits of the true label, (N, K), given the features before the last layer."""
@@ -311,6 +340,8 @@ class LabelFlip(LatentLabelStory):
     def check_rows(self, x: Tensor) -> None:
         if self.groups:
             check_groups(x, self.groups)
+        if self.over is not None:
+            check_coordinates(x, self.over.inputs + bool(self.groups))
 
     def check_verified(self, y: Tensor, verified: Verified) -> None:
         verified.check(y, num_classes=self.num_classes)

@@ -14,6 +14,7 @@ from nbam_pyro.errors import DataError, StoryError, SupportError
 from nbam_pyro.models.latents import Latents
 from nbam_pyro.models.likelihoods.clean_measurements import LocationScale
 from nbam_pyro.models.likelihoods.component import Component
+from nbam_pyro.models.priors.coordinates import check_coordinates, split_coordinates
 from nbam_pyro.models.priors.groups import check_groups, split_groups
 from nbam_pyro.models.stories.closed_story import ClosedStory
 from nbam_pyro.models.stories.location import Location
@@ -60,7 +61,8 @@ class LatentSwitch(ClosedStory):
 
     Args:
         switch: Switch prior, the distribution of the switch before the target is observed. With a
-            `GroupSwitch`, the last column or channel of x is the code of a row's group.
+            `GroupSwitch`, the last column or channel of x is the code of a row's group. With a
+            `GaussianProcessSwitch(..., appended=True)`, the last ones are its coordinates.
         clean: Clean likelihood, the distribution of uncontaminated targets.
         anomaly: Anomaly likelihood, the distribution of contaminated targets.
         trunk: Network that maps x to features h, which all three components take; None to use x
@@ -155,13 +157,20 @@ class LatentSwitch(ClosedStory):
                     yield {**clean, **errors, **rate}
 
     def features(self, x: Tensor) -> tuple[Tensor, Tensor | None]:
-        """Return features h, (N, ...), and codes of groups, (N,), or None without groups.
+        """Return features h, (N, ...), and what only the switch prior takes, or None.
+
+        The second result has codes of groups, (N,), or coordinates, (N, d). It is None if the
+        switch prior takes features.
 
         Args:
             x: Rows, (N, ...).
         """
-        x, codes = split_groups(x) if self.switch.groups else (x, None)
-        return self.trunk(x), codes
+        own = None
+        if self.switch.groups:
+            x, own = split_groups(x)
+        elif self.switch.coordinates:
+            x, own = split_coordinates(x, self.switch.coordinates)
+        return self.trunk(x), own
 
     def conditionals(self, x: Tensor, latents: Latents) -> Conditionals:
         """Return the three conditional distributions.
@@ -170,9 +179,9 @@ class LatentSwitch(ClosedStory):
             x: Rows, (N, ...).
             latents: Values of the global latents by site name.
         """
-        h, codes = self.features(x)
+        h, own = self.features(x)
         return Conditionals(
-            switch=self.switch(h if codes is None else codes, latents),
+            switch=self.switch(h if own is None else own, latents),
             clean=self.clean(h, latents),
             anomaly=self.anomaly(h, latents),
         )
@@ -249,6 +258,8 @@ class LatentSwitch(ClosedStory):
     def check_rows(self, x: Tensor) -> None:
         if self.switch.groups:
             check_groups(x, self.switch.groups)
+        if self.switch.coordinates:
+            check_coordinates(x, self.switch.coordinates)
 
     def check_verified(self, y: Tensor, verified: Verified) -> None:
         if (verified.true_label >= 0).any():
