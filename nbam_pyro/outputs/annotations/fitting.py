@@ -88,11 +88,11 @@ def estimate(data: Triples, predictor: Predictor) -> Estimate:
         predictor: Predictor of the true label.
     """
     q = predictor.posterior(np.log(data.votes + 1e-9))
-    shared = SharedConfusion.before(data.classes)
+    shared = SharedConfusion.before(classes=data.classes, annotators=data.annotators)
     for iteration in range(_ITERATIONS):
         counts = data.expected_counts(q)
         if iteration:
-            shared = shared.expected(counts)
+            shared = shared.updated(counts)
         confusion = counts + shared.counts
         confusion /= confusion.sum(-1, keepdims=True)
         log_joint = predictor.log_f(q) + data.evidence(np.log(confusion))
