@@ -1,5 +1,6 @@
 """Lists of all benchmarks and all reports of the command line."""
 
+from benchmarks.annotators.crowd import CROWD, Crowd
 from benchmarks.benchmark import Benchmark
 from benchmarks.calibration.coverage import Coverage
 from benchmarks.calibration.guide_and_chains import GuideAndChains
@@ -56,6 +57,7 @@ BENCHMARKS: tuple[type[Benchmark], ...] = (
     Loop,
     LoopStarts,
     Regression,
+    Crowd,
     FromPredictions,
     SimulatedTables,
     ContaminatedAd,
@@ -96,4 +98,5 @@ REPORTS: tuple[Report, ...] = (
     SVDD_TOY,
     FROM_SCORES,
     DEFAULT_DETECTOR,
+    CROWD,
 )

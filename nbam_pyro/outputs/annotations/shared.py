@@ -19,9 +19,9 @@ from scipy.special import digamma, expit, gammaln, log_expit, logsumexp
 __all__ = ["SharedConfusion"]
 
 # Values of kappa, equally probable before the data: 1 to 200 annotations.
-_KAPPAS = np.geomspace(1.0, 200.0, 12)
+_KAPPAS = np.geomspace(1.0, 200.0, 30)
 # Values of a skill, and of the log odds b of a right label, whose prior is N(1, 1.5).
-_SKILLS = np.linspace(-4.0, 4.0, 17)
+_SKILLS = np.linspace(-4.5, 4.5, 37)
 _ODDS = np.linspace(-3.0, 6.0, 37)
 # A probability of T is never smaller than this.
 _LEAST = 1e-6
