@@ -1,6 +1,7 @@
 """Lists of all benchmarks and all reports of the command line."""
 
 from benchmarks.annotators.crowd import CROWD, Crowd
+from benchmarks.annotators.simulated import ANNOTATORS, Annotators
 from benchmarks.benchmark import Benchmark
 from benchmarks.calibration.coverage import Coverage
 from benchmarks.calibration.guide_and_chains import GuideAndChains
@@ -58,6 +59,7 @@ BENCHMARKS: tuple[type[Benchmark], ...] = (
     LoopStarts,
     Regression,
     Crowd,
+    Annotators,
     FromPredictions,
     SimulatedTables,
     ContaminatedAd,
@@ -99,4 +101,5 @@ REPORTS: tuple[Report, ...] = (
     FROM_SCORES,
     DEFAULT_DETECTOR,
     CROWD,
+    ANNOTATORS,
 )
