@@ -45,6 +45,7 @@ from .priors.switch import LinearSwitch as LinearSwitch
 from .random_view import RandomView as RandomView
 from .splines import Splines as Splines
 from .standardise import Standardise as Standardise
+from .stories.annotators import Annotators as Annotators
 from .stories.closed_story import ClosedStory as ClosedStory
 from .stories.label_flip import LabelFlip as LabelFlip
 from .stories.latent_label_story import LatentLabelStory as LatentLabelStory
