@@ -60,8 +60,9 @@ def test_the_story_runs_under_svi():
 def test_wrong_settings_are_refused():
     with pytest.raises(DataError, match="annotators"):
         Annotators(2, 0)
+    story = Annotators(2, 1)
+    latents = story.sample_latents()
     with pytest.raises(StoryError, match="items="):
-        story = Annotators(2, 1)
-        story.log_predictor(story.sample_latents())
+        story.log_predictor(latents)
     with pytest.raises(StoryError, match="features"):
         Annotators(2, 1, network=nn.Linear(2, 2)).log_predictor({})

@@ -69,9 +69,7 @@ def agreement_check(data: Triples, pairs: Pairs, draws: Draws, *, seed: int) -> 
     every = np.linspace(0, len(draws.kappa) - 1, min(_REPLICATED, len(draws.kappa))).astype(int)
     generated = np.array(
         [
-            _statistics(
-                data, pairs, _labels(data, draws.confusion[s], draws.true_label[s], rng)
-            )
+            _statistics(data, pairs, _labels(data, draws.confusion[s], draws.true_label[s], rng))
             for s in every
         ]
     )
@@ -87,7 +85,9 @@ def agreement_check(data: Triples, pairs: Pairs, draws: Draws, *, seed: int) -> 
     )
 
 
-def _labels(data: Triples, confusion: np.ndarray, c: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+def _labels(
+    data: Triples, confusion: np.ndarray, c: np.ndarray, rng: np.random.Generator
+) -> np.ndarray:
     p = confusion[data.annotator, c[data.item]]
     below = p.cumsum(-1)[:, :-1] < rng.random((len(p), 1))
     return below.sum(-1)

@@ -57,9 +57,7 @@ def draw(data: Triples, start: Estimate, *, seed: int) -> Draws:
             labels.append(c.astype(np.int32))
             matrices.append(confusion.astype(np.float32))
             kappas.append(shared.kappa)
-    return Draws(
-        true_label=np.stack(labels), confusion=np.stack(matrices), kappa=np.array(kappas)
-    )
+    return Draws(true_label=np.stack(labels), confusion=np.stack(matrices), kappa=np.array(kappas))
 
 
 def _categorical(p: np.ndarray, rng: np.random.Generator) -> np.ndarray:

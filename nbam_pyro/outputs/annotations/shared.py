@@ -113,9 +113,7 @@ def _log_marginal(counts: np.ndarray, own: np.ndarray) -> np.ndarray:
     return terms.sum((-2, -1)) + (gammaln(prior) - gammaln(total + prior)).sum(-1)
 
 
-def _chosen(
-    grid: np.ndarray, log_p: np.ndarray, rng: np.random.Generator | None
-) -> np.ndarray:
+def _chosen(grid: np.ndarray, log_p: np.ndarray, rng: np.random.Generator | None) -> np.ndarray:
     """Return a draw, or the mean, of each row's distribution on a grid."""
     p = np.exp(log_p - logsumexp(log_p, axis=-1, keepdims=True))
     if rng is None:
@@ -139,9 +137,7 @@ def _flip(tables: np.ndarray, rng: np.random.Generator | None) -> np.ndarray:
     return flip / flip.sum(-1, keepdims=True)
 
 
-def _tables(
-    counts: np.ndarray, own: np.ndarray, rng: np.random.Generator | None
-) -> np.ndarray:
+def _tables(counts: np.ndarray, own: np.ndarray, rng: np.random.Generator | None) -> np.ndarray:
     """Return numbers of tables of Chinese restaurants with given numbers of guests.
 
     They are the counts that inform the shared prior: repeated labels of one annotator count less.

@@ -93,9 +93,7 @@ def _problems(data: Annotated, interval: tuple[float, float]) -> Iterator[str]:
         )
 
 
-def _doubts(
-    found: Estimate, draws: Draws, check: pd.DataFrame, copied: int
-) -> Iterator[str]:
+def _doubts(found: Estimate, draws: Draws, check: pd.DataFrame, copied: int) -> Iterator[str]:
     failed = check[~check["agrees"]]
     if len(failed):
         one = failed.iloc[0]
