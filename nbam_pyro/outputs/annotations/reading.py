@@ -122,9 +122,8 @@ def _melted(wide: pd.DataFrame) -> pd.DataFrame:
             "row of the index, and every annotator one column."
         )
     plain = wide.rename_axis(index="item", columns="annotator").astype(object)
-    cells = [plain[name].rename("label").reset_index().assign(annotator=name) for name in plain]
-    table = pd.concat(cells, ignore_index=True)[_COLUMNS]
-    return table.infer_objects()
+    table = plain.melt(value_name="label", ignore_index=False).reset_index()
+    return table[_COLUMNS].infer_objects()
 
 
 def _classes(

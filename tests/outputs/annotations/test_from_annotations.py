@@ -32,7 +32,7 @@ def test_consensus_annotators_and_responsibilities_are_right():
     assert r.mean() == pytest.approx(wrong.mean(), abs=0.03)
     low, high = report.contamination_interval
     assert low <= wrong.mean() <= high
-    assert report.annotators["accuracy"].corr(pd.Series(SKILL)) > 0.95
+    assert report.annotators["accuracy"].corr(pd.Series(SKILL)) > 0.85
     assert report.verdict.level == "identified"
     assert "independently" in str(report)
     assert np.allclose(report.probabilities.sum(axis=1), 1)
@@ -67,12 +67,13 @@ def test_too_few_labels_per_item_cannot_tell():
 
 
 def test_difficult_items_fail_the_check_of_agreement():
-    table, truth = simulated(items=400, labels=8)
+    table, truth = simulated(items=400, labels=8, skill=np.full(8, 0.9))
     difficult = (table["item"] < 100) & (np.random.default_rng(1).random(len(table)) < 0.5)
     other = (truth[table["item"]] + 1) % 3
     report = from_annotations(table.assign(label=np.where(difficult, other, table["label"])))
     assert not report.agreement["agrees"].all()
     assert report.verdict.level != "identified"
+    assert "intervals are too narrow" in report.verdict.assumed
 
 
 def test_a_classifier_helps_and_verified_items_are_certain():
