@@ -90,7 +90,7 @@ def _measured(case: Case, annotations: pd.DataFrame, truth: pd.Series) -> Row:
     known = q.reindex(truth.index).dropna()
     values = known.to_numpy()
     best = np.isclose(values, values.max(-1, keepdims=True))
-    right = best[np.arange(len(known)), known.columns.get_indexer(truth[known.index])]
+    right = best[np.arange(len(known)), known.columns.get_indexer(truth[known.index].to_numpy())]
     return Row(
         case=case,
         figures={
@@ -126,7 +126,7 @@ def table(rows: pd.DataFrame) -> str:
     errors = rows.pivot_table(index="method", columns="data", values="error")
     lines = [f"| error in percent | {' | '.join(names)} |", "|---" * (1 + len(names)) + "|"]
     for method in (one for one in _METHODS if one in errors.index):
-        cells = " | ".join(f"{errors.loc[method, name]:.2f}" for name in names)
+        cells = " | ".join(f"{value:.2f}" for value in errors.loc[method, names])
         lines.append(f"| `{method}` | {cells} |")
     ours = rows[rows["method"] == "nbam"].set_index("data")
     if len(ours):

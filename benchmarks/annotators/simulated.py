@@ -1,6 +1,6 @@
 """`Annotators`: simulated annotators of digits, and the consensus by several methods.
 
-Each of 20 annotators has a skill between .5 and .95, and mistakes of his own for each class. An item
+Each of 20 annotators has a skill between .5 and .95, and habits of mistakes. An item
 has one to five annotations. The classifier is a logistic regression, trained on majority votes and
 predicted out of fold.
 """
