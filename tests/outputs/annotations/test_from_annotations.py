@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from nbam_pyro.errors import DataError
-from nbam_pyro.outputs import from_annotations
+from nbam_pyro.outputs import from_annotations, from_pred_probs
 
 SKILL = np.array([0.95, 0.9, 0.85, 0.8, 0.75, 0.7, 0.65, 0.6])
 
@@ -134,3 +134,16 @@ def test_wrong_probabilities_and_verified_items_are_refused():
         from_annotations(table, np.full((10, 3), 1 / 3))
     with pytest.raises(DataError, match="no such item"):
         from_annotations(table, verified={0: 7})
+
+
+def test_from_pred_probs_takes_annotations():
+    table, truth = simulated(items=60)
+    p = np.full((60, 3), 0.1) + 0.7 * np.eye(3)[truth]
+    through = from_pred_probs(None, p, annotations=table)
+    pd.testing.assert_frame_equal(through.items, from_annotations(table, p).items)
+    with pytest.raises(DataError, match="labels must be None"):
+        from_pred_probs(truth, p, annotations=table)
+    with pytest.raises(DataError, match="do not apply"):
+        from_pred_probs(None, p, annotations=table, sharpness=1.0)
+    with pytest.raises(DataError, match="labels are None"):
+        from_pred_probs(None, p)
