@@ -90,7 +90,7 @@ def _measured(case: Case, annotations: pd.DataFrame, truth: pd.Series) -> Row:
     known = q.reindex(truth.index).dropna()
     values = known.to_numpy()
     best = np.isclose(values, values.max(-1, keepdims=True))
-    right = best[np.arange(len(known)), known.columns.get_indexer(truth[known.index].to_numpy())]
+    right = best[np.arange(len(known)), known.columns.get_indexer(pd.Index(truth[known.index]))]
     return Row(
         case=case,
         figures={
