@@ -1,5 +1,7 @@
 """Lists of all benchmarks and all reports of the command line."""
 
+from benchmarks.annotators.crowd import CROWD, Crowd
+from benchmarks.annotators.simulated import ANNOTATORS, Annotators
 from benchmarks.benchmark import Benchmark
 from benchmarks.calibration.coverage import Coverage
 from benchmarks.calibration.guide_and_chains import GuideAndChains
@@ -58,6 +60,8 @@ BENCHMARKS: tuple[type[Benchmark], ...] = (
     Loop,
     LoopStarts,
     Regression,
+    Crowd,
+    Annotators,
     FromPredictions,
     SimulatedTables,
     ContaminatedAd,
@@ -98,4 +102,6 @@ REPORTS: tuple[Report, ...] = (
     SVDD_TOY,
     FROM_SCORES,
     DEFAULT_DETECTOR,
+    CROWD,
+    ANNOTATORS,
 )

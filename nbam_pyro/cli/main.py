@@ -5,6 +5,7 @@ from typing import Annotated
 import typer
 
 from nbam_pyro import __version__
+from nbam_pyro.cli.annotators import annotators
 from nbam_pyro.cli.compare import compare
 from nbam_pyro.cli.demo import demo
 from nbam_pyro.cli.detect import detect
@@ -24,7 +25,19 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-for command in (fit, score, show, report, review, export, verify, compare, detect, demo):
+for command in (
+    fit,
+    score,
+    show,
+    report,
+    review,
+    export,
+    verify,
+    compare,
+    detect,
+    annotators,
+    demo,
+):
     app.command()(command)
 
 

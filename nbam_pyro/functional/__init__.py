@@ -13,6 +13,7 @@ The functions do not check values and therefore work with `torch.compile` and `v
 arguments gives NaN in the result. `nbam_pyro.losses` and `nbam_pyro.outputs` check their arguments.
 """
 
+from nbam_pyro.functional.annotations import annotation_log_joint, annotation_pairs
 from nbam_pyro.functional.label_flip import (
     label_flip_log_joint,
     label_flip_log_posterior,
@@ -33,6 +34,8 @@ from nbam_pyro.functional.switch import (
 )
 
 __all__ = [
+    "annotation_log_joint",
+    "annotation_pairs",
     "label_flip_log_joint",
     "label_flip_log_posterior",
     "label_flip_switch_logits",

@@ -48,6 +48,7 @@ from .priors.switch import LinearSwitch as LinearSwitch
 from .random_view import RandomView as RandomView
 from .splines import Splines as Splines
 from .standardise import Standardise as Standardise
+from .stories.annotators import Annotators as Annotators
 from .stories.closed_story import ClosedStory as ClosedStory
 from .stories.errors_in_features import errors_in_features as errors_in_features
 from .stories.feature_errors import FeatureErrors as FeatureErrors

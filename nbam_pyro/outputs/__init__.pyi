@@ -1,5 +1,7 @@
 from .anchors import anchor_counts as anchor_counts
 from .anchors import anchor_start as anchor_start
+from .annotations.from_annotations import from_annotations as from_annotations
+from .annotations.report import AnnotationReport as AnnotationReport
 from .contamination_report import ContaminationReport as ContaminationReport
 from .contamination_report import load_report as load_report
 from .explanation import Explanation as Explanation

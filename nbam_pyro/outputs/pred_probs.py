@@ -2,13 +2,15 @@
 
 import math
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, overload
 
 from nbam_pyro.checks.arguments import as_number
 from nbam_pyro.errors import DataError
 from nbam_pyro.models.priors.class_frequency import check_class_prior
 from nbam_pyro.models.priors.clean_error import CleanError, CleanErrorLike
 from nbam_pyro.models.priors.pseudo_counts import FlipPrior
+from nbam_pyro.outputs.annotations.from_annotations import from_annotations
+from nbam_pyro.outputs.annotations.report import AnnotationReport
 from nbam_pyro.outputs.contamination_report import ContaminationReport
 from nbam_pyro.outputs.intervals import check_probability
 from nbam_pyro.outputs.label_readings import RARE, Readings
@@ -18,6 +20,19 @@ from nbam_pyro.outputs.predicted import Predicted
 __all__ = ["from_pred_probs"]
 
 
+@overload
+def from_pred_probs(
+    labels: None,
+    pred_probs: Any,
+    *,
+    annotations: Any,
+    verified: Any = None,
+    classes: Sequence[Any] | None = None,
+    probability: float = 0.9,
+) -> AnnotationReport: ...
+
+
+@overload
 def from_pred_probs(
     labels: Any,
     pred_probs: Any,
@@ -29,7 +44,22 @@ def from_pred_probs(
     prior: FlipPrior | None = None,
     class_prior: float | None = None,
     probability: float = 0.9,
-) -> ContaminationReport:
+) -> ContaminationReport: ...
+
+
+def from_pred_probs(
+    labels: Any,
+    pred_probs: Any,
+    *,
+    annotations: Any = None,
+    verified: Any = None,
+    sharpness: float | None = None,
+    clean_error: CleanErrorLike = None,
+    classes: Sequence[Any] | None = None,
+    prior: FlipPrior | None = None,
+    class_prior: float | None = None,
+    probability: float = 0.9,
+) -> ContaminationReport | AnnotationReport:
     r"""Estimate wrong labels, rates and flips from out-of-sample probabilities of any classifier.
 
     The story is that of `LabelFlip` without deviation, with a given predictor of the true label,
@@ -52,6 +82,9 @@ def from_pred_probs(
     because they are observations of the true label: the weight of a value is multiplied by
     p(true label | x, label) of every verified row. Verify rows that are drawn at random.
 
+    Labels of several annotators are given as `annotations`, with None as `labels`; this is the same
+    as `from_annotations`, with p as the predictor of the true label.
+
     Args:
         labels: Observed labels, (N,), as column indices of `pred_probs` 0, ..., K-1 or as names of
             classes: numbers or texts in an array, a list, a tensor, or a column of pandas, polars
@@ -60,6 +93,8 @@ def from_pred_probs(
             row must have predicted it, for instance with
             `sklearn.model_selection.cross_val_predict`. An array, lists, a tensor, or a frame of
             pandas, polars or pyarrow with one column per class. Double precision is kept.
+        annotations: Labels of several annotators, as in `from_annotations`; `labels` is then None,
+            and `verified` is indexed by items. None for one label per row.
         verified: Verified true label of each row, (N,), NaN, None or -1 if none is verified; or a
             `Verified`. None if no row is verified.
         sharpness: Sharpness a, positive, if it is known. Results are then for this value alone, and
@@ -83,12 +118,13 @@ def from_pred_probs(
     Returns:
         A `ContaminationReport` of labels. Its intervals contain the uncertainty about the
         sharpness, the rates, the flips and which rows are wrong. With `class_prior`, they take the
-        estimated class frequencies as known.
+        estimated class frequencies as known. With `annotations`, an `AnnotationReport`.
 
     Raises:
         DataError: Shapes, indices or names do not agree, a label is missing or is not a class, a
             row of `pred_probs` does not sum to one, a number is out of range, or `sharpness` and
-            `clean_error` are both given.
+            `clean_error` are both given. Or `labels` and `annotations` are both given, or neither,
+            or an option about the sharpness or a prior is given with `annotations`.
 
     Source: Patrini et al. (2017) estimate the transition matrix from a classifier's confident
     predictions; Northcutt, Jiang & Chuang (2021) count on out-of-sample probabilities; Plummer
@@ -105,6 +141,19 @@ def from_pred_probs(
         >>> bool(low < report.contamination < high)
         True
     """
+    if annotations is not None:
+        if labels is not None or any(
+            one is not None for one in (sharpness, clean_error, prior, class_prior)
+        ):
+            raise DataError(
+                "annotations are given, so labels must be None, and sharpness, clean_error, prior "
+                "and class_prior do not apply. Leave them out."
+            )
+        return from_annotations(
+            annotations, pred_probs, verified=verified, classes=classes, probability=probability
+        )
+    if labels is None:
+        raise DataError("labels are None. Give one label per row, or annotations=.")
     data = Predicted.of(labels, pred_probs, verified=verified, classes=classes)
     if sharpness is not None:
         sharpness = as_number(sharpness, "sharpness")

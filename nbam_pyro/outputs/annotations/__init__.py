@@ -1,0 +1,1 @@
+"""Consensus labels, and the accuracy of annotators, from several labels per item."""
