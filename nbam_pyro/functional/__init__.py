@@ -13,6 +13,13 @@ The functions do not check values and therefore work with `torch.compile` and `v
 arguments gives NaN in the result. `nbam_pyro.losses` and `nbam_pyro.outputs` check their arguments.
 """
 
+from nbam_pyro.functional.chains import (
+    chain_log_partition,
+    chain_pairs,
+    chain_responsibility,
+    chain_start,
+    chain_transitions,
+)
 from nbam_pyro.functional.label_flip import (
     label_flip_log_joint,
     label_flip_log_posterior,
@@ -24,6 +31,12 @@ from nbam_pyro.functional.matrices import (
     transition_matrix,
     zero_diagonal,
 )
+from nbam_pyro.functional.paths import (
+    chain_draws,
+    chain_filter,
+    chain_path,
+    chain_predictive,
+)
 from nbam_pyro.functional.switch import (
     log_marginal,
     observe_switch,
@@ -33,6 +46,15 @@ from nbam_pyro.functional.switch import (
 )
 
 __all__ = [
+    "chain_draws",
+    "chain_filter",
+    "chain_log_partition",
+    "chain_pairs",
+    "chain_path",
+    "chain_predictive",
+    "chain_responsibility",
+    "chain_start",
+    "chain_transitions",
     "label_flip_log_joint",
     "label_flip_log_posterior",
     "label_flip_switch_logits",
