@@ -1,4 +1,4 @@
-"""`MarkovSwitch`: switches of a series that know of each other, because contamination has bursts."""
+"""`MarkovSwitch`: switches of the rows of a series, whose contamination comes in bursts."""
 
 import math
 from typing import final

@@ -70,8 +70,8 @@ class SeriesRows:
         tied = np.flatnonzero(~first & (steps <= 0))
         if len(tied):
             raise DataError(
-                f"Rows {place[tied[0] - 1]} and {place[tied[0]]} belong to the same series and have "
-                "the same order. Give each row of a series another order, or name the series "
+                f"Rows {place[tied[0] - 1]} and {place[tied[0]]} belong to the same series and "
+                "have the same order. Give each row of a series another order, or name the series "
                 "with series=."
             )
         unit = 1.0 if ranked or first.all() else float(np.median(steps[~first]))
@@ -147,7 +147,7 @@ def _times(order: Any, count: int) -> tuple[np.ndarray, bool]:
         if pd.api.types.is_numeric_dtype(values):
             found = values.to_numpy(dtype=float)
         else:
-            dates = pd.to_datetime(values)
+            dates = pd.to_datetime(values, format="ISO8601")
             found = (dates - dates.min()).dt.total_seconds().to_numpy()
     except (TypeError, ValueError) as error:
         raise DataError(f"order must be numbers or times: {error}.") from error
