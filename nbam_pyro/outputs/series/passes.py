@@ -7,6 +7,7 @@ them.
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -38,7 +39,7 @@ def log_density(rows: SeriesRows, contamination: np.ndarray, dwell: np.ndarray) 
     """Return the log density of all rows for each pair of share and dwell, (G,).
 
     Args:
-        rows: Sorted rows.
+        rows: Sorted rows. Emissions are (N, 2), or (N, G, 2) if each pair has its own.
         contamination: Shares of contaminated rows, (G,).
         dwell: Dwells in usual steps, (G,).
     """
@@ -48,7 +49,7 @@ def log_density(rows: SeriesRows, contamination: np.ndarray, dwell: np.ndarray) 
         weight = np.maximum(seen + (1 - before) * w0, _TINY)
         total += np.log(weight)
         np.divide(seen, weight, out=before)
-    return total + rows.emissions.max(-1).sum()
+    return total + rows.emissions.max(-1).sum(0)
 
 
 def smoothed(
@@ -103,16 +104,17 @@ def smoothed(
 
 def _steps(
     rows: SeriesRows, contamination: np.ndarray, dwell: np.ndarray
-) -> Iterator[tuple[np.ndarray, float, float]]:
+) -> Iterator[tuple[np.ndarray, Any, Any]]:
     """Yield P(z_t = 1 | earlier rows) and the relative likelihoods of both states, row by row.
 
     The caller overwrites the probabilities with those given the row itself.
     """
     weights = np.exp(rows.emissions - rows.emissions.max(-1, keepdims=True))
+    pairs = weights.tolist() if weights.ndim == 2 else np.moveaxis(weights, -1, 1)
     kept = 1 - 1 / (dwell * (1 - contamination))
     now = contamination.copy()
     for first, step, (w0, w1) in zip(
-        rows.first.tolist(), rows.steps.tolist(), weights.tolist(), strict=True
+        rows.first.tolist(), rows.steps.tolist(), pairs, strict=True
     ):
         if first:
             now[:] = contamination

@@ -1,6 +1,6 @@
 """Rows of series in their order, with the log densities of both states."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -22,8 +22,9 @@ class SeriesRows:
 
     Attributes:
         place: Place of each sorted row among the given rows, (N,).
-        emissions: Log densities of both states, (N, 2): zeros where the row is missing, -inf where
-            a verified switch excludes a state.
+        emissions: Log densities of both states, (N, 2), or (N, S, 2) for S draws of the parameters
+            of the likelihoods: zeros where the row is missing, -inf where a verified switch
+            excludes a state.
         first: True where a series starts, (N,).
         steps: Time since the previous row of the series, in usual steps, (N,); 1 where a series
             starts.
@@ -78,15 +79,21 @@ class SeriesRows:
         steps = np.where(first, 1.0, steps / unit)
         rounded = steps.round()
         steps = np.where((rounded > 0) & (abs(steps - rounded) < _ROUNDING), rounded, steps)
-        both = np.stack([clean, contaminated], -1)[place]
-        emissions = np.where(np.isnan(both), 0.0, both)
         codes = codes[place]
-        emissions[codes == 1, 0] = -np.inf
-        emissions[codes == 0, 1] = -np.inf
+        emissions = _emissions(clean[place], contaminated[place], codes)
         _check_possible(emissions, place)
         return cls(
             place=place, emissions=emissions, first=first, steps=steps, unit=unit, codes=codes
         )
+
+    def with_densities(self, clean: np.ndarray, contaminated: np.ndarray) -> "SeriesRows":
+        """Return the same rows with other log densities, with the same rows verified.
+
+        Args:
+            clean: Log densities of clean targets, sorted, (N, S).
+            contaminated: Log densities of contaminated targets, sorted, (N, S).
+        """
+        return replace(self, emissions=_emissions(clean, contaminated, self.codes))
 
     def in_given_order(self, values: np.ndarray) -> np.ndarray:
         """Return values of sorted rows in the order in which the rows were given.
@@ -123,6 +130,14 @@ def column_of_densities(values: Any, name: str) -> np.ndarray:
             f"{name} is infinite in row {int((found == np.inf).argmax())}. Give finite log "
             "densities, -inf where the state is impossible, and NaN where the target is missing."
         )
+    return found
+
+
+def _emissions(clean: np.ndarray, contaminated: np.ndarray, codes: np.ndarray) -> np.ndarray:
+    both = np.stack([clean, contaminated], -1)
+    found = np.where(np.isnan(both), 0.0, both)
+    found[codes == 1, ..., 0] = -np.inf
+    found[codes == 0, ..., 1] = -np.inf
     return found
 
 
