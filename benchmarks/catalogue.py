@@ -38,6 +38,7 @@ from benchmarks.robustness.kills import Kills
 from benchmarks.robustness.mutated_runs import MutatedRuns
 from benchmarks.robustness.precision import Precision
 from benchmarks.robustness.small_tables import SmallTables
+from benchmarks.series.chains import CHAINS, Chains
 from benchmarks.speed.host_syncs import HostSyncs
 from benchmarks.speed.overhead import Overhead
 from benchmarks.speed.pred_probs import PredProbs
@@ -67,6 +68,7 @@ BENCHMARKS: tuple[type[Benchmark], ...] = (
     DefaultDetector,
     Cobra,
     Nurd,
+    Chains,
     Coverage,
     Refits,
     Sbc,
@@ -96,4 +98,5 @@ REPORTS: tuple[Report, ...] = (
     SVDD_TOY,
     FROM_SCORES,
     DEFAULT_DETECTOR,
+    CHAINS,
 )

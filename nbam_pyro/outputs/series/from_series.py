@@ -3,22 +3,19 @@
 from typing import Any
 
 import numpy as np
-import pandas as pd
-import xarray as xr
 
-from nbam_pyro.checks.containers import unwrapped
 from nbam_pyro.errors import DataError
 from nbam_pyro.models.priors.chains import MarkovSwitch
 from nbam_pyro.outputs.contamination_report import ContaminationReport
 from nbam_pyro.outputs.intervals import check_probability
 from nbam_pyro.outputs.series.paths import best_path
-from nbam_pyro.outputs.series.posterior import chain_posterior, prior_draws
-from nbam_pyro.outputs.series.rows import SeriesRows, column_of_densities
-from nbam_pyro.outputs.series.wording import series_note, series_verdict
+from nbam_pyro.outputs.series.posterior import chain_posterior
+from nbam_pyro.outputs.series.rows import SeriesRows, column_of_densities, row_index
+from nbam_pyro.outputs.series.tables import series_report
 
 __all__ = ["from_series"]
 
-_DRAWS, _PRIOR = 400, 1000
+_DRAWS = 400
 
 
 def from_series(
@@ -94,45 +91,16 @@ def from_series(
     switch = switch or MarkovSwitch()
     rows = SeriesRows.of(e0, e1, series=series, order=order, verified=verified)
     found = chain_posterior(rows, switch, draws=_DRAWS, seed=seed)
-    dwell = found.dwell * rows.unit
-    tail = (1 - probability) / 2
-    low, high = np.quantile(found.switches.share, [tail, 1 - tail])
-    shortest, longest = np.quantile(dwell, [tail, 1 - tail])
-    verdict = series_verdict(
-        found,
-        interval=(float(low), float(high)),
-        dwell=(float(shortest), float(longest)),
-        timed=order is not None,
-        probability=probability,
-    )
     path = best_path(rows, float(np.median(found.contamination)), float(np.median(found.dwell)))
-    share, excess = prior_draws(switch, _PRIOR)
-    drawn = {
-        "contamination": found.switches.share,
-        "population_rate": found.contamination,
-        "dwell": dwell,
-    }
-    before = {"contamination": share, "dwell": excess * rows.unit}
-    plain = unwrapped(clean)
-    count = len(e0)
-    table = {
-        "series": np.zeros(count, dtype=int) if series is None else np.asarray(unwrapped(series)),
-        "order": np.arange(count) if order is None else np.asarray(unwrapped(order)),
-        "clean": e0,
-        "contaminated": e1,
-        "verified": rows.in_given_order(rows.codes),
-        "responsibility": rows.in_given_order(found.switches.responsibility),
-        "filtered": rows.in_given_order(found.switches.filtered),
-        "path": rows.in_given_order(path),
-    }
-    index = plain.index if isinstance(plain, pd.Series) else pd.RangeIndex(count)
-    return ContaminationReport(
-        kind="series",
-        rows=pd.DataFrame(table, index=index),
-        posterior=xr.Dataset({name: ("draw", one) for name, one in drawn.items()}),
-        prior=xr.Dataset({name: ("draw", one) for name, one in before.items()}),
-        verdict=verdict,
-        note=series_note(verified=int((rows.codes >= 0).sum())),
+    return series_report(
+        rows,
+        found,
+        {"clean": e0, "contaminated": e1},
+        path=path,
+        switch=switch,
+        series=series,
+        order=order,
+        index=row_index(clean),
         probability=probability,
-        persistence=found.persistence,
+        given=True,
     )

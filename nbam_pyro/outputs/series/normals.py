@@ -103,9 +103,7 @@ def normal_draws(
         log_evidence=0.0,
         effective=0.0,
     )
-    log = log_density(
-        rows.with_densities(*normal_densities(y, one)), one.contamination, one.dwell
-    )
+    log = log_density(rows.with_densities(*normal_densities(y, one)), one.contamination, one.dwell)
     log = log + model.log_prior(torch.from_numpy(drawn)).numpy() - proposal.logpdf(drawn)
     log[~np.isfinite(log)] = -np.inf
     weights = np.exp(log - logsumexp(log))

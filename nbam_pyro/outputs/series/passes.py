@@ -113,9 +113,7 @@ def _steps(
     pairs = weights.tolist() if weights.ndim == 2 else np.moveaxis(weights, -1, 1)
     kept = 1 - 1 / (dwell * (1 - contamination))
     now = contamination.copy()
-    for first, step, (w0, w1) in zip(
-        rows.first.tolist(), rows.steps.tolist(), pairs, strict=True
-    ):
+    for first, step, (w0, w1) in zip(rows.first.tolist(), rows.steps.tolist(), pairs, strict=True):
         if first:
             now[:] = contamination
         else:

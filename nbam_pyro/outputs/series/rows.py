@@ -10,7 +10,7 @@ from nbam_pyro.checks.containers import unwrapped
 from nbam_pyro.errors import DataError
 from nbam_pyro.outputs.switch_codes import switch_codes
 
-__all__ = ["SeriesRows", "column_of_densities"]
+__all__ = ["SeriesRows", "column_of_densities", "row_index"]
 
 # A step counts as a whole number of usual steps up to this error.
 _ROUNDING = 1e-6
@@ -131,6 +131,16 @@ def column_of_densities(values: Any, name: str) -> np.ndarray:
             "densities, -inf where the state is impossible, and NaN where the target is missing."
         )
     return found
+
+
+def row_index(values: Any) -> pd.Index:
+    """Return the index of a column, or numbers of rows.
+
+    Args:
+        values: One value per row.
+    """
+    plain = unwrapped(values)
+    return plain.index if isinstance(plain, pd.Series) else pd.RangeIndex(len(plain))
 
 
 def _emissions(clean: np.ndarray, contaminated: np.ndarray, codes: np.ndarray) -> np.ndarray:

@@ -29,6 +29,7 @@ def series_verdict(
     interval: tuple[float, float],
     dwell: tuple[float, float],
     timed: bool,
+    given: bool,
     probability: float,
 ) -> Verdict:
     """Return the verdict on the contamination of series.
@@ -38,15 +39,17 @@ def series_verdict(
         interval: Interval of the share of contaminated rows.
         dwell: Interval of the dwell, in the unit of the order.
         timed: Whether the rows have an order, in whose unit the dwell is.
+        given: Whether the likelihoods were given, and not estimated as Normal distributions.
         probability: Probability that the intervals contain.
     """
     doubts = [*_doubts(found, interval)]
     level = _level(found, interval, bool(doubts))
     share = share_clause(interval, "rows are contaminated", probability=probability)
     shown = doubts if level == "cannot tell" else [share, *_length(found, dwell, timed), *doubts]
+    known = "known" if given else "Normal"
     assumed = (
-        "both likelihoods are taken as known, and rows as independent given their switches: a slow "
-        "drift or autocorrelated noise of clean rows looks like long contamination"
+        f"both likelihoods are taken as {known}, and rows as independent given their switches: a "
+        "slow drift or autocorrelated noise of clean rows looks like long contamination"
     )
     bursts = max(1, min(_VERIFIED, round(float(np.median(found.switches.bursts)))))
     where = "the longest burst" if bursts == 1 else f"each of the {bursts} longest bursts"
