@@ -39,6 +39,7 @@ from benchmarks.robustness.mutated_runs import MutatedRuns
 from benchmarks.robustness.precision import Precision
 from benchmarks.robustness.small_tables import SmallTables
 from benchmarks.series.chains import CHAINS, Chains
+from benchmarks.series.skab import SKAB, Skab
 from benchmarks.speed.host_syncs import HostSyncs
 from benchmarks.speed.overhead import Overhead
 from benchmarks.speed.pred_probs import PredProbs
@@ -69,6 +70,7 @@ BENCHMARKS: tuple[type[Benchmark], ...] = (
     Cobra,
     Nurd,
     Chains,
+    Skab,
     Coverage,
     Refits,
     Sbc,
@@ -99,4 +101,5 @@ REPORTS: tuple[Report, ...] = (
     FROM_SCORES,
     DEFAULT_DETECTOR,
     CHAINS,
+    SKAB,
 )

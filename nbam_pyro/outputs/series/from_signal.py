@@ -1,5 +1,6 @@
 """Estimates of which measurements of series are contaminated, where only the values are known."""
 
+from collections.abc import Sequence
 from dataclasses import fields
 from typing import Any
 
@@ -9,7 +10,12 @@ from nbam_pyro.errors import DataError
 from nbam_pyro.models.priors.chains import MarkovSwitch
 from nbam_pyro.outputs.contamination_report import ContaminationReport
 from nbam_pyro.outputs.intervals import check_probability
-from nbam_pyro.outputs.series.normals import NormalDraws, normal_densities, normal_draws
+from nbam_pyro.outputs.series.normals import (
+    NormalDraws,
+    joined_draws,
+    normal_densities,
+    normal_draws,
+)
 from nbam_pyro.outputs.series.passes import smoothed
 from nbam_pyro.outputs.series.paths import best_path
 from nbam_pyro.outputs.series.posterior import ChainPosterior
@@ -40,7 +46,9 @@ def from_signal(
         z \sim \mathrm{Markov}(\pi, d), \qquad
         y_t \mid z_t = 0 \sim N(\mu, s), \qquad y_t \mid z_t = 1 \sim N(\mu + \delta, k s)
 
-    All six parameters have priors and are estimated: the mode of their posterior is found by
+    Four models are averaged, weighted by their evidence: the scales of both likelihoods are equal
+    (k = 1) or not, and rows come in bursts or are independent (d = 1 / (1 - pi)). All their
+    parameters have priors and are estimated: the mode of their posterior is found by
     gradients of the exact log density of the series, draws from a Student-t distribution around it
     are weighted by that density. Clean measurements of all series have the same mean and standard
     deviation. Subtract predictions first where they do not. A row is contaminated if it belongs to
@@ -89,10 +97,22 @@ def from_signal(
     scaled = ((values - middle) / spread)[rows.place]
     draws = int(np.clip(_CELLS // len(values), _LEAST, _MOST))
     rng = np.random.default_rng(seed)
-    found, alone = (
-        normal_draws(scaled, rows, switch, draws=draws, independent=independent, rng=rng)
+    chained, alone = (
+        [
+            normal_draws(
+                scaled,
+                rows,
+                switch,
+                draws=draws,
+                independent=independent,
+                equal=equal,
+                rng=rng,
+            )
+            for equal in (True, False)
+        ]
         for independent in (False, True)
     )
+    found = joined_draws([*chained, *alone], rng=rng)
     e = normal_densities(scaled, found)
     log_mean = [np.logaddexp.reduce(one, axis=1) - np.log(draws) - np.log(spread) for one in e]
     own = rows.with_densities(*e)
@@ -100,8 +120,8 @@ def from_signal(
         contamination=found.contamination,
         dwell=found.dwell,
         switches=smoothed(own, found.contamination, found.dwell, rng=rng),
-        persistence=found.log_evidence - alone.log_evidence,
-        presence=max(found.log_evidence, alone.log_evidence) - _without(scaled),
+        persistence=_evidence(chained) - _evidence(alone),
+        presence=found.log_evidence - _without(scaled),
     )
     pi, dwell = float(np.median(found.contamination)), float(np.median(found.dwell))
     return series_report(
@@ -123,6 +143,10 @@ def from_signal(
         given=False,
         further=_in_units(found, middle, spread),
     )
+
+
+def _evidence(models: Sequence[NormalDraws]) -> float:
+    return float(np.logaddexp.reduce([one.log_evidence for one in models]))
 
 
 def _in_units(found: NormalDraws, middle: float, spread: float) -> dict[str, np.ndarray]:

@@ -5,6 +5,7 @@ corrected by importance weights, which use the exact log density of the series.
 """
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -18,7 +19,7 @@ from nbam_pyro.models.priors.chains import MarkovSwitch
 from nbam_pyro.outputs.series.passes import log_density
 from nbam_pyro.outputs.series.rows import SeriesRows
 
-__all__ = ["NormalDraws", "normal_densities", "normal_draws"]
+__all__ = ["NormalDraws", "joined_draws", "normal_densities", "normal_draws"]
 
 # Prior means and standard deviations of the clean mean, the log of the clean scale, the shift and
 # the log ratio of the scales, in robustly standardised units.
@@ -43,7 +44,7 @@ class NormalDraws:
         shift: Mean of contaminated measurements minus that of clean ones.
         contaminated_scale: Standard deviation of contaminated measurements.
         log_evidence: Log evidence of the model.
-        effective: Effective number of independent draws.
+        effective: Effective number of independent draws; the smallest one of several models.
     """
 
     contamination: np.ndarray
@@ -75,6 +76,7 @@ def normal_draws(
     *,
     draws: int,
     independent: bool,
+    equal: bool,
     rng: np.random.Generator,
 ) -> NormalDraws:
     """Draw all parameters from their posterior.
@@ -85,9 +87,10 @@ def normal_draws(
         switch: Coupling, which gives the priors of share and dwell.
         draws: Number of draws, S.
         independent: Whether rows are independent, so that the dwell follows from the share.
+        equal: Whether both likelihoods have the same standard deviation.
         rng: Random number generator.
     """
-    model = _Model(y, rows, switch, independent)
+    model = _Model(y, rows, switch, independent=independent, equal=equal)
     mode = model.mode()
     covariance = _covariance(model, mode)
     proposal = multivariate_t(mode.numpy(), covariance, df=_FREEDOM, seed=rng)
@@ -117,21 +120,52 @@ def normal_draws(
     )
 
 
+def joined_draws(found: Sequence[NormalDraws], *, rng: np.random.Generator) -> NormalDraws:
+    """Return draws from several models, in proportion to their evidence, with equal priors.
+
+    Args:
+        found: Draws of each model, the same number of each.
+        rng: Random number generator.
+    """
+    log = np.array([one.log_evidence for one in found])
+    draws = len(found[0].dwell)
+    share = np.exp(log - logsumexp(log)).cumsum()
+    model = np.searchsorted(share, (np.arange(draws) + rng.random()) / draws)
+    model = model.clip(0, len(found) - 1)
+    names = [name for name, value in vars(found[0]).items() if np.ndim(value)]
+    arrays = {
+        name: np.stack([getattr(one, name) for one in found])[model, np.arange(draws)]
+        for name in names
+    }
+    return NormalDraws(
+        **arrays,
+        log_evidence=float(logsumexp(log) - math.log(len(found))),
+        effective=min(one.effective for one in found),
+    )
+
+
 class _Model:
     """Log density of measurements and unconstrained parameters, in double precision.
 
     The parameters are logit pi, log(d - 1), the clean mean, the log clean scale, the shift, and the
-    log ratio of both scales; without log(d - 1) if rows are independent.
+    log ratio of both scales. Independent rows have no log(d - 1), and equal scales no ratio.
     """
 
     def __init__(
-        self, y: np.ndarray, rows: SeriesRows, switch: MarkovSwitch, independent: bool
+        self,
+        y: np.ndarray,
+        rows: SeriesRows,
+        switch: MarkovSwitch,
+        *,
+        independent: bool,
+        equal: bool,
     ) -> None:
         self.y = torch.from_numpy(np.nan_to_num(y))
         self.seen = torch.from_numpy(~np.isnan(y))
         self.rows = rows
         self.switch = switch
         self.independent = independent
+        self.equal = equal
         # One batch of padded series would waste memory; a chain that restarts equals all of them.
         self.starts = torch.from_numpy(rows.first[1:])
         self.steps = torch.from_numpy(rows.steps[1:])
@@ -146,8 +180,9 @@ class _Model:
         else:
             least = (share if self.rows.whole else torch.ones_like(share)) / (1 - share)
             dwell, rest = torch.maximum(1 + parts[1].exp(), least), parts[2:]
-        mean, log_scale, shift, ratio = rest
-        return share, dwell, mean, log_scale.exp(), shift, (log_scale + ratio).exp()
+        mean, log_scale, shift, *ratio = rest
+        other = log_scale + ratio[0] if ratio else log_scale
+        return share, dwell, mean, log_scale.exp(), shift, other.exp()
 
     def log_prior(self, theta: Tensor) -> Tensor:
         """Return the log prior density of the unconstrained parameters, (S,)."""
@@ -161,6 +196,8 @@ class _Model:
             )
             rest = rest[..., 1:]
         for i, (mean, spread) in enumerate(zip(_MEANS, _SPREADS, strict=True)):
+            if i == rest.shape[-1]:
+                break
             log = log + _log_normal_torch(rest[..., i], mean, spread)
         return log
 
@@ -192,8 +229,12 @@ class _Model:
     def _starts(self) -> list[Tensor]:
         dwell = [] if self.independent else [math.log(self.switch.median_dwell)]
         return [
-            torch.tensor([-2.0, *dwell, 0.0, -0.3, shift, ratio], dtype=torch.double)
+            torch.tensor(
+                [-2.0, *dwell, 0.0, -0.3, shift, *([] if self.equal else [ratio])],
+                dtype=torch.double,
+            )
             for shift, ratio in _STARTS
+            if shift or not self.equal
         ]
 
     def _ascended(self, start: Tensor, steps: int) -> Tensor:
