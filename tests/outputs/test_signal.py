@@ -93,7 +93,7 @@ def test_the_grid_agrees_with_markov_chains_on_a_pyro_program():
             pyro.factor("density", switch.log_partition(e, latents))
 
     pyro.set_rng_seed(0)
-    chains = MCMC(NUTS(program), num_samples=600, warmup_steps=200, disable_progbar=True)
+    chains = MCMC(NUTS(program), num_samples=400, warmup_steps=100, disable_progbar=True)
     chains.run()
     drawn = chains.get_samples()
     e0, e1 = e.reshape(60, 2).numpy().T
@@ -113,7 +113,7 @@ def test_weighted_draws_agree_with_markov_chains():
     kernel = NUTS(potential_fn=lambda site: -model.log_posterior(site["theta"]))
     start = {"theta": model.mode()}
     chains = MCMC(
-        kernel, num_samples=600, warmup_steps=200, initial_params=start, disable_progbar=True
+        kernel, num_samples=400, warmup_steps=100, initial_params=start, disable_progbar=True
     )
     chains.run()
     share, dwell, mean, scale, shift, _ = model.named(chains.get_samples()["theta"])
