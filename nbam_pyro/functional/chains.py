@@ -83,8 +83,8 @@ def chain_transitions(
     kept = kept if steps is None else kept.pow(steps)
     left, entered = (1 - pi) * (1 - kept), pi * (1 - kept)
     left, entered = torch.broadcast_tensors(left, entered)
-    rows = [(-entered).log1p(), entered.log(), left.log(), (-left).log1p()]
-    return torch.stack(rows, -1).unflatten(-1, (2, 2))
+    (to_bad, stay), (to_good, last) = _logs(entered), _logs(left)
+    return torch.stack([stay, to_bad, to_good, last], -1).unflatten(-1, (2, 2))
 
 
 def chain_log_partition(
@@ -194,6 +194,14 @@ def chain_matrices(
         return matrices
     identity = matrices.new_tensor([[0.0, FLOOR], [FLOOR, 0.0]])
     return torch.where(mask[..., None, None], matrices, identity)
+
+
+def _logs(p: Tensor) -> tuple[Tensor, Tensor]:
+    """Return log p and log(1 - p), with a gradient of 0 where they are -inf."""
+    inside = torch.where((p == 0) | (p == 1), 0.5, p)
+    log = torch.where(p == 0, -torch.inf, torch.where(p == 1, 0.0, inside.log()))
+    rest = torch.where(p == 1, -torch.inf, torch.where(p == 0, 0.0, (-inside).log1p()))
+    return log, rest
 
 
 def _of_each_step(transitions: Tensor, emissions: Tensor) -> Tensor:

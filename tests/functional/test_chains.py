@@ -144,6 +144,15 @@ def test_verified_rows_are_certain_and_gradients_are_finite():
     assert r[[2, 4]].tolist() == [1.0, 0.0]
 
 
+def test_gradients_are_finite_where_a_transition_is_certain_or_impossible():
+    pi = torch.tensor([0.5, 0.3, 0.3], dtype=torch.double).requires_grad_()
+    dwell = torch.tensor([1.0, 1.0, 1e30], dtype=torch.double).requires_grad_()
+    moves = nf.chain_transitions(pi, dwell)
+    whole = nf.chain_log_partition(nf.chain_start(pi), moves, emissions(3, 5))
+    assert whole.isfinite().all()
+    assert all(one.isfinite().all() for one in torch.autograd.grad(whole.sum(), [pi, dwell]))
+
+
 def test_no_possible_path_has_density_0():
     stays = torch.eye(2, dtype=torch.double).log()[None]
     e = torch.tensor([[0.0, -torch.inf], [-torch.inf, 0.0]], dtype=torch.double)

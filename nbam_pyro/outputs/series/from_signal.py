@@ -5,6 +5,7 @@ from dataclasses import fields
 from typing import Any
 
 import numpy as np
+from scipy.special import logsumexp
 
 from nbam_pyro.errors import DataError
 from nbam_pyro.models.priors.chains import MarkovSwitch
@@ -114,7 +115,7 @@ def from_signal(
     )
     found = joined_draws([*chained, *alone], rng=rng)
     e = normal_densities(scaled, found)
-    log_mean = [np.logaddexp.reduce(one, axis=1) - np.log(draws) - np.log(spread) for one in e]
+    log_mean = [logsumexp(one, axis=1) - np.log(draws) - np.log(spread) for one in e]
     own = rows.with_densities(*e)
     posterior = ChainPosterior(
         contamination=found.contamination,
@@ -146,7 +147,7 @@ def from_signal(
 
 
 def _evidence(models: Sequence[NormalDraws]) -> float:
-    return float(np.logaddexp.reduce([one.log_evidence for one in models]))
+    return float(logsumexp([one.log_evidence for one in models]))
 
 
 def _in_units(found: NormalDraws, middle: float, spread: float) -> dict[str, np.ndarray]:

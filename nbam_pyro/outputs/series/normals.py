@@ -30,6 +30,7 @@ _STARTS = ((2.0, 0.0), (-2.0, 0.0), (0.0, 1.5))
 _FREEDOM = 5
 _TRIAL, _STEPS = 12, 80
 _NUDGE = 1e-3
+_FAR = 12.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -173,7 +174,8 @@ class _Model:
 
     def named(self, theta: Tensor) -> tuple[Tensor, ...]:
         """Return share, dwell, clean mean, clean scale, shift and contaminated scale, (S,) each."""
-        parts = theta.unbind(-1)
+        # Steps of the ascent may go far, where exponentials would overflow.
+        parts = theta.clamp(-_FAR, _FAR).unbind(-1)
         share = parts[0].sigmoid()
         if self.independent:
             dwell, rest = 1 / (1 - share), parts[1:]
@@ -186,7 +188,7 @@ class _Model:
 
     def log_prior(self, theta: Tensor) -> Tensor:
         """Return the log prior density of the unconstrained parameters, (S,)."""
-        share = theta[..., 0].sigmoid()
+        share = theta[..., 0].clamp(-_FAR, _FAR).sigmoid()
         priors = self.switch.priors()
         log = priors["contamination"].log_prob(share) + share.log() + (-share).log1p()
         rest = theta[..., 1:]
@@ -248,7 +250,8 @@ class _Model:
             return value
 
         optimiser.step(loss)
-        return theta.detach()
+        found = theta.detach()
+        return found if math.isfinite(self.log_posterior(found)) else start
 
 
 def _covariance(model: _Model, mode: Tensor) -> np.ndarray:
