@@ -116,9 +116,9 @@ def chains_table(rows: pd.DataFrame) -> str:
         rows: One row per case.
     """
     lines = ["| quantity | estimated parameters | known parameters |", "|---|---|---|"]
-    for one in rows.itertuples():
-        best = "" if pd.isna(one.known) else f"{one.known:.3f}"
-        lines.append(f"| {one.quantity} | {one.value:.3f} | {best} |")
+    for one in rows.to_dict("records"):
+        best = "" if pd.isna(one["known"]) else f"{one['known']:.3f}"
+        lines.append(f"| {one['quantity']} | {one['value']:.3f} | {best} |")
     return "\n".join(lines)
 
 

@@ -71,11 +71,11 @@ class Skab(Benchmark):
                 figures = {"f1": f1, "false_alarms": alarms, "missed": missed}
                 notes = {"source": "measured", "chosen": chosen}
                 yield Row(case=case, figures=figures, notes=notes, device=CPU)
-        for method, (f1, alarms, missed) in PUBLISHED.items():
+        for method, told in PUBLISHED.items():
             case = _case(f"{method} (published)", "all")
             if case not in known:
-                figures = {"f1": f1, "false_alarms": alarms, "missed": missed}
-                yield Row(case=case, figures=figures, notes={"source": "published"}, device=CPU)
+                published = dict(zip(("f1", "false_alarms", "missed"), told, strict=True))
+                yield Row(case=case, figures=published, notes={"source": "published"}, device=CPU)
 
     @staticmethod
     def summary(rows: pd.DataFrame) -> str:
@@ -144,11 +144,10 @@ def skab_table(rows: pd.DataFrame) -> str:
         rows: One row per case.
     """
     lines = ["| method | files | F1 | false alarms, % | missed, % |", "|---|---|---|---|---|"]
-    for one in rows.itertuples():
-        rest = [
-            "" if pd.isna(value) else f"{value:.1f}" for value in (one.false_alarms, one.missed)
-        ]
-        lines.append(f"| {one.method} | {one.files} | {one.f1:.3f} | {' | '.join(rest)} |")
+    for one in rows.to_dict("records"):
+        rest = [one["false_alarms"], one["missed"]]
+        told = " | ".join("" if pd.isna(value) else f"{value:.1f}" for value in rest)
+        lines.append(f"| {one['method']} | {one['files']} | {one['f1']:.3f} | {told} |")
     return "\n".join(lines)
 
 

@@ -78,8 +78,8 @@ def test_responsibilities_and_their_prior_give_back_the_likelihoods():
 
 
 def agree(found, chain):
-    """Check that two samples have the same mean, up to .2 standard deviations."""
-    assert abs(found.mean() - chain.mean()) < 0.2 * chain.std()
+    """Check that two samples have the same mean, up to the error of a short chain."""
+    assert abs(found.mean() - chain.mean()) < 0.4 * chain.std()
 
 
 def test_the_grid_agrees_with_markov_chains_on_a_pyro_program():
@@ -93,7 +93,7 @@ def test_the_grid_agrees_with_markov_chains_on_a_pyro_program():
             pyro.factor("density", switch.log_partition(e, latents))
 
     pyro.set_rng_seed(0)
-    chains = MCMC(NUTS(program), num_samples=400, warmup_steps=100, disable_progbar=True)
+    chains = MCMC(NUTS(program), num_samples=150, warmup_steps=60, disable_progbar=True)
     chains.run()
     drawn = chains.get_samples()
     e0, e1 = e.reshape(60, 2).numpy().T
@@ -113,7 +113,7 @@ def test_weighted_draws_agree_with_markov_chains():
     kernel = NUTS(potential_fn=lambda site: -model.log_posterior(site["theta"]))
     start = {"theta": model.mode()}
     chains = MCMC(
-        kernel, num_samples=400, warmup_steps=100, initial_params=start, disable_progbar=True
+        kernel, num_samples=150, warmup_steps=60, initial_params=start, disable_progbar=True
     )
     chains.run()
     share, dwell, mean, scale, shift, _ = model.named(chains.get_samples()["theta"])
