@@ -41,6 +41,8 @@ from benchmarks.robustness.kills import Kills
 from benchmarks.robustness.mutated_runs import MutatedRuns
 from benchmarks.robustness.precision import Precision
 from benchmarks.robustness.small_tables import SmallTables
+from benchmarks.series.chains import CHAINS, Chains
+from benchmarks.series.skab import SKAB, Skab
 from benchmarks.speed.host_syncs import HostSyncs
 from benchmarks.speed.overhead import Overhead
 from benchmarks.speed.pred_probs import PredProbs
@@ -73,6 +75,8 @@ BENCHMARKS: tuple[type[Benchmark], ...] = (
     DefaultDetector,
     Cobra,
     Nurd,
+    Chains,
+    Skab,
     Coverage,
     Refits,
     Sbc,
@@ -104,4 +108,6 @@ REPORTS: tuple[Report, ...] = (
     DEFAULT_DETECTOR,
     CROWD,
     ANNOTATORS,
+    CHAINS,
+    SKAB,
 )

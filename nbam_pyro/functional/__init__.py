@@ -14,6 +14,13 @@ arguments gives NaN in the result. `nbam_pyro.losses` and `nbam_pyro.outputs` ch
 """
 
 from nbam_pyro.functional.annotations import annotation_log_joint, annotation_pairs
+from nbam_pyro.functional.chains import (
+    chain_log_partition,
+    chain_pairs,
+    chain_responsibility,
+    chain_start,
+    chain_transitions,
+)
 from nbam_pyro.functional.label_flip import (
     label_flip_log_joint,
     label_flip_log_posterior,
@@ -24,6 +31,12 @@ from nbam_pyro.functional.matrices import (
     off_diagonal,
     transition_matrix,
     zero_diagonal,
+)
+from nbam_pyro.functional.paths import (
+    chain_draws,
+    chain_filter,
+    chain_path,
+    chain_predictive,
 )
 from nbam_pyro.functional.switch import (
     log_marginal,
@@ -36,6 +49,15 @@ from nbam_pyro.functional.switch import (
 __all__ = [
     "annotation_log_joint",
     "annotation_pairs",
+    "chain_draws",
+    "chain_filter",
+    "chain_log_partition",
+    "chain_pairs",
+    "chain_path",
+    "chain_predictive",
+    "chain_responsibility",
+    "chain_start",
+    "chain_transitions",
     "label_flip_log_joint",
     "label_flip_log_posterior",
     "label_flip_switch_logits",

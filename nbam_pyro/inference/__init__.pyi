@@ -20,6 +20,7 @@ from .posterior.row_posteriors import responsibilities as responsibilities
 from .posterior.row_posteriors import true_label_posterior as true_label_posterior
 from .posterior.saving import load as load
 from .posterior.saving import save as save
+from .posterior.smoothing import smooth as smooth
 from .posterior.switches import switch_draws as switch_draws
 from .posterior.switches import switch_map as switch_map
 from .posterior.training_rows import TrainingRows as TrainingRows

@@ -34,6 +34,7 @@ from .networks import WithoutGroups as WithoutGroups
 from .networks import mlp as mlp
 from .networks import resnet18 as resnet18
 from .networks import small_cnn as small_cnn
+from .priors.chains import MarkovSwitch as MarkovSwitch
 from .priors.clean_error import CleanError as CleanError
 from .priors.clean_error import CleanErrorLike as CleanErrorLike
 from .priors.gaussian_process import GaussianProcessSwitch as GaussianProcessSwitch

@@ -13,6 +13,10 @@ from .pred_probs import from_pred_probs as from_pred_probs
 from .predictions.from_predictions import from_predictions as from_predictions
 from .scores.curve import ScoreCurve as ScoreCurve
 from .scores.from_scores import from_scores as from_scores
+from .series.from_responsibilities import from_responsibilities as from_responsibilities
+from .series.from_series import from_series as from_series
+from .series.from_signal import from_signal as from_signal
+from .series.paths import draw_paths as draw_paths
 from .share import Share as Share
 from .transition import Transition as Transition
 from .transition import estimate_transition as estimate_transition

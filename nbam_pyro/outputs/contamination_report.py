@@ -28,23 +28,23 @@ FLAGGED = 0.5
 class ContaminationReport:
     """Which rows are contaminated, how many, and how sure this is, given the outputs of a model.
 
-    `from_pred_probs`, `from_predictions` and `from_scores` return it. A responsibility is the
-    probability that a row is contaminated, P(z=1 | outputs, target): its label is wrong, its
-    measurement is wrong, or the row is an anomaly. `print` shows the report rounded, with the most
-    suspicious rows.
+    `from_pred_probs`, `from_predictions`, `from_scores` and `from_series` return it. A
+    responsibility is the probability that a row is contaminated, P(z=1 | outputs, target): its
+    label is wrong, its measurement is wrong, or the row is an anomaly. `print` shows the report
+    rounded, with the most suspicious rows.
 
     Attributes:
-        kind: Kind of the targets: "labels", "measurements" or "scores".
+        kind: Kind of the targets: "labels", "measurements", "scores" or "series".
         rows: Table with one row per row of the data, and their index. It has a column
             "responsibility"; the other columns depend on the kind. For labels they are label,
             predicted_label (the most probable class by the classifier), suggested_label (the most
             probable true label given x and the label) and suggested_probability (the probability of
             the suggested label). For measurements they are measurement, prediction and residual
             (standardised by the median and the median absolute deviation). For scores the only
-            further column is score.
+            further column is score. For series see `from_series`.
         posterior: Draws of all unknown numbers, with the dimension "draw". "contamination" is the
             contaminated share of these rows, "population_rate" the probability of contamination of
-            a new row.
+            a new row, and for series "dwell" the mean length of a burst.
         prior: Draws of the same numbers before the data, with the dimension "draw": "rate" of each
             class for labels, if labels may be wrong; "contamination" for measurements and scores.
         verdict: Verdict on whether the data identify the contamination.
@@ -53,9 +53,11 @@ class ContaminationReport:
         probability: Probability that each interval contains, for example 0.9.
         labels: Tables about classes; None if the targets are not labels.
         curve: Responsibility as a function of the score; None if the targets are not scores.
+        persistence: Log evidence of bursts minus that of independent rows, in nats; None if the
+            rows are not series.
     """
 
-    kind: Literal["labels", "measurements", "scores"]
+    kind: Literal["labels", "measurements", "scores", "series"]
     rows: pd.DataFrame
     posterior: xr.Dataset
     prior: xr.Dataset
@@ -64,6 +66,7 @@ class ContaminationReport:
     probability: float
     labels: LabelTables | None = None
     curve: ScoreCurve | None = None
+    persistence: float | None = None
 
     @property
     def contamination(self) -> float:
@@ -75,8 +78,8 @@ class ContaminationReport:
     def contamination_interval(self) -> tuple[float, float]:
         """Ends of the central interval of the contaminated share of these rows.
 
-        With scores and the verdict "cannot tell", the interval also contains 0 and one half, as far
-        as verified rows allow: anomalies that score like normal rows are not seen.
+        With scores or series and the verdict "cannot tell", the interval also contains 0 and one
+        half, as far as verified rows allow: anomalies that score like normal rows are not seen.
         """
         return self._interval("contamination", self.contamination)
 
@@ -89,13 +92,40 @@ class ContaminationReport:
     def population_rate_interval(self) -> tuple[float, float]:
         """Ends of the central interval of the probability that a new row is contaminated.
 
-        With scores and the verdict "cannot tell", it also contains 0 and one half.
+        With scores or series and the verdict "cannot tell", it also contains 0 and one half.
         """
         return self._interval("population_rate", self.population_rate)
 
+    @property
+    def dwell(self) -> float:
+        """Posterior median of the dwell, the mean length of a burst, in the unit of the order.
+
+        Raises:
+            StoryError: The rows are not series.
+        """
+        return float(np.median(self._dwells()))
+
+    @property
+    def dwell_interval(self) -> tuple[float, float]:
+        """Ends of the central interval of the dwell.
+
+        Raises:
+            StoryError: The rows are not series.
+        """
+        tail = (1 - self.probability) / 2
+        low, high = np.quantile(self._dwells(), [tail, 1 - tail])
+        return float(low), float(high)
+
+    def _dwells(self) -> np.ndarray:
+        if self.kind != "series":
+            raise StoryError(
+                f"A dwell is for series, but this report is about {self.kind}. Use from_series."
+            )
+        return self.posterior["dwell"].values
+
     def _interval(self, name: str, mean: float) -> tuple[float, float]:
         found = summarise(mean, self.posterior[name].values, self.probability)
-        if self.kind == "scores" and self.verdict.level == "cannot tell":
+        if self.kind in ("scores", "series") and self.verdict.level == "cannot tell":
             # Draws contain only the anomalies that the scores show. Verified rows are certain.
             least, most = 0.0, 1.0
             if name == "contamination":
@@ -108,7 +138,7 @@ class ContaminationReport:
         classes = None if self.labels is None else self.labels.rates["class"].tolist()
         verdict = self.verdict if classes is None else self.verdict.named(classes)
         return report_text(
-            self.kind,
+            "rows" if self.kind == "series" else self.kind,
             self.rows,
             interval=self.contamination_interval,
             probability=self.probability,

@@ -45,7 +45,7 @@ class _Variable(Saved):
 class _Report(Saved):
     """Schema of report.json."""
 
-    kind: Literal["labels", "measurements", "scores"]
+    kind: Literal["labels", "measurements", "scores", "series"]
     verdict: Verdict
     note: Annotated[str, Field(max_length=100_000)]
     probability: Probability
@@ -54,6 +54,7 @@ class _Report(Saved):
     coords: dict[str, list[Label]]
     class_prior: Finite | None
     all_right: Probability | None
+    persistence: Finite | None = None
 
 
 def write_report(folder: Path, parts: Mapping[str, Any], *, overwrite: bool) -> None:
@@ -78,6 +79,7 @@ def write_report(folder: Path, parts: Mapping[str, Any], *, overwrite: bool) -> 
         "coords": {str(name): one.values.tolist() for name, one in posterior.coords.items()},
         "class_prior": None if labels is None else labels.class_prior,
         "all_right": None if labels is None else labels.all_right,
+        "persistence": parts["persistence"],
     }
     with new_folder(folder, overwrite=overwrite) as draft:
         _write_table(draft / _ROWS, parts["rows"])
@@ -113,6 +115,7 @@ def read_report(folder: Path) -> dict[str, Any]:
         "probability": saved.probability,
         "labels": _labels(folder, saved) if saved.kind == "labels" else None,
         "curve": _curve(folder) if saved.kind == "scores" else None,
+        "persistence": saved.persistence,
     }
 
 

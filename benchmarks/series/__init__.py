@@ -1,0 +1,1 @@
+"""Series whose contamination comes in bursts."""
