@@ -16,7 +16,7 @@ from nbam_pyro.plots.sources import Matrix
 
 __all__ = ["Findings", "Group", "Kind", "Truth"]
 
-Kind = Literal["labels", "measurements", "scores"]
+Kind = Literal["labels", "measurements", "scores", "series"]
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

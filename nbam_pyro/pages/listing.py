@@ -9,6 +9,7 @@ from nbam_pyro.outputs.wording.sentences import percent
 from nbam_pyro.pages.contents import Contents
 from nbam_pyro.pages.findings import Findings
 from nbam_pyro.pages.marks import LEGENDS, marked
+from nbam_pyro.pages.sentences import WORDS
 from nbam_pyro.pages.texts import shortened
 
 __all__ = ["Cell", "Column", "Listing", "listing_of"]
@@ -117,7 +118,7 @@ def listing_of(findings: Findings, contents: Contents | None, *, most: int) -> L
 
 def _known(findings: Findings, shown: pd.DataFrame) -> tuple[list[Column], list[list[Cell]]]:
     """Return the columns that do not depend on the contents, and their cells."""
-    chance = "P(anomaly)" if findings.kind == "scores" else "P(wrong)"
+    chance = WORDS[findings.kind].chance
     numbered = all(_numeric(name) for name in shown["row"])
     columns = [Column(name="row", number=numbered), Column(name=chance, number=True)]
     parts = [

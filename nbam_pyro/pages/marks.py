@@ -28,6 +28,8 @@ LEGENDS = {
     "other.",
     "scores": "Marked cells are far from those of most rows, or rare. Each column is compared "
     "alone. A row without a mark is unusual because of several cells together.",
+    "series": "Marked cells are far from those of most rows, or rare. Each column is compared "
+    "alone. A row without a mark is suspicious because of the rows before and after it.",
 }
 """What marks mean, for each kind of targets."""
 
@@ -43,7 +45,7 @@ def marked(findings: Findings, table: pd.DataFrame, shown: pd.Index) -> np.ndarr
         shown: Positions of the M rows.
     """
     strength = np.zeros((len(shown), table.shape[1]))
-    if findings.kind == "scores":
+    if findings.kind in ("scores", "series"):
         normal = findings.rows.index[~findings.flagged]
         for number in range(table.shape[1]):
             cells = table.iloc[:, number]

@@ -57,7 +57,7 @@ def _commands(findings: Findings) -> list[Step]:
         ),
         Step("See the same results in the terminal.", f"nbam show {run}"),
     ]
-    if findings.kind == "scores":
+    if findings.kind in ("scores", "series"):
         return steps
     again = " ".join(map(shlex.quote, findings.command))
     verified = f"nbam {again} --verified verified.csv --out {shlex.quote(f'{findings.run}-2')}"

@@ -27,6 +27,9 @@ class Words:
         one: What a target is called.
         many: The same in the plural.
         wrong: What a contaminated target is.
+        contaminated: What is said of a row with a contaminated target.
+        hidden: What contaminated targets are called that were not found.
+        chance: Heading of a column of responsibilities.
         responsibility: What a responsibility is.
     """
 
@@ -34,6 +37,9 @@ class Words:
     one: str
     many: str
     wrong: str
+    contaminated: str
+    hidden: str
+    chance: str
     responsibility: str
 
 
@@ -44,6 +50,9 @@ WORDS: Mapping[str, Words] = MappingProxyType(
             one="label",
             many="labels",
             wrong="wrong",
+            contaminated="has a wrong label",
+            hidden="wrong labels",
+            chance="P(wrong)",
             responsibility="the probability that the label of the row is wrong",
         ),
         "measurements": Words(
@@ -51,6 +60,9 @@ WORDS: Mapping[str, Words] = MappingProxyType(
             one="measurement",
             many="measurements",
             wrong="wrong",
+            contaminated="has a wrong measurement",
+            hidden="wrong measurements",
+            chance="P(wrong)",
             responsibility="the probability that the measurement of the row is wrong",
         ),
         "scores": Words(
@@ -58,7 +70,20 @@ WORDS: Mapping[str, Words] = MappingProxyType(
             one="row",
             many="rows",
             wrong="anomalies",
+            contaminated="is an anomaly",
+            hidden="anomalies",
+            chance="P(anomaly)",
             responsibility="the probability that the row is an anomaly",
+        ),
+        "series": Words(
+            title="Bursts",
+            one="row",
+            many="rows",
+            wrong="contaminated",
+            contaminated="is contaminated",
+            hidden="contaminated rows",
+            chance="P(contaminated)",
+            responsibility="the probability that the row is contaminated, given its whole series",
         ),
     }
 )
@@ -100,8 +125,8 @@ def new_rows(findings: Findings) -> str:
         findings: What was found.
     """
     rate, words = findings.rate, WORDS[findings.kind]
-    what = "is an anomaly" if findings.kind == "scores" else f"has a wrong {words.one}"
-    return f"A new row {what} with a probability of {percent(rate.mean)} ({_interval(rate)})."
+    chance = f"{percent(rate.mean)} ({_interval(rate)})"
+    return f"A new row {words.contaminated} with a probability of {chance}."
 
 
 def _interval(share: Share) -> str:
@@ -132,8 +157,7 @@ def how_sure(findings: Findings) -> Iterator[str]:
     )
     missed = float(r[~flagged].sum())
     if missed >= 1:
-        what = "anomalies" if findings.kind == "scores" else f"wrong {words.many}"
-        yield f"About {missed:,.0f} {what} are expected among the rows without a flag."
+        yield f"About {missed:,.0f} {words.hidden} are expected among the rows without a flag."
     if findings.basis:
         yield findings.basis
 

@@ -190,7 +190,7 @@ def _of_report(
     elif report.kind == "measurements":
         table["label"] = own["measurement"].to_numpy()
         table["prediction"] = own["prediction"].to_numpy()
-    else:
+    elif report.kind == "scores":
         table["score"] = own["score"].to_numpy()
     verdict = report.verdict if names is None else report.verdict.named(names)
     present = table["label"].notna() if "label" in table else np.ones(len(table), bool)

@@ -12,7 +12,7 @@ from nbam_pyro import LabelFlip, NBAMClassifier, NBAMRegressor, fit, from_pred_p
 from nbam_pyro.detection import MixedDetector
 from nbam_pyro.errors import DataError, FolderError
 from nbam_pyro.inference import Joint, RobustStart
-from nbam_pyro.outputs import from_scores
+from nbam_pyro.outputs import from_scores, from_series
 from tests.pages.helpers import HOSTILE, Page, anomalies, labels, measurements
 
 pytestmark = [
@@ -232,3 +232,12 @@ def test_mistakes_are_named(tmp_path):
     path.write_text("mine")
     with pytest.raises(FolderError, match="exists already"):
         report(found, path)
+
+
+def test_the_page_of_a_series_names_its_rows(tmp_path):
+    rng = np.random.default_rng(0)
+    found = from_series(*rng.normal(size=(2, 60)))
+    report(found, tmp_path / "page.html")
+    page = (tmp_path / "page.html").read_text()
+    assert "P(contaminated)" in page
+    assert "of the rows are probably contaminated" in page
