@@ -51,6 +51,29 @@ def score(
             "FOLDER.",
         ),
     ] = False,
+    series: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME",
+            help="Column that names the series of each row. Contamination comes in bursts, and a "
+            "row is judged by its whole series.",
+        ),
+    ] = None,
+    order: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME",
+            help="Column of numbers or times by which the rows of a series are ordered. Default "
+            "with --series: the order of DATA.",
+        ),
+    ] = None,
+    live: Annotated[
+        bool,
+        typer.Option(
+            "--filter",
+            help="With --series or --order: judge a row by the rows up to it, as in live use.",
+        ),
+    ] = False,
     overwrite: Annotated[
         bool,
         typer.Option(
@@ -72,8 +95,9 @@ def score(
     A run with `--features` needs the same network again.
     """
     with mistakes():
-        from nbam_pyro.cli.runs import feature_options, is_folder, score_file, scored_line
+        from nbam_pyro.cli.runs import Bursts, feature_options, is_folder, score_file, scored_line
 
+        together = live or series is not None or order is not None
         found = score_file(
             run,
             data,
@@ -81,6 +105,7 @@ def score(
             features=feature_options(features, download=download, cache=cache),
             maps=maps,
             frames=frames,
+            bursts=Bursts(series, order, live) if together else None,
             overwrite=overwrite,
             restart=restart,
             progress=progress_wanted(),

@@ -1,4 +1,5 @@
 from .annotated import annotators_file as annotators_file
+from .bursts import Bursts as Bursts
 from .commands import fit_file as fit_file
 from .comparing import compare_runs as compare_runs
 from .corrected import correct_run as correct_run

@@ -15,6 +15,7 @@ import pyarrow.parquet as pq
 
 from nbam_pyro.cli.files import Source
 from nbam_pyro.cli.files.parquet import parquet_files
+from nbam_pyro.cli.runs.bursts import Bursts, with_bursts
 from nbam_pyro.cli.runs.continuing import continuing
 from nbam_pyro.cli.runs.features import oddities
 from nbam_pyro.cli.runs.flags import row_table
@@ -43,6 +44,7 @@ def score_file(
     features: FeatureOptions | None = None,
     maps: Path | None = None,
     frames: bool = False,
+    bursts: Bursts | None = None,
     overwrite: bool = False,
     restart: bool = False,
     progress: bool = False,
@@ -63,6 +65,7 @@ def score_file(
         maps: Folder to write for pictures of suspicious places in images, for a run of
             `map_folder`. None to write no pictures.
         frames: True if the images are frames of videos in the order of their names.
+        bursts: Columns of series whose rows are judged together; None to judge each row alone.
         overwrite: True to replace an existing file or folder, and an existing folder of pictures.
         restart: True to throw the unfinished blocks of an earlier call away.
         progress: True to show progress bars.
@@ -76,6 +79,12 @@ def score_file(
             cannot be written.
     """
     options: dict[str, Any] = {"features": features, "progress": progress, "say": say}
+    if bursts is not None and (is_folder(out) or is_detected(run) or features is not None):
+        raise DataError(
+            "--series, --order and --filter need a run of nbam fit on a table, and a CSV file as "
+            "--out, because all rows of a series are judged together. For detectors, use "
+            "nbam_pyro.outputs.from_responsibilities."
+        )
     if is_folder(out):
         if maps is not None or frames or is_mapped(run):
             raise DataError(
@@ -103,9 +112,13 @@ def score_file(
             )
         else:
             scorer = _scorer(run, data, **options)
-            source = scorer.read(data)
-            table, notes = scorer.table(source)
-            for note in [*source.notes, *notes]:
+            if bursts is None:
+                source = scorer.read(data)
+                table, notes = scorer.table(source)
+                notes = [*source.notes, *notes]
+            else:
+                table, notes = with_bursts(run, data, scorer, bursts, say=say)
+            for note in notes:
                 say(f"Note: {note}.")
             table = scorer.ordered(table)
         write_table(table, draft)
