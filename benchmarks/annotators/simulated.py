@@ -20,9 +20,9 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from benchmarks.benchmark import CPU, Benchmark, Case, Row
+from benchmarks.label_noise.pruning import require_cleanlab
 from benchmarks.options import FirstSeed, Seeds
 from benchmarks.report import DOCS, RESULTS, Report
-from nbam_pyro.errors import DataError
 from nbam_pyro.outputs import from_annotations
 
 __all__ = ["ANNOTATORS", "Annotators", "table"]
@@ -115,10 +115,11 @@ def _crowdlab(
     wide: pd.DataFrame, p: np.ndarray, item: np.ndarray, annotator: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return the consensus and 1 - quality of each annotation, by CROWDLAB of cleanlab."""
-    try:
-        from cleanlab.multiannotator import get_label_quality_multiannotator
-    except ModuleNotFoundError as error:
-        raise DataError("This case needs the package cleanlab: pip install cleanlab.") from error
+    require_cleanlab()
+    from cleanlab.multiannotator import (  # type: ignore[import-not-found]
+        get_label_quality_multiannotator,
+    )
+
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         found = get_label_quality_multiannotator(wide, p, verbose=False)

@@ -125,3 +125,17 @@ def test_weighted_draws_agree_with_markov_chains():
     agree(found.clean_mean, mean.numpy())
     agree(np.log(found.clean_scale), scale.log().numpy())
     agree(found.shift, shift.numpy())
+
+
+@pytest.mark.parametrize("kind", ["noise", "wave"])
+def test_neighbours_that_are_alike_without_bursts_cannot_tell(kind):
+    rng = np.random.default_rng(0)
+    noise = rng.normal(size=500)
+    y = 2 * np.sin(np.arange(500) / 30) + noise
+    if kind == "noise":
+        y = noise.copy()
+        for t in range(1, len(y)):
+            y[t] += 0.7 * y[t - 1]
+    report = from_signal(y)
+    assert report.verdict.level == "cannot tell"
+    assert "more alike than bursts explain" in str(report.verdict)

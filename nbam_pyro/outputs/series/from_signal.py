@@ -11,6 +11,7 @@ from nbam_pyro.errors import DataError
 from nbam_pyro.models.priors.chains import MarkovSwitch
 from nbam_pyro.outputs.contamination_report import ContaminationReport
 from nbam_pyro.outputs.intervals import check_probability
+from nbam_pyro.outputs.series.neighbours import likeness
 from nbam_pyro.outputs.series.normals import (
     NormalDraws,
     joined_draws,
@@ -117,12 +118,14 @@ def from_signal(
     e = normal_densities(scaled, found)
     log_mean = [logsumexp(one, axis=1) - np.log(draws) - np.log(spread) for one in e]
     own = rows.with_densities(*e)
+    switches = smoothed(own, found.contamination, found.dwell, rng=rng)
     posterior = ChainPosterior(
         contamination=found.contamination,
         dwell=found.dwell,
-        switches=smoothed(own, found.contamination, found.dwell, rng=rng),
+        switches=switches,
         persistence=_evidence(chained) - _evidence(alone),
         presence=found.log_evidence - _without(scaled),
+        likeness=likeness(rows, switches.paths, values=scaled),
     )
     pi, dwell = float(np.median(found.contamination)), float(np.median(found.dwell))
     return series_report(

@@ -16,6 +16,8 @@ from nbam_pyro.outputs.series.rows import SeriesRows
 __all__ = ["Smoothed", "log_density", "smoothed"]
 
 _TINY = np.finfo(float).tiny
+# Number of drawn paths that are kept.
+_PATHS = 30
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,12 +29,14 @@ class Smoothed:
         filtered: P(z_t = 1 | rows up to t), (N,).
         share: Share of contaminated rows in a path drawn for each parameter, (S,).
         bursts: Number of bursts in the path drawn for each parameter, (S,).
+        paths: Some of these paths, (P, N) booleans.
     """
 
     responsibility: np.ndarray
     filtered: np.ndarray
     share: np.ndarray
     bursts: np.ndarray
+    paths: np.ndarray
 
 
 def log_density(rows: SeriesRows, contamination: np.ndarray, dwell: np.ndarray) -> np.ndarray:
@@ -73,6 +77,8 @@ def smoothed(
     r, path = seen[-1].copy(), rng.random(draws) < seen[-1]
     mean = np.empty(count)
     total, bursts = np.zeros(draws), np.zeros(draws)
+    some = np.linspace(0, draws - 1, min(draws, _PATHS)).astype(int)
+    paths = np.empty((len(some), count), dtype=bool)
     for t in range(count - 1, -1, -1):
         if t + 1 < count:
             if rows.first[t + 1]:
@@ -93,12 +99,14 @@ def smoothed(
             bursts += path
         mean[t] = r.mean()
         total += path
+        paths[:, t] = path[some]
     certain = np.where(rows.codes >= 0, rows.codes, mean)
     return Smoothed(
         responsibility=certain,
         filtered=np.where(rows.codes >= 0, rows.codes, seen.mean(-1)),
         share=total / count,
         bursts=bursts,
+        paths=paths,
     )
 
 

@@ -7,6 +7,7 @@ from scipy.special import logsumexp
 from scipy.stats import beta, norm
 
 from nbam_pyro.models.priors.chains import MarkovSwitch
+from nbam_pyro.outputs.series.neighbours import likeness
 from nbam_pyro.outputs.series.passes import Smoothed, log_density, smoothed
 from nbam_pyro.outputs.series.rows import SeriesRows
 
@@ -33,6 +34,8 @@ class ChainPosterior:
         persistence: Log evidence of a Markov chain minus that of independent rows, in nats.
         presence: Log evidence of a Markov chain minus the log density without contamination, in
             nats; infinite if a row is verified as contaminated.
+        likeness: Number of standard errors by which neighbours are too much alike, given their
+            switches (see `likeness`).
     """
 
     contamination: np.ndarray
@@ -40,6 +43,7 @@ class ChainPosterior:
     switches: Smoothed
     persistence: float
     presence: float
+    likeness: float
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -75,12 +79,14 @@ def chain_posterior(
     share, dwell = _drawn(grid, rows, draws, rng)
     evidence = float(logsumexp(grid.log))
     clean = rows.emissions[:, 0].sum()
+    switches = smoothed(rows, share, dwell, rng=rng)
     return ChainPosterior(
         contamination=share,
         dwell=dwell,
-        switches=smoothed(rows, share, dwell, rng=rng),
+        switches=switches,
         persistence=evidence - _independent(rows, switch),
         presence=float(evidence - clean) if np.isfinite(clean) else np.inf,
+        likeness=likeness(rows, switches.paths),
     )
 
 

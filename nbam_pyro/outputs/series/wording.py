@@ -21,6 +21,8 @@ _NONE = 0.01
 _BURSTS = 3
 _HALF = 0.5
 _VERIFIED = 20
+# Neighbours that are alike by more standard errors than this contradict the model, or may do so.
+_ALIKE, _MAYBE_ALIKE = 3.0, 2.0
 
 
 def series_verdict(
@@ -80,7 +82,7 @@ def series_note(*, verified: int) -> str:
 
 def _level(found: ChainPosterior, interval: tuple[float, float], doubtful: bool) -> Level:
     low, high = interval
-    if high - low > _WIDE or low > _HALF:
+    if high - low > _WIDE or low > _HALF or found.likeness > _ALIKE:
         return "cannot tell"
     if found.presence < _CLEAR and high > _NONE:
         return "cannot tell" if high - low > _NARROW else "weak"
@@ -95,6 +97,12 @@ def _doubts(found: ChainPosterior, interval: tuple[float, float]) -> Iterator[st
         yield (
             "more than half of the rows look contaminated, so the clean and the anomaly likelihood "
             "may have been exchanged"
+        )
+    elif found.likeness > _MAYBE_ALIKE:
+        surely = "are" if found.likeness > _ALIKE else "may be"
+        yield (
+            f"neighbouring rows {surely} more alike than bursts explain, as in a drift or in "
+            "autocorrelated noise, which looks like contamination"
         )
     elif high - low > _WIDE:
         yield "the two likelihoods are too similar to show how many rows are contaminated"
