@@ -76,6 +76,14 @@ class Estimate:
     shared: SharedConfusion
     predictor: Predictor
 
+    def log_joint(self, data: Triples) -> Float[np.ndarray, "n k"]:
+        """Return the log joint of true labels and annotations, without verified labels, (N, K).
+
+        Args:
+            data: Annotations.
+        """
+        return self.predictor.log_f(self.posterior) + data.evidence(np.log(self.confusion))
+
 
 def estimate(data: Triples, predictor: Predictor) -> Estimate:
     """Estimate true labels and confusion matrices, from majority votes on.

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 import numpy as np
 import pandas as pd
+from scipy.special import softmax
 
 from nbam_pyro.outputs.annotations.fitting import Estimate
 from nbam_pyro.outputs.annotations.reading import Annotated
@@ -21,6 +22,9 @@ _VIEWS = 3
 _FEW_ITEMS, _FEW_SHARE = 20, 0.05
 # Estimate and draws may choose different labels for this share of items.
 _DIFFER = 0.05
+# So many standard deviations more errors than expected may show shared mistakes. Few items show
+# little, so this is not much.
+_ERRORS = 1.0
 _NAMED = 5
 
 
@@ -49,7 +53,7 @@ def annotation_verdict(
     low, high = map(float, np.quantile(shares, [tail, 1 - tail]))
     told = share_clause((low, high), "annotations are wrong", probability=probability)
     problems = [*_problems(data, (low, high))]
-    doubts = [*_doubts(found, draws, check, copied)]
+    doubts = [*_doubts(found, draws, check, copied), *_shared_mistakes(data, found)]
     wide = open_share(low, high, all_right=0.0, share=float(shares.mean()))
     level: Level = "cannot tell" if problems else "weak" if doubts or wide else "identified"
     independent = (
@@ -117,6 +121,32 @@ def _doubts(found: Estimate, draws: Draws, check: pd.DataFrame, copied: int) -> 
         yield (
             f"two ways to compute the consensus differ in {percent(differ)} of the items, so "
             "another explanation of the annotations is almost as good"
+        )
+
+
+def _shared_mistakes(data: Annotated, found: Estimate) -> Iterator[str]:
+    """Yield what verified items say about mistakes that most annotators of an item share.
+
+    Annotations alone cannot show such mistakes: they look like right labels of another class.
+    """
+    labelled = data.triples.votes.sum(-1) > 0
+    known = np.flatnonzero(labelled & (data.true_label >= 0))
+    if len(known) < _FEW_ITEMS:
+        few = f"only {len(known)}" if len(known) else "no"
+        items = "item is" if len(known) < 2 else "items are"
+        yield (
+            f"{few} annotated {items} verified, and mistakes that most annotators of an item share "
+            "cannot be seen in their labels"
+        )
+        return
+    blind = softmax(found.log_joint(data.triples)[known], -1)
+    expected = 1 - blind.max(-1)
+    wrong = int((blind.argmax(-1) != data.true_label[known]).sum())
+    spread = float(np.sqrt((expected * (1 - expected)).sum()))
+    if wrong > expected.sum() + _ERRORS * spread:
+        yield (
+            f"of {len(known)} verified items, annotations alone get {wrong} wrong, and "
+            f"{expected.sum():.1f} were expected, so annotators may share mistakes"
         )
 
 

@@ -33,7 +33,8 @@ def test_consensus_annotators_and_responsibilities_are_right():
     low, high = report.contamination_interval
     assert low <= wrong.mean() <= high
     assert report.annotators["accuracy"].corr(pd.Series(SKILL)) > 0.85
-    assert report.verdict.level == "identified"
+    assert report.verdict.level == "weak"
+    assert "No annotated item is verified" in report.verdict.assumed
     assert "independently" in str(report)
     assert np.allclose(report.probabilities.sum(axis=1), 1)
 
@@ -46,6 +47,17 @@ def test_intervals_contain_the_share_of_right_annotations():
         right = (table["label"] == truth[table["item"]]).groupby(table["annotator"]).mean()
         inside.append((found["low"] <= right[found.index]) & (right[found.index] <= found["high"]))
     assert 0.75 <= np.mean(inside) <= 1
+
+
+def test_verified_items_show_whether_annotators_share_mistakes():
+    table, truth = simulated()
+    verified = {item: truth[item] for item in range(50)}
+    assert from_annotations(table, verified=verified).verdict.level == "identified"
+    shared = (table["item"] % 4 == 0) & (np.random.default_rng(1).random(len(table)) < 0.8)
+    wrong = table.assign(label=np.where(shared, (truth[table["item"]] + 1) % 3, table["label"]))
+    verdict = from_annotations(wrong, verified=verified).verdict
+    assert verdict.level == "weak"
+    assert "annotators may share mistakes" in verdict.assumed
 
 
 def test_a_guesser_and_a_copy_are_found():
