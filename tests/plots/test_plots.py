@@ -218,8 +218,8 @@ def further(plot, rows):
 
 @pytest.mark.parametrize("plot", TAKES)
 def test_a_picture_takes_what_has_the_information_and_names_it_otherwise(plot, sources):
-    # `sculpting` takes scores and a nuisance, not a source.
-    assert set(plots.__all__) - {"sculpting"} == set(TAKES)
+    # `sculpting` takes scores and a nuisance, and `rate_map` a map of rates.
+    assert set(plots.__all__) - {"sculpting", "rate_map"} == set(TAKES)
     for name, source in sources.items():
         rows = {"array": 9, "known flips": len(sources["known flips"].flipped)}.get(name, 60)
         arguments = [source, *further(plot, rows)]

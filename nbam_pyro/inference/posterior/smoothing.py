@@ -64,7 +64,8 @@ def smooth(
         >>> y = 2 * x[:, 0] + 0.1 * noise + 0.3 * burst
         >>> fitted = fit(linear_regression(x, y), (x, y))
         >>> report = smooth(fitted, x, y)
-        >>> ((report.rows["responsibility"].to_numpy() > 0.5) == burst.numpy()).mean() > 0.95
+        >>> flagged = report.rows["responsibility"].to_numpy() > 0.5
+        >>> bool((flagged == burst.numpy()).mean() > 0.95)
         True
     """
     if fit.story.dims:
