@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import pandas as pd
 import xarray as xr
 
+from nbam_pyro.outputs.share import Share
 from nbam_pyro.outputs.verdict import Verdict
 from nbam_pyro.outputs.wording.sentences import percent
 
@@ -56,19 +57,16 @@ class AnnotationReport:
     probability: float
 
     @property
-    def contamination(self) -> float:
-        """Share of wrong annotations: the mean responsibility."""
-        return float(self.annotations["responsibility"].mean())
-
-    @property
-    def contamination_interval(self) -> tuple[float, float]:
-        """Ends of the central interval of the share of wrong annotations."""
+    def wrong_share(self) -> Share:
+        """Share of wrong annotations: the mean responsibility, with a central interval."""
         tail = (1 - self.probability) / 2
         low, high = self.posterior["contamination"].quantile([tail, 1 - tail]).values
-        return min(float(low), self.contamination), max(float(high), self.contamination)
+        mean = float(self.annotations["responsibility"].mean())
+        return Share(mean, min(float(low), mean), max(float(high), mean), self.probability)
 
     def __str__(self) -> str:
-        low, high = map(percent, self.contamination_interval)
+        share = self.wrong_share
+        mean, low, high = map(percent, (share.mean, share.low, share.high))
         worst = self.annotators.sort_values("accuracy", kind="stable").head(_SHOWN)
         flagged = int((self.annotations["responsibility"] > _FLAGGED).sum())
         copied = [f"Pairs that repeat mistakes:\n{self.copies.head(_SHOWN)}"]
@@ -76,7 +74,7 @@ class AnnotationReport:
             [
                 f"{len(self.annotations):,} annotations of {len(self.items):,} items by "
                 f"{len(self.annotators):,} annotators. Wrong annotations: "
-                f"{percent(self.contamination)} ({self.probability:.0%} interval {low} to {high}); "
+                f"{mean} ({self.probability:.0%} interval {low} to {high}); "
                 f"{flagged:,} have a responsibility above {_FLAGGED:g}.",
                 f"Least accurate annotators:\n{worst.to_string(float_format='{:.3g}'.format)}",
                 *(copied if len(self.copies) else []),

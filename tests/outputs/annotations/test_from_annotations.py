@@ -30,8 +30,7 @@ def test_consensus_annotators_and_responsibilities_are_right():
     r = report.annotations["responsibility"]
     assert ((r - wrong) ** 2).mean() < 0.1
     assert r.mean() == pytest.approx(wrong.mean(), abs=0.03)
-    low, high = report.contamination_interval
-    assert low <= wrong.mean() <= high
+    assert report.wrong_share.low <= wrong.mean() <= report.wrong_share.high
     assert report.annotators["accuracy"].corr(pd.Series(SKILL)) > 0.85
     assert report.verdict.level == "weak"
     assert "No annotated item is verified" in report.verdict.assumed
