@@ -8,7 +8,6 @@ import numpy as np
 import pandas as pd
 
 from nbam_pyro.cli.files import read
-from nbam_pyro.cli.runs.folder import read_run
 from nbam_pyro.cli.runs.scorer import Scorer
 from nbam_pyro.errors import DataError
 
@@ -31,14 +30,13 @@ class Bursts(NamedTuple):
 
 
 def with_bursts(
-    run: Path, data: Path, scorer: Scorer, bursts: Bursts, *, say: Callable[[str], None]
+    data: Path, scorer: Scorer, bursts: Bursts, *, say: Callable[[str], None]
 ) -> tuple[pd.DataFrame, list[str]]:
     """Score all rows of a file, each by its whole series.
 
     Args:
-        run: Run folder that `fit_file` wrote.
         data: File of the new rows.
-        scorer: What scores single rows with this run.
+        scorer: What scores single rows with the fit of a run.
         bursts: Columns of series and order.
         say: Function that is called with each line of the verdict.
 
@@ -49,20 +47,19 @@ def with_bursts(
     Raises:
         DataError: A column is missing, or the order of a row is neither a number nor a time.
     """
-    from nbam_pyro.inference import prior_contamination
     from nbam_pyro.outputs import from_responsibilities
 
     source = scorer.read(data)
     table, notes = scorer.table(source)
-    fit, info = read_run(run)
-    prior = prior_contamination(fit, info.encoding.encode(source.x).x)
+    if scorer.prior is None:
+        raise DataError("Rows of series need responsibilities. Give a run of nbam fit.")
     names = [name for name in (bursts.series, bursts.order) if name is not None]
     columns = read(data, label=None, beside=names, labelled=False).beside
     alone = table["responsibility"].to_numpy(dtype=float)
     known = table["verified"].to_numpy(dtype=bool) if "verified" in table else None
     report = from_responsibilities(
         alone,
-        prior,
+        scorer.prior(source),
         series=None if bursts.series is None else np.asarray(columns[bursts.series]).astype(str),
         order=None if bursts.order is None else _order(columns[bursts.order], bursts.order),
         verified=None if known is None else np.where(known, alone > 0.5, -1),

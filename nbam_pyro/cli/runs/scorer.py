@@ -25,6 +25,8 @@ class Scorer:
         encoding: Encoding of the features.
         table: Function that takes rows and returns a table in their order, and notes on the rows.
         by: Name of the column that is larger in more suspicious rows.
+        prior: Function that takes rows and returns the probability of contamination that their
+            responsibilities started from, (N,); None without responsibilities of a fit.
         kinds: Types of those columns whose type a block of rows may not show, such as labels that
             are all missing: values of the type, by name of the column.
     """
@@ -36,6 +38,7 @@ class Scorer:
     encoding: Encoding
     table: Callable[[Source], tuple[pd.DataFrame, list[str]]]
     by: str
+    prior: Callable[[Source], np.ndarray] | None = None
     kinds: Mapping[str, np.ndarray] = field(default_factory=dict)
 
     def read(self, data: Path) -> Source:

@@ -117,7 +117,7 @@ def score_file(
                 table, notes = scorer.table(source)
                 notes = [*source.notes, *notes]
             else:
-                table, notes = with_bursts(run, data, scorer, bursts, say=say)
+                table, notes = with_bursts(data, scorer, bursts, say=say)
             for note in notes:
                 say(f"Note: {note}.")
             table = scorer.ordered(table)
@@ -248,6 +248,11 @@ def labelled_scorer(
         notes = [*encoded.notes, *oddities(encoding, source, encoded.x, data=data.name)]
         return row_table(fit, info, encoded.x, info.targets(source), source.rows), notes
 
+    def prior(source: Source) -> np.ndarray:
+        from nbam_pyro.inference import prior_contamination
+
+        return prior_contamination(fit, encoding.encode(source.x).x)
+
     kinds = {"label": np.zeros(0) if info.classes is None else info.classes}
     if info.classes is not None:
         kinds["suggested_label"] = info.classes
@@ -258,5 +263,6 @@ def labelled_scorer(
         encoding=encoding,
         table=table,
         by="responsibility",
+        prior=prior,
         kinds=kinds,
     )
