@@ -249,4 +249,6 @@ class Nurd(Benchmark):
             if name in rows
         ]
         groups = rows.groupby(keys, dropna=False, sort=False)[numbers]
-        return f"{groups.mean().round(3).to_string()}\n\n{groups.sem().round(3).to_string()}"
+        means = groups.mean().round(3).to_string()
+        errors = groups.sem().round(3)
+        return means if errors.isna().all(axis=None) else f"{means}\n\n{errors.to_string()}"

@@ -25,15 +25,16 @@ def features_data(path: Path) -> DataSet:
 
     Args:
         path: File of NumPy, .npz: `X_train` (N, D), true classes `y_train` (N,), optionally
-            `X_test` and `y_test`, and `labels_NAME` (N,) for each column of labels that people
-            gave. Without test rows, a tenth of the rows becomes the test set.
+            `X_test` and `y_test`, `labels_NAME` (N,) for each column of labels that people gave,
+            and `flips` (F, 2), the asymmetric flips from true to observed class. Without test
+            rows, a tenth of the rows becomes the test set. Without flips, those of CIFAR-10 are
+            used if there are ten classes, else flips from each class to the next.
     """
     clean = _load(0, None, path=path)
     classes = int(clean.y.max()) + 1
     return DataSet(
         load=partial(_load, path=path),
-        # CIFAR-10 is the usual data set; others have flips from each class to the next.
-        flips=CIFAR10_FLIPS if classes == 10 else {c: (c + 1) % classes for c in range(classes)},
+        flips=_flips(path, classes),
         network=partial(_head, clean.x.shape[1], classes),
         train_size=len(clean.y),
         held_out=0.1,
@@ -80,6 +81,14 @@ def people_problem(data: DataSet, path: Path, column: str, *, seed: int) -> Prob
     clean, observed = clean._replace(x=clean.x[kept], y=clean.y[kept]), given[index[kept]]
     labels = Contaminated(clean.y, observed, observed != clean.y)
     return problem_of(clean, labels, data, seed=seed)
+
+
+def _flips(path: Path, classes: int) -> dict[int, int]:
+    """Return the asymmetric flips of the file, or the usual ones."""
+    with np.load(path) as file:
+        if "flips" in file.files:
+            return {int(true): int(observed) for true, observed in file["flips"]}
+    return dict(CIFAR10_FLIPS) if classes == 10 else {c: (c + 1) % classes for c in range(classes)}
 
 
 def _load(seed: int, root: Path | None, *, path: Path) -> Clean:

@@ -20,6 +20,10 @@ Direction = tuple[int, int]
 
 # Limits of probabilities in the log score: a certain mistake costs 9.2 nats.
 _CERTAIN = (1e-4, 1 - 1e-4)
+BINS = 10
+"""Number of bins of equal width in a reliability figure."""
+LABELS_IN_BIN, WRONG_IN_BIN = "labels_in_bin", "wrong_in_bin"
+"""Names of the numbers of all and of wrong labels in a bin; the bin follows in brackets."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -78,6 +82,7 @@ def figures(problem: Problem, outcome: Outcome) -> dict[str, float | int | str |
         **_interval(problem.labels.rate, outcome.interval),
         "flagged": float((flags > 0.5).mean()),
         **_at_false_discovery_rates(truth, flags),
+        **_reliability(truth, flags),
         "verdict": outcome.verdict,
         **_directions(problem, outcome),
         "transition_error": None if matrix is None else transition_error(problem.matrix, matrix),
@@ -107,6 +112,17 @@ def _at_false_discovery_rates(truth: np.ndarray, flags: np.ndarray) -> dict[str,
         "false_discoveries_strict": float((~truth)[strict].mean()) if strict.any() else None,
         "false_discoveries": float((~truth)[flagged].mean()) if flagged.any() else None,
         "recall": float(flagged[truth].mean()) if truth.any() else None,
+    }
+
+
+def _reliability(truth: np.ndarray, flags: np.ndarray) -> dict[str, float | None]:
+    """Return, for each bin of numbers, how many labels are in it and how many of them are wrong."""
+    bins = (flags * BINS).astype(int).clip(0, BINS - 1)
+    count, wrong = (np.bincount(bins, w, minlength=BINS) for w in (None, truth))
+    return {
+        f"{name}[{k}]": float(value)
+        for name, values in ((LABELS_IN_BIN, count), (WRONG_IN_BIN, wrong))
+        for k, value in enumerate(values)
     }
 
 

@@ -20,6 +20,7 @@ from benchmarks.label_noise.methods import METHODS
 from benchmarks.label_noise.parts import PEOPLE, Part, parts
 from benchmarks.label_noise.problems import DATASETS, KINDS
 from benchmarks.label_noise.pruning import require_cleanlab
+from benchmarks.label_noise.reliability import reliability
 from benchmarks.options import DataRoot, Device, Epochs, FirstSeed, Names, Seeds
 from benchmarks.report import DOCS, RESULTS, Report
 
@@ -194,4 +195,6 @@ P_WRONG = Report(
     results=RESULTS / "p-wrong.parquet",
     document=DOCS / "benchmarks" / "p_wrong.md",
     text=PWrong.summary,
+    figure=DOCS / "figures" / "p_wrong.png",
+    draw=reliability,
 )

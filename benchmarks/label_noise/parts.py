@@ -41,7 +41,8 @@ def parts(
         names: Names of data sets.
         kinds: Names of kinds of noise; others are left out.
         planted: Kinds of planted noise, with their shares of flipped rows in each source class.
-        features: File of features. If it is None, the data set `features` is left out.
+        features: File of features, whose name without suffix is the name of the data set. If it is
+            None, the data set `features` is left out.
         train_size: Largest number of rows, or None for all.
         epochs: Epochs of a training run, or None for those of the data set.
         root: Folder of the images, or None.
@@ -50,14 +51,16 @@ def parts(
         if name == NAME and features is None:
             continue
         path = Path(str(features))
+        # Rows of two files of features can be told apart.
+        shown = path.stem if name == NAME else name
         data = DATASETS[name] if name in DATASETS else features_data(path)
         rows = min(train_size or data.train_size, data.train_size)
         data = replace(data, train_size=rows, epochs=epochs or data.epochs)
         for kind, rate in planted:
             if kind in kinds:
                 problem = partial(make_problem, data, kind, rate=rate, root=root)
-                yield Part(name, data, kind, rate, problem)
+                yield Part(shown, data, kind, rate, problem)
         if name == NAME and PEOPLE in kinds:
             for column in label_columns(path):
                 people = partial(people_problem, data, path, column)
-                yield Part(name, data, f"{PEOPLE} {column}", None, people)
+                yield Part(shown, data, f"{PEOPLE} {column}", None, people)

@@ -1,11 +1,13 @@
 """The benchmark of probabilities that labels are wrong, from its command."""
 
+import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 import torch
 
 from benchmarks.label_noise.features import features_data, people_problem
 from benchmarks.label_noise.p_wrong import PWrong
+from benchmarks.label_noise.reliability import reliability
 from benchmarks.rows import read, wide
 from nbam_pyro.errors import DataError
 
@@ -49,6 +51,32 @@ def test_planted_noise_and_labels_of_people(features, tmp_path):
     assert "| `pred_probs` |" in table
     people = rows[rows["noise"] == "people me"]
     assert "people me" in PWrong.summary(people.assign(rate_per_class=None))
+
+
+def test_reliability_has_a_panel_for_each_kind_of_noise_with_nbam(features, tmp_path):
+    out = tmp_path / "rows.parquet"
+    flags = ("--features", str(features), "--out", out)
+    assert p_wrong(*flags, data="features", noise="pair,people", methods="cross_entropy") == 0
+    rows = wide(read(out))
+    counts = rows[[f"labels_in_bin[{k}]" for k in range(10)]].sum(axis=1)
+    wrong = rows[[f"wrong_in_bin[{k}]" for k in range(10)]].sum(axis=1)
+    assert (counts == rows["train_size"]).all()
+    np.testing.assert_allclose(wrong / counts, rows["rate_true"])
+    with pytest.raises(DataError, match="nbam"):
+        reliability(rows)
+    picture = reliability(rows.assign(method="nbam"))
+    assert [bool(ax.get_title()) for ax in picture.axes] == [True, True, False]
+    plt.close(picture)
+
+
+def test_a_file_of_features_gives_its_flips_and_its_name(features, tmp_path):
+    with np.load(features) as file:
+        np.savez(tmp_path / "three.npz", flips=[[0, 2], [2, 0]], **file)
+    assert features_data(tmp_path / "three.npz").flips == {0: 2, 2: 0}
+    out = tmp_path / "rows.parquet"
+    flags = ("--features", str(tmp_path / "three.npz"), "--out", out)
+    assert p_wrong(*flags, data="features", noise="pair", methods="label_only") == 0
+    assert set(wide(read(out))["data"]) == {"three"}
 
 
 def test_without_a_file_of_features_other_data_are_measured(tmp_path):
