@@ -33,8 +33,8 @@ def reliability(rows: pd.DataFrame) -> Figure:
     first = f"{LABELS_IN_BIN}[0]"
     known = rows[rows[first].notna()] if first in rows else rows.iloc[:0]
     panels = [
-        (key, part)
-        for key, part in known.groupby(_CASE, sort=False, dropna=False)
+        part
+        for _, part in known.groupby(_CASE, sort=False, dropna=False)
         if "nbam" in set(part["method"])
     ]
     if not panels:
@@ -43,11 +43,11 @@ def reliability(rows: pd.DataFrame) -> Figure:
     picture, axes = plt.subplots(
         down, _ACROSS, figsize=(11, 3.4 * down), sharex=True, sharey=True, squeeze=False
     )
-    methods = list(dict.fromkeys(name for _, part in panels for name in part["method"]))
+    methods = list(dict.fromkeys(name for part in panels for name in part["method"]))
     colours = dict(zip(methods, plt.get_cmap("tab10")(range(len(methods))), strict=True))
-    for (key, part), ax in zip(panels, axes.flat, strict=False):
+    for part, ax in zip(panels, axes.flat, strict=False):
         _draw(part, colours, ax)
-        ax.set_title(_title(*key), fontsize=9)
+        ax.set_title(_title(part.iloc[0]), fontsize=9)
     for ax in axes.flat[len(panels) :]:
         ax.set_visible(False)
     for ax in axes[:, 0]:
@@ -62,9 +62,10 @@ def reliability(rows: pd.DataFrame) -> Figure:
     return picture
 
 
-def _title(data: str, noise: str, rate: float, size: int) -> str:
+def _title(row: pd.Series) -> str:
+    rate = row["rate_per_class"]
     given = "" if pd.isna(rate) else f" {rate:g}"
-    return f"{data}, {noise}{given}, {size:,} rows"
+    return f"{row['data']}, {row['noise']}{given}, {row['train_size']:,} rows"
 
 
 def _draw(rows: pd.DataFrame, colours: dict[str, np.ndarray], ax: Axes) -> None:

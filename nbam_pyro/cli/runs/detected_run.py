@@ -20,6 +20,7 @@ from nbam_pyro.cli.runs.tables import write_table
 from nbam_pyro.cli.runs.verified_rows import verified_codes, verified_column
 from nbam_pyro.detection import ScoredDetector
 from nbam_pyro.detection.saving import AnyDetector
+from nbam_pyro.outputs.wording.sentences import percent
 from nbam_pyro.storage import Command, Progress, write_json
 
 __all__ = ["DetectOptions", "flagged", "ordered", "training_table", "write_detected"]
@@ -186,7 +187,7 @@ def write_detected(
         **share_entries(detector.report_),
         "flagged": int(table["flagged"].sum()),
         "threshold": detector.threshold_,
-        "notes": list(notes),
+        "notes": [*notes, *_on_given_share(options.contamination)],
         "seconds": round(time.perf_counter() - options.started, 1),
     }
     given = {"sha256": sha256, **options.given(settings)}
@@ -200,6 +201,16 @@ def write_detected(
     write_json(draft / "settings.json", given, Settings)
     write_json(draft / "run.json", info, DetectedInfo)
     return described
+
+
+def _on_given_share(share: float | Literal["auto"]) -> list[str]:
+    """Return a note on what a given share decides and what it does not, if a share is given."""
+    if share == "auto":
+        return []
+    return [
+        f"the threshold flags the {percent(share)} of the rows that --contamination gives; the "
+        "estimated share and the responsibilities come from the scores alone"
+    ]
 
 
 def ordered(table: pd.DataFrame) -> pd.DataFrame:

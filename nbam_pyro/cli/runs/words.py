@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from nbam_pyro.cli.runs.scored import Scored
-from nbam_pyro.outputs.wording.sentences import percent
+from nbam_pyro.outputs.wording.sentences import about, percent
 
 __all__ = ["NONE_SUSPICIOUS", "corrected_lines", "probability", "scored_line", "show_lines"]
 
@@ -61,7 +61,7 @@ def corrected_lines(summary: dict[str, Any]) -> list[str]:
     return [
         f"Reviewed: {_rows(summary['reviewed'])} of a random sample; {summary['contaminated']} of "
         f"them are {what}.",
-        f"How much: about {percent(share)} of the rows are {what}, {share * n:.0f} of {n} "
+        f"How much: {about(share)} of the rows are {what}, {share * n:.0f} of {n} "
         f"({summary['contamination_probability']:.0%} interval {low * n:.0f} to {high * n:.0f}). "
         f"The run said {percent(summary['contamination_before'])}.",
         summary["note"],
@@ -114,7 +114,7 @@ def _how_much(summary: dict[str, Any]) -> Iterator[str]:
     low, high = summary["contamination_low"], summary["contamination_high"]
     interval = f"{summary['contamination_probability']:.0%} interval"
     yield (
-        f"How much: about {percent(share)} are probably wrong, {share * n:.0f} of {n} "
+        f"How much: {about(share)} are probably wrong, {share * n:.0f} of {n} "
         f"({interval} {low * n:.0f} to {high * n:.0f})."
     )
     rate = percent(summary["population_rate"])

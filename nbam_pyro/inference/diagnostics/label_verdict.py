@@ -22,7 +22,7 @@ from nbam_pyro.outputs.wording.labels import (
     trust_clause,
     unknown_clause,
 )
-from nbam_pyro.outputs.wording.sentences import percent, sentence, share_clause
+from nbam_pyro.outputs.wording.sentences import about, sentence, share_clause
 
 __all__ = ["label_verdict"]
 
@@ -164,7 +164,7 @@ def _found(evidence: LabelEvidence, level: Level) -> Iterator[str]:
     """Yield clauses about what is sure if the level is not "cannot tell"."""
     names = " if no two classes have exchanged their names" if evidence.open_pairs else ""
     if evidence.share is None:
-        share = f"about {percent(evidence.contamination)} of the labels are wrong"
+        share = f"{about(evidence.contamination)} of the labels are wrong"
     else:
         share = share_clause(evidence.share, "labels are wrong")
     yield share + names

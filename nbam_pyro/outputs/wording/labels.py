@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 
 from nbam_pyro.outputs.explanation import Explanation
 from nbam_pyro.outputs.open_share import COMPETES
-from nbam_pyro.outputs.wording.sentences import halving_rows, listed, percent
+from nbam_pyro.outputs.wording.sentences import about, halving_rows, listed, percent
 
 __all__ = [
     "all_right",
@@ -105,12 +105,12 @@ def difficulty_clause(share: float, *, hesitant: bool) -> str:
     """
     if hesitant:
         return (
-            "labels are assumed to be wrong more often where the network hesitates: if not, about "
-            f"{percent(share)} are wrong"
+            "labels are assumed to be wrong more often where the network hesitates: if not, "
+            f"{about(share)} are wrong"
         )
     return (
         "labels are assumed to be wrong as often where the network hesitates as elsewhere: if "
-        f"people err more often there, about {percent(share)} are wrong"
+        f"people err more often there, {about(share)} are wrong"
     )
 
 

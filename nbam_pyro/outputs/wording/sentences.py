@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from statistics import NormalDist
 
 __all__ = [
+    "about",
     "halving_rows",
     "listed",
     "percent",
@@ -79,6 +80,21 @@ def percent(share: float, decimals: int = 1) -> str:
     if share < 1 and text == f"{1:.{decimals}%}":
         return f">{1 - step:.{decimals}%}"
     return text
+
+
+def about(share: float) -> str:
+    """Write an estimated share in percent, in words where it is nearly 0 or 1.
+
+    Args:
+        share: Share between 0 and 1.
+
+    Example:
+        >>> about(0.256), about(0.0001), about(0.9999)
+        ('about 25.6%', 'less than 0.1%', 'more than 99.9%')
+    """
+    text = percent(share)
+    words = {"<": "less than ", ">": "more than "}.get(text[0], "about ")
+    return words + text.lstrip("<>")
 
 
 def rows_are(count: int) -> str:
