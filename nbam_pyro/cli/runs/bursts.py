@@ -61,26 +61,10 @@ def with_bursts(
         alone,
         scorer.prior(source),
         series=None if bursts.series is None else np.asarray(columns[bursts.series]).astype(str),
-        order=None if bursts.order is None else _order(columns[bursts.order], bursts.order),
+        order=None if bursts.order is None else columns[bursts.order],
         verified=None if known is None else np.where(known, alone > 0.5, -1),
     )
     for line in report.verdict.lines():
         say(line)
     found = report.rows["filtered" if bursts.live else "responsibility"].to_numpy()
     return table.assign(responsibility=found, alone=alone), [*source.notes, *notes]
-
-
-def _order(column: object, name: str) -> np.ndarray:
-    """Return the order of rows as numbers, or as times."""
-    values = pd.Series(np.asarray(column))
-    numbers = pd.to_numeric(values, errors="coerce")
-    if numbers.notna().all():
-        return numbers.to_numpy(dtype=float)
-    times = pd.to_datetime(values, errors="coerce", format="ISO8601", utc=True)
-    if times.isna().any():
-        row = int(times.isna().to_numpy().argmax())
-        raise DataError(
-            f"--order {name}: row {row} has {values[row]!r}, which is neither a number nor a time "
-            "such as 2024-05-01T12:30:00. Give each row a place in its series."
-        )
-    return times.dt.tz_localize(None).to_numpy()

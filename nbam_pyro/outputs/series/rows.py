@@ -14,6 +14,8 @@ __all__ = ["SeriesRows", "column_of_densities", "row_index"]
 
 # A step counts as a whole number of usual steps up to this error.
 _ROUNDING = 1e-6
+# End of a time of day with a time zone.
+_ZONE = r"\d:\d.*(?:Z|[+-]\d\d(?::?\d\d)?)$"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -168,20 +170,41 @@ def _times(order: Any, count: int) -> tuple[np.ndarray, bool]:
         return np.arange(count, dtype=float), True
     values = pd.Series(np.asarray(unwrapped(order)))
     _check_length(values.to_numpy(), "order", count)
-    try:
-        if pd.api.types.is_numeric_dtype(values):
-            found = values.to_numpy(dtype=float)
-        else:
-            dates = pd.to_datetime(values, format="ISO8601")
-            found = (dates - dates.min()).dt.total_seconds().to_numpy()
-    except (TypeError, ValueError) as error:
-        raise DataError(f"order must be numbers or times: {error}.") from error
-    if not np.isfinite(found).all():
+    found = pd.to_numeric(values, errors="coerce") if _holds_numbers(values) else _seconds(values)
+    wrong = ~np.isfinite(found.to_numpy(dtype=float))
+    if wrong.any():
+        row = int(wrong.argmax())
         raise DataError(
-            f"order is missing or infinite in row {int((~np.isfinite(found)).argmax())}. Give each "
-            "row a number or a time."
+            f"order of row {row} is {str(values[row])!r}, which is neither a number nor a time "
+            "such as 2024-05-01T12:30:00. Give each row a place in its series."
         )
-    return found, False
+    return found.to_numpy(dtype=float), False
+
+
+def _holds_numbers(values: pd.Series) -> bool:
+    """Return whether values are numbers, or texts of which the first known one is a number."""
+    if pd.api.types.is_datetime64_any_dtype(values):
+        return False
+    known = values.dropna()
+    return known.empty or bool(pd.to_numeric(known.iloc[:1], errors="coerce").notna().all())
+
+
+def _seconds(values: pd.Series) -> pd.Series:
+    """Return seconds since the first time; NaN where a value is not a time.
+
+    Raises:
+        DataError: Some times have a time zone and others have none.
+    """
+    texts = values.dropna().astype(str)
+    zoned = texts.str.contains(_ZONE)
+    if zoned.any() and not zoned.all():
+        plain = texts[~zoned]
+        raise DataError(
+            f"order of row {plain.index[0]} is {plain.iloc[0]!r}, a time without a time zone, but other times "
+            "have one. Give all times a time zone, or none."
+        )
+    times = pd.to_datetime(values, errors="coerce", format="ISO8601", utc=True)
+    return (times - times.min()).dt.total_seconds()
 
 
 def _check_length(values: np.ndarray, name: str, count: int) -> None:
