@@ -54,6 +54,7 @@ def with_bursts(
     if scorer.prior is None:
         raise DataError("Rows of series need responsibilities. Give a run of nbam fit.")
     names = [name for name in (bursts.series, bursts.order) if name is not None]
+    # The run may use these columns as features, too, so they are read on their own.
     columns = read(data, label=None, beside=names, labelled=False).beside
     alone = table["responsibility"].to_numpy(dtype=float)
     known = table["verified"].to_numpy(dtype=bool) if "verified" in table else None
