@@ -90,7 +90,7 @@ def fit_annotated(
             stacklevel=3,
         )
     fitted = {name: value for name, value in vars(one).items() if name.endswith("_")}
-    return fitted | {"annotation_report_": report} | _judged(one, features, report)
+    return fitted | {"annotation_report_": report} | _judged(one, report)
 
 
 @dataclass(frozen=True)
@@ -179,18 +179,19 @@ def _most_probable(given: Annotated, known: np.ndarray) -> Int[np.ndarray, " n"]
     chosen = log_p.argmax(-1)
     few = np.bincount(chosen, minlength=triples.classes) < 2
     if few.any():
+        rare = given.classes[few].tolist()
         raise DataError(
-            f"{int(few.sum())} of {len(few)} classes are the label of fewer than two rows, "
-            f"according to their annotators, such as {given.classes[few].tolist()[0]!r}. Add annotated rows "
-            "of this class, or leave out the annotations with this label."
+            f"{len(rare)} of {len(few)} classes are the label of fewer than two rows, according to "
+            f"their annotators, such as {rare[0]!r}. Add annotated rows of this class, or leave "
+            "out the annotations with this label."
         )
     return chosen
 
 
-def _judged(one: "NBAMClassifier", features: Any, report: AnnotationReport) -> dict[str, Any]:
+def _judged(one: "NBAMClassifier", report: AnnotationReport) -> dict[str, Any]:
     """Return the attributes about wrong labels, which follow from the report."""
     y, present = one.targets_.codes, one.targets_.present
-    q = report.probabilities.to_numpy()
+    q = report.probabilities.to_numpy(copy=True)
     wrong = (report.posterior["true_label"].to_numpy() != y).mean(-1)
     # The labels of new rows are another sample.
     n, rng = len(y), np.random.default_rng(0)
@@ -206,11 +207,8 @@ def _judged(one: "NBAMClassifier", features: Any, report: AnnotationReport) -> d
     fit = replace(one.fit_, training_rows=rows).judged(report.verdict)
     share, rate = fit.training_rows.share, fit.training_rows.population_rate
     matrix = _transitions(q, y)
-    responsibility = np.empty(len(present))
+    responsibility = one.responsibility_.copy()
     responsibility[present] = own
-    if not present.all():
-        rates_by_class = 1 - np.diag(matrix)
-        responsibility[~present] = one.predict_proba(features[~present]) @ rates_by_class
     return {
         "fit_": fit,
         "verdict_": report.verdict,

@@ -35,7 +35,7 @@ def majority(table):
 def test_the_consensus_is_better_than_majority_votes_on_digits():
     x, truth = load_digits(n_class=5, return_X_y=True)
     used, table = slice(200), annotated(truth[:200], labels=3)
-    model = NBAMClassifier(head="linear", random_state=0).fit(x[used], annotations=table)
+    model = NBAMClassifier(head="linear", epochs=60, random_state=0).fit(x[used], annotations=table)
     report = model.annotation_report_
     right = (report.items["consensus"].sort_index() == truth[used]).mean()
     assert right > (majority(table) == truth[used]).mean() + 0.05
@@ -110,8 +110,8 @@ def test_verified_rows_are_certain_and_raise_the_verdict():
 
 def test_a_fit_of_labels_forgets_the_report():
     x, truth = blobs(60)
-    model = NBAMClassifier(steps=QUICK, random_state=0)
-    model.fit(x, annotations=annotated(truth, labels=3))
+    model = NBAMClassifier(steps=[WarmUp(epochs=5, lr=1e-2), Joint(epochs=1)], random_state=0)
+    model.annotation_report_ = "of an earlier fit"
     model.fit(x, truth)
     assert not hasattr(model, "annotation_report_")
 
