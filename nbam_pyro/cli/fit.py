@@ -21,6 +21,7 @@ from nbam_pyro.cli.common import (
     progress_wanted,
 )
 from nbam_pyro.cli.devices import one_writer
+from nbam_pyro.errors import DataError
 
 
 def fit(
@@ -39,6 +40,15 @@ def fit(
             metavar="NAME",
             help="Column or array that holds the labels or measurements. Not used for image "
             "folders.",
+        ),
+    ] = None,
+    annotations: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="CSV or Parquet file of labels of several annotators, instead of --label: the "
+            "columns item, annotator and label; or item and one column per annotator. Items are "
+            "row numbers of DATA from 0 on, or paths of images in the folder.",
         ),
     ] = None,
     true_label: Annotated[
@@ -187,6 +197,11 @@ def fit(
         )
         if pred_probs is not None or predictions is not None:
             both = pred_probs is not None and predictions is not None
+            if annotations is not None:
+                raise DataError(
+                    "--annotations beside --pred-probs or --predictions is the work of nbam "
+                    "annotators: nothing is trained. Use nbam annotators FILE --pred-probs P."
+                )
             check_alone(
                 epochs=epochs,
                 difficulty=difficulty,
@@ -220,6 +235,7 @@ def fit(
                 data,
                 own,
                 label=label,
+                annotations=annotations,
                 true_label=true_label,
                 contaminated=contaminated,
                 verified=verified or (),

@@ -10,6 +10,7 @@ from sklearn.utils import compute_sample_weight
 
 from nbam_pyro.checks.column import as_data_errors
 from nbam_pyro.errors import DataError
+from nbam_pyro.estimators.annotated import fit_annotated
 from nbam_pyro.estimators.base import Intervals, NBAMEstimator, Network
 from nbam_pyro.estimators.choices import ModelChoice
 from nbam_pyro.estimators.contamination import Contamination, rate_prior
@@ -22,6 +23,7 @@ from nbam_pyro.inference.fitting import check_epochs
 from nbam_pyro.inference.steps.run import Run
 from nbam_pyro.models import CleanError, CleanErrorLike, LabelFlip, mlp, small_cnn
 from nbam_pyro.models.priors.pseudo_counts import FlipPrior
+from nbam_pyro.outputs import AnnotationReport
 
 
 class NBAMClassifier(ClassifierMixin, NBAMEstimator):
@@ -97,6 +99,11 @@ class NBAMClassifier(ClassifierMixin, NBAMEstimator):
         targets_: Decoded training targets, with their verified true labels, and which of them are
             verified as wrong or right.
         fit_: The `Fit`, which also gives intervals, corrected labels, ArviZ data and saving.
+        annotation_report_: After a fit with `annotations`, the `AnnotationReport`: consensus labels
+            of the annotated rows with their probability, the probability that each annotation is
+            wrong, and the accuracy of annotators. `targets_` are then the labels that annotations
+            alone suggest, one for each annotated row. The attributes about wrong labels, and those
+            of `fit_`, concern these labels, and follow from the report; so does the verdict.
 
     Example:
         >>> from sklearn.datasets import make_blobs
@@ -113,6 +120,7 @@ class NBAMClassifier(ClassifierMixin, NBAMEstimator):
     transition_matrix_: np.ndarray
     flip_matrix_: np.ndarray
     head_: ModelChoice
+    annotation_report_: AnnotationReport
 
     def __init__(
         self,
@@ -156,20 +164,30 @@ class NBAMClassifier(ClassifierMixin, NBAMEstimator):
     def fit(
         self,
         X: Any,
-        y: Any,
+        y: Any = None,
         sample_weight: Any = None,
         *,
+        annotations: Any = None,
         true_label: Any = None,
         contaminated: Any = None,
         groups: Any = None,
     ) -> "NBAMClassifier":
         """Fit features and labels, some of which may be wrong.
 
+        With `annotations`, the label of a row is the most probable one of those that its annotators
+        gave. The classifier is fitted to these labels, with the usual steps. Its predictions out of
+        fold and all annotations together then give the report, `from_annotations`, and the
+        probability that each label is wrong. Rows without annotations are not trained on.
+
         Args:
             X: Features, (N, D), or images, (N, C, H, W), without missing or infinite values.
-            y: Observed labels, (N,), numbers or texts; NaN or None where a label is missing.
+            y: Observed labels, (N,), numbers or texts; NaN or None where a label is missing. None
+                with `annotations`.
             sample_weight: Weight of each row, (N,). None means weight 1 for every row. A row with
                 weight 2 counts as two rows.
+            annotations: Labels of several annotators, a long or wide table as in
+                `from_annotations`. Its items are the index of a pandas DataFrame X, or else row
+                numbers 0, ..., N-1. None for one label per row, which is `y`.
             true_label: Verified true labels, (N,), written as in y and among the classes of y; NaN
                 or None where unknown.
             contaminated: Whether somebody has verified that the label is wrong, (N,): 1 or True for
@@ -183,8 +201,20 @@ class NBAMClassifier(ClassifierMixin, NBAMEstimator):
             DataError: `head` is unknown, or contradicts images or `network`; `clean_error` is not a
                 prior; there is only one class, or a class has fewer than two rows; features have
                 missing or infinite values; a verified true label is not a class; or verified values
-                contradict the labels or each other.
+                contradict the labels or each other. With annotations: an item is not a row of X;
+                `y`, `sample_weight`, `contaminated` or bootstrap intervals are also given; or the
+                steps do not predict out of fold.
         """
+        self.__dict__.pop("annotation_report_", None)  # of an earlier fit
+        if annotations is not None:
+            if any(one is not None for one in (y, sample_weight, contaminated)):
+                raise DataError(
+                    "annotations are given, so y must be None, and sample_weight and contaminated "
+                    "do not apply. Leave them out."
+                )
+            fitted = fit_annotated(self, X, annotations, true_label=true_label, groups=groups)
+            self.__dict__.update(fitted)
+            return self
         self._fit(
             X, y, sample_weight, true_label=true_label, contaminated=contaminated, groups=groups
         )

@@ -5,7 +5,10 @@ from typing import Any
 
 __all__ = ["command_words"]
 
-_TEXTS = ("label", "pred_probs", "predictions", "clean_error", "difficulty", "head", "epochs")
+_TEXTS = (
+    *("label", "annotations", "pred_probs", "predictions"),
+    *("clean_error", "difficulty", "head", "epochs"),
+)
 
 
 def command_words(settings: Mapping[str, Any]) -> list[str]:

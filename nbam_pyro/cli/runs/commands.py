@@ -10,6 +10,13 @@ import numpy as np
 from nbam_pyro.cli.files import read
 from nbam_pyro.cli.files.messages import counted
 from nbam_pyro.cli.files.precision import rounded
+from nbam_pyro.cli.runs.annotated import (
+    annotation_entries,
+    annotations_of_rows,
+    check_annotations_alone,
+    with_names,
+    write_annotation_report,
+)
 from nbam_pyro.cli.runs.command_words import command_words
 from nbam_pyro.cli.runs.continuing import continuing
 from nbam_pyro.cli.runs.features import learn, named
@@ -34,6 +41,7 @@ def fit_file(
     out: Path,
     *,
     label: str | None = None,
+    annotations: Path | None = None,
     true_label: str | None = None,
     contaminated: str | None = None,
     verified: Sequence[Path] = (),
@@ -60,7 +68,9 @@ def fit_file(
     Args:
         data: CSV, Parquet or NPZ file, or a folder that contains one folder of images per label.
         out: Run folder to write. It is written completely or not at all.
-        label: Name of the column or array of targets; None for image folders.
+        label: Name of the column or array of targets; None for image folders and annotations.
+        annotations: CSV or Parquet file of labels of several annotators, whose items are rows of
+            `data`; None if `data` have one target per row.
         true_label: Name of the column or array of verified true labels; None if there is none.
         contaminated: Name of the column or array that says which targets are verified as wrong (1,
             true) or right (0, false); None if there is none.
@@ -97,10 +107,15 @@ def fit_file(
 
     rate_prior(contamination)  # before the slow part
     check_one_source(verified, true_label, contaminated)
+    if annotations is not None:
+        check_annotations_alone(
+            label=label, contaminated=contaminated, verified=verified, task=task
+        )
     settings: dict[str, Any] = {
         "command": "fit",
         "data": str(data),
         "label": label,
+        "annotations": None if annotations is None else str(annotations),
         "true_label": true_label,
         "contaminated": contaminated,
         "verified": [str(file) for file in verified],
@@ -123,11 +138,19 @@ def fit_file(
             data,
             label=label,
             beside=columns_beside(label, true_label, contaminated),
+            labelled=annotations is None,
             spelling="numbers" if task == "regression" else "auto",
         )
         source, targets = verified_targets(
-            source, verified, task=task, true_label=true_label, contaminated=contaminated
+            source,
+            verified,
+            task="classification" if annotations else task,
+            true_label=true_label,
+            contaminated=contaminated,
         )
+        given: dict[str, Any] = {"y": targets.column}
+        if annotations is not None:
+            given = {"annotations": annotations_of_rows(annotations, source.rows, data=data.name)}
         check_label_options(
             labels=targets.labels, clean_error=clean_error, difficulty=difficulty, head=head
         )
@@ -137,7 +160,10 @@ def fit_file(
         notes = [*source.notes, *learned.notes, *_lost_digits(targets), *_repeats(learned.x)]
         kind = "labels" if targets.labels else "measurements"
         more = " (if they are something else, use --task)" if task == "auto" else ""
-        say(f"Fitting {len(targets.column.values)} {kind}{more} ...")
+        if annotations is None:
+            say(f"Fitting {len(targets.column.values)} {kind}{more} ...")
+        else:
+            say(f"Fitting {len(given['annotations'])} annotations ...")
         options: dict[str, Any] = {
             "contamination": contamination,
             "epochs": epochs,
@@ -155,8 +181,8 @@ def fit_file(
         estimator = NBAMClassifier(**options) if targets.labels else NBAMRegressor(**options)
         x = named(learned.encoding, learned.x)
         with deterministic_algorithms(deterministic):
-            estimator.fit(x, targets.column, **targets.verified)
-        notes += [*_chosen(estimator, head), *size_notes(estimator, len(targets.column.values))]
+            estimator.fit(x, **given, **targets.verified)
+        notes += [*_chosen(estimator, head), *size_notes(estimator, len(estimator.targets_.codes))]
         info = RunInfo(
             data=data.name,
             label=label,
@@ -164,7 +190,13 @@ def fit_file(
             encoding=learned.encoding,
             true_label=true_label,
             contaminated=contaminated,
+            annotated=annotations is not None,
         )
+        further: dict[str, Any] = {}
+        if annotations is not None:
+            report = with_names(estimator.annotation_report_, source.rows)
+            write_annotation_report(report, place.draft)
+            further = annotation_entries(report)
         return write_run(
             place.draft,
             estimator.fit_,
@@ -174,7 +206,7 @@ def fit_file(
             rows=source.rows,
             settings=settings | {"sha256": source.sha256},
             notes=notes,
-            further={"seconds": round(time.perf_counter() - started, 1)},
+            further=further | {"seconds": round(time.perf_counter() - started, 1)},
         )
 
 

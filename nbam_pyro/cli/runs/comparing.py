@@ -122,6 +122,11 @@ def _settings(run: Path) -> dict[str, Any]:
         raise FolderError(
             f"'{run}' was not written by nbam fit, so it has no data file. Name another run."
         )
+    if settings["annotations"] is not None:
+        raise FolderError(
+            f"'{run}' has labels of several annotators, and priors of such runs cannot be compared."
+            " Name another run."
+        )
     return settings
 
 

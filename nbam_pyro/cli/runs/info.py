@@ -20,12 +20,13 @@ class RunInfo:
 
     Attributes:
         data: Name of the data file or folder.
-        label: Name of the column or array of targets; None for image folders.
+        label: Name of the column or array of targets; None for image folders and annotations.
         classes: Class labels of the training data, sorted, (K,); None for measurements.
         encoding: Encoding of the features.
         true_label: Name of the column or array of verified true labels; None if there is none.
         contaminated: Name of the column or array that says which targets are verified as wrong or
             right; None if there is none.
+        annotated: Whether labels came from a file of annotations, so that the data have none.
     """
 
     data: str
@@ -34,6 +35,7 @@ class RunInfo:
     encoding: Encoding
     true_label: str | None = None
     contaminated: str | None = None
+    annotated: bool = False
 
     @property
     def beside(self) -> list[str]:
@@ -67,7 +69,8 @@ class RunInfo:
             column = whole(column)
         codes = self._encoded(column.values)
         true_label, contaminated = (
-            None if name is None else source.beside.get(name)
+            # New rows have no annotations, so that their true labels verify nothing.
+            None if name is None or self.annotated else source.beside.get(name)
             for name in (self.true_label, self.contaminated)
         )
         verified = verified_rows(

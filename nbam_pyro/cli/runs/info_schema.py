@@ -21,6 +21,7 @@ class FittedInfo(Saved):
     encoding: Encoding
     true_label: str | None
     contaminated: str | None
+    annotated: bool = False
 
     @model_validator(mode="after")
     def _sorted(self) -> "FittedInfo":

@@ -65,7 +65,8 @@ def data_of_run(
         source = _source(settings)
         positions = _positions(table, source.rows)
         measured = "prediction" in table
-        _check_targets(table, positions, source.y, measured=measured, path=settings["data"])
+        if settings.get("annotations") is None:  # else the data have no targets
+            _check_targets(table, positions, source.y, measured=measured, path=settings["data"])
         check_unchanged(source, settings)
     except DataError as error:
         if by is not None:
@@ -91,7 +92,7 @@ def _source(settings: dict[str, Any]) -> Source:
         Path(settings["data"]),
         label=target_of(settings),
         beside=names_beside(settings),
-        labelled="label" in settings,
+        labelled="label" in settings and settings.get("annotations") is None,
         features=False,
         spelling="numbers" if settings.get("task") == "regression" else "auto",
     )

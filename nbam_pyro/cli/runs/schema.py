@@ -49,6 +49,7 @@ class _FitSettings(_Open):
     command: Literal["fit"]
     data: str
     label: str | None
+    annotations: str | None = None
     true_label: str | None
     contaminated: str | None
     task: str
@@ -173,6 +174,11 @@ class _Labels(_Found):
     task: Literal["classification"]
     classes: Count
     directions: list[_Direction] = Field(default_factory=list)
+    annotations: Count | None = None
+    annotators: Count | None = None
+    wrong_annotations: Probability | None = None
+    wrong_annotations_low: Probability | None = None
+    wrong_annotations_high: Probability | None = None
 
 
 class _Measurements(_Found):

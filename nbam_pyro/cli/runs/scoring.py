@@ -259,6 +259,7 @@ def labelled_scorer(
     return Scorer(
         label=info.label,
         beside=info.beside,
+        labelled=not info.annotated,
         spelling=info.spelling,
         encoding=encoding,
         table=table,

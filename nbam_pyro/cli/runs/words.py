@@ -89,6 +89,15 @@ def _what(summary: dict[str, Any]) -> Iterator[str]:
     unlabelled = summary["rows"] - summary["labelled"]
     more = f", and {unlabelled} rows without one" if unlabelled else ""
     yield f"'{summary['data']}': {summary['labelled']} {kind}{more}."
+    if "annotations" in summary:
+        share, low, high = (
+            percent(summary[f"wrong_annotations{end}"]) for end in ("", "_low", "_high")
+        )
+        yield (
+            f"Labels are the most probable ones among {summary['annotations']} annotations of "
+            f"{summary['annotators']} annotators. Wrong annotations: {share} (90% interval {low} "
+            f"to {high})."
+        )
     yield from (f"Note: {note}." for note in summary["notes"])
 
 
@@ -175,6 +184,12 @@ def _how_sure(summary: dict[str, Any]) -> Iterator[str]:
         yield "Do not trust these flags: the verdict below gives the reason."
     if summary["evidence"] == "out-of-sample":
         yield "All figures rest on the given predictions, which must be out of sample."
+        return
+    if "annotations" in summary:
+        yield (
+            "Shares and probabilities follow from all annotations and from predictions out of "
+            "fold. The directions of flips assume that the network is right."
+        )
         return
     if summary["evidence"] == "cross-fitted":
         yield (

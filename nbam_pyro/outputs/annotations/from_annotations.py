@@ -114,8 +114,9 @@ def from_annotations(
                 "contamination": ("draw", wrong),
                 "accuracy": (("draw", "annotator"), accuracy),
                 "kappa": ("draw", draws.kappa),
+                "true_label": (("draw", "item"), draws.true_label),
             },
-            coords={"annotator": data.annotators.to_numpy()},
+            coords={"annotator": data.annotators.to_numpy(), "item": data.items.to_numpy()},
         ),
         verdict=annotation_verdict(
             data,

@@ -40,7 +40,8 @@ class AnnotationReport:
             observed, low, high, agrees.
         probabilities: Probabilities of the true label, one row per item and one column per class.
         posterior: Draws, with the dimension "draw": "contamination" (share of wrong annotations),
-            "accuracy" of each annotator and "kappa".
+            "accuracy" of each annotator, "kappa", and "true_label" of each item, as a number of a
+            column of `probabilities`.
         verdict: Verdict on whether the data identify which annotations are wrong.
         probability: Probability that each interval contains.
     """
