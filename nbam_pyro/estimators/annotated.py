@@ -16,7 +16,6 @@ from nbam_pyro.checks.codes import codes_of
 from nbam_pyro.errors import CannotTellWarning, DataError
 from nbam_pyro.estimators.features import as_features
 from nbam_pyro.estimators.targets import encode_labels
-from nbam_pyro.inference import default_steps
 from nbam_pyro.inference.fitting import check_epochs
 from nbam_pyro.inference.steps.run import Run
 from nbam_pyro.outputs import AnnotationReport, from_annotations
@@ -107,6 +106,8 @@ class _Recipe:
     _kept: dict[int, Tensor] = field(default_factory=dict, init=False, repr=False)
 
     def __call__(self, run: Run) -> None:
+        from nbam_pyro.inference import default_steps
+
         steps = self.steps
         for step in default_steps(run.story, epochs=self.epochs) if steps is None else steps:
             step(run)
