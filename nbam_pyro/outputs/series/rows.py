@@ -200,8 +200,8 @@ def _seconds(values: pd.Series) -> pd.Series:
     if zoned.any() and not zoned.all():
         plain = texts[~zoned]
         raise DataError(
-            f"order of row {plain.index[0]} is {plain.iloc[0]!r}, a time without a time zone, but other times "
-            "have one. Give all times a time zone, or none."
+            f"order of row {plain.index[0]} is {plain.iloc[0]!r}, a time without a time zone, but "
+            "other times have one. Give all times a time zone, or none."
         )
     times = pd.to_datetime(values, errors="coerce", format="ISO8601", utc=True)
     return (times - times.min()).dt.total_seconds()
