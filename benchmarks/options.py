@@ -93,6 +93,16 @@ Epochs = Annotated[
     typer.Option(min=1, help="Epochs of one training run. The default depends on the method."),
 ]
 DataRoot = Annotated[Path | None, typer.Option(help="Folder that contains the data files.")]
+FeatureFile = Annotated[
+    Path | None,
+    typer.Option(
+        help="File .npz of features: X_train, y_train, optionally X_test, y_test, and labels_NAME "
+        "for labels that people gave."
+    ),
+]
+TrainingRows = Annotated[
+    int | None, typer.Option(min=100, help="Number of training rows. Default: all.")
+]
 Device = Annotated[
     torch.device | None,
     typer.Option(

@@ -7,7 +7,6 @@ probabilities that labels are wrong, for planted noise and for labels that peopl
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 from typing import Annotated, final
 
 import pandas as pd
@@ -21,7 +20,16 @@ from benchmarks.label_noise.parts import PEOPLE, Part, parts
 from benchmarks.label_noise.problems import DATASETS, KINDS
 from benchmarks.label_noise.pruning import require_cleanlab
 from benchmarks.label_noise.reliability import reliability
-from benchmarks.options import DataRoot, Device, Epochs, FirstSeed, Names, Seeds
+from benchmarks.options import (
+    DataRoot,
+    Device,
+    Epochs,
+    FeatureFile,
+    FirstSeed,
+    Names,
+    Seeds,
+    TrainingRows,
+)
 from benchmarks.report import DOCS, RESULTS, Report
 
 __all__ = ["P_WRONG", "PWrong"]
@@ -78,16 +86,8 @@ class PWrong(Benchmark):
         Names,
         typer.Option(parser=Names.among(METHODS), metavar="NAME,...", help="Methods to measure."),
     ] = _METHODS
-    features: Annotated[
-        Path | None,
-        typer.Option(
-            help="File .npz of features: X_train, y_train, optionally X_test, y_test, and "
-            "labels_NAME for labels that people gave."
-        ),
-    ] = None
-    train_size: Annotated[
-        int | None, typer.Option(min=100, help="Number of training rows. Default: all.")
-    ] = None
+    features: FeatureFile = None
+    train_size: TrainingRows = None
     seeds: Seeds = 3
     first_seed: FirstSeed = 0
     epochs: Epochs = None

@@ -7,7 +7,6 @@ import math
 from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 from types import MappingProxyType
 from typing import Annotated, NamedTuple, final
 
@@ -23,7 +22,17 @@ from benchmarks.label_noise.nbam import nbam
 from benchmarks.label_noise.parts import PEOPLE, Part, parts
 from benchmarks.label_noise.problems import DATASETS
 from benchmarks.label_noise.training import Task
-from benchmarks.options import DataRoot, Device, Epochs, FirstSeed, Names, Seeds, best_device
+from benchmarks.options import (
+    DataRoot,
+    Device,
+    Epochs,
+    FeatureFile,
+    FirstSeed,
+    Names,
+    Seeds,
+    TrainingRows,
+    best_device,
+)
 from nbam_pyro.decisions import review_queue, reviewed
 from nbam_pyro.inference import expected_calibration_error
 from nbam_pyro.training.contexts import seeded
@@ -93,16 +102,8 @@ class VerifiedRows(Benchmark):
             help="Kinds of noise to use.",
         ),
     ] = Names([*(kind for kind, _ in _PLANTED), PEOPLE])
-    features: Annotated[
-        Path | None,
-        typer.Option(
-            help="File .npz of features: X_train, y_train, optionally X_test, y_test, and "
-            "labels_NAME for labels that people gave."
-        ),
-    ] = None
-    train_size: Annotated[
-        int | None, typer.Option(min=100, help="Number of training rows. Default: all.")
-    ] = None
+    features: FeatureFile = None
+    train_size: TrainingRows = None
     verified: Annotated[int, typer.Option(min=2, help="Number of rows that are verified.")] = 200
     repeats: Annotated[int, typer.Option(min=1, help="Number of draws for each fit.")] = 100
     seeds: Seeds = 1

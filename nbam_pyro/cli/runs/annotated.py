@@ -7,8 +7,9 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-import pyarrow as pa
 
+from nbam_pyro.cli.files.annotations import read_annotations
+from nbam_pyro.cli.files.cells import texts
 from nbam_pyro.cli.files.messages import counted, listing
 from nbam_pyro.cli.runs.tables import write_table
 from nbam_pyro.errors import DataError
@@ -24,8 +25,6 @@ __all__ = [
     "with_names",
     "write_annotation_report",
 ]
-
-_LONG = {"annotator", "label"}
 
 
 def annotators_file(
@@ -45,10 +44,7 @@ def annotators_file(
         FolderError: The folder exists and may not be replaced, or cannot be written.
     """
     check_folder(out, overwrite=overwrite)
-    table = _annotations(annotations)
-    p = None if pred_probs is None else _read(pred_probs).set_index("item")
-    if p is not None:
-        p.columns = pd.Index([_number_or_text(name) for name in p.columns])
+    table, p = read_annotations(annotations, pred_probs)
     report = from_annotations(table, p, seed=seed)
     with new_folder(out, overwrite=overwrite) as draft:
         write_annotation_report(report, draft)
@@ -70,8 +66,10 @@ def annotations_of_rows(path: Path, rows: np.ndarray, *, data: str) -> pd.DataFr
     Raises:
         DataError: The file cannot be read or used, or an item is not a row.
     """
-    long = Annotated.of(_annotations(path), None, verified=None, classes=None).table
-    places = pd.Index(rows).get_indexer(pd.Index(long["item"]))
+    table, _ = read_annotations(path, None)
+    long = Annotated.of(table, None, verified=None, classes=None).table
+    # Compared as texts: one item that is not a number makes texts of all items of a CSV file.
+    places = pd.Index(texts(pd.Series(rows))).get_indexer(pd.Index(texts(long["item"])))
     if (places < 0).any():
         unknown = long["item"][places < 0].unique()
         raise DataError(
@@ -148,31 +146,3 @@ def write_annotation_report(report: AnnotationReport, folder: Path) -> None:
     for name, one in files.items():
         write_table(one, folder / name)
     (folder / "report.txt").write_text(f"{report}\n", encoding="utf-8")
-
-
-def _annotations(path: Path) -> pd.DataFrame:
-    table = _read(path)
-    return table if set(table.columns) >= _LONG else table.set_index("item")
-
-
-def _read(path: Path) -> pd.DataFrame:
-    try:
-        if path.suffix.lower() in {".parquet", ".pq"}:
-            table = pd.read_parquet(path, engine="pyarrow")
-        else:
-            table = pd.read_csv(path)
-    except (OSError, ValueError, pa.ArrowException) as error:
-        reason = " ".join(str(error).split())[:200]
-        raise DataError(f"'{path}' cannot be read ({reason}). Give a CSV or Parquet file.") from (
-            error
-        )
-    if "item" not in table:
-        raise DataError(
-            f"'{path}' has no column 'item'. Its columns are: {', '.join(map(str, table.columns))}."
-            " Add the column with the name of the item of each row."
-        )
-    return table
-
-
-def _number_or_text(name: str) -> int | str:
-    return int(name) if str(name).lstrip("-").isdigit() else name

@@ -86,7 +86,7 @@ def _long(given: Any) -> pd.DataFrame:
                 f"annotations have shape {array.shape}; expected one row per annotation with three "
                 "columns: item, annotator, label."
             )
-        table = pd.DataFrame(array, columns=_COLUMNS).infer_objects()
+        table = pd.DataFrame(array, columns=_COLUMNS)
     elif set(_COLUMNS) <= set(given.columns):
         table = given[_COLUMNS].reset_index(drop=True)
     elif set(_COLUMNS) & set(given.columns):
@@ -97,7 +97,8 @@ def _long(given: Any) -> pd.DataFrame:
         )
     else:
         table = _melted(given)
-    table = table[table["label"].notna()].reset_index(drop=True)
+    # Integers beside missing labels would become floats, so types come after the missing labels.
+    table = table[table["label"].notna()].reset_index(drop=True).infer_objects()
     if not len(table):
         raise DataError("annotations have no label. Give at least one annotation.")
     for name in ("item", "annotator"):
@@ -123,7 +124,7 @@ def _melted(wide: pd.DataFrame) -> pd.DataFrame:
         )
     plain = wide.rename_axis(index="item", columns="annotator").astype(object)
     table = plain.melt(value_name="label", ignore_index=False).reset_index()
-    return table[_COLUMNS].infer_objects()
+    return table[_COLUMNS]
 
 
 def _classes(
