@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from nbam_pyro.outputs.share import Share
-from nbam_pyro.outputs.wording.sentences import percent, rows_are
+from nbam_pyro.outputs.wording.sentences import about, percent, rows_are
 from nbam_pyro.pages.findings import Findings
 
 __all__ = ["WORDS", "Words", "directions", "how_much", "how_sure", "meaning", "new_rows", "sides"]
@@ -112,7 +112,7 @@ def how_much(findings: Findings) -> str:
     """
     words, share, n = WORDS[findings.kind], findings.share, len(findings.rows)
     return (
-        f"About {percent(share.mean)} of the {words.many} are probably {words.wrong}: "
+        f"{about(share.mean).capitalize()} of the {words.many} are probably {words.wrong}: "
         f"{share.mean * n:,.0f} of {n:,} ({share.probability:.0%} interval {share.low * n:,.0f} to "
         f"{share.high * n:,.0f})."
     )
