@@ -3,7 +3,7 @@ r"""Estimates of true labels and confusion matrices by expectation and maximisat
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 from scipy.special import log_softmax, softmax
 
 from nbam_pyro.outputs.annotations.shared import SharedConfusion
@@ -23,10 +23,12 @@ class Predictor:
     Attributes:
         log_p: Log probabilities of a classifier, (N, K); None without a classifier.
         true_label: Verified true labels, -1 where unknown, (N,).
+        annotated: Whether an item has annotations, (N,).
     """
 
     log_p: Float[np.ndarray, "n k"] | None
     true_label: Int[np.ndarray, " n"]
+    annotated: Bool[np.ndarray, " n"]
 
     def log_f(
         self, q: Float[np.ndarray, "n k"], rng: np.random.Generator | None = None
@@ -34,7 +36,8 @@ class Predictor:
         """Return log f given probabilities of the true labels, (N, K).
 
         Class frequencies have a uniform prior. The power of a classifier's probabilities, which
-        corrects too certain classifiers, has a uniform prior on a grid.
+        corrects too certain classifiers, has a uniform prior on a grid. Items without annotations
+        and without a verified label say nothing about it: their probabilities only repeat f.
 
         Args:
             q: Probabilities of true labels, (N, K), each a 0 or 1 for draws.
@@ -44,7 +47,8 @@ class Predictor:
             counts = q.sum(0) + 1
             share = counts / counts.sum() if rng is None else rng.dirichlet(counts)
             return np.broadcast_to(np.log(np.maximum(share, 1e-300)), q.shape)
-        fits = [(q * log_softmax(a * self.log_p, -1)).sum() for a in _POWERS]
+        known = self.annotated | (self.true_label >= 0)
+        fits = [(q[known] * log_softmax(a * self.log_p[known], -1)).sum() for a in _POWERS]
         chosen = int(np.argmax(fits)) if rng is None else rng.choice(len(fits), p=softmax(fits))
         return log_softmax(_POWERS[chosen] * self.log_p, -1)
 

@@ -92,7 +92,10 @@ def from_annotations(
     check_probability(probability)
     data = Annotated.of(annotations, pred_probs, verified=verified, classes=classes)
     triples = data.triples
-    found = estimate(triples, Predictor(log_p=data.log_p, true_label=data.true_label))
+    predictor = Predictor(
+        log_p=data.log_p, true_label=data.true_label, annotated=triples.votes.sum(-1) > 0
+    )
+    found = estimate(triples, predictor)
     draws = draw(triples, found, seed=seed)
     pairs = pairs_of(triples)
     check = agreement_check(triples, pairs, draws, seed=seed)

@@ -99,6 +99,22 @@ def test_a_classifier_helps_and_verified_items_are_certain():
     assert known.items.loc[0, "probability"] == 1
 
 
+def test_items_without_annotations_do_not_change_the_trust_in_a_classifier():
+    table, truth = simulated(items=150, labels=2)
+    rng = np.random.default_rng(1)
+    said = np.where(rng.random(150) < 0.8, truth, (truth + 1) % 3)
+    sure = 0.02 / 2 + (0.98 - 0.02 / 2) * np.eye(3)[said]
+    more = 0.02 / 2 + (0.98 - 0.02 / 2) * np.eye(3)[rng.integers(0, 3, 1500)]
+    alone, together = (
+        from_annotations(table, pd.DataFrame(p / p.sum(1, keepdims=True)))
+        for p in (sure, np.vstack([sure, more]))
+    )
+    assert len(together.items) == 1650
+    difference = alone.probabilities - together.probabilities.loc[alone.probabilities.index]
+    assert difference.abs().max(axis=None) < 0.15
+    assert difference.abs().mean(axis=None) < 0.01
+
+
 def test_long_wide_and_array_agree_and_names_are_kept():
     table, _ = simulated(items=60)
     named = table.assign(
