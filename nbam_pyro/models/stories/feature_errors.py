@@ -1,6 +1,5 @@
 """`FeatureErrors`, a story in which the target or the features of a row may be wrong."""
 
-import math
 from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple, final
 
@@ -18,15 +17,12 @@ from nbam_pyro.models.likelihoods.component import Component, check_positive
 from nbam_pyro.models.likelihoods.linear import LinearLikelihood
 from nbam_pyro.models.priors.switch import share_wrong
 from nbam_pyro.models.stories.closed_story import ClosedStory
+from nbam_pyro.models.stories.feature_density import RIGHT_DF, FeatureDensity
 from nbam_pyro.models.stories.sites import observe_verified
 from nbam_pyro.verified import NOTHING, Verified
 
 __all__ = ["FeatureErrors"]
 
-# Degrees of freedom of right features and of wrong ones.
-_DF, _WRONG_DF = 3.0, 1.0
-# Prior standard deviations of centre (in units), of the log of the spread, and of correlations.
-_CENTRE, _SPREAD, _MIXING = 1.0, 0.5, 1.0
 # A target starts as contaminated if it lies further than this from the line, in clean scales.
 _FAR = 2.5
 # Most columns: a density of many columns decides by the columns and not by the target.
@@ -142,6 +138,7 @@ class FeatureErrors(ClosedStory):
         self.a = a
         self.b = b
         self.breadth = breadth
+        self.density = FeatureDensity(middle=self.middle, unit=self.unit, breadth=breadth)
         self.trunk = trunk or nn.Identity()
         self.register_buffer("zero", torch.zeros(()))
 
@@ -152,22 +149,17 @@ class FeatureErrors(ClosedStory):
     @property
     def columns(self) -> int:
         """Number D of columns of h."""
-        return len(self.unit)
+        return self.density.columns
 
     def priors(self) -> dict[str, TorchDistribution]:
-        zero, count = self.zero, self.columns
-        middle, unit = zero.new_tensor(self.middle), zero.new_tensor(self.unit)
-        sites: dict[str, TorchDistribution] = {
+        zero = self.zero
+        return {
             "contamination": dist.Beta(zero + self.a, zero + self.b, validate_args=False),
             "feature_share": dist.Beta(zero + 1, zero + 1, validate_args=False),
-            "centre": dist.Normal(middle, _CENTRE * unit, validate_args=False).to_event(1),
-            "spread": dist.LogNormal(unit.log(), zero + _SPREAD, validate_args=False).to_event(1),
+            **self.density.priors(zero),
+            **self.clean.priors(),
+            **self.anomaly.priors(),
         }
-        if count > 1:
-            mixing = zero.expand(count * (count - 1) // 2)
-            normal = dist.Normal(mixing, zero + _MIXING, validate_args=False)
-            sites["mixing"] = normal.to_event(1)
-        return {**sites, **self.clean.priors(), **self.anomaly.priors()}
 
     def forward(
         self,
@@ -248,13 +240,7 @@ class FeatureErrors(ClosedStory):
 
     def _parts(self, x: Tensor, latents: Latents) -> _Parts:
         h = self.trunk(x)
-        root = self._root(latents)
-        offset = h - latents["centre"]
-        white = torch.linalg.solve_triangular(root, offset.mT, upper=False).mT
-        usual = _log_student(white.square().sum(-1), latents["spread"].log().sum(), self.columns)
-        unit = h.new_tensor(self.unit) * self.breadth
-        far = ((h - h.new_tensor(self.middle)) / unit).square().sum(-1)
-        broad = _log_student(far, unit.log().sum(), self.columns, df=_WRONG_DF)
+        usual, broad = self.density.log_probs(h, latents)
         wrong, share = latents["contamination"].logit(), latents["feature_share"].logit()
         right = nn.functional.logsigmoid(-wrong) + usual
         target = nn.functional.logsigmoid(wrong) + nn.functional.logsigmoid(-share) + usual
@@ -263,45 +249,20 @@ class FeatureErrors(ClosedStory):
             kinds=torch.stack([right, target, features], -1),
             clean=self.clean(h, latents),
             anomaly=self.anomaly(h, latents),
-            alone=self._alone(h, root, latents),
+            alone=self._alone(h, latents),
         )
 
-    def _alone(self, h: Tensor, root: Tensor, latents: Latents) -> TorchDistribution:
+    def _alone(self, h: Tensor, latents: Latents) -> TorchDistribution:
         """Return the distribution of the targets of clean rows with unknown features."""
         middle = latents["centre"].expand(len(h), -1)
         noise = self.clean.deviation(middle, latents)
-        scale = torch.hypot((latents["weight"] @ root).norm(), noise).expand(len(h))
+        along = (latents["weight"] @ self.density.root(latents)).norm()
+        scale = torch.hypot(along, noise).expand(len(h))
         location = middle @ latents["weight"] + latents["bias"]
-        df = torch.full_like(location, _DF, requires_grad=False)
+        df = torch.full_like(location, RIGHT_DF, requires_grad=False)
         return centred(
             dist.StudentT(df, location, scale, validate_args=False), self.clean.target_centre
         )
-
-    def _root(self, latents: Latents) -> Tensor:
-        """Return the lower triangular root of Sigma, (D, D)."""
-        spread = latents["spread"]
-        if self.columns == 1:
-            return spread[:, None]
-        unit = torch.eye(self.columns, dtype=spread.dtype, device=spread.device)
-        row, column = torch.tril_indices(self.columns, self.columns, -1)
-        place = torch.zeros(len(row), self.columns**2, dtype=spread.dtype, device=spread.device)
-        place[torch.arange(len(row)), row * self.columns + column] = 1.0
-        below = (latents["mixing"] @ place).reshape(self.columns, self.columns)
-        return spread[:, None] * (unit + below)
-
-
-def _log_student(squared: Tensor, log_det: Tensor, columns: int, *, df: float = _DF) -> Tensor:
-    """Return the log density of a Student-t distribution of several columns, (N,).
-
-    Args:
-        squared: Squared distance from the centre in units of the scale, (N,).
-        log_det: Log determinant of the root of the scale matrix, ().
-        columns: Number of columns, D.
-        df: Degrees of freedom.
-    """
-    constant = math.lgamma((df + columns) / 2) - math.lgamma(df / 2)
-    constant -= columns / 2 * math.log(df * math.pi)
-    return constant - log_det - (df + columns) / 2 * (squared / df).log1p()
 
 
 def _check_columns(clean: LinearLikelihood, middle: Sequence[float], unit: Sequence[float]) -> None:
