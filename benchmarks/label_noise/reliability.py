@@ -12,7 +12,7 @@ from nbam_pyro.errors import DataError
 __all__ = ["reliability"]
 
 _CASE = ["data", "noise", "rate_per_class", "train_size"]
-_ACROSS = 3
+_MOST_ACROSS = 3
 # The share of fewer labels says little.
 _FEWEST = 20
 
@@ -39,9 +39,11 @@ def reliability(rows: pd.DataFrame) -> Figure:
     ]
     if not panels:
         raise DataError("The figure needs rows of nbam with bins. Measure nbam again (--again).")
-    down = -(-len(panels) // _ACROSS)
+    across = min(_MOST_ACROSS, len(panels))
+    down = -(-len(panels) // across)
+    size = (3.7 * max(across, 2), 3.4 * down)
     picture, axes = plt.subplots(
-        down, _ACROSS, figsize=(11, 3.4 * down), sharex=True, sharey=True, squeeze=False
+        down, across, figsize=size, sharex=True, sharey=True, squeeze=False
     )
     methods = list(dict.fromkeys(name for part in panels for name in part["method"]))
     colours = dict(zip(methods, plt.get_cmap("tab10")(range(len(methods))), strict=True))
@@ -52,13 +54,13 @@ def reliability(rows: pd.DataFrame) -> Figure:
         ax.set_visible(False)
     for ax in axes[:, 0]:
         ax.set_ylabel("share of wrong labels")
-    for ax in axes.flat[max(0, len(panels) - _ACROSS) : len(panels)]:
+    for ax in axes.flat[max(0, len(panels) - across) : len(panels)]:
         ax.set_xlabel("number of the method")
         ax.tick_params(labelbottom=True)
     lines = {line.get_label(): line for ax in axes.flat for line in ax.get_lines()}
     handles = [lines[name] for name in methods if name in lines]
-    picture.legend(handles=handles, loc="lower center", ncol=len(handles), frameon=False)
-    picture.tight_layout(rect=(0, 0.1 / down, 1, 1))
+    picture.legend(handles=handles, loc="lower center", ncol=4, frameon=False)
+    picture.tight_layout(rect=(0, 0.15 / down, 1, 1))
     return picture
 
 

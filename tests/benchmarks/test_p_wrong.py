@@ -65,7 +65,7 @@ def test_reliability_has_a_panel_for_each_kind_of_noise_with_nbam(features, tmp_
     with pytest.raises(DataError, match="nbam"):
         reliability(rows)
     picture = reliability(rows.assign(method="nbam"))
-    assert [bool(ax.get_title()) for ax in picture.axes] == [True, True, False]
+    assert [bool(ax.get_title()) for ax in picture.axes] == [True, True]
     plt.close(picture)
 
 
