@@ -18,10 +18,8 @@ from nbam_pyro.models.inducing import InducingFeatures
 from nbam_pyro.models.latents import Latents
 from nbam_pyro.models.likelihoods.component import check_classes
 from nbam_pyro.models.priors.clean_error import CleanError
-from nbam_pyro.models.priors.coordinates import check_coordinates, split_coordinates
-from nbam_pyro.models.priors.groups import check_groups, split_groups
 from nbam_pyro.models.priors.pseudo_counts import FlipPrior
-from nbam_pyro.models.stories.deviation import RateDeviation, standardised
+from nbam_pyro.models.stories.deviation import RateDeviation
 from nbam_pyro.models.stories.label_checks import check_label_range, check_labels, check_settings
 from nbam_pyro.models.stories.last_layer import last_layer_priors, last_width, with_fixed_last_layer
 from nbam_pyro.models.stories.latent_label_story import LatentLabelStory
@@ -150,7 +148,7 @@ class LabelFlip(LatentLabelStory):
         self.features = last_width(network) if own or last_layer else 0
         columns = self.features if over is None else over.points
         self.rate_deviation = RateDeviation(
-            features=columns if locality else 0, scale=locality, groups=groups
+            features=columns if locality else 0, scale=locality, groups=groups, over=over
         )
         prior = prior or FlipPrior()
         rate = torch.tensor([float(count) for count in prior.rate])
@@ -209,10 +207,10 @@ class LabelFlip(LatentLabelStory):
         return bool(self.locality or self.groups)
 
     def log_predictor(self, x: Tensor, latents: Latents) -> tuple[Tensor, Tensor | None]:
-        x, s, codes = self._split(x)
-        h = self.network[:-1](x) if self.features else None  # type: ignore[index]
-        logits = self.network(x).movedim(1, -1) if h is None else self._logits(h, latents)
-        inputs = self._rate_inputs(h, s, codes)
+        rows = self.rate_deviation.split(x)
+        h = self.network[:-1](rows.x) if self.features else None  # type: ignore[index]
+        logits = self.network(rows.x).movedim(1, -1) if h is None else self._logits(h, latents)
+        inputs = self.rate_deviation.inputs(h, rows, self.rate_counts)
         g = None if inputs is None else at_least_single(self.deviation(inputs, latents))
         return at_least_single(logits).log_softmax(-1), g
 
@@ -228,32 +226,16 @@ class LabelFlip(LatentLabelStory):
         Raises:
             StoryError: The story has neither locality nor groups.
         """
-        x, s, codes = self._split(x)
+        rows = self.rate_deviation.split(x)
         own = self.locality and self.over is None
-        h = self.network[:-1](x) if own else None  # type: ignore[index]
-        inputs = self._rate_inputs(h, s, codes)
+        h = self.network[:-1](rows.x) if own else None  # type: ignore[index]
+        inputs = self.rate_deviation.inputs(h, rows, self.rate_counts)
         if inputs is None:
             raise StoryError(
                 "The story has neither locality nor groups, so all rows of a class have the same "
                 "rate: create the story with locality=... or groups=...."
             )
         return inputs
-
-    def _split(self, x: Tensor) -> tuple[Tensor, Tensor | None, Tensor | None]:
-        """Return what the network takes, the coordinates, (N, d), and the codes of groups, (N,)."""
-        x, codes = split_groups(x) if self.groups else (x, None)
-        x, s = split_coordinates(x, self.over.inputs) if self.over is not None else (x, None)
-        return x, s, codes
-
-    def _rate_inputs(
-        self, h: Tensor | None, s: Tensor | None, codes: Tensor | None
-    ) -> Tensor | None:
-        """Return the inputs of the deviation g, (N, inputs), or None without a deviation."""
-        if self.over is not None and s is not None:
-            h = self.over(s)
-        elif self.locality and h is not None:
-            h = standardised(h)
-        return self.rate_deviation.inputs(h, codes, self.rate_counts)
 
     def _logits(self, h: Tensor, latents: Latents) -> Tensor:
         """Return the logits of the true label, (N, K), given the features before the last layer."""
@@ -338,10 +320,7 @@ class LabelFlip(LatentLabelStory):
         check_label_range(y, num_classes=self.num_classes)
 
     def check_rows(self, x: Tensor) -> None:
-        if self.groups:
-            check_groups(x, self.groups)
-        if self.over is not None:
-            check_coordinates(x, self.over.inputs + bool(self.groups))
+        self.rate_deviation.check_rows(x)
 
     def check_verified(self, y: Tensor, verified: Verified) -> None:
         verified.check(y, num_classes=self.num_classes)
