@@ -21,6 +21,7 @@ SHARES = FLAGS | {"brier", "brier_resolvable", "rate_overall", "rate_true", "fla
 CASE = {"data", "kind", "method", "seed", "device", "rate_per_class", "train_size", "epochs"}
 FIELDS = CASE | SHARES | ACCURACIES | ESTIMATES | {"directions_total", "verdict", "seconds"}
 FIELDS |= {"log_score", "interval_width", "interval_covers"}
+FIELDS |= {f"{name}_in_bin[{k}]" for name in ("labels", "wrong") for k in range(10)}
 FIELDS |= {"false_discoveries", "false_discoveries_strict"}  # of nothing where nothing is flagged
 ESTIMATING = {"forward", "noise_layer"}
 QUICK = ["cross_entropy", "nce_rce", "forward", "noise_layer", "elr", "label_only"]
