@@ -96,8 +96,8 @@ DataRoot = Annotated[Path | None, typer.Option(help="Folder that contains the da
 FeatureFile = Annotated[
     Path | None,
     typer.Option(
-        help="File .npz of features: X_train, y_train, optionally X_test, y_test, and labels_NAME "
-        "for labels that people gave."
+        help="File .npz of features: X_train, y_train, optionally X_test, y_test, labels_NAME for "
+        "labels that people gave, and flips for asymmetric noise."
     ),
 ]
 TrainingRows = Annotated[

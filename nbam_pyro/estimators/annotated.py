@@ -174,8 +174,8 @@ def _most_probable(given: Annotated, known: np.ndarray) -> Int[np.ndarray, " n"]
     depend on them: the classifier's fit learns from how often these labels are wrong.
     """
     triples = given.triples
-    annotated = triples.votes.sum(-1) > 0
-    found = estimate(triples, Predictor(log_p=None, true_label=known, annotated=annotated))
+    predictor = Predictor(log_p=None, true_label=known, annotated=triples.received > 0)
+    found = estimate(triples, predictor)
     # With one annotation per item, frequencies of classes could override what annotators say.
     log_p = np.where(triples.votes > 0, found.log_joint(triples), -np.inf)
     chosen = log_p.argmax(-1)

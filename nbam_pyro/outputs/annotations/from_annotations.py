@@ -93,7 +93,7 @@ def from_annotations(
     data = Annotated.of(annotations, pred_probs, verified=verified, classes=classes)
     triples = data.triples
     predictor = Predictor(
-        log_p=data.log_p, true_label=data.true_label, annotated=triples.votes.sum(-1) > 0
+        log_p=data.log_p, true_label=data.true_label, annotated=triples.received > 0
     )
     found = estimate(triples, predictor)
     draws = draw(triples, found, seed=seed)

@@ -39,7 +39,7 @@ def item_table(data: Annotated, found: Estimate) -> pd.DataFrame:
     """
     q, votes = found.posterior, data.triples.votes
     best = q.argmax(-1)
-    number = votes.sum(-1)
+    number = data.triples.received
     mean = found.confusion.mean(0)
     return pd.DataFrame(
         {

@@ -34,6 +34,11 @@ class Triples:
         return np.bincount(self.annotator, minlength=self.annotators)
 
     @property
+    def received(self) -> Int[np.ndarray, " n"]:
+        """Number of annotations of each item, (N,)."""
+        return np.bincount(self.item, minlength=self.items)
+
+    @property
     def votes(self) -> Int[np.ndarray, "n k"]:
         """Number of annotations of each item with each label, (N, K)."""
         n, k = self.items, self.classes

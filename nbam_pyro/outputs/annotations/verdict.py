@@ -70,7 +70,7 @@ def annotation_verdict(
 
 def _views(data: Annotated) -> np.ndarray:
     """Return the number of independent views of each annotated item."""
-    labels = data.triples.votes.sum(-1)
+    labels = data.triples.received
     return labels[labels > 0] + (data.log_p is not None)
 
 
@@ -129,7 +129,7 @@ def _shared_mistakes(data: Annotated, found: Estimate) -> Iterator[str]:
 
     Annotations alone cannot show such mistakes: they look like right labels of another class.
     """
-    labelled = data.triples.votes.sum(-1) > 0
+    labelled = data.triples.received > 0
     known = np.flatnonzero(labelled & (data.true_label >= 0))
     if len(known) < _FEW_ITEMS:
         few = f"only {len(known)}" if len(known) else "no"
